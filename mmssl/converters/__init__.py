@@ -1,0 +1,1 @@
+"""Checkpoints of official implementations, timm and torchvision in; timm and torchvision names out."""

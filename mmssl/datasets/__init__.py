@@ -1,0 +1,5 @@
+"""Image sources, samplers and the transforms that run in the workers."""
+
+from mmssl.utils.imports import import_submodules
+
+import_submodules(__name__, __path__)

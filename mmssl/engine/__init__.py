@@ -1,0 +1,5 @@
+"""Training: runner, loops, hooks, optimizers and schedules."""
+
+from mmssl.utils.imports import import_submodules
+
+import_submodules(__name__, __path__)

@@ -1,0 +1,5 @@
+"""Hooks of the training loop."""
+
+from mmssl.utils.imports import import_submodules
+
+import_submodules(__name__, __path__)

@@ -1,0 +1,5 @@
+"""Optimizers, optimizer wrappers and learning-rate schedules."""
+
+from mmssl.utils.imports import import_submodules
+
+import_submodules(__name__, __path__)

@@ -1,0 +1,5 @@
+"""Evaluation of embeddings: kNN, linear probes and embedding statistics."""
+
+from mmssl.utils.imports import import_submodules
+
+import_submodules(__name__, __path__)

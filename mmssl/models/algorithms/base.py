@@ -1,0 +1,79 @@
+"""The base class of every algorithm."""
+
+from __future__ import annotations
+
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import BACKBONES, HEADS, NECKS
+
+
+class BaseAlgorithm(BaseModel):
+    """Backbone, neck and head, and the one extension point for state that moves: ``on_step_end``.
+
+    A method derives from this class, never from another method. ``loss`` changes nothing but the running statistics
+    of normalisation layers: whatever else moves between steps (a teacher, a queue, centres) moves in ``on_step_end``,
+    which the training loop calls once after each optimizer step that really happened.
+
+    Args:
+        backbone: Config of the part that is kept downstream.
+        neck: Config of the projector or decoder; ``dict(type='Identity')`` where a method has none.
+        head: Config of the head, or of a loss where the head has no parameters.
+        data_preprocessor: Config of the preprocessor; it moves, augments and normalises batches.
+        init_cfg: MMEngine's initialisation config.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: dict,
+        neck: dict,
+        head: dict,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.backbone = BACKBONES.build(backbone)
+        self.neck = NECKS.build(neck)
+        self.head = HEADS.build(head)
+
+    def forward(
+        self, inputs: list[Tensor] | Tensor, data_samples: dict | None = None, mode: str = 'tensor'
+    ) -> dict[str, Tensor] | Tensor:
+        """Dispatches to ``loss`` (``mode='loss'``, views) or ``extract_feat`` (``'tensor'`` and ``'predict'``, images).
+
+        Raises:
+            ValueError: ``mode`` is none of these.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode in ('tensor', 'predict'):
+            return self.extract_feat(inputs)
+        raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the terms to minimise: every key begins with ``loss`` and their plain sum is the objective.
+
+        Diagnostics to be logged beside them are scalars under keys without ``loss`` in them.
+
+        Args:
+            views: One float batch (N, 3, H, W) per view, normalised; with multi-crop, global views first.
+            data_samples: What the dataset knows of the images: ``index`` (N,) int64 and ``label`` (N,) int64, -1
+                where there is none.
+        """
+        raise NotImplementedError(f'abstract: {type(self).__name__} does not define loss()')
+
+    def extract_feat(self, images: Tensor) -> Tensor:
+        """Returns what is evaluated downstream: the pooled last features (N, D) of images (N, 3, H, W)."""
+        return to_vector(self.backbone(images))
+
+    def on_train_start(self) -> None:
+        """Called once before the first step of a run that is not resumed, after weights were initialised or loaded."""
+
+    def on_step_end(self, progress: float) -> None:
+        """Called after each optimizer step that happened.
+
+        Args:
+            progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].
+        """

@@ -1,0 +1,87 @@
+"""Registries of mmssl: children of MMEngine's, in the scope ``mmssl``.
+
+Algorithms, backbones, necks, heads, losses, targets, components and preprocessors share one table, ``MODELS``,
+because MMEngine allows one child per scope and because mmdet or mmseg can then write ``type='mmssl.ResNet'`` without
+``custom_imports``. The role names below are views of that table which remember what was registered through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mmengine import registry as mmengine_registry
+from mmengine.registry import Registry
+
+_MODEL_LOCATIONS = ['mmssl.models']
+_DATA_LOCATIONS = ['mmssl.datasets']
+_ENGINE_LOCATIONS = ['mmssl.engine']
+
+
+def _child(name: str, parent: str, locations: list[str]) -> Registry:
+    return Registry(name, parent=getattr(mmengine_registry, parent), scope='mmssl', locations=locations)
+
+
+MODELS = _child('model', 'MODELS', _MODEL_LOCATIONS)
+DATASETS = _child('dataset', 'DATASETS', _DATA_LOCATIONS)
+DATA_SAMPLERS = _child('data sampler', 'DATA_SAMPLERS', _DATA_LOCATIONS)
+TRANSFORMS = _child('transform', 'TRANSFORMS', _DATA_LOCATIONS)
+FUNCTIONS = _child('function', 'FUNCTIONS', _DATA_LOCATIONS)
+RUNNERS = _child('runner', 'RUNNERS', _ENGINE_LOCATIONS)
+LOOPS = _child('loop', 'LOOPS', _ENGINE_LOCATIONS)
+HOOKS = _child('hook', 'HOOKS', _ENGINE_LOCATIONS)
+OPTIMIZERS = _child('optimizer', 'OPTIMIZERS', _ENGINE_LOCATIONS)
+OPTIM_WRAPPERS = _child('optimizer wrapper', 'OPTIM_WRAPPERS', _ENGINE_LOCATIONS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', 'OPTIM_WRAPPER_CONSTRUCTORS', _ENGINE_LOCATIONS)
+PARAM_SCHEDULERS = _child('parameter scheduler', 'PARAM_SCHEDULERS', _ENGINE_LOCATIONS)
+LOG_PROCESSORS = _child('log processor', 'LOG_PROCESSORS', _ENGINE_LOCATIONS)
+METRICS = _child('metric', 'METRICS', ['mmssl.evaluation'])
+EVALUATORS = _child('evaluator', 'EVALUATOR', ['mmssl.evaluation'])
+
+
+class Role:
+    """The name of a role in the ``MODELS`` table.
+
+    Registers and builds exactly as ``MODELS`` does, and remembers which classes fill the role, in mmssl or in a
+    plugin, so that they can be listed.
+
+    Args:
+        name: Singular name of the role, for listings and messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.members: dict[str, type] = {}
+
+    def register_module(self, name: str | None = None, force: bool = False) -> Callable[[type], type]:
+        """Returns a class decorator that registers in ``MODELS`` under ``name`` (default: the class's own name).
+
+        Raises:
+            KeyError: The name is taken and ``force`` is False.
+        """
+
+        def register(cls: type) -> type:
+            MODELS.register_module(name=name, force=force, module=cls)
+            self.members[name or cls.__name__] = cls
+            return cls
+
+        return register
+
+    def build(self, cfg: dict, **kwargs: Any) -> Any:
+        """Builds the module that ``cfg['type']`` names with the rest of ``cfg`` as arguments."""
+        return MODELS.build(cfg, **kwargs)
+
+
+ALGORITHMS = Role('algorithm')
+BACKBONES = Role('backbone')
+NECKS = Role('neck')
+HEADS = Role('head')
+LOSSES = Role('loss')
+TARGETS = Role('target')
+COMPONENTS = Role('component')
+PREPROCESSORS = Role('preprocessor')
+
+ROLES = {
+    role.name: role
+    for role in (ALGORITHMS, BACKBONES, NECKS, HEADS, LOSSES, TARGETS, COMPONENTS, PREPROCESSORS)
+}

@@ -1,0 +1,18 @@
+"""Import of every module of a package, so that adding a file is all it takes to register a component."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
+
+
+def import_submodules(package: str, path: Iterable[str]) -> None:
+    """Imports every module and sub-package directly below ``package``.
+
+    Args:
+        package: Dotted name of the package, its ``__name__``.
+        path: Directories of the package, its ``__path__``.
+    """
+    for module in iter_modules(path):
+        import_module(f'{package}.{module.name}')

@@ -1,0 +1,1 @@
+"""Figures: curves, views, neighbours and embeddings."""
