@@ -1,0 +1,151 @@
+"""Residual networks (He et al., 2016, arXiv:1512.03385) on torchvision's blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
+
+from mmssl.models.backbones._loading import skip_on_load
+from mmssl.registry import BACKBONES
+
+DEPTHS = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
+}
+
+
+@BACKBONES.register_module()
+class ResNet(BaseModule):
+    """ResNet v1.5 (stride on the 3x3 convolution) with torchvision's names of parameters and no classifier.
+
+    Stages after the last of ``out_indices`` are not built, so every parameter that trains receives a gradient; a
+    checkpoint of the whole network loads all the same, the tensors of those stages are passed over.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        width: Multiplies the channels of every layer, stem and output included: the 2x and 4x of SimCLR and BYOL.
+        width_per_group: Width of the inner 3x3 convolution at 64 channels, as in torchvision: 128 makes
+            ``wide_resnet50_2``, whose output is as wide as ResNet-50's. Bottleneck depths only.
+        stem: ``'imagenet'`` (7x7 stride 2, then max-pool) or ``'small'`` (3x3 stride 1, no max-pool) for images of
+            about 32 pixels.
+        out_indices: Stages, 0 to 3, whose maps are returned.
+        frozen_stages: -1 trains everything, 0 freezes the stem, i freezes the stem and the first i stages; what is
+            frozen stays in eval mode.
+        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
+        zero_init_residual: Start the last norm scale of each block at zero, so that a block begins as the identity.
+        conv_init: ``'he'`` is torchvision's normal with fan-out; ``'lecun'`` a truncated normal of variance 1 / fan-in,
+            as the TensorFlow and JAX codes of SimCLR and BYOL begin with.
+        init_cfg: MMEngine's initialisation config, ``dict(type='Pretrained', checkpoint=...)`` for instance.
+
+    Raises:
+        ValueError: An argument is none of the above.
+    """
+
+    def __init__(
+        self,
+        depth: int = 50,
+        width: float = 1,
+        width_per_group: int = 64,
+        stem: str = 'imagenet',
+        out_indices: Sequence[int] = (3,),
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        zero_init_residual: bool = False,
+        conv_init: str = 'he',
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if depth not in DEPTHS:
+            raise ValueError(f'depth must be one of {sorted(DEPTHS)}, got {depth}')
+        if stem not in ('imagenet', 'small'):
+            raise ValueError(f"stem must be 'imagenet' or 'small', got {stem!r}")
+        if not out_indices or not set(out_indices) <= set(range(4)):
+            raise ValueError(f'out_indices must name stages 0 to 3, got {out_indices}')
+        if not -1 <= frozen_stages <= 4:
+            raise ValueError(f'frozen_stages must lie in -1 to 4, got {frozen_stages}')
+        block, blocks = DEPTHS[depth]
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+
+        channels = int(64 * width)
+        kernel, stride = (7, 2) if stem == 'imagenet' else (3, 1)
+        self.conv1 = nn.Conv2d(3, channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == 'imagenet' else nn.Identity()
+        self.num_stages = max(out_indices) + 1
+        inputs = channels
+        for index in range(self.num_stages):
+            planes = channels * 2**index
+            stage = _stage(block, inputs, planes, blocks[index], stride=1 if index == 0 else 2, inner=width_per_group)
+            self.add_module(f'layer{index + 1}', stage)
+            inputs = planes * block.expansion
+        self.feature_dim = inputs
+        skip_on_load(self, *(f'layer{index + 1}.' for index in range(self.num_stages, 4)))
+
+        self._init_parameters(zero_init_residual, conv_init)
+        self._freeze()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Returns the maps (N, C_i, H_i, W_i) of the stages in ``out_indices``, in ascending order.
+
+        Args:
+            images: (N, 3, H, W), normalised.
+        """
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        maps = []
+        for index in range(self.num_stages):
+            x = getattr(self, f'layer{index + 1}')(x)
+            if index in self.out_indices:
+                maps.append(x)
+        return tuple(maps)
+
+    def train(self, mode: bool = True) -> ResNet:
+        """Sets the mode, but leaves what is frozen, and with ``norm_eval`` every batch norm, in eval mode."""
+        super().train(mode)
+        self._freeze()
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        stages = [f'layer{index + 1}' for index in range(min(self.frozen_stages, self.num_stages))]
+        for name in ['conv1', 'bn1', *stages]:
+            getattr(self, name).eval().requires_grad_(False)
+
+    def _init_parameters(self, zero_init_residual: bool, conv_init: str) -> None:
+        if conv_init not in ('he', 'lecun'):
+            raise ValueError(f"conv_init must be 'he' or 'lecun', got {conv_init!r}")
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                if conv_init == 'he':
+                    nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+                else:
+                    # 0.8796 is the standard deviation of a unit normal that is cut at +-2.
+                    std = module.weight[0].numel() ** -0.5 / 0.87962566
+                    nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+            elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
+                last_norm = module.bn2 if isinstance(module, BasicBlock) else module.bn3
+                nn.init.zeros_(last_norm.weight)
+
+
+def _stage(block: type[nn.Module], inputs: int, planes: int, blocks: int, stride: int, inner: int) -> nn.Sequential:
+    """One stage of ``blocks`` blocks, the first of which strides and matches the channels of its shortcut."""
+    outputs = planes * block.expansion
+    shortcut = None
+    if stride != 1 or inputs != outputs:
+        shortcut = nn.Sequential(conv1x1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
+    first = block(inputs, planes, stride, shortcut, base_width=inner)
+    return nn.Sequential(first, *(block(outputs, planes, base_width=inner) for _ in range(blocks - 1)))

@@ -1,0 +1,251 @@
+"""Vision transformer (Dosovitskiy et al., 2021, arXiv:2010.11929) on timm's blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from mmengine.model import BaseModule
+from timm.layers import PatchEmbed, resample_abs_pos_embed, trunc_normal_
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from mmssl.models.backbones._loading import skip_on_load
+from mmssl.registry import BACKBONES
+
+ARCHS = {
+    'tiny': dict(embed_dim=192, depth=12, num_heads=3),
+    'small': dict(embed_dim=384, depth=12, num_heads=6),
+    'mocov3-small': dict(embed_dim=384, depth=12, num_heads=12),
+    'base': dict(embed_dim=768, depth=12, num_heads=12),
+    'large': dict(embed_dim=1024, depth=24, num_heads=16),
+    'huge': dict(embed_dim=1280, depth=32, num_heads=16),
+    'giant': dict(embed_dim=1408, depth=40, num_heads=16, mlp_ratio=48 / 11),
+}
+
+
+def sincos_positions(grid: tuple[int, int], dim: int) -> Tensor:
+    """Fixed 2-D sine-cosine position table (arXiv:2104.02057, Appendix), computed in float32.
+
+    A patch at (row r, column c) holds [sin(r w), cos(r w), sin(c w), cos(c w)] with w_j = 10000^(-4 j / dim). The
+    paper's code calls the first half the width's, but its meshgrid makes it follow the row; so it does here.
+
+    Args:
+        grid: Rows and columns of patches.
+        dim: Width D, divisible by 4.
+
+    Returns:
+        (1, 1 + rows * columns, D); the first row, for the class token, is zero.
+
+    Raises:
+        ValueError: ``dim`` is not divisible by 4.
+    """
+    if dim % 4:
+        raise ValueError(f'2-D sine-cosine positions need a width divisible by 4, got {dim}')
+    rows, columns = torch.meshgrid(*(torch.arange(size, dtype=torch.float32) for size in grid), indexing='ij')
+    frequencies = 1.0 / 10000 ** (torch.arange(dim // 4, dtype=torch.float32) / (dim // 4))
+    row_angles, column_angles = rows.reshape(-1, 1) * frequencies, columns.reshape(-1, 1) * frequencies
+    table = torch.cat([row_angles.sin(), row_angles.cos(), column_angles.sin(), column_angles.cos()], dim=1)
+    return torch.cat([torch.zeros(1, dim), table])[None]
+
+
+class ConvStem(nn.Module):
+    """Patch embedding of stride 16 by four 3x3 convolutions of stride 2 (Xiao et al., 2021, arXiv:2106.14881).
+
+    Args:
+        img_size: Image height and width in pixels; sets the grid of the position table.
+        embed_dim: Width D of the tokens, divisible by 8.
+    """
+
+    def __init__(self, img_size: tuple[int, int], embed_dim: int) -> None:
+        super().__init__()
+        self.grid_size = tuple(-(-size // 16) for size in img_size)
+        widths = [3, embed_dim // 8, embed_dim // 4, embed_dim // 2, embed_dim]
+        layers = []
+        for inputs, outputs in zip(widths, widths[1:]):
+            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+        self.proj = nn.Sequential(*layers, nn.Conv2d(embed_dim, embed_dim, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns tokens (N, L, D) of images (N, 3, H, W)."""
+        return self.proj(images).flatten(2).transpose(1, 2)
+
+    def dynamic_feat_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Returns rows and columns of the tokens of an image of ``size`` (height, width), as timm's PatchEmbed does."""
+        return -(-size[0] // 16), -(-size[1] // 16)
+
+
+@BACKBONES.register_module()
+class VisionTransformer(BaseModule):
+    """Vision transformer with a class token and timm's names of parameters, for pre-training and everything after.
+
+    An image size other than ``img_size`` resamples the positions (bicubic); so does loading a checkpoint of another
+    size. An image whose sides are no multiple of the patch is padded at the bottom and the right.
+
+    Args:
+        arch: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'``, or ``'mocov3-small'`` (12 heads
+            instead of 6), or a dict of ``embed_dim``, ``depth``, ``num_heads`` and optionally ``mlp_ratio``.
+        img_size: Side of the images in pixels, or (height, width).
+        patch_size: Side of a patch in pixels.
+        output: ``'cls'``: class token after the final norm; ``'mean'``: mean of the patch tokens after it;
+            ``'tokens'``: every token after it, class token first; ``'maps'``: feature maps of ``out_indices``.
+        out_indices: Blocks whose outputs are the maps, for ``output='maps'`` only. The final norm is applied to the
+            last block's; blocks after the last of these are not built, their tensors in a checkpoint are passed over.
+        position: ``'learned'``, or ``'sincos'`` for the fixed table of ``sincos_positions``.
+        frozen_patch_embed: Keep the linear patch embedding at its initial value (MoCo v3's stabiliser).
+        conv_stem: Embed patches by ``ConvStem``; the stem stands for one block, so MoCo v3 then has 11.
+        drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
+        init: ``'timm'``: truncated normal of 0.02; ``'mocov3'``: Xavier uniform with q, k, v as three matrices and the
+            patch embedding as one.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: An argument is none of the above.
+    """
+
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        img_size: int | tuple[int, int] = 224,
+        patch_size: int = 16,
+        output: str = 'cls',
+        out_indices: Sequence[int] = (-1,),
+        position: str = 'learned',
+        frozen_patch_embed: bool = False,
+        conv_stem: bool = False,
+        drop_path_rate: float = 0.0,
+        init: str = 'timm',
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self._check(arch, output, position, init, conv_stem, frozen_patch_embed, patch_size)
+        arch = ARCHS[arch] if isinstance(arch, str) else arch
+        dim, depth = arch['embed_dim'], arch['depth']
+        if not out_indices or not all(-depth <= index < depth for index in out_indices):
+            raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
+        self.feature_dim = dim
+        self.output = output
+        self.out_indices = tuple(sorted(index % depth for index in out_indices))
+        num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
+        norm = partial(nn.LayerNorm, eps=1e-6)
+        size = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
+
+        self.patch_embed = (
+            ConvStem(size, dim)
+            if conv_stem
+            else PatchEmbed(size, patch_size, embed_dim=dim, strict_img_size=False, dynamic_img_pad=True)
+        )
+        self.grid_size = tuple(self.patch_embed.grid_size)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        table = sincos_positions(self.grid_size, dim)
+        self.pos_embed = nn.Parameter(table, requires_grad=position == 'learned')
+        rates = torch.linspace(0, drop_path_rate, depth).tolist()
+        self.blocks = nn.Sequential(
+            *(
+                Block(
+                    dim, arch['num_heads'], arch.get('mlp_ratio', 4), qkv_bias=True, drop_path=rate, norm_layer=norm
+                )
+                for rate in rates[:num_blocks]
+            )
+        )
+        self.norm = norm(dim) if num_blocks == depth else nn.Identity()
+        if num_blocks < depth:
+            skip_on_load(self, 'norm.', *(f'blocks.{index}.' for index in range(num_blocks, depth)))
+        self.register_load_state_dict_pre_hook(_resample_loaded_positions)
+
+        self._init_parameters(init, position)
+        if frozen_patch_embed:
+            self.patch_embed.proj.requires_grad_(False)
+
+    def forward(self, images: Tensor, keep: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
+        """Encodes images, or their visible patches only.
+
+        Args:
+            images: (N, 3, H, W), normalised.
+            keep: (N, L) bool, True = visible, the same number K of patches in every image; None sees all L patches.
+
+        Returns:
+            (N, D) for ``'cls'`` and ``'mean'``, (N, 1 + K, D) for ``'tokens'``, and for ``'maps'`` one (N, D, rows,
+            columns) per entry of ``out_indices``.
+
+        Raises:
+            ValueError: ``keep`` differs in the number of patches between images, or is given for ``'maps'``.
+        """
+        grid = tuple(self.patch_embed.dynamic_feat_size(images.shape[-2:]))
+        positions = resample_abs_pos_embed(self.pos_embed, grid, self.grid_size)
+        x = self.patch_embed(images) + positions[:, 1:]  # (N, L, D)
+        if keep is not None:
+            x = self._select(x, keep)  # (N, K, D)
+        x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
+        if self.output == 'maps':
+            return self._maps(x, grid)
+        x = self.norm(self.blocks(x))
+        if self.output == 'tokens':
+            return x
+        return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
+
+    def _select(self, tokens: Tensor, keep: Tensor) -> Tensor:
+        counts = set(keep.sum(dim=1).tolist())
+        if self.output == 'maps' or len(counts) != 1:
+            raise ValueError(
+                f"keep needs an output other than 'maps' (got {self.output!r}) and the same number of visible patches "
+                f'in every image (got {sorted(counts)})'
+            )
+        return tokens[keep].reshape(len(tokens), -1, tokens.shape[-1])
+
+    def _maps(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
+        maps = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == len(self.blocks) - 1:
+                x = self.norm(x)
+            if index in self.out_indices:
+                maps.append(x[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid))
+        return tuple(maps)
+
+    def _init_parameters(self, init: str, position: str) -> None:
+        if position == 'learned':
+            trunc_normal_(self.pos_embed, std=0.02)
+        nn.init.normal_(self.cls_token, std=1e-6)
+        for name, module in self.blocks.named_modules():
+            if isinstance(module, nn.Linear):
+                if init == 'timm':
+                    trunc_normal_(module.weight, std=0.02)
+                else:
+                    rows = module.out_features // 3 if name.endswith('qkv') else module.out_features
+                    _xavier_uniform(module.weight, rows, module.in_features)
+                nn.init.zeros_(module.bias)
+        if init == 'mocov3' and isinstance(self.patch_embed, PatchEmbed):
+            weight = self.patch_embed.proj.weight
+            _xavier_uniform(weight, weight.shape[0], weight[0].numel())
+            nn.init.zeros_(self.patch_embed.proj.bias)
+
+    @staticmethod
+    def _check(
+        arch: str | dict, output: str, position: str, init: str, conv_stem: bool, frozen: bool, patch_size: int
+    ) -> None:
+        choices = dict(
+            output=(output, ('cls', 'mean', 'maps', 'tokens')),
+            position=(position, ('sincos', 'learned')),
+            init=(init, ('mocov3', 'timm')),
+        )
+        if isinstance(arch, str):
+            choices['arch'] = (arch, tuple(ARCHS))
+        for name, (value, allowed) in choices.items():
+            if value not in allowed:
+                raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
+        if conv_stem and (frozen or patch_size != 16):
+            raise ValueError('conv_stem embeds patches of 16 pixels and trains: leave patch_size 16 and do not freeze it')
+
+
+def _xavier_uniform(weight: Tensor, fan_out: int, fan_in: int) -> None:
+    bound = (6 / (fan_out + fan_in)) ** 0.5
+    nn.init.uniform_(weight, -bound, bound)
+
+
+def _resample_loaded_positions(module: VisionTransformer, state_dict: dict, prefix: str, *args: object) -> None:
+    """Resamples the position table of a checkpoint, taken to be square, to this module's grid."""
+    key = prefix + 'pos_embed'
+    if key in state_dict and state_dict[key].shape[1] != module.pos_embed.shape[1]:
+        state_dict[key] = resample_abs_pos_embed(state_dict[key], module.grid_size)
