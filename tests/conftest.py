@@ -1,0 +1,33 @@
+"""What every test gets: one thread, a seed, no window, the recorded numbers; and GPU tests only where there is a GPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # also for the processes that tests start
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+import pytest
+import torch
+
+torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what is marked ``gpu`` on a machine without one."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker('gpu'):
+                item.add_marker(pytest.mark.skip(reason='needs a CUDA device'))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def goldens_dir() -> Path:
+    """Directory of the numbers recorded from official implementations; ``MMSSL_GOLDENS`` names another one."""
+    return Path(os.environ.get('MMSSL_GOLDENS') or Path(__file__).parent / 'parity' / 'goldens')
