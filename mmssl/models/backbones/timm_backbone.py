@@ -49,7 +49,7 @@ class TimmBackbone(BaseModule):
                 name, pretrained=pretrained, features_only=True, out_indices=self.out_indices, **kwargs
             )
             self.feature_dim = self.model.feature_info.channels()[-1]
-        # Some timm models have an init_weights() of their own, which MMEngine would call and so undo pretrained weights.
+        # Some timm models have an init_weights() of their own; MMEngine would call it and undo pretrained weights.
         self.model.is_init = True
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 from mmengine.model import BaseModule
@@ -63,7 +64,7 @@ class ConvStem(nn.Module):
         self.grid_size = tuple(-(-size // 16) for size in img_size)
         widths = [3, embed_dim // 8, embed_dim // 4, embed_dim // 2, embed_dim]
         layers = []
-        for inputs, outputs in zip(widths, widths[1:]):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
         self.proj = nn.Sequential(*layers, nn.Conv2d(embed_dim, embed_dim, 1))
 
@@ -143,9 +144,7 @@ class VisionTransformer(BaseModule):
         rates = torch.linspace(0, drop_path_rate, depth).tolist()
         self.blocks = nn.Sequential(
             *(
-                Block(
-                    dim, arch['num_heads'], arch.get('mlp_ratio', 4), qkv_bias=True, drop_path=rate, norm_layer=norm
-                )
+                Block(dim, arch['num_heads'], arch.get('mlp_ratio', 4), qkv_bias=True, drop_path=rate, norm_layer=norm)
                 for rate in rates[:num_blocks]
             )
         )
@@ -236,7 +235,9 @@ class VisionTransformer(BaseModule):
             if value not in allowed:
                 raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
         if conv_stem and (frozen or patch_size != 16):
-            raise ValueError('conv_stem embeds patches of 16 pixels and trains: leave patch_size 16 and do not freeze it')
+            raise ValueError(
+                'conv_stem embeds patches of 16 pixels and trains: leave patch_size 16 and do not freeze it'
+            )
 
 
 def _xavier_uniform(weight: Tensor, fan_out: int, fan_in: int) -> None:
