@@ -1,0 +1,109 @@
+"""Layer-wise adaptive rate scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mmssl.registry import OPTIMIZERS
+
+
+@OPTIMIZERS.register_module()
+class LARS(Optimizer):
+    r"""LARS (You et al., 2017, arXiv:1708.03888) as the official codes of contrastive methods write it.
+
+    With weight ``w``, gradient ``g`` and buffer ``v``: ``u = q (g + weight_decay w)``, where the trust ratio is
+    ``q = trust_coefficient |w| / |g + weight_decay w|``, and 1 if either norm is 0. Then
+
+    - ``lr_mode='post'`` (BYOL, MoCo v3, Barlow Twins, VICReg): ``v = momentum v + u``, ``w = w - lr v``;
+    - ``lr_mode='classic'`` (SimCLR): ``v = momentum v + lr u``, ``w = w - v``.
+
+    The two differ whenever the learning rate changes. Parameters of at most one dimension (biases, norms) get neither
+    decay nor ratio, whatever their name; a parameter group may override that rule with the key ``excluded``.
+    Nothing is read back from the device.
+
+    Args:
+        params: Parameters or parameter groups.
+        lr: Learning rate, >= 0.
+        momentum: Weight of the old buffer, in [0, 1).
+        weight_decay: Coefficient of the L2 term, >= 0.
+        trust_coefficient: The factor of the trust ratio, > 0.
+        lr_mode: ``'post'`` or ``'classic'``.
+        excluded: True: no parameter gets decay and ratio; False: all do; None: by the rule above.
+
+    Raises:
+        ValueError: An argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict],
+        lr: float,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust_coefficient: float = 1e-3,
+        lr_mode: str = 'post',
+        excluded: bool | None = None,
+    ) -> None:
+        if lr < 0 or weight_decay < 0 or trust_coefficient <= 0 or not 0 <= momentum < 1:
+            raise ValueError(
+                'LARS needs lr >= 0, weight_decay >= 0, trust_coefficient > 0 and momentum in [0, 1), got '
+                f'lr={lr}, weight_decay={weight_decay}, trust_coefficient={trust_coefficient}, momentum={momentum}'
+            )
+        if lr_mode not in ('post', 'classic'):
+            raise ValueError(f"lr_mode must be 'post' or 'classic', got {lr_mode!r}")
+        defaults = dict(
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            trust_coefficient=trust_coefficient,
+            lr_mode=lr_mode,
+            excluded=excluded,
+        )
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Takes one step; parameters without gradient keep their value and get no state."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group['params'] if p.grad is not None]
+            excluded = [p.ndim <= 1 if group['excluded'] is None else group['excluded'] for p in params]
+            plain = [p for p, out in zip(params, excluded) if out]
+            scaled = [p for p, out in zip(params, excluded) if not out]
+            if plain:
+                self._apply(plain, [p.grad for p in plain], group)
+            if scaled:
+                self._apply(scaled, trusted_updates(scaled, group['weight_decay'], group['trust_coefficient']), group)
+        return loss
+
+    def _apply(self, params: list[Tensor], updates: list[Tensor], group: dict) -> None:
+        """Moves the buffers by ``updates`` and the parameters by the buffers."""
+        buffers = []
+        for p in params:
+            state = self.state[p]
+            if not state:
+                state['momentum_buffer'] = torch.zeros_like(p)
+            buffers.append(state['momentum_buffer'])
+        post = group['lr_mode'] == 'post'
+        torch._foreach_mul_(buffers, group['momentum'])
+        torch._foreach_add_(buffers, updates, alpha=1.0 if post else group['lr'])
+        torch._foreach_add_(params, buffers, alpha=-group['lr'] if post else -1.0)
+
+
+def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
+    """Returns ``q (g + weight_decay w)`` for each parameter ``w`` with gradient ``g``, in new tensors."""
+    updates = torch._foreach_add([p.grad for p in params], params, alpha=weight_decay)
+    weight_norms = torch.stack(torch._foreach_norm(params))
+    update_norms = torch.stack(torch._foreach_norm(updates))
+    ratios = torch.where(
+        (weight_norms > 0) & (update_norms > 0), trust_coefficient * weight_norms / update_norms, 1.0
+    )
+    torch._foreach_mul_(updates, list(ratios.unbind()))
+    return updates

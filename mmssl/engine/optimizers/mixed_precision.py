@@ -1,0 +1,82 @@
+"""Automatic mixed precision on CPU and GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from mmssl.registry import OPTIM_WRAPPERS
+
+_DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
+
+
+@OPTIM_WRAPPERS.register_module()
+class MixedPrecisionOptimWrapper(OptimWrapper):
+    """Runs the forward pass in autocast on the device of the parameters; bfloat16 needs no loss scaling.
+
+    Gradient accumulation and clipping are those of MMEngine's ``OptimWrapper``, but for the norm of the gradient: it
+    stays on the device, as ``grad_norm``, until the logs are written.
+
+    Args:
+        dtype: ``'bfloat16'``, ``'float16'`` (GPU only, with dynamic loss scaling) or None for full precision.
+        **kwargs: ``optimizer``, ``accumulative_counts``, ``clip_grad`` of ``OptimWrapper``.
+
+    Raises:
+        ValueError: ``dtype`` is none of these, or it is float16 and the parameters are not on a GPU.
+    """
+
+    def __init__(self, dtype: str | None = 'bfloat16', **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if dtype is not None and dtype not in _DTYPES:
+            raise ValueError(f"dtype must be 'bfloat16', 'float16' or None, got {dtype!r}")
+        self.device_type = self.optimizer.param_groups[0]['params'][0].device.type
+        if dtype == 'float16' and self.device_type != 'cuda':
+            raise ValueError(
+                f"dtype='float16' needs a GPU, but the parameters are on {self.device_type!r}; use dtype='bfloat16'"
+            )
+        self.dtype = _DTYPES.get(dtype) if dtype else None
+        self.loss_scaler = torch.amp.GradScaler(self.device_type, enabled=dtype == 'float16')
+        self.grad_norm: Tensor | None = None
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast, and no gradient synchronisation between the micro-batches of one step."""
+        autocast = torch.autocast(self.device_type, dtype=self.dtype, enabled=self.dtype is not None)
+        with super().optim_context(model), autocast:
+            yield
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Adds the gradient of the scaled loss."""
+        self.loss_scaler.scale(loss).backward(**kwargs)
+        self._inner_count += 1
+
+    def step(self, **kwargs: Any) -> None:
+        """Clips and steps; with float16 a step whose gradient overflowed is left out and the scale lowered."""
+        if self.clip_grad_kwargs:
+            self.loss_scaler.unscale_(self.optimizer)
+            self._clip_grad()
+        self.loss_scaler.step(self.optimizer, **kwargs)
+        self.loss_scaler.update()
+
+    def _clip_grad(self) -> None:
+        params = [p for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
+        self.grad_norm = self.clip_func(params, **self.clip_grad_kwargs)
+
+    def state_dict(self) -> dict:
+        """Returns the optimizer's state and, with float16, that of the loss scale."""
+        state = super().state_dict()
+        if self.loss_scaler.is_enabled():
+            state['loss_scaler'] = self.loss_scaler.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Restores what ``state_dict`` returned; a checkpoint of a run in another precision is accepted."""
+        scaler_state = state_dict.pop('loss_scaler', None)
+        if scaler_state and self.loss_scaler.is_enabled():
+            self.loss_scaler.load_state_dict(scaler_state)
+        super().load_state_dict(state_dict)

@@ -1,0 +1,130 @@
+"""Learning rate schedules in closed form: the value depends on the position in the run alone.
+
+The length comes from the run (``max_epochs``), never from the schedule's own config, and a resumed run whose
+``max_epochs`` was changed follows the new length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.optim import _ParamScheduler
+from torch.optim import Optimizer
+
+from mmssl.registry import PARAM_SCHEDULERS
+
+
+class ClosedFormLR(_ParamScheduler):
+    """Base: lr = base lr * ``factor(step)``; parameter groups with ``fix_lr=True`` keep their base lr.
+
+    Args:
+        optimizer: Optimizer or optimizer wrapper.
+        max_epochs: Epochs of the whole run.
+        end: Length of the run in the schedule's unit, epochs (``by_epoch=True``) or iterations; the runner fills it.
+        by_epoch: Whether the lr changes once per epoch or at every iteration.
+    """
+
+    _STATE = ('base_values', 'last_step', '_global_step', '_last_value')
+
+    def __init__(self, optimizer: Optimizer, *, max_epochs: int, end: int, by_epoch: bool) -> None:
+        self.max_epochs = max_epochs
+        super().__init__(optimizer, 'lr', end=end, by_epoch=by_epoch)
+
+    def factor(self, step: float) -> float:
+        """Returns the factor at ``step`` of ``self.end`` steps."""
+        raise NotImplementedError(f'abstract: {type(self).__name__} does not define factor()')
+
+    def epochs_to_steps(self, epochs: float) -> float:
+        """Converts epochs to the schedule's unit."""
+        return epochs * self.end / self.max_epochs
+
+    def _get_value(self) -> list[float]:
+        factor = self.factor(self._global_step)
+        return [
+            base if group.get('fix_lr') else base * factor
+            for base, group in zip(self.base_values, self.optimizer.param_groups)
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns position and base values; the shape and length of the schedule belong to the config."""
+        return {key: getattr(self, key) for key in self._STATE}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the position and sets the lr that this schedule has there."""
+        super().load_state_dict(state_dict)
+        if self._global_step < self.end:
+            for group, value in zip(self.optimizer.param_groups, self._get_value()):
+                group['lr'] = value
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmupCosineLR(ClosedFormLR):
+    r"""Linear warm-up from 0, then half a cosine to 0 (Loshchilov and Hutter, 2017, arXiv:1608.03983).
+
+    At step t of T with W warm-up steps the factor is ``t / W`` for ``t < W`` and
+    ``(1 + cos(pi (t - W) / (T - W))) / 2`` after.
+
+    Args:
+        optimizer: Optimizer or optimizer wrapper.
+        max_epochs: Epochs of the whole run; the runner fills it.
+        end: Length of the run in epochs or iterations; the runner fills it.
+        warmup_epochs: Epochs of warm-up, in [0, max_epochs].
+        by_epoch: Whether the lr changes once per epoch (MoCo v2, SimSiam) or at every iteration.
+
+    Raises:
+        ValueError: The warm-up is longer than the run.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, max_epochs: int, end: int, warmup_epochs: float = 0, by_epoch: bool = False
+    ) -> None:
+        if not 0 <= warmup_epochs <= max_epochs:
+            raise ValueError(f'warmup_epochs must lie in [0, max_epochs={max_epochs}], got {warmup_epochs}')
+        self.warmup_epochs = warmup_epochs
+        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
+
+    def factor(self, step: float) -> float:
+        """Returns the factor at ``step``, in [0, 1]."""
+        warmup = self.epochs_to_steps(self.warmup_epochs)
+        if step < warmup:
+            return step / warmup
+        return (1 + math.cos(math.pi * (step - warmup) / max(self.end - warmup, 1))) / 2
+
+
+@PARAM_SCHEDULERS.register_module()
+class StepLR(ClosedFormLR):
+    """Multiplies the lr by ``gamma`` at given fractions of the run.
+
+    Args:
+        optimizer: Optimizer or optimizer wrapper.
+        max_epochs: Epochs of the whole run; the runner fills it.
+        end: Length of the run in epochs or iterations; the runner fills it.
+        milestones: Fractions of the run, each in (0, 1): ``[.6, .8]`` of 200 epochs are epochs 120 and 160.
+        gamma: The factor at each milestone.
+        by_epoch: Whether the lr changes once per epoch or at every iteration.
+
+    Raises:
+        ValueError: A milestone is outside (0, 1).
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_epochs: int,
+        end: int,
+        milestones: Sequence[float],
+        gamma: float = 0.1,
+        by_epoch: bool = True,
+    ) -> None:
+        if not all(0 < milestone < 1 for milestone in milestones):
+            raise ValueError(f'milestones are fractions of the run in (0, 1), got {list(milestones)}')
+        self.milestones = milestones
+        self.gamma = gamma
+        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
+
+    def factor(self, step: float) -> float:
+        """Returns ``gamma`` to the number of milestones passed."""
+        # The tolerance makes a product such as .29 * 100 the step it stands for.
+        return self.gamma ** sum(step >= milestone * self.end - 1e-6 for milestone in self.milestones)
