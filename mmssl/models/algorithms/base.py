@@ -24,6 +24,9 @@ class BaseAlgorithm(BaseModel):
         init_cfg: MMEngine's initialisation config.
     """
 
+    batch_coupled: str | None = None
+    """Why a step over accumulated micro-batches is not the step over the whole batch; None where it is."""
+
     def __init__(
         self,
         *,

@@ -1,0 +1,49 @@
+"""BYOL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.registry import ALGORITHMS
+
+
+@ALGORITHMS.register_module()
+class BYOL(BaseAlgorithm):
+    """Bootstrap Your Own Latent (Grill et al., 2020, arXiv:2006.07733).
+
+    Student and teacher are the paper's online and target network, ``head`` is the predictor with its loss. Deviations
+    from the official code:
+
+    - the teacher begins as a copy of the student, not with weights of its own (the authors found no difference);
+    - after step k of K, counted from 1, the momentum is that of progress k / K, where the official code takes
+      (k - 1) / K: a difference of at most ``(1 - momentum) * pi / (2 K)``;
+    - there is no classifier trained alongside: evaluation has its own.
+
+    Args:
+        teacher: Arguments of ``EMATeacher``: ``momentum`` is the paper's tau of the first step.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    batch_coupled = 'batch norm'
+
+    def __init__(self, *, teacher: dict, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.teacher = EMATeacher(**teacher, backbone=self.backbone, neck=self.neck)
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns Eq. 2 of two views (N, 3, H, W), summed over both directions."""
+        z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D), student
+        t1, t2 = (self.teacher(x) for x in views)  # (N, D), no gradient
+        return dict(loss=self.head(z1, t2) + self.head(z2, t1))
+
+    def on_train_start(self) -> None:
+        """Copies the student into the teacher."""
+        self.teacher.copy_from(backbone=self.backbone, neck=self.neck)
+
+    def on_step_end(self, progress: float) -> None:
+        """Moves the teacher towards the student."""
+        self.teacher.update(progress, backbone=self.backbone, neck=self.neck)

@@ -1,0 +1,58 @@
+"""MoCo, versions 1 and 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.components.batch_shuffle import BatchShuffle
+from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.models.components.feature_queue import FeatureQueue
+from mmssl.registry import ALGORITHMS
+
+
+@ALGORITHMS.register_module()
+class MoCo(BaseAlgorithm):
+    """Momentum Contrast (He et al., 2020, arXiv:1911.05722; version 2: Chen et al., 2020, arXiv:2003.04297).
+
+    Algorithm 1. The versions differ in their configs alone: neck, temperature, augmentation, schedule. Student and
+    teacher are the paper's query and key encoder. Differences from the official code, none of which changes a number:
+
+    - the teacher moves after a step instead of before the next key is encoded;
+    - the keys of a step wait beside the queue (no part of the state) and enter it when the step has happened;
+    - one process runs too: ``norm_group_size`` then makes the groups that several devices would be. It groups the
+      keys only; the statistics of the queries are those of the batch of a process.
+
+    Args:
+        teacher: Arguments of ``EMATeacher``; the paper's are ``momentum=0.999, schedule='constant'``.
+        queue: Arguments of ``FeatureQueue``: ``length`` and ``dim``.
+        norm_group_size: Keys that share norm statistics, see ``BatchShuffle``; None means those of a process.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    batch_coupled = 'batch norm'
+
+    def __init__(self, *, teacher: dict, queue: dict, norm_group_size: int | None = None, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.teacher = EMATeacher(**teacher, backbone=self.backbone, neck=self.neck)
+        self.queue = FeatureQueue(**queue)
+        self.shuffle = BatchShuffle(norm_group_size)
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns Eq. 1 of two views (N, 3, H, W): queries of the first, keys of the second."""
+        query_view, key_view = views
+        queries = self.neck(self.backbone(query_view))  # (N, D)
+        keys = self.shuffle(self.teacher, key_view)  # (N, D), no gradient
+        self.queue.stage(keys)
+        return dict(loss=self.head(queries, keys, self.queue.features))
+
+    def on_train_start(self) -> None:
+        """Copies the student into the teacher."""
+        self.teacher.copy_from(backbone=self.backbone, neck=self.neck)
+
+    def on_step_end(self, progress: float) -> None:
+        """Moves the teacher towards the student and the keys of the step into the queue."""
+        self.teacher.update(progress, backbone=self.backbone, neck=self.neck)
+        self.queue.commit()

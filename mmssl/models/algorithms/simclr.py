@@ -1,0 +1,26 @@
+"""SimCLR."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.registry import ALGORITHMS
+
+
+@ALGORITHMS.register_module()
+class SimCLR(BaseAlgorithm):
+    """A Simple Framework for Contrastive Learning of Visual Representations (Chen et al., 2020, arXiv:2002.05709).
+
+    Algorithm 1. Both views go through the network as one batch of 2N, so they share norm statistics, as in the
+    official code. The loss is the official code's, the sum of both directions; ``reduction='mean'`` of the loss gives
+    the paper's Eq. 1 with half its size.
+    """
+
+    batch_coupled = 'in-batch negatives'
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns NT-Xent of two views (N, 3, H, W)."""
+        z1, z2 = self.neck(self.backbone(torch.cat(views))).chunk(2)  # (N, D) each
+        return dict(loss=self.head(z1, z2))

@@ -1,0 +1,74 @@
+"""Multi-layer perceptron: projector of every joint-embedding method, and predictor of some."""
+
+from __future__ import annotations
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import NECKS
+
+
+@NECKS.register_module()
+class MLPProjector(BaseModule):
+    """Linear, norm, ReLU, ..., Linear, norm: ``layers.<i>`` is entry i of the official codes' sequential module.
+
+    Linear layers have torch's default initialisation unless ``init_cfg`` says otherwise.
+
+    Args:
+        in_channels: Width of the features.
+        hidden_channels: Width of every layer but the last; None with one layer.
+        out_channels: Width of the embedding.
+        num_layers: Number of linear layers.
+        norm: Whether batch norm follows the hidden linear layers.
+        bias: Whether the hidden linear layers have a bias.
+        last_norm: Batch norm after the last linear layer: None, ``'affine'``, ``'scale'`` (a factor, no offset) or
+            ``'plain'`` (neither).
+        last_bias: Whether the last linear layer has a bias.
+        freeze_last_bias: Whether that bias keeps its initial value, as in SimSiam.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: ``last_norm`` is none of these, or hidden layers have no width.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int | None,
+        out_channels: int,
+        num_layers: int = 2,
+        norm: bool = True,
+        bias: bool = False,
+        last_norm: str | None = None,
+        last_bias: bool = False,
+        freeze_last_bias: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if last_norm not in (None, 'affine', 'scale', 'plain'):
+            raise ValueError(f"last_norm must be None, 'affine', 'scale' or 'plain', got {last_norm!r}")
+        if num_layers > 1 and hidden_channels is None:
+            raise ValueError(f'{num_layers} layers need hidden_channels, got None')
+        if freeze_last_bias and not last_bias:
+            raise ValueError('freeze_last_bias=True needs last_bias=True')
+        layers: list[nn.Module] = []
+        for _ in range(num_layers - 1):
+            layers.append(nn.Linear(in_channels, hidden_channels, bias=bias))
+            if norm:
+                layers.append(nn.BatchNorm1d(hidden_channels))
+            layers.append(nn.ReLU(inplace=True))
+            in_channels = hidden_channels
+        last = nn.Linear(in_channels, out_channels, bias=last_bias)
+        if freeze_last_bias:
+            last.bias.requires_grad = False
+        layers.append(last)
+        if last_norm is not None:
+            layers.append(nn.BatchNorm1d(out_channels, affine=last_norm != 'plain'))
+        if last_norm == 'scale':
+            layers[-1].register_parameter('bias', None)
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """Returns the embedding (N, out_channels) of what a backbone returns, or of vectors (N, in_channels)."""
+        return self.layers(to_vector(features))
