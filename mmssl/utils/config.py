@@ -1,0 +1,302 @@
+"""Loading a config, and finding the mistakes in it before any work starts."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mmengine import registry as mmengine_registry
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import Registry
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcessor, Runner
+from torch.utils.data import DataLoader
+
+from mmssl import registry as roles
+from mmssl.utils.errors import UserError, did_you_mean
+
+_OWN_KEYS = {'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters'}
+# Variables that configs of the OpenMMLab family customarily carry beside the runner's keys.
+_CUSTOMARY_VARIABLES = {
+    'backend_args', 'base_lr', 'batch_size', 'bgr_mean', 'bgr_std', 'data_root', 'dataset_type', 'file_client_args',
+    'img_norm_cfg', 'img_scale', 'img_size', 'max_iters', 'num_classes', 'num_workers', 'resume_from', 'strategy',
+    'compile', 'test_dataset', 'test_pipeline', 'train_dataset', 'train_pipeline', 'tta_model', 'tta_pipeline',
+    'val_dataset', 'val_pipeline', 'view_pipeline', 'view_pipeline1', 'view_pipeline2', 'vis_backends', 'work_dir',
+}  # fmt: skip
+_FORMER_KEYS = {
+    'checkpoint_config': 'default_hooks.checkpoint',
+    'data': 'train_dataloader, val_dataloader and test_dataloader',
+    'dist_params': 'env_cfg.dist_cfg',
+    'evaluation': 'val_cfg and val_evaluator',
+    'log_config': 'default_hooks.logger',
+    'lr_config': 'param_scheduler',
+    'optimizer': 'optim_wrapper.optimizer',
+    'optimizer_config': 'optim_wrapper',
+    'runner': 'train_cfg or max_epochs',
+}
+_REGISTRIES = {
+    'model': roles.MODELS,
+    'data_preprocessor': roles.MODELS,
+    'init_cfg': mmengine_registry.WEIGHT_INITIALIZERS,
+    'dataset': roles.DATASETS,
+    'sampler': roles.DATA_SAMPLERS,
+    'batch_sampler': roles.DATA_SAMPLERS,
+    'collate_fn': roles.FUNCTIONS,
+    'worker_init_fn': roles.FUNCTIONS,
+    'views': roles.TRANSFORMS,
+    'transform': roles.TRANSFORMS,
+    'transforms': roles.TRANSFORMS,
+    'pipeline': roles.TRANSFORMS,
+    'optim_wrapper': roles.OPTIM_WRAPPERS,
+    'optimizer': roles.OPTIMIZERS,
+    'constructor': roles.OPTIM_WRAPPER_CONSTRUCTORS,
+    'param_scheduler': roles.PARAM_SCHEDULERS,
+    'train_cfg': roles.LOOPS,
+    'val_cfg': roles.LOOPS,
+    'test_cfg': roles.LOOPS,
+    'val_evaluator': roles.EVALUATORS,
+    'test_evaluator': roles.EVALUATORS,
+    'metrics': roles.METRICS,
+    'default_hooks': roles.HOOKS,
+    'custom_hooks': roles.HOOKS,
+    'log_processor': roles.LOG_PROCESSORS,
+    'visualizer': mmengine_registry.VISUALIZERS,
+    'vis_backends': mmengine_registry.VISBACKENDS,
+    'model_wrapper_cfg': mmengine_registry.MODEL_WRAPPERS,
+    'runner_type': roles.RUNNERS,
+}
+_NEED_TYPE = {'model', 'backbone', 'neck', 'head', 'dataset', 'optimizer'}
+# What a dict without ``type`` is handed to.
+_IMPLIED_TYPES: dict[str, Callable] = {
+    'train_cfg': EpochBasedTrainLoop,
+    'log_processor': LogProcessor,
+    'optim_wrapper': OptimWrapper,
+    'randomness': Runner.set_randomness,
+}
+# Arguments that MMEngine takes out of a dict before it builds from the rest.
+_TAKEN_OUT = {
+    'hook': {'priority'},
+    'optimizer wrapper': {'constructor', 'paramwise_cfg', 'optimizer'},
+    'parameter scheduler': {'convert_to_iter_based', 'by_epoch'},
+    'loop': {'by_epoch'},
+}
+
+
+def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
+    """Reads a config file and applies command-line options to it.
+
+    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise.
+
+    Args:
+        path: The config file.
+        cfg_options: Dotted keys and values, as of ``--cfg-options``.
+
+    Raises:
+        UserError: There is no such file, it or a base of it cannot be read, or a ``custom_imports`` module fails.
+    """
+    path = Path(path)
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path('configs')
+        offered = [str(file) for file in folder.rglob('*.py')]
+        raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
+    try:
+        cfg = Config.fromfile(path)
+        cfg.merge_from_dict(cfg_options or {})
+    except Exception as error:  # a config is a program: anything may go wrong in it
+        cause = f': {error.__cause__}' if error.__cause__ else ''
+        raise UserError(f'config {str(path)!r} cannot be loaded: {type(error).__name__}: {error}{cause}') from error
+    cfg.setdefault('default_scope', 'mmssl')
+    if cfg.default_scope == 'mmssl':
+        cfg.setdefault('runner_type', 'PretrainRunner')
+    return cfg
+
+
+def check_config(cfg: Config, data: bool = True) -> None:
+    """Looks for mistakes that would stop a run later, and reports all of them together.
+
+    Top-level keys, every ``type``, the arguments beside it and the paths are checked. Of a config of another scope,
+    such as mmdet's, only keys that nearly are one of the runner's, and paths.
+
+    Args:
+        cfg: What ``load_config`` returned.
+        data: Whether a missing data folder counts.
+
+    Raises:
+        UserError: There are mistakes; the message names each with its place in the config.
+    """
+    problems = _wrong_keys(cfg)
+    if cfg.get('default_scope', 'mmssl') == 'mmssl':
+        check = _PartsCheck(cfg)
+        for key, value in cfg.items():
+            check.visit(value, key, key, None)
+        problems += check.problems
+    if not problems and data:
+        problems = missing_paths(cfg)
+    if len(problems) > 1:
+        problems = [f'{len(problems)} mistakes in the config', *problems]
+    if problems:
+        raise UserError('\n  '.join(problems))
+
+
+def missing_paths(cfg: Config) -> list[str]:
+    """One message for each data folder and checkpoint that the config names and that does not exist here."""
+    problems = []
+    for place, value in _paths(cfg):
+        if value and '://' not in value and not Path(value).exists():
+            problems.append(
+                f'{place}: {value!r} does not exist (looked for {Path(value).absolute()}); '
+                f'name another with --cfg-options {place}=/path'
+            )
+    return problems
+
+
+def _paths(node: Any, place: str = '') -> Iterator[tuple[str, str]]:
+    """Every (dotted key, path) of the data roots and checkpoints below ``node``, the top-level variables aside."""
+    if isinstance(node, (list, tuple)):
+        node = dict(enumerate(node))
+    if isinstance(node, dict) or isinstance(node, Config):
+        for key, value in node.items():
+            inner = f'{place}.{key}' if place else str(key)
+            if isinstance(value, str) and (inner == 'load_from' or place and key in ('data_root', 'checkpoint')):
+                yield inner, value
+            elif not str(key).startswith('_'):
+                yield from _paths(value, inner)
+
+
+def _wrong_keys(cfg: Config) -> list[str]:
+    known = set(inspect.signature(Runner.__init__).parameters) - {'self'} | _OWN_KEYS
+    problems = []
+    for key in cfg.keys():
+        if key in known | _CUSTOMARY_VARIABLES or key.startswith('_'):
+            continue
+        if key in _FORMER_KEYS:
+            hint = f"; MMEngine's name for it is {_FORMER_KEYS[key]}"
+        else:
+            hint = did_you_mean(key, known, cutoff=0.8)
+        if hint or cfg.get('default_scope') == 'mmssl':
+            hint = hint or f'; a variable of the config itself starts with an underscore: _{key}'
+            problems.append(f'unknown top-level key {key!r}{hint}')
+    return problems
+
+
+class _PartsCheck:
+    """Walks through a config and collects unknown types and arguments in ``problems``.
+
+    Args:
+        cfg: The whole config.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        imports = (cfg.get('custom_imports') or {}).get('imports', [])
+        self.imports = [imports] if isinstance(imports, str) else list(imports)
+        self.problems: list[str] = []
+
+    def visit(self, node: Any, place: str, key: str, registry: Registry | None) -> None:
+        """Checks ``node``, the value of ``key``, and what is below; ``registry`` builds the part around it."""
+        if key.startswith('_'):
+            return
+        registry = None if key.endswith('dataloader') else _REGISTRIES.get(key, registry)
+        if key in ('constructor', 'runner_type'):
+            self.find(node, place, registry)
+        elif isinstance(node, (list, tuple)):
+            for i, item in enumerate(node):
+                self.visit(item, f'{place}.{i}', 'metrics' if key.endswith('evaluator') else key, registry)
+        elif isinstance(node, dict):
+            self.visit_dict(node, place, key, registry)
+
+    def visit_dict(self, node: dict, place: str, key: str, registry: Registry | None) -> None:
+        target: Any = DataLoader if key.endswith('dataloader') else _IMPLIED_TYPES.get(key)
+        if key == 'train_cfg' and node.get('by_epoch') is False:
+            target = IterBasedTrainLoop
+        if 'type' in node and registry is not None:
+            if key.endswith('evaluator') and node['type'] in roles.METRICS.module_dict:
+                registry = roles.METRICS
+            target = self.find(node['type'], f'{place}.type', registry)
+        elif key in _NEED_TYPE:
+            self.problems.append(f'{place}: type is missing')
+        if target is not None and registry is not mmengine_registry.WEIGHT_INITIALIZERS:
+            self.check_arguments(node, place, target, registry)
+        for inner, value in node.items():
+            self.visit(value, f'{place}.{inner}', inner, registry)
+
+    def find(self, name: Any, place: str, registry: Registry) -> Any:
+        """What ``name`` is registered for; None, and a problem more, when it is not registered."""
+        if not isinstance(name, str):
+            return name
+        try:
+            found = registry.get(name)
+        except ImportError as error:
+            raise UserError(f'{place}: {name!r} cannot be looked up, a module failed to import: {error}') from error
+        except RuntimeError:  # MMEngine's answer to a name with a dot that leads nowhere
+            found = None
+        if found is None:
+            self.problems.append(self.unknown(name, place, registry))
+        return found
+
+    def unknown(self, name: str, place: str, registry: Registry) -> str:
+        known: list[str] = []
+        searched: list[str] = []
+        table: Registry | None = registry
+        while table is not None:
+            known += table.module_dict
+            searched += table._locations or [f'mmengine ({table.name})']
+            table = table.parent
+        other = next((table for table in _REGISTRIES.values() if name in table.module_dict), None)
+        hint = f'; it is a {other.name}' if other else did_you_mean(name, known)
+        failed = ''.join(f'\n    {module} failed to import: {why}' for module, why in _failed_imports(self.imports))
+        return (
+            f'{place}: no {registry.name} is called {name!r}{hint}\n'
+            f'    searched: {", ".join(searched + self.imports)}{failed}\n'
+            '    a class of your own is found when the config imports its module: '
+            "custom_imports = dict(imports=['package.module'], allow_failed_imports=False)"
+        )
+
+    def check_arguments(self, node: dict, place: str, target: Callable, registry: Registry | None) -> None:
+        accepted = accepted_arguments(target)
+        if accepted is None:
+            return
+        accepted |= {'type', '_scope_', *(_TAKEN_OUT.get(registry.name, ()) if registry is not None else ())}
+        if target is DataLoader:
+            accepted.add('num_batch_per_epoch')
+        offered = accepted - {'type', '_scope_', 'self'}
+        for key in node:
+            if key not in accepted:
+                hint = did_you_mean(key, offered) or f'; it has {", ".join(sorted(offered))}'
+                name = getattr(target, '__name__', str(target))
+                self.problems.append(f'{place}: {name} has no argument {key!r}{hint}')
+
+
+def _failed_imports(modules: list[str]) -> Iterator[tuple[str, str]]:
+    for module in modules:
+        try:
+            import_module(module)
+        except Exception as error:
+            yield module, f'{type(error).__name__}: {error}'
+
+
+def accepted_arguments(target: Callable) -> set[str] | None:
+    """Names of the keyword arguments that a class or function takes, None when that cannot be told.
+
+    ``**kwargs`` that a constructor hands to ``super().__init__`` stand for the arguments of the next constructor.
+    """
+    if not inspect.isclass(target):
+        signatures = [target]
+    else:
+        signatures = [base.__init__ for base in target.__mro__ if '__init__' in vars(base)]
+    accepted: set[str] = set()
+    for function in signatures:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+            catch_all = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+            accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+            if catch_all is None:
+                return accepted
+            if not re.search(rf'super\(.*?\)\.__init__\([^=]*?\*\*{catch_all}\b', inspect.getsource(function), re.S):
+                return None
+        except (TypeError, ValueError, OSError):  # builtins without a signature, classes without a source
+            return None
+    return None

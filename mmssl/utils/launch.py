@@ -1,0 +1,67 @@
+"""Joining the processes of a launcher, with and without a GPU."""
+
+from __future__ import annotations
+
+import os
+from unittest.mock import patch
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
+from mmengine.logging import print_log
+from mmengine.utils.dl_utils import set_multi_processing
+
+from mmssl.utils.errors import UserError
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+_RANK_VARIABLE = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
+_STARTED_BY = {
+    'pytorch': 'torchrun, for example by tools/dist_train.sh CONFIG GPUS',
+    'slurm': 'srun, for example by tools/slurm_train.sh',
+    'mpi': 'mpirun',
+}
+
+
+def join_processes(cfg: Config, launcher: str) -> None:
+    """Joins the process group that ``launcher`` started this process for, and notes both in ``cfg``.
+
+    The backend is the config's ``env_cfg.dist_cfg.backend``, else nccl where there is a GPU and gloo where there is
+    none.
+
+    Args:
+        cfg: The config; ``launcher`` and ``env_cfg`` are set.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        UserError: The process was not started by the launcher, or has no GPU of its own where the backend needs one.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none' or is_distributed():
+        return
+    variable = _RANK_VARIABLE[launcher]
+    if variable not in os.environ:
+        raise UserError(
+            f'--launcher {launcher} needs a process started by {_STARTED_BY[launcher]} ({variable} is not set); '
+            'for one process leave --launcher out'
+        )
+    env_cfg = cfg.setdefault('env_cfg', {})
+    dist_cfg = env_cfg.setdefault('dist_cfg', {})
+    gpus = torch.cuda.device_count()
+    backend = dist_cfg.setdefault('backend', 'nccl' if gpus else 'gloo')
+    if backend == 'nccl' and not gpus:
+        raise UserError(
+            f'--launcher {launcher} with the backend nccl needs a GPU, and torch sees none on this machine; '
+            'to train on CPUs: --cfg-options env_cfg.dist_cfg.backend=gloo'
+        )
+    if launcher == 'pytorch' and backend == 'nccl' and int(os.environ['LOCAL_RANK']) >= gpus:
+        raise UserError(
+            f'process {os.environ["LOCAL_RANK"]} of this machine has no GPU of its own: torch sees {gpus}; '
+            'start as many processes as there are GPUs'
+        )
+    set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+    if gpus:
+        init_dist(launcher, **dist_cfg)
+        return
+    with patch.object(torch.cuda, 'set_device', lambda device: None):  # MMEngine pins a GPU without asking for one
+        init_dist(launcher, **dist_cfg)
+    print_log('no GPU here: training on CPU with gloo', logger='current')

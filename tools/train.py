@@ -1,0 +1,86 @@
+"""Pre-train a backbone: ``python tools/train.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+
+from mmssl.registry import RUNNERS
+from mmssl.utils.cli import tool
+from mmssl.utils.config import check_config, load_config
+from mmssl.utils.errors import UserError
+from mmssl.utils.launch import LAUNCHERS, join_processes
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Pre-train a backbone without labels')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='PATH', help='go on from PATH, or from the latest checkpoint'
+    )
+    parser.add_argument(
+        '--amp', nargs='?', const='bf16', choices=['bf16', 'fp16'], help='mixed precision (default type: bf16)'
+    )
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate by global batch / base_batch_size'
+    )
+    parser.add_argument('--no-validate', action='store_true', help='no evaluation while training')
+    parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='build everything, run one iteration, print the cost, leave no file'
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by launchers')
+    return parser.parse_args(argv)
+
+
+def apply_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Writes the command line into the config: it has precedence over the file."""
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.amp is not None:
+        cfg.optim_wrapper.type = 'MixedPrecisionOptimWrapper'
+        cfg.optim_wrapper.dtype = {'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise UserError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the config')
+        cfg.auto_scale_lr.enable = True
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
+    if args.seed is not None:
+        cfg.setdefault('randomness', {})['seed'] = args.seed
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.default_scope)
+    apply_args(cfg, args)
+    check_config(cfg, data=not args.dry_run)
+    if args.dry_run:
+        from mmssl.engine.dry_run import dry_run
+
+        raise SystemExit(dry_run(cfg))
+    join_processes(cfg, args.launcher)
+    RUNNERS.build(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
