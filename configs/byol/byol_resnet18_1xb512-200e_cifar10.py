@@ -1,0 +1,32 @@
+"""BYOL, ResNet-18 with the small stem, 200 epochs of CIFAR-10.
+
+    python tools/train.py configs/byol/byol_resnet18_1xb512-200e_cifar10.py
+
+Cost: 19,400 steps of 512 image pairs of 32 px, on one GPU. Not measured here.
+Expected: no published figure for this recipe.
+"""
+
+_base_ = ['../_base_/datasets/cifar10.py', '../_base_/default_runtime.py']
+
+max_epochs = 200
+sync_bn = True
+
+model = dict(
+    type='BYOL',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    backbone=dict(type='ResNet', depth=18, stem='small', conv_init='lecun'),
+    neck=dict(type='MLPProjector', in_channels=512, hidden_channels=4096, out_channels=256, bias=True),
+    head=dict(
+        type='LatentPredictHead',
+        predictor=dict(type='MLPProjector', in_channels=256, hidden_channels=4096, out_channels=256, bias=True),
+        loss=dict(type='CosineRegressionLoss'),
+    ),
+    teacher=dict(momentum=0.99, schedule='cosine'),
+)
+
+_view = dict(type='AugmentedView', size=32, min_scale=0.2, interpolation='bicubic', jitter=(0.4, 0.4, 0.2, 0.1))
+train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, dict(_view, solarize=0.2)]))
+
+optim_wrapper = dict(optimizer=dict(type='LARS', lr=2.0, weight_decay=1e-6, lr_mode='post'))
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=10)
+auto_scale_lr = dict(base_batch_size=512, rule='linear')
