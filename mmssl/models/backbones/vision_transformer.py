@@ -141,7 +141,7 @@ class VisionTransformer(BaseModule):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         table = sincos_positions(self.grid_size, dim)
         self.pos_embed = nn.Parameter(table, requires_grad=position == 'learned')
-        rates = torch.linspace(0, drop_path_rate, depth).tolist()
+        rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.Sequential(
             *(
                 Block(dim, arch['num_heads'], arch.get('mlp_ratio', 4), qkv_bias=True, drop_path=rate, norm_layer=norm)
