@@ -57,11 +57,6 @@ $(VENV)/.runtime: $(REQUIREMENTS) | $(BIN)/python
 	$(INSTALL) --editable .
 	@touch $@
 
-# The official mmcv builds only with an older setuptools, in the environment itself.
 $(VENV)/.all: $(REQUIREMENTS) | $(BIN)/python
-ifeq ($(STACK),official)
-	$(PIP) install 'setuptools<81' wheel
-	$(INSTALL) --no-build-isolation --no-deps mmcv-lite
-endif
 	$(INSTALL) --editable '.[all]'
 	@touch $(VENV)/.runtime $@
