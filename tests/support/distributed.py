@@ -1,0 +1,127 @@
+"""Functions run on several gloo processes, which are started once and used again."""
+
+from __future__ import annotations
+
+import atexit
+import pickle
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+TIMEOUT = 240.0
+
+
+def run_distributed(function: Callable[..., Any], world_size: int, *args: Any, timeout: float = TIMEOUT) -> list[Any]:
+    """Calls ``function(*args)`` on every process of a group and returns the results in rank order.
+
+    The processes live as long as this one and serve every later call: starting them is what costs. Each has one
+    thread, float64 as its default type and a fresh process group and seed per call.
+
+    Args:
+        function: Defined at the top level of a module.
+        world_size: Number of processes.
+        *args: What ``pickle`` takes.
+        timeout: Seconds after which the processes are given up.
+
+    Raises:
+        RuntimeError: The function failed on some process; the message holds its traceback.
+        TimeoutError: It did not return in time.
+    """
+    while len(_workers) < world_size:
+        _workers.append(_Worker())
+    workers = _workers[:world_size]
+    with tempfile.TemporaryDirectory() as folder:
+        for rank, worker in enumerate(workers):
+            group = dict(init_method=(Path(folder) / 'store').as_uri(), rank=rank, world_size=world_size)
+            worker.send((sys.path, function.__module__, function.__qualname__, args, group, timeout))
+        try:
+            return _collect(workers, timeout)
+        except BaseException:
+            stop()  # the others may wait for one another forever
+            raise
+
+
+def stop() -> None:
+    """Ends all processes; the next call starts new ones."""
+    for worker in _workers:
+        worker.process.kill()
+        worker.process.join()
+    _workers.clear()
+
+
+def _collect(workers: list[_Worker], timeout: float) -> list[Any]:
+    results: dict[int, Any] = {}
+    deadline = time.monotonic() + timeout
+    while len(results) < len(workers):
+        for rank, worker in enumerate(workers):
+            if rank in results or not worker.connection.poll(0.005):
+                continue
+            try:
+                failed, result = pickle.loads(worker.connection.recv_bytes())
+            except EOFError:
+                raise RuntimeError(f'process {rank} of {len(workers)} died') from None
+            if failed:
+                raise RuntimeError(f'process {rank} of {len(workers)} failed:\n{result}')
+            results[rank] = result
+        if time.monotonic() > deadline:
+            missing = sorted(set(range(len(workers))) - set(results))
+            raise TimeoutError(f'processes {missing} of {len(workers)} did not return within {timeout} s')
+    return [results[rank] for rank in range(len(workers))]
+
+
+class _Worker:
+    """A process and the line to it."""
+
+    def __init__(self) -> None:
+        # the server imports torch and the models once, each process is then a quick fork of it
+        context = get_context('forkserver')
+        context.set_forkserver_preload(['torch', 'mmssl.models'])
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def send(self, task: tuple) -> None:
+        self.connection.send_bytes(pickle.dumps(task))
+
+
+_workers: list[_Worker] = []
+atexit.register(stop)
+
+
+def _serve(connection: Connection) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    while True:
+        try:
+            sys_path, module, name, args, group, timeout = pickle.loads(connection.recv_bytes())
+        except EOFError:  # the tests are over
+            return
+        sys.path[:] = sys_path
+        try:
+            answer = (False, _call(getattr(import_module(module), name), args, group, timeout))
+        except BaseException:
+            answer = (True, traceback.format_exc())
+        connection.send_bytes(pickle.dumps(answer))
+
+
+def _call(function: Callable[..., Any], args: tuple, group: dict, timeout: float) -> Any:
+    import torch
+    import torch.distributed as dist
+
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    dist.init_process_group('gloo', timeout=timedelta(seconds=timeout), **group)
+    result = function(*args)
+    # after a failure the group stays: closing it would fail the others too, and hide which one was first
+    dist.destroy_process_group()
+    return result
