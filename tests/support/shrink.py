@@ -43,7 +43,7 @@ def _shrink_backbone(backbone: dict) -> None:
         if not backbone.get('conv_stem'):
             backbone['patch_size'] = 8
     else:
-        raise ValueError(f"shrink() knows no small {backbone['type']}: add one here")
+        raise ValueError(f'shrink() knows no small {backbone["type"]}: add one here')
 
 
 def _shrink_parts(part: Any) -> None:
