@@ -139,8 +139,11 @@ class VisionTransformer(BaseModule):
         )
         self.grid_size = tuple(self.patch_embed.grid_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        table = sincos_positions(self.grid_size, dim)
-        self.pos_embed = nn.Parameter(table, requires_grad=position == 'learned')
+        if position == 'sincos':
+            self.pos_embed = nn.Parameter(sincos_positions(self.grid_size, dim), requires_grad=False)
+        else:
+            num_patches = self.grid_size[0] * self.grid_size[1]
+            self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(1, 1 + num_patches, dim), std=0.02))
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.Sequential(
             *(
@@ -153,7 +156,7 @@ class VisionTransformer(BaseModule):
             skip_on_load(self, 'norm.', *(f'blocks.{index}.' for index in range(num_blocks, depth)))
         self.register_load_state_dict_pre_hook(_resample_loaded_positions)
 
-        self._init_parameters(init, position)
+        self._init_parameters(init)
         if frozen_patch_embed:
             self.patch_embed.proj.requires_grad_(False)
 
@@ -203,9 +206,7 @@ class VisionTransformer(BaseModule):
                 maps.append(x[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid))
         return tuple(maps)
 
-    def _init_parameters(self, init: str, position: str) -> None:
-        if position == 'learned':
-            trunc_normal_(self.pos_embed, std=0.02)
+    def _init_parameters(self, init: str) -> None:
         nn.init.normal_(self.cls_token, std=1e-6)
         for name, module in self.blocks.named_modules():
             if isinstance(module, nn.Linear):

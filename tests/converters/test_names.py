@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from mmssl.converters import convert, export, rename
+from mmssl.models.backbones.resnet import ResNet
+from mmssl.models.backbones.timm_backbone import TimmBackbone
+from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.models.components.pooling import to_vector
+
+SMALL = dict(embed_dim=48, depth=2, num_heads=3)
+
+
+def timm_small():
+    return timm.models.vision_transformer.VisionTransformer(
+        img_size=32, patch_size=8, num_classes=5, **SMALL
+    ).eval()  # fmt: skip
+
+
+def randomise(module: nn.Module) -> nn.Module:
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.copy_(
+                torch.rand_like(tensor) + 0.5 if name.endswith('running_var') else torch.randn_like(tensor) * 0.1
+            )
+    return module
+
+
+def test_torchvision_round_trip_gives_the_same_features():
+    source, target = randomise(torchvision.models.resnet18()).eval(), torchvision.models.resnet18().eval()
+    backbone = ResNet(18).eval()
+    backbone.load_state_dict(convert(source.state_dict(), 'torchvision', part='backbone'), strict=True)
+    missing = target.load_state_dict(export(backbone.state_dict(), 'torchvision'), strict=False)
+    assert set(missing.missing_keys) == {'fc.weight', 'fc.bias'}
+    assert not missing.unexpected_keys
+    source.fc = target.fc = nn.Identity()
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(to_vector(backbone(images)), source(images), rtol=0, atol=1e-5)
+    torch.testing.assert_close(target(images), source(images), rtol=0, atol=1e-5)
+
+
+def test_timm_round_trip_gives_the_same_features():
+    source, target = randomise(timm_small()), timm_small()
+    backbone = VisionTransformer(SMALL, img_size=32, patch_size=8).eval()
+    backbone.load_state_dict(convert(source.state_dict(), 'timm', part='backbone'), strict=True)
+    target.reset_classifier(0)
+    target.load_state_dict(export(backbone.state_dict(), 'timm'), strict=True)
+    source.reset_classifier(0)
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(backbone(images), source(images), rtol=0, atol=1e-5)
+    torch.testing.assert_close(target(images), source(images), rtol=0, atol=1e-5)
+
+
+def test_timm_reads_our_residual_networks():
+    backbone = randomise(ResNet(18)).eval()
+    target = timm.create_model('resnet18', num_classes=0).eval()
+    target.load_state_dict(export(backbone.state_dict(), 'timm'), strict=True)
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(target(images), to_vector(backbone(images)), rtol=0, atol=1e-5)
+
+
+def test_any_timm_model_comes_out_of_its_wrapper():
+    backbone = TimmBackbone('convnext_atto')
+    timm.create_model('convnext_atto', num_classes=0).load_state_dict(export(backbone.state_dict(), 'timm'))
+
+
+def test_the_student_or_the_teacher_comes_out_of_a_training_checkpoint():
+    student, teacher = ResNet(18).state_dict(), ResNet(18).state_dict()
+    tensors = {f'backbone.{name}': tensor for name, tensor in student.items()}
+    tensors |= {f'teacher.backbone.{name}': tensor for name, tensor in teacher.items()}
+    tensors['neck.layers.0.weight'] = torch.zeros(2, 2)
+    assert export({'state_dict': tensors}, 'torchvision').keys() == student.keys()
+    chosen = export({'state_dict': tensors}, 'torchvision', part='teacher.backbone')
+    assert all(torch.equal(chosen[name], tensor) for name, tensor in teacher.items())
+
+
+@pytest.mark.parametrize(
+    ('source', 'official', 'ours'),
+    [
+        ('mocov3', 'module.base_encoder.layer1.0.downsample.1.weight', 'backbone.layer1.0.downsample.1.weight'),
+        ('mocov3', 'module.base_encoder.fc.4.running_var', 'neck.layers.4.running_var'),
+        ('mocov3', 'module.base_encoder.head.6.weight', 'neck.layers.6.weight'),
+        ('mocov3', 'base_encoder.patch_embed.proj.12.bias', 'backbone.patch_embed.proj.12.bias'),
+        ('mocov3', 'momentum_encoder.blocks.11.attn.qkv.bias', 'teacher.backbone.blocks.11.attn.qkv.bias'),
+        ('mocov3', 'momentum_encoder.head.0.weight', 'teacher.neck.layers.0.weight'),
+        ('mocov3', 'predictor.3.weight', 'head.predictor.layers.3.weight'),
+        ('mocov1', 'encoder_k.fc.bias', 'teacher.neck.layers.0.bias'),
+        ('mocov2', 'encoder_q.fc.2.bias', 'neck.layers.2.bias'),
+        ('moco', 'module.queue_ptr', 'queue.pointer'),
+        ('simsiam', 'module.encoder.fc.6.bias', 'neck.layers.6.bias'),
+        ('timm', 'head.weight', None),
+    ],
+)
+def test_names(source, official, ours):
+    assert rename(official, source) == ours
+
+
+def test_columns_of_mocos_queue_become_rows():
+    queue = torch.randn(8, 20)
+    converted = convert({'module.queue': queue, 'module.queue_ptr': torch.tensor([4])}, 'moco')
+    assert torch.equal(converted['queue.features'], queue.T)
+    assert converted['queue.pointer'].tolist() == [4]
+
+
+def test_unknown_names_are_listed():
+    tensors = {'conv1.weight': torch.zeros(1), 'bn1.wieght.x': torch.zeros(1), 'layer5.0.conv1.weight': torch.zeros(1)}
+    with pytest.raises(
+        ValueError, match=r"2 names do not belong to source 'torchvision': bn1.wieght.x, layer5.0.conv1"
+    ):
+        convert(tensors, 'torchvision')
+    with pytest.raises(ValueError, match=r"do not belong to target 'torchvision': cls_token"):
+        export(VisionTransformer(SMALL, img_size=32).state_dict(), 'torchvision')
+
+
+def test_unknown_sources_targets_and_parts_are_named():
+    with pytest.raises(ValueError, match="'mocov4'"):
+        convert({'a': torch.zeros(1)}, 'mocov4')
+    with pytest.raises(ValueError, match="'mmdet'"):
+        export({'a': torch.zeros(1)}, 'mmdet')
+    with pytest.raises(ValueError, match="no tensor under 'teacher.backbone'"):
+        convert({'conv1.weight': torch.zeros(1)}, 'torchvision', part='teacher.backbone')

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import timm
+import torch
+
+from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer, sincos_positions
+
+SMALL = dict(embed_dim=48, depth=3, num_heads=3)
+
+
+def small(**kwargs):
+    return VisionTransformer(**{'arch': SMALL, 'img_size': 32, 'patch_size': 8, **kwargs})
+
+
+def timm_small(**kwargs):
+    return timm.models.vision_transformer.VisionTransformer(
+        img_size=32, patch_size=8, embed_dim=48, depth=3, num_heads=3, num_classes=0, **kwargs
+    )
+
+
+def test_is_timms_network_under_timms_names():
+    reference, backbone = timm_small().double().eval(), small().double().eval()
+    backbone.load_state_dict(reference.state_dict(), strict=True)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(backbone(images), reference(images))
+
+
+def test_mean_is_timms_average_of_normalised_patch_tokens():
+    reference = timm_small(global_pool='avg', fc_norm=False).double().eval()
+    backbone = small(output='mean').double().eval()
+    backbone.load_state_dict(reference.state_dict(), strict=True)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(backbone(images), reference(images))
+
+
+@pytest.mark.parametrize('arch', ['tiny', 'small', 'base', 'large', 'huge', 'giant'])
+def test_named_architectures_have_timms_names_and_shapes(arch):
+    patch = 14 if arch in ('huge', 'giant') else 16
+    with torch.device('meta'):
+        reference = timm.create_model(f'vit_{arch}_patch{patch}_224', num_classes=0)
+        backbone = VisionTransformer(arch, patch_size=patch)
+    expected = {name: tensor.shape for name, tensor in reference.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in backbone.state_dict().items()} == expected
+    assert backbone.blocks[0].attn.num_heads == reference.blocks[0].attn.num_heads
+    assert backbone.feature_dim == reference.num_features
+
+
+@pytest.mark.parametrize(
+    ('arch', 'conv_stem', 'count'),
+    [
+        ('mocov3-small', False, 41_080_704 - 19_415_040),
+        ('base', False, 106_786_560 - 20_987_904),
+        (dict(embed_dim=384, depth=11, num_heads=12), True, (82_170_208 - 2_105_344) // 2 - 19_415_040),
+    ],
+)
+def test_parameter_counts_of_moco_v3(arch, conv_stem, count):
+    with torch.device('meta'):
+        backbone = VisionTransformer(arch, position='sincos', conv_stem=conv_stem)
+    assert sum(p.numel() for p in backbone.parameters()) == count
+
+
+def test_moco_v3_small_has_twelve_heads():
+    assert ARCHS['mocov3-small']['num_heads'] == 12
+
+
+def test_sincos_positions_follow_the_row_first():
+    table = sincos_positions((14, 10), 384)[0]
+    assert torch.equal(table[0], torch.zeros(384))
+    token = table[1:].reshape(14, 10, 384)
+    assert math.isclose(token[1, 0, 0], 0.8414709568, rel_tol=1e-7)  # sin(1)
+    assert token[0, 1, 0] == 0
+    assert math.isclose(token[0, 1, 192], 0.8414709568, rel_tol=1e-7)
+    torch.testing.assert_close(table[1:].square().sum(dim=1), torch.full((140,), 192.0))
+
+
+def test_exactly_positions_and_patch_embedding_are_frozen_in_moco_v3s_transformer():
+    backbone = small(position='sincos', frozen_patch_embed=True, init='mocov3')
+    frozen = {name for name, parameter in backbone.named_parameters() if not parameter.requires_grad}
+    assert frozen == {'pos_embed', 'patch_embed.proj.weight', 'patch_embed.proj.bias'}
+    backbone(torch.randn(2, 3, 32, 32)).sum().backward()
+    assert all((p.grad is not None) == p.requires_grad for p in backbone.parameters())
+
+
+def test_moco_v3_initialisation_treats_query_key_value_as_three_matrices():
+    backbone = VisionTransformer('tiny', img_size=32, init='mocov3')
+    bounds = {
+        'blocks.0.attn.qkv.weight': (6 / (192 + 192)) ** 0.5,
+        'blocks.0.mlp.fc1.weight': (6 / (192 + 768)) ** 0.5,
+        'patch_embed.proj.weight': (6 / (3 * 16 * 16 + 192)) ** 0.5,
+    }
+    for name, bound in bounds.items():
+        weight = backbone.get_parameter(name)
+        assert bound * 0.99 < weight.abs().max() <= bound, name
+    assert all((p == 0).all() for name, p in backbone.named_parameters() if name.endswith('fc1.bias'))
+
+
+def test_conv_stem_gives_the_grid_of_a_patch_of_sixteen_and_official_names():
+    backbone = VisionTransformer(SMALL, img_size=64, conv_stem=True, position='sincos')
+    images = torch.randn(2, 3, 64, 64)
+    assert backbone.patch_embed(images).shape == (2, 16, 48)
+    convs = [f'patch_embed.proj.{index}.weight' for index in (0, 3, 6, 9, 12)]
+    shapes = [tuple(backbone.get_parameter(name).shape[:2]) for name in convs]
+    assert shapes == [(6, 3), (12, 6), (24, 12), (48, 24), (48, 48)]
+    backbone(images).sum().backward()
+    assert all((p.grad is not None) == p.requires_grad for p in backbone.parameters())
+
+
+def test_keep_encodes_the_visible_patches_only():
+    backbone = small(output='tokens').eval()
+    images = torch.randn(2, 3, 32, 32)
+    keep = torch.zeros(2, 16, dtype=torch.bool)
+    keep[0, [0, 5, 9]] = True
+    keep[1, [1, 2, 15]] = True
+    visible = backbone(images, keep=keep)
+    assert visible.shape == (2, 4, 48)
+    hidden_changed = images.clone()
+    hidden_changed[0, :, 8:16, 0:8] += 1  # patch 4 of the first image, which is hidden
+    assert torch.equal(backbone(hidden_changed, keep=keep), visible)
+    torch.testing.assert_close(backbone(images, keep=torch.ones_like(keep)), backbone(images))
+
+
+def test_keep_wants_the_same_number_in_every_image():
+    keep = torch.ones(2, 16, dtype=torch.bool)
+    keep[0, 0] = False
+    with pytest.raises(ValueError, match=r'same number of visible patches.*\[15, 16\]'):
+        small()(torch.randn(2, 3, 32, 32), keep=keep)
+
+
+def test_maps_are_the_tokens_laid_out_as_the_image():
+    backbone = small(output='maps', out_indices=(0, 2)).eval()
+    images = torch.randn(2, 3, 32, 32)
+    maps = backbone(images)
+    assert [tuple(m.shape) for m in maps] == [(2, 48, 4, 4)] * 2
+    tokens = small(output='tokens').eval()
+    tokens.load_state_dict(backbone.state_dict())
+    torch.testing.assert_close(maps[-1].flatten(2).transpose(1, 2), tokens(images)[:, 1:])
+
+
+def test_blocks_behind_the_last_map_are_not_built_and_their_weights_are_passed_over():
+    first = small(output='maps', out_indices=(0, 1))
+    first.load_state_dict(small().state_dict(), strict=True)
+    assert len(first.blocks) == 2
+    sum(m.sum() for m in first(torch.randn(1, 3, 32, 32))).backward()
+    assert all(p.grad is not None for p in first.parameters())
+
+
+@pytest.mark.parametrize('size', [(48, 32), (40, 24), (29, 35)])
+def test_another_image_size_resamples_the_positions(size):
+    backbone = small(output='maps')
+    rows, columns = -(-size[0] // 8), -(-size[1] // 8)
+    assert backbone(torch.randn(1, 3, *size))[0].shape == (1, 48, rows, columns)
+
+
+def test_loading_another_image_size_resamples_the_positions():
+    source, larger = small(), small(img_size=48)
+    with torch.no_grad():
+        source.pos_embed[:, 1:] = 3.0
+    larger.load_state_dict(source.state_dict(), strict=True)
+    torch.testing.assert_close(larger.pos_embed[:, 1:], torch.full((1, 36, 48), 3.0))
+    assert torch.equal(larger.pos_embed[:, :1], source.pos_embed[:, :1])
+
+
+def test_stochastic_depth_rises_linearly_to_the_last_block():
+    backbone = small(drop_path_rate=0.2)
+    assert [getattr(b.drop_path1, 'drop_prob', 0) for b in backbone.blocks] == pytest.approx([0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [dict(arch='medium'), dict(output='gap'), dict(position='rope'), dict(init='jax'), dict(out_indices=(3,)),
+     dict(conv_stem=True, patch_size=16, frozen_patch_embed=True)],
+)  # fmt: skip
+def test_wrong_arguments_are_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        small(**wrong)
