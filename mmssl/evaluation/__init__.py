@@ -1,4 +1,4 @@
-"""Evaluation of embeddings: kNN, linear probes and embedding statistics."""
+"""Evaluation of embeddings: weighted kNN, linear probes and embedding statistics."""
 
 from mmssl.utils.imports import import_submodules
 

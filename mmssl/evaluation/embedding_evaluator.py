@@ -1,0 +1,60 @@
+"""Applies metrics to the embeddings of two datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from mmssl.evaluation.extract import Features
+from mmssl.registry import EVALUATORS, METRICS
+
+Metric = Callable[[Features, Features], dict[str, float]]
+
+
+@EVALUATORS.register_module()
+class EmbeddingEvaluator:
+    """Hands the features of the bank and of the queries to every metric and merges what they return.
+
+    A metric is any callable ``(bank, queries) -> dict of floats`` registered in ``METRICS``.
+
+    Args:
+        metrics: Configs of the metrics, or the metrics themselves.
+        device: Where metrics compute; default the current GPU if there is one.
+
+    Raises:
+        ValueError: ``metrics`` is empty.
+    """
+
+    def __init__(self, metrics: Sequence[dict | Metric], device: str | None = None) -> None:
+        if not metrics:
+            raise ValueError("metrics is empty: name at least one, such as dict(type='WeightedKNN')")
+        self.metrics = [METRICS.build(metric) if isinstance(metric, dict) else metric for metric in metrics]
+        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+
+    @torch.no_grad()
+    def evaluate(self, bank: Features, queries: Features) -> dict[str, float]:
+        """Returns the merged results of all metrics.
+
+        Args:
+            bank: Features to learn from: the training images, without augmentation.
+            queries: Features to classify and to describe.
+
+        Raises:
+            ValueError: A feature is not finite, or two metrics return the same name.
+        """
+        for name, features in (('bank', bank), ('queries', queries)):
+            if not features.vectors.isfinite().all():
+                bad = int((~features.vectors.isfinite().all(1)).sum())
+                raise ValueError(
+                    f'{bad} of {len(features)} embeddings of the {name} are NaN or infinite: '
+                    'the weights diverged or were loaded wrongly'
+                )
+        bank, queries = bank.to(self.device), queries.to(self.device)
+        results: dict[str, float] = {}
+        for metric in self.metrics:
+            for key, value in metric(bank, queries).items():
+                if key in results:
+                    raise ValueError(f'two metrics return {key!r}; configure one of each kind')
+                results[key] = value
+        return results

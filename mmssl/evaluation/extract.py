@@ -1,0 +1,154 @@
+"""Feature extraction: every image of a dataloader through a frozen model, once and in order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from rich.progress import track
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mmssl.utils.dist import gather_constant, rank, world_size
+
+
+@dataclass
+class Features:
+    """Embeddings of a dataset.
+
+    Args:
+        vectors: (N, D) float32, one row per image in dataset order.
+        labels: (N,) int64, -1 where an image has none.
+        indices: (N,) int64, positions of the rows in the dataset.
+    """
+
+    vectors: Tensor
+    labels: Tensor
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def labelled(self) -> Features:
+        """The rows that have a label.
+
+        Raises:
+            ValueError: None has.
+        """
+        if not (self.labels >= 0).any():
+            raise ValueError(
+                f'none of the {len(self)} images has a label: accuracies need some; without labels use '
+                'EmbeddingStatistics alone'
+            )
+        return self.select(self.labels >= 0)
+
+    def select(self, rows: Tensor) -> Features:
+        """The rows named by a bool mask (N,) or by positions (K,) int64."""
+        return Features(self.vectors[rows], self.labels[rows], self.indices[rows])
+
+    def to(self, device: torch.device | str) -> Features:
+        """The same rows on ``device``."""
+        return Features(self.vectors.to(device), self.labels.to(device), self.indices.to(device))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Puts ``model`` in evaluation mode and back, module by module, and leaves the random state as it was.
+
+    A dataloader draws a seed from the global generator whenever it is iterated: without the restoration, validating
+    would change what is trained afterwards.
+    """
+    modes = {module: module.training for module in model.modules()}
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def progress(batches: Iterable, description: str, total: int) -> Iterable:
+    """Shows a bar over ``batches`` on the main process when standard error is a terminal."""
+    shown = rank() == 0 and sys.stderr.isatty()
+    return track(batches, description, total=total, transient=True) if shown else batches
+
+
+@torch.no_grad()
+def extract_features(
+    model: nn.Module,
+    dataloader: DataLoader,
+    *,
+    feature: Callable[[Tensor], Tensor] | None = None,
+    dtype: str | None = None,
+    description: str = 'features',
+) -> Features | None:
+    """Embeds every image of ``dataloader`` with ``model`` in evaluation mode, without autograd.
+
+    Each process embeds its share and the main process collects batch by batch, so that no other process and no GPU
+    ever holds the whole set. Rows are placed by the dataset index of their image: what a sampler repeats to make the
+    shares equal is kept once.
+
+    Args:
+        model: An algorithm, wrapped for distributed training or not; its ``data_preprocessor`` prepares the batches.
+        dataloader: Yields ``dict(inputs=uint8 (N, 3, H, W), data_samples=dict(index=(N,), label=(N,)))``, the same
+            number of batches of the same sizes in every process.
+        feature: Maps prepared images (N, 3, H, W) to vectors (N, D); default ``model.extract_feat``.
+        dtype: 'bfloat16' or 'float16' runs the model under autocast, None in the type of its weights.
+        description: Label of the progress bar, which a terminal gets.
+
+    Returns:
+        On the main process the features on the CPU, None elsewhere.
+
+    Raises:
+        ValueError: The processes have different numbers of images, which would make them wait for each other for ever.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    feature = feature or model.extract_feat
+    shares = gather_constant(torch.tensor([len(dataloader), len(dataloader.sampler)]).to(_device(model))).tolist()
+    if shares != shares[:2] * world_size():
+        raise ValueError(
+            f'batches and images per process must be equal, got {shares}; set round_up=True in the sampler'
+        )
+
+    parts: list[tuple[Tensor, ...]] = []
+    with evaluating(model):
+        for batch in progress(dataloader, description, len(dataloader)):
+            batch = model.data_preprocessor(batch, False)
+            images, samples = batch['inputs'], batch['data_samples']
+            with _autocast(images.device, dtype):
+                vectors = feature(images).float()
+            columns = [
+                gather_constant(column.to(images.device)) for column in (vectors, samples['label'], samples['index'])
+            ]
+            if rank() == 0:
+                parts.append(tuple(column.cpu() for column in columns))
+    return _in_dataset_order(parts, len(dataloader.dataset)) if rank() == 0 else None
+
+
+def _in_dataset_order(parts: list[tuple[Tensor, ...]], size: int) -> Features:
+    vectors, labels, indices = (torch.cat(column) for column in zip(*parts))
+    position = torch.full((size,), -1)
+    position[indices] = torch.arange(len(indices))
+    seen = position >= 0
+    if not seen.all():
+        print_log(
+            f'{int((~seen).sum())} of {size} images gave no features (unreadable, or dropped by the sampler)',
+            logger='current',
+            level=30,
+        )
+    return Features(vectors, labels, indices).select(position[seen])
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device('cpu'))
+
+
+def _autocast(device: torch.device, dtype: str | None) -> torch.autocast:
+    return torch.autocast(device.type, dtype=getattr(torch, dtype or 'bfloat16'), enabled=dtype is not None)

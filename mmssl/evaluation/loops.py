@@ -1,0 +1,73 @@
+"""Validation and test loops that extract features once and hand them to every metric."""
+
+from __future__ import annotations
+
+from mmengine.dist import broadcast_object_list
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+from torch.utils.data import DataLoader
+
+from mmssl.evaluation.embedding_evaluator import EmbeddingEvaluator
+from mmssl.evaluation.extract import extract_features
+from mmssl.registry import LOOPS
+
+
+class _EmbeddingLoop(BaseLoop):
+    """Extracts bank and query features and evaluates them on the main process.
+
+    Training is not disturbed: modes and random state are restored. The hooks around an epoch are called, those
+    around an iteration are not, since an iteration of extraction is no event of the run.
+
+    Args:
+        runner: The runner.
+        dataloader: Config of the queries' dataloader, or the dataloader.
+        evaluator: Config of an ``EmbeddingEvaluator``, or the evaluator.
+        bank_dataloader: Config of the dataloader of the images that metrics learn from, or the dataloader.
+        dtype: 'bfloat16' or 'float16' extracts under autocast.
+    """
+
+    stage: str
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        evaluator: EmbeddingEvaluator | dict,
+        bank_dataloader: DataLoader | dict,
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        if isinstance(bank_dataloader, dict):
+            bank_dataloader = runner.build_dataloader(bank_dataloader, seed=runner.seed)
+        self.bank_dataloader = bank_dataloader
+        self.evaluator = runner.build_evaluator(evaluator) if isinstance(evaluator, dict) else evaluator
+        self.dtype = dtype
+
+    def run(self) -> dict[str, float]:
+        """Extracts, evaluates, and returns the same results in every process."""
+        runner = self.runner
+        runner.call_hook(f'before_{self.stage}')
+        runner.call_hook(f'before_{self.stage}_epoch')
+        bank, queries = (
+            extract_features(runner.model, loader, dtype=self.dtype, description=f'{self.stage}: {name}')
+            for name, loader in (('bank', self.bank_dataloader), ('queries', self.dataloader))
+        )
+        results = [self.evaluator.evaluate(bank, queries) if bank is not None else None]
+        broadcast_object_list(results)
+        runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])
+        runner.call_hook(f'after_{self.stage}')
+        return results[0]
+
+
+@LOOPS.register_module()
+class EmbeddingValLoop(_EmbeddingLoop):
+    """Evaluates embeddings during pre-training; see ``_EmbeddingLoop`` for the arguments."""
+
+    stage = 'val'
+
+
+@LOOPS.register_module()
+class EmbeddingTestLoop(_EmbeddingLoop):
+    """Evaluates the embeddings of a checkpoint; see ``_EmbeddingLoop`` for the arguments."""
+
+    stage = 'test'

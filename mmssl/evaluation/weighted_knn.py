@@ -1,0 +1,114 @@
+"""Weighted nearest-neighbour classification of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmssl.evaluation.extract import Features
+from mmssl.registry import METRICS
+
+
+def nearest_neighbours(queries: Tensor, bank: Tensor, k: int, chunk_size: int = 1024) -> tuple[Tensor, Tensor]:
+    """The ``k`` rows of ``bank`` with the largest cosine similarity to each query, the nearest first.
+
+    Args:
+        queries: (N, D), any scale and floating type.
+        bank: (B, D).
+        k: Neighbours per query; the whole bank where it holds fewer.
+        chunk_size: Queries compared at a time; bounds the memory to ``chunk_size`` x B similarities.
+
+    Returns:
+        Similarities (N, k) in [-1, 1] and rows of the bank (N, k) int64.
+
+    Raises:
+        ValueError: ``k`` is less than 1.
+    """
+    if k < 1:
+        raise ValueError(f'k must be at least 1, got {k}')
+    bank = F.normalize(bank)
+    found = [(chunk @ bank.T).topk(min(k, len(bank))) for chunk in F.normalize(queries).split(chunk_size)]
+    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+
+
+def vote(similarities: Tensor, labels: Tensor, *, temperature: float, num_classes: int) -> Tensor:
+    """Sums exp(similarity / temperature) of the neighbours of each class.
+
+    Args:
+        similarities: (N, k).
+        labels: (N, k) int64, the neighbours' classes.
+        temperature: Smaller trusts the nearest more.
+        num_classes: C.
+
+    Returns:
+        (N, C) votes.
+    """
+    votes = similarities.new_zeros(len(similarities), num_classes)
+    return votes.scatter_add_(1, labels, (similarities / temperature).exp())
+
+
+def weighted_knn_votes(
+    queries: Tensor, bank: Tensor, bank_labels: Tensor, *, k: int = 20, temperature: float = 0.07, num_classes: int
+) -> Tensor:
+    """Votes of the ``k`` nearest rows of the bank by cosine similarity, as in DINO (arXiv:2104.14294, App. F.1).
+
+    Args:
+        queries: (N, D).
+        bank: (B, D).
+        bank_labels: (B,) int64 in [0, C).
+        k: Neighbours that vote.
+        temperature: A neighbour's vote is exp(similarity / temperature).
+        num_classes: C.
+
+    Returns:
+        (N, C) votes; the class with most is the prediction.
+    """
+    similarities, rows = nearest_neighbours(queries, bank, k)
+    return vote(similarities, bank_labels[rows], temperature=temperature, num_classes=num_classes)
+
+
+def top_accuracy(scores: Tensor, labels: Tensor, num_best: int = 1) -> float:
+    """Per cent of the rows whose label is among the ``num_best`` classes with the highest scores.
+
+    Args:
+        scores: (N, C).
+        labels: (N,) int64.
+        num_best: Capped at C.
+    """
+    best = scores.topk(min(num_best, scores.shape[1])).indices
+    return 100 * (best == labels[:, None]).any(1).double().mean().item()
+
+
+@METRICS.register_module()
+class WeightedKNN:
+    """Top-1 and top-5 accuracy of the weighted vote of the nearest training images, per cent.
+
+    Logged as ``knn_top1`` and ``knn_top5``; with several ``k`` the first has these names and the others carry a
+    suffix, ``knn_top1_k100``. Top-5 with fewer than five neighbours counts the ``k`` best classes, as DINO does.
+
+    Args:
+        k: Neighbours that vote, one number or several.
+        temperature: A neighbour's vote is exp(similarity / temperature).
+    """
+
+    def __init__(self, k: int | Sequence[int] = 20, temperature: float = 0.07) -> None:
+        self.k = [k] if isinstance(k, int) else list(k)
+        self.temperature = temperature
+
+    def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
+        bank, queries = bank.labelled(), queries.labelled()
+        num_classes = int(bank.labels.max()) + 1
+        similarities, rows = nearest_neighbours(queries.vectors, bank.vectors, max(self.k))
+        neighbour_labels = bank.labels[rows]
+        results = {}
+        for position, k in enumerate(self.k):
+            votes = vote(
+                similarities[:, :k], neighbour_labels[:, :k], temperature=self.temperature, num_classes=num_classes
+            )
+            suffix = f'_k{k}' if position else ''
+            results[f'knn_top1{suffix}'] = top_accuracy(votes, queries.labels)
+            results[f'knn_top5{suffix}'] = top_accuracy(votes, queries.labels, min(5, k))
+        return results

@@ -1,0 +1,98 @@
+"""Feature extraction: order, completeness, and that it leaves the model and the random state as they were."""
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.utils.data import DistributedSampler, SequentialSampler
+
+from mmssl.evaluation.extract import extract_features
+from tests.evaluation.support import Pixels, loader
+from tests.support.distributed import run_distributed
+
+
+class Repeating(SequentialSampler):
+    """Yields backwards and repeats the first images, as a sampler does that makes shares equal."""
+
+    def __iter__(self):
+        yield from [2, 1, 0, *reversed(range(len(self.data_source)))]
+
+    def __len__(self) -> int:
+        return len(self.data_source) + 3
+
+
+class Forgetful(SequentialSampler):
+    """Leaves out image 3."""
+
+    def __iter__(self):
+        yield from (index for index in range(len(self.data_source)) if index != 3)
+
+    def __len__(self) -> int:
+        return len(self.data_source) - 1
+
+
+def test_each_image_once_in_dataset_order_whatever_the_sampler_does() -> None:
+    model = Pixels()
+    plain = extract_features(model, loader(10))
+    assert plain.indices.tolist() == list(range(10)) and plain.labels.tolist() == [0, 1] * 5
+    torch.testing.assert_close(plain.vectors[:, 0] * (1 + 1e-5) ** 0.5, torch.arange(10.0))
+    repeated = extract_features(model, loader(10, Repeating(range(10))))
+    assert torch.equal(repeated.vectors, plain.vectors) and torch.equal(repeated.indices, plain.indices)
+
+
+def test_images_without_features_are_left_out() -> None:
+    features = extract_features(Pixels(), loader(6, Forgetful(range(6))))
+    assert features.indices.tolist() == [0, 1, 2, 4, 5] and features.labels.tolist() == [0, 1, 0, 0, 1]
+
+
+def test_modes_statistics_gradients_and_random_state_are_left_alone() -> None:
+    model = Pixels().train()
+    model.backbone[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    features = extract_features(model, loader(10))
+    assert [module.training for module in model.modules()] == [True, True, True, True, False]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not features.vectors.requires_grad
+
+
+def test_mode_is_restored_after_an_error() -> None:
+    model = Pixels().train()
+    with pytest.raises(RuntimeError, match='on purpose'):
+        extract_features(model, loader(4), feature=_raise)
+    assert model.training and model.backbone.training
+
+
+def _raise(images: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError('on purpose')
+
+
+def test_feature_function_and_compute_type() -> None:
+    seen = []
+
+    def first_channel(images: torch.Tensor) -> torch.Tensor:
+        seen.append((images.flatten(1)[:, :16] @ torch.eye(16)).dtype)
+        return images.flatten(1)[:, :16]
+
+    features = extract_features(Pixels(), loader(5), feature=first_channel, dtype='bfloat16')
+    assert features.vectors.shape == (5, 16) and features.vectors.dtype == torch.float32
+    assert set(seen) == {torch.bfloat16}
+    extract_features(Pixels(), loader(5), feature=first_channel)
+    assert seen[-1] == torch.float32
+
+
+def _extract_share(size: int, even: bool) -> tuple[list, list] | None:
+    dataset = range(size if even else size + 4 * dist.get_rank())
+    features = extract_features(Pixels().float(), loader(size, DistributedSampler(dataset), batch_size=2))
+    return None if features is None else (features.vectors[:, 0].tolist(), features.indices.tolist())
+
+
+def test_processes_share_the_work_and_the_main_one_has_each_image_once() -> None:
+    main, other = run_distributed(_extract_share, 2, 7, True)
+    assert other is None
+    assert main[1] == list(range(7)) and main[0] == pytest.approx(range(7), rel=1e-4)
+
+
+def test_uneven_shares_are_refused_instead_of_waiting_for_ever() -> None:
+    with pytest.raises(RuntimeError, match='images per process must be equal'):
+        run_distributed(_extract_share, 2, 7, False)
