@@ -1,0 +1,146 @@
+"""The base of every image source."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from mmssl.datasets.decode import UnreadableImageError
+from mmssl.registry import TRANSFORMS
+
+_MAX_UNREADABLE_IN_A_ROW = 20
+_SUBSTITUTE_STREAM = 2**32  # beyond any view's number, so that a substitute never shares a stream with a crop
+
+
+class ImageDataset(Dataset):
+    """Images that a source loads, as augmented views for training or as one plain view for evaluation.
+
+    A subclass says how many images there are (``_num_images``), loads one (``_load``), and may know its label
+    (``_label``), its name for messages (``_name``) and the ``classes``. An index is an int (epoch 0) or a pair
+    ``(epoch, index)`` as ``EpochSampler`` yields it; everything random about an item is drawn from a generator
+    seeded by (seed, epoch, index, view), so it depends neither on the number of workers nor on what was read before.
+
+    An image that cannot be read is replaced by another one, the same each time for the same (seed, epoch, index), and
+    its name is reported in the item's ``skipped``; ``UnreadableImagesHook`` counts these and stops above 1 %.
+
+    Items: ``inputs`` (training: a list with one uint8 (3, S, S) tensor per view; evaluation: one such tensor),
+    ``photometric`` (training only: a list with one float32 program per view, see
+    ``mmssl.models.preprocessing.photometric``), ``data_samples`` (``index`` and ``label``, -1 where there is none) and
+    ``skipped`` (names). Batch them with ``collate_fn=dict(type='collate_views')``.
+
+    Args:
+        views: For training: one config per view, such as ``dict(type='AugmentedView', size=224, ...)``. Multi-crop
+            is a longer list: two large views, then ``[dict(type='AugmentedView', size=96, ...)] * 6``.
+        transform: For evaluation: the config of the one plain view, such as
+            ``dict(type='CenterCropView', resize=256, size=224)``. Exactly one of ``views`` and ``transform`` is given.
+        seed: Seed of crops and colours; None takes the run's seed, which ``EpochSampler`` hands over.
+        split: ``'all'``, or for a source that has no split of its own ``'val'`` (every ``val_every``-th image, in the
+            order of names, so balanced over class folders) or ``'train'`` (the others).
+        val_every: See ``split``.
+    """
+
+    classes: tuple[str, ...] | None = None
+
+    def __init__(
+        self,
+        *,
+        views: list[dict] | None = None,
+        transform: dict | None = None,
+        seed: int | None = None,
+        split: str = 'all',
+        val_every: int = 10,
+    ) -> None:
+        if (views is None) == (transform is None):
+            raise ValueError('give either views (training) or transform (evaluation), and not both')
+        if views is not None and not views:
+            raise ValueError("views is empty; give one dict(type='AugmentedView', ...) per view")
+        if split not in ('all', 'train', 'val') or val_every < 2:
+            raise ValueError(f"split must be 'all', 'train' or 'val' and val_every >= 2, got {split!r} and {val_every}")
+        self.views = None if views is None else [TRANSFORMS.build(view) for view in views]
+        self.transform = None if transform is None else TRANSFORMS.build(transform)
+        self.seed = seed
+        self._rows = self._select(split, val_every)
+        if len(self) == 0:
+            raise FileNotFoundError(f'{self.describe()} holds no images')
+
+    @abstractmethod
+    def _num_images(self) -> int:
+        """Returns how many images the source holds."""
+
+    @abstractmethod
+    def _load(self, row: int) -> np.ndarray:
+        """Returns image ``row`` as uint8 RGB (H, W, 3).
+
+        Raises:
+            UnreadableImageError, OSError: It cannot be read.
+        """
+
+    def _label(self, row: int) -> int:
+        return -1
+
+    def _name(self, row: int) -> str:
+        return f'{self.describe()}[{row}]'
+
+    def describe(self) -> str:
+        """Returns a short name of the source for messages."""
+        return type(self).__name__
+
+    @property
+    def metainfo(self) -> dict:
+        """What MMEngine passes on to evaluators: ``classes``."""
+        return dict(classes=self.classes)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def label(self, index: int) -> int:
+        """Returns the label of image ``index``, -1 where there is none, without reading the image."""
+        return self._label(int(self._rows[index]))
+
+    def name(self, index: int) -> str:
+        """Returns the path or name of image ``index``."""
+        return self._name(int(self._rows[index]))
+
+    def load(self, index: int) -> np.ndarray:
+        """Returns image ``index`` as it is stored, uint8 RGB (H, W, 3)."""
+        return self._load(int(self._rows[index]))
+
+    def __getitem__(self, item: int | tuple[int, int]) -> dict:
+        epoch, index = item if isinstance(item, tuple) else (0, item)
+        seed = self.seed or 0
+        image, found, skipped = self._load_or_substitute(seed, epoch, index)
+        result = dict(data_samples=dict(index=found, label=self.label(found)), skipped=skipped)
+        if self.transform is not None:
+            return dict(inputs=self.transform(image), **result)
+        streams = (np.random.default_rng((seed, epoch, index, number)) for number in range(len(self.views)))
+        views, programs = zip(*(view(image, stream) for view, stream in zip(self.views, streams)))
+        return dict(inputs=list(views), photometric=list(programs), **result)
+
+    def _load_or_substitute(self, seed: int, epoch: int, index: int) -> tuple[np.ndarray, int, list[str]]:
+        skipped: list[str] = []
+        candidate = index
+        for attempt in range(_MAX_UNREADABLE_IN_A_ROW):
+            try:
+                return self.load(candidate), candidate, skipped
+            except (UnreadableImageError, OSError) as error:
+                skipped.append(self.name(candidate))
+                reason = error
+            stream = np.random.default_rng((seed, epoch, index, _SUBSTITUTE_STREAM + attempt))
+            candidate = int(stream.integers(len(self)))
+        raise ValueError(
+            f'{len(skipped)} images in a row cannot be read, among them {skipped[:3]}. The last reason was: {reason}. '
+            'Is the storage mounted, and are these images?'
+        )
+
+    def _select(self, split: str, val_every: int) -> range | torch.Tensor:
+        rows = range(self._num_images())
+        if split == 'all':
+            return rows
+        if split == 'val':
+            return rows[::val_every]
+        is_train = torch.ones(len(rows), dtype=torch.bool)
+        is_train[::val_every] = False
+        return is_train.nonzero().squeeze(1)

@@ -1,0 +1,134 @@
+"""The one description of a training view."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmssl.datasets.transforms.geometry import check_interpolation, draw_crop, resize
+from mmssl.datasets.transforms.photometric_program import CODES, GROUPS, JITTER, NUM_STEPS
+from mmssl.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class AugmentedView:
+    """A random resized crop, perhaps flipped, and the photometric program that the device runs on it.
+
+    Everything photometric is off unless it is given, so that a recipe shows its whole augmentation, for example
+
+    - MoCo v2, SimSiam: ``min_scale=0.2, jitter=(.4, .4, .4, .1), grayscale=0.2, blur=0.5``
+    - MoCo v1: ``min_scale=0.2, jitter=(.4, .4, .4, .4), jitter_prob=1.0, grayscale=0.2, order=('grayscale', 'jitter')``
+    - SimCLR: ``min_scale=0.08, interpolation='bicubic', jitter=(.8, .8, .8, .2), grayscale=0.2, blur=0.5``
+    - BYOL, first and second view: ``min_scale=0.08, interpolation='bicubic', jitter=(.4, .4, .2, .1), grayscale=0.2``
+      with ``blur=1.0`` and with ``blur=0.1, solarize=0.2``
+
+    The operations are torchvision's, and so is the crop (ten attempts, then the central rectangle). The official BYOL
+    and SimCLR codes differ in detail: the crop clamps (BYOL) or tries a hundred times (SimCLR), BYOL adds a brightness
+    offset instead of multiplying, takes contrast around each channel's own mean and saturation in HSV.
+
+    Args:
+        size: Side of the view, in pixels.
+        min_scale: Smallest area of the crop, as a fraction of the image's.
+        max_scale: Largest area.
+        ratio: Smallest and largest width / height of the crop.
+        interpolation: ``'bilinear'`` or ``'bicubic'``, antialiased as Pillow does it.
+        flip: Probability of a horizontal flip.
+        jitter: Strengths of brightness, contrast, saturation and hue: the first three are factors uniform in
+            1 - x to 1 + x (not below 0), hue a shift uniform in -x to x turns, x <= 0.5; in random order.
+        jitter_prob: Probability of the jitter as a whole.
+        grayscale: Probability of grey (three equal channels).
+        blur: Probability of a Gaussian blur.
+        blur_sigma: Smallest and largest standard deviation of the blur, in pixels, uniform.
+        solarize: Probability of inverting the pixels at or above ``solarize_threshold``.
+        solarize_threshold: On the scale 0-255.
+        order: In which order the groups ``'jitter'``, ``'grayscale'``, ``'blur'`` and ``'solarize'`` come; a group
+            that is left out must be off.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        min_scale: float = 0.08,
+        max_scale: float = 1.0,
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        interpolation: str = 'bilinear',
+        flip: float = 0.5,
+        jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
+        jitter_prob: float = 0.8,
+        grayscale: float = 0.0,
+        blur: float = 0.0,
+        blur_sigma: tuple[float, float] = (0.1, 2.0),
+        solarize: float = 0.0,
+        solarize_threshold: float = 128,
+        order: tuple[str, ...] = GROUPS,
+    ) -> None:
+        self.size = size
+        self.scale = (min_scale, max_scale)
+        self.ratio = tuple(ratio)
+        self.interpolation = check_interpolation(interpolation)
+        self.flip = flip
+        self.jitter = tuple(jitter)
+        self.probabilities = dict(
+            jitter=jitter_prob if any(jitter) else 0.0, grayscale=grayscale, blur=blur, solarize=solarize
+        )
+        self.blur_sigma = tuple(blur_sigma)
+        self.solarize_threshold = solarize_threshold / 255
+        self.order = tuple(order)
+        self._check()
+
+    def _check(self) -> None:
+        if self.size < 1:
+            raise ValueError(f'size must be at least 1 pixel, got {self.size}')
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(f'0 < min_scale <= max_scale <= 1 must hold, got {self.scale}')
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f'ratio must be two positive numbers, the smaller first, got {self.ratio}')
+        if not 0 < self.blur_sigma[0] <= self.blur_sigma[1]:
+            raise ValueError(f'blur_sigma must be two positive numbers, the smaller first, got {self.blur_sigma}')
+        if len(self.jitter) != len(JITTER) or min(self.jitter) < 0 or self.jitter[-1] > 0.5:
+            raise ValueError(f'jitter must be four strengths >= 0 with hue at most 0.5, got {self.jitter}')
+        for name, probability in dict(self.probabilities, flip=self.flip).items():
+            if not 0 <= probability <= 1:
+                raise ValueError(f'the probability of {name} must be in [0, 1], got {probability}')
+        missing = [name for name in GROUPS if self.probabilities[name] and name not in self.order]
+        if missing or len(set(self.order)) != len(self.order) or not set(self.order) <= set(GROUPS):
+            raise ValueError(f'order must name each of {GROUPS} that is used once, got {self.order}')
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Draws one view.
+
+        Args:
+            image: uint8 (H, W, 3).
+            rng: Source of all draws.
+
+        Returns:
+            The crop, uint8 (3, size, size), and its photometric program, float32 (steps, 2).
+        """
+        top, left, height, width = draw_crop(rng, *image.shape[:2], self.scale, self.ratio)
+        crop = resize(image[top : top + height, left : left + width], self.size, self.size, self.interpolation)
+        if rng.random() < self.flip:
+            crop = crop.flip(2)
+        return crop, torch.from_numpy(self.draw_program(rng))
+
+    def draw_program(self, rng: np.random.Generator) -> np.ndarray:
+        """Draws a photometric program, float32 (steps, 2)."""
+        steps: list[tuple[int, float]] = []
+        for group in self.order:
+            if rng.random() >= self.probabilities[group]:
+                continue
+            if group == 'jitter':
+                steps += self._draw_jitter(rng)
+            elif group == 'blur':
+                steps.append((CODES[group], rng.uniform(*self.blur_sigma)))
+            else:
+                steps.append((CODES[group], self.solarize_threshold if group == 'solarize' else 0.0))
+        program = np.zeros((NUM_STEPS, 2), np.float32)
+        program[: len(steps)] = np.reshape(steps, (-1, 2))
+        return program
+
+    def _draw_jitter(self, rng: np.random.Generator) -> list[tuple[int, float]]:
+        low, high = [max(0.0, 1 - x) for x in self.jitter[:3]], [1 + x for x in self.jitter[:3]]
+        values = rng.uniform([*low, -self.jitter[3]], [*high, self.jitter[3]])
+        return [(CODES[JITTER[i]], values[i]) for i in rng.permutation(len(JITTER)) if self.jitter[i] > 0]

@@ -1,0 +1,75 @@
+"""Crop and resize, with torchvision's rules and Pillow's antialiased filters."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+INTERPOLATIONS = ('bilinear', 'bicubic')
+_CROP_ATTEMPTS = 10
+
+
+def check_interpolation(interpolation: str) -> str:
+    """Returns ``interpolation`` if it is one of ``INTERPOLATIONS``.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f'interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}')
+    return interpolation
+
+
+def draw_crop(
+    rng: np.random.Generator, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """Draws a rectangle as torchvision's ``RandomResizedCrop`` does.
+
+    Ten attempts with an area uniform in ``scale`` and an aspect ratio log-uniform in ``ratio``; then the largest
+    central rectangle whose ratio is allowed.
+
+    Args:
+        rng: Source of the draws.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        scale: Smallest and largest area, as a fraction of the image's.
+        ratio: Smallest and largest width / height.
+
+    Returns:
+        Top, left, height and width in pixels.
+    """
+    for _ in range(_CROP_ATTEMPTS):
+        area = height * width * rng.uniform(*scale)
+        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
+        if 0 < h <= height and 0 < w <= width:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    h = min(height, round(width / ratio[0])) if width < height * ratio[0] else height
+    w = min(width, round(height * ratio[1])) if width > height * ratio[1] else width
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Tensor:
+    """Resizes with a filter that widens when the image shrinks, on bytes.
+
+    Equal to Pillow's and torchvision's antialiased filters but for the rounding of their fixed-point arithmetic (at
+    most one level).
+
+    Args:
+        image: uint8 (H, W, 3); a slice of a larger array is fine.
+        height: Of the result, in pixels.
+        width: Of the result, in pixels.
+        interpolation: ``'bilinear'`` or ``'bicubic'``.
+
+    Returns:
+        uint8 (3, height, width), contiguous.
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    if pixels.shape[1:] == (height, width):
+        return pixels.contiguous()
+    resized = F.interpolate(pixels[None], (height, width), mode=interpolation, antialias=True)
+    return resized[0].contiguous()

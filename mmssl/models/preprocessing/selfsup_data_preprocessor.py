@@ -1,0 +1,65 @@
+"""Batches of bytes -> augmented, normalised batches on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mmssl.models.preprocessing.photometric import run_programs
+from mmssl.registry import PREPROCESSORS
+
+
+@PREPROCESSORS.register_module()
+class SelfSupDataPreprocessor(BaseDataPreprocessor):
+    """Moves a batch to the device, runs the photometric programs of its views, and normalises.
+
+    Args:
+        mean: Of red, green and blue, on the scale 0-255.
+        std: Likewise. ``mean=[0, 0, 0], std=[255, 255, 255]`` leaves images in [0, 1], as SimCLR takes them.
+    """
+
+    def __init__(
+        self, mean: Sequence[float] = (123.675, 116.28, 103.53), std: Sequence[float] = (58.395, 57.12, 57.375)
+    ) -> None:
+        super().__init__(non_blocking=True)
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError(f'mean and std must be three numbers each, std positive, got {mean} and {std}')
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1) / 255, persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1) / 255, persistent=False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Prepares what ``collate_views`` returned.
+
+        Args:
+            data: ``inputs``, a list of uint8 (N, 3, H, W) views or one such batch; ``photometric``, a list of float32
+                (N, steps, 2) programs on the CPU, one per view, or absent; ``data_samples``.
+            training: Not used: a batch with programs is augmented, one without is not.
+
+        Returns:
+            ``inputs`` as float32 in the same arrangement, normalised, on the device, and ``data_samples``.
+        """
+        inputs, programs = data['inputs'], data.get('photometric')
+        if isinstance(inputs, Tensor):
+            prepared: Tensor | list[Tensor] = self.normalize(self.to_unit(inputs))
+        else:
+            prepared = [self.to_unit(view) for view in inputs]
+            if programs is not None:
+                prepared = [run_programs(view, program) for view, program in zip(prepared, programs)]
+            prepared = [self.normalize(view) for view in prepared]
+        return dict(inputs=prepared, data_samples=self.cast_data(data.get('data_samples')))
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """Moves uint8 (N, 3, H, W) to the device, as float32 in [0, 1]."""
+        return images.to(self.device, non_blocking=True).to(torch.float32).mul_(1 / 255)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Subtracts the mean and divides by the standard deviation, in place: [0, 1] -> about [-2, 2.6]."""
+        return images.sub_(self.mean).div_(self.std)
+
+    def denormalize(self, images: Tensor) -> Tensor:
+        """Returns uint8 (N, 3, H, W) of normalised images, for looking at."""
+        return (images * self.std + self.mean).clamp(0, 1).mul(255).round().to(torch.uint8)
