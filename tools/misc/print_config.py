@@ -1,0 +1,26 @@
+"""Print a config with its bases and overrides resolved: ``python tools/misc/print_config.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmengine.config import DictAction
+
+from mmssl.utils.cli import tool
+from mmssl.utils.config import load_config
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description='Print the whole config as a run would get it')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    args = parser.parse_args(argv)
+    print(load_config(args.config, args.cfg_options).pretty_text)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Starts several processes of a tool on this node: tools/torchrun.sh SCRIPT PROCESSES [arguments of SCRIPT].
+# One process per GPU, or any number on CPU. On several nodes, run it on each with NNODES, NODE_RANK, MASTER_ADDR and
+# PORT set. PYTHON names the interpreter; otherwise the active environment's, or that of `make`, is taken.
+set -euo pipefail
+
+script=${1:?usage: tools/torchrun.sh SCRIPT PROCESSES [arguments]}
+processes=${2:?usage: tools/torchrun.sh SCRIPT PROCESSES [arguments]}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+if [[ -z ${PYTHON:-} ]]; then
+    PYTHON=python
+    if [[ -z ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} && -x $root/.venv/bin/python ]]; then
+        PYTHON=$root/.venv/bin/python
+    fi
+fi
+
+nodes=(--standalone)  # picks a free port
+if [[ -n ${NNODES:-}${MASTER_ADDR:-}${PORT:-} ]]; then
+    nodes=(--nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
+        --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
+fi
+
+if [[ -z ${OMP_NUM_THREADS:-} ]]; then
+    threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
+    export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
+fi
+
+exec "$PYTHON" -m torch.distributed.run "${nodes[@]}" --nproc-per-node "$processes" \
+    "$script" "${@:3}" --launcher pytorch
