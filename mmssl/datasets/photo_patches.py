@@ -1,0 +1,120 @@
+"""Patches of photographs that are on the machine already: a small, hard-enough task that needs no download."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.decode import decode_image
+from mmssl.datasets.transforms.geometry import resize
+from mmssl.registry import DATASETS
+
+PHOTOS = {
+    'skimage': (
+        'astronaut.png', 'brick.png', 'camera.png', 'cell.png', 'chelsea.png', 'coffee.png', 'coins.png', 'grass.png',
+        'gravel.png', 'hubble_deep_field.jpg', 'ihc.png', 'moon.png', 'motorcycle_left.png', 'retina.jpg',
+        'rocket.jpg', 'page.png',
+    ),
+    'sklearn': ('flower.jpg', 'china.jpg'),
+}  # fmt: skip
+FOLDERS = {'skimage': 'data', 'sklearn': 'datasets/images'}
+CELL = 64  # pixels
+SIDES = (32, 64)  # pixels, both possible
+SPLITS = {'train': (0, 400), 'test': (1, 60)}  # colour of the chessboard and patches per photograph
+
+
+@DATASETS.register_module()
+class PhotoPatches(ImageDataset):
+    """Which of 18 photographs is this patch from?
+
+    The photographs are those that the wheels of scikit-image and scikit-learn carry. Each is cut into cells of 64
+    pixels, coloured like a chessboard: training patches lie within cells of one colour, test patches within cells of
+    the other, so the two share no pixel. A patch is a square of 32 to 64 pixels, resized to ``size``; there are 400
+    per photograph for training and 60 for testing. They are cut once per process and kept in memory.
+
+    Args:
+        split: ``'train'`` or ``'test'``.
+        size: Side of the stored patches, in pixels.
+        patch_seed: Seed of the places and sides of the patches.
+        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+
+    Raises:
+        ValueError: There is no such split.
+        FileNotFoundError: A photograph is not in the installed package.
+    """
+
+    classes = tuple(Path(name).stem for names in PHOTOS.values() for name in names)
+
+    def __init__(self, split: str = 'train', size: int = 32, patch_seed: int = 0, **kwargs) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+        self.patches = cut_patches(split, size, patch_seed)
+        super().__init__(**kwargs)
+
+    def _num_images(self) -> int:
+        return len(self.patches)
+
+    def _load(self, row: int) -> np.ndarray:
+        return self.patches[row]
+
+    def _label(self, row: int) -> int:
+        return row // (len(self.patches) // len(self.classes))
+
+
+@lru_cache(maxsize=8)
+def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
+    """Patches of all photographs, uint8 (patches, size, size, 3), those of the first photograph first; read-only."""
+    colour, count = SPLITS[split]
+    patches = []
+    for number, path in enumerate(photo_paths()):
+        image = decode_image(path.read_bytes())
+        rng = np.random.default_rng((seed, colour, number))
+        for top, left, side in draw_patches(rng, *image.shape[:2], colour, count):
+            patch = image[top : top + side, left : left + side]
+            patches.append(resize(patch, size, size, 'bilinear').permute(1, 2, 0).numpy())
+    stacked = np.stack(patches)
+    stacked.flags.writeable = False
+    return stacked
+
+
+def draw_patches(rng: np.random.Generator, height: int, width: int, colour: int, count: int) -> np.ndarray:
+    """Draws squares that lie within whole cells of one colour of the chessboard.
+
+    Args:
+        rng: Source of the draws.
+        height: Of the photograph, in pixels.
+        width: Of the photograph, in pixels.
+        colour: 0 or 1, the parity of a cell's row plus column.
+        count: Number of squares.
+
+    Returns:
+        (count, 3) int64: top, left and side in pixels.
+    """
+    rows, columns = np.indices((height // CELL, width // CELL))
+    cells = np.argwhere((rows + columns) % 2 == colour)
+    corners = CELL * cells[rng.integers(len(cells), size=count)]
+    sides = rng.integers(SIDES[0], SIDES[1] + 1, size=(count, 1))
+    return np.hstack([corners + rng.integers(0, CELL - sides + 1, size=(count, 2)), sides])
+
+
+def photo_paths() -> list[Path]:
+    """Paths of the photographs, in the order of ``PhotoPatches.classes``.
+
+    Raises:
+        FileNotFoundError: One is missing; scikit-image's own loaders would try to download it.
+    """
+    paths = []
+    for package, names in PHOTOS.items():
+        spec = find_spec(package)
+        if spec is None:
+            raise FileNotFoundError(f'the photographs lie in the package {package}: install scikit-image, scikit-learn')
+        folder = Path(spec.origin).parent / FOLDERS[package]
+        paths += [folder / name for name in names]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f'the installed packages do not carry {missing}; install scikit-image >= 0.22')
+    return paths
