@@ -30,6 +30,7 @@ _view = dict(
     min_scale=0.08,
     interpolation='bicubic',
     jitter=(0.4, 0.4, 0.2, 0.1),
+    grayscale=0.2,
 )
 _views = [dict(_view, blur=1.0), dict(_view, blur=0.1, solarize=0.2)]
 train_dataloader = dict(batch_size=256, dataset=dict(views=_views))

@@ -29,7 +29,8 @@ _view = dict(
     min_scale=0.2,
     jitter=(0.4, 0.4, 0.4, 0.4),
     jitter_prob=1.0,
-    grayscale_first=True,
+    grayscale=0.2,
+    order=('grayscale', 'jitter'),
 )
 train_dataloader = dict(batch_size=32, dataset=dict(views=[_view, _view]))
 

@@ -30,7 +30,7 @@ model = dict(
     norm_group_size=64,  # as eight processes would have
 )
 
-_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.4, 0.1))
+_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.4, 0.1), grayscale=0.2)
 train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, _view]))
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.06, momentum=0.9, weight_decay=5e-4))

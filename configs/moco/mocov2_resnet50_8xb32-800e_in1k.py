@@ -29,7 +29,7 @@ model = dict(
     queue=dict(length=65536, dim=128),
 )
 
-_view = dict(type='AugmentedView', size=224, min_scale=0.2, jitter=(0.4, 0.4, 0.4, 0.1), blur=0.5)
+_view = dict(type='AugmentedView', size=224, min_scale=0.2, jitter=(0.4, 0.4, 0.4, 0.1), grayscale=0.2, blur=0.5)
 train_dataloader = dict(batch_size=32, dataset=dict(views=[_view, _view]))
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.03, momentum=0.9, weight_decay=1e-4))

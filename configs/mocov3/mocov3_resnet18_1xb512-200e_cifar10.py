@@ -24,7 +24,7 @@ model = dict(
     teacher=dict(momentum=0.99, schedule='cosine'),
 )
 
-_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.2, 0.1))
+_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
 train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, dict(_view, solarize=0.2)]))
 
 optim_wrapper = dict(optimizer=dict(type='LARS', lr=2.0, weight_decay=1e-6, lr_mode='post'))

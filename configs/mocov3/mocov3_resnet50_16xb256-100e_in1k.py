@@ -24,7 +24,7 @@ model = dict(
     teacher=dict(momentum=0.99, schedule='cosine'),
 )
 
-_view = dict(type='AugmentedView', size=224, min_scale=0.2, jitter=(0.4, 0.4, 0.2, 0.1))
+_view = dict(type='AugmentedView', size=224, min_scale=0.2, jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
 _views = [dict(_view, blur=1.0), dict(_view, blur=0.1, solarize=0.2)]
 train_dataloader = dict(batch_size=256, dataset=dict(views=_views))
 

@@ -16,7 +16,7 @@ model = dict(
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(
         type='VisionTransformer',
-        arch=dict(embed_dim=192, depth=12, num_heads=12),
+        arch='tiny',
         img_size=32,
         patch_size=4,
         position='sincos',
@@ -34,7 +34,7 @@ model = dict(
     teacher=dict(momentum=0.99, schedule='cosine'),
 )
 
-_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.2, 0.1))
+_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
 train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, dict(_view, solarize=0.2)]))
 
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1))

@@ -27,7 +27,9 @@ model = dict(
     head=dict(type='NTXentLoss', temperature=0.5),
 )
 
-_view = dict(type='AugmentedView', size=32, min_scale=0.08, interpolation='bicubic', jitter=(0.4, 0.4, 0.4, 0.1))
+_view = dict(
+    type='AugmentedView', size=32, min_scale=0.08, interpolation='bicubic', jitter=(0.4, 0.4, 0.4, 0.1), grayscale=0.2
+)
 train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, _view]))
 
 optim_wrapper = dict(optimizer=dict(type='LARS', lr=2.0, weight_decay=1e-4, lr_mode='classic'))

@@ -34,6 +34,7 @@ _view = dict(
     min_scale=0.08,
     interpolation='bicubic',
     jitter=(0.8, 0.8, 0.8, 0.2),
+    grayscale=0.2,
     blur=0.5,
 )
 train_dataloader = dict(batch_size=256, dataset=dict(views=[_view, _view]))

@@ -32,7 +32,7 @@ model = dict(
     ),
 )
 
-_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.4, 0.1))
+_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.4, 0.1), grayscale=0.2)
 train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, _view]))
 
 optim_wrapper = dict(
