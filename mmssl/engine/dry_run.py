@@ -1,0 +1,336 @@
+"""What a config would cost: everything is built and one iteration is run and measured, and no file stays."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from PIL import Image
+from torch import Tensor, nn
+
+from mmssl.models.components.feature_queue import FeatureQueue
+from mmssl.registry import DATASETS, RUNNERS
+from mmssl.utils.cli import is_user_error
+from mmssl.utils.dist import world_size
+
+# On a CPU, images of 224 px per view in the measured iteration: what takes seconds and fits in memory.
+_CPU_IMAGES = 8
+_CPU_SIZE = 224
+_PUBLISHED_SIZES = {'ImageNet': 1_281_167, 'CIFAR10': 50_000, 'CIFAR100': 50_000, 'FashionMNIST': 60_000}
+_SYNTHETIC_SIDE = 256
+
+
+@dataclass
+class Report:
+    """What ``dry_run`` found; as a string, a text for people.
+
+    Args:
+        parameters: Per part of the algorithm, the number of parameters and of those that train.
+        memory: Bytes on one device, per use.
+        seconds: Per use of an iteration at the full batch.
+        batch_size: Images per process and step.
+        measured_batch_size: Images in the measured iteration.
+        processes: Number of processes.
+        recipe_processes: Number of processes that ``auto_scale_lr.base_batch_size`` means.
+        num_images: Images of an epoch, None when unknown.
+        max_epochs: Epochs of the run.
+        device: Name of the device.
+        problems: Why the run would not start as it is.
+        notes: What the figures rest on.
+    """
+
+    parameters: dict[str, tuple[int, int]]
+    memory: dict[str, float]
+    seconds: dict[str, float]
+    batch_size: int
+    measured_batch_size: int
+    processes: int
+    recipe_processes: int
+    num_images: int | None
+    max_epochs: float
+    device: str
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def seconds_per_iteration(self) -> float:
+        """Workers load while the device computes, so the slower of the two counts."""
+        return max(self.seconds.values())
+
+    def seconds_per_epoch(self, processes: int) -> float:
+        """Time of an epoch shared perfectly by ``processes`` devices like this one."""
+        assert self.num_images is not None
+        return self.seconds_per_iteration * max(self.num_images // (self.batch_size * processes), 1)
+
+    def __str__(self) -> str:
+        total, trainable = (sum(column) for column in zip(*self.parameters.values()))
+        lines = ['parameters        total    trainable']
+        for name, numbers in [*self.parameters.items(), ('all', (total, trainable))]:
+            lines.append(f'  {name:<12}' + ''.join(f'{number:>13,}' for number in numbers))
+        lines.append(f'memory on one device ({self.device}), batch size {self.batch_size}')
+        lines += [f'  {name:<16}{size / 2**30:>9.2f} GiB' for name, size in self.memory.items()]
+        lines.append(f'time of an iteration of {self.batch_size} images per process')
+        lines += [f'  {name:<16}{seconds:>9.3f} s' for name, seconds in self.seconds.items()]
+        lines += [f'  {line}' for line in self._run_times()]
+        lines += [f'note: {note}' for note in self.notes]
+        lines += [f'PROBLEM: {problem}' for problem in self.problems]
+        lines.append('the run would not start as it is' if self.problems else 'ready to train')
+        return '\n'.join(lines)
+
+    def _run_times(self) -> Iterator[str]:
+        if self.num_images is None:
+            yield f'per 1000 images: {1000 * self.seconds_per_iteration / self.batch_size:.1f} s'
+            return
+        for processes in sorted({self.processes, self.recipe_processes}):
+            seconds = self.seconds_per_epoch(processes)
+            plural = 'process' if processes == 1 else 'processes'
+            yield (
+                f'{processes} {plural}: {_duration(seconds)} per epoch of {self.num_images:,} images, '
+                f'{_duration(seconds * self.max_epochs)} for {self.max_epochs:g} epochs'
+            )
+
+
+def dry_run(cfg: Config) -> Report:
+    """Builds everything that ``cfg`` names, runs one iteration after one to warm up, and reports the cost.
+
+    The run is the real one, stopped after its second iteration, in a work directory that is removed. Datasets that
+    cannot be built are a problem in the report, and synthetic images pass through the same views in their place. On a
+    CPU the batch is reduced to what takes seconds, on a GPU to what fits, and the figures are scaled to the full batch.
+
+    Args:
+        cfg: A config that ``check_config`` found nothing wrong with.
+
+    Raises:
+        ValueError: A part of the config is wrong in a way that only shows when it is built or run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = copy.deepcopy(cfg)
+        cfg.update(work_dir=folder, log_level='ERROR', visualizer=None)
+        cfg.get('default_hooks', {}).get('checkpoint', {}).pop('out_dir', None)
+        problems, num_images = _replace_missing_data(cfg, Path(folder) / 'images')
+        full = cfg.train_dataloader.batch_size
+        batch_size = full if torch.cuda.is_available() else min(full, _cpu_batch_size(cfg))
+        while True:
+            cfg.experiment_name = f'dry_run_{batch_size}'
+            try:
+                probe = _Probe()
+                runner = _run(cfg, batch_size, probe)
+                break
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                problems = [p for p in problems if not p.startswith('batch size')]
+                batch_size //= 2
+                problems.append(f'batch size {full} does not fit in the memory of this GPU; {batch_size} does')
+            except ValueError as error:  # such as a norm group that the reduced batch does not fill
+                if batch_size >= full or not is_user_error(error):
+                    raise
+                batch_size = min(2 * batch_size, full)
+        return _report(cfg, runner, probe, problems, num_images, full, batch_size)
+
+
+class _Stop(Exception):
+    """Ends the run after the measured iteration."""
+
+
+class _Probe(Hook):
+    """Measures the second iteration, and in the first what is kept for the backward pass."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self) -> None:
+        self.saved_bytes = 0
+        self.seconds: dict[str, float] = {}
+        self._mark = 0.0
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self.seconds['data'] = self._lap()
+        if runner.iter == 0:
+            self._recording = self._record_saved(runner.model)
+            self._recording.__enter__()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
+        if runner.iter > 0:
+            self.seconds['model'] = self._lap()
+            raise _Stop
+        self._recording.__exit__(None, None, None)
+        self._lap()
+
+    def _lap(self) -> float:
+        """Seconds since the last call."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        lap, self._mark = now - self._mark, now
+        return lap
+
+    @contextmanager
+    def _record_saved(self, model: nn.Module) -> Iterator[None]:
+        weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+        saved: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                saved[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            yield
+        self.saved_bytes = sum(saved.values())
+
+
+def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
+    cfg = copy.deepcopy(cfg)
+    cfg.train_dataloader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.pop('prefetch_factor', None)
+    runner = RUNNERS.build(cfg)
+    runner.register_hook(probe)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        runner.train()
+    except _Stop:
+        return runner
+    raise ValueError(
+        f'the run ended before its second iteration: an epoch of {len(runner.train_dataloader.dataset)} images has '
+        f'{len(runner.train_dataloader)} batches of {batch_size}'
+    )
+
+
+def _report(
+    cfg: Config,
+    runner: Runner,
+    probe: _Probe,
+    problems: list[str],
+    num_images: int | None,
+    batch_size: int,
+    measured_batch_size: int,
+) -> Report:
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    scale = batch_size / measured_batch_size
+    memory = _memory(model, runner.optim_wrapper.optimizer, probe.saved_bytes * scale)
+    notes = []
+    device = 'CPU'
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
+        memory['peak'] = torch.cuda.max_memory_allocated() * scale
+    if scale > 1:
+        notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
+    for module in model.modules():
+        if isinstance(module, FeatureQueue) and len(module.features) % (batch_size * world_size()):
+            problems.append(
+                f'queue length {len(module.features)} is no multiple of the global batch {batch_size * world_size()}'
+            )
+    workers = max(cfg.train_dataloader.get('num_workers', 0), 1)
+    seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
+    notes.append(f'data loading assumes {workers} workers that share the work perfectly')
+    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', batch_size * world_size())
+    return Report(
+        parameters=_count_parameters(model),
+        memory=memory,
+        seconds=seconds,
+        batch_size=batch_size,
+        measured_batch_size=measured_batch_size,
+        processes=world_size(),
+        recipe_processes=max(base // batch_size, 1),
+        num_images=num_images,
+        max_epochs=runner.max_epochs,
+        device=device,
+        problems=problems,
+        notes=notes,
+    )
+
+
+def _count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
+    counts = {
+        name: (
+            sum(p.numel() for p in part.parameters()),
+            sum(p.numel() for p in part.parameters() if p.requires_grad),
+        )
+        for name, part in model.named_children()
+    }
+    return {name: count for name, count in counts.items() if count[0]}
+
+
+def _memory(model: nn.Module, optimizer: torch.optim.Optimizer, activations: float) -> dict[str, float]:
+    def size(tensors: Any) -> int:
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    state = [v for values in optimizer.state.values() for v in values.values() if isinstance(v, Tensor)]
+    parts = {
+        'weights': size([*model.parameters(), *model.buffers()]),
+        'gradients': size(p for p in model.parameters() if p.requires_grad),
+        'optimizer state': size(state),
+        'activations': activations,
+    }
+    return {**parts, 'sum': sum(parts.values())}
+
+
+def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | None]:
+    """Builds every dataset once; one that cannot be built is reported and its config replaced by synthetic images."""
+    problems: list[str] = []
+    num_images = None
+    for place, loader in _dataloaders(cfg):
+        dataset = loader['dataset']
+        try:
+            length: int | None = len(DATASETS.build(dataset))
+        except (FileNotFoundError, ValueError) as error:
+            if not is_user_error(error):
+                raise
+            length = _PUBLISHED_SIZES.get(dataset.type)
+            problems.append(f'{place}.dataset: {error}; measured on synthetic images instead')
+            _write_synthetic(folder, 4 * loader['batch_size'])
+            view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
+            loader['dataset'] = dict(type='ImageFolder', data_root=str(folder), **view_cfg)
+        if place == 'train_dataloader':
+            num_images = length
+    return problems, num_images
+
+
+def _dataloaders(node: Any, place: str = '') -> Iterator[tuple[str, dict]]:
+    for key, value in node.items():
+        inner = f'{place}.{key}' if place else key
+        if key.endswith('dataloader') and isinstance(value, dict):
+            yield inner, value
+        elif isinstance(value, dict) and not key.startswith('_'):
+            yield from _dataloaders(value, inner)
+
+
+def _write_synthetic(folder: Path, number: int) -> None:
+    """One random image under ``number`` names: hard links, since only their content costs."""
+    folder.mkdir(exist_ok=True)
+    first = folder / '0.png'
+    if not first.exists():
+        pixels = np.random.default_rng(0).integers(0, 256, (_SYNTHETIC_SIDE, _SYNTHETIC_SIDE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(first)
+    for index in range(1, number):
+        if not (link := folder / f'{index}.png').exists():
+            link.hardlink_to(first)
+
+
+def _cpu_batch_size(cfg: Config) -> int:
+    """Images per view that cost as much as ``_CPU_IMAGES`` of 224 px."""
+    size = max((view.get('size', _CPU_SIZE) for view in cfg.train_dataloader.dataset.get('views', [])), default=224)
+    return max(2 ** int(np.log2(_CPU_IMAGES * (_CPU_SIZE / size) ** 2)), _CPU_IMAGES)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f'{seconds:.1f} s'
+    minutes = seconds / 60
+    return f'{minutes:.0f} min' if minutes < 120 else f'{minutes / 60:.1f} h'

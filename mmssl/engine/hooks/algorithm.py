@@ -1,0 +1,55 @@
+"""The one hook through which algorithms move their state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmssl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class AlgorithmHook(Hook):
+    """Calls ``on_train_start()`` and ``on_step_end(progress)`` of the algorithm.
+
+    ``on_train_start`` is called once per run, not on resume. ``on_step_end`` is called once after each optimizer step
+    that happened: once per accumulated batch, and not after a step that float16 loss scaling left out. Progress is
+    the position in the run, which such a step moves as well.
+    """
+
+    priority = 'ABOVE_NORMAL'
+
+    def before_train(self, runner: Runner) -> None:
+        """Starts the algorithm and begins to watch the optimizer."""
+        self.algorithm = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.accumulation = runner.optim_wrapper._accumulative_counts
+        self.total_steps = -(-runner.max_iters // self.accumulation)
+        self.stepped = False
+        self.handle = runner.optim_wrapper.optimizer.register_step_post_hook(self._note_step)
+        reason = getattr(self.algorithm, 'batch_coupled', None)
+        if self.accumulation > 1 and reason:
+            runner.logger.warning(
+                f'{self.accumulation} accumulated batches are not one batch of their sum for '
+                f'{type(self.algorithm).__name__}: {reason}'
+            )
+        if runner.iter == 0 and hasattr(self.algorithm, 'on_train_start'):
+            self.algorithm.on_train_start()
+
+    def _note_step(self, *args: Any) -> None:
+        self.stepped = True
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Tells the algorithm about a step."""
+        if not self.stepped:
+            return
+        self.stepped = False
+        steps = -(-(runner.iter + 1) // self.accumulation)
+        if hasattr(self.algorithm, 'on_step_end'):
+            self.algorithm.on_step_end(steps / self.total_steps)
+
+    def after_train(self, runner: Runner) -> None:
+        """Lets go of the optimizer."""
+        self.handle.remove()

@@ -1,0 +1,83 @@
+"""Checkpoints that survive being killed at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine import hooks as mmengine_hooks
+from mmengine.dist import is_main_process, master_only
+from mmengine.runner import Runner
+
+from mmssl.registry import HOOKS
+from mmssl.utils.checkpoint import backbone_file, replace_file
+
+
+@HOOKS.register_module()
+class CheckpointHook(mmengine_hooks.CheckpointHook):
+    """MMEngine's hook of that name, which writes the new checkpoint before it deletes an old one.
+
+    The pointer file ``last_checkpoint`` is replaced in one step, backbone files go with their checkpoints, and
+    nothing is written once a loss was not finite.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Prepares, and removes what a killed run left half-written."""
+        super().before_train(runner)
+        accumulation = runner.optim_wrapper._accumulative_counts
+        interval = self.interval * (len(runner.train_dataloader) if self.by_epoch else 1)
+        if interval > 0 and interval % accumulation:
+            runner.logger.warning(
+                f'checkpoints every {interval} iterations fall between optimizer steps of {accumulation} accumulated '
+                'batches: a resumed run loses the gradient of the batches before the checkpoint and is not exact'
+            )
+        if is_main_process():
+            for file in Path(self.out_dir).glob('*.pth.tmp'):
+                file.unlink()
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        runner.call_hook('before_checkpoint')
+        outdated = []
+        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                outdated.append(Path(self.out_dir, self.filename_tmpl.format(self.keep_ckpt_ids[0])))
+            self.keep_ckpt_ids.append(step)
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+        name = self.filename_tmpl.format(step)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            **self.args,
+        )
+        self.last_ckpt = str(Path(self.out_dir, name))
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._point_to_last(runner, outdated)
+
+    @master_only
+    def _point_to_last(self, runner: Runner, outdated: list[Path]) -> None:
+        pointer = Path(runner.work_dir, 'last_checkpoint')
+        temporary = pointer.with_name('last_checkpoint.tmp')
+        temporary.write_text(self.last_ckpt)
+        replace_file(temporary, pointer)
+        for file in outdated:
+            file.unlink(missing_ok=True)
+            backbone_file(file).unlink(missing_ok=True)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        if not self.save_best:
+            return
+        runner.call_hook('before_checkpoint')
+        before = self._best_files()
+        super()._save_best_checkpoint(runner, metrics)
+        if is_main_process():
+            for file in before - self._best_files():
+                backbone_file(file).unlink(missing_ok=True)
+
+    def _best_files(self) -> set[str]:
+        files = [getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()]
+        return {file for file in files if file}

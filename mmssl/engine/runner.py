@@ -1,0 +1,212 @@
+"""The runner of pre-training."""
+
+from __future__ import annotations
+
+import os
+import re
+from copy import deepcopy
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmssl.engine.schedules import ClosedFormLR
+from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.registry import PARAM_SCHEDULERS, RUNNERS
+from mmssl.utils.checkpoint import (
+    UnreadableCheckpointError,
+    backbone_file,
+    get_state_dict,
+    load_checkpoint_file,
+    load_matching,
+    replace_file,
+    save_checkpoint_file,
+)
+from mmssl.utils.errors import UserError
+
+_CHECKPOINT_NAME = re.compile(r'(epoch|iter)_\d+\.pth')
+
+
+@RUNNERS.register_module()
+class PretrainRunner(Runner):
+    """MMEngine's runner with exact resume, safe and atomic checkpoints, and the defaults of pre-training.
+
+    Beside MMEngine's keys a config may have ``max_epochs`` (length of the run, which schedules follow), ``sync_bn``
+    (True: batch norms are synchronised when there are several processes) and, in ``auto_scale_lr``, ``rule`` with the
+    value ``'linear'`` or ``'sqrt'``. ``model_wrapper_cfg`` holds further arguments of DistributedDataParallel.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
+        """Builds the runner from a config; fills in the training loop, the seed and the scope."""
+        cfg = deepcopy(cfg)
+        if cfg.get('train_dataloader') is not None:
+            train_cfg = dict(cfg.get('train_cfg') or {})
+            if 'by_epoch' not in train_cfg:
+                train_cfg.setdefault('type', 'PretrainTrainLoop')
+            if 'max_epochs' in cfg:
+                train_cfg['max_epochs'] = cfg['max_epochs']
+            cfg['train_cfg'] = train_cfg
+        cfg.setdefault('default_scope', 'mmssl')
+        randomness = dict(cfg.get('randomness') or {})
+        if randomness.get('seed') is None:
+            randomness['seed'] = 0  # a seed drawn anew by each process could not be resumed from
+        cfg['randomness'] = randomness
+        return super().from_cfg(cfg)
+
+    @property
+    def algorithm(self) -> nn.Module:
+        """The model without the wrapper of distributed training."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    # Building
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Moves the model to its device and, with several processes, synchronises norms and wraps it."""
+        if is_model_wrapper(model):
+            return model
+        device = get_device()
+        model = model.to(device)
+        if not self.distributed:
+            return revert_sync_batchnorm(model)
+        if self.cfg.get('sync_bn'):
+            model = convert_sync_batchnorm(model)
+        options = dict(broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=False)
+        options.update(model_wrapper_cfg or {})
+        device_ids = None if device == 'cpu' else [int(os.environ['LOCAL_RANK'])]
+        return MMDistributedDataParallel(module=model, device_ids=device_ids, **options)
+
+    def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
+        """Builds the optimizer over the parameters that train; full precision unless a ``type`` is given."""
+        if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
+            optim_wrapper = dict(optim_wrapper)
+            if 'type' not in optim_wrapper:
+                optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=None)
+            optim_wrapper.setdefault('constructor', 'GroupedOptimWrapperConstructor')
+        return super().build_optim_wrapper(optim_wrapper)
+
+    def _build_param_scheduler(self, scheduler: Any, optim_wrapper: OptimWrapper) -> list:
+        def with_length(cfg: Any) -> Any:
+            if not isinstance(cfg, dict):
+                return cfg
+            cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+            if not issubclass(cls, ClosedFormLR):
+                return cfg
+            # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
+            by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
+            return dict(cfg, by_epoch=by_epoch, max_epochs=self.max_epochs)
+
+        schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
+        return super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)
+
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
+        """Scales the lr from the recipe's batch size to this run's, when ``enable`` is set.
+
+        Args:
+            optim_wrapper: Its optimizer's lr is changed.
+            auto_scale_lr: ``base_batch_size`` in images per optimizer step, ``rule`` ``'linear'`` (default) or
+                ``'sqrt'``, ``enable``.
+
+        Raises:
+            UserError: The rule is neither, or the recipe's batch size is not given.
+        """
+        if not auto_scale_lr or not auto_scale_lr.get('enable', False):
+            return
+        rule = auto_scale_lr.get('rule', 'linear')
+        if rule not in ('linear', 'sqrt') or 'base_batch_size' not in auto_scale_lr:
+            raise UserError(
+                f"auto_scale_lr needs base_batch_size and the rule 'linear' or 'sqrt', got {dict(auto_scale_lr)}"
+            )
+        base = auto_scale_lr['base_batch_size']
+        batch = self.train_dataloader.batch_size * self.world_size * optim_wrapper._accumulative_counts
+        factor = batch / base if rule == 'linear' else (batch / base) ** 0.5
+        before = optim_wrapper.get_lr()['lr'][0]
+        for group in optim_wrapper.param_groups:
+            group['lr'] *= factor
+        after = optim_wrapper.get_lr()['lr'][0]
+        self.logger.info(f'lr {before:g} for batch size {base} -> {after:g} for batch size {batch} ({rule} rule)')
+
+    def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
+        """Registers MMEngine's default hooks, mmssl's of the same name first, and mmssl's own."""
+        super().register_default_hooks(
+            dict(algorithm=dict(type='AlgorithmHook'), progress=dict(type='ProgressBarHook')) | dict(hooks or {})
+        )
+
+    # Checkpoints
+
+    @master_only
+    def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
+        """Writes a checkpoint in one step and beside it the backbone alone, as ``<name>_backbone.pth``."""
+        path = Path(out_dir, filename)
+        super().save_checkpoint(out_dir, f'{filename}.tmp', **kwargs)
+        replace_file(f'{path}.tmp', path)
+        if hasattr(self.algorithm, 'backbone'):
+            state = {key: value.cpu() for key, value in self.algorithm.backbone.state_dict().items()}
+            meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, checkpoint=filename)
+            save_checkpoint_file(dict(state_dict=state, meta=meta), backbone_file(path))
+
+    def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
+        """Loads weights; on resume all must match, else 99 % of the model's or of its backbone's tensors.
+
+        Raises:
+            UserError: The file cannot be read, or too little of it matches.
+        """
+        checkpoint = load_checkpoint_file(filename, map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        offered = get_state_dict(checkpoint)
+        if strict or self._resume:
+            load_matching(self.algorithm, offered, str(filename), min_match=1.0, name='model')
+        else:
+            try:
+                load_matching(self.algorithm, offered, str(filename), name='model')
+            except UserError:
+                if not hasattr(self.algorithm, 'backbone'):
+                    raise
+                load_matching(self.algorithm.backbone, offered, str(filename))
+        self._has_loaded = True
+        return checkpoint
+
+    def load_or_resume(self) -> None:
+        """Resumes from the newest checkpoint of the work directory that is whole, or loads ``load_from``.
+
+        Raises:
+            UserError: There are checkpoints, and none can be read.
+        """
+        if self._has_loaded or not self._resume or self._load_from is not None:
+            return super().load_or_resume()
+        candidates = resumable_checkpoints(self.work_dir)
+        if not candidates:
+            self.logger.info(f'no checkpoint in {self.work_dir}: the run starts at the beginning')
+            return None
+        for path in candidates:
+            try:
+                return self.resume(str(path))
+            except UnreadableCheckpointError as error:
+                self.logger.warning(f'{error}\nThe checkpoint before it is tried.')
+        raise UserError(f'none of the {len(candidates)} checkpoints in {self.work_dir} can be read')
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Continues the run of a checkpoint."""
+        super().resume(filename, *args, **kwargs)
+        self.message_hub.update_info('last_ckpt', str(filename))
+
+
+def resumable_checkpoints(work_dir: str | Path) -> list[Path]:
+    """Returns the training checkpoints of a directory, the one ``last_checkpoint`` names first, then by age."""
+    files = [file for file in Path(work_dir).glob('*.pth') if _CHECKPOINT_NAME.fullmatch(file.name)]
+    files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+    pointer = Path(work_dir, 'last_checkpoint')
+    if pointer.is_file():
+        last = Path(work_dir, Path(pointer.read_text().strip()).name)
+        if last in files:
+            files.remove(last)
+            files.insert(0, last)
+    return files

@@ -1,0 +1,209 @@
+"""Reading and writing checkpoint files: safe, atomic, loud."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, print_log
+from torch import Tensor, nn
+
+from mmssl.utils.errors import UserError
+
+_numpy_core = getattr(np, '_core', None) or np.core
+# What MMEngine's own checkpoints hold beside tensors and plain containers: log histories, numpy scalars, milestones.
+_SAFE_GLOBALS = [
+    HistoryBuffer,
+    Counter,
+    np.ndarray,
+    np.dtype,
+    _numpy_core.multiarray._reconstruct,
+    _numpy_core.multiarray.scalar,
+    *{type(np.dtype(name)) for name in ('bool', 'int32', 'int64', 'uint32', 'float16', 'float32', 'float64')},
+]
+
+
+class UnreadableCheckpointError(UserError):
+    """A file is damaged or is no checkpoint."""
+
+
+def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'cpu') -> Any:
+    """Reads a checkpoint without executing code from it (``weights_only``).
+
+    Args:
+        path: File, or an http(s) address, which is cached in torch's hub directory.
+        map_location: Device for the tensors.
+
+    Returns:
+        What was saved, usually a dict.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableCheckpointError: The file is truncated, is no checkpoint, or holds objects other than tensors and plain data.
+    """
+    with torch.serialization.safe_globals(_SAFE_GLOBALS):
+        if str(path).startswith(('http://', 'https://')):
+            return torch.hub.load_state_dict_from_url(str(path), map_location=map_location, weights_only=True)
+        path = Path(path).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f'checkpoint not found: {path}')
+        try:
+            return torch.load(path, map_location=map_location, weights_only=True)
+        except UnpicklingError as error:
+            raise UnreadableCheckpointError(
+                f'{path} is no checkpoint of tensors and plain data, or it is damaged; it is not loaded: {error}'
+            ) from error
+        except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+            raise UnreadableCheckpointError(f'{path} is truncated or damaged ({path.stat().st_size} bytes): {error}') from error
+
+
+def save_checkpoint_file(checkpoint: Any, path: str | Path) -> None:
+    """Writes ``checkpoint`` so that ``path`` holds the old content or the whole new one, never a part of it."""
+    temporary = f'{path}.tmp'
+    torch.save(checkpoint, temporary)
+    replace_file(temporary, path)
+
+
+def replace_file(temporary: str | Path, path: str | Path) -> None:
+    """Moves ``temporary``, once it is on the disk, over ``path``, in one step that a crash cannot cut in two."""
+    with open(temporary, 'rb') as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def backbone_file(checkpoint: str | Path) -> Path:
+    """Returns the path of the plain backbone file beside a training checkpoint: ``epoch_9_backbone.pth``."""
+    checkpoint = Path(checkpoint)
+    return checkpoint.with_name(f'{checkpoint.stem}_backbone{checkpoint.suffix}')
+
+
+def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
+    """Returns the tensors of a checkpoint by name, whether they lie at the top or under a usual key.
+
+    Raises:
+        UserError: There are none.
+    """
+    if isinstance(checkpoint, dict):
+        for nested in (checkpoint.get('state_dict'), checkpoint.get('model'), checkpoint):
+            tensors = {k: v for k, v in nested.items() if isinstance(v, Tensor)} if isinstance(nested, dict) else {}
+            if tensors:
+                return tensors
+    raise UserError("the checkpoint has no tensors under 'state_dict', 'model' or at its top")
+
+
+def load_backbone(
+    module: nn.Module, file: str | Path, prefix: str | None = None, min_match: float = 0.99
+) -> None:
+    """Loads a backbone from any checkpoint that contains it.
+
+    Position embeddings of another size are resized where the backbone does so when it loads a state dict.
+
+    Args:
+        module: The backbone.
+        file: Training checkpoint, backbone file, or another checkpoint with the backbone's names under a prefix.
+        prefix: What precedes the backbone's names in the file, e.g. ``'backbone'``. None finds the prefix under which
+            most tensors match; of equal ones the shortest, so that a student precedes its teacher.
+        min_match: Share of the backbone's tensors, in (0, 1], that must be in the file with the same shape.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: Fewer than ``min_match`` of the tensors matched; lists what is missing and what was offered.
+    """
+    offered = get_state_dict(load_checkpoint_file(file))
+    load_matching(module, offered, str(file), prefix, min_match)
+
+
+def load_matching(
+    module: nn.Module,
+    offered: dict[str, Tensor],
+    source: str,
+    prefix: str | None = None,
+    min_match: float = 0.99,
+    name: str = 'backbone',
+) -> None:
+    """Loads from ``offered`` the tensors of ``module`` that match, as ``load_backbone`` does from a file.
+
+    Args:
+        module: Any module.
+        offered: Tensors by name.
+        source: Where they come from, for messages.
+        prefix: As in ``load_backbone``.
+        min_match: As in ``load_backbone``.
+        name: What ``module`` is called in messages.
+
+    Raises:
+        UserError: Fewer than ``min_match`` of the tensors matched.
+    """
+    wanted = module.state_dict()
+    if prefix is None:
+        prefix = find_prefix(wanted, offered)
+    elif prefix and not prefix.endswith('.'):
+        prefix += '.'
+    found = {key[len(prefix) :]: value for key, value in offered.items() if key.startswith(prefix)}
+    _run_loading_hooks(module, found)
+    matched = {key: found[key] for key in wanted if key in found and found[key].shape == wanted[key].shape}
+    # Batch counters carry no weights, and older files do not have them.
+    missing = [key for key in wanted if key not in matched and not key.endswith('num_batches_tracked')]
+    total = len(matched) + len(missing)
+    if not total or len(matched) < min_match * total:
+        raise UserError(_mismatch_message(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source))
+    module.load_state_dict(matched, strict=False)
+    print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
+    if missing:
+        print_log(f'{name}: not in the file: {", ".join(missing)}', logger='current')
+
+
+def _run_loading_hooks(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Lets the parts of ``module`` adapt ``state`` as they do while loading, e.g. resize position embeddings."""
+    for name, part in module.named_modules():
+        for hook in part._load_state_dict_pre_hooks.values():
+            hook(state, f'{name}.' if name else '', {}, False, [], [], [])
+
+
+def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:
+    """Returns the prefix under which most of ``wanted`` is in ``offered``; of equal ones the shortest."""
+    matches: Counter[str] = Counter()
+    by_last_name: dict[str, list[str]] = {}
+    for key in wanted:
+        by_last_name.setdefault(key.rpartition('.')[2], []).append(key)
+    for key, value in offered.items():
+        for candidate in by_last_name.get(key.rpartition('.')[2], ()):
+            prefix = key[: len(key) - len(candidate)]
+            if key.endswith(candidate) and (not prefix or prefix.endswith('.')):
+                matches[prefix] += value.shape == wanted[candidate].shape
+    return max(matches, key=lambda prefix: (matches[prefix], -len(prefix)), default='')
+
+
+def _mismatch_message(
+    wanted: dict[str, Tensor],
+    found: dict[str, Tensor],
+    missing: list[str],
+    offered: dict[str, Tensor],
+    score: str,
+    source: str,
+    limit: int = 10,
+) -> str:
+    def some(names: list[str]) -> str:
+        return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '')
+
+    shapes = [
+        f'{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}' for key in missing if key in found
+    ]
+    lines = [
+        f'{score} tensors in {source} match, so nothing was loaded.',
+        f'  missing: {some([key for key in missing if key not in found])}',
+        f'  of another shape: {some(shapes)}',
+        f'  offered: {some(list(offered))}',
+        'The file holds another architecture, or a name scheme that has to be converted first.',
+    ]
+    return '\n'.join(lines)
