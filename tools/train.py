@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
+from mmssl.engine.dry_run import dry_run
 from mmssl.registry import RUNNERS
 from mmssl.utils.cli import tool
 from mmssl.utils.config import check_config, load_config
+from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
 from mmssl.utils.launch import LAUNCHERS, join_processes
 
@@ -74,12 +77,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     init_default_scope(cfg.default_scope)
     apply_args(cfg, args)
     check_config(cfg, data=not args.dry_run)
-    if args.dry_run:
-        from mmssl.engine.dry_run import dry_run
-
-        raise SystemExit(dry_run(cfg))
     join_processes(cfg, args.launcher)
-    RUNNERS.build(cfg).train()
+    if not args.dry_run:
+        RUNNERS.build(cfg).train()
+        return
+    report = dry_run(cfg)
+    if rank() == 0:
+        print(report)
+    sys.exit(1 if report.problems else 0)
 
 
 if __name__ == '__main__':

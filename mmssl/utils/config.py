@@ -11,7 +11,6 @@ from typing import Any
 
 from mmengine import registry as mmengine_registry
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcessor, Runner
 from torch.utils.data import DataLoader
@@ -74,7 +73,6 @@ _NEED_TYPE = {'model', 'backbone', 'neck', 'head', 'dataset', 'optimizer'}
 _IMPLIED_TYPES: dict[str, Callable] = {
     'train_cfg': EpochBasedTrainLoop,
     'log_processor': LogProcessor,
-    'optim_wrapper': OptimWrapper,
     'randomness': Runner.set_randomness,
 }
 # Arguments that MMEngine takes out of a dict before it builds from the rest.
@@ -134,37 +132,33 @@ def check_config(cfg: Config, data: bool = True) -> None:
         for key, value in cfg.items():
             check.visit(value, key, key, None)
         problems += check.problems
-    if not problems and data:
-        problems = missing_paths(cfg)
+    problems = problems or missing_paths(cfg, data)
     if len(problems) > 1:
         problems = [f'{len(problems)} mistakes in the config', *problems]
     if problems:
         raise UserError('\n  '.join(problems))
 
 
-def missing_paths(cfg: Config) -> list[str]:
-    """One message for each data folder and checkpoint that the config names and that does not exist here."""
-    problems = []
-    for place, value in _paths(cfg):
-        if value and '://' not in value and not Path(value).exists():
-            problems.append(
-                f'{place}: {value!r} does not exist (looked for {Path(value).absolute()}); '
-                f'name another with --cfg-options {place}=/path'
-            )
-    return problems
+def missing_paths(cfg: Config, data: bool = True) -> list[str]:
+    """One message for each checkpoint and, with ``data``, each data folder of the config that does not exist here."""
+    keys = ('load_from', 'checkpoint', 'data_root') if data else ('load_from', 'checkpoint')
+    return [
+        f'{place}: {path!r} does not exist (looked for {Path(path).absolute()}); name another with '
+        f'--cfg-options {place}=/path'
+        for place, path in _paths(cfg, keys)
+        if path and '://' not in path and not Path(path).exists()
+    ]
 
 
-def _paths(node: Any, place: str = '') -> Iterator[tuple[str, str]]:
-    """Every (dotted key, path) of the data roots and checkpoints below ``node``, the top-level variables aside."""
-    if isinstance(node, (list, tuple)):
-        node = dict(enumerate(node))
-    if isinstance(node, dict) or isinstance(node, Config):
-        for key, value in node.items():
-            inner = f'{place}.{key}' if place else str(key)
-            if isinstance(value, str) and (inner == 'load_from' or place and key in ('data_root', 'checkpoint')):
+def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:
+    """Every (dotted key, path) below ``node`` whose last key is in ``keys``, variables of the config aside."""
+    for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
+        inner = f'{place}.{key}' if place else str(key)
+        if isinstance(value, str):
+            if key in keys and (place or key == 'load_from'):
                 yield inner, value
-            elif not str(key).startswith('_'):
-                yield from _paths(value, inner)
+        elif isinstance(value, (dict, list, tuple)) and not inner.startswith('_'):
+            yield from _paths(value, keys, inner)
 
 
 def _wrong_keys(cfg: Config) -> list[str]:
@@ -212,6 +206,8 @@ class _PartsCheck:
         target: Any = DataLoader if key.endswith('dataloader') else _IMPLIED_TYPES.get(key)
         if key == 'train_cfg' and node.get('by_epoch') is False:
             target = IterBasedTrainLoop
+        elif key == 'optim_wrapper':
+            target = roles.OPTIM_WRAPPERS.get('MixedPrecisionOptimWrapper')
         if 'type' in node and registry is not None:
             if key.endswith('evaluator') and node['type'] in roles.METRICS.module_dict:
                 registry = roles.METRICS
@@ -295,7 +291,8 @@ def accepted_arguments(target: Callable) -> set[str] | None:
             accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
             if catch_all is None:
                 return accepted
-            if not re.search(rf'super\(.*?\)\.__init__\([^=]*?\*\*{catch_all}\b', inspect.getsource(function), re.S):
+            hands_on = rf'super\([^()]*\)\.__init__\((?:[^()]|\([^()]*\))*\*\*{catch_all}\b'
+            if not re.search(hands_on, inspect.getsource(function)):
                 return None
         except (TypeError, ValueError, OSError):  # builtins without a signature, classes without a source
             return None

@@ -1,0 +1,98 @@
+"""Evaluate the embeddings of a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.model import is_model_wrapper
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmssl.registry import RUNNERS
+from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
+from mmssl.utils.cli import tool
+from mmssl.utils.config import check_config, load_config
+from mmssl.utils.dist import rank
+from mmssl.utils.errors import UserError
+from mmssl.utils.launch import LAUNCHERS, join_processes
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Evaluate the embeddings of a checkpoint')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
+    parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
+    parser.add_argument('--out', help='write the results to this .json file')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by launchers')
+    return parser.parse_args(argv)
+
+
+def keep_test_parts(cfg: Config) -> None:
+    """Removes what only training needs; a config without a test set is tested on its validation set."""
+    if cfg.get('test_dataloader') is None:
+        if cfg.get('val_dataloader') is None:
+            raise UserError('the config has neither a test_dataloader nor a val_dataloader: nothing to evaluate on')
+        cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
+        if cfg.test_cfg.get('type') == 'EmbeddingValLoop':
+            cfg.test_cfg.type = 'EmbeddingTestLoop'
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'load_from'):
+        cfg[key] = None
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg.resume = False
+
+
+def load_weights(model: nn.Module, checkpoint: str) -> None:
+    """Loads the backbone of ``model``, from a training checkpoint only when that belongs to the same model.
+
+    Raises:
+        UserError: The training checkpoint was written for another model.
+        FileNotFoundError, ValueError: The file is missing or damaged, or its backbone is another one.
+    """
+    offered = get_state_dict(load_checkpoint_file(checkpoint))
+    load_matching(model.backbone, offered, checkpoint)
+    if not any(name.startswith('backbone.') for name in offered):
+        return  # a backbone file, or one from elsewhere
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    found = {name: value.shape for name, value in offered.items()}
+    odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if odd:
+        raise UserError(
+            f'{checkpoint} was written while training another model than the {type(model).__name__} of this config: '
+            f'{len(odd)} tensors beside the backbone differ, such as {", ".join(odd[:3])}; '
+            'give the config that it was trained with, or the _backbone.pth file beside it'
+        )
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    args = parse_args(argv)
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.default_scope)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    keep_test_parts(cfg)
+    check_config(cfg)
+    if not Path(args.checkpoint).is_file():
+        raise UserError(f'checkpoint {args.checkpoint!r} does not exist')
+    join_processes(cfg, args.launcher)
+    runner = RUNNERS.build(cfg)
+    load_weights(runner.model.module if is_model_wrapper(runner.model) else runner.model, args.checkpoint)
+    results = runner.test()
+    if rank() == 0:
+        for name, value in results.items():
+            print(f'{name}: {value:.4f}')
+        if args.out:
+            Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+            Path(args.out).write_text(json.dumps(results, indent=2) + '\n')
+    return results
+
+
+if __name__ == '__main__':
+    main()
