@@ -1,0 +1,251 @@
+"""Every recipe: what it says, what it builds, what its schedule does; and the cards that list the recipes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
+from mmssl.utils.config import check_config, load_config
+from tests.support.shrink import BATCH_SIZE, IMAGE_SIZE, shrink
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / 'configs'
+CARDS = sorted(CONFIGS.glob('*/README.md'))
+RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
+BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
+NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
+ITERATIONS = 312  # of an ImageNet epoch at batch 4096
+
+recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
+
+
+@pytest.fixture(autouse=True)
+def _scope() -> None:
+    init_default_scope('mmssl')
+
+
+def recipe(stem: str) -> Config:
+    (path,) = CONFIGS.glob(f'*/{stem}.py')
+    return load_config(path)
+
+
+def build(cfg: Config) -> BaseAlgorithm:
+    return ALGORITHMS.build(cfg.model)
+
+
+def optimizer(cfg: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """The recipe's optimizer, in full precision: half precision may need a GPU."""
+    wrapper = dict(cfg.optim_wrapper, type='OptimWrapper', constructor='GroupedOptimWrapperConstructor')
+    wrapper.pop('dtype', None)
+    return build_optim_wrapper(model, wrapper).optimizer
+
+
+@recipes
+def test_recipe_is_valid(path: Path) -> None:
+    check_config(load_config(path), data=False)
+
+
+@recipes
+def test_recipe_fits_a_screen_and_inherits_data_and_runtime_alone(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 60
+    bases = ast.literal_eval(re.search(r'^_base_ = (\[.*?\])', text, re.M | re.S)[1])
+    assert all((path.parent / base).resolve() in BASES for base in bases)
+
+
+@pytest.mark.parametrize('path', BASES, ids=[path.stem for path in BASES])
+def test_base_holds_no_method(path: Path) -> None:
+    cfg = Config.fromfile(path)
+    assert not {'_base_', 'model', 'optim_wrapper', 'param_scheduler', 'max_epochs'} & set(cfg)
+    assert '_base_' not in re.findall(r'^(\w+) *=', path.read_text(), re.M)
+
+
+@recipes
+def test_docstring_gives_command_cost_and_expectation(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert re.search(rf'^    .*(train\.py|dist_train\.sh) {path.relative_to(ROOT)}( \d+)?$', docstring, re.M)
+    assert re.search(r'^Cost: .*\d', docstring, re.M)
+    expected = re.search(r'^Expected: (.*)', docstring, re.M)[1]
+    assert re.search(r'\d.*%.*\((official|released|PASSL)', expected) or expected.startswith('no ')
+
+
+@recipes
+def test_options_in_docstring_work(path: Path) -> None:
+    for line in re.findall(r'--cfg-options (.*)', path.read_text()):
+        options = dict(option.split('=', 1) for option in line.split())
+        cfg = load_config(path, {key: ast.literal_eval(value) for key, value in options.items()})
+        check_config(cfg, data=False)
+        with torch.device('meta'):
+            build(cfg)
+
+
+@recipes
+def test_name_says_what_is_inside(path: Path) -> None:
+    cfg = load_config(path)
+    name = NAME.fullmatch(path.stem)
+    assert name['method'].startswith(path.parent.name)
+    assert cfg.train_dataloader.batch_size == int(name['batch'])
+    assert cfg.auto_scale_lr.base_batch_size == int(name['gpus']) * int(name['batch'])
+    assert cfg.max_epochs == int(name['epochs'])
+    depth = cfg.model.backbone.get('depth')
+    assert name['backbone'] == f'resnet{depth}' if depth else name['backbone'].startswith('vit-')
+
+
+@recipes
+def test_training_views_and_batches(path: Path) -> None:
+    loader = load_config(path).train_dataloader
+    assert loader.drop_last and loader.sampler.type == 'EpochSampler'
+    size = 32 if path.stem.endswith('cifar10') else 224
+    assert [view.size for view in loader.dataset.views] == [size, size]
+    assert all(view.grayscale == 0.2 for view in loader.dataset.views)
+
+
+@recipes
+def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> None:
+    cfg = shrink(load_config(path))
+    model = build(cfg)
+    model.init_weights()
+    model.on_train_start()
+    optim = optimizer(cfg, model)
+    before = {name: param.detach().clone() for name, param in model.named_parameters()}
+    model.loss([torch.randn(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE) for _ in range(2)])['loss'].backward()
+    optim.step()
+    model.on_step_end(0.5)
+
+    held = {id(param) for group in optim.param_groups for param in group['params']}
+    for name, param in model.named_parameters():
+        assert (param.grad is not None) == param.requires_grad == (id(param) in held), name
+        assert param.requires_grad or name.startswith('teacher.') or torch.equal(param, before[name]), name
+    assert any(not torch.equal(param, before[name]) for name, param in model.named_parameters())
+
+
+# Trainable and total parameters of backbone, neck and head, and of the whole with its teacher.
+COUNTS = {
+    'simclr_resnet50_16xb256-100e_in1k': (23_508_032 + 8_659_072, 23_508_032 + 8_659_072),
+    'simclr_resnet50_16xb256-1000e_in1k': (27_968_704, 27_968_704),
+    'mocov1_resnet50_8xb32-200e_in1k': (23_770_304, 2 * 23_770_304),
+    'mocov2_resnet50_8xb32-200e_in1k': (27_966_656, 2 * 27_966_656),
+    'mocov2_resnet50_8xb32-800e_in1k': (27_966_656, 2 * 27_966_656),
+    'byol_resnet50_16xb256-100e_in1k': (35_066_944, 35_066_944 + 32_957_504),
+    'byol_resnet50_16xb256-300e_in1k': (35_066_944, 35_066_944 + 32_957_504),
+    'byol_resnet50_16xb256-1000e_in1k': (35_066_944, 35_066_944 + 32_957_504),
+    'simsiam_resnet50_8xb64-100e_in1k': (38_199_360, 38_201_408),
+    'simsiam_resnet50_8xb32-100e_in1k': (38_199_360, 38_201_408),
+    'mocov3_resnet50_16xb256-100e_in1k': (35_058_752, 68_012_160),
+    'mocov3_resnet50_16xb256-300e_in1k': (35_058_752, 68_012_160),
+    'mocov3_resnet50_16xb256-1000e_in1k': (35_058_752, 68_012_160),
+    'mocov3_vit-small_32xb128-300e_in1k': (42_815_104, 84_266_752),
+    'mocov3_vit-base_64xb64-300e_in1k': (108_150_016, 215_678_464),
+}
+
+
+@pytest.mark.parametrize('path', [path for path in RECIPES if path.stem.endswith('_in1k')], ids=lambda path: path.stem)
+def test_parameter_counts(path: Path) -> None:
+    with torch.device('meta'):
+        model = build(load_config(path))
+    trainable = sum(param.numel() for param in model.parameters() if param.requires_grad)
+    total = sum(param.numel() for param in model.parameters())
+    assert (trainable, total) == COUNTS[path.stem]
+
+
+@pytest.mark.parametrize(
+    ('stem', 'total'),
+    [('mocov3_vit-small_32xb128-300e_in1k', 82_170_208), ('mocov3_vit-base_64xb64-300e_in1k', 208_480_960)],
+)
+def test_convolutional_stem_of_the_docstring(stem: str, total: int) -> None:
+    cfg = recipe(stem)
+    cfg.model.backbone.arch.depth = 11
+    cfg.model.backbone.update(conv_stem=True, frozen_patch_embed=False)
+    with torch.device('meta'):
+        model = build(cfg)
+    assert sum(param.numel() for param in model.parameters()) == total
+
+
+def test_frozen_parameters() -> None:
+    def frozen(stem: str) -> set[str]:
+        model = build(shrink(recipe(stem)))
+        return {
+            name
+            for name, param in model.named_parameters()
+            if not param.requires_grad and not name.startswith('teacher.')
+        }
+
+    assert frozen('simsiam_resnet50_8xb64-100e_in1k') == {'neck.layers.6.bias'}
+    patches = {f'backbone.{name}' for name in ('pos_embed', 'patch_embed.proj.weight', 'patch_embed.proj.bias')}
+    assert frozen('mocov3_vit-small_32xb128-300e_in1k') == patches
+    assert frozen('mocov3_resnet50_16xb256-100e_in1k') == set()
+
+
+# (epoch, learning rate); where the schedule moves per iteration the value is that of the epoch's first one.
+SCHEDULES = {
+    'mocov3_resnet50_16xb256-100e_in1k': [(0, 0.0), (5, 4.8), (10, 9.6), (55, 4.8)],
+    'mocov3_vit-small_32xb128-300e_in1k': [(0, 0.0), (20, 1.2e-3), (40, 2.4e-3), (170, 1.2e-3)],
+    'mocov2_resnet50_8xb32-200e_in1k': [(0, 0.03), (100, 0.015)],
+    'mocov1_resnet50_8xb32-200e_in1k': [(0, 0.03), (119, 0.03), (120, 0.003), (159, 0.003), (160, 0.0003)],
+    'simsiam_resnet50_8xb64-100e_in1k': [(0, 0.1), (50, 0.05)],
+    'byol_resnet50_16xb256-100e_in1k': [(0, 0.0), (10, 7.2), (55, 3.6)],
+    'byol_resnet50_16xb256-1000e_in1k': [(10, 3.2), (505, 1.6)],
+    'simclr_resnet50_16xb256-100e_in1k': [(0, 0.0), (5, 2.4), (10, 4.8), (55, 2.4)],
+}
+
+
+def rates(cfg: Config, epochs: list[int]) -> list[list[float]]:
+    """The learning rates of all parameter groups at the beginning of each of ``epochs``, ascending."""
+    optim = optimizer(cfg, build(shrink(cfg)))
+    schedule = dict(cfg.param_scheduler)
+    by_epoch = schedule.get('by_epoch', schedule['type'] == 'StepLR')
+    length = 1 if by_epoch else ITERATIONS
+    schedule.update(max_epochs=cfg.max_epochs, end=cfg.max_epochs * length)
+    schedule = PARAM_SCHEDULERS.build(schedule, default_args=dict(optimizer=optim))
+    found, done = [], 0
+    for epoch in epochs:
+        for _ in range(epoch * length - done):
+            schedule.step()
+        done = epoch * length
+        found.append([group['lr'] for group in optim.param_groups])
+    return found
+
+
+@pytest.mark.parametrize('stem', SCHEDULES)
+def test_learning_rate(stem: str) -> None:
+    epochs, expected = zip(*SCHEDULES[stem])
+    fixed = [0.1] if stem.startswith('simsiam') else []  # the predictor's
+    for values, value in zip(rates(recipe(stem), list(epochs)), expected):
+        assert values == pytest.approx([value, *fixed], rel=1e-9, abs=1e-12)
+
+
+def test_square_root_and_linear_rule_agree_at_the_batch_of_simclr() -> None:
+    cfg = recipe('simclr_resnet50_16xb256-100e_in1k')
+    assert cfg.auto_scale_lr == dict(base_batch_size=4096, rule='sqrt')
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.075 * 4096**0.5) == pytest.approx(0.3 * 4096 / 256)
+
+
+def test_cards_list_every_recipe_and_nothing_else() -> None:
+    assert CARDS
+    for card in CARDS:
+        linked = {Path(name).stem for name in re.findall(r'\]\(([^)]+\.py)\)', card.read_text())}
+        assert linked == {path.stem for path in card.parent.glob('*.py')}, card
+
+
+def test_names_in_prose_exist() -> None:
+    stems = {path.stem for path in RECIPES}
+    for page in [ROOT / 'README.md', CONFIGS / 'README.md', *CARDS]:
+        named = {match[0] for match in NAME.finditer(page.read_text())}
+        assert named <= stems, page
+
+
+def test_method_tables_link_every_card() -> None:
+    for page, prefix in [(ROOT / 'README.md', 'configs/'), (CONFIGS / 'README.md', '')]:
+        text = page.read_text()
+        for card in CARDS:
+            assert f'({prefix}{card.parent.name}/README.md)' in text or f'({prefix}{card.parent.name})' in text, page
