@@ -1,0 +1,89 @@
+"""The launch scripts start torchrun with the right processes, nodes and arguments."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script with only ``PATH``, ``HOME`` and ``environment`` set."""
+    inherited = {key: os.environ[key] for key in ('PATH', 'HOME') if key in os.environ}
+    return subprocess.run(
+        ['bash', f'tools/{script}', *arguments], cwd=ROOT, env=inherited | environment, capture_output=True, text=True
+    )
+
+
+def command(script: str, *arguments: str, **environment: str) -> str:
+    """Returns the Python command that a script would run."""
+    return run(script, *arguments, PYTHON='echo', **environment).stdout.strip()
+
+
+def test_training_on_one_node_needs_no_port() -> None:
+    assert command('dist_train.sh', 'c.py', '2', '--amp', 'bf16') == (
+        '-m torch.distributed.run --standalone --nproc-per-node 2 tools/train.py c.py --amp bf16 --launcher pytorch'
+    )
+
+
+def test_testing_on_the_second_of_two_nodes() -> None:
+    nodes = dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='1234')
+    assert command('dist_test.sh', 'c.py', 'x.pth', '8', **nodes) == (
+        '-m torch.distributed.run --nnodes 2 --node-rank 1 --master-addr 10.0.0.1 --master-port 1234 '
+        '--nproc-per-node 8 tools/test.py c.py x.pth --launcher pytorch'
+    )
+
+
+def test_a_word_with_spaces_stays_one_argument(tmp_path: Path) -> None:
+    python = tmp_path / 'python'
+    python.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    assert 'a b' in run('dist_train.sh', 'c.py', '1', 'a b', PYTHON=str(python)).stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments'),
+    [('dist_train.sh', ['c.py']), ('dist_test.sh', ['c.py', 'x.pth']), ('slurm_train.sh', ['part', 'job'])],
+)
+def test_a_missing_argument_prints_the_usage(script: str, arguments: list[str]) -> None:
+    finished = run(script, *arguments)
+    assert finished.returncode != 0 and f'usage: tools/{script}' in finished.stderr
+
+
+def test_slurm_starts_one_task_on_each_node(tmp_path: Path) -> None:
+    stand_ins = {
+        'srun': 'echo "$@" | head -n 1 >&2; while [[ $1 == --* ]]; do shift; done; SLURM_NODEID=1 "$@"',
+        'scontrol': 'printf "first\\nsecond\\n"',
+    }
+    for name, text in stand_ins.items():
+        (tmp_path / name).write_text(f'#!/usr/bin/env bash\n{text}\n')
+        (tmp_path / name).chmod(0o755)
+    finished = run(
+        'slurm_train.sh', 'part', 'job', 'c.py', '--seed', '3',
+        PATH=f'{tmp_path}:{os.environ["PATH"]}', PYTHON='echo', GPUS='16', SRUN_ARGS='--qos=high --time=60',
+        SLURM_JOB_NODELIST='first,second',
+    )  # fmt: skip
+    for option in ('--partition=part', '--nodes=2', '--gres=gpu:8', '--cpus-per-task=40', '--qos=high --time=60'):
+        assert option in finished.stderr
+    assert finished.stdout.strip() == (
+        '-m torch.distributed.run --nnodes 2 --node-rank 1 --master-addr first --master-port 29500 '
+        '--nproc-per-node 8 tools/train.py c.py --seed 3 --launcher pytorch'
+    )
+
+
+def test_processes_of_the_script_find_each_other(tmp_path: Path) -> None:
+    tool = tmp_path / 'tool.py'
+    tool.write_text(
+        'import os, sys, torch.distributed as dist\n'
+        "dist.init_process_group('gloo')\n"
+        "print('rank', dist.get_rank(), 'of', dist.get_world_size(), os.environ['OMP_NUM_THREADS'], sys.argv[1:])\n"
+        'dist.destroy_process_group()\n'
+    )
+    finished = run('torchrun.sh', str(tool), '2', PYTHON=sys.executable, OMP_NUM_THREADS='1')
+    lines = sorted(line for line in finished.stdout.splitlines() if line.startswith('rank'))
+    assert lines == [f"rank {rank} of 2 1 ['--launcher', 'pytorch']" for rank in range(2)], finished.stderr

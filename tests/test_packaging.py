@@ -1,0 +1,146 @@
+"""Promises of the package as a whole: what importing it brings in, where classes live, what it asks pip for."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import runpy
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+import setuptools
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from mmssl.registry import ROLES
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / 'mmssl'
+REQUIREMENTS = ROOT / 'requirements'
+ROLE_PACKAGES = ['mmssl.models', 'mmssl.datasets', 'mmssl.engine', 'mmssl.evaluation']
+EXTRAS = {'mmcv', 'mmdet', 'mmseg', 'lmdb', 'webdataset'}
+
+
+def imported_by(statement: str) -> set[str]:
+    """Returns the names of all modules that a fresh interpreter has after ``statement``."""
+    code = f'{statement}; import sys; print(*sys.modules)'
+    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True, capture_output=True, text=True)
+    return set(run.stdout.split())
+
+
+def modules_below(folder: Path) -> set[str]:
+    names = ('.'.join(file.relative_to(ROOT).with_suffix('').parts) for file in folder.rglob('*.py'))
+    return {name.removesuffix('.__init__') for name in names}
+
+
+def test_importing_mmssl_alone_brings_in_nothing_heavy() -> None:
+    heavy = EXTRAS | {'torch', 'torchvision', 'mmengine', 'timm', 'sklearn', 'skimage', 'matplotlib', 'cv2'}
+    assert not heavy & imported_by('import mmssl')
+
+
+def test_role_packages_import_all_their_modules() -> None:
+    """A new file is registered by existing; ``models.backbones.resnet`` and the like need no list."""
+    modules = imported_by('import ' + ', '.join(ROLE_PACKAGES))
+    expected = {name for role in ROLE_PACKAGES for name in modules_below(ROOT / role.replace('.', '/'))}
+    assert expected <= modules
+
+
+def test_no_module_imports_an_extra() -> None:
+    modules = imported_by('import ' + ', '.join(sorted(modules_below(PACKAGE))))
+    assert not EXTRAS & modules
+
+
+@pytest.mark.parametrize('folder', ['mmssl', 'tools', 'configs', 'examples'])
+def test_nothing_imports_compiled_operators_of_mmcv(folder: str) -> None:
+    for file in (ROOT / folder).rglob('*.py'):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                names += [f'{node.module}.{name}' for name in names]
+            assert not any(name.startswith('mmcv.ops') for name in names), file
+
+
+def test_a_class_lives_in_the_file_of_its_name_and_the_package_of_its_role() -> None:
+    packages = {'neck': 'necks', 'head': 'heads', 'loss': 'losses', 'preprocessor': 'preprocessing'}
+    importlib.import_module('mmssl.models')
+    for role, members in ((role.name, role.members) for role in ROLES.values()):
+        for name, cls in members.items():
+            if cls.__module__.startswith('mmssl.') and name != 'Identity':  # which is a neck and a head
+                *_, package, module = cls.__module__.split('.')
+                assert package == packages.get(role, f'{role}s'), cls
+                assert module.replace('_', '') == cls.__name__.lower() == name.lower(), cls
+
+
+def read(name: str) -> list[Requirement]:
+    lines = (line.split('#')[0].strip() for line in (REQUIREMENTS / f'{name}.txt').read_text().splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+@pytest.mark.parametrize('name', ['runtime', 'downstream', 'optional', 'tests'])
+def test_requirements_are_lower_bounds_that_the_constraints_meet(name: str) -> None:
+    tested = {canonicalize_name(pin.name): pin for pin in read('constraints')}
+    for requirement in read(name):
+        assert {bound.operator for bound in requirement.specifier} == {'>='}, requirement
+        (pin,) = tested[canonicalize_name(requirement.name)].specifier
+        assert pin.operator == '==' and requirement.specifier.contains(pin.version), requirement
+
+
+def setup_arguments(monkeypatch: pytest.MonkeyPatch, site_packages: Path, *installed: str) -> dict:
+    """Returns what setup.py passes to setuptools where the named distributions are installed."""
+    for name in installed:
+        metadata = site_packages / f'{name}-9.0.dist-info' / 'METADATA'
+        metadata.parent.mkdir()
+        metadata.write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: 9.0\n')
+    paths = {'purelib': str(site_packages), 'platlib': str(site_packages)}
+    arguments: dict = {}
+    monkeypatch.setattr(sysconfig, 'get_paths', lambda: paths)
+    monkeypatch.setattr(setuptools, 'setup', arguments.update)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path(str(ROOT / 'setup.py'))
+    return arguments
+
+
+def stack_of(arguments: dict) -> set[str]:
+    names = {Requirement(line).name for line in arguments['install_requires'] + arguments['extras_require']['all']}
+    return {name for name in names if name.startswith(('mm', 'onedl'))} - {'mmssl'}
+
+
+MAINTAINED = {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'}
+OFFICIAL = {'mmengine', 'mmcv-lite', 'mmdet', 'mmsegmentation'}
+
+
+@pytest.mark.parametrize(
+    ('installed', 'stack', 'expected'),
+    [
+        ((), None, MAINTAINED),
+        ((), 'official', OFFICIAL),
+        (('mmengine',), None, OFFICIAL),
+        (('mmengine', 'mmcv'), None, OFFICIAL - {'mmcv-lite'} | {'mmcv'}),
+        (('mmengine_lite',), None, OFFICIAL - {'mmengine'} | {'mmengine-lite'}),
+        (('mmengine',), 'maintained', MAINTAINED),
+        (('onedl_mmengine', 'onedl_mmcv'), None, MAINTAINED),
+    ],
+)
+def test_an_installed_official_stack_is_kept(
+    installed: tuple[str, ...], stack: str | None, expected: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv('MMSSL_STACK', raising=False)
+    if stack:
+        monkeypatch.setenv('MMSSL_STACK', stack)
+    assert stack_of(setup_arguments(monkeypatch, tmp_path, *installed)) == expected
+
+
+def test_an_unknown_stack_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('MMSSL_STACK', 'oficial')
+    with pytest.raises(ValueError, match="'oficial'.*'maintained' or 'official'"):
+        setup_arguments(monkeypatch, tmp_path)
+
+
+def test_every_extra_is_part_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('MMSSL_STACK', raising=False)
+    extras = setup_arguments(monkeypatch, tmp_path)['extras_require']
+    assert set(extras) == {'downstream', 'optional', 'tests', 'all'}
+    assert set(extras['all']) == {line for name, lines in extras.items() if name != 'all' for line in lines}

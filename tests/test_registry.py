@@ -1,0 +1,83 @@
+"""Roles share one table, remember their members, and are found by mmdet and mmseg without further imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mmengine import registry as mmengine_registry
+from mmengine.registry import Registry
+from torch import nn
+
+from mmssl import registry
+from mmssl.registry import BACKBONES, LOSSES, MODELS, ROLES
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    """Forgets what a test registers."""
+    tables = [MODELS.module_dict, *(role.members for role in ROLES.values())]
+    before = [dict(table) for table in tables]
+    yield
+    for table, content in zip(tables, before):
+        table.clear()
+        table.update(content)
+
+
+def test_a_role_registers_in_the_one_table_and_remembers_its_member() -> None:
+    @LOSSES.register_module()
+    class Half(nn.Module):
+        def __init__(self, factor: float = 0.5) -> None:
+            super().__init__()
+            self.factor = factor
+
+    assert MODELS.get('Half') is Half and LOSSES.members['Half'] is Half
+    assert 'Half' not in BACKBONES.members
+    assert LOSSES.build(dict(type='Half', factor=2.0)).factor == 2.0
+
+
+def test_one_class_may_fill_two_roles_under_another_name() -> None:
+    @LOSSES.register_module('Other')
+    class Thing(nn.Module):
+        pass
+
+    assert LOSSES.members['Other'] is Thing and MODELS.get('Other') is Thing
+    assert 'Thing' not in LOSSES.members
+
+
+def test_a_name_is_taken_once_unless_forced() -> None:
+    LOSSES.register_module('Twice')(nn.Identity)
+    with pytest.raises(KeyError, match='Twice'):
+        LOSSES.register_module('Twice')(nn.ReLU)
+    assert LOSSES.members['Twice'] is nn.Identity
+    LOSSES.register_module('Twice', force=True)(nn.ReLU)
+    assert LOSSES.members['Twice'] is MODELS.get('Twice') is nn.ReLU
+
+
+def test_roles_are_listed_by_their_names() -> None:
+    assert set(ROLES) == {'algorithm', 'backbone', 'neck', 'head', 'loss', 'target', 'component', 'preprocessor'}
+    assert all(role.name == name for name, role in ROLES.items())
+
+
+def test_every_table_is_a_child_of_mmengines_in_the_scope_mmssl() -> None:
+    tables = {name: table for name, table in vars(registry).items() if isinstance(table, Registry)}
+    assert len(tables) == 15
+    for name, table in tables.items():
+        parent = getattr(mmengine_registry, 'EVALUATOR' if name == 'EVALUATORS' else name)
+        assert table.scope == 'mmssl' and table.parent is parent and parent.children['mmssl'] is table
+
+
+def test_a_scoped_type_is_found_without_importing_mmssl() -> None:
+    """What an mmdet or mmseg config with ``type='mmssl.ResNet'`` relies on."""
+    code = (
+        'from mmengine.registry import MODELS\n'
+        "other = type(MODELS)('model', parent=MODELS, scope='detector')\n"
+        "print(type(other.build(dict(type='mmssl.ResNet', depth=18))).__module__)"
+    )
+    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert run.stdout.split()[-1] == 'mmssl.models.backbones.resnet'
