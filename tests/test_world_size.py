@@ -1,0 +1,158 @@
+"""What holds for every method, tested on every CIFAR-10 recipe: a new method is tested by having one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.registry import ALGORITHMS
+from mmssl.utils.config import load_config
+from mmssl.utils.dist import rank, world_size
+from tests.support.distributed import run_distributed
+from tests.support.shrink import shrink
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+RECIPES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('*/*cifar10*.py'))
+GLOBAL_BATCH = 8
+
+each_recipe = pytest.mark.parametrize('recipe', RECIPES)
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_there_are_recipes():
+    assert len({recipe.split('/')[0] for recipe in RECIPES}) >= 5
+
+
+@each_recipe
+def test_processes_share_a_batch_without_changing_the_step(recipe):
+    (alone,) = run_distributed(_step_on_a_share, 1, recipe)
+    for processes in (2, 4):
+        for result in run_distributed(_step_on_a_share, processes, recipe):
+            assert_close(result['loss'], alone['loss'], rtol=1e-9, atol=1e-12)
+            assert result['grads'].keys() == alone['grads'].keys()
+            for kind in ('grads', 'after'):
+                for name, value in alone[kind].items():
+                    atol = 1e-9 * max(alone[kind][name].double().abs().max().item(), 1e-3)
+                    assert_close(result[kind][name], value, rtol=0, atol=atol, msg=lambda m, n=name: f'{n}: {m}')
+
+
+def _step_on_a_share(recipe: str) -> dict:
+    """Loss, gradient and state after one step of SGD, on this process's share of the batch."""
+    cfg = shrink(load_config(CONFIGS / recipe))
+    if 'norm_group_size' in cfg.model:
+        cfg.model.norm_group_size = None  # groups with statistics of their own are the opposite of synchronised ones
+    algorithm = convert_sync_batchnorm(_build(cfg))
+    optimizer = torch.optim.SGD([p for p in algorithm.parameters() if p.requires_grad], lr=0.1)
+    views, data_samples = _batch(cfg)
+    loss = _total(algorithm.loss([_share(x) for x in views], {key: _share(x) for key, x in data_samples.items()}))
+    loss.backward()
+    loss = loss.detach()
+    for tensor in (loss, *(p.grad for p in algorithm.parameters() if p.grad is not None)):
+        dist.all_reduce(tensor)
+        tensor /= world_size()
+    grads = {name: p.grad.clone() for name, p in algorithm.named_parameters() if p.grad is not None}
+    optimizer.step()
+    algorithm.on_step_end(progress=0.25)
+    return dict(loss=loss, grads=grads, after=algorithm.state_dict())
+
+
+@each_recipe
+def test_gradient_reaches_what_trains_and_nothing_else(recipe):
+    cfg = shrink(load_config(CONFIGS / recipe))
+    algorithm = _build(cfg)
+    _total(algorithm.loss(*_batch(cfg))).backward()
+    with_gradient = {name for name, p in algorithm.named_parameters() if p.grad is not None}
+    assert with_gradient == {name for name, p in algorithm.named_parameters() if p.requires_grad}
+    assert {name.split('.')[0] for name in with_gradient} <= {'backbone', 'neck', 'head'}
+
+
+@each_recipe
+def test_the_optimizer_moves_neither_teacher_nor_frozen_parameters(recipe):
+    cfg = shrink(load_config(CONFIGS / recipe))
+    algorithm = _build(cfg)
+    before = _copy(algorithm)
+    with DefaultScope.overwrite_default_scope('mmssl'):
+        optim_wrapper = build_optim_wrapper(algorithm, dict(cfg.optim_wrapper))
+    for group in optim_wrapper.param_groups:
+        group['lr'] = 0.1
+    optim_wrapper.update_params(_total(algorithm.loss(*_batch(cfg))))
+    after = dict(algorithm.named_parameters())
+    moved = {name for name, p in after.items() if not torch.equal(p, before[name])}
+    trained = {name for name, p in after.items() if p.requires_grad}
+    assert moved <= trained and any(name.startswith('backbone.') for name in moved)
+    assert {id(p) for p in optim_wrapper.optimizer.state} <= {id(after[name]) for name in trained}
+
+
+@each_recipe
+def test_the_loss_changes_no_state_but_norm_statistics(recipe):
+    cfg = shrink(load_config(CONFIGS / recipe))
+    algorithm = _build(cfg)
+    before = _copy(algorithm)
+    algorithm.loss(*_batch(cfg))
+    changed = {name for name, x in algorithm.state_dict().items() if not torch.equal(x, before[name])}
+    assert {name.rsplit('.', 1)[1] for name in changed} <= {'running_mean', 'running_var', 'num_batches_tracked'}
+
+
+@each_recipe
+def test_the_seed_decides_and_a_few_images_are_learnt(recipe):
+    cfg = shrink(load_config(CONFIGS / recipe))
+    losses = _train(cfg, steps=16)
+    assert torch.equal(losses[:3], _train(cfg, steps=16, stop=3))
+    assert losses[-3:].mean() < losses.max() - 0.02  # from the peak: a queue is random at first
+
+
+def _train(cfg: dict, steps: int, stop: int | None = None) -> Tensor:
+    algorithm = _build(cfg)
+    optimizer = torch.optim.AdamW([p for p in algorithm.parameters() if p.requires_grad], lr=3e-3)
+    batch, losses = _batch(cfg), []
+    for step in range(stop or steps):
+        torch.manual_seed(step)
+        loss = _total(algorithm.loss(*batch))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        algorithm.on_step_end((step + 1) / steps)
+        losses.append(loss.detach())
+    return torch.stack(losses)
+
+
+def _build(cfg: dict) -> BaseAlgorithm:
+    torch.manual_seed(0)
+    algorithm = ALGORITHMS.build({**cfg.model, 'data_preprocessor': None})
+    algorithm.init_weights()
+    algorithm.on_train_start()
+    return algorithm.train()
+
+
+def _batch(cfg: dict) -> tuple[list[Tensor], dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(1)
+    views = cfg.train_dataloader.dataset.views
+    images = [torch.randn(GLOBAL_BATCH, 3, view.size, view.size, generator=generator) for view in views]
+    return images, dict(index=torch.arange(GLOBAL_BATCH), label=torch.arange(GLOBAL_BATCH) % 2)
+
+
+def _share(tensor: Tensor) -> Tensor:
+    return tensor.chunk(world_size())[rank()]
+
+
+def _total(losses: dict[str, Tensor]) -> Tensor:
+    return sum(value for name, value in losses.items() if 'loss' in name)
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
