@@ -51,6 +51,11 @@ SOURCES: dict[str, tuple[tuple[str, str | None], ...]] = {
 }
 SOURCES['mocov1'] = SOURCES['mocov2'] = SOURCES['moco']
 
+# Official tensors of another shape: columns of MoCo's queue, and its pointer as a vector of one.
+_RESHAPE = {
+    'queue.features': lambda queue: queue.T.contiguous(),
+    'queue.pointer': lambda pointer: pointer.reshape(()),
+}
 _TARGETS = {'torchvision': _NAMES['torchvision'], 'timm': _BACKBONE}
 
 
@@ -87,7 +92,7 @@ def convert(state_dict: Mapping[str, Tensor], source: str, part: str | None = No
         part: Keep this part only and strip its prefix: ``'backbone'`` or ``'teacher.backbone'`` load into a backbone.
 
     Returns:
-        Tensors by the names of the algorithm; MoCo's queue (D, Q) becomes rows (Q, D).
+        Tensors by the names of the algorithm; MoCo's queue (D, Q) becomes rows (Q, D), its pointer a scalar.
 
     Raises:
         ValueError: ``source`` is unknown, names in ``state_dict`` do not belong to it, or ``part`` has no tensor.
@@ -100,7 +105,7 @@ def convert(state_dict: Mapping[str, Tensor], source: str, part: str | None = No
             unknown.append(name)
             continue
         if ours is not None:
-            converted[ours] = tensor.T.contiguous() if ours == 'queue.features' else tensor
+            converted[ours] = _RESHAPE[ours](tensor) if ours in _RESHAPE else tensor
     _raise_unknown(unknown, f'source {source!r}')
     return converted if part is None else _part(converted, part)
 

@@ -6,7 +6,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmssl.models.components.pooling import to_vector
-from mmssl.registry import BACKBONES, HEADS, NECKS
+from mmssl.registry import BACKBONES, HEADS, NECKS, PREPROCESSORS
 
 
 class BaseAlgorithm(BaseModel):
@@ -36,6 +36,8 @@ class BaseAlgorithm(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
+        if data_preprocessor is not None:  # built here, as MMEngine's class would search the default scope only
+            data_preprocessor = PREPROCESSORS.build(data_preprocessor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = BACKBONES.build(backbone)
         self.neck = NECKS.build(neck)
