@@ -41,7 +41,9 @@ class SyncBatchNorm(_BatchNorm):
 
         out = centred * (var + self.eps).rsqrt().view(shape)
         if self.affine:
-            out = torch.addcmul(self.bias.view(shape), out, self.weight.view(shape))
+            out = out * self.weight.view(shape)
+        if self.bias is not None:  # a norm may have a factor and no offset
+            out = out + self.bias.view(shape)
         return out.to(input.dtype)
 
     @torch.no_grad()
