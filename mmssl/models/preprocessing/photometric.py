@@ -6,13 +6,14 @@ Pillow has. Their first argument is (N, 3, H, W), their second (N,); they return
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from mmssl.datasets.transforms.photometric_program import OPERATIONS
 
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, with torchvision's digits
-_CHUNK_PIXELS = 2**16  # on a CPU: what stays in a core's second-level cache while all operations run on it
 
 
 def _per_image(values: Tensor) -> Tensor:
@@ -44,25 +45,27 @@ def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
 def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
     """Turns the hue of HSV by ``shift`` turns in [-0.5, 0.5].
 
-    With value V, chroma C (the largest minus the smallest channel) and hue h in sixths of a turn, the channels of HSV
-    are V - C clip(min(k, 4 - k), 0, 1) with k = (n + h) mod 6 and n = 5, 3, 1: saturation is not needed.
+    With value V (the largest channel), chroma C (the largest minus the smallest) and hue h in sixths of a turn, red,
+    green and blue are V - C clip(2 - d, 0, 1), where d is how far h is, on the circle of six, from 3, 5 and 1: the
+    saturation is not needed. Masks are numbers here, because selecting by them is what processors are slow at.
     """
-    red, green, blue = images.split(1, dim=1)
-    smallest, value = torch.aminmax(images, dim=1, keepdim=True)
+    red, green, blue = images.unbind(1)  # (N, H, W) each
+    smallest, value = torch.minimum(red, green).minimum(blue), torch.maximum(red, green).maximum(blue)
     chroma = value - smallest
-    scale = 1 / chroma.clamp(min=1e-12)
-    hue = torch.where(
-        value == red,
-        (green - blue).mul_(scale),
-        torch.where(value == green, (blue - red).mul_(scale).add_(2), (red - green).mul_(scale).add_(4)),
-    ).add_(_per_image(shift * 6))
-    k = (hue + images.new_tensor((5, 3, 1)).view(1, 3, 1, 1)).remainder_(6)
-    return torch.minimum(k, 4 - k).clamp_(0, 1).mul_(-chroma).add_(value)
+    divisor = chroma.clamp(min=1e-12)
+    red, green, blue = ((channel - smallest).div_(divisor) for channel in (red, green, blue))  # the largest is 1
+    hue = red - green + 4
+    hue += (blue - red + 2).sub_(hue).mul_(green.floor())
+    hue += (green - blue).sub_(hue).mul_(red.floor())
+    hue += shift.view(-1, 1, 1) * 6
+    distance = hue.unsqueeze(1) - images.new_tensor((3, 5, 1)).view(3, 1, 1)
+    distance = distance.sub_((distance / 6).round_(), alpha=6).abs_()
+    return distance.neg_().add_(2).clamp_(0, 1).mul_(chroma.neg_().unsqueeze(1)).add_(value.unsqueeze(1))
 
 
 def grayscale(images: Tensor, _: Tensor) -> Tensor:
     """Gives all channels the pixel's luma."""
-    return _luma(images).expand_as(images)
+    return _luma(images).repeat(1, 3, 1, 1)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
@@ -78,19 +81,24 @@ def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
-    target = torch.arange(size, device=sigma.device)
-    offsets = torch.arange(1 - size, size, device=sigma.device)
-    weights = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2) * (offsets.abs() <= (4 * sigma[:, None]).ceil())
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    source = (target[:, None] + offsets).abs()
-    source = torch.where(source >= size, 2 * (size - 1) - source, source)
-    matrix = weights.new_zeros(len(sigma), size, size)
-    return matrix.scatter_add_(2, source.expand(len(sigma), -1, -1), weights[:, None].expand(-1, size, -1))
+    """Returns the blur of a line of ``size`` pixels as a matrix for each sigma: (N, size, size).
+
+    Pixel i takes weight g(|i - j|) from pixel j, and by reflection g(i + j) and g(2 (size - 1) - i - j) as well.
+    """
+    offsets = torch.arange(2 * size - 1, device=sigma.device)
+    weights = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2) * (offsets <= torch.ceil(4 * sigma[:, None]))
+    weights /= 2 * weights.sum(dim=1, keepdim=True) - 1  # (N, 2 size - 1); the one at offset 0 is 1
+    both_sides = torch.cat((weights[:, 1:size].flip(1), weights[:, :size]), dim=1)
+    matrix = both_sides.unfold(1, size, 1).flip(1)
+    matrix[:, :, 1:] += weights.unfold(1, size, 1)[:, :, 1:]
+    matrix[:, :, :-1] += weights.flip(1).unfold(1, size, 1)[:, :, :-1]
+    return matrix
 
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
     """Inverts the samples at or above ``threshold`` in [0, 1]."""
-    return torch.where(images >= _per_image(threshold), 1 - images, images)
+    is_bright = (images >= _per_image(threshold)).to(images.dtype)
+    return images.mul(-2).add_(1).mul_(is_bright).add_(images)
 
 
 FUNCTIONS = dict(
@@ -107,37 +115,35 @@ FUNCTIONS = dict(
 def run_programs(images: Tensor, programs: Tensor) -> Tensor:
     """Runs each image's photometric program.
 
-    The images that have the same operation at the same step are gathered, changed and put back. Which these are is
-    decided from ``programs`` on the CPU, so that a GPU is never waited for. On a CPU a few images at a time go through
-    their whole programs while they are in the cache.
+    At each step the images with the same operation are gathered, changed and put back. Which these are is found from
+    ``programs`` on the CPU, so that a GPU is never waited for.
 
     Args:
-        images: (N, 3, H, W) in [0, 1], overwritten.
+        images: (N, 3, H, W) in [0, 1]; may be overwritten.
         programs: (N, steps, 2) float32, on the CPU; see ``mmssl.datasets.transforms.photometric_program``.
 
     Returns:
-        ``images``.
+        (N, 3, H, W) in [0, 1].
     """
-    num_chunk = max(1, _CHUNK_PIXELS // images[0, 0].numel()) if images.device.type == 'cpu' else len(images)
-    for chunk, program in zip(images.split(num_chunk), programs.split(num_chunk)):
-        _run_chunk(chunk, program)
+    groups = list(_groups(programs))
+    rows_of_groups = _to_device_of(images, torch.tensor([row for *_, rows in groups for row in rows], dtype=torch.int64))
+    values = _to_device_of(images, programs[..., 1])
+    for (step, name, _), rows in zip(groups, rows_of_groups.split([len(rows) for *_, rows in groups])):
+        if len(rows) == len(images):
+            images = FUNCTIONS[name](images, values[:, step])
+        else:
+            images.index_copy_(0, rows, FUNCTIONS[name](images[rows], values[rows, step]))
     return images
 
 
-def _run_chunk(images: Tensor, programs: Tensor) -> None:
-    codes = programs[..., 0].long()
-    order = codes.argsort(dim=0, stable=True)
-    steps = zip(codes.unbind(1), _to_device(order, images).unbind(1), _to_device(programs[..., 1], images).unbind(1))
-    for step, rows, values in steps:
-        counts = torch.bincount(step, minlength=len(OPERATIONS)).tolist()
-        for name, selected in list(zip(OPERATIONS, rows.split(counts)))[1:]:
-            if len(selected) == len(images):
-                images.copy_(FUNCTIONS[name](images, values))
-            elif len(selected):
-                images.index_copy_(0, selected, FUNCTIONS[name](images[selected], values[selected]))
+def _groups(programs: Tensor) -> Iterator[tuple[int, str, list[int]]]:
+    """Yields step, operation and rows of the images that have this operation at this step."""
+    for step, codes in enumerate(programs[..., 0].int().T.tolist()):
+        for code in sorted(set(codes) - {0}):
+            yield step, OPERATIONS[code], [row for row, other in enumerate(codes) if other == code]
 
 
-def _to_device(tensor: Tensor, like: Tensor) -> Tensor:
-    if like.device.type == 'cuda':
+def _to_device_of(images: Tensor, tensor: Tensor) -> Tensor:
+    if images.device.type == 'cuda':
         tensor = tensor.contiguous().pin_memory()  # a copy from pageable memory would wait for the stream
-    return tensor.to(like.device, non_blocking=True)
+    return tensor.to(images.device, non_blocking=True)
