@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from mmssl.datasets.base import ImageDataset
-from mmssl.datasets.decode import decode_image
 from mmssl.datasets.transforms.geometry import resize
 from mmssl.registry import DATASETS
 
@@ -71,7 +71,7 @@ def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
     colour, count = SPLITS[split]
     patches = []
     for number, path in enumerate(photo_paths()):
-        image = decode_image(path.read_bytes())
+        image = np.array(Image.open(path).convert('RGB'))
         rng = np.random.default_rng((seed, colour, number))
         for top, left, side in draw_patches(rng, *image.shape[:2], colour, count):
             patch = image[top : top + side, left : left + side]

@@ -74,9 +74,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def progress(batches: Iterable, description: str, total: int) -> Iterable:
-    """Shows a bar over ``batches`` on the main process when standard error is a terminal."""
-    shown = rank() == 0 and sys.stderr.isatty()
+def progress(batches: Iterable, description: str | None, total: int) -> Iterable:
+    """Shows a bar over ``batches`` on the main process when the output is a terminal and ``description`` is given."""
+    shown = description is not None and rank() == 0 and sys.stdout.isatty()
     return track(batches, description, total=total, transient=True) if shown else batches
 
 
@@ -87,7 +87,7 @@ def extract_features(
     *,
     feature: Callable[[Tensor], Tensor] | None = None,
     dtype: str | None = None,
-    description: str = 'features',
+    description: str | None = None,
 ) -> Features | None:
     """Embeds every image of ``dataloader`` with ``model`` in evaluation mode, without autograd.
 
@@ -101,7 +101,7 @@ def extract_features(
             number of batches of the same sizes in every process.
         feature: Maps prepared images (N, 3, H, W) to vectors (N, D); default ``model.extract_feat``.
         dtype: 'bfloat16' or 'float16' runs the model under autocast, None in the type of its weights.
-        description: Label of the progress bar, which a terminal gets.
+        description: Label of a progress bar, which a terminal gets; None shows none.
 
     Returns:
         On the main process the features on the CPU, None elsewhere.

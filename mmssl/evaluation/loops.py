@@ -27,6 +27,7 @@ class _EmbeddingLoop(BaseLoop):
     """
 
     stage: str
+    shows_progress: bool
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class _EmbeddingLoop(BaseLoop):
         runner.call_hook(f'before_{self.stage}')
         runner.call_hook(f'before_{self.stage}_epoch')
         bank, queries = (
-            extract_features(runner.model, loader, dtype=self.dtype, description=f'{self.stage}: {name}')
+            extract_features(runner.model, loader, dtype=self.dtype, description=name if self.shows_progress else None)
             for name, loader in (('bank', self.bank_dataloader), ('queries', self.dataloader))
         )
         results = [self.evaluator.evaluate(bank, queries) if bank is not None else None]
@@ -64,6 +65,7 @@ class EmbeddingValLoop(_EmbeddingLoop):
     """Evaluates embeddings during pre-training; see ``_EmbeddingLoop`` for the arguments."""
 
     stage = 'val'
+    shows_progress = False  # the run has its own bar
 
 
 @LOOPS.register_module()
@@ -71,3 +73,4 @@ class EmbeddingTestLoop(_EmbeddingLoop):
     """Evaluates the embeddings of a checkpoint; see ``_EmbeddingLoop`` for the arguments."""
 
     stage = 'test'
+    shows_progress = True

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from mmssl.datasets.decode import decode_image
 from mmssl.datasets.photo_patches import SPLITS, PhotoPatches, cut_patches, draw_patches, photo_paths
 
 EVALUATION = dict(transform=dict(type='CenterCropView', size=32))
@@ -12,7 +12,7 @@ EVALUATION = dict(transform=dict(type='CenterCropView', size=32))
 
 def test_training_and_test_share_no_pixel() -> None:
     for number, path in enumerate(photo_paths()):
-        height, width = decode_image(path.read_bytes()).shape[:2]
+        height, width = Image.open(path).size[::-1]
         covered = []
         for colour, count in SPLITS.values():
             mask = np.zeros((height, width), bool)
@@ -40,11 +40,10 @@ def test_patches_are_those_of_the_photograph_with_their_label() -> None:
     labels = [dataset.label(index) for index in range(len(dataset))]
     assert labels == sorted(labels) and np.bincount(labels).tolist() == [60] * 18
     assert dataset.classes[0] == 'astronaut' and dataset.classes[-1] == 'china'
-    photo = decode_image(photo_paths()[2].read_bytes())  # camera is grey: so are its patches
     item = dataset[2 * 60]
     assert item['data_samples'] == dict(index=120, label=2)
     assert item['inputs'].dtype == torch.uint8 and item['inputs'].shape == (3, 32, 32)
-    assert torch.equal(item['inputs'][0], item['inputs'][2]) and (photo[..., 0] == photo[..., 2]).all()
+    assert torch.equal(item['inputs'][0], item['inputs'][2])  # camera is grey
     assert not torch.equal(dataset[0]['inputs'][0], dataset[0]['inputs'][2])
 
 

@@ -1,0 +1,65 @@
+"""Training curves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mmssl.visualization.style import LINES, new_figure, tidy
+
+LABELS = dict(knn_top1='kNN', linear_top1='linear', linear10_top1='linear, 10 labels')
+PANELS = {
+    'loss': ('Loss', 'loss', ('loss',)),
+    'lr': ('Learning rate', '', ('lr',)),
+    'accuracy': ('Accuracy while training', 'per cent', ('knn_top1', 'linear_top1', 'linear10_top1')),
+    'spread': ('Embedding spread (0 = collapsed)', 'std, 1 = isotropic', ('embedding_std',)),
+    'rank': ('Effective rank of embeddings', 'RankMe', ('rankme',)),
+}
+
+
+def read_scalars(path: str | Path) -> list[dict]:
+    """Entries of a ``scalars.json``, one dict per line; a last line cut short by a killed run is left out."""
+    entries = []
+    for line in Path(path).read_text().splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return entries
+
+
+def series(entries: Sequence[dict], key: str) -> tuple[list[float], list[float]]:
+    """Steps and values of ``key``, in the order of the log."""
+    found = [(entry['step'], entry[key]) for entry in entries if key in entry and 'step' in entry]
+    return [step for step, _ in found], [value for _, value in found]
+
+
+def plot_curves(entries: Sequence[dict], panels: Sequence[str] = tuple(PANELS)) -> Figure:
+    """Draws the panels for which the log has values, training over iterations and validation over epochs.
+
+    Args:
+        entries: What ``read_scalars`` returns.
+        panels: Names of ``PANELS``.
+
+    Raises:
+        ValueError: The log has no value for any of them.
+    """
+    drawn = {name: PANELS[name] for name in panels if any(series(entries, key)[0] for key in PANELS[name][2])}
+    if not drawn:
+        raise ValueError(f'the log has no values for {list(panels)}')
+    figure = new_figure(3.6 * len(drawn), 2.9)
+    for axes, (title, ylabel, keys) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn.values()):
+        training = keys[0] in ('loss', 'lr')
+        for key, colour in zip(keys, LINES):
+            steps, values = series(entries, key)
+            if steps:
+                axes.plot(
+                    steps, values, color=colour, linewidth=1.6, marker='' if training else 'o', markersize=3, label=key
+                )
+        tidy(axes, title, 'iteration' if training else 'epoch', ylabel)
+        if len(axes.lines) > 1:
+            axes.legend(fontsize=8, frameon=False)
+    return figure

@@ -1,0 +1,56 @@
+"""Grids of images: augmented views, nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mmssl.visualization.style import BAD, FAINT, GOOD, INK, new_figure
+
+
+def image_grid(
+    rows: Tensor,
+    titles: Sequence[str],
+    *,
+    labels: Sequence[str] = (),
+    marks: Tensor | None = None,
+    gaps: Sequence[int] = (),
+    side: float = 0.9,
+) -> Figure:
+    """Draws images in rows and columns.
+
+    Args:
+        rows: (R, C, 3, H, W) float in [0, 1] or uint8.
+        titles: One per column, empty strings allowed.
+        labels: One per row, or none.
+        marks: (R, C) int64: 1 frames an image in green, 0 in red, -1 not at all.
+        gaps: Columns before which a gap is left.
+        side: Of an image, in inches.
+    """
+    pixels = rows.float().div(255) if rows.dtype == torch.uint8 else rows.float()
+    pixels = pixels.clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
+    num_rows, num_columns = pixels.shape[:2]
+    widths = [width for column in range(num_columns) for width in ([0.3, 1.0] if column in gaps else [1.0])]
+    left = 1.25 if labels else 0.05
+    figure = new_figure(left + side * sum(widths), 0.35 + side * num_rows)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    axes = figure.subplots(num_rows, len(widths), squeeze=False, gridspec_kw=dict(width_ratios=widths))
+    for row in range(num_rows):
+        cells = iter(axes[row])
+        for column in range(num_columns):
+            if column in gaps:
+                next(cells).set_axis_off()
+            cell = next(cells)
+            cell.imshow(pixels[row, column], interpolation='nearest')
+            cell.set(xticks=[], yticks=[])
+            mark = -1 if marks is None else int(marks[row, column])
+            for spine in cell.spines.values():
+                spine.set(color=(FAINT, BAD, GOOD)[mark + 1], linewidth=0.8 if mark < 0 else 2.5)
+            if row == 0 and titles[column]:
+                cell.set_title(titles[column], fontsize=9, color=INK, fontweight='bold')
+            if column == 0 and labels:
+                cell.set_ylabel(labels[row], rotation=0, ha='right', va='center', fontsize=9, color=INK)
+    return figure

@@ -1,0 +1,43 @@
+"""What all figures have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, FAINT, GOOD, BAD = '#222831', '#d5d9de', '#2a9d5c', '#d1495b'
+LINES = ('#2f6db3', '#e07a1f', '#2a9d5c', '#8a5fbf', '#d1495b', '#4c5a67')
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` x ``height`` inches that needs no window and no global state."""
+    return Figure(figsize=(width, height), layout='constrained', facecolor='white')
+
+
+def tidy(axes: Axes, title: str, xlabel: str = '', ylabel: str = '') -> None:
+    """Labels axes and removes what carries no information."""
+    axes.set_title(title, loc='left', fontsize=11, color=INK, fontweight='bold')
+    axes.set_xlabel(xlabel, fontsize=9, color=INK)
+    axes.set_ylabel(ylabel, fontsize=9, color=INK)
+    axes.tick_params(labelsize=8, colors=INK, length=3)
+    axes.grid(True, color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ('left', 'bottom'))
+        spine.set_color(FAINT)
+
+
+def class_colours(num_classes: int) -> list[tuple[float, ...]]:
+    """One colour per class: twenty that are easy to tell apart, then evenly spaced hues."""
+    if num_classes <= 20:
+        return [colormaps['tab20'](i) for i in range(num_classes)]
+    return [colormaps['hsv'](i / num_classes) for i in range(num_classes)]
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Writes ``figure`` as the file ``path``, whose folder is made; the suffix chooses the format."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
