@@ -13,6 +13,5 @@ visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=1),
-    dist_cfg=dict(backend='nccl'),
 )
 randomness = dict(seed=0)

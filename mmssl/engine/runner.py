@@ -17,10 +17,11 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_s
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmssl.engine.schedules import ClosedFormLR
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
-from mmssl.registry import PARAM_SCHEDULERS, RUNNERS
+from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.checkpoint import (
     UnreadableCheckpointError,
     backbone_file,
@@ -83,6 +84,19 @@ class PretrainRunner(Runner):
         options.update(model_wrapper_cfg or {})
         device_ids = None if device == 'cpu' else [int(os.environ['LOCAL_RANK'])]
         return MMDistributedDataParallel(module=model, device_ids=device_ids, **options)
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Builds a loader as MMEngine does, which looks for a collate function in its own registry alone."""
+        collate_fn = dataloader.get('collate_fn') if isinstance(dataloader, dict) else None
+        if isinstance(collate_fn, dict) and isinstance(collate_fn['type'], str):
+            function = FUNCTIONS.get(collate_fn['type'])
+            if function is None:
+                raise UserError(f'unknown collate function {collate_fn["type"]!r}')
+            dataloader = dict(dataloader, collate_fn=dict(collate_fn, type=function))
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """Builds the optimizer over the parameters that train; full precision unless a ``type`` is given."""

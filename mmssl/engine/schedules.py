@@ -31,6 +31,8 @@ class ClosedFormLR(_ParamScheduler):
     def __init__(self, optimizer: Optimizer, *, max_epochs: int, end: int, by_epoch: bool) -> None:
         self.max_epochs = max_epochs
         super().__init__(optimizer, 'lr', end=end, by_epoch=by_epoch)
+        # With accumulated gradients the schedule rightly moves before the first step; the base would warn of it.
+        self.optimizer._global_step = 0
 
     def factor(self, step: float) -> float:
         """Returns the factor at ``step`` of ``self.end`` steps."""
