@@ -33,7 +33,7 @@ ZERO = 1e-10
 
 
 def fill(name: str, shape: Iterable[int], salt: str) -> np.ndarray:
-    """Value of the tensor ``name``: weights N(0, 1 / fan-in), norm scales about 1, all else of one dimension about 0."""
+    """Value of the tensor ``name``: weights N(0, 1 / fan-in), norm scales near 1, other vectors near 0."""
     shape, generator, leaf = tuple(shape), _generator(salt, name), name.split('.')[-1]
     if leaf == 'num_batches_tracked':
         return np.zeros(shape, dtype=np.int64)
@@ -88,17 +88,17 @@ class Golden:
         tensors = {}
         for name, shape in self.record['state_dict']:
             if name == 'queue':
-                tensors[name] = normalize(torch.from_numpy(fill(name, shape, self.salt)), dim=0)
+                tensors[name] = normalize(torch.as_tensor(fill(name, shape, self.salt)), dim=0)
             elif name == 'queue_ptr':
                 tensors[name] = torch.tensor([self.literals['queue_ptr_before']])
             elif name not in self.record.get('derived', {}):
-                tensors[name] = torch.from_numpy(fill(name, shape, self.salt))
+                tensors[name] = torch.as_tensor(fill(name, shape, self.salt))
         return tensors
 
     def inputs(self) -> dict[str, Tensor]:
         """The inputs by their names, float64."""
         makers = {'image': image, 'fill': fill}
-        return {n: torch.from_numpy(makers[kind](n, shape, self.salt)) for n, shape, kind in self.record['inputs']}
+        return {n: torch.as_tensor(makers[kind](n, shape, self.salt)) for n, shape, kind in self.record['inputs']}
 
     def build(self, recipe: str, source: str, overrides: dict[str, Any] | None = None) -> BaseModel:
         """The model of a shipped recipe in float64 with the recorded weights, in the recorded mode.

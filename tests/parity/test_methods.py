@@ -36,9 +36,7 @@ def test_moco_shuffles_keys_between_processes(goldens_dir):
     case = 'mocov2_r18_shufflebn_2ranks'
     golden = Golden(goldens_dir, case)
     resnet18 = {'model.backbone.depth': 18, 'model.neck.in_channels': 512, 'model.neck.hidden_channels': 512}
-    ranks = run_distributed(
-        run_moco_rank, golden.literals['world_size'], goldens_dir.resolve(), case, MOCOV2, resnet18
-    )
+    ranks = run_distributed(run_moco_rank, golden.literals['world_size'], goldens_dir.resolve(), case, MOCOV2, resnet18)
     for results in ranks:
         golden.check({'grads': results['grads']}, ['grads'])
     merged = {s: {n: v for results in ranks for n, v in results[s].items()} for s in ranks[0]}
