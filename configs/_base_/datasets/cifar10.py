@@ -26,7 +26,11 @@ val_cfg = dict(
 )
 val_evaluator = dict(
     type='EmbeddingEvaluator',
-    metrics=[dict(type='WeightedKNN', k=20, temperature=0.07), dict(type='LinearProbe'), dict(type='EmbeddingStatistics')],
+    metrics=[
+        dict(type='WeightedKNN', k=20, temperature=0.07),
+        dict(type='LinearProbe'),
+        dict(type='EmbeddingStatistics'),
+    ],
 )
 train_cfg = dict(val_interval=10)
 
