@@ -1,0 +1,35 @@
+"""Configs of small parts for tests of algorithms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.registry import ALGORITHMS
+
+BACKBONE = dict(type='ResNet', depth=18, width=0.125, stem='small')
+DIM = 16
+
+
+def mlp(in_channels: int = DIM, out_channels: int = DIM, **options: Any) -> dict:
+    """Config of an ``MLPProjector`` with 24 hidden channels."""
+    return dict(type='MLPProjector', in_channels=in_channels, hidden_channels=24, out_channels=out_channels, **options)
+
+
+def predict(loss: str, **options: Any) -> dict:
+    """Config of a ``LatentPredictHead`` with the loss of that name."""
+    return dict(type='LatentPredictHead', predictor=mlp(), loss=dict(type=loss, **options))
+
+
+def build(method: str, **options: Any) -> BaseAlgorithm:
+    """An algorithm of small parts in float64; ``options`` are its arguments beside backbone and neck."""
+    options = dict(backbone=BACKBONE, neck=mlp(64)) | options
+    return ALGORITHMS.build(dict(type=method, **options)).double().train()
+
+
+def views(count: int = 2, images: int = 8, size: int = 8) -> list[Tensor]:
+    """Random views (images, 3, size, size), float64."""
+    return list(torch.randn(count, images, 3, size, size, dtype=torch.float64))
