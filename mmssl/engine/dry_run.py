@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -239,6 +240,8 @@ def _report(
             )
     workers = max(cfg.train_dataloader.get('num_workers', 0), 1)
     seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
+    if cfg.train_dataloader.dataset.get('data_root', '').startswith(cfg.work_dir):
+        notes.append('measured on synthetic images, since the data is not here')
     notes.append(f'data loading assumes {workers} workers that share the work perfectly')
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', batch_size * world_size())
     return Report(
@@ -284,7 +287,7 @@ def _memory(model: nn.Module, optimizer: torch.optim.Optimizer, activations: flo
 
 def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | None]:
     """Builds every dataset once; one that cannot be built is reported and its config replaced by synthetic images."""
-    problems: list[str] = []
+    places: dict[str, list[str]] = defaultdict(list)
     num_images = None
     for place, loader in _dataloaders(cfg):
         dataset = loader['dataset']
@@ -294,21 +297,24 @@ def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | N
             if not is_user_error(error):
                 raise
             length = _PUBLISHED_SIZES.get(Path(cfg.filename or '').stem.rsplit('_', 1)[-1])
-            problems.append(f'{place}.dataset: {error}; measured on synthetic images instead')
+            places[str(error)].append(place)
             _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
             view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
             loader['dataset'] = dict(type='ImageFolder', data_root=str(folder), **view_cfg)
         if place == 'train_dataloader':
             num_images = length
-    return problems, num_images
+    return [f'{", ".join(found)}: {message}' for message, found in places.items()], num_images
 
 
 def _dataloaders(node: Any, place: str = '') -> Iterator[tuple[str, dict]]:
+    """Every dataloader that training uses, with its dotted key."""
     for key, value in node.items():
         inner = f'{place}.{key}' if place else key
-        if key.endswith('dataloader') and isinstance(value, dict):
+        if not isinstance(value, dict) or key.startswith(('_', 'test_')):
+            continue
+        if key.endswith('dataloader'):
             yield inner, value
-        elif isinstance(value, dict) and not key.startswith('_'):
+        else:
             yield from _dataloaders(value, inner)
 
 

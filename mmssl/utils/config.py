@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -87,7 +89,8 @@ _TAKEN_OUT = {
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
     """Reads a config file and applies command-line options to it.
 
-    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise.
+    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise. The
+    option ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common.
 
     Args:
         path: The config file.
@@ -107,6 +110,8 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     except Exception as error:  # a config is a program: anything may go wrong in it
         cause = f': {error.__cause__}' if error.__cause__ else ''
         raise UserError(f'config {str(path)!r} cannot be loaded: {type(error).__name__}: {error}{cause}') from error
+    if 'data_root' in (cfg_options or {}):
+        _move_data(cfg, cfg.data_root)
     cfg.setdefault('default_scope', 'mmssl')
     if cfg.default_scope == 'mmssl':
         cfg.setdefault('runner_type', 'PretrainRunner')
@@ -134,20 +139,30 @@ def check_config(cfg: Config, data: bool = True) -> None:
         problems += check.problems
     problems = problems or missing_paths(cfg, data)
     if len(problems) > 1:
-        problems = [f'{len(problems)} mistakes in the config', *problems]
+        problems = [f'{len(problems)} mistakes in {cfg.filename}', *problems]
     if problems:
         raise UserError('\n  '.join(problems))
 
 
 def missing_paths(cfg: Config, data: bool = True) -> list[str]:
-    """One message for each checkpoint and, with ``data``, each data folder of the config that does not exist here."""
+    """One message for each checkpoint and, with ``data``, each data folder of the config that does not exist here.
+
+    What only a test reads does not count while there is a training set.
+    """
     keys = ('load_from', 'checkpoint', 'data_root') if data else ('load_from', 'checkpoint')
-    return [
-        f'{place}: {path!r} does not exist (looked for {Path(path).absolute()}); name another with '
-        f'--cfg-options {place}=/path'
-        for place, path in _paths(cfg, keys)
-        if path and '://' not in path and not Path(path).exists()
-    ]
+    places: dict[str, list[str]] = defaultdict(list)
+    for place, path in _paths(cfg, keys):
+        unused = place.startswith('test_') and cfg.get('train_dataloader') is not None
+        if path and '://' not in path and not unused and not Path(path).expanduser().exists():
+            places[path].append(place)
+    problems = []
+    for path, found in places.items():
+        option = f'{found[0]}=/path' + (', for all datasets data_root=/path' if found[0].endswith('data_root') else '')
+        problems.append(
+            f'{path!r} does not exist (looked for {Path(path).absolute()}), which is the value of {", ".join(found)}; '
+            f'to name another: --cfg-options {option}'
+        )
+    return problems
 
 
 def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:
@@ -159,6 +174,14 @@ def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[
                 yield inner, value
         elif isinstance(value, (dict, list, tuple)) and not inner.startswith('_'):
             yield from _paths(value, keys, inner)
+
+
+def _move_data(cfg: Config, target: str) -> None:
+    roots = dict(_paths(cfg, ('data_root',)))
+    common = os.path.commonpath(roots.values()) if roots else ''
+    cfg.merge_from_dict(
+        {place: os.path.normpath(os.path.join(target, os.path.relpath(root, common))) for place, root in roots.items()}
+    )
 
 
 def _wrong_keys(cfg: Config) -> list[str]:

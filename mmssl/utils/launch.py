@@ -44,10 +44,11 @@ def join_processes(cfg: Config, launcher: str) -> None:
             f'--launcher {launcher} needs a process started by {_STARTED_BY[launcher]} ({variable} is not set); '
             'for one process leave --launcher out'
         )
-    env_cfg = cfg.setdefault('env_cfg', {})
-    dist_cfg = env_cfg.setdefault('dist_cfg', {})
     gpus = torch.cuda.device_count()
-    backend = dist_cfg.setdefault('backend', 'nccl' if gpus else 'gloo')
+    env_cfg = dict(cfg.get('env_cfg') or {})
+    dist_cfg = {'backend': 'nccl' if gpus else 'gloo'} | dict(env_cfg.get('dist_cfg') or {})
+    backend = dist_cfg['backend']
+    cfg.env_cfg = dict(env_cfg, dist_cfg=dist_cfg)
     if backend == 'nccl' and not gpus:
         raise UserError(
             f'--launcher {launcher} with the backend nccl needs a GPU, and torch sees none on this machine; '

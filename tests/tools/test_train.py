@@ -1,0 +1,156 @@
+"""tools/train.py: what it trains, and how each mistake ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from tests.tools.conftest import ROOT, load_tool
+
+train = load_tool('train.py')
+
+Writer = Callable[..., Path]
+Fails = Callable[..., str]
+
+
+def run_tool(*argv: object, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *launcher, 'tools/train.py', *map(str, argv)]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='')
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def apply(config: Path, *argv: str) -> Config:
+    """Returns the config as the options ``argv`` change it."""
+    args = train.parse_args([str(config), *argv])
+    cfg = train.load_config(args.config, args.cfg_options)
+    train.apply_args(cfg, args)
+    return cfg
+
+
+def test_trains_validates_and_resumes(write_config: Writer, tmp_path: Path) -> None:
+    config, work_dir = write_config(), tmp_path / 'run'
+    train.main([str(config), '--work-dir', str(work_dir), '--cfg-options', 'max_epochs=1'])
+    assert (work_dir / 'epoch_1_backbone.pth').is_file()
+    scalars = ''.join(file.read_text() for file in work_dir.glob('*/vis_data/scalars.json'))
+    assert 'loss' in scalars and 'embedding_std' in scalars
+
+    train.main([str(config), '--work-dir', str(work_dir), '--resume', '--no-validate', '--amp'])
+    assert torch.load(work_dir / 'epoch_2.pth', weights_only=False)['meta']['iter'] == 4
+
+
+def test_options_reach_the_config(write_config: Writer) -> None:
+    config = write_config()
+    cfg = apply(config, '--amp', 'fp16', '--auto-scale-lr', '--no-validate', '--seed', '3', '--resume', 'x.pth')
+    assert cfg.optim_wrapper.type == 'MixedPrecisionOptimWrapper' and cfg.optim_wrapper.dtype == 'float16'
+    assert cfg.auto_scale_lr.enable and cfg.val_cfg is None and cfg.randomness.seed == 3
+    assert cfg.resume and cfg.load_from == 'x.pth' and cfg.work_dir == os.path.join('work_dirs', config.stem)
+
+
+def test_amp_alone_means_bf16_and_resume_alone_the_latest(write_config: Writer) -> None:
+    cfg = apply(write_config(), '--amp', '--resume', '--work-dir', 'elsewhere')
+    assert cfg.optim_wrapper.dtype == 'bfloat16' and cfg.work_dir == 'elsewhere'
+    assert cfg.resume and cfg.load_from is None
+
+
+def test_a_work_dir_of_the_file_is_kept(write_config: Writer) -> None:
+    assert apply(write_config(append="work_dir = 'mine'")).work_dir == 'mine'
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'expected'),
+    [
+        ("type='SimCLR'", "type='SimCRL'", "no model is called 'SimCRL'; did you mean 'SimCLR'?"),
+        ('optim_wrapper =', 'optim_wraper =', "unknown top-level key 'optim_wraper'; did you mean 'optim_wrapper'?"),
+        ('temperature=0.5', 'temprature=0.5', "NTXentLoss has no argument 'temprature'; did you mean 'temperature'?"),
+        ('in_channels=64, ', '', "missing 1 required positional argument: 'in_channels'"),
+        ("views=[dict(type='AugmentedView', size=16)] * 2", 'views=[]', 'views is empty'),
+        ('max_epochs = 2', 'max_epochs = 2 +', 'SyntaxError'),
+    ],
+)
+def test_mistakes_in_the_config(
+    write_config: Writer, fails: Fails, tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    assert expected in fails(train.main, write_config((old, new)), '--work-dir', tmp_path / 'run')
+
+
+def test_missing_folder(write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, write_config(), '--cfg-options', 'data_root=/no/such/folder')
+    assert "'/no/such/folder' does not exist" in message and 'train_dataloader.dataset.data_root' in message
+
+
+def test_empty_folder(write_config: Writer, fails: Fails, tmp_path: Path) -> None:
+    (tmp_path / 'empty').mkdir()
+    options = ['--cfg-options', f'data_root={tmp_path}/empty', '--work-dir', tmp_path / 'run']
+    assert 'no images' in fails(train.main, write_config(), *options)
+
+
+def test_batch_does_not_divide_the_queue(write_config: Writer, fails: Fails, tmp_path: Path) -> None:
+    moco = "type='MoCo', teacher=dict(momentum=0.99), queue=dict(length=10, dim=16)"
+    config = write_config(("type='SimCLR'", moco), ("'NTXentLoss'", "'QueueContrastLoss'"))
+    message = fails(train.main, config, '--work-dir', tmp_path / 'run')
+    assert 'multiple of the global batch size 4' in message
+
+
+def test_missing_config_and_checkpoint(write_config: Writer, fails: Fails) -> None:
+    assert "'configs/simclr/nothing.py' does not exist" in fails(train.main, 'configs/simclr/nothing.py')
+    assert "'x.pth' does not exist" in fails(train.main, write_config(), '--resume', 'x.pth')
+
+
+def test_auto_scale_lr_needs_the_batch_size_of_the_recipe(write_config: Writer, fails: Fails) -> None:
+    config = write_config(('auto_scale_lr = dict(base_batch_size=8)', ''))
+    assert 'base_batch_size' in fails(train.main, config, '--auto-scale-lr')
+
+
+def test_launcher_without_torchrun(write_config: Writer, fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('RANK', raising=False)
+    assert 'tools/dist_train.sh' in fails(train.main, write_config(), '--launcher', 'pytorch')
+
+
+def test_launcher_with_nccl_and_no_gpu(write_config: Writer, fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 0)
+    options = ['--launcher', 'pytorch', '--cfg-options', 'env_cfg.dist_cfg.backend=nccl']
+    assert 'needs a GPU, and torch sees none' in fails(train.main, write_config(), *options)
+
+
+def test_more_processes_than_gpus(write_config: Writer, fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setenv('LOCAL_RANK', '2')
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    assert 'no GPU of its own: torch sees 2' in fails(train.main, write_config(), '--launcher', 'pytorch')
+
+
+def test_debug_keeps_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('MMSSL_DEBUG', '1')
+    with pytest.raises(ValueError, match='does not exist'):
+        train.main(['nothing.py'])
+
+
+def test_from_a_shell_only_the_message_is_seen() -> None:
+    finished = run_tool('configs/nothing.py')
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("error: config file 'configs/nothing.py' does not exist")
+    assert 'Traceback' not in finished.stderr
+
+
+def test_two_processes_train_on_cpus(write_config: Writer, tmp_path: Path) -> None:
+    launcher = ('-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2')
+    options = [
+        '--launcher',
+        'pytorch',
+        '--work-dir',
+        tmp_path / 'run',
+        '--no-validate',
+        '--cfg-options',
+        'max_epochs=1',
+    ]
+    finished = run_tool(write_config(), *options, 'train_dataloader.batch_size=2', launcher=launcher)
+    assert finished.returncode == 0, finished.stderr
+    assert torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=False)['meta']['iter'] == 2

@@ -1,0 +1,124 @@
+"""Curves and times of finished or running trainings, from their ``scalars.json``.
+
+    python tools/analysis_tools/analyze_logs.py plot_curve LOG [LOG ...] --keys loss lr --out curves.png
+    python tools/analysis_tools/analyze_logs.py cal_train_time LOG [LOG ...]
+
+A LOG is a ``scalars.json``, or a work directory, whose latest one is meant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+
+from mmssl.utils.cli import tool
+from mmssl.utils.errors import UserError, did_you_mean
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Analyse the logs of trainings')
+    tasks = parser.add_subparsers(dest='task', required=True)
+    plot = tasks.add_parser('plot_curve', help='plot logged values over iterations or epochs')
+    plot.add_argument('logs', nargs='+', help='scalars.json files or work directories')
+    plot.add_argument('--keys', nargs='+', default=['loss'], help='what to plot (default: loss)')
+    plot.add_argument('--title', help='title of the figure')
+    plot.add_argument('--legend', nargs='+', help='one name per log and key')
+    plot.add_argument('--out', help='image file; without it a window opens')
+    times = tasks.add_parser('cal_train_time', help='average time of an iteration, per epoch')
+    times.add_argument('logs', nargs='+', help='scalars.json files or work directories')
+    times.add_argument(
+        '--include-outliers', action='store_true', help='count the first logged time of every epoch as well'
+    )
+    return parser.parse_args(argv)
+
+
+def read_log(path: str) -> list[dict[str, float]]:
+    """The lines of a log, in order; a line that a crash cut off is left out."""
+    file = Path(path)
+    if file.is_dir():
+        files = sorted(file.glob('**/vis_data/scalars.json'))
+        if not files:
+            raise UserError(f'no vis_data/scalars.json below {path}: was anything logged?')
+        file = files[-1]
+    if not file.is_file():
+        raise UserError(f'log {path!r} does not exist')
+    lines = []
+    for text in file.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    if not all(isinstance(line, dict) for line in lines) or not lines:
+        raise UserError(f'{file} holds no log lines: one JSON object per line was expected')
+    return lines
+
+
+def curve(log: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:
+    """Positions and values of ``key``: training values over iterations, results of evaluations over epochs."""
+    points = [(line['step'], line[key]) for line in log if key in line and 'step' in line]
+    if not points:
+        offered = sorted({name for line in log for name in line})
+        raise UserError(f'no log line has {key!r}{did_you_mean(key, offered)}; logged are {", ".join(offered)}')
+    xs, ys = zip(*points)
+    return list(xs), list(ys)
+
+
+def plot_curve(args: argparse.Namespace) -> None:
+    names = args.legend or [f'{log}: {key}' for log in args.logs for key in args.keys]
+    if len(names) != len(args.logs) * len(args.keys):
+        raise UserError(f'--legend has {len(names)} names for {len(args.logs)} logs of {len(args.keys)} keys')
+    logs = [read_log(path) for path in args.logs]
+    figure, axes = plt.subplots()
+    for name, (log, key) in zip(names, [(log, key) for log in logs for key in args.keys]):
+        xs, ys = curve(log, key)
+        trained = any(key in line and 'iter' in line for line in log)
+        axes.plot(xs, ys, label=name, linewidth=0.8, marker=None if trained else 'o')
+        axes.set_xlabel('iteration' if trained else 'epoch')
+    axes.set_title(args.title or '')
+    axes.legend()
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(args.out, dpi=150, bbox_inches='tight')
+        print(f'saved {args.out}')
+    else:
+        plt.show()
+    plt.close(figure)
+
+
+def cal_train_time(args: argparse.Namespace) -> None:
+    for path in args.logs:
+        times: dict[int, list[float]] = defaultdict(list)
+        for line in read_log(path):
+            if 'time' in line and 'epoch' in line and 'iter' in line:
+                times[line['epoch']].append(line['time'])
+        means = {e: np.mean(t if args.include_outliers or len(t) == 1 else t[1:]) for e, t in times.items()}
+        if not means:
+            raise UserError(f'{path} has no training times: lower default_hooks.logger.interval')
+        slowest, fastest = max(means, key=means.get), min(means, key=means.get)
+        print(f'{path}')
+        print(f'  slowest epoch {slowest}, average time is {means[slowest]:.4f} s/iter')
+        print(f'  fastest epoch {fastest}, average time is {means[fastest]:.4f} s/iter')
+        print(f'  time std over epochs is {np.std(list(means.values())):.4f}')
+        print(f'  average iter time: {np.mean(list(means.values())):.4f} s/iter')
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    if args.task == 'plot_curve':
+        if args.out:
+            matplotlib.use('Agg')
+        plot_curve(args)
+    else:
+        cal_train_time(args)
+
+
+if __name__ == '__main__':
+    main()
