@@ -36,6 +36,8 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', 'OPTIM_WRAP
 PARAM_SCHEDULERS = _child('parameter scheduler', 'PARAM_SCHEDULERS', _ENGINE_LOCATIONS)
 WEIGHT_INITIALIZERS = _child('weight initializer', 'WEIGHT_INITIALIZERS', _MODEL_LOCATIONS)
 LOG_PROCESSORS = _child('log processor', 'LOG_PROCESSORS', _ENGINE_LOCATIONS)
+VISUALIZERS = _child('visualizer', 'VISUALIZERS', _ENGINE_LOCATIONS)
+VISBACKENDS = _child('vis_backend', 'VISBACKENDS', _ENGINE_LOCATIONS)
 METRICS = _child('metric', 'METRICS', ['mmssl.evaluation'])
 EVALUATORS = _child('evaluator', 'EVALUATOR', ['mmssl.evaluation'])
 
