@@ -22,7 +22,7 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
     """
     words = np.random.SeedSequence((seed, iteration, rank)).generate_state(2)
     random.seed(int(words[0]))
-    np.random.seed(words[0])
+    np.random.seed(words[0])  # noqa: NPY002  # for code of others that draws from it
     torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
 

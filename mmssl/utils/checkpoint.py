@@ -44,7 +44,7 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
 
     Raises:
         FileNotFoundError: There is no such file.
-        UnreadableCheckpointError: The file is truncated, is no checkpoint, or holds objects other than tensors and plain data.
+        UnreadableCheckpointError: The file is truncated, is no checkpoint, or holds more than tensors and plain data.
     """
     with torch.serialization.safe_globals(_SAFE_GLOBALS):
         if str(path).startswith(('http://', 'https://')):
@@ -59,7 +59,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
                 f'{path} is no checkpoint of tensors and plain data, or it is damaged; it is not loaded: {error}'
             ) from error
         except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-            raise UnreadableCheckpointError(f'{path} is truncated or damaged ({path.stat().st_size} bytes): {error}') from error
+            size = path.stat().st_size
+            raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes): {error}') from error
 
 
 def save_checkpoint_file(checkpoint: Any, path: str | Path) -> None:

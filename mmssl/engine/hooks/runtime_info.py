@@ -77,7 +77,7 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leaves the log history out of checkpoints; it stands in the log files."""
         hub = checkpoint['message_hub']
-        hub['resumed_keys'] = {key: True for key in hub['runtime_info']}
+        hub['resumed_keys'] = dict.fromkeys(hub['runtime_info'], True)
         hub['log_scalars'] = {}
 
     def _read(self, runner: Runner) -> str | None:

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from mmssl.engine.optimizers.lars import LARS
+
+
+@pytest.mark.parametrize(
+    ('lr_mode', 'expected'),
+    [('post', [2.9931929638, 3.9946477494]), ('classic', [2.9918429638, 3.9928477494])],
+)
+def test_two_steps_with_a_changing_lr(lr_mode: str, expected: list[float]) -> None:
+    w = torch.tensor([[3.0, 4.0]], dtype=torch.float64, requires_grad=True)
+    optimizer = LARS([w], lr=1.0, weight_decay=0.1, lr_mode=lr_mode)
+    for lr, grad in ((1.0, [[0.6, 0.8]]), (0.5, [[0.8, -0.6]])):
+        optimizer.param_groups[0]['lr'] = lr
+        w.grad = torch.tensor(grad, dtype=torch.float64)
+        optimizer.step()
+    torch.testing.assert_close(w.detach()[0], torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize('lr_mode', ['post', 'classic'])
+def test_one_dimension_is_plain_momentum_sgd(lr_mode: str) -> None:
+    ours, theirs = (torch.tensor([1.0, -2.0], requires_grad=True) for _ in range(2))
+    scalar = torch.tensor(3.0, requires_grad=True)
+    lars = LARS([ours, scalar], lr=0.1, weight_decay=0.5, lr_mode=lr_mode)
+    sgd = torch.optim.SGD([theirs], lr=0.1, momentum=0.9)
+    for grad in ([1.0, 2.0], [-3.0, 0.5]):
+        ours.grad = theirs.grad = torch.tensor(grad)
+        scalar.grad = torch.tensor(1.0)
+        lars.step()
+        sgd.step()
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(scalar.detach(), torch.tensor(3.0 - 0.1 * (1 + 1.9)))
+
+
+def test_ratio_is_one_where_a_norm_is_zero() -> None:
+    zero_weight = torch.zeros(1, 2, requires_grad=True)
+    zero_weight.grad = torch.tensor([[1.0, 2.0]])
+    zero_grad = torch.ones(1, 2, requires_grad=True)
+    zero_grad.grad = torch.zeros(1, 2)
+    without = torch.ones(1, 2, requires_grad=True)
+    optimizer = LARS([zero_weight, zero_grad, without], lr=0.1)
+    optimizer.step()
+    torch.testing.assert_close(zero_weight.detach(), torch.tensor([[-0.1, -0.2]]))
+    assert torch.equal(zero_grad.detach(), torch.ones(1, 2))
+    assert without not in optimizer.state
+
+
+def test_a_group_may_override_the_rule() -> None:
+    bias = torch.tensor([3.0, 4.0], requires_grad=True)
+    kernel = torch.tensor([[3.0, 4.0]], requires_grad=True)
+    bias.grad, kernel.grad = torch.tensor([0.6, 0.8]), torch.tensor([[0.6, 0.8]])
+    groups = [dict(params=[bias], excluded=False), dict(params=[kernel], excluded=True)]
+    LARS(groups, lr=1.0, trust_coefficient=0.1).step()
+    torch.testing.assert_close(bias.detach(), torch.tensor([2.7, 3.6]))  # ratio 0.1 * 5 / 1
+    torch.testing.assert_close(kernel.detach(), torch.tensor([[2.4, 3.2]]))
+
+
+def test_state_dict_round_trip_continues_alike() -> None:
+    def parameter() -> torch.Tensor:
+        return torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+
+    first, second = parameter(), parameter()
+    optimizer, copy = LARS([first], lr=1.0), LARS([second], lr=1.0)
+    first.grad = torch.tensor([[0.5, 1.0], [0.0, -1.0]])
+    optimizer.step()
+    second.data.copy_(first.data)
+    copy.load_state_dict(deepcopy(optimizer.state_dict()))
+    second.grad = first.grad.clone()
+    optimizer.step()
+    copy.step()
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize('wrong', [dict(lr=-1.0), dict(lr=1.0, lr_mode='pre'), dict(lr=1.0, momentum=1.0)])
+def test_rejects(wrong: dict) -> None:
+    with pytest.raises(ValueError, match='got'):
+        LARS([torch.ones(1, requires_grad=True)], **wrong)

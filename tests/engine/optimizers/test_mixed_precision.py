@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from mmssl.engine.optimizers.mixed_precision import MixedPrecisionOptimWrapper
+
+
+def _step(wrapper: MixedPrecisionOptimWrapper, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    with wrapper.optim_context(model):
+        out = model(images)
+    wrapper.update_params(out.float().square().mean())
+    return out
+
+
+@pytest.mark.parametrize(('dtype', 'expected'), [('bfloat16', torch.bfloat16), (None, torch.float32)])
+def test_computes_in_the_type_and_keeps_float32_weights(dtype: str | None, expected: torch.dtype) -> None:
+    model = nn.Linear(4, 2)
+    wrapper = MixedPrecisionOptimWrapper(dtype=dtype, optimizer=SGD(model.parameters(), lr=0.1))
+    before = model.weight.detach().clone()
+    assert _step(wrapper, model, torch.randn(3, 4)).dtype == expected
+    assert model.weight.dtype == torch.float32 and not torch.equal(model.weight, before)
+
+
+def test_float16_on_cpu_is_refused_with_what_works() -> None:
+    with pytest.raises(ValueError, match="needs a GPU.*use dtype='bfloat16'"):
+        MixedPrecisionOptimWrapper(dtype='float16', optimizer=SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+    with pytest.raises(ValueError, match="got 'half'"):
+        MixedPrecisionOptimWrapper(dtype='half', optimizer=SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+
+
+def test_accumulated_batches_equal_one_batch() -> None:
+    images = torch.randn(6, 4)
+    results = []
+    for counts, batches in ((1, [images]), (3, images.chunk(3))):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 2)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        wrapper = MixedPrecisionOptimWrapper(dtype=None, optimizer=optimizer, accumulative_counts=counts)
+        for batch in batches:
+            _step(wrapper, model, batch)
+        results.append(model.weight.detach())
+    torch.testing.assert_close(*results)
+
+
+def test_clipping_bounds_the_step_and_keeps_the_norm_as_a_tensor() -> None:
+    model = nn.Linear(4, 2)
+    before = torch.cat([p.detach().flatten() for p in model.parameters()])
+    wrapper = MixedPrecisionOptimWrapper(
+        dtype=None, optimizer=SGD(model.parameters(), lr=1.0), clip_grad=dict(max_norm=0.01)
+    )
+    _step(wrapper, model, 10 * torch.randn(3, 4))
+    after = torch.cat([p.detach().flatten() for p in model.parameters()])
+    torch.testing.assert_close((after - before).norm(), torch.tensor(0.01), rtol=1e-3, atol=0)
+    assert isinstance(wrapper.grad_norm, torch.Tensor) and wrapper.grad_norm > 0.01
+
+
+@pytest.mark.gpu
+def test_float16_overflow_leaves_the_step_out() -> None:
+    model = nn.Linear(4, 2).cuda()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    wrapper = MixedPrecisionOptimWrapper(dtype='float16', optimizer=optimizer)
+    steps = []
+    optimizer.register_step_post_hook(lambda *args: steps.append(1))
+    scale = wrapper.loss_scaler.get_scale()
+    before = model.weight.detach().clone()
+    _step(wrapper, model, torch.full((3, 4), float('inf'), device='cuda'))
+    assert not steps and torch.equal(model.weight, before) and wrapper.loss_scaler.get_scale() < scale
+    _step(wrapper, model, torch.randn(3, 4, device='cuda') / 100)
+    assert len(steps) == 1
+    again = MixedPrecisionOptimWrapper(dtype='float16', optimizer=SGD(model.parameters(), lr=0.1))
+    again.load_state_dict(wrapper.state_dict())
+    assert again.loss_scaler.get_scale() == wrapper.loss_scaler.get_scale()

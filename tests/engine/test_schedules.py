@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from torch.optim import SGD
+
+from mmssl.engine.schedules import StepLR, WarmupCosineLR
+from tests.support.tiny_run import build_runner, tiny_config
+
+
+def _optimizer(lr: float, **second_group: object) -> SGD:
+    groups = [dict(params=[torch.ones(1, requires_grad=True)])]
+    if second_group:
+        groups.append(dict(params=[torch.ones(1, requires_grad=True)], **second_group))
+    return SGD(groups, lr=lr)
+
+
+def _lrs(scheduler, steps: int, group: int = 0) -> list[float]:
+    values = []
+    for _ in range(steps):
+        values.append(scheduler.optimizer.param_groups[group]['lr'])
+        scheduler.optimizer.step()
+        scheduler.step()
+    return values
+
+
+def test_warmup_and_cosine_of_mocov3() -> None:
+    per_epoch = 20
+    scheduler = WarmupCosineLR(_optimizer(9.6), max_epochs=100, end=100 * per_epoch, warmup_epochs=10)
+    lrs = _lrs(scheduler, 100 * per_epoch)
+    assert lrs[0] == 0
+    assert [lrs[epoch * per_epoch] for epoch in (5, 10, 55)] == pytest.approx([4.8, 9.6, 4.8])
+    assert scheduler.factor(100 * per_epoch) == pytest.approx(0)
+
+
+def test_cosine_per_epoch_of_mocov2_ends_above_zero() -> None:
+    lrs = _lrs(WarmupCosineLR(_optimizer(0.03), max_epochs=200, end=200, by_epoch=True), 200)
+    assert lrs[0] == 0.03 and lrs[100] == pytest.approx(0.015)
+    assert lrs[199] == pytest.approx(0.015 * (1 + math.cos(math.pi * 199 / 200))) and lrs[199] > 0
+
+
+def test_steps_of_mocov1() -> None:
+    lrs = _lrs(StepLR(_optimizer(0.03), max_epochs=200, end=200, milestones=[0.6, 0.8]), 200)
+    assert [lrs[epoch] for epoch in (119, 120, 159, 160)] == pytest.approx([0.03, 0.003, 0.003, 0.0003])
+
+
+def test_milestones_that_floats_do_not_represent() -> None:
+    lrs = _lrs(StepLR(_optimizer(1.0), max_epochs=100, end=100, milestones=[0.29]), 100)
+    assert lrs[28:30] == pytest.approx([1.0, 0.1])
+
+
+def test_fixed_lr_of_simsiam_predictor() -> None:
+    wrapper = OptimWrapper(_optimizer(0.1, fix_lr=True))
+    scheduler = WarmupCosineLR(wrapper, max_epochs=100, end=100, by_epoch=True)
+    for _ in range(50):
+        scheduler.step()
+    assert wrapper.get_lr()['lr'] == pytest.approx([0.05, 0.1])
+
+
+def test_state_holds_the_position_and_not_the_length() -> None:
+    old = WarmupCosineLR(_optimizer(1.0), max_epochs=10, end=10)
+    _lrs(old, 10)
+    new = WarmupCosineLR(_optimizer(1.0), max_epochs=20, end=20)
+    new.load_state_dict(old.state_dict())
+    assert _lrs(new, 1) == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'expected'),
+    [
+        (dict(type='WarmupCosineLR', warmup_epochs=1), [i / 6 for i in range(6)] + [1.0]),
+        (dict(type='WarmupCosineLR', by_epoch=True), [1.0] * 6 + [0.75]),
+        (dict(type='StepLR', milestones=[1 / 3]), [1.0] * 6 + [0.1]),
+    ],
+)
+def test_a_runner_gives_the_length(tmp_path, schedule: dict, expected: list[float]) -> None:
+    optimizer = dict(type='SGD', lr=1.0)
+    runner = build_runner(
+        tiny_config(
+            tmp_path,
+            param_scheduler=schedule,
+            optim_wrapper=dict(
+                optimizer=optimizer, paramwise_cfg=dict(custom_keys={'neck': dict(fix_lr=True, lr_mult=0.5)})
+            ),
+        )
+    )
+    runner.train_loop  # noqa: B018  # builds it
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    (scheduler,) = runner.build_param_scheduler(runner.param_schedulers)
+    free = next(i for i, group in enumerate(runner.optim_wrapper.param_groups) if 'fix_lr' not in group)
+    fixed = next(i for i, group in enumerate(runner.optim_wrapper.param_groups) if 'fix_lr' in group)
+    lrs = []
+    for iteration in range(7):
+        lrs.append([runner.optim_wrapper.param_groups[i]['lr'] for i in (free, fixed)])
+        if not scheduler.by_epoch or iteration % 6 == 5:
+            scheduler.step()
+    assert [lr for lr, _ in lrs] == pytest.approx(expected)
+    assert {lr for _, lr in lrs} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ('cls', 'wrong'), [(WarmupCosineLR, dict(warmup_epochs=11)), (StepLR, dict(milestones=[120]))]
+)
+def test_rejects(cls: type, wrong: dict) -> None:
+    with pytest.raises(ValueError, match='got'):
+        cls(_optimizer(1.0), max_epochs=10, end=10, **wrong)
