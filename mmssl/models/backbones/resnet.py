@@ -12,7 +12,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.registry import BACKBONES
 
-DEPTHS = {
+DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
@@ -141,7 +141,9 @@ class ResNet(BaseModule):
                 nn.init.zeros_(last_norm.weight)
 
 
-def _stage(block: type[nn.Module], inputs: int, planes: int, blocks: int, stride: int, inner: int) -> nn.Sequential:
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck], inputs: int, planes: int, blocks: int, stride: int, inner: int
+) -> nn.Sequential:
     """One stage of ``blocks`` blocks, the first of which strides and matches the channels of its shortcut."""
     outputs = planes * block.expansion
     shortcut = None

@@ -41,6 +41,7 @@ class TimmBackbone(BaseModule):
             close = get_close_matches(name, timm.list_models(), n=3)
             raise ValueError(f'timm {timm.__version__} has no model {name!r}; similar names: {close}')
         self.out_indices = None if out_indices is None else tuple(out_indices)
+        self.model: Any
         if self.out_indices is None:
             self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **kwargs)
             self.feature_dim = self.model.num_features

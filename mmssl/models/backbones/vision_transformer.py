@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.registry import BACKBONES
 
-ARCHS = {
+ARCHS: dict[str, dict[str, Any]] = {
     'tiny': dict(embed_dim=192, depth=12, num_heads=3),
     'small': dict(embed_dim=384, depth=12, num_heads=6),
     'mocov3-small': dict(embed_dim=384, depth=12, num_heads=12),
@@ -120,17 +121,22 @@ class VisionTransformer(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self._check(arch, output, position, init, conv_stem, frozen_patch_embed, patch_size)
-        arch = ARCHS[arch] if isinstance(arch, str) else arch
-        dim, depth = arch['embed_dim'], arch['depth']
+        _check_choices(
+            output=(output, ('cls', 'mean', 'maps', 'tokens')),
+            position=(position, ('sincos', 'learned')),
+            init=(init, ('mocov3', 'timm')),
+        )
+        if conv_stem and (frozen_patch_embed or patch_size != 16):
+            raise ValueError('conv_stem embeds patches of 16 pixels and trains: keep patch_size=16, do not freeze it')
+        dim, depth, num_heads, mlp_ratio = _resolve(arch)
         if not out_indices or not all(-depth <= index < depth for index in out_indices):
             raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
         self.feature_dim = dim
         self.output = output
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
         num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
-        norm = partial(nn.LayerNorm, eps=1e-6)
-        size = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
+        norm: Any = partial(nn.LayerNorm, eps=1e-6)
+        size = (img_size, img_size) if isinstance(img_size, int) else (img_size[0], img_size[1])
 
         self.patch_embed = (
             ConvStem(size, dim)
@@ -147,7 +153,7 @@ class VisionTransformer(BaseModule):
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.Sequential(
             *(
-                Block(dim, arch['num_heads'], arch.get('mlp_ratio', 4), qkv_bias=True, drop_path=rate, norm_layer=norm)
+                Block(dim, num_heads, mlp_ratio, qkv_bias=True, drop_path=rate, norm_layer=norm)
                 for rate in rates[:num_blocks]
             )
         )
@@ -174,7 +180,8 @@ class VisionTransformer(BaseModule):
         Raises:
             ValueError: ``keep`` differs in the number of patches between images, or is given for ``'maps'``.
         """
-        grid = tuple(self.patch_embed.dynamic_feat_size(images.shape[-2:]))
+        height, width = images.shape[-2:]
+        grid = self.patch_embed.dynamic_feat_size((height, width))
         positions = resample_abs_pos_embed(self.pos_embed, grid, self.grid_size)
         x = self.patch_embed(images) + positions[:, 1:]  # (N, L, D)
         if keep is not None:
@@ -219,26 +226,24 @@ class VisionTransformer(BaseModule):
         if init == 'mocov3' and isinstance(self.patch_embed, PatchEmbed):
             weight = self.patch_embed.proj.weight
             _xavier_uniform(weight, weight.shape[0], weight[0].numel())
-            nn.init.zeros_(self.patch_embed.proj.bias)
+            nn.init.zeros_(self.patch_embed.get_parameter('proj.bias'))
 
-    @staticmethod
-    def _check(
-        arch: str | dict, output: str, position: str, init: str, conv_stem: bool, frozen: bool, patch_size: int
-    ) -> None:
-        choices = dict(
-            output=(output, ('cls', 'mean', 'maps', 'tokens')),
-            position=(position, ('sincos', 'learned')),
-            init=(init, ('mocov3', 'timm')),
-        )
-        if isinstance(arch, str):
-            choices['arch'] = (arch, tuple(ARCHS))
-        for name, (value, allowed) in choices.items():
-            if value not in allowed:
-                raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
-        if conv_stem and (frozen or patch_size != 16):
-            raise ValueError(
-                'conv_stem embeds patches of 16 pixels and trains: leave patch_size 16 and do not freeze it'
-            )
+
+def _check_choices(**choices: tuple[str, tuple[str, ...]]) -> None:
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
+
+
+def _resolve(arch: str | dict) -> tuple[int, int, int, float]:
+    """Returns embed_dim, depth, num_heads and mlp_ratio."""
+    if isinstance(arch, str):
+        _check_choices(arch=(arch, tuple(ARCHS)))
+        arch = ARCHS[arch]
+    required = {'embed_dim', 'depth', 'num_heads'}
+    if not required <= set(arch) <= required | {'mlp_ratio'}:
+        raise ValueError(f'arch must hold {sorted(required)} and may hold mlp_ratio, got {sorted(arch)}')
+    return arch['embed_dim'], arch['depth'], arch['num_heads'], arch.get('mlp_ratio', 4.0)
 
 
 def _xavier_uniform(weight: Tensor, fan_out: int, fan_in: int) -> None:

@@ -170,7 +170,8 @@ def test_stochastic_depth_rises_linearly_to_the_last_block():
 
 @pytest.mark.parametrize(
     'wrong',
-    [dict(arch='medium'), dict(output='gap'), dict(position='rope'), dict(init='jax'), dict(out_indices=(3,)),
+    [dict(arch='medium'), dict(arch=dict(embed_dim=48, depth=2)), dict(output='gap'),
+     dict(position='rope'), dict(init='jax'), dict(out_indices=(3,)),
      dict(conv_stem=True, patch_size=16, frozen_patch_embed=True)],
 )  # fmt: skip
 def test_wrong_arguments_are_named(wrong):
