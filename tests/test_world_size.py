@@ -27,13 +27,6 @@ GLOBAL_BATCH = 8
 each_recipe = pytest.mark.parametrize('recipe', RECIPES)
 
 
-@pytest.fixture(autouse=True)
-def _float64():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 def test_there_are_recipes():
     assert len({recipe.split('/')[0] for recipe in RECIPES}) >= 5
 
