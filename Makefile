@@ -18,7 +18,7 @@ endif
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-INSTALL := MMSSL_STACK=$(STACK) $(PIP) install --prefer-binary --constraint requirements/constraints.txt
+INSTALL := MMSSL_STACK=$(filter official,$(STACK)) $(PIP) install --prefer-binary --no-compile --constraint requirements/constraints.txt
 REQUIREMENTS := setup.py $(wildcard requirements/*.txt)
 
 .PHONY: help demo test lint clean
@@ -57,6 +57,8 @@ $(VENV)/.runtime: $(REQUIREMENTS) | $(BIN)/python
 	$(INSTALL) --editable .
 	@touch $@
 
+# mmcv and imaug bring opencv-python as well, the same files but linked to libGL, which a server may lack.
 $(VENV)/.all: $(REQUIREMENTS) | $(BIN)/python
 	$(INSTALL) --editable '.[all]'
+	$(INSTALL) --no-deps --force-reinstall opencv-python-headless
 	@touch $(VENV)/.runtime $@

@@ -12,13 +12,17 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 
-# Maintained distribution -> official ones that install the same files; the first is the default among them.
-OFFICIAL = {
+# What mmssl asks for -> distributions that install the same files; the first belongs to the official stack.
+# One that is installed already is kept: pip would put the files of both into the same folder.
+SAME_FILES = {
     'onedl-mmengine': ('mmengine>=0.10.7', 'mmengine-lite>=0.10.7'),
     'onedl-mmcv': ('mmcv-lite>=2.1.0', 'mmcv>=2.1.0'),
     'onedl-mmdetection': ('mmdet>=3.3.0',),
     'onedl-mmsegmentation': ('mmsegmentation>=1.2.2',),
-}
+    'opencv-python-headless': (
+        'opencv-python>=4.8', 'opencv-contrib-python>=4.8', 'opencv-contrib-python-headless>=4.8',
+    ),
+}  # fmt: skip
 
 
 def name_of(requirement: str) -> str:
@@ -34,21 +38,20 @@ def installed_names() -> set[str]:
 
 
 def choose(requirement: str, installed: set[str], stack: str) -> str:
-    """Returns the requirement, or in its place the official build of the same files.
+    """Returns the requirement, or in its place another distribution of the same files.
 
     Args:
         requirement: One line of a requirements file.
         installed: Names of the installed distributions.
-        stack: 'maintained', 'official', or '' for the official one where it is installed.
+        stack: 'official' where nothing is installed yet; 'maintained' even over another one; '' decides by what is
+            installed.
     """
-    candidates = OFFICIAL.get(name_of(requirement))
-    if not candidates or stack == 'maintained':
+    others = SAME_FILES.get(name_of(requirement), ())
+    if not others or stack == 'maintained' or name_of(requirement) in installed:
         return requirement
-    present = [candidate for candidate in candidates if name_of(candidate) in installed]
-    if present:
-        return present[0]
-    official = stack == 'official' or any(name_of(c) in installed for c in OFFICIAL['onedl-mmengine'])
-    return candidates[0] if official else requirement
+    present = [other for other in others if name_of(other) in installed]
+    official = stack == 'official' or any(name_of(other) in installed for other in SAME_FILES['onedl-mmengine'])
+    return next(iter(present), others[0] if official else requirement)
 
 
 def requirements(name: str) -> list[str]:

@@ -133,6 +133,23 @@ def test_an_installed_official_stack_is_kept(
     assert stack_of(setup_arguments(monkeypatch, tmp_path, *installed)) == expected
 
 
+@pytest.mark.parametrize(
+    ('installed', 'expected'),
+    [
+        ((), 'opencv-python-headless'),
+        (('opencv_contrib_python',), 'opencv-contrib-python'),
+        (('opencv_python', 'opencv_python_headless'), 'opencv-python-headless'),
+        (('mmengine', 'opencv_python'), 'opencv-python'),
+    ],
+)
+def test_another_opencv_is_kept(
+    installed: tuple[str, ...], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv('MMSSL_STACK', raising=False)
+    lines = setup_arguments(monkeypatch, tmp_path, *installed)['install_requires']
+    assert [Requirement(line).name for line in lines if line.startswith('opencv')] == [expected]
+
+
 def test_an_unknown_stack_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('MMSSL_STACK', 'oficial')
     with pytest.raises(ValueError, match="'oficial'.*'maintained' or 'official'"):
