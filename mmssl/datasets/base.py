@@ -12,7 +12,6 @@ from mmssl.datasets.decode import UnreadableImageError
 from mmssl.registry import TRANSFORMS
 
 _MAX_UNREADABLE_IN_A_ROW = 20
-_SUBSTITUTE_STREAM = 2**32  # beyond any view's number, so that a substitute never shares a stream with a crop
 
 
 class ImageDataset(Dataset):
@@ -20,8 +19,8 @@ class ImageDataset(Dataset):
 
     A subclass says how many images there are (``_num_images``), loads one (``_load``), and may know its label
     (``_label``), its name for messages (``_name``) and the ``classes``. An index is an int (epoch 0) or a pair
-    ``(epoch, index)`` as ``EpochSampler`` yields it; everything random about an item is drawn from a generator
-    seeded by (seed, epoch, index, view), so it depends neither on the number of workers nor on what was read before.
+    ``(epoch, index)`` as ``EpochSampler`` yields it; everything random about an item is drawn from a generator seeded
+    by (seed, epoch, index), view after view, so it depends neither on the number of workers nor on earlier items.
 
     An image that cannot be read is replaced by another one, the same each time for the same (seed, epoch, index), and
     its name is reported in the item's ``skipped``; ``UnreadableImagesHook`` counts these and stops above 1 %.
@@ -115,8 +114,8 @@ class ImageDataset(Dataset):
         result = dict(data_samples=dict(index=found, label=self.label(found)), skipped=skipped)
         if self.transform is not None:
             return dict(inputs=self.transform(image), **result)
-        streams = (np.random.default_rng((seed, epoch, index, number)) for number in range(len(self.views)))
-        views, programs = zip(*(view(image, stream) for view, stream in zip(self.views, streams)))
+        rng = np.random.default_rng((seed, epoch, index))
+        views, programs = zip(*(view(image, rng) for view in self.views))
         return dict(inputs=list(views), photometric=list(programs), **result)
 
     def _load_or_substitute(self, seed: int, epoch: int, index: int) -> tuple[np.ndarray, int, list[str]]:
@@ -128,8 +127,7 @@ class ImageDataset(Dataset):
             except (UnreadableImageError, OSError) as error:
                 skipped.append(self.name(candidate))
                 reason = error
-            stream = np.random.default_rng((seed, epoch, index, _SUBSTITUTE_STREAM + attempt))
-            candidate = int(stream.integers(len(self)))
+            candidate = int(np.random.default_rng((seed, epoch, index, attempt)).integers(len(self)))
         raise ValueError(
             f'{len(skipped)} images in a row cannot be read, among them {skipped[:3]}. The last reason was: {reason}. '
             'Is the storage mounted, and are these images?'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from mmssl.registry import FUNCTIONS
@@ -17,9 +19,17 @@ def collate_views(items: list[dict]) -> dict[str, Any]:
         items: N items of an ``ImageDataset``.
 
     Returns:
-        The same keys: ``inputs`` a list of uint8 (N, 3, S, S) per view, or one such tensor where items carry one;
-        ``photometric`` a list of float32 (N, steps, 2) per view; ``data_samples`` with ``index`` and ``label``
-        (N,) int64; ``skipped``, the names of all unreadable images that were met, as one list.
+        The same keys: ``inputs`` a list of uint8 (N, 3, S, S) per view, or one such tensor where items carry one, in
+        channels-last memory as the views are; ``photometric`` a list of float32 (N, steps, 2) per view;
+        ``data_samples`` with ``index`` and ``label`` (N,) int64; ``skipped``, the names of all unreadable images that
+        were met, as one list.
     """
-    stacked = default_collate([{key: value for key, value in item.items() if key != 'skipped'} for item in items])
-    return dict(stacked, skipped=[name for item in items for name in item['skipped']])
+    inputs = [item['inputs'] for item in items]
+    batch = default_collate([{key: item[key] for key in item.keys() - {'inputs', 'skipped'}} for item in items])
+    batch['inputs'] = _stack(inputs) if isinstance(inputs[0], Tensor) else [_stack(view) for view in zip(*inputs)]
+    batch['skipped'] = [name for item in items for name in item['skipped']]
+    return batch
+
+
+def _stack(views: Sequence[Tensor]) -> Tensor:
+    return default_collate([view.permute(1, 2, 0) for view in views]).permute(0, 3, 1, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +22,7 @@ def find_images(folder: str) -> Iterator[str]:
     Raises:
         FileNotFoundError: There is no such folder.
     """
+    folder = os.path.expanduser(folder)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f'{folder} is not a folder; set data_root to one with images')
     yield from _walk(folder, '', set())
@@ -55,7 +55,7 @@ class ImageFiles(ImageDataset):
     """
 
     def __init__(self, data_root: str, names: Iterable[str], **kwargs) -> None:
-        self.data_root = Path(data_root).expanduser()
+        self.data_root = os.path.expanduser(data_root)
         self.names = SharedStrings(names)
         if not len(self.names):
             raise FileNotFoundError(f'{data_root} holds no images ({", ".join(IMAGE_SUFFIXES)})')
@@ -68,7 +68,7 @@ class ImageFiles(ImageDataset):
         return len(self.names)
 
     def _name(self, row: int) -> str:
-        return str(self.data_root / self.names[row])
+        return os.path.join(self.data_root, self.names[row])
 
     def _load(self, row: int) -> np.ndarray:
         with open(self._name(row), 'rb') as file:

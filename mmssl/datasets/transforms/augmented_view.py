@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.datasets.transforms.geometry import check_interpolation, draw_crop, resize
+from mmssl.datasets.transforms.geometry import CROP_ATTEMPTS, check_interpolation, draw_crop, resize
 from mmssl.datasets.transforms.photometric_program import CODES, GROUPS, JITTER, NUM_STEPS
 from mmssl.registry import TRANSFORMS
+
+_MAX_DRAWS = 2 * CROP_ATTEMPTS + 2 + 1 + len(GROUPS) + 2 * len(JITTER) + 1
 
 
 @TRANSFORMS.register_module()
@@ -106,29 +110,35 @@ class AugmentedView:
         Returns:
             The crop, uint8 (3, size, size), and its photometric program, float32 (steps, 2).
         """
-        top, left, height, width = draw_crop(rng, *image.shape[:2], self.scale, self.ratio)
+        draw = iter(rng.random(_MAX_DRAWS).tolist()).__next__  # a call of rng takes longer than the arithmetic here
+        top, left, height, width = draw_crop(draw, *image.shape[:2], self.scale, self.ratio)
         crop = resize(image[top : top + height, left : left + width], self.size, self.size, self.interpolation)
-        if rng.random() < self.flip:
+        if draw() < self.flip:
             crop = crop.flip(2)
-        return crop, torch.from_numpy(self.draw_program(rng))
+        return crop, self.draw_program(draw)
 
-    def draw_program(self, rng: np.random.Generator) -> np.ndarray:
-        """Draws a photometric program, float32 (steps, 2)."""
+    def draw_program(self, draw: Callable[[], float]) -> Tensor:
+        """Draws a photometric program, float32 (steps, 2).
+
+        Args:
+            draw: Returns a number uniform in [0, 1) at each call.
+        """
         steps: list[tuple[int, float]] = []
         for group in self.order:
-            if rng.random() >= self.probabilities[group]:
+            if draw() >= self.probabilities[group]:
                 continue
             if group == 'jitter':
-                steps += self._draw_jitter(rng)
+                steps += self._draw_jitter(draw)
             elif group == 'blur':
-                steps.append((CODES[group], rng.uniform(*self.blur_sigma)))
+                low, high = self.blur_sigma
+                steps.append((CODES[group], low + draw() * (high - low)))
             else:
                 steps.append((CODES[group], self.solarize_threshold if group == 'solarize' else 0.0))
-        program = np.zeros((NUM_STEPS, 2), np.float32)
-        program[: len(steps)] = np.reshape(steps, (-1, 2))
-        return program
+        return torch.tensor(steps + [(CODES['none'], 0.0)] * (NUM_STEPS - len(steps)), dtype=torch.float32)
 
-    def _draw_jitter(self, rng: np.random.Generator) -> list[tuple[int, float]]:
-        low, high = [max(0.0, 1 - x) for x in self.jitter[:3]], [1 + x for x in self.jitter[:3]]
-        values = rng.uniform([*low, -self.jitter[3]], [*high, self.jitter[3]])
-        return [(CODES[JITTER[i]], values[i]) for i in rng.permutation(len(JITTER)) if self.jitter[i] > 0]
+    def _draw_jitter(self, draw: Callable[[], float]) -> list[tuple[int, float]]:
+        steps = []
+        for name, strength in zip(JITTER, self.jitter):
+            low, high = (-strength, strength) if name == 'hue' else (max(0.0, 1 - strength), 1 + strength)
+            steps.append((draw(), CODES[name], low + draw() * (high - low), strength))
+        return [(code, value) for _, code, value, strength in sorted(steps) if strength > 0]

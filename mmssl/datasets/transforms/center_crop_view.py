@@ -33,4 +33,4 @@ class CenterCropView:
         height, width = (self.resize * side // short for side in (height, width))
         scaled = resize(image, height, width, self.interpolation)
         top, left = round((height - self.size) / 2), round((width - self.size) / 2)
-        return scaled[:, top : top + self.size, left : left + self.size].contiguous()
+        return scaled[:, top : top + self.size, left : left + self.size]

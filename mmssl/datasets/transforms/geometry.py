@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 INTERPOLATIONS = ('bilinear', 'bicubic')
-_CROP_ATTEMPTS = 10
+CROP_ATTEMPTS = 10
 
 
 def check_interpolation(interpolation: str) -> str:
@@ -25,7 +26,7 @@ def check_interpolation(interpolation: str) -> str:
 
 
 def draw_crop(
-    rng: np.random.Generator, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+    draw: Callable[[], float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[int, int, int, int]:
     """Draws a rectangle as torchvision's ``RandomResizedCrop`` does.
 
@@ -33,7 +34,7 @@ def draw_crop(
     central rectangle whose ratio is allowed.
 
     Args:
-        rng: Source of the draws.
+        draw: Returns a number uniform in [0, 1) at each call.
         height: Of the image, in pixels.
         width: Of the image, in pixels.
         scale: Smallest and largest area, as a fraction of the image's.
@@ -42,14 +43,14 @@ def draw_crop(
     Returns:
         Top, left, height and width in pixels.
     """
-    for _ in range(_CROP_ATTEMPTS):
-        area = height * width * rng.uniform(*scale)
-        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+    for _ in range(CROP_ATTEMPTS):
+        area = height * width * (scale[0] + draw() * (scale[1] - scale[0]))
+        aspect = ratio[0] * (ratio[1] / ratio[0]) ** draw()
         h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < h <= height and 0 < w <= width:
-            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
-    h = min(height, round(width / ratio[0])) if width < height * ratio[0] else height
-    w = min(width, round(height * ratio[1])) if width > height * ratio[1] else width
+            return int(draw() * (height - h + 1)), int(draw() * (width - w + 1)), h, w
+    h = min(height, round(width / ratio[0]))
+    w = min(width, round(height * ratio[1]))
     return (height - h) // 2, (width - w) // 2, h, w
 
 
@@ -66,10 +67,11 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Te
         interpolation: ``'bilinear'`` or ``'bicubic'``.
 
     Returns:
-        uint8 (3, height, width), contiguous.
+        uint8 (3, height, width), stored pixel by pixel (channels last).
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-    if pixels.shape[1:] == (height, width):
-        return pixels.contiguous()
-    resized = F.interpolate(pixels[None], (height, width), mode=interpolation, antialias=True)
-    return resized[0].contiguous()
+    # The batch dimension is added first, so that its stride marks the memory as channels last: torch then filters the
+    # bytes where they are, and only so returns them in that order.
+    pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
+    if pixels.shape[2:] == (height, width):
+        return pixels[0]
+    return F.interpolate(pixels, (height, width), mode=interpolation, antialias=True)[0]

@@ -69,7 +69,7 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         prepared = torch.empty(images.shape, dtype=torch.float32, device=self.device)
         for start in range(0, len(images), num_chunk):
             rows = slice(start, start + num_chunk)
-            chunk = images[rows].to(torch.float32).mul_(1 / 255)
+            chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
             if programs is not None:
                 chunk = run_programs(chunk, programs[rows])
             torch.mul(chunk, 1 / self.std, out=prepared[rows]).sub_(self.mean / self.std)
