@@ -84,6 +84,7 @@ _TAKEN_OUT = {
     'parameter scheduler': {'convert_to_iter_based', 'by_epoch'},
     'loop': {'by_epoch'},
 }
+_DATALOADER_ONLY = {'num_batch_per_epoch'}
 
 
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
@@ -275,17 +276,14 @@ class _PartsCheck:
         )
 
     def check_arguments(self, node: dict, place: str, target: Callable, registry: Registry | None) -> None:
-        accepted = accepted_arguments(target)
-        if accepted is None:
-            return
-        accepted |= {'type', '_scope_', *(_TAKEN_OUT.get(registry.name, ()) if registry is not None else ())}
-        if target is DataLoader:
-            accepted.add('num_batch_per_epoch')
-        offered = accepted - {'type', '_scope_', 'self'}
-        for key in node:
-            if key not in accepted:
-                hint = did_you_mean(key, offered) or f'; it has {", ".join(sorted(offered))}'
-                name = getattr(target, '__name__', str(target))
+        accepted, complete = accepted_arguments(target)
+        taken_out = _TAKEN_OUT.get(registry.name, ()) if registry is not None else _DATALOADER_ONLY
+        offered = accepted - {'self'}
+        name = getattr(target, '__name__', str(target))
+        for key in node.keys() - accepted - {'type', '_scope_', *taken_out}:
+            hint = did_you_mean(key, offered, cutoff=0.6 if complete else 0.9)
+            if hint or complete:
+                hint = hint or f'; it has {", ".join(sorted(offered))}'
                 self.problems.append(f'{place}: {name} has no argument {key!r}{hint}')
 
 
@@ -297,26 +295,26 @@ def _failed_imports(modules: list[str]) -> Iterator[tuple[str, str]]:
             yield module, f'{type(error).__name__}: {error}'
 
 
-def accepted_arguments(target: Callable) -> set[str] | None:
-    """Names of the keyword arguments that a class or function takes, None when that cannot be told.
+def accepted_arguments(target: Callable) -> tuple[set[str], bool]:
+    """Names of the keyword arguments that a class or function takes, and whether these are all.
 
-    ``**kwargs`` that a constructor hands to ``super().__init__`` stand for the arguments of the next constructor.
+    ``**kwargs`` that a constructor hands to ``super().__init__`` stand for the arguments of the next constructor; of
+    any other use of them nothing is known.
     """
-    if not inspect.isclass(target):
-        signatures = [target]
-    else:
-        signatures = [base.__init__ for base in target.__mro__ if '__init__' in vars(base)]
+    functions = [target]
+    if inspect.isclass(target):
+        functions = [base.__init__ for base in target.__mro__ if '__init__' in vars(base)]
     accepted: set[str] = set()
-    for function in signatures:
+    for function in functions:
         try:
             parameters = inspect.signature(function).parameters.values()
-            catch_all = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
             accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+            catch_all = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
             if catch_all is None:
-                return accepted
+                return accepted, True
             hands_on = rf'super\([^()]*\)\.__init__\((?:[^()]|\([^()]*\))*\*\*{catch_all}\b'
             if not re.search(hands_on, inspect.getsource(function)):
-                return None
+                break
         except (TypeError, ValueError, OSError):  # builtins without a signature, classes without a source
-            return None
-    return None
+            break
+    return accepted, False

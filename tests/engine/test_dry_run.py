@@ -1,0 +1,47 @@
+"""The figures of a report follow from what was measured."""
+
+from __future__ import annotations
+
+from mmssl.engine.dry_run import Report
+
+
+def report(**changes: object) -> Report:
+    arguments = dict(
+        parameters={'backbone': (1000, 900), 'teacher': (1000, 0)},
+        memory={'weights': 2**30, 'sum': 2**31},
+        seconds={'data loading': 0.5, 'training step': 2.0},
+        batch_size=10,
+        measured_batch_size=10,
+        processes=1,
+        recipe_processes=4,
+        num_images=405,
+        max_epochs=3,
+        device='CPU',
+    )
+    return Report(**arguments | changes)
+
+
+def test_the_slower_of_loading_and_computing_counts() -> None:
+    assert report().seconds_per_iteration == 2.0
+    assert report(seconds={'data loading': 3.0, 'training step': 2.0}).seconds_per_iteration == 3.0
+
+
+def test_an_epoch_is_shared_by_the_processes() -> None:
+    assert report().seconds_per_epoch(1) == 80.0
+    assert report().seconds_per_epoch(4) == 20.0
+    text = str(report())
+    assert '1 process: 80.0 s per epoch of 405 images, 4 min for 3 epochs' in text
+    assert '4 processes: 20.0 s per epoch of 405 images, 60.0 s for 3 epochs' in text
+
+
+def test_totals_of_parameters() -> None:
+    assert '2,000          900' in str(report())
+
+
+def test_unknown_length_of_an_epoch() -> None:
+    assert 'per 1000 images: 200.0 s' in str(report(num_images=None))
+
+
+def test_problems_end_the_text() -> None:
+    text = str(report(problems=['no data']))
+    assert 'PROBLEM: no data' in text and text.endswith('the run would not start as it is')

@@ -1,0 +1,62 @@
+"""tools/train.py --dry-run: the cost of a run, with and without data, and no file left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.tools.conftest import load_tool
+
+train = load_tool('train.py')
+
+Writer = Callable[..., Path]
+
+
+def dry_run(capsys: pytest.CaptureFixture[str], config: Path, *options: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as exit_:
+        train.main([str(config), '--dry-run', *options])
+    return exit_.value.code, capsys.readouterr().out
+
+
+def test_prints_parameters_memory_and_time_and_leaves_no_file(
+    write_config: Writer, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config()
+    monkeypatch.chdir(tmp_path)
+    code, text = dry_run(capsys, config)
+    assert code == 0 and text.endswith('ready to train\n')
+    # 64 * 32 + 32 * 16 weights, and scale and shift of the hidden and the last norm
+    assert re.search(r'neck +[\d,]+ +[\d,]+\n', text)
+    assert re.search(r'activations +\d+\.\d+ GiB', text) and re.search(r'training step +\d+\.\d+ s', text)
+    assert 'per epoch of 8 images' in text and 'for 2 epochs' in text
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_missing_data_is_reported_and_the_cost_still_printed(
+    write_config: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = dry_run(capsys, write_config(), '--cfg-options', 'data_root=/no/such/folder')
+    assert code == 1 and 'would not start as it is' in text
+    assert text.count('PROBLEM') == 1 and '/no/such/folder' in text and 'val_cfg.bank_dataloader' in text
+    assert re.search(r'training step +\d+\.\d+ s', text) and 'synthetic images' in text
+
+
+def test_a_batch_too_large_for_a_cpu_is_scaled(
+    write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('mmssl.engine.dry_run._cpu_batch_size', lambda cfg: 2)
+    code, text = dry_run(capsys, write_config())
+    assert code == 0 and 'measured with 2 images per process, scaled to 4' in text
+
+
+def test_reports_a_queue_that_the_full_batch_does_not_divide(
+    write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('mmssl.engine.dry_run._cpu_batch_size', lambda cfg: 2)
+    moco = "type='MoCo', teacher=dict(momentum=0.99), queue=dict(length=10, dim=16)"
+    code, text = dry_run(capsys, write_config(("type='SimCLR'", moco), ("'NTXentLoss'", "'QueueContrastLoss'")))
+    assert code == 1 and 'queue length 10 is no multiple of the global batch 4' in text
+    assert re.search(r'teacher +[\d,]+ +0\n', text)

@@ -1,0 +1,73 @@
+"""How a tool ends: which errors are a user's, and which process prints them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.registry import Registry
+
+from mmssl.models.components.pooling import to_vector
+from mmssl.utils import cli
+from mmssl.utils.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ('MMSSL_DEBUG', 'RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
+        monkeypatch.delenv(name, raising=False)
+
+
+def fail(error: Exception) -> None:
+    @cli.tool
+    def main() -> None:
+        raise error
+
+    main()
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        fail(UserError('use 3 instead'))
+    assert capsys.readouterr().err == 'error: use 3 instead\n'
+
+
+@pytest.mark.parametrize('error', [ValueError('x'), KeyError('x'), RuntimeError('x'), TypeError('x')])
+def test_what_nobody_expected_keeps_its_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        fail(error)
+
+
+def test_a_value_error_of_mmssl_is_a_users_mistake() -> None:
+    with pytest.raises(ValueError) as error:
+        to_vector(torch.zeros(1, 2, 3))
+    assert not isinstance(error.value, UserError) and cli.is_user_error(error.value)
+
+
+def test_what_mmengine_says_while_it_builds_is_a_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Registry('thing')
+
+    @table.register_module()
+    class Thing:
+        def __init__(self, size: int) -> None: ...
+
+    @cli.tool
+    def main(**arguments: str) -> None:
+        table.build(arguments)
+
+    with pytest.raises(SystemExit):
+        main(type='Thing')
+    assert "missing 1 required positional argument: 'size'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(type='Thong')
+    assert 'error: Thong is not in the' in capsys.readouterr().err
+
+
+def test_other_processes_wait_and_say_who_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(cli.time, 'sleep', waited.append)
+    monkeypatch.setenv('RANK', '3')
+    with pytest.raises(SystemExit):
+        fail(UserError('mine alone'))
+    assert waited and capsys.readouterr().err == 'error on process 3: mine alone\n'
