@@ -10,6 +10,7 @@ import torch.distributed as dist
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.testing import assert_close
 
 from mmssl.models.algorithms.base import BaseAlgorithm
@@ -99,6 +100,17 @@ def test_the_loss_changes_no_state_but_norm_statistics(recipe):
     algorithm.loss(*_batch(cfg))
     changed = {name for name, x in algorithm.state_dict().items() if not torch.equal(x, before[name])}
     assert {name.rsplit('.', 1)[1] for name in changed} <= {'running_mean', 'running_var', 'num_batches_tracked'}
+
+
+@each_recipe
+def test_a_step_never_waits_for_the_device(recipe):
+    cfg = shrink(load_config(CONFIGS / recipe))
+    algorithm, batch = _build(cfg), _batch(cfg)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:  # tensors without values: reading one is an error
+        for module in algorithm.modules():
+            module._buffers.update({name: mode.from_tensor(x) for name, x in module.named_buffers(recurse=False)})
+        _total(algorithm.loss(*batch)).backward()
+        algorithm.on_step_end(progress=0.5)
 
 
 @each_recipe
