@@ -75,7 +75,8 @@ class EMATeacher(nn.Module):
         """
         if momentum is None:
             momentum = cosine_momentum(progress, self.momentum, self.end_momentum)
-        teacher, student = [], []
+        teacher: list[Tensor] = []
+        student: list[Tensor] = []
         for name, part in students.items():
             teacher += self.get_submodule(name).parameters()
             student += part.parameters()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,14 +21,14 @@ def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """
 
     @wraps(function)
-    def run(*args: Tensor | float, **kwargs: Tensor | float) -> Tensor:
+    def run(*args: Any, **kwargs: Any) -> Tensor:
         with torch.autocast(args[0].device.type, enabled=False):
             return function(*map(_widen, args), **{name: _widen(value) for name, value in kwargs.items()})
 
     return run
 
 
-def _widen(value: Tensor | float) -> Tensor | float:
+def _widen(value: Any) -> Any:
     is_half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if is_half else value
 

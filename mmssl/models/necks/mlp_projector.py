@@ -29,7 +29,7 @@ class MLPProjector(BaseModule):
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``last_norm`` is none of these, or hidden layers have no width.
+        ValueError: ``last_norm`` is none of these, hidden layers have no width, or there is no bias to freeze.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class MLPProjector(BaseModule):
         super().__init__(init_cfg)
         if last_norm not in (None, 'affine', 'scale', 'plain'):
             raise ValueError(f"last_norm must be None, 'affine', 'scale' or 'plain', got {last_norm!r}")
-        if num_layers > 1 and hidden_channels is None:
-            raise ValueError(f'{num_layers} layers need hidden_channels, got None')
         if freeze_last_bias and not last_bias:
             raise ValueError('freeze_last_bias=True needs last_bias=True')
         layers: list[nn.Module] = []
         for _ in range(num_layers - 1):
+            if hidden_channels is None:
+                raise ValueError(f'{num_layers} layers need hidden_channels, got None')
             layers.append(nn.Linear(in_channels, hidden_channels, bias=bias))
             if norm:
                 layers.append(nn.BatchNorm1d(hidden_channels))
