@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import torch
 
 from mmssl.datasets.image_files import ImageFiles, find_images
@@ -23,7 +25,7 @@ class ClassFolder(ImageFiles):
 
     def __init__(self, data_root: str, **kwargs) -> None:
         classes: list[str] = []
-        labels: list[int] = []
+        labels = array('i')
 
         def names():
             for name in find_images(data_root):
@@ -40,7 +42,7 @@ class ClassFolder(ImageFiles):
 
         super().__init__(data_root, names(), **kwargs)
         self.classes = tuple(classes)
-        self.labels = torch.tensor(labels, dtype=torch.int32)
+        self.labels = torch.frombuffer(labels, dtype=torch.int32)
 
     def _label(self, row: int) -> int:
         return int(self.labels[row])

@@ -1,0 +1,37 @@
+"""Images that are held in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mmssl.datasets.base import ImageDataset
+
+
+class ArrayImages(ImageDataset):
+    """Base of the small sources that are one array.
+
+    Args:
+        images: uint8 (N, H, W, 3) RGB, or (N, H, W) grey.
+        labels: (N,) integers, or None.
+        classes: Names in the order of the labels.
+        **kwargs: As for ``ImageDataset``.
+    """
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray | None = None, classes: tuple[str, ...] | None = None, **kwargs
+    ) -> None:
+        self.images = torch.from_numpy(images)  # a tensor moves to workers through shared memory, without a copy
+        self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int32)
+        self.classes = classes
+        super().__init__(**kwargs)
+
+    def _num_images(self) -> int:
+        return len(self.images)
+
+    def _label(self, row: int) -> int:
+        return -1 if self.labels is None else int(self.labels[row])
+
+    def _load(self, row: int) -> np.ndarray:
+        image = self.images[row].numpy()
+        return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

@@ -1,0 +1,73 @@
+"""CIFAR-10 and CIFAR-100 in their published archives."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmssl.datasets.array_images import ArrayImages
+from mmssl.datasets.restricted_pickle import load_arrays
+from mmssl.registry import DATASETS
+
+
+@DATASETS.register_module()
+class CIFAR10(ArrayImages):
+    """CIFAR-10 in its published Python archive: 50 000 training and 10 000 test images, 32x32.
+
+    For CIFAR as class folders use ``ClassFolder``.
+
+    Args:
+        data_root: The folder with ``cifar-10-python.tar.gz`` or with what was unpacked from it
+            (``cifar-10-batches-py``), or one of these two itself. The archive need not be unpacked.
+        split: ``'train'`` or ``'test'``.
+        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+
+    Raises:
+        FileNotFoundError: The archive is not there.
+        ValueError: There is no such split.
+    """
+
+    archive = 'cifar-10-python.tar.gz'
+    folder = 'cifar-10-batches-py'
+    files = dict(train=tuple(f'data_batch_{i}' for i in range(1, 6)), test=('test_batch',))
+    meta = 'batches.meta'
+    label_key, names_key = b'labels', b'label_names'
+
+    def __init__(self, data_root: str, split: str = 'train', **kwargs) -> None:
+        if split not in self.files:
+            raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+        meta, *parts = self._read(Path(data_root).expanduser(), (self.meta, *self.files[split]))
+        images = np.concatenate([part[b'data'] for part in parts]).reshape(-1, 3, 32, 32)  # planes of one image
+        super().__init__(
+            np.ascontiguousarray(images.transpose(0, 2, 3, 1)),
+            np.concatenate([part[self.label_key] for part in parts]),
+            tuple(name.decode() for name in meta[self.names_key]),
+            **kwargs,
+        )
+
+    def _read(self, root: Path, names: tuple[str, ...]) -> list[Any]:
+        for folder in (root, root / self.folder):
+            if (folder / self.meta).is_file():
+                return [load_arrays((folder / name).open('rb')) for name in names]
+        for archive in (root, root / self.archive):
+            if archive.is_file():
+                with tarfile.open(archive) as tar:
+                    return [load_arrays(tar.extractfile(f'{self.folder}/{name}')) for name in names]
+        raise FileNotFoundError(
+            f'{root} holds neither {self.archive} nor {self.folder}/; set data_root to the folder of one of them '
+            "(for images in class folders use type='ClassFolder')"
+        )
+
+
+@DATASETS.register_module()
+class CIFAR100(CIFAR10):
+    """CIFAR-100 in its published Python archive, with the 100 fine labels; arguments as for ``CIFAR10``."""
+
+    archive = 'cifar-100-python.tar.gz'
+    folder = 'cifar-100-python'
+    files = dict(train=('train',), test=('test',))
+    meta = 'meta'
+    label_key, names_key = b'fine_labels', b'fine_label_names'

@@ -1,0 +1,67 @@
+"""Fashion-MNIST in its published idx files."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+from mmssl.datasets.array_images import ArrayImages
+from mmssl.registry import DATASETS
+
+
+@DATASETS.register_module()
+class FashionMNIST(ArrayImages):
+    """Fashion-MNIST, or any other set in the four files of MNIST: grey images, given as three equal channels.
+
+    Args:
+        data_root: The folder of ``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte`` and so on, with ``.gz`` or
+            without.
+        split: ``'train'`` or ``'test'``.
+        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: There is no such split, or a file is no idx file of bytes.
+    """
+
+    names = ('t-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot')
+
+    def __init__(self, data_root: str, split: str = 'train', **kwargs) -> None:
+        prefixes = dict(train='train', test='t10k')
+        if split not in prefixes:
+            raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+        root = Path(data_root).expanduser()
+        images = read_idx(root / f'{prefixes[split]}-images-idx3-ubyte')
+        labels = read_idx(root / f'{prefixes[split]}-labels-idx1-ubyte')
+        super().__init__(images, labels, self.names, **kwargs)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Reads an idx file of bytes: two zeros, the type 8, the number of dimensions, their sizes, the data.
+
+    Args:
+        path: The file, without ``.gz``; the compressed one beside it is read where there is no other.
+
+    Returns:
+        uint8 array of the file's shape.
+
+    Raises:
+        FileNotFoundError: Neither file is there.
+        ValueError: It is no such file, or it is truncated.
+    """
+    compressed = path.with_name(f'{path.name}.gz')
+    if path.is_file():
+        data = path.read_bytes()
+    elif compressed.is_file():
+        data = gzip.decompress(compressed.read_bytes())
+    else:
+        raise FileNotFoundError(f'neither {path} nor {compressed.name} beside it is there; set data_root to its folder')
+    if data[:3] != b'\0\0\x08':
+        raise ValueError(f'{path} is no idx file of bytes: it begins with {data[:4]!r}')
+    offset = 4 + 4 * data[3]
+    shape = np.frombuffer(data, '>u4', count=data[3], offset=4)
+    if len(data) - offset != shape.prod():
+        raise ValueError(f'{path} holds {len(data) - offset} samples instead of {shape.prod()}: is it truncated?')
+    return np.frombuffer(data, np.uint8, offset=offset).reshape(shape).copy()

@@ -1,0 +1,84 @@
+"""ImageNet-1k as it is distributed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmssl.datasets.image_files import ImageFiles, find_images
+from mmssl.registry import DATASETS
+
+_DEVKIT = 'ILSVRC2012_devkit_t12'
+_SYNSET_LIST = 'imagenet_2012_validation_synset_labels.txt'
+_NUM_CLASSES = 1000
+
+
+@DATASETS.register_module()
+class ImageNet1k(ImageFiles):
+    """ImageNet-1k (ILSVRC 2012) in the layouts in which it is handed around.
+
+    Training images stand in ``train/<synset>/``. Validation images stand in ``val/<synset>/``, or all in ``val/`` as
+    in the official archive, and then their labels come from one of these in ``data_root``: the development kit
+    (``ILSVRC2012_devkit_t12/``) or a list of one synset a line in the order of the image names
+    (``imagenet_2012_validation_synset_labels.txt``). Labels number the synsets in the order of their names, as
+    everybody's classifiers do; the development kit's own numbers are translated.
+
+    Args:
+        data_root: The folder of ``train/`` and ``val/``.
+        split: ``'train'`` or ``'val'``.
+        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+
+    Raises:
+        FileNotFoundError: Images or validation labels are not there.
+        ValueError: There is no such split, or the number of labels is not that of the images.
+    """
+
+    def __init__(self, data_root: str, split: str = 'train', **kwargs) -> None:
+        if split not in ('train', 'val'):
+            raise ValueError(f"split must be 'train' or 'val', got {split!r}")
+        root = Path(data_root).expanduser()
+        synsets: list[str] = []
+
+        def names():
+            for name in find_images(str(root / split)):
+                synsets.append(name.rpartition('/')[0])
+                yield name
+
+        super().__init__(str(root / split), names(), **kwargs)
+        if split == 'val' and not any(synsets):
+            synsets = validation_synsets(root)
+            if len(synsets) != self._num_images():
+                raise ValueError(f'{root}/val holds {self._num_images()} images, their label file {len(synsets)} lines')
+        classes, labels = np.unique(synsets, return_inverse=True)
+        self.classes = tuple(classes.tolist())
+        self.labels = torch.from_numpy(labels.astype(np.int32))
+
+    def _label(self, row: int) -> int:
+        return int(self.labels[row])
+
+
+def validation_synsets(root: Path) -> list[str]:
+    """Returns the synset of each validation image, in the order of the image names.
+
+    Args:
+        root: The folder with the development kit or the list of synsets.
+
+    Raises:
+        FileNotFoundError: It has neither.
+    """
+    if (root / _SYNSET_LIST).is_file():
+        return (root / _SYNSET_LIST).read_text().split()
+    for folder in (root / _DEVKIT / 'data', root / _DEVKIT, root / 'devkit' / 'data'):
+        truth, meta = folder / 'ILSVRC2012_validation_ground_truth.txt', folder / 'meta.mat'
+        if truth.is_file() and meta.is_file():
+            from scipy.io import loadmat
+
+            rows = loadmat(meta, squeeze_me=True)['synsets'][:_NUM_CLASSES]  # the later ones are inner nodes
+            synset_of = {int(row['ILSVRC2012_ID']): str(row['WNID']) for row in rows}
+            return [synset_of[int(number)] for number in truth.read_text().split()]
+    raise FileNotFoundError(
+        f'the images in {root}/val have no class folders, and {root} holds neither {_DEVKIT}/ nor {_SYNSET_LIST} '
+        'to label them; unpack the development kit there'
+    )

@@ -1,0 +1,94 @@
+"""Encoded images in an LMDB."""
+
+from __future__ import annotations
+
+import os
+from array import array
+
+import numpy as np
+import torch
+
+from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.decode import UnreadableImageError, decode_image
+from mmssl.datasets.shared_strings import SharedStrings
+from mmssl.registry import DATASETS
+
+
+@DATASETS.register_module()
+class LmdbImages(ImageDataset):
+    """An LMDB of image files by their names.
+
+    A key ``<class>/<name>`` gives the class, numbered in the order of the names; a database without such keys has no
+    labels. Keys that begin with two underscores are bookkeeping and are left out. Needs ``pip install lmdb``.
+
+    Args:
+        data_root: The database: its folder, or its file.
+        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+
+    Raises:
+        FileNotFoundError: There is no such database, or it is empty.
+        ImportError: ``lmdb`` is not installed.
+    """
+
+    def __init__(self, data_root: str, **kwargs) -> None:
+        self.data_root = os.path.expanduser(data_root)
+        self._environment: tuple[int, object] | None = None
+        if not os.path.exists(self.data_root):
+            raise FileNotFoundError(f'{data_root} is not there; set data_root to an LMDB')
+        classes: dict[str, int] = {}
+        labels = array('i')
+
+        def names():
+            with self._open().begin() as transaction:
+                for key in transaction.cursor().iternext(keys=True, values=False):
+                    if not key.startswith(b'__'):
+                        name = key.decode()
+                        folder, separator, _ = name.partition('/')
+                        labels.append(classes.setdefault(folder, len(classes)) if separator else -1)
+                        yield name
+
+        self.names = SharedStrings(names())
+        if not labels:
+            raise FileNotFoundError(f'{data_root} holds no images')
+        self.labels = torch.frombuffer(labels, dtype=torch.int32)
+        self.classes = tuple(classes) or None
+        self._close()  # workers open their own: an environment must not be carried into a forked process
+        super().__init__(**kwargs)
+
+    def _open(self):
+        if self._environment is None or self._environment[0] != os.getpid():
+            try:
+                import lmdb
+            except ImportError as error:
+                raise ImportError('LmdbImages needs the package lmdb: pip install lmdb') from error
+            is_folder = os.path.isdir(self.data_root)
+            environment = lmdb.open(self.data_root, subdir=is_folder, readonly=True, lock=False, readahead=False)
+            self._environment = os.getpid(), environment
+        return self._environment[1]
+
+    def _close(self) -> None:
+        if self._environment is not None:
+            self._environment[1].close()
+            self._environment = None
+
+    def __getstate__(self) -> dict:
+        return dict(self.__dict__, _environment=None)
+
+    def describe(self) -> str:
+        return f'LmdbImages({self.data_root})'
+
+    def _num_images(self) -> int:
+        return len(self.names)
+
+    def _label(self, row: int) -> int:
+        return int(self.labels[row])
+
+    def _name(self, row: int) -> str:
+        return f'{self.data_root}:{self.names[row]}'
+
+    def _load(self, row: int) -> np.ndarray:
+        with self._open().begin() as transaction:
+            data = transaction.get(self.names[row].encode())
+        if data is None:
+            raise UnreadableImageError(f'{self._name(row)} has vanished')
+        return decode_image(data)

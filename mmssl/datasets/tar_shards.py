@@ -1,0 +1,94 @@
+"""Images in tar files."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tarfile
+from array import array
+
+import numpy as np
+import torch
+
+from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.decode import decode_image
+from mmssl.datasets.image_files import IMAGE_SUFFIXES
+from mmssl.datasets.shared_strings import SharedStrings
+from mmssl.registry import DATASETS
+
+
+@DATASETS.register_module()
+class TarShards(ImageDataset):
+    """Images in uncompressed tar files, in the layout of WebDataset: ``<key>.jpg`` and, for its label, ``<key>.cls``.
+
+    The shards are indexed once with Python's ``tarfile``; then every image is read from its place, so that order and
+    resume are as exact as with single files, which a stream with a shuffle buffer cannot offer.
+
+    Args:
+        data_root: The folder of the shards, or a pattern such as ``/data/train-*.tar``.
+        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+
+    Raises:
+        FileNotFoundError: There are no shards, or no images in them.
+        ValueError: A shard is compressed or damaged, or only some images have a label.
+    """
+
+    def __init__(self, data_root: str, **kwargs) -> None:
+        self.data_root = os.path.expanduser(data_root)
+        pattern = os.path.join(self.data_root, '*.tar') if os.path.isdir(self.data_root) else self.data_root
+        shards = sorted(glob.glob(pattern))
+        if not shards:
+            raise FileNotFoundError(f'{pattern} matches no file; set data_root to a folder of .tar files or a pattern')
+        places, labels = array('q'), array('i')
+
+        def names():
+            for number, shard in enumerate(shards):
+                for name, offset, size, label in _index(shard):
+                    places.extend((number, offset, size))
+                    labels.append(label)
+                    yield name
+
+        self.shards, self.names = SharedStrings(shards), SharedStrings(names())
+        if not labels:
+            raise FileNotFoundError(f'the shards {pattern} hold no images')
+        if len({label >= 0 for label in set(labels)}) > 1:
+            raise ValueError(f'in {pattern} some images have a label (.cls) and some have none')
+        self.places = torch.frombuffer(places, dtype=torch.int64).view(-1, 3)
+        self.labels = torch.frombuffer(labels, dtype=torch.int32)
+        super().__init__(**kwargs)
+
+    def describe(self) -> str:
+        return f'TarShards({self.data_root})'
+
+    def _num_images(self) -> int:
+        return len(self.names)
+
+    def _label(self, row: int) -> int:
+        return int(self.labels[row])
+
+    def _name(self, row: int) -> str:
+        return f'{self.shards[int(self.places[row, 0])]}:{self.names[row]}'
+
+    def _load(self, row: int) -> np.ndarray:
+        shard, offset, size = self.places[row].tolist()
+        with open(self.shards[shard], 'rb') as file:
+            file.seek(offset)
+            return decode_image(file.read(size))
+
+
+def _index(shard: str) -> list[tuple[str, int, int, int]]:
+    images: dict[str, tuple[str, int, int]] = {}
+    labels: dict[str, int] = {}
+    try:
+        with tarfile.open(shard, 'r:') as tar:
+            for member in tar:
+                folder, base = os.path.split(member.name)
+                stem, _, suffix = base.partition('.')  # a key ends at the first dot, as in WebDataset
+                key = os.path.join(folder, stem)
+                if suffix == 'cls':
+                    labels[key] = int(tar.extractfile(member).read())
+                elif f'.{suffix.lower()}'.endswith(IMAGE_SUFFIXES):
+                    images[key] = (member.name, member.offset_data, member.size)
+    except tarfile.ReadError as error:
+        raise ValueError(f'{shard} is no uncompressed tar file ({error}); unpack .tar.gz to .tar first') from error
+    return [(*place, labels.get(key, -1)) for key, place in images.items()]
