@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.registry import DATASETS, RUNNERS
-from mmssl.utils.cli import is_user_error
+from mmssl.utils.cli import user_message
 from mmssl.utils.dist import world_size
 
 # On a CPU, images of 224 px per view in the measured iteration: what takes seconds and fits in memory.
@@ -137,7 +137,7 @@ def dry_run(cfg: Config) -> Report:
                 batch_size //= 2
                 problems.append(f'batch size {full} does not fit in the memory of this GPU; {batch_size} does')
             except ValueError as error:  # such as a norm group that the reduced batch does not fill
-                if batch_size >= full or not is_user_error(error):
+                if batch_size >= full or user_message(error) is None:
                     raise
                 batch_size = min(2 * batch_size, full)
         return _report(cfg, runner, probe, problems, num_images, full, batch_size)
@@ -294,7 +294,7 @@ def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | N
         try:
             length: int | None = len(DATASETS.build(dataset))
         except (FileNotFoundError, ValueError) as error:
-            if not is_user_error(error):
+            if user_message(error) is None:
                 raise
             length = _PUBLISHED_SIZES.get(Path(cfg.filename or '').stem.rsplit('_', 1)[-1])
             places[str(error)].append(place)

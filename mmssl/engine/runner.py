@@ -17,6 +17,7 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_s
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from mmssl.engine.schedules import ClosedFormLR
@@ -80,7 +81,10 @@ class PretrainRunner(Runner):
             return revert_sync_batchnorm(model)
         if self.cfg.get('sync_bn'):
             model = convert_sync_batchnorm(model)
-        options = dict(broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=False)
+        arguments = signature(DistributedDataParallel).parameters
+        # The newer name of broadcast_buffers; the old one warns where there is a new one.
+        buffers = 'forward_sync_buffers' if 'forward_sync_buffers' in arguments else 'broadcast_buffers'
+        options = {buffers: False, 'gradient_as_bucket_view': True, 'find_unused_parameters': False}
         options.update(model_wrapper_cfg or {})
         device_ids = None if device == 'cpu' else [int(os.environ['LOCAL_RANK'])]
         return MMDistributedDataParallel(module=model, device_ids=device_ids, **options)

@@ -15,15 +15,28 @@ from torch import Tensor, nn
 
 from mmssl.utils.errors import UserError
 
-_numpy_core = getattr(np, '_core', None) or np.core
-# What MMEngine's own checkpoints hold beside tensors and plain containers: log histories, numpy scalars, milestones.
+_multiarray = (getattr(np, '_core', None) or np.core).multiarray
+
+
+def _statistic(owner: Any, name: str) -> Any:
+    """Stands for ``getattr`` in checkpoints: log histories refer to their methods that way, nothing else may."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
+        raise UnpicklingError(f'getattr({owner!r}, {name!r})')
+    return getattr(owner, name)
+
+
+# What MMEngine's own checkpoints hold beside tensors and plain containers: log histories, numpy values, milestones.
 _SAFE_GLOBALS = [
     HistoryBuffer,
     Counter,
     np.ndarray,
     np.dtype,
-    _numpy_core.multiarray._reconstruct,
-    _numpy_core.multiarray.scalar,
+    (_statistic, 'builtins.getattr'),
+    *[
+        (getattr(_multiarray, name), f'numpy.{core}.multiarray.{name}')  # before and since numpy 2
+        for name in ('_reconstruct', 'scalar')
+        for core in ('core', '_core')
+    ],
     *{type(np.dtype(name)) for name in ('bool', 'int32', 'int64', 'uint32', 'float16', 'float32', 'float64')},
 ]
 

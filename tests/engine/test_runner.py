@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmssl.engine.loops import seed_iteration
+from mmssl.engine.runner import PretrainRunner, resumable_checkpoints
+from mmssl.utils.dist import rank
+from mmssl.utils.errors import UserError
+from tests.support.distributed import run_distributed
+from tests.support.tiny_run import build_runner, tiny_config, train
+
+
+def _log(runner: PretrainRunner) -> str:
+    return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+
+
+def test_max_epochs_overrides_the_loop_and_the_rest_is_filled_in(tmp_path: Path) -> None:
+    cfg = tiny_config(tmp_path, max_epochs=2, train_cfg=dict(max_epochs=7), randomness=dict(seed=None))
+    del cfg['default_scope']
+    runner = build_runner(cfg)
+    assert type(runner.train_loop).__name__ == 'PretrainTrainLoop'
+    assert (runner.max_epochs, runner.max_iters, runner.seed) == (2, 12, 0)
+
+
+def test_log_lines(tmp_path: Path) -> None:
+    runner = train(tiny_config(tmp_path, max_epochs=1, log_level='INFO'))
+    (line,) = [line for line in _log(runner).splitlines() if 'Epoch(train) [1][3/6]' in line]
+    for key in ('lr: ', 'eta: ', 'time: ', 'data_time: ', 'data_wait: ', 'memory: ', 'loss: '):
+        assert key in line
+    wait = float(line.split('data_wait: ')[1].split()[0])
+    assert 0 <= wait <= 1
+
+
+def test_logged_losses_are_those_of_every_iteration(tmp_path: Path) -> None:
+    runner = train(tiny_config(tmp_path, max_epochs=1))
+    history, counts = runner.message_hub.get_scalar('train/loss').data
+    assert len(history) == 6 == counts.sum()
+
+
+@pytest.mark.parametrize(('rule', 'factor'), [('linear', 1 / 16), ('sqrt', 1 / 4)])
+def test_auto_scale_lr(tmp_path: Path, rule: str, factor: float) -> None:
+    scale = dict(base_batch_size=128, rule=rule, enable=True)
+    optim_wrapper = dict(
+        type='MixedPrecisionOptimWrapper', accumulative_counts=2, optimizer=dict(type='SGD', lr=1.0)
+    )
+    runner = build_runner(tiny_config(tmp_path, auto_scale_lr=scale, optim_wrapper=optim_wrapper, log_level='INFO'))
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.scale_lr(wrapper, runner.auto_scale_lr)
+    assert wrapper.get_lr()['lr'] == [factor]
+    assert f'lr 1 for batch size 128 -> {factor:g} for batch size 8 ({rule} rule)' in _log(runner)
+    runner.scale_lr(wrapper, dict(scale, enable=False))
+    assert wrapper.get_lr()['lr'] == [factor]
+    with pytest.raises(UserError, match='cubic'):
+        runner.scale_lr(wrapper, dict(scale, rule='cubic'))
+
+
+def test_load_from_takes_the_model_or_its_backbone_and_nothing_less(tmp_path: Path) -> None:
+    source = build_runner(tiny_config(tmp_path))
+    state = {key: torch.full_like(value, 2) for key, value in source.model.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'model.pth')
+    backbone = {key: value for key, value in state.items() if key.startswith('backbone.')}
+    torch.save(backbone, tmp_path / 'backbone.pth')
+    torch.save(dict(state_dict=dict(list(backbone.items())[:9])), tmp_path / 'little.pth')
+
+    runner = build_runner(tiny_config(tmp_path))
+    runner.load_checkpoint(str(tmp_path / 'model.pth'))
+    assert all((value == 2).all() for value in runner.model.state_dict().values())
+    runner = build_runner(tiny_config(tmp_path))
+    queue = runner.model.queue.features.clone()
+    runner.load_checkpoint(str(tmp_path / 'backbone.pth'))
+    assert all((value == 2).all() for value in runner.model.backbone.state_dict().values())
+    assert torch.equal(runner.model.queue.features, queue)
+    with pytest.raises(UserError, match='nothing was loaded'):
+        runner.load_checkpoint(str(tmp_path / 'little.pth'))
+
+
+def test_order_of_resumable_checkpoints(tmp_path: Path) -> None:
+    for age, name in enumerate(['epoch_3.pth', 'epoch_2.pth', 'epoch_1.pth', 'epoch_3_backbone.pth', 'best_x.pth']):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (100 - age, 100 - age))
+    assert [file.name for file in resumable_checkpoints(tmp_path)] == ['epoch_3.pth', 'epoch_2.pth', 'epoch_1.pth']
+    (tmp_path / 'last_checkpoint').write_text('/moved/from/elsewhere/epoch_2.pth')
+    assert [file.name for file in resumable_checkpoints(tmp_path)] == ['epoch_2.pth', 'epoch_3.pth', 'epoch_1.pth']
+
+
+def test_iterations_draw_alike_after_any_history_and_unlike_each_other() -> None:
+    def draw(*key: int) -> list[float]:
+        seed_iteration(*key)
+        return torch.rand(3).tolist()
+
+    torch.rand(17)
+    assert draw(0, 5, 0) == draw(0, 5, 0)
+    assert len({tuple(draw(*key)) for key in [(0, 5, 0), (1, 5, 0), (0, 6, 0), (0, 5, 1)]}) == 4
+
+
+def _train_on_two(work_dir: str) -> tuple[dict[str, Tensor], list[float], set[str], bool]:
+    torch.set_default_dtype(torch.float32)
+    os.environ['LOCAL_RANK'] = str(rank())
+    cfg = tiny_config(work_dir, method='byol', max_epochs=1, sync_bn=True, launcher='pytorch')
+    cfg['train_dataloader'] = dict(cfg['train_dataloader'], batch_size=2)
+    runner = train(cfg)
+    norms = {type(part).__name__ for part in runner.algorithm.modules() if isinstance(part, _BatchNorm)}
+    losses = runner.message_hub.get_scalar('train/loss').data[0].tolist()
+    return runner.algorithm.state_dict(), losses, norms, runner.model.broadcast_buffers
+
+
+def test_two_processes_train_as_one_with_synchronised_norms(tmp_path: Path) -> None:
+    results = run_distributed(_train_on_two, 2, str(tmp_path / 'two'))
+    (first, first_losses, norms, broadcast), (second, second_losses, *_) = results
+    assert norms == {'SyncBatchNorm'} and not broadcast
+    assert all(torch.equal(first[key], second[key]) for key in first if key.startswith('teacher.'))
+    one = train(tiny_config(tmp_path / 'one', method='byol', max_epochs=1, sync_bn=True))
+    losses = one.message_hub.get_scalar('train/loss').data[0]
+    mean = [(a + b) / 2 for a, b in zip(first_losses, second_losses)]
+    assert mean[:3] == pytest.approx(losses[:3], rel=1e-3)  # float32: small differences grow with every step
+    assert (tmp_path / 'two' / 'iter_6.pth').is_file()
