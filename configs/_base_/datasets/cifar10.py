@@ -1,4 +1,4 @@
-"""CIFAR-10 in data/cifar10/: pre-training on nine tenths of the images without labels, evaluation on the others."""
+"""CIFAR-10, the archive in data/cifar10/: trained on its 50,000 images without labels, evaluated on its 10,000 others."""
 
 _loader = dict(num_workers=4, persistent_workers=True, pin_memory=True, collate_fn=dict(type='collate_views'))
 _plain = dict(type='CenterCropView', size=32)
@@ -7,13 +7,13 @@ train_dataloader = dict(
     **_loader,
     drop_last=True,
     sampler=dict(type='EpochSampler'),
-    dataset=dict(type='ClassFolder', data_root='data/cifar10', split='train'),
+    dataset=dict(type='CIFAR10', data_root='data/cifar10'),
 )
 val_dataloader = dict(
     **_loader,
     batch_size=256,
     sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(type='ClassFolder', data_root='data/cifar10', split='val', transform=_plain),
+    dataset=dict(type='CIFAR10', data_root='data/cifar10', split='test', transform=_plain),
 )
 val_cfg = dict(
     type='EmbeddingValLoop',
@@ -21,7 +21,7 @@ val_cfg = dict(
         **_loader,
         batch_size=256,
         sampler=dict(type='EpochSampler', shuffle=False),
-        dataset=dict(type='ClassFolder', data_root='data/cifar10', split='train', transform=_plain),
+        dataset=dict(type='CIFAR10', data_root='data/cifar10', transform=_plain),
     ),
 )
 val_evaluator = dict(
@@ -33,7 +33,3 @@ val_evaluator = dict(
     ],
 )
 train_cfg = dict(val_interval=10)
-
-test_dataloader = val_dataloader
-test_cfg = dict(val_cfg, type='EmbeddingTestLoop')
-test_evaluator = val_evaluator

@@ -13,7 +13,7 @@ val_dataloader = dict(
     **_loader,
     batch_size=256,
     sampler=dict(type='EpochSampler', shuffle=False),
-    dataset=dict(type='ClassFolder', data_root='data/imagenet/val', transform=_plain),
+    dataset=dict(type='ImageNet1k', data_root='data/imagenet', split='val', transform=_plain),
 )
 val_cfg = dict(
     type='EmbeddingValLoop',
@@ -33,7 +33,3 @@ val_evaluator = dict(
     ],
 )
 train_cfg = dict(val_interval=10)
-
-test_dataloader = val_dataloader
-test_cfg = dict(val_cfg, type='EmbeddingTestLoop')
-test_evaluator = val_evaluator
