@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mmssl.utils.errors import UserError
 
+_PACKAGE = str(Path(__file__).parents[1])
 _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 _OTHER_RANKS_WAIT = 5.0  # seconds in which the launcher ends a process whose rank 0 failed as well
 
@@ -31,31 +34,36 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return main(*args, **kwargs)
         except (ValueError, FileNotFoundError, TypeError, KeyError) as error:
-            if os.environ.get('MMSSL_DEBUG', '0') != '0' or not is_user_error(error):
+            message = user_message(error)
+            if message is None or os.environ.get('MMSSL_DEBUG', '0') != '0':
                 raise
-            _report(error)
+            _report(message)
             sys.exit(2)
 
     return wrapper
 
 
-def is_user_error(error: BaseException) -> bool:
-    """Whether the message of ``error`` tells the user what to do; see ``tool``."""
+def user_message(error: BaseException) -> str | None:
+    """What to tell the user about ``error``, None when it is no mistake of a user; see ``tool``."""
+    if in_worker := re.match(r'Caught \w+ in DataLoader worker', str(error)):
+        # torch raises an error of a worker again, with the worker's traceback as its message
+        frames = re.findall(r'^  File "(.+?)", line', str(error)[in_worker.end() :], re.MULTILINE)
+        is_own = frames and frames[-1].startswith(_PACKAGE)
+        return re.split(r'^\S*Error: ', str(error), flags=re.MULTILINE)[-1] if is_own else None
     if isinstance(error, UserError):
-        return True
+        return str(error)
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     module = frame.f_globals.get('__name__', '')
     if isinstance(error, (TypeError, KeyError)):
-        return module.startswith('mmengine.registry')
-    return module.split('.')[0] == 'mmssl'
+        return str(error.args[0]) if module.startswith('mmengine.registry') else None
+    return str(error) if module.split('.')[0] == 'mmssl' else None
 
 
-def _report(error: BaseException) -> None:
+def _report(message: str) -> None:
     """Prints the message to stderr, once for all processes of a run."""
     rank = next((int(os.environ[name]) for name in _RANK_VARIABLES if name in os.environ), 0)
     if rank > 0:
         time.sleep(_OTHER_RANKS_WAIT)
     sys.stdout.flush()
     place = f'error on process {rank}' if rank > 0 else 'error'
-    message = error.args[0] if isinstance(error, KeyError) else error
     print(f'{place}: {message}', file=sys.stderr, flush=True)

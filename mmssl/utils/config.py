@@ -108,14 +108,17 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     try:
         cfg = Config.fromfile(path)
         cfg.merge_from_dict(cfg_options or {})
+        cfg.setdefault('default_scope', 'mmssl')
+        if cfg.default_scope == 'mmssl':
+            cfg.setdefault('runner_type', 'PretrainRunner')
     except Exception as error:  # a config is a program: anything may go wrong in it
-        cause = f': {error.__cause__}' if error.__cause__ else ''
-        raise UserError(f'config {str(path)!r} cannot be loaded: {type(error).__name__}: {error}{cause}') from error
+        root: BaseException = error
+        while cause := root.__cause__ or (root.__context__ if isinstance(root, ImportError) else None):
+            root = cause
+        outer = '' if root is error else str(error).partition(', the current sys.path')[0] + ': '
+        raise UserError(f'config {str(path)!r} cannot be loaded: {outer}{type(root).__name__}: {root}') from error
     if 'data_root' in (cfg_options or {}):
         _move_data(cfg, cfg.data_root)
-    cfg.setdefault('default_scope', 'mmssl')
-    if cfg.default_scope == 'mmssl':
-        cfg.setdefault('runner_type', 'PretrainRunner')
     return cfg
 
 
@@ -303,7 +306,7 @@ def accepted_arguments(target: Callable) -> tuple[set[str], bool]:
     """
     functions = [target]
     if inspect.isclass(target):
-        functions = [base.__init__ for base in target.__mro__ if '__init__' in vars(base)]
+        functions = [vars(base)['__init__'] for base in target.__mro__ if '__init__' in vars(base)]
     accepted: set[str] = set()
     for function in functions:
         try:

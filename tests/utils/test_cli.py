@@ -40,7 +40,31 @@ def test_what_nobody_expected_keeps_its_traceback(error: Exception) -> None:
 def test_a_value_error_of_mmssl_is_a_users_mistake() -> None:
     with pytest.raises(ValueError) as error:
         to_vector(torch.zeros(1, 2, 3))
-    assert not isinstance(error.value, UserError) and cli.is_user_error(error.value)
+    assert not isinstance(error.value, UserError) and cli.user_message(error.value) == str(error.value)
+
+
+class _Broken(torch.utils.data.Dataset):
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> None:
+        if self.error is not None:
+            raise self.error
+        to_vector(torch.zeros(1, 2, 3))
+
+
+@pytest.mark.parametrize('error', [None, ValueError('not mine')])
+def test_an_error_in_a_worker_is_told_without_its_traceback(error: Exception | None) -> None:
+    with pytest.raises(ValueError) as raised:
+        next(iter(torch.utils.data.DataLoader(_Broken(error), num_workers=1)))
+    message = cli.user_message(raised.value)
+    if error is None:
+        assert message.startswith('expected a vector (N, D)') and 'Traceback' not in message
+    else:
+        assert message is None
 
 
 def test_what_mmengine_says_while_it_builds_is_a_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:

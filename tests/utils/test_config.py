@@ -52,7 +52,7 @@ def test_one_data_root_is_replaced_whole(tmp_path: Path) -> None:
     [
         ('model = dict(', 'SyntaxError'),
         ("_base_ = 'nothing.py'", 'nothing.py'),
-        ("custom_imports = dict(imports=['no_such_module'], allow_failed_imports=False)", 'no_such_module'),
+        ("custom_imports = dict(imports=['no_such_module'], allow_failed_imports=False)", "No module named 'no_such"),
     ],
 )
 def test_files_that_cannot_be_loaded(tmp_path: Path, text: str, expected: str) -> None:

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -33,9 +32,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     plot.add_argument('--out', help='image file; without it a window opens')
     times = tasks.add_parser('cal_train_time', help='average time of an iteration, per epoch')
     times.add_argument('logs', nargs='+', help='scalars.json files or work directories')
-    times.add_argument(
-        '--include-outliers', action='store_true', help='count the first logged time of every epoch as well'
-    )
+    times.add_argument('--include-outliers', action='store_true', help='count the first time of every epoch as well')
     return parser.parse_args(argv)
 
 
@@ -75,6 +72,8 @@ def plot_curve(args: argparse.Namespace) -> None:
     if len(names) != len(args.logs) * len(args.keys):
         raise UserError(f'--legend has {len(names)} names for {len(args.logs)} logs of {len(args.keys)} keys')
     logs = [read_log(path) for path in args.logs]
+    if args.out:
+        plt.switch_backend('Agg')  # no display needed
     figure, axes = plt.subplots()
     for name, (log, key) in zip(names, [(log, key) for log in logs for key in args.keys]):
         xs, ys = curve(log, key)
@@ -112,12 +111,7 @@ def cal_train_time(args: argparse.Namespace) -> None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    if args.task == 'plot_curve':
-        if args.out:
-            matplotlib.use('Agg')
-        plot_curve(args)
-    else:
-        cal_train_time(args)
+    {'plot_curve': plot_curve, 'cal_train_time': cal_train_time}[args.task](args)
 
 
 if __name__ == '__main__':
