@@ -109,7 +109,7 @@ def run_moco_rank(directory: Path, case: str, recipe: str, overrides: dict[str, 
     golden = Golden(directory, case)
     own = f'rank{rank()}.'
     recorded = golden.record['after_step']
-    # The names of the other tensors, as if there were one process.
+    # Within a process its own tensors go by their official names, without the rank.
     golden.record['after_step'] = {name.removeprefix(own) for name in recorded if _is_of(name, own)}
     results = run_moco(golden, recipe, overrides)
     shared = {name: value for name, value in results['outputs'].items() if name.startswith('queue_after')}
