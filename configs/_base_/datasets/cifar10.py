@@ -7,7 +7,7 @@ train_dataloader = dict(
     **_loader,
     drop_last=True,
     sampler=dict(type='EpochSampler'),
-    dataset=dict(type='CIFAR10', data_root='data/cifar10'),
+    dataset=dict(type='CIFAR10', data_root='data/cifar10', split='train'),
 )
 val_dataloader = dict(
     **_loader,
@@ -21,7 +21,7 @@ val_cfg = dict(
         **_loader,
         batch_size=256,
         sampler=dict(type='EpochSampler', shuffle=False),
-        dataset=dict(type='CIFAR10', data_root='data/cifar10', transform=_plain),
+        dataset=dict(type='CIFAR10', data_root='data/cifar10', split='train', transform=_plain),
     ),
 )
 val_evaluator = dict(
