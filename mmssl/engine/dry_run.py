@@ -125,7 +125,7 @@ def dry_run(cfg: Config) -> Report:
         full = cfg.train_dataloader.batch_size
         batch_size = full if torch.cuda.is_available() else min(full, _cpu_batch_size(cfg))
         while True:
-            cfg.experiment_name = f'dry_run_{batch_size}'
+            cfg.experiment_name = f'{Path(folder).name}_{batch_size}'  # MMEngine reuses loggers of the same name
             try:
                 probe = _Probe()
                 runner = _run(cfg, batch_size, probe)

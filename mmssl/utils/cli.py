@@ -16,7 +16,7 @@ from mmssl.utils.errors import UserError
 
 _PACKAGE = str(Path(__file__).parents[1])
 _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
-_OTHER_RANKS_WAIT = 5.0  # seconds in which the launcher ends a process whose rank 0 failed as well
+_OTHER_RANKS_WAIT = 15.0  # seconds in which the launcher ends a process whose rank 0 failed as well
 
 
 def tool(main: Callable[..., Any]) -> Callable[..., Any]:

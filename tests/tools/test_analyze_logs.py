@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.conftest import load_tool
+from tests.support.tools import load_tool
 
 tool = load_tool('analysis_tools/analyze_logs.py')
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tools.conftest import load_tool
+from tests.support.tools import load_tool
 
 tool = load_tool('test.py')
 train = load_tool('train.py')

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from tests.tools.conftest import ROOT, load_tool
+from tests.support.tools import ROOT, load_tool
 
 train = load_tool('train.py')
 
