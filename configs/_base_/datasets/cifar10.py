@@ -1,4 +1,4 @@
-"""CIFAR-10, the archive in data/cifar10/: trained on its 50,000 images without labels, evaluated on its 10,000 others."""
+"""CIFAR-10, the archive in data/cifar10/: trained on its 50,000 images without labels, evaluated on 10,000 others."""
 
 _loader = dict(num_workers=4, persistent_workers=True, pin_memory=True, collate_fn=dict(type='collate_views'))
 _plain = dict(type='CenterCropView', size=32)
