@@ -6,6 +6,7 @@ default_scope = 'mmssl'
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=3),
+    unreadable_images=dict(type='UnreadableImagesHook'),
 )
 log_processor = dict(type='PretrainLogProcessor', window_size=50)
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])

@@ -23,7 +23,11 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
     words = np.random.SeedSequence((seed, iteration, rank)).generate_state(2)
     random.seed(int(words[0]))
     np.random.seed(words[0])  # noqa: NPY002  # for code of others that draws from it
-    torch.manual_seed(int(words[0]) << 32 | int(words[1]))
+    # Not torch.manual_seed: it queues the seed, with a stack trace, for every kind of device that is not in use.
+    torch_seed = int(words[0]) << 32 | int(words[1])
+    torch.default_generator.manual_seed(torch_seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed(torch_seed)
 
 
 @LOOPS.register_module()
