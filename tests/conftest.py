@@ -1,4 +1,4 @@
-"""What every test gets: one thread, a seed, no window, the recorded numbers; and GPU tests only where there is a GPU."""
+"""What every test gets: one thread, a seed, no window, the recorded numbers; GPU tests only where there is a GPU."""
 
 from __future__ import annotations
 
