@@ -21,14 +21,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := MMSSL_STACK=$(filter official,$(STACK)) $(PIP) install --prefer-binary --no-compile --constraint requirements/constraints.txt
 REQUIREMENTS := setup.py $(wildcard requirements/*.txt)
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint types clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo   pre-train on photo patches for five minutes; a table and work_dirs/demo/report.html'
+	@echo 'make demo   pre-train on photo patches for about five minutes; a table and work_dirs/demo/report.html'
 	@echo '            EPOCHS=, METHOD=, SEED=, DATA=/folder/of/images'
 	@echo 'make test   the test suite; STACK=official, TESTS=tests/datasets, JOBS=2'
-	@echo 'make lint   ruff'
+	@echo 'make lint   ruff; make types runs mypy, whose word is advice'
 	@echo 'make clean  remove the environments and caches, keep work_dirs'
 	@echo 'VENV=.venv and PYTHON=python3 choose the environment and the Python (3.10 or newer) that makes it.'
 
@@ -41,6 +41,9 @@ test: $(VENV)/.all
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
+
+types: $(VENV)/.all
+	$(BIN)/mypy
 
 clean:
 	rm -rf .venv .venv-official build *.egg-info .pytest_cache .mypy_cache .ruff_cache
