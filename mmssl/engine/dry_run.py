@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
 import time
 from collections import defaultdict
@@ -122,6 +123,9 @@ def dry_run(cfg: Config) -> Report:
         cfg.update(work_dir=folder, log_level='ERROR', visualizer=None)
         cfg.get('default_hooks', {}).get('checkpoint', {}).pop('out_dir', None)
         problems, num_images = _replace_missing_data(cfg, Path(folder) / 'images')
+        if cfg.optim_wrapper.get('dtype') == 'float16' and not torch.cuda.is_available():
+            cfg.optim_wrapper.dtype = 'bfloat16'
+            problems.append('float16 needs a GPU; measured in bfloat16, which --amp bf16 would train in')
         full = cfg.train_dataloader.batch_size
         batch_size = full if torch.cuda.is_available() else min(full, _cpu_batch_size(cfg))
         while True:
@@ -238,11 +242,11 @@ def _report(
             problems.append(
                 f'queue length {len(module.features)} is no multiple of the global batch {batch_size * world_size()}'
             )
-    workers = max(cfg.train_dataloader.get('num_workers', 0), 1)
+    workers = max(min(cfg.train_dataloader.get('num_workers', 0), (os.cpu_count() or 1) // world_size()), 1)
     seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
     if cfg.train_dataloader.dataset.get('data_root', '').startswith(cfg.work_dir):
         notes.append('measured on synthetic images, since the data is not here')
-    notes.append(f'data loading assumes {workers} workers that share the work perfectly')
+    notes.append(f'data loading: {workers} workers that share the work perfectly are assumed, at most one per core')
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', batch_size * world_size())
     return Report(
         parameters=_count_parameters(model),

@@ -28,7 +28,6 @@ def test_prints_parameters_memory_and_time_and_leaves_no_file(
     monkeypatch.chdir(tmp_path)
     code, text = dry_run(capsys, config)
     assert code == 0 and text.endswith('ready to train\n')
-    # 64 * 32 + 32 * 16 weights, and scale and shift of the hidden and the last norm
     assert re.search(r'neck +[\d,]+ +[\d,]+\n', text)
     assert re.search(r'activations +\d+\.\d+ GiB', text) and re.search(r'training step +\d+\.\d+ s', text)
     assert 'per epoch of 8 images' in text and 'for 2 epochs' in text
@@ -60,3 +59,11 @@ def test_reports_a_queue_that_the_full_batch_does_not_divide(
     code, text = dry_run(capsys, write_config(("type='SimCLR'", moco), ("'NTXentLoss'", "'QueueContrastLoss'")))
     assert code == 1 and 'queue length 10 is no multiple of the global batch 4' in text
     assert re.search(r'teacher +[\d,]+ +0\n', text)
+
+
+def test_float16_is_measured_in_bfloat16_on_a_cpu(
+    write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    code, text = dry_run(capsys, write_config(), '--amp', 'fp16')
+    assert code == 1 and 'float16 needs a GPU; measured in bfloat16' in text
