@@ -166,8 +166,9 @@ class PretrainRunner(Runner):
         path = Path(out_dir, filename)
         super().save_checkpoint(out_dir, f'{filename}.tmp', **kwargs)
         replace_file(f'{path}.tmp', path)
-        if hasattr(self.algorithm, 'backbone'):
-            state = {key: value.cpu() for key, value in self.algorithm.backbone.state_dict().items()}
+        backbone = getattr(self.algorithm, 'backbone', None)
+        if backbone is not None:
+            state = {key: value.cpu() for key, value in backbone.state_dict().items()}
             meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, checkpoint=filename)
             save_checkpoint_file(dict(state_dict=state, meta=meta), backbone_file(path))
 
@@ -179,16 +180,16 @@ class PretrainRunner(Runner):
         """
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        offered = get_state_dict(checkpoint)
+        offered, backbone = get_state_dict(checkpoint), getattr(self.algorithm, 'backbone', None)
         if strict or self._resume:
             load_matching(self.algorithm, offered, str(filename), min_match=1.0, name='model')
         else:
             try:
                 load_matching(self.algorithm, offered, str(filename), name='model')
             except UserError:
-                if not hasattr(self.algorithm, 'backbone'):
+                if backbone is None:
                     raise
-                load_matching(self.algorithm.backbone, offered, str(filename))
+                load_matching(backbone, offered, str(filename))
         self._has_loaded = True
         return checkpoint
 

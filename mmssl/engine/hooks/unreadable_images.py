@@ -19,17 +19,14 @@ _NUM_SHOWN = 5
 class UnreadableImagesHook(Hook):
     """Reports at the end of each epoch how many images could not be read, with the first few paths.
 
-    A run in which more than 1 % of the images is unreadable stops: at the end of the epoch, or as soon as more
-    different images failed than 1 % of the process's share of the dataset.
+    A run stops as soon as more different images of an epoch failed than 1 % of a process's share of the dataset.
     """
 
     def __init__(self) -> None:
         self._names: dict[str, None] = {}  # a set that remembers the order
-        self._num_seen = 0
 
     def before_train_epoch(self, runner: Runner) -> None:
         self._names.clear()
-        self._num_seen = 0
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None, outputs: dict | None = None
@@ -39,36 +36,23 @@ class UnreadableImagesHook(Hook):
         Raises:
             ValueError: More than 1 % of this process's share of the dataset has turned out to be unreadable.
         """
-        skipped = data_batch.get('skipped', ())
-        self._names.update(dict.fromkeys(skipped))
-        self._num_seen += len(data_batch['data_samples']['index'])
-        if skipped:
-            num_share = len(runner.train_dataloader.sampler)
-            if len(self._names) > _MAX_SHARE * num_share:
-                raise ValueError(self._message(len(self._names), num_share))
+        self._names.update(dict.fromkeys(data_batch.get('skipped', ())))
+        num_images = len(runner.train_dataloader.sampler)
+        if len(self._names) > _MAX_SHARE * num_images:
+            raise ValueError(
+                f'{len(self._names)} of {num_images} images are unreadable, more than 1 %: {self._shown()}. Replace or '
+                'remove them; if all of them are on one disk, check that it is mounted and complete.'
+            )
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Reports the epoch.
-
-        Raises:
-            ValueError: More than 1 % of the images of the epoch, over all processes, is unreadable.
-        """
-        counts = torch.tensor([len(self._names), self._num_seen], dtype=torch.float64)
+        counts = torch.tensor([len(self._names), len(runner.train_dataloader.sampler)])
         all_reduce(counts)
-        num_unreadable, num_seen = counts.int().tolist()
-        if num_unreadable > _MAX_SHARE * num_seen:
-            raise ValueError(self._message(num_unreadable, num_seen))
-        if self._names or num_unreadable:
+        num_unreadable, num_images = counts.tolist()
+        if num_unreadable:
             runner.logger.warning(
-                f'{num_unreadable} of {num_seen} images of this epoch are unreadable and were replaced by others: '
-                f'{self._shown()}'
+                f'{num_unreadable} of {num_images} images are unreadable, others took their places in this epoch: '
+                f'{self._shown() or "see the logs of the other processes"}'
             )
 
     def _shown(self) -> str:
         return ', '.join(list(self._names)[:_NUM_SHOWN]) + (', ...' if len(self._names) > _NUM_SHOWN else '')
-
-    def _message(self, num_unreadable: int, num_images: int) -> str:
-        return (
-            f'{num_unreadable} of {num_images} images are unreadable, more than 1 %: {self._shown()}. '
-            'Replace or remove them; if all of them are on one disk, check that it is mounted and complete.'
-        )

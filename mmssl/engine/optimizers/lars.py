@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ class LARS(Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Takes one step; parameters without gradient keep their value and get no state."""
         loss = None
         if closure is not None:
@@ -78,12 +78,12 @@ class LARS(Optimizer):
             plain = [p for p, out in zip(params, excluded) if out]
             scaled = [p for p, out in zip(params, excluded) if not out]
             if plain:
-                self._apply(plain, [p.grad for p in plain], group)
+                self._apply(plain, [p.grad for p in plain if p.grad is not None], group)
             if scaled:
                 self._apply(scaled, trusted_updates(scaled, group['weight_decay'], group['trust_coefficient']), group)
         return loss
 
-    def _apply(self, params: list[Tensor], updates: list[Tensor], group: dict) -> None:
+    def _apply(self, params: list[Tensor], updates: Sequence[Tensor], group: dict) -> None:
         """Moves the buffers by ``updates`` and the parameters by the buffers."""
         buffers = []
         for p in params:
@@ -97,9 +97,9 @@ class LARS(Optimizer):
         torch._foreach_add_(params, buffers, alpha=-group['lr'] if post else -1.0)
 
 
-def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
+def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> Sequence[Tensor]:
     """Returns ``q (g + weight_decay w)`` for each parameter ``w`` with gradient ``g``, in new tensors."""
-    updates = torch._foreach_add([p.grad for p in params], params, alpha=weight_decay)
+    updates = torch._foreach_add([p.grad for p in params if p.grad is not None], params, alpha=weight_decay)
     weight_norms = torch.stack(torch._foreach_norm(params))
     update_norms = torch.stack(torch._foreach_norm(updates))
     ratios = torch.where(

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmssl.engine.hooks.checkpoint import CheckpointHook
+from tests.support.tiny_run import build_runner, tiny_config, train
+
+
+def _names(folder: Path, pattern: str = '*.pth*') -> list[str]:
+    return sorted(file.name for file in folder.glob(pattern))
+
+
+def test_the_new_checkpoint_is_whole_before_an_old_one_goes(tmp_path: Path, monkeypatch) -> None:
+    hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)
+    runner = build_runner(tiny_config(tmp_path, default_hooks=dict(checkpoint=hook)))
+    save, seen = runner.save_checkpoint, []
+
+    def watch(*args, **kwargs) -> None:
+        save(*args, **kwargs)
+        seen.append(_names(tmp_path, 'epoch_?.pth'))
+
+    monkeypatch.setattr(runner, 'save_checkpoint', watch)
+    runner.train()
+    assert seen == [['epoch_1.pth'], ['epoch_1.pth', 'epoch_2.pth'], ['epoch_2.pth', 'epoch_3.pth']]
+    assert _names(tmp_path) == ['epoch_3.pth', 'epoch_3_backbone.pth']
+
+
+def test_rests_of_a_killed_run_go(tmp_path: Path) -> None:
+    (tmp_path / 'iter_4.pth.tmp').write_bytes(b'half')
+    train(tiny_config(tmp_path, max_epochs=1))
+    assert not _names(tmp_path, '*.tmp')
+
+
+def test_the_best_checkpoint_and_its_backbone_go_together(tmp_path: Path, monkeypatch) -> None:
+    hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score', rule='greater')
+    runner = build_runner(tiny_config(tmp_path, max_epochs=2, default_hooks=dict(checkpoint=hook)))
+    checkpoints = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    scores = iter([0.5, 0.7])
+
+    def validate() -> None:
+        checkpoints.after_val_epoch(runner, dict(score=next(scores)))
+
+    monkeypatch.setattr(runner.train_loop, '_decide_current_val_interval', validate)
+    runner.train()
+    best = ['best_score_epoch_2.pth', 'best_score_epoch_2_backbone.pth']
+    assert _names(tmp_path) == [*best, 'epoch_2.pth', 'epoch_2_backbone.pth']
+    resumed = build_runner(tiny_config(tmp_path, max_epochs=3, resume=True, default_hooks=dict(checkpoint=hook)))
+    resumed.train()
+    assert resumed.message_hub.get_info('best_score') == 0.7
+    assert _names(tmp_path) == [*best, 'epoch_3.pth', 'epoch_3_backbone.pth']
+
+
+@pytest.mark.parametrize(('interval', 'warned'), [(4, False), (3, True)])
+def test_warns_when_checkpoints_fall_between_steps(tmp_path: Path, interval: int, warned: bool) -> None:
+    optim_wrapper = dict(
+        type='MixedPrecisionOptimWrapper',
+        dtype=None,
+        accumulative_counts=2,
+        optimizer=dict(type='SGD', lr=0.1),
+    )
+    hook = dict(type='CheckpointHook', by_epoch=False, interval=interval)
+    cfg = tiny_config(tmp_path, max_epochs=1, optim_wrapper=optim_wrapper, default_hooks=dict(checkpoint=hook))
+    runner = train(cfg)
+    log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+    assert ('a resumed run loses the gradient' in log) == warned
