@@ -52,15 +52,17 @@ class LmdbImages(ImageDataset):
             raise FileNotFoundError(f'{data_root} holds no images')
         self.labels = torch.frombuffer(labels, dtype=torch.int32)
         self.classes = tuple(classes) or None
-        self._close()  # workers open their own: an environment must not be carried into a forked process
+        self._close()
         super().__init__(**kwargs)
 
     def _open(self):
-        if self._environment is None or self._environment[0] != os.getpid():
-            try:
-                import lmdb
-            except ImportError as error:
-                raise ImportError('LmdbImages needs the package lmdb: pip install lmdb') from error
+        try:
+            import lmdb
+        except ImportError as error:
+            raise ImportError('LmdbImages needs the package lmdb: pip install lmdb') from error
+        if self._environment is not None and self._environment[0] != os.getpid():
+            self._close()  # inherited by a fork: this process needs its own
+        if self._environment is None:
             is_folder = os.path.isdir(self.data_root)
             environment = lmdb.open(self.data_root, subdir=is_folder, readonly=True, lock=False, readahead=False)
             self._environment = os.getpid(), environment

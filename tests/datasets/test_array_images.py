@@ -1,0 +1,103 @@
+"""CIFAR and Fashion-MNIST: images and labels of files written as they are published."""
+
+import gzip
+import io
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmssl.datasets.cifar import CIFAR10, CIFAR100
+from mmssl.datasets.fashion_mnist import FashionMNIST, read_idx
+from mmssl.datasets.restricted_pickle import load_arrays
+from tests.support.image_files import EVALUATION, TRAINING
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+LABELS = [3, 1, 0, 2, 3, 0, 0, 1, 2, 2]
+NAMES = [b'airplane', b'automobile', b'bird', b'cat']
+
+
+def write_cifar(folder: Path, source: type[CIFAR10]) -> Path:
+    """Writes the unpacked archive: 10 training images, 5 test images."""
+    folder = folder / source.folder
+    folder.mkdir()
+    planes = PIXELS.transpose(0, 3, 1, 2).reshape(10, -1)
+    for split, num_images in (('train', 10), ('test', 5)):
+        shares = np.split(np.arange(num_images), len(source.files[split]))
+        for name, rows in zip(source.files[split], shares):
+            part = {b'data': planes[rows], source.label_key: [LABELS[row] for row in rows]}
+            (folder / name).write_bytes(pickle.dumps(part, protocol=2))
+    (folder / source.meta).write_bytes(pickle.dumps({source.names_key: NAMES}, protocol=2))
+    return folder
+
+
+@pytest.mark.parametrize('source', [CIFAR10, CIFAR100])
+@pytest.mark.parametrize('packed', [False, True])
+@pytest.mark.parametrize('inside', [False, True])
+def test_cifar(source: type[CIFAR10], packed: bool, inside: bool, tmp_path: Path) -> None:
+    place = folder = write_cifar(tmp_path, source)
+    if packed:
+        place = tmp_path / 'other' / source.archive
+        place.parent.mkdir()
+        with tarfile.open(place, 'w:gz') as tar:
+            tar.add(folder, source.folder)
+    view = dict(transform=dict(type='CenterCropView', size=32))
+    for split, num_images in (('train', 10), ('test', 5)):
+        images = source(str(place if inside else place.parent), split=split, **view)
+        assert len(images) == num_images
+        assert images.classes == ('airplane', 'automobile', 'bird', 'cat')
+        for i in (0, num_images - 1):
+            np.testing.assert_array_equal(images[i]['inputs'].permute(1, 2, 0), PIXELS[i])
+            assert images.label(i) == LABELS[i]
+
+
+def test_cifar_errors(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'neither cifar-10-python.tar.gz nor cifar-10-batches-py/'):
+        CIFAR10(str(tmp_path), **EVALUATION)
+    with pytest.raises(ValueError, match="got 'val'"):
+        CIFAR10(str(tmp_path), split='val', **EVALUATION)
+
+
+def test_pickle_runs_no_code() -> None:
+    class Attack:
+        def __reduce__(self):
+            return print, ('ran',)
+
+    with pytest.raises(pickle.UnpicklingError, match='only numpy arrays'):
+        load_arrays(io.BytesIO(pickle.dumps({b'data': Attack()})))
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, '>u4').tobytes() + array.tobytes()
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+def test_fashion_mnist(compressed: bool, tmp_path: Path) -> None:
+    for prefix, num_images in (('train', 6), ('t10k', 3)):
+        for suffix, array in (
+            ('images-idx3-ubyte', PIXELS[:num_images, :28, :28, 0]),
+            ('labels-idx1-ubyte', np.array(LABELS[:num_images], np.uint8)),
+        ):
+            data = idx(np.ascontiguousarray(array))
+            name = f'{prefix}-{suffix}' + ('.gz' if compressed else '')
+            (tmp_path / name).write_bytes(gzip.compress(data) if compressed else data)
+    images = FashionMNIST(str(tmp_path), split='test', transform=dict(type='CenterCropView', size=28))
+    assert len(images) == 3 and images.classes[9] == 'ankle boot'
+    for channel in images[2]['inputs']:
+        np.testing.assert_array_equal(channel, PIXELS[2, :28, :28, 0])
+    train = FashionMNIST(str(tmp_path), **TRAINING)
+    assert len(train) == 6 and train[5]['data_samples'] == dict(index=5, label=0)
+
+
+def test_idx_errors(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match='data_root'):
+        FashionMNIST(str(tmp_path), **EVALUATION)
+    path = tmp_path / 'x'
+    path.write_bytes(b'\x89PNG')
+    with pytest.raises(ValueError, match='no idx file'):
+        read_idx(path)
+    path.write_bytes(idx(PIXELS[..., 0])[:-1])
+    with pytest.raises(ValueError, match='truncated'):
+        read_idx(path)

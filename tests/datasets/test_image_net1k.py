@@ -1,0 +1,64 @@
+"""ImageNet-1k: the labels of each of the layouts it comes in."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from mmssl.datasets.image_net1k import ImageNet1k
+from tests.support.image_files import EVALUATION, value_of, write_images
+
+VAL = [f'val/ILSVRC2012_val_{i:08d}.JPEG' for i in (1, 2, 3)]
+SYNSETS = ('n01440764', 'n01443537', 'n02119789')
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_images(tmp_path, [f'train/{SYNSETS[1]}/a.JPEG', f'train/{SYNSETS[0]}/b.JPEG'])
+    return tmp_path
+
+
+def labels_of(images: ImageNet1k) -> list[int]:
+    return [images.label(i) for i in range(len(images))]
+
+
+def test_train(root: Path) -> None:
+    images = ImageNet1k(str(root), **EVALUATION)
+    assert (labels_of(images), images.classes) == ([0, 1], SYNSETS[:2])
+    assert value_of(images[0]) == 10
+
+
+def test_val_in_class_folders(root: Path) -> None:
+    write_images(root, [f'val/{SYNSETS[2]}/1.JPEG', f'val/{SYNSETS[0]}/2.JPEG'])
+    images = ImageNet1k(str(root), split='val', **EVALUATION)
+    assert (labels_of(images), images.classes) == ([0, 1], (SYNSETS[0], SYNSETS[2]))
+
+
+def test_val_with_a_list_of_synsets(root: Path) -> None:
+    write_images(root, VAL)
+    (root / 'imagenet_2012_validation_synset_labels.txt').write_text('\n'.join(SYNSETS[i] for i in (2, 0, 1)))
+    images = ImageNet1k(str(root), split='val', **EVALUATION)
+    assert (labels_of(images), images.classes) == ([2, 0, 1], SYNSETS)
+
+
+def test_val_with_the_development_kit(root: Path) -> None:
+    write_images(root, VAL)
+    folder = root / 'ILSVRC2012_devkit_t12' / 'data'
+    folder.mkdir(parents=True)
+    (folder / 'ILSVRC2012_validation_ground_truth.txt').write_text('1\n3\n2\n')
+    kind = [('ILSVRC2012_ID', 'O'), ('WNID', 'O')]
+    rows = np.array([(1, SYNSETS[2]), (2, SYNSETS[0]), (3, SYNSETS[1])], dtype=kind)  # the kit has its own order
+    savemat(folder / 'meta.mat', dict(synsets=rows[:, None]))
+    assert labels_of(ImageNet1k(str(root), split='val', **EVALUATION)) == [2, 1, 0]
+
+
+def test_errors(root: Path) -> None:
+    write_images(root, VAL)
+    with pytest.raises(ValueError, match="'train' or 'val', got 'test'"):
+        ImageNet1k(str(root), split='test', **EVALUATION)
+    with pytest.raises(FileNotFoundError, match='unpack the development kit'):
+        ImageNet1k(str(root), split='val', **EVALUATION)
+    (root / 'imagenet_2012_validation_synset_labels.txt').write_text(SYNSETS[0])
+    with pytest.raises(ValueError, match='3 images, their label file 1 lines'):
+        ImageNet1k(str(root), split='val', **EVALUATION)

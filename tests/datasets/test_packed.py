@@ -1,0 +1,85 @@
+"""LMDB and tar shards: images and labels come back, also in workers; errors say what to do."""
+
+import io
+import sys
+import tarfile
+from pathlib import Path
+
+import lmdb
+import pytest
+from torch.utils.data import DataLoader
+
+from mmssl.datasets.collate_views import collate_views
+from mmssl.datasets.lmdb_images import LmdbImages
+from mmssl.datasets.tar_shards import TarShards
+from tests.support.image_files import EVALUATION, encode, flat_image, value_of
+
+
+def write_lmdb(path: Path, names: list[str]) -> None:
+    with lmdb.open(str(path), map_size=2**20) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b'__len__', str(len(names)).encode())
+        for number, name in enumerate(names):
+            transaction.put(name.encode(), encode(flat_image(10 * number)))
+
+
+def write_tar(path: Path, members: dict[str, bytes], mode: str = 'w') -> None:
+    with tarfile.open(path, mode) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def test_lmdb(tmp_path: Path) -> None:
+    write_lmdb(tmp_path, ['dog/a', 'cat/b', 'dog/c'])
+    images = LmdbImages(str(tmp_path), **EVALUATION)
+    assert images.classes == ('cat', 'dog')
+    assert [(value_of(images[i]), images.label(i)) for i in range(3)] == [(10, 0), (0, 1), (20, 1)]
+    assert images.name(0) == f'{tmp_path}:cat/b'
+    loader = DataLoader(images, batch_size=3, num_workers=1, collate_fn=collate_views)
+    assert next(iter(loader))['data_samples']['label'].tolist() == [0, 1, 1]
+
+
+def test_lmdb_without_classes(tmp_path: Path) -> None:
+    write_lmdb(tmp_path, ['a', 'b'])
+    images = LmdbImages(str(tmp_path), **EVALUATION)
+    assert (images.classes, images.label(1)) == (None, -1)
+
+
+def test_lmdb_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileNotFoundError, match='set data_root to an LMDB'):
+        LmdbImages(str(tmp_path / 'nowhere'), **EVALUATION)
+    write_lmdb(tmp_path, [])
+    with pytest.raises(FileNotFoundError, match='holds no images'):
+        LmdbImages(str(tmp_path), **EVALUATION)
+    monkeypatch.setitem(sys.modules, 'lmdb', None)
+    with pytest.raises(ImportError, match='pip install lmdb'):
+        LmdbImages(str(tmp_path), **EVALUATION)
+
+
+def test_tar_shards(tmp_path: Path) -> None:
+    write_tar(tmp_path / '1.tar', {'b/x.png': encode(flat_image(30)), 'b/x.cls': b'7', 'note.txt': b'no image'})
+    write_tar(
+        tmp_path / '0.tar',
+        {'y.cls': b'5\n', 'y.png': encode(flat_image(10)), 'z.PNG': encode(flat_image(20)), 'z.cls': b'6'},
+    )
+    images = TarShards(str(tmp_path), **EVALUATION)
+    assert [(value_of(images[i]), images.label(i)) for i in range(3)] == [(10, 5), (20, 6), (30, 7)]
+    assert images.name(2) == f'{tmp_path}/1.tar:b/x.png'
+    loader = DataLoader(images, batch_size=3, num_workers=1, collate_fn=collate_views)
+    assert next(iter(loader))['inputs'].float().mean(dim=(1, 2, 3)).tolist() == [10, 20, 30]
+    assert len(TarShards(str(tmp_path / '1*.tar'), **EVALUATION)) == 1
+
+
+def test_tar_errors(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match='matches no file'):
+        TarShards(str(tmp_path), **EVALUATION)
+    write_tar(tmp_path / '0.tar', {'a.txt': b'text'})
+    with pytest.raises(FileNotFoundError, match='hold no images'):
+        TarShards(str(tmp_path), **EVALUATION)
+    write_tar(tmp_path / '1.tar', {'a.png': encode(flat_image(0)), 'b.png': encode(flat_image(0)), 'b.cls': b'1'})
+    with pytest.raises(ValueError, match='some images have a label'):
+        TarShards(str(tmp_path), **EVALUATION)
+    write_tar(tmp_path / '0.tar', {'a.png': encode(flat_image(0))}, 'w:gz')
+    with pytest.raises(ValueError, match='unpack .tar.gz to .tar first'):
+        TarShards(str(tmp_path), **EVALUATION)

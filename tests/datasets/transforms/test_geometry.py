@@ -1,0 +1,69 @@
+"""Crop and resize against torchvision and Pillow."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.data import astronaut
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as reference
+
+from mmssl.datasets.transforms.geometry import check_interpolation, draw_crop, resize
+
+RATIO = (3 / 4, 4 / 3)
+
+
+def crops(height: int, width: int, scale: tuple[float, float], num: int = 2000) -> np.ndarray:
+    draw = np.random.default_rng(0).random
+    return np.array([draw_crop(draw, height, width, scale, RATIO) for _ in range(num)])
+
+
+def test_crops_lie_in_the_image_and_have_the_area_and_ratio_asked_for() -> None:
+    top, left, height, width = crops(375, 500, (0.2, 0.6)).T
+    assert top.min() >= 0 and left.min() >= 0 and (top + height).max() <= 375 and (left + width).max() <= 500
+    area, ratio = height * width / (375 * 500), width / height
+    assert 0.195 < area.min() < 0.21 and 0.59 < area.max() < 0.605
+    assert 0.74 < ratio.min() < 0.76 and 1.31 < ratio.max() < 1.35
+    assert abs(area.mean() - 0.4) < 0.01 and abs(np.log(ratio).mean()) < 0.01
+
+
+def test_distribution_is_that_of_torchvision() -> None:
+    ours = crops(60, 90, (0.08, 1.0), 4000).mean(axis=0)
+    image = torch.empty(3, 60, 90)
+    transform = v2.RandomResizedCrop(8, scale=(0.08, 1.0), ratio=RATIO)
+    theirs = [transform.make_params([image]) for _ in range(4000)]
+    theirs = np.array([[params[key] for key in ('top', 'left', 'height', 'width')] for params in theirs]).mean(axis=0)
+    np.testing.assert_allclose(ours, theirs, atol=1.5)  # pixels; five standard errors
+
+
+@pytest.mark.parametrize(
+    ('size', 'expected'),
+    [((10, 200), (0, 93, 10, 13)), ((200, 10), (93, 0, 13, 10)), ((90, 100), (0, 0, 90, 100))],
+)
+def test_where_no_attempt_fits_the_central_rectangle_is_taken(size: tuple[int, int], expected: tuple) -> None:
+    draws = iter([0.999, 0.999] * 10)  # the whole area, at the widest ratio
+    if size[0] > size[1]:
+        draws = iter([0.999, 0.001] * 10)
+    assert draw_crop(draws.__next__, *size, (0.99, 1.0), RATIO) == expected
+
+
+@pytest.mark.parametrize('interpolation', ['bilinear', 'bicubic'])
+@pytest.mark.parametrize('size', [(224, 224), (600, 550), (511, 100)])
+def test_resize_is_antialiased_like_pillow_and_torchvision(interpolation: str, size: tuple[int, int]) -> None:
+    image = astronaut()[10:500, 20:510]  # a slice, not contiguous
+    resized = resize(image, *size, interpolation)
+    mode = getattr(v2.InterpolationMode, interpolation.upper())
+    theirs = reference.resize(torch.from_numpy(image.copy()).permute(2, 0, 1), size, mode, antialias=True)
+    assert (resized.int() - theirs.int()).abs().max() <= 1
+    pillow = Image.fromarray(image).resize(size[::-1], getattr(Image.Resampling, interpolation.upper()))
+    assert np.abs(resized.permute(1, 2, 0).int().numpy() - np.asarray(pillow)).max() <= 1
+
+
+def test_same_size_is_left_alone() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(resize(image, 5, 7, 'bicubic').permute(1, 2, 0), image)
+
+
+def test_unknown_interpolation() -> None:
+    with pytest.raises(ValueError, match="'bilinear', 'bicubic'.*got 'nearest'"):
+        check_interpolation('nearest')
