@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -83,7 +83,7 @@ class LARS(Optimizer):
                 self._apply(scaled, trusted_updates(scaled, group['weight_decay'], group['trust_coefficient']), group)
         return loss
 
-    def _apply(self, params: list[Tensor], updates: Sequence[Tensor], group: dict) -> None:
+    def _apply(self, params: list[Tensor], updates: list[Tensor], group: dict) -> None:
         """Moves the buffers by ``updates`` and the parameters by the buffers."""
         buffers = []
         for p in params:
@@ -97,9 +97,10 @@ class LARS(Optimizer):
         torch._foreach_add_(params, buffers, alpha=-group['lr'] if post else -1.0)
 
 
-def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> Sequence[Tensor]:
+def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
     """Returns ``q (g + weight_decay w)`` for each parameter ``w`` with gradient ``g``, in new tensors."""
-    updates = torch._foreach_add([p.grad for p in params if p.grad is not None], params, alpha=weight_decay)
+    grads = [p.grad for p in params if p.grad is not None]
+    updates = list(torch._foreach_add(grads, params, alpha=weight_decay))
     weight_norms = torch.stack(torch._foreach_norm(params))
     update_norms = torch.stack(torch._foreach_norm(updates))
     ratios = torch.where(
