@@ -11,6 +11,7 @@ from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import print_log
 from mmengine.utils.dl_utils import set_multi_processing
 
+from mmssl.utils.dist import rank, world_size
 from mmssl.utils.errors import UserError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -65,4 +66,5 @@ def join_processes(cfg: Config, launcher: str) -> None:
         return
     with patch.object(torch.cuda, 'set_device', lambda device: None):  # MMEngine pins a GPU without asking for one
         init_dist(launcher, **dist_cfg)
-    print_log('no GPU here: training on CPU with gloo', logger='current')
+    if rank() == 0:
+        print_log(f'no GPU here: {world_size()} processes on CPU with {backend}', logger='current')
