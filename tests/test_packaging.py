@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmssl'
 REQUIREMENTS = ROOT / 'requirements'
 ROLE_PACKAGES = ['mmssl.models', 'mmssl.datasets', 'mmssl.engine', 'mmssl.evaluation']
-EXTRAS = {'mmcv', 'mmdet', 'mmseg', 'lmdb', 'webdataset'}
+EXTRAS = {'mmcv', 'mmdet', 'mmseg', 'lmdb'}
 
 
 def imported_by(statement: str) -> set[str]:
