@@ -71,7 +71,8 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
             rows = slice(start, start + num_chunk)
             chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
             if programs is not None:
-                chunk = run_programs(chunk, programs[rows])
+                with torch.autocast(self.device.type, enabled=False):  # 8 bits of bfloat16 are too few for colours
+                    chunk = run_programs(chunk, programs[rows])
             torch.mul(chunk, 1 / self.std, out=prepared[rows]).sub_(self.mean / self.std)
         return prepared
 

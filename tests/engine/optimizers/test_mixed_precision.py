@@ -5,7 +5,10 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
+from mmssl.datasets.collate_views import collate_views
 from mmssl.engine.optimizers.mixed_precision import MixedPrecisionOptimWrapper
+from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
+from tests.support.tiny_run import NoiseImages
 
 
 def _step(wrapper: MixedPrecisionOptimWrapper, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -22,6 +25,17 @@ def test_computes_in_the_type_and_keeps_float32_weights(dtype: str | None, expec
     before = model.weight.detach().clone()
     assert _step(wrapper, model, torch.randn(3, 4)).dtype == expected
     assert model.weight.dtype == torch.float32 and not torch.equal(model.weight, before)
+
+
+def test_views_are_augmented_in_full_precision() -> None:
+    dataset = NoiseImages(num_images=4, views=[dict(type='AugmentedView', size=16, blur=1.0)])
+    batch = collate_views([dataset[index] for index in range(4)])
+    preprocess = SelfSupDataPreprocessor()
+    wrapper = MixedPrecisionOptimWrapper(optimizer=SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+    with wrapper.optim_context(nn.Linear(1, 1)):
+        (actual,) = preprocess(batch, True)['inputs']
+    (expected,) = preprocess(batch, True)['inputs']
+    assert torch.equal(actual, expected)
 
 
 def test_float16_on_cpu_is_refused_with_what_works() -> None:
