@@ -7,31 +7,26 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmssl.registry import RUNNERS
 from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
-from mmssl.utils.cli import tool
+from mmssl.utils.cli import add_run_options, tool
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
-from mmssl.utils.launch import LAUNCHERS, join_processes
+from mmssl.utils.launch import join_processes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Evaluate the embeddings of a checkpoint')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
-    parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
     parser.add_argument('--out', help='write the results to this .json file')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
-    )
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by launchers')
+    add_run_options(parser)
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,8 @@
-"""Pre-train a backbone: ``python tools/train.py CONFIG``."""
+"""Pre-train a backbone: ``python tools/train.py CONFIG``.
+
+Exit code 2: a mistake in the command, the config or the data, told in one message (``MMSSL_DEBUG=1`` shows where).
+Exit code 1 of ``--dry-run``: the cost was printed, and what would keep the run from starting.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmssl.engine.dry_run import dry_run
 from mmssl.registry import RUNNERS
-from mmssl.utils.cli import tool
+from mmssl.utils.cli import add_run_options, tool
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
-from mmssl.utils.launch import LAUNCHERS, join_processes
+from mmssl.utils.launch import join_processes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Pre-train a backbone without labels')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='PATH', help='go on from PATH, or from the latest checkpoint'
     )
@@ -38,11 +41,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--dry-run', action='store_true', help='build everything, run one iteration, print the cost, leave no file'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
-    )
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by launchers')
+    add_run_options(parser)
     return parser.parse_args(argv)
 
 

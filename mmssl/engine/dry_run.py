@@ -139,7 +139,7 @@ def dry_run(cfg: Config) -> Report:
                     raise
                 problems = [p for p in problems if not p.startswith('batch size')]
                 batch_size //= 2
-                problems.append(f'batch size {full} does not fit in the memory of this GPU; {batch_size} does')
+                problems.append(f'batch size {full} does not fit in memory; {batch_size} does')
             except ValueError as error:  # such as a norm group that the reduced batch does not fill
                 if batch_size >= full or user_message(error) is None:
                     raise
@@ -159,21 +159,23 @@ class _Probe(Hook):
     def __init__(self) -> None:
         self.saved_bytes = 0
         self.seconds: dict[str, float] = {}
+        self._iterations = 0
         self._mark = 0.0
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         self.seconds['data'] = self._lap()
-        if runner.iter == 0:
+        if self._iterations == 0:
             self._recording = self._record_saved(runner.model)
             self._recording.__enter__()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        if runner.iter > 0:
+        if self._iterations > 0:
             self.seconds['model'] = self._lap()
             raise _Stop
         self._recording.__exit__(None, None, None)
+        self._iterations += 1
         self._lap()
 
     def _lap(self) -> float:

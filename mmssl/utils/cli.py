@@ -1,7 +1,8 @@
-"""What every command-line tool shares: the way mistakes end."""
+"""What the command-line tools share: options, and the way mistakes end."""
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import re
@@ -12,11 +13,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import DictAction
+
 from mmssl.utils.errors import UserError
+from mmssl.utils.launch import LAUNCHERS
 
 _PACKAGE = str(Path(__file__).parents[1])
 _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 _OTHER_RANKS_WAIT = 15.0  # seconds in which the launcher ends a process whose rank 0 failed as well
+
+
+class CfgOptions(DictAction):
+    """``KEY=VALUE ...`` on the command line; MMEngine's action, which ends a forgotten ``=`` in a traceback."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
+        wrong = [value for value in values if '=' not in value]
+        if wrong:
+            parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}')
+        super().__call__(parser, namespace, values, option_string)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what every tool that runs a config takes: ``--work-dir --cfg-options --launcher --local_rank``."""
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started this process')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
 
 
 def tool(main: Callable[..., Any]) -> Callable[..., Any]:

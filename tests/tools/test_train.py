@@ -127,6 +127,12 @@ def test_more_processes_than_gpus(write_config: Writer, fails: Fails, monkeypatc
     assert 'no GPU of its own: torch sees 2' in fails(train.main, write_config(), '--launcher', 'pytorch')
 
 
+def test_an_option_without_a_value(write_config: Writer, fails: Fails) -> None:
+    assert "takes KEY=VALUE, got 'max_epochs'" in fails(
+        train.main, write_config(), '--cfg-options', 'max_epochs', '1=2'
+    )
+
+
 def test_debug_keeps_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('MMSSL_DEBUG', '1')
     with pytest.raises(ValueError, match='does not exist'):

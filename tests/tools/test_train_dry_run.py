@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
 
+from mmssl.engine import dry_run as dry_run_module
 from tests.support.tools import load_tool
 
 train = load_tool('train.py')
@@ -67,3 +70,18 @@ def test_float16_is_measured_in_bfloat16_on_a_cpu(
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     code, text = dry_run(capsys, write_config(), '--amp', 'fp16')
     assert code == 1 and 'float16 needs a GPU; measured in bfloat16' in text
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_reported(
+    write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = dry_run_module._run
+
+    def run_with_little_memory(cfg: Config, batch_size: int, probe: object) -> object:
+        if batch_size > 2:
+            raise torch.OutOfMemoryError
+        return run(cfg, batch_size, probe)
+
+    monkeypatch.setattr(dry_run_module, '_run', run_with_little_memory)
+    code, text = dry_run(capsys, write_config())
+    assert code == 1 and 'batch size 4 does not fit in memory; 2 does' in text
