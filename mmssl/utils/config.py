@@ -182,7 +182,7 @@ def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[
 
 def _move_data(cfg: Config, target: str) -> None:
     roots = dict(_paths(cfg, ('data_root',)))
-    common = os.path.commonpath(roots.values()) if roots else ''
+    common = os.path.commonpath([os.path.abspath(root) for root in roots.values()]) if roots else ''
     cfg.merge_from_dict(
         {place: os.path.normpath(os.path.join(target, os.path.relpath(root, common))) for place, root in roots.items()}
     )
