@@ -32,8 +32,9 @@ def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Scales the distance from the image's mean luma by ``factor`` >= 0 and clips to [0, 1]."""
-    mean = images.mean(dim=(2, 3)) @ images.new_tensor(_LUMA)
-    return images.mul(_per_image(factor)).add_(_per_image(mean * (1 - factor))).clamp_(0, 1)
+    factor = _per_image(factor)
+    mean = _luma(images.mean(dim=(2, 3), keepdim=True))
+    return images.mul(factor).add_(mean.mul_(1 - factor)).clamp_(0, 1)
 
 
 def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
     hue += (blue - red + 2).sub_(hue).mul_(green.floor())
     hue += (green - blue).sub_(hue).mul_(red.floor())
     hue += shift.view(-1, 1, 1) * 6
-    distance = hue.unsqueeze(1) - images.new_tensor((3, 5, 1)).view(3, 1, 1)
+    distance = torch.stack((hue - 3, hue - 5, hue - 1), dim=1)
     distance = distance.sub_((distance / 6).round_(), alpha=6).abs_()
     return distance.neg_().add_(2).clamp_(0, 1).mul_(chroma.neg_().unsqueeze(1)).add_(value.unsqueeze(1))
 
@@ -126,7 +127,9 @@ def run_programs(images: Tensor, programs: Tensor) -> Tensor:
         (N, 3, H, W) in [0, 1].
     """
     groups = list(_groups(programs))
-    rows_of_groups = _to_device_of(images, torch.tensor([row for *_, rows in groups for row in rows], dtype=torch.int64))
+    rows_of_groups = _to_device_of(
+        images, torch.tensor([row for *_, rows in groups for row in rows], dtype=torch.int64)
+    )
     values = _to_device_of(images, programs[..., 1])
     for (step, name, _), rows in zip(groups, rows_of_groups.split([len(rows) for *_, rows in groups])):
         if len(rows) == len(images):

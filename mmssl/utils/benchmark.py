@@ -1,0 +1,182 @@
+"""Where the time of a recipe goes: loading, augmentation, the model, and all of it together."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mmssl.datasets.collate_views import collate_views
+from mmssl.registry import RUNNERS
+
+
+def measure_throughput(cfg: Config, num_iters: int = 10, repeats: int = 5) -> dict[str, Any]:
+    """Runs the recipe of ``cfg`` as it is, but for an evaluation, and measures its parts alone and together.
+
+    All rates count images, each with all of its views. Every figure is a median over ``repeats``, and what is
+    compared is measured in turns. No file is written.
+
+    Args:
+        cfg: A config that can be trained.
+        num_iters: Batches in one measurement of the whole.
+        repeats: How often everything is measured.
+
+    Returns:
+        ``loader_per_worker``: decoded, cropped and collated by one thread, images/s;
+        ``augmentation``: moved, augmented and normalised on the device, images/s;
+        ``model_step``: forward, backward and optimizer on synthetic images, images/s;
+        ``end_to_end``: with the config's workers, images/s; ``data_wait``: share of that time without a batch;
+        ``augmentation_share``: time of the augmentation / time of the model step;
+        ``step_overhead``: time of an iteration of the training loop with all its hooks / time of the same modules
+        called in a bare loop; ``peak_memory``: bytes, of the GPU, or of this process where there is none;
+        ``batch_size``, ``num_workers``, ``device``.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = Config(cfg.to_dict())
+        cfg.update(work_dir=folder, log_level='ERROR', visualizer=None, experiment_name=folder.rpartition('/')[2])
+        cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+        cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+        runner = RUNNERS.build(cfg)
+        probe = _Probe(num_iters, repeats)
+        runner.register_hook(probe, priority='LOWEST')
+        try:
+            runner.train()
+        except _Finished:
+            pass
+    return probe.results
+
+
+class _Finished(Exception):
+    """Ends the run when everything is measured."""
+
+
+class _Probe(Hook):
+    """Measures when the first epoch is about to begin, as everything is ready then."""
+
+    def __init__(self, num_iters: int, repeats: int) -> None:
+        self.num_iters, self.repeats = num_iters, repeats
+        self.results: dict[str, Any] = {}
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        if self.results:
+            return
+        runner.model.train()
+        self.results = _measure(runner, self.num_iters, self.repeats)
+        raise _Finished
+
+
+def _measure(runner: Runner, num_iters: int, repeats: int) -> dict[str, Any]:
+    loader, device = runner.train_dataloader, next(runner.model.parameters()).device
+    preprocessor, size = runner.algorithm.data_preprocessor, loader.batch_size
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+    batch = next(iter(loader))
+    inputs = preprocessor(batch, True)
+    synthetic = dict(inputs, inputs=[torch.randn_like(view) for view in inputs['inputs']])
+    parts: dict[str, Callable[[], Any]] = dict(
+        loader_per_worker=lambda: _load(loader.dataset, size),
+        augmentation=lambda: preprocessor(batch, True),
+        model_step=lambda: _bare_step(runner, synthetic),
+        bare=lambda: _bare_step(runner, preprocessor(batch, True)),
+        loop=lambda: runner.train_loop.run_iter(0, batch),
+    )
+    for part in parts.values():  # warm up
+        part()
+    seconds = {name: [] for name in parts}
+    for _ in range(repeats):
+        for name, part in parts.items():
+            seconds[name].append(_seconds(part, device))
+    whole = [_run(runner, num_iters, device) for _ in range(repeats)]
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    return dict(
+        loader_per_worker=size / median['loader_per_worker'],
+        augmentation=size / median['augmentation'],
+        model_step=size / median['model_step'],
+        end_to_end=statistics.median(size / per_iter for per_iter, _ in whole),
+        data_wait=statistics.median(wait / per_iter for per_iter, wait in whole),
+        augmentation_share=median['augmentation'] / median['model_step'],
+        step_overhead=statistics.median(loop / bare for loop, bare in zip(seconds['loop'], seconds['bare'])),
+        peak_memory=_peak_memory(device),
+        batch_size=size,
+        num_workers=loader.num_workers,
+        device=torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads',
+    )
+
+
+def _seconds(part: Callable[[], Any], device: torch.device) -> float:
+    _synchronize(device)
+    start = time.perf_counter()
+    part()
+    _synchronize(device)
+    return time.perf_counter() - start
+
+
+def _load(dataset: Any, size: int) -> None:
+    with _one_thread():  # as in a worker
+        collate_views([dataset[0, index % len(dataset)] for index in range(size)])
+
+
+def _bare_step(runner: Runner, inputs: dict[str, Any]) -> None:
+    """What an iteration consists of, without MMEngine around it."""
+    wrapper, algorithm = runner.optim_wrapper, runner.algorithm
+    with torch.autocast(wrapper.device_type, dtype=wrapper.dtype, enabled=wrapper.dtype is not None):
+        terms = runner.model(**inputs, mode='loss')
+    loss: Tensor = sum(term for name, term in terms.items() if name.startswith('loss'))
+    wrapper.loss_scaler.scale(loss).backward()
+    wrapper.loss_scaler.step(wrapper.optimizer)
+    wrapper.loss_scaler.update()
+    wrapper.optimizer.zero_grad()
+    algorithm.on_step_end(0.5)
+
+
+def _run(runner: Runner, num_iters: int, device: torch.device) -> tuple[float, float]:
+    """Seconds per iteration, and of these without a batch, when ``num_iters`` batches are trained on."""
+    batches = _endless(runner)
+    runner.train_loop.run_iter(0, next(batches))  # the workers have started when the clock does
+    _synchronize(device)
+    start, wait = time.perf_counter(), 0.0
+    for index in range(1, num_iters + 1):
+        before = time.perf_counter()
+        batch = next(batches)
+        wait += time.perf_counter() - before
+        runner.train_loop.run_iter(index, batch)
+    _synchronize(device)
+    return (time.perf_counter() - start) / num_iters, wait / num_iters
+
+
+def _endless(runner: Runner):
+    while True:
+        yield from runner.train_dataloader
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.synchronize()
+
+
+@contextmanager
+def _one_thread():
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == 'darwin' else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,29 @@
+"""tools/visualization/browse_dataset.py: a picture with a column per image and a row per view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from tests.support.tools import load_tool
+
+browse = load_tool('visualization/browse_dataset.py')
+
+Writer = Callable[..., Path]
+
+
+def test_writes_a_grid(write_config: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / 'new' / 'views.png'
+    browse.main([str(write_config()), '--out', str(out), '--num-images', '5'])
+    height, width = imread(out).shape[:2]
+    assert width > 1.5 * height  # five columns and labels, three rows
+    assert capsys.readouterr().out.startswith('5 of 8 images')
+
+
+def test_needs_an_image(write_config: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        browse.main([str(write_config()), '--num-images', '0'])
+    assert capsys.readouterr().err == 'error: --num-images must be at least 1, got 0\n'

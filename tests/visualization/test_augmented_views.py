@@ -1,0 +1,25 @@
+"""augmented_views: the pixels shown are those of the bytes after augmentation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmssl.datasets.image_folder import ImageFolder
+from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
+from mmssl.visualization.augmented_views import augmented_views
+from tests.support.image_files import write_images
+
+
+@pytest.mark.parametrize('small', [8, 4])
+def test_rows_are_the_image_and_its_views(small: int, tmp_path: Path) -> None:
+    write_images(tmp_path, [f'{i}.png' for i in range(3)])
+    views = [
+        dict(type='AugmentedView', size=8, solarize=1.0, solarize_threshold=0),  # inverts everything
+        dict(type='AugmentedView', size=small),
+    ]
+    figure = augmented_views(ImageFolder(str(tmp_path), views=views), SelfSupDataPreprocessor(), [0, 1, 2])
+    shown = [axes.get_images()[0].get_array() for axes in figure.axes]
+    expected = [0, 10, 20, 255, 245, 235, 0, 10, 20]
+    assert [image.shape for image in shown] == [(8, 8, 3)] * 9
+    np.testing.assert_allclose([image.mean() for image in shown], np.array(expected) / 255, atol=1e-6)

@@ -1,0 +1,52 @@
+"""Draw the views of a training set as the model gets them: ``python tools/visualization/browse_dataset.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+
+from mmssl.registry import DATASETS, MODELS
+from mmssl.utils.cli import tool
+from mmssl.utils.config import check_config, load_config
+from mmssl.utils.errors import UserError
+from mmssl.visualization.augmented_views import augmented_views
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Draw training images and their augmented views')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--out', help='PNG to write (default: work_dirs/<config name>/views.png)')
+    parser.add_argument('--num-images', type=int, default=8, help='images to draw, evenly spaced (default: 8)')
+    parser.add_argument('--epoch', type=int, default=0, help='epoch whose crops and colours are drawn')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    return parser.parse_args(argv)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.default_scope)
+    check_config(cfg)
+    if args.num_images < 1:
+        raise UserError(f'--num-images must be at least 1, got {args.num_images}')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    if dataset.seed is None:
+        dataset.seed = (cfg.get('randomness') or {}).get('seed') or 0
+    count = min(args.num_images, len(dataset))
+    indices = [number * len(dataset) // count for number in range(count)]
+    figure = augmented_views(dataset, MODELS.build(cfg.model.data_preprocessor), indices, args.epoch)
+    out = Path(args.out or Path('work_dirs') / Path(args.config).stem / 'views.png')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=150)
+    print(f'{count} of {len(dataset)} images: {out}')
+
+
+if __name__ == '__main__':
+    main()
