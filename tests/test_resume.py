@@ -128,6 +128,18 @@ def test_longer_run_follows_the_new_length(tmp_path: Path) -> None:
     assert lrs == pytest.approx([0.05 * (1 + torch.tensor(torch.pi * i / 12).cos().item()) for i in range(6, 12)])
 
 
+def test_another_batch_size_cannot_be_resumed(moco) -> None:
+    cfg = tiny_config(moco[0], resume=True)
+    cfg['train_dataloader'].update(batch_size=2)
+    with pytest.raises(UserError, match='6 iterations per epoch, this one has 13'):
+        train(cfg)
+
+
+def test_weights_alone_cannot_be_resumed(moco) -> None:
+    with pytest.raises(UserError, match='no run to resume'):
+        train(tiny_config(moco[0], resume=True, load_from=str(moco[0] / 'iter_18_backbone.pth')))
+
+
 def test_backbone_file_and_kept_checkpoints(moco) -> None:
     work_dir, state = moco
     assert sorted(file.name for file in work_dir.glob('*.pth*')) == [

@@ -164,7 +164,8 @@ class PretrainRunner(Runner):
     def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
         """Writes a checkpoint in one step and beside it the backbone alone, as ``<name>_backbone.pth``."""
         path = Path(out_dir, filename)
-        super().save_checkpoint(out_dir, f'{filename}.tmp', **kwargs)
+        meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
+        super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
         replace_file(f'{path}.tmp', path)
         backbone = getattr(self.algorithm, 'backbone', None)
         if backbone is not None:
@@ -176,11 +177,13 @@ class PretrainRunner(Runner):
         """Loads weights; on resume all must match, else 99 % of the model's or of its backbone's tensors.
 
         Raises:
-            UserError: The file cannot be read, or too little of it matches.
+            UserError: The file cannot be read, too little of it matches, or it is to be resumed and cannot be.
         """
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         offered, backbone = get_state_dict(checkpoint), getattr(self.algorithm, 'backbone', None)
+        if self._resume:
+            self._check_resumable(checkpoint, filename)
         if strict or self._resume:
             load_matching(self.algorithm, offered, str(filename), min_match=1.0, name='model')
         else:
@@ -192,6 +195,17 @@ class PretrainRunner(Runner):
                 load_matching(backbone, offered, str(filename))
         self._has_loaded = True
         return checkpoint
+
+    def _check_resumable(self, checkpoint: dict, filename: str) -> None:
+        if 'optimizer' not in checkpoint or 'meta' not in checkpoint:
+            raise UserError(f'{filename} holds weights and no run to resume; to start from its weights set load_from')
+        length = len(self.train_dataloader)
+        before = checkpoint['meta'].get('epoch_length', length)
+        if before != length:
+            raise UserError(
+                f'{filename} is of a run with {before} iterations per epoch, this one has {length}: resume with the '
+                'same data, batch size and number of processes, or start anew from its weights (load_from)'
+            )
 
     def load_or_resume(self) -> None:
         """Resumes from the newest checkpoint of the work directory that is whole, or loads ``load_from``.

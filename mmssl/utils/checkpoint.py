@@ -115,9 +115,7 @@ def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
     raise UserError("the checkpoint has no tensors under 'state_dict', 'model' or at its top")
 
 
-def load_backbone(
-    module: nn.Module, file: str | Path, prefix: str | None = None, min_match: float = 0.99
-) -> None:
+def load_backbone(module: nn.Module, file: str | Path, prefix: str | None = None, min_match: float = 0.99) -> None:
     """Loads a backbone from any checkpoint that contains it.
 
     Position embeddings of another size are resized where the backbone does so when it loads a state dict.

@@ -46,9 +46,7 @@ def test_logged_losses_are_those_of_every_iteration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('rule', 'factor'), [('linear', 1 / 16), ('sqrt', 1 / 4)])
 def test_auto_scale_lr(tmp_path: Path, rule: str, factor: float) -> None:
     scale = dict(base_batch_size=128, rule=rule, enable=True)
-    optim_wrapper = dict(
-        type='MixedPrecisionOptimWrapper', accumulative_counts=2, optimizer=dict(type='SGD', lr=1.0)
-    )
+    optim_wrapper = dict(type='MixedPrecisionOptimWrapper', accumulative_counts=2, optimizer=dict(type='SGD', lr=1.0))
     runner = build_runner(tiny_config(tmp_path, auto_scale_lr=scale, optim_wrapper=optim_wrapper, log_level='INFO'))
     wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.scale_lr(wrapper, runner.auto_scale_lr)

@@ -101,9 +101,7 @@ def test_a_runner_gives_the_length(tmp_path, schedule: dict, expected: list[floa
     assert {lr for _, lr in lrs} == {0.5}
 
 
-@pytest.mark.parametrize(
-    ('cls', 'wrong'), [(WarmupCosineLR, dict(warmup_epochs=11)), (StepLR, dict(milestones=[120]))]
-)
+@pytest.mark.parametrize(('cls', 'wrong'), [(WarmupCosineLR, dict(warmup_epochs=11)), (StepLR, dict(milestones=[120]))])
 def test_rejects(cls: type, wrong: dict) -> None:
     with pytest.raises(ValueError, match='got'):
         cls(_optimizer(1.0), max_epochs=10, end=10, **wrong)

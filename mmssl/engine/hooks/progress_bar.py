@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 from typing import Any
@@ -36,6 +37,7 @@ class ProgressBarHook(Hook):
             transient=True,
         )
         self.bar.start()
+        atexit.register(self.bar.stop)  # gives the terminal back after an error, too
         self.task = self.bar.add_task('', total=runner.max_iters, completed=runner.iter, epoch=runner.epoch + 1)
         # rich puts what is written to sys.stdout above the bar; the handlers hold the stream of before.
         self.streams = [

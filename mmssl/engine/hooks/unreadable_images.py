@@ -36,7 +36,7 @@ class UnreadableImagesHook(Hook):
         Raises:
             ValueError: More than 1 % of this process's share of the dataset has turned out to be unreadable.
         """
-        self._names.update(dict.fromkeys(data_batch.get('skipped', ())))
+        self._names.update(dict.fromkeys((data_batch or {}).get('skipped', ())))
         num_images = len(runner.train_dataloader.sampler)
         if len(self._names) > _MAX_SHARE * num_images:
             raise ValueError(

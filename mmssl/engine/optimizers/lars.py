@@ -103,8 +103,6 @@ def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient
     updates = list(torch._foreach_add(grads, params, alpha=weight_decay))
     weight_norms = torch.stack(torch._foreach_norm(params))
     update_norms = torch.stack(torch._foreach_norm(updates))
-    ratios = torch.where(
-        (weight_norms > 0) & (update_norms > 0), trust_coefficient * weight_norms / update_norms, 1.0
-    )
+    ratios = torch.where((weight_norms > 0) & (update_norms > 0), trust_coefficient * weight_norms / update_norms, 1.0)
     torch._foreach_mul_(updates, list(ratios.unbind()))
     return updates
