@@ -67,7 +67,7 @@ class PhotoPatches(ImageDataset):
 
 @lru_cache(maxsize=8)
 def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
-    """Patches of all photographs, uint8 (patches, size, size, 3), those of the first photograph first; read-only."""
+    """Patches of all photographs, uint8 (patches, size, size, 3), those of the first photograph first; not to be changed."""
     colour, count = SPLITS[split]
     patches = []
     for number, path in enumerate(photo_paths()):
@@ -76,9 +76,7 @@ def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
         for top, left, side in draw_patches(rng, *image.shape[:2], colour, count):
             patch = image[top : top + side, left : left + side]
             patches.append(resize(patch, size, size, 'bilinear').permute(1, 2, 0).numpy())
-    stacked = np.stack(patches)
-    stacked.flags.writeable = False
-    return stacked
+    return np.stack(patches)
 
 
 def draw_patches(rng: np.random.Generator, height: int, width: int, colour: int, count: int) -> np.ndarray:

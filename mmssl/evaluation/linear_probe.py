@@ -19,7 +19,8 @@ def fit_linear(
 ) -> tuple[Tensor, Tensor]:
     """Multinomial logistic regression: minimises sum of cross entropies + penalty / 2 * |W|^2 by L-BFGS.
 
-    The problem is convex and the start is zero, so the result depends on nothing but the arguments.
+    The problem is convex and the start is zero, so the result depends on nothing but the arguments. With fewer vectors
+    than dimensions it is solved in the space they span, where the optimal weights lie.
 
     Args:
         vectors: (N, D) floating point, standardised or of similar scale.
@@ -31,6 +32,12 @@ def fit_linear(
     Returns:
         Weights (C, D) and bias (C,).
     """
+    if len(vectors) < vectors.shape[1]:
+        basis = torch.linalg.qr(vectors.T).Q  # (D, N)
+        weight, bias = fit_linear(
+            vectors @ basis, labels, num_classes=num_classes, penalty=penalty, max_iterations=max_iterations
+        )
+        return weight @ basis.T, bias
     weight = vectors.new_zeros(num_classes, vectors.shape[1], requires_grad=True)
     bias = vectors.new_zeros(num_classes, requires_grad=True)
     solver = torch.optim.LBFGS(

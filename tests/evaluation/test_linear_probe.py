@@ -26,6 +26,15 @@ def test_fit_agrees_with_scikit_learn() -> None:
     torch.testing.assert_close(bias - bias.mean(), torch.from_numpy(theirs.intercept_), atol=1e-3, rtol=1e-3)
 
 
+def test_fewer_vectors_than_dimensions_agree_with_scikit_learn() -> None:
+    vectors = torch.randn(12, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(12) % 3
+    weight, bias = fit_linear(vectors, labels, num_classes=3)
+    theirs = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(vectors.numpy(), labels.numpy())
+    torch.testing.assert_close(weight, torch.from_numpy(theirs.coef_), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(bias - bias.mean(), torch.from_numpy(theirs.intercept_), atol=1e-3, rtol=1e-3)
+
+
 def test_gradient_vanishes_at_the_solution() -> None:
     data = clusters(60)
     vectors = ((data.vectors - data.vectors.mean(0)) / data.vectors.std(0)).double()

@@ -1,0 +1,271 @@
+"""The demo: pre-train a small backbone, compare it with raw pixels and with itself before, and show what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmssl.datasets.collate_views import collate_views
+from mmssl.datasets.image_files import find_images
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.extract import Features, evaluating, extract_features
+from mmssl.evaluation.weighted_knn import nearest_neighbours
+from mmssl.utils.errors import UserError
+from mmssl.visualization.curves import plot_curves, read_scalars
+from mmssl.visualization.embedding_map import embedding_map, project_tsne
+from mmssl.visualization.image_grid import image_grid
+from mmssl.visualization.report import Section, write_report
+
+METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
+MIN_IMAGES = 32
+NUM_PROBED = 64  # images of the batch on which precisions are timed
+PRECISIONS = [(dtype, channels_last) for dtype in (None, 'bfloat16') for channels_last in (False, True)]
+
+
+@dataclass
+class Representation:
+    """What one way of turning images into vectors gives.
+
+    Args:
+        name: For the table.
+        bank: Features of the training images.
+        queries: Features of the test images.
+        results: What the evaluator says of them.
+    """
+
+    name: str
+    bank: Features
+    queries: Features
+    results: dict[str, float]
+
+
+@dataclass
+class Outcome:
+    """What the demo found.
+
+    Args:
+        table: Rows of cells, the first being the head; None without labels.
+        report: The HTML file.
+        minutes: Duration of the pre-training.
+    """
+
+    table: list[list[str]] | None
+    report: Path
+    minutes: float
+
+
+def use_folder(cfg: Config, folder: str) -> None:
+    """Points a demo config at a folder of images: class folders are evaluated, a flat folder is only shown.
+
+    The number of iterations stays about that of the config; small folders get smaller batches.
+
+    Args:
+        cfg: A demo config; changed.
+        folder: Folder of images or of class folders.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        UserError: It holds too few images.
+    """
+    names = list(find_images(folder))
+    if len(names) < MIN_IMAGES:
+        raise UserError(f'{folder} holds {len(names)} images; the demo needs at least {MIN_IMAGES}')
+    has_classes = all('/' in name for name in names) and len({name.split('/')[0] for name in names}) > 1
+    source = dict(type='ClassFolder' if has_classes else 'ImageFolder', data_root=folder)
+    val_every = 10 if len(names) >= 1000 else 4
+    loaders = {'train': cfg.train_dataloader, 'bank': cfg.val_cfg.bank_dataloader, 'val': cfg.val_dataloader}
+    for name, loader in loaders.items():
+        kept = {key: loader.dataset[key] for key in ('views', 'transform') if key in loader.dataset}
+        split = 'val' if name == 'val' else 'train'
+        loader.dataset = dict(**source, split=split, val_every=val_every, **kept)
+        loader.update(num_workers=2, persistent_workers=True)
+    if not has_classes:
+        cfg.val_evaluator.metrics = [metric for metric in cfg.val_evaluator.metrics if 'Statistics' in metric.type]
+
+    num_train = len(names) - -(-len(names) // val_every)
+    batch = cfg.train_dataloader.batch_size
+    iterations = cfg.max_epochs * (7200 // batch)
+    while batch > num_train // 2:
+        batch //= 2
+    cfg.train_dataloader.batch_size = batch
+    cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
+
+
+def run(cfg: Config) -> Outcome:
+    """Pre-trains by ``cfg``, evaluates before and after, and writes ``report.html`` to its work directory.
+
+    Args:
+        cfg: A demo config, complete with ``work_dir``.
+    """
+    cfg.log_level = 'WARNING'  # building the runner logs pages
+    runner = PretrainRunner.from_cfg(cfg)
+    runner.logger.setLevel('INFO')
+    for handler in runner.logger.handlers:
+        handler.setLevel('INFO')
+    runner.model.init_weights()
+    precision = choose_precision(runner)
+
+    representations = [
+        represent(runner, 'raw pixels', pixels=True),
+        represent(runner, 'random initialisation'),
+    ]
+    start = time.perf_counter()
+    runner.train()
+    minutes = (time.perf_counter() - start) / 60
+    representations.append(represent(runner, 'pre-trained'))
+
+    table = results_table(representations)
+    subtitle = (
+        f'{type(runner.algorithm).__name__}, {runner.max_epochs} epochs of {len(runner.train_dataloader.dataset):,} '
+        f'images in {minutes:.1f} minutes, {precision}, seed {runner.seed}'
+    )
+    sections = report_sections(runner, representations, table)
+    report = write_report(Path(runner.work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
+    return Outcome(table, report, minutes)
+
+
+def represent(runner: PretrainRunner, name: str, pixels: bool = False) -> Representation:
+    """Extracts and evaluates the features of the model as it is, or the pixels themselves."""
+    runner.logger.info(f'evaluating: {name}')
+    loop = runner.val_loop
+    feature = (lambda images: images.flatten(1)) if pixels else None
+    bank, queries = (
+        extract_features(runner.model, loader, feature=feature, dtype=loop.dtype, description=name)
+        for loader in (loop.bank_dataloader, loop.dataloader)
+    )
+    return Representation(name, bank, queries, loop.evaluator.evaluate(bank, queries))
+
+
+def results_table(representations: Sequence[Representation]) -> list[list[str]] | None:
+    """Accuracies as cells, one row per representation under a head; None where there are none."""
+    keys = [key for key in METRICS if key in representations[0].results]
+    if not keys:
+        return None
+    head = ['accuracy in %', *(METRICS[key] for key in keys)]
+    return [head, *([r.name, *(f'{r.results[key]:.1f}' for key in keys)] for r in representations)]
+
+
+def choose_precision(runner: PretrainRunner) -> str:
+    """Times a step in each precision and memory layout on this machine, sets the fastest, and returns its name."""
+    dataset = runner.train_dataloader.dataset
+    batch = collate_views([dataset[index % len(dataset)] for index in range(NUM_PROBED)])
+    seconds = {}
+    with evaluating(runner.algorithm):  # restores the random state
+        for dtype, channels_last in PRECISIONS:
+            layout = torch.channels_last if channels_last else torch.contiguous_format
+            model = deepcopy(runner.algorithm).train().to(memory_format=layout)
+            seconds[dtype, channels_last] = min(step_seconds(model, batch, dtype) for _ in range(3))
+    dtype, channels_last = fastest = min(seconds, key=seconds.get)
+    runner.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=dtype)
+    if channels_last:
+        runner.model.to(memory_format=torch.channels_last)
+    runner.val_loop.dtype = dtype
+    name = f'{dtype or "float32"}{", channels last" if channels_last else ""}'
+    gain = seconds[None, False] / seconds[fastest]
+    runner.logger.info(f'fastest on this machine: {name} ({gain:.1f} times the speed of plain float32)')
+    return name
+
+
+def step_seconds(model: nn.Module, batch: dict, dtype: str | None) -> float:
+    """Seconds of one forward and backward pass."""
+    data = model.data_preprocessor(batch, True)
+    device = data['inputs'][0].device
+    start = _now(device)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
+        losses = model(**data, mode='loss')
+    losses['loss'].backward()
+    return _now(device) - start
+
+
+def _now(device: torch.device) -> float:
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def report_sections(
+    runner: PretrainRunner, representations: Sequence[Representation], table: list[list[str]] | None
+) -> list[Section]:
+    """The parts of the report."""
+    _, before, after = representations
+    classes = runner.val_dataloader.dataset.classes
+    scalars = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
+    sections = []
+    if table:
+        text = (
+            f'Test images classified from frozen features: {len(after.queries):,} images, {len(classes)} classes. kNN: '
+            'weighted vote of the 20 nearest training images. Linear: logistic regression on all training labels, and '
+            'on ten per class, averaged over ten draws.'
+        )
+        sections.append(Section('Accuracy', text, table=table))
+    return [
+        *sections,
+        Section('Training', 'Loss and evaluation while pre-training.', plot_curves(scalars)),
+        Section(
+            'What the network sees',
+            'The first column is an image of the training set, the others are its augmented views as the model gets '
+            'them; the method learns that views of one image belong together.',
+            views_figure(runner),
+        ),
+        Section(
+            'Nearest neighbours',
+            'Test images and the training images whose features are most similar, before and after.'
+            + (' Green frame: the same class.' if classes else ''),
+            neighbours_figure(runner, before, after),
+        ),
+        Section(
+            'Map of the test images',
+            'Features before and after pre-training, laid out by t-SNE'
+            + (', coloured by class. The labels were not used for training.' if classes else '.'),
+            map_figure(before, after, classes),
+        ),
+    ]
+
+
+def views_figure(runner: PretrainRunner, num_images: int = 8):
+    """Training images and their augmented views as the model gets them, images in columns."""
+    dataset, plain = runner.train_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
+    rows = torch.linspace(0, len(dataset) - 1, num_images).long().tolist()
+    batch = collate_views([dataset[0, row] for row in rows])
+    preprocessor = runner.algorithm.data_preprocessor
+    views = [preprocessor.denormalize(view).cpu() for view in preprocessor(batch, True)['inputs']]
+    originals = torch.stack([plain[row]['inputs'] for row in rows])
+    labels = ['image', *(f'view {number + 1}' for number in range(len(views)))]
+    return image_grid(torch.stack([originals, *views]), [''] * num_images, labels=labels)
+
+
+def neighbours_figure(
+    runner: PretrainRunner, before: Representation, after: Representation, num_queries: int = 8, k: int = 5
+):
+    """Test images, spread evenly over the test set, and their nearest training images before and after."""
+    queries, bank = runner.val_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
+    chosen = torch.linspace(0.5, len(after.queries) - 0.5, num_queries).long()
+    columns = [torch.stack([queries[int(row)]['inputs'] for row in after.queries.indices[chosen]])[:, None]]
+    marks = [torch.full((num_queries, 1), -1)]
+    for representation in (before, after):
+        _, rows = nearest_neighbours(representation.queries.vectors[chosen], representation.bank.vectors, k)
+        images = [bank[int(index)]['inputs'] for index in representation.bank.indices[rows].flatten()]
+        columns.append(torch.stack(images).view(num_queries, -1, *images[0].shape))
+        labels = representation.queries.labels[chosen, None]
+        same = (representation.bank.labels[rows] == labels).long()
+        marks.append(torch.where(labels >= 0, same, -1))
+    titles = ['query', 'before', *[''] * (k - 1), 'after', *[''] * (k - 1)]
+    names = [queries.classes[label] for label in after.queries.labels[chosen]] if queries.classes else ()
+    return image_grid(torch.cat(columns, 1), titles, labels=names, marks=torch.cat(marks, 1), gaps=(1, 1 + k))
+
+
+def map_figure(before: Representation, after: Representation, classes: Sequence[str] | None, max_images: int = 1500):
+    """t-SNE of the test images before and after."""
+    rows = torch.linspace(0, len(after.queries) - 1, min(max_images, len(after.queries))).long()
+    points = {
+        title: project_tsne(representation.queries.vectors[rows])
+        for title, representation in (('Random initialisation', before), ('After pre-training', after))
+    }
+    return embedding_map(points, after.queries.labels[rows] if classes else None, classes)
