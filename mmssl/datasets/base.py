@@ -58,7 +58,7 @@ class ImageDataset(Dataset):
             raise ValueError("views is empty; give one dict(type='AugmentedView', ...) per view")
         if split not in ('all', 'train', 'val') or val_every < 2:
             raise ValueError(f"split must be 'all', 'train' or 'val' and val_every >= 2, got {split!r} and {val_every}")
-        self.views = None if views is None else [TRANSFORMS.build(view) for view in views]
+        self.views = [TRANSFORMS.build(view) for view in views or ()]
         self.transform = None if transform is None else TRANSFORMS.build(transform)
         self.seed = seed
         self._rows = self._select(split, val_every)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -51,15 +52,21 @@ class CIFAR10(ArrayImages):
     def _read(self, root: Path, names: tuple[str, ...]) -> list[Any]:
         for folder in (root, root / self.folder):
             if (folder / self.meta).is_file():
-                return [load_arrays((folder / name).open('rb')) for name in names]
+                return [load_arrays(io.BytesIO((folder / name).read_bytes())) for name in names]
         for archive in (root, root / self.archive):
             if archive.is_file():
                 with tarfile.open(archive) as tar:
-                    return [load_arrays(tar.extractfile(f'{self.folder}/{name}')) for name in names]
+                    return [load_arrays(_open(tar, f'{self.folder}/{name}')) for name in names]
         raise FileNotFoundError(
             f'{root} holds neither {self.archive} nor {self.folder}/; set data_root to the folder of one of them '
             "(for images in class folders use type='ClassFolder')"
         )
+
+
+def _open(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    file = tar.extractfile(name)
+    assert file is not None, f'{name} is no file'
+    return file
 
 
 @DATASETS.register_module()

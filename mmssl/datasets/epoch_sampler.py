@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from mmengine.dist import sync_random_seed
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Sampler
 
+from mmssl.datasets.base import ImageDataset
 from mmssl.registry import DATA_SAMPLERS
 from mmssl.utils.dist import rank, world_size
 
@@ -28,7 +29,7 @@ class EpochSampler(Sampler):
     """
 
     def __init__(
-        self, dataset: Dataset, shuffle: bool = True, drop_last: bool | None = None, seed: int | None = None
+        self, dataset: ImageDataset, shuffle: bool = True, drop_last: bool | None = None, seed: int | None = None
     ) -> None:
         self.dataset_size = len(dataset)
         self.shuffle = shuffle

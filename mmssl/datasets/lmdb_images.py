@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class LmdbImages(ImageDataset):
 
     def __init__(self, data_root: str, **kwargs) -> None:
         self.data_root = os.path.expanduser(data_root)
-        self._environment: tuple[int, object] | None = None
+        self._environment: tuple[int, Any] | None = None  # the process that opened it, and it
         if not os.path.exists(self.data_root):
             raise FileNotFoundError(f'{data_root} is not there; set data_root to an LMDB')
         classes: dict[str, int] = {}

@@ -86,7 +86,9 @@ def _index(shard: str) -> list[tuple[str, int, int, int]]:
                 stem, _, suffix = base.partition('.')  # a key ends at the first dot, as in WebDataset
                 key = os.path.join(folder, stem)
                 if suffix == 'cls':
-                    labels[key] = int(tar.extractfile(member).read())
+                    file = tar.extractfile(member)
+                    assert file is not None, f'{member.name} is no file'
+                    labels[key] = int(file.read())
                 elif f'.{suffix.lower()}'.endswith(IMAGE_SUFFIXES):
                     images[key] = (member.name, member.offset_data, member.size)
     except tarfile.ReadError as error:

@@ -93,7 +93,7 @@ def _measure(runner: Runner, num_iters: int, repeats: int) -> dict[str, Any]:
     )
     for part in parts.values():  # warm up
         part()
-    seconds = {name: [] for name in parts}
+    seconds: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(repeats):
         for name, part in parts.items():
             seconds[name].append(_seconds(part, device))

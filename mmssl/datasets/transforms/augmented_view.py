@@ -70,7 +70,7 @@ class AugmentedView:
     ) -> None:
         self.size = size
         self.scale = (min_scale, max_scale)
-        self.ratio = tuple(ratio)
+        self.ratio = (ratio[0], ratio[1])
         self.interpolation = check_interpolation(interpolation)
         self.flip = flip
         self.jitter = tuple(jitter)
@@ -111,7 +111,8 @@ class AugmentedView:
             The crop, uint8 (3, size, size), and its photometric program, float32 (steps, 2).
         """
         draw = iter(rng.random(_MAX_DRAWS).tolist()).__next__  # a call of rng takes longer than the arithmetic here
-        top, left, height, width = draw_crop(draw, *image.shape[:2], self.scale, self.ratio)
+        height, width = image.shape[:2]
+        top, left, height, width = draw_crop(draw, height, width, self.scale, self.ratio)
         crop = resize(image[top : top + height, left : left + width], self.size, self.size, self.interpolation)
         if draw() < self.flip:
             crop = crop.flip(2)
