@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from mmssl.engine.optimizers.lars import LARS
 
@@ -80,3 +81,14 @@ def test_state_dict_round_trip_continues_alike() -> None:
 def test_rejects(wrong: dict) -> None:
     with pytest.raises(ValueError, match='got'):
         LARS([torch.ones(1, requires_grad=True)], **wrong)
+
+
+def test_reads_nothing_back_from_the_device() -> None:
+    with FakeTensorMode():  # tensors without values: reading one is an error
+        weight, bias = torch.ones(2, 3, requires_grad=True), torch.ones(3, requires_grad=True)
+        optimizer = LARS([weight, bias], lr=0.1, weight_decay=0.1)
+        for _ in range(2):
+            weight.grad, bias.grad = torch.ones(2, 3), torch.ones(3)
+            optimizer.step()
+        with pytest.raises(DataDependentOutputException):
+            weight.sum().item()
