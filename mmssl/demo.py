@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from torch import nn
 
@@ -18,6 +19,7 @@ from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import Features, evaluating, extract_features
 from mmssl.evaluation.weighted_knn import nearest_neighbours
 from mmssl.utils.errors import UserError
+from mmssl.visualization.augmented_views import augmented_views
 from mmssl.visualization.curves import plot_curves, read_scalars
 from mmssl.visualization.embedding_map import embedding_map, project_tsne
 from mmssl.visualization.image_grid import image_grid
@@ -26,6 +28,8 @@ from mmssl.visualization.report import Section, write_report
 METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
 MIN_IMAGES = 32
 NUM_PROBED = 64  # images of the batch on which precisions are timed
+MAX_MAPPED = 1500  # points of the map
+NUM_SHOWN = 8  # images in a figure
 PRECISIONS = [(dtype, channels_last) for dtype in (None, 'bfloat16') for channels_last in (False, True)]
 
 
@@ -196,6 +200,8 @@ def report_sections(
     """The parts of the report."""
     _, before, after = representations
     classes = runner.val_dataloader.dataset.classes
+    train = runner.train_dataloader.dataset
+    shown = torch.linspace(0, len(train) - 1, NUM_SHOWN).long().tolist()
     scalars = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
     sections = []
     if table:
@@ -210,9 +216,9 @@ def report_sections(
         Section('Training', 'Loss and evaluation while pre-training.', plot_curves(scalars)),
         Section(
             'What the network sees',
-            'The first column is an image of the training set, the others are its augmented views as the model gets '
-            'them; the method learns that views of one image belong together.',
-            views_figure(runner),
+            'Training images and below them their augmented views, as the model gets them. The method learns that '
+            'views of one image belong together.',
+            augmented_views(train, runner.algorithm.data_preprocessor, shown),
         ),
         Section(
             'Nearest neighbours',
@@ -229,21 +235,9 @@ def report_sections(
     ]
 
 
-def views_figure(runner: PretrainRunner, num_images: int = 8):
-    """Training images and their augmented views as the model gets them, images in columns."""
-    dataset, plain = runner.train_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
-    rows = torch.linspace(0, len(dataset) - 1, num_images).long().tolist()
-    batch = collate_views([dataset[0, row] for row in rows])
-    preprocessor = runner.algorithm.data_preprocessor
-    views = [preprocessor.denormalize(view).cpu() for view in preprocessor(batch, True)['inputs']]
-    originals = torch.stack([plain[row]['inputs'] for row in rows])
-    labels = ['image', *(f'view {number + 1}' for number in range(len(views)))]
-    return image_grid(torch.stack([originals, *views]), [''] * num_images, labels=labels)
-
-
 def neighbours_figure(
-    runner: PretrainRunner, before: Representation, after: Representation, num_queries: int = 8, k: int = 5
-):
+    runner: PretrainRunner, before: Representation, after: Representation, num_queries: int = NUM_SHOWN, k: int = 5
+) -> Figure:
     """Test images, spread evenly over the test set, and their nearest training images before and after."""
     queries, bank = runner.val_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
     chosen = torch.linspace(0.5, len(after.queries) - 0.5, num_queries).long()
@@ -261,9 +255,9 @@ def neighbours_figure(
     return image_grid(torch.cat(columns, 1), titles, labels=names, marks=torch.cat(marks, 1), gaps=(1, 1 + k))
 
 
-def map_figure(before: Representation, after: Representation, classes: Sequence[str] | None, max_images: int = 1500):
+def map_figure(before: Representation, after: Representation, classes: Sequence[str] | None) -> Figure:
     """t-SNE of the test images before and after."""
-    rows = torch.linspace(0, len(after.queries) - 1, min(max_images, len(after.queries))).long()
+    rows = torch.linspace(0, len(after.queries) - 1, min(MAX_MAPPED, len(after.queries))).long()
     points = {
         title: project_tsne(representation.queries.vectors[rows])
         for title, representation in (('Random initialisation', before), ('After pre-training', after))

@@ -57,7 +57,7 @@ def plot_curves(entries: Sequence[dict], panels: Sequence[str] = tuple(PANELS)) 
             steps, values = series(entries, key)
             if steps:
                 axes.plot(
-                    steps, values, color=colour, linewidth=1.6, marker='' if training else 'o', markersize=3, label=key
+                    steps, values, color=colour, linewidth=1.6, marker='' if training else 'o', markersize=3, label=LABELS.get(key, key)
                 )
         tidy(axes, title, 'iteration' if training else 'epoch', ylabel)
         if len(axes.lines) > 1:

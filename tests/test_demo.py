@@ -1,0 +1,96 @@
+"""The demo: its recipes, a whole run on a small folder, and what it makes of folders."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from mmssl import demo
+from mmssl.registry import ALGORITHMS
+from mmssl.utils.config import check_config, load_config
+from mmssl.utils.errors import UserError
+from tests.support.tools import load_tool
+
+RECIPES = sorted((Path(__file__).parents[1] / 'configs' / 'demo').glob('*_photos.py'))
+
+tool = load_tool('demo.py')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of sixteen images: noise around a red, a green and a blue."""
+    root = tmp_path_factory.mktemp('classes')
+    rng = np.random.default_rng(0)
+    for channel, name in enumerate(('blue', 'green', 'red')):
+        (root / name).mkdir()
+        for number in range(16):
+            pixels = rng.integers(0, 120, (24, 40, 3), dtype=np.uint8)
+            pixels[..., 2 - channel] += 130
+            Image.fromarray(pixels).save(root / name / f'{number}.png')
+    return root
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
+    cfg = load_config(path)
+    init_default_scope('mmssl')
+    check_config(cfg)
+    model = ALGORITHMS.build(cfg.model)
+    model.on_train_start()
+    views = [torch.randn(64, 3, 8, 8) for _ in range(2)]
+    model.loss(views)['loss'].backward()
+    assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
+
+
+def test_default_method_has_a_recipe_and_every_recipe_is_offered() -> None:
+    methods = [path.stem.removesuffix('_photos') for path in RECIPES]
+    assert 'simclr' in methods
+    for method in methods:
+        assert tool.parse_args(['--method', method]).method == method
+
+
+def test_demo_prints_a_table_and_writes_a_report(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    tool.main(['--data', str(folder), '--epochs', '1', '--seed', '3', '--work-dir', str(tmp_path)])
+    printed = capsys.readouterr().out
+    for text in ('raw pixels', 'random initialisation', 'pre-trained', 'kNN', 'linear, 10 labels', 'fastest on this'):
+        assert text in printed
+    report = (tmp_path / 'report.html').read_text()
+    assert report.count('data:image/png;base64,') == 4 and 'SimCLR, 1 epochs of 36 images' in report
+    assert (tmp_path / 'epoch_1_backbone.pth').is_file()
+
+
+def test_a_flat_folder_has_figures_and_no_table(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    flat = tmp_path / 'flat'
+    flat.mkdir()
+    for number, path in enumerate(sorted(folder.glob('*/*.png'))):
+        (flat / f'{number}.png').symlink_to(path)
+    tool.main(['--data', str(flat), '--epochs', '1', '--work-dir', str(tmp_path / 'run')])
+    report = (tmp_path / 'run' / 'report.html').read_text()
+    assert report.count('data:image/png;base64,') == 4 and '<table>' not in report
+
+
+def test_small_folders_get_small_batches_and_as_many_iterations(folder: Path) -> None:
+    cfg = load_config(RECIPES[-1])
+    planned = copy.deepcopy(cfg)
+    demo.use_folder(cfg, str(folder))
+    assert cfg.train_dataloader.batch_size == 16  # at most half of 36
+    before = planned.max_epochs * (7200 // planned.train_dataloader.batch_size)
+    assert before <= cfg.max_epochs * (36 // 16) < before + 2
+    assert cfg.val_dataloader.dataset.split == 'val' and cfg.val_cfg.bank_dataloader.dataset.split == 'train'
+    assert cfg.train_dataloader.dataset.type == 'ClassFolder' and cfg.train_dataloader.dataset.views
+
+
+def test_too_few_images_are_refused(tmp_path: Path) -> None:
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
+    with pytest.raises(UserError, match='holds 1 images; the demo needs at least 32'):
+        demo.use_folder(load_config(RECIPES[0]), str(tmp_path))

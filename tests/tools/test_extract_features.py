@@ -1,0 +1,49 @@
+"""tools/extract_features.py: what it writes, and the mistakes it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.registry import MODELS
+from mmssl.utils.config import load_config
+from tests.support.tools import load_tool
+
+tool = load_tool('extract_features.py')
+
+
+def save_backbone(config: Path, path: Path) -> torch.nn.Module:
+    init_default_scope('mmssl')
+    model = MODELS.build(load_config(config).model)
+    torch.save(dict(state_dict=model.backbone.state_dict()), path)
+    return model.eval()
+
+
+def test_files_hold_the_features_of_the_checkpoint(write_config: Callable[..., Path], tmp_path: Path) -> None:
+    config, checkpoint = write_config(), tmp_path / 'backbone.pth'
+    model = save_backbone(config, checkpoint)
+    tool.main([str(config), str(checkpoint), '--out', str(tmp_path / 'new' / 'x.npz')])
+    tool.main([str(config), str(checkpoint), '--out', str(tmp_path / 'x.npy'), '--data', 'bank'])
+    written = np.load(tmp_path / 'new' / 'x.npz')
+    assert written['labels'].tolist() == [-1] * 8 and written['indices'].tolist() == list(range(8))
+    assert np.array_equal(np.load(tmp_path / 'x.npy'), written['vectors'])  # bank and queries are the same images
+    batch = next(iter(PretrainRunner.build_dataloader(load_config(config).val_dataloader)))
+    with torch.no_grad():
+        expected = model.extract_feat(model.data_preprocessor(batch)['inputs'])
+    np.testing.assert_allclose(written['vectors'][:4], expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_mistakes(write_config: Callable[..., Path], fails: Callable[..., str], tmp_path: Path) -> None:
+    config, checkpoint = write_config(), tmp_path / 'backbone.pth'
+    save_backbone(config, checkpoint)
+    assert '.npy or .npz' in fails(tool.main, config, checkpoint, '--out', tmp_path / 'x.txt')
+    out = ['--out', tmp_path / 'x.npy']
+    assert 'does not exist' in fails(tool.main, config, tmp_path / 'no.pth', *out)
+    assert 'no test images; it has val, bank' in fails(tool.main, config, checkpoint, *out, '--data', 'test')
+    assert 'backbone: 120/200' in fails(tool.main, write_config(('depth=18', 'depth=34')), checkpoint, *out)
+    assert not (tmp_path / 'x.npy').exists()

@@ -1,0 +1,88 @@
+"""Write the features of a dataset: ``python tools/extract_features.py CONFIG CHECKPOINT --out features.npz``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.extract import extract_features
+from mmssl.registry import MODELS
+from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
+from mmssl.utils.cli import CfgOptions, tool
+from mmssl.utils.config import check_config, load_config
+from mmssl.utils.errors import UserError
+from mmssl.utils.launch import LAUNCHERS, join_processes
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Write the features of a dataset as .npy (vectors) or .npz')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
+    parser.add_argument('--out', required=True, help='.npy: vectors alone; .npz: vectors, labels and indices')
+    parser.add_argument('--data', choices=['val', 'test', 'bank'], default='val', help='which images (default: val)')
+    parser.add_argument('--amp', choices=['bf16', 'fp16'], help='compute in mixed precision')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started this process')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
+    return parser.parse_args(argv)
+
+
+def dataloader_config(cfg: Config, data: str) -> dict:
+    """The config of the dataloader that ``--data`` names.
+
+    Raises:
+        UserError: The config has none.
+    """
+    loops = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
+    loaders = dict(
+        val=cfg.get('val_dataloader'),
+        test=cfg.get('test_dataloader'),
+        bank=next((loop.bank_dataloader for loop in loops if 'bank_dataloader' in loop), None),
+    )
+    if loaders[data] is None:
+        present = [name for name, loader in loaders.items() if loader is not None]
+        raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}: see --data')
+    return loaders[data]
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    out = Path(args.out)
+    if out.suffix not in ('.npy', '.npz'):
+        raise UserError(f'--out must end in .npy or .npz, got {args.out!r}')
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.default_scope)
+    loader = dataloader_config(cfg, args.data)
+    check_config(cfg)
+    if not Path(args.checkpoint).is_file():
+        raise UserError(f'checkpoint {args.checkpoint!r} does not exist')
+    join_processes(cfg, args.launcher)
+    model = MODELS.build(cfg.model).to(get_device())
+    load_matching(model.backbone, get_state_dict(load_checkpoint_file(args.checkpoint)), args.checkpoint)
+    dtype = {None: None, 'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
+    features = extract_features(
+        model, PretrainRunner.build_dataloader(loader, seed=0), dtype=dtype, description=f'features: {args.data}'
+    )
+    if features is None:  # another process writes
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == '.npy':
+        np.save(out, features.vectors.numpy())
+    else:
+        columns = dict(vectors=features.vectors, labels=features.labels, indices=features.indices)
+        np.savez(out, **{name: column.numpy() for name, column in columns.items()})
+    print(f'{len(features)} vectors of {features.vectors.shape[1]} dimensions: {out}')
+
+
+if __name__ == '__main__':
+    main()
