@@ -9,6 +9,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import master_only
@@ -93,7 +94,17 @@ class PretrainRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Builds a loader as MMEngine does, which looks for a collate function in its own registry alone."""
+        """Builds a loader as MMEngine does, which looks for a collate function in its own registry alone.
+
+        Settings of worker processes are dropped where there are none (``num_workers=0``), and so is pinned memory
+        where there is no GPU.
+        """
+        if isinstance(dataloader, dict):
+            dataloader = dict(dataloader)
+            if not dataloader.get('num_workers'):
+                dataloader = {k: v for k, v in dataloader.items() if k not in ('persistent_workers', 'prefetch_factor')}
+            if not torch.cuda.is_available():
+                dataloader['pin_memory'] = False
         collate_fn = dataloader.get('collate_fn') if isinstance(dataloader, dict) else None
         if isinstance(collate_fn, dict) and isinstance(collate_fn['type'], str):
             function = FUNCTIONS.get(collate_fn['type'])

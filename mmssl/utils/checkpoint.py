@@ -154,7 +154,7 @@ def load_matching(
         name: What ``module`` is called in messages.
 
     Raises:
-        UserError: Fewer than ``min_match`` of the tensors matched.
+        UserError: Fewer than ``min_match`` of the tensors matched, or what is offered is deeper than ``module``.
     """
     wanted = module.state_dict()
     if prefix is None:
@@ -169,6 +169,13 @@ def load_matching(
     total = len(matched) + len(missing)
     if not total or len(matched) < min_match * total:
         raise UserError(_mismatch_message(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source))
+    parts = dict(module.named_children())
+    surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
+    if surplus:
+        raise UserError(
+            f'{source} holds a deeper {name} than this one, so nothing was loaded: it has {len(surplus)} tensors more, '
+            f'such as {", ".join(surplus[:3])}; give the configuration that the file was written with'
+        )
     module.load_state_dict(matched, strict=False)
     print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
     if missing:

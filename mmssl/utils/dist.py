@@ -7,10 +7,11 @@ backward sums what every process contributes to a row: that is ``gather`` here, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn import functional as autograd_collectives
 
 
 def world_size() -> int:
@@ -35,9 +36,7 @@ def gather(tensor: Tensor) -> Tensor:
     Returns:
         (M, ...) with M = N * number of processes; ``tensor`` itself when there is one process.
     """
-    if world_size() == 1:
-        return tensor
-    return torch.cat(autograd_collectives.all_gather(tensor.contiguous()))
+    return tensor if world_size() == 1 else _Gather.apply(tensor)
 
 
 @torch.no_grad()
@@ -52,8 +51,9 @@ def gather_constant(tensor: Tensor) -> Tensor:
     """
     if world_size() == 1:
         return tensor.detach()
+    tensor = tensor.detach().contiguous()
     parts = [torch.empty_like(tensor) for _ in range(world_size())]
-    dist.all_gather(parts, tensor.detach().contiguous())
+    dist.all_gather(parts, tensor)
     return torch.cat(parts)
 
 
@@ -63,6 +63,30 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     Args:
         tensor: Any shape, the same on every process.
     """
-    if world_size() == 1:
-        return tensor
-    return autograd_collectives.all_reduce(tensor.contiguous())
+    return tensor if world_size() == 1 else _Sum.apply(tensor)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return gather_constant(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _sum_constant(gradient).chunk(world_size())[rank()]
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return _sum_constant(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _sum_constant(gradient)
+
+
+def _sum_constant(tensor: Tensor) -> Tensor:
+    total = tensor.detach().clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total

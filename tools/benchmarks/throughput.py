@@ -7,11 +7,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 from mmssl.utils.benchmark import measure_throughput
-from mmssl.utils.cli import tool
+from mmssl.utils.cli import CfgOptions, tool
 from mmssl.utils.config import check_config, load_config
 
 LINES = (
@@ -35,7 +34,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--amp', choices=['bf16', 'fp16'], help='mixed precision')
     parser.add_argument('--out', help='JSON file to write the figures to')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
     )
     return parser.parse_args(argv)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmengine.config import DictAction
-
-from mmssl.utils.cli import tool
+from mmssl.utils.cli import CfgOptions, tool
 from mmssl.utils.config import load_config
 
 
@@ -16,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description='Print the whole config as a run would get it')
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
     )
     args = parser.parse_args(argv)
     print(load_config(args.config, args.cfg_options).pretty_text)

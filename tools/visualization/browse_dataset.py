@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 from mmssl.registry import DATASETS, MODELS
-from mmssl.utils.cli import tool
+from mmssl.utils.cli import CfgOptions, tool
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.errors import UserError
 from mmssl.visualization.augmented_views import augmented_views
@@ -23,7 +22,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--num-images', type=int, default=8, help='images to draw, evenly spaced (default: 8)')
     parser.add_argument('--epoch', type=int, default=0, help='epoch whose crops and colours are drawn')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override the config'
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
     )
     return parser.parse_args(argv)
 

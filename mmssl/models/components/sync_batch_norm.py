@@ -79,7 +79,8 @@ def convert_sync_batchnorm(module: nn.Module) -> nn.Module:
 def _synchronised(norm: _BatchNorm) -> _BatchNorm:
     tensors = [*norm.parameters(recurse=False), *norm.buffers(recurse=False)]
     on_gpu = tensors[0].is_cuda if tensors else torch.cuda.is_available()
-    new = (nn.SyncBatchNorm if on_gpu else SyncBatchNorm)(
+    has_both_or_none = (norm.weight is None) == (norm.bias is None)  # torch's kernels are not specified for one alone
+    new = (nn.SyncBatchNorm if on_gpu and has_both_or_none else SyncBatchNorm)(
         norm.num_features, norm.eps, norm.momentum, affine=False, track_running_stats=False
     )
     new.affine, new.track_running_stats, new.training = norm.affine, norm.track_running_stats, norm.training
