@@ -113,7 +113,6 @@ def run(cfg: Config) -> Outcome:
     runner.logger.setLevel('INFO')
     for handler in runner.logger.handlers:
         handler.setLevel('INFO')
-    runner.model.init_weights()
     precision = choose_precision(runner)
 
     representations = [

@@ -1,0 +1,25 @@
+"""BYOL on photo patches: ``make demo METHOD=byol``."""
+
+_base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
+
+max_epochs = 16
+
+model = dict(
+    type='BYOL',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    backbone=dict(type='ResNet', depth=18, width=0.5, stem='small', out_indices=(2,)),
+    neck=dict(type='MLPProjector', in_channels=128, hidden_channels=256, out_channels=64, bias=True),
+    head=dict(
+        type='LatentPredictHead',
+        predictor=dict(type='MLPProjector', in_channels=64, hidden_channels=256, out_channels=64, bias=True),
+        loss=dict(type='CosineRegressionLoss'),
+    ),
+    teacher=dict(momentum=0.98, schedule='cosine'),
+)
+
+# Colour tells photographs apart, so it is changed little; 24 px show a crop at the scale of the whole 32-px patch.
+_view = dict(type='AugmentedView', size=24, min_scale=0.2, jitter=(0.2, 0.2, 0.2, 0.02))
+train_dataloader = dict(batch_size=256, dataset=dict(views=[_view, _view]))
+
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.12, momentum=0.9, weight_decay=5e-4))
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=1)

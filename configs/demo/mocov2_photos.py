@@ -1,0 +1,31 @@
+"""MoCo v2 on photo patches: ``make demo METHOD=mocov2``."""
+
+_base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
+
+max_epochs = 16
+
+model = dict(
+    type='MoCo',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    backbone=dict(type='ResNet', depth=18, width=0.5, stem='small', out_indices=(2,)),
+    neck=dict(
+        type='MLPProjector',
+        in_channels=128,
+        hidden_channels=256,
+        out_channels=64,
+        norm=False,
+        bias=True,
+        last_bias=True,
+    ),
+    head=dict(type='QueueContrastLoss', temperature=0.2),
+    teacher=dict(momentum=0.98, schedule='constant'),
+    queue=dict(length=2048, dim=64),
+    norm_group_size=64,
+)
+
+# Colour tells photographs apart, so it is changed little; 24 px show a crop at the scale of the whole 32-px patch.
+_view = dict(type='AugmentedView', size=24, min_scale=0.2, jitter=(0.2, 0.2, 0.2, 0.02))
+train_dataloader = dict(batch_size=256, dataset=dict(views=[_view, _view]))
+
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.12, momentum=0.9, weight_decay=5e-4))
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=1)
