@@ -6,18 +6,21 @@ import time
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 from mmengine.config import Config
+from mmengine.device import get_device
 from torch import nn
 
 from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.image_files import find_images
 from mmssl.engine.runner import PretrainRunner
-from mmssl.evaluation.extract import Features, evaluating, extract_features
+from mmssl.evaluation.extract import Features, extract_features
 from mmssl.evaluation.weighted_knn import nearest_neighbours
+from mmssl.registry import ALGORITHMS, DATASETS
 from mmssl.utils.errors import UserError
 from mmssl.visualization.augmented_views import augmented_views
 from mmssl.visualization.curves import plot_curves, read_scalars
@@ -30,7 +33,28 @@ MIN_IMAGES = 32
 NUM_PROBED = 64  # images of the batch on which precisions are timed
 MAX_MAPPED = 1500  # points of the map
 NUM_SHOWN = 8  # images in a figure
-PRECISIONS = [(dtype, channels_last) for dtype in (None, 'bfloat16') for channels_last in (False, True)]
+DTYPES, LAYOUTS = (None, 'bfloat16'), (torch.contiguous_format, torch.channels_last)
+PATIENCE = 8  # minutes of pre-training beyond which the default length is cut
+
+
+@dataclass
+class Precision:
+    """How a step is fastest on this machine.
+
+    Args:
+        dtype: Of autocast, None for float32 throughout.
+        layout: Memory format of the weights.
+        gain: Speed relative to plain float32.
+        minutes_per_epoch: Estimated from a few steps.
+    """
+
+    dtype: str | None
+    layout: torch.memory_format
+    gain: float
+    minutes_per_epoch: float
+
+    def __str__(self) -> str:
+        return f'{self.dtype or "float32"}{", channels last" if self.layout is torch.channels_last else ""}'
 
 
 @dataclass
@@ -102,18 +126,25 @@ def use_folder(cfg: Config, folder: str) -> None:
     cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
 
 
-def run(cfg: Config) -> Outcome:
+def run(cfg: Config, epochs: int | None = None) -> Outcome:
     """Pre-trains by ``cfg``, evaluates before and after, and writes ``report.html`` to its work directory.
 
     Args:
         cfg: A demo config, complete with ``work_dir``.
+        epochs: Length of the pre-training; None is the config's, cut to about five minutes where it would be long.
     """
-    cfg.log_level = 'WARNING'  # building the runner logs pages
-    runner = PretrainRunner.from_cfg(cfg)
-    runner.logger.setLevel('INFO')
-    for handler in runner.logger.handlers:
-        handler.setLevel('INFO')
-    precision = choose_precision(runner)
+    precision = time_precisions(cfg)
+    long = cfg.max_epochs * precision.minutes_per_epoch > PATIENCE
+    cfg.max_epochs = epochs or (max(1, int(5 / precision.minutes_per_epoch)) if long else cfg.max_epochs)
+    cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
+    cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=precision.dtype)
+    cfg.val_cfg.dtype = precision.dtype
+    runner = build_runner(cfg)
+    runner.model.to(memory_format=precision.layout)
+    runner.logger.info(
+        f'fastest on this machine: {precision} ({precision.gain:.1f} times the speed of plain float32); '
+        f'{cfg.max_epochs} epochs take about {cfg.max_epochs * precision.minutes_per_epoch:.1f} minutes'
+    )
 
     representations = [
         represent(runner, 'raw pixels', pixels=True),
@@ -132,6 +163,16 @@ def run(cfg: Config) -> Outcome:
     sections = report_sections(runner, representations, table)
     report = write_report(Path(runner.work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
     return Outcome(table, report, minutes)
+
+
+def build_runner(cfg: Config) -> PretrainRunner:
+    """Builds the runner without the pages it logs meanwhile."""
+    cfg.log_level = 'WARNING'
+    runner = PretrainRunner.from_cfg(cfg)
+    runner.logger.setLevel('INFO')
+    for handler in runner.logger.handlers:
+        handler.setLevel('INFO')
+    return runner
 
 
 def represent(runner: PretrainRunner, name: str, pixels: bool = False) -> Representation:
@@ -155,25 +196,18 @@ def results_table(representations: Sequence[Representation]) -> list[list[str]] 
     return [head, *([r.name, *(f'{r.results[key]:.1f}' for key in keys)] for r in representations)]
 
 
-def choose_precision(runner: PretrainRunner) -> str:
-    """Times a step in each precision and memory layout on this machine, sets the fastest, and returns its name."""
-    dataset = runner.train_dataloader.dataset
+def time_precisions(cfg: Config) -> Precision:
+    """Times a step in each precision and memory layout on this machine and returns the fastest."""
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = collate_views([dataset[index % len(dataset)] for index in range(NUM_PROBED)])
+    algorithm = ALGORITHMS.build(cfg.model).to(get_device())
     seconds = {}
-    with evaluating(runner.algorithm):  # restores the random state
-        for dtype, channels_last in PRECISIONS:
-            layout = torch.channels_last if channels_last else torch.contiguous_format
-            model = deepcopy(runner.algorithm).train().to(memory_format=layout)
-            seconds[dtype, channels_last] = min(step_seconds(model, batch, dtype) for _ in range(3))
-    dtype, channels_last = fastest = min(seconds, key=seconds.get)
-    runner.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=dtype)
-    if channels_last:
-        runner.model.to(memory_format=torch.channels_last)
-    runner.val_loop.dtype = dtype
-    name = f'{dtype or "float32"}{", channels last" if channels_last else ""}'
-    gain = seconds[None, False] / seconds[fastest]
-    runner.logger.info(f'fastest on this machine: {name} ({gain:.1f} times the speed of plain float32)')
-    return name
+    for dtype, layout in product(DTYPES, LAYOUTS):
+        model = deepcopy(algorithm).train().to(memory_format=layout)
+        seconds[dtype, layout] = min(step_seconds(model, batch, dtype) for _ in range(3))
+    fastest = min(seconds, key=seconds.get)
+    gain = seconds[None, torch.contiguous_format] / seconds[fastest]
+    return Precision(*fastest, gain, minutes_per_epoch=seconds[fastest] / NUM_PROBED * len(dataset) / 60)
 
 
 def step_seconds(model: nn.Module, batch: dict, dtype: str | None) -> float:

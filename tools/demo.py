@@ -13,6 +13,7 @@ from rich.table import Table
 from mmssl import demo
 from mmssl.utils.cli import tool
 from mmssl.utils.config import check_config, load_config
+from mmssl.utils.errors import UserError
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'
 
@@ -46,16 +47,15 @@ def show(outcome: demo.Outcome) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(CONFIGS / f'{args.method}_photos.py')
-    init_default_scope(cfg.default_scope)
     if args.data:
         demo.use_folder(cfg, args.data)
-    if args.epochs is not None:
-        cfg.max_epochs = args.epochs
-    cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
+    if args.epochs is not None and args.epochs < 1:
+        raise UserError(f'--epochs must be at least 1, got {args.epochs}')
     cfg.randomness.seed = args.seed
     cfg.work_dir = args.work_dir
+    init_default_scope(cfg.default_scope)
     check_config(cfg)
-    show(demo.run(cfg))
+    show(demo.run(cfg, args.epochs))
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 16
+max_epochs = 12
 
 model = dict(
     type='BYOL',
@@ -18,7 +18,7 @@ model = dict(
 )
 
 # Colour tells photographs apart, so it is changed little; 24 px show a crop at the scale of the whole 32-px patch.
-_view = dict(type='AugmentedView', size=24, min_scale=0.2, jitter=(0.2, 0.2, 0.2, 0.02))
+_view = dict(type='AugmentedView', size=24, min_scale=0.2, jitter=(0.1, 0.1, 0.1, 0.0))
 train_dataloader = dict(batch_size=256, dataset=dict(views=[_view, _view]))
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.12, momentum=0.9, weight_decay=5e-4))
