@@ -34,7 +34,8 @@ def test_training_checkpoint_and_backbone_file_give_the_same_results(
     assert json.loads((tmp_path / 'test' / 'results.json').read_text()) == results
     assert results['embedding_std'] > 0
     assert tool.main([str(write_config()), str(trained.with_name('epoch_1_backbone.pth')), *options[:2]]) == results
-    assert tool.main([str(write_config(('depth=18', 'depth=18, zero_init_residual=True'))), str(trained)]) == results
+    wider = write_config(('depth=18', 'depth=18, zero_init_residual=True'))
+    assert tool.main([str(wider), str(trained), *options[:2]]) == results
 
 
 def test_wrong_checkpoints(trained: Path, write_config: Writer, fails: Fails, tmp_path: Path) -> None:
