@@ -155,10 +155,10 @@ def run(cfg: Config, epochs: int | None = None) -> Outcome:
     minutes = (time.perf_counter() - start) / 60
     representations.append(represent(runner, 'pre-trained'))
 
-    table = results_table(representations)
+    table, train = results_table(representations), runner.train_dataloader.dataset
     subtitle = (
-        f'{type(runner.algorithm).__name__}, {runner.max_epochs} epochs of {len(runner.train_dataloader.dataset):,} '
-        f'images in {minutes:.1f} minutes, {precision}, seed {runner.seed}'
+        f'{type(runner.algorithm).__name__}, {runner.max_epochs} epoch{"s" * (runner.max_epochs > 1)} of '
+        f'{len(train):,} images in {minutes:.1f} minutes, {precision}, seed {runner.seed}'
     )
     sections = report_sections(runner, representations, table)
     report = write_report(Path(runner.work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
@@ -246,7 +246,11 @@ def report_sections(
         sections.append(Section('Accuracy', text, table=table))
     return [
         *sections,
-        Section('Training', 'Loss and evaluation while pre-training.', plot_curves(scalars)),
+        Section(
+            'Training',
+            'Loss and evaluation while pre-training.',
+            plot_curves(scalars, ['loss', 'lr', 'accuracy', 'rank']),
+        ),
         Section(
             'What the network sees',
             'Training images and below them their augmented views, as the model gets them. The method learns that '

@@ -64,7 +64,7 @@ def test_demo_prints_a_table_and_writes_a_report(
     for text in ('raw pixels', 'random initialisation', 'pre-trained', 'kNN', 'linear, 10 labels', 'fastest on this'):
         assert text in printed
     report = (tmp_path / 'report.html').read_text()
-    assert report.count('data:image/png;base64,') == 4 and 'SimCLR, 1 epochs of 36 images' in report
+    assert report.count('data:image/png;base64,') == 4 and 'SimCLR, 1 epoch of 36 images' in report
     assert (tmp_path / 'epoch_1_backbone.pth').is_file()
 
 

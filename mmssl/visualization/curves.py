@@ -51,15 +51,23 @@ def plot_curves(entries: Sequence[dict], panels: Sequence[str] = tuple(PANELS)) 
     if not drawn:
         raise ValueError(f'the log has no values for {list(panels)}')
     figure = new_figure(3.6 * len(drawn), 2.9)
-    for axes, (title, ylabel, keys) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn.values()):
+    for axes, (name, (title, ylabel, keys)) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn.items()):
         training = keys[0] in ('loss', 'lr')
         for key, colour in zip(keys, LINES):
             steps, values = series(entries, key)
             if steps:
                 axes.plot(
-                    steps, values, color=colour, linewidth=1.6, marker='' if training else 'o', markersize=3, label=LABELS.get(key, key)
+                    steps,
+                    values,
+                    color=colour,
+                    linewidth=1.6,
+                    marker='' if training else 'o',
+                    markersize=3,
+                    label=LABELS.get(key, key),
                 )
         tidy(axes, title, 'iteration' if training else 'epoch', ylabel)
+        if name == 'spread':
+            axes.set_ylim(0, 1)
         if len(axes.lines) > 1:
             axes.legend(fontsize=8, frameon=False)
     return figure
