@@ -27,14 +27,14 @@ def command(script: str, *arguments: str, **environment: str) -> str:
 
 def test_training_on_one_node_needs_no_port() -> None:
     assert command('dist_train.sh', 'c.py', '2', '--amp', 'bf16') == (
-        '-m torch.distributed.run --standalone --nproc-per-node 2 tools/train.py c.py --amp bf16 --launcher pytorch'
+        '-m mmssl.utils.torchrun --standalone --nproc-per-node 2 tools/train.py c.py --amp bf16 --launcher pytorch'
     )
 
 
 def test_testing_on_the_second_of_two_nodes() -> None:
     nodes = dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='1234')
     assert command('dist_test.sh', 'c.py', 'x.pth', '8', **nodes) == (
-        '-m torch.distributed.run --nnodes 2 --node-rank 1 --master-addr 10.0.0.1 --master-port 1234 '
+        '-m mmssl.utils.torchrun --nnodes 2 --node-rank 1 --master-addr 10.0.0.1 --master-port 1234 '
         '--nproc-per-node 8 tools/test.py c.py x.pth --launcher pytorch'
     )
 
@@ -71,7 +71,7 @@ def test_slurm_starts_one_task_on_each_node(tmp_path: Path) -> None:
     for option in ('--partition=part', '--nodes=2', '--gres=gpu:8', '--cpus-per-task=40', '--qos=high --time=60'):
         assert option in finished.stderr
     assert finished.stdout.strip() == (
-        '-m torch.distributed.run --nnodes 2 --node-rank 1 --master-addr first --master-port 29500 '
+        '-m mmssl.utils.torchrun --nnodes 2 --node-rank 1 --master-addr first --master-port 29500 '
         '--nproc-per-node 8 tools/train.py c.py --seed 3 --launcher pytorch'
     )
 
@@ -87,3 +87,11 @@ def test_processes_of_the_script_find_each_other(tmp_path: Path) -> None:
     finished = run('torchrun.sh', str(tool), '2', PYTHON=sys.executable, OMP_NUM_THREADS='1')
     lines = sorted(line for line in finished.stdout.splitlines() if line.startswith('rank'))
     assert lines == [f"rank {rank} of 2 1 ['--launcher', 'pytorch']" for rank in range(2)], finished.stderr
+
+
+def test_the_message_of_a_process_that_failed_is_not_buried(tmp_path: Path) -> None:
+    tool = tmp_path / 'tool.py'
+    tool.write_text("import sys\nprint('error: there is no such folder', file=sys.stderr)\nsys.exit(2)\n")
+    finished = run('torchrun.sh', str(tool), '1', PYTHON=sys.executable, OMP_NUM_THREADS='1')
+    assert finished.returncode == 2
+    assert 'error: there is no such folder' in finished.stderr and 'Traceback' not in finished.stderr
