@@ -1,4 +1,4 @@
-"""torchrun whose last word is that of the process that failed: ``python -m mmssl.utils.torchrun ARGUMENTS OF torchrun``.
+"""torchrun whose last word is that of the process that failed: ``python -m mmssl.utils.torchrun ...``.
 
 torchrun itself ends with a traceback of its own and a table, which bury the message that the process has printed.
 """
