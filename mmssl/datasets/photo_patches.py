@@ -67,7 +67,7 @@ class PhotoPatches(ImageDataset):
 
 @lru_cache(maxsize=8)
 def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
-    """Patches of all photographs, uint8 (patches, size, size, 3), in the order of the photographs; not to be changed."""
+    """Patches of all photographs, uint8 (patches, size, size, 3), in the photographs' order; not to be changed."""
     colour, count = SPLITS[split]
     patches = []
     for number, path in enumerate(photo_paths()):
