@@ -63,10 +63,10 @@ class ClosedFormLR(_ParamScheduler):
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupCosineLR(ClosedFormLR):
-    r"""Linear warm-up from 0, then half a cosine to 0 (Loshchilov and Hutter, 2017, arXiv:1608.03983).
+    r"""Linear warm-up from 0, then half a cosine to 0 (Loshchilov and Hutter, 2017, arXiv:1608.03983) or a little more.
 
-    At step t of T with W warm-up steps the factor is ``t / W`` for ``t < W`` and
-    ``(1 + cos(pi (t - W) / (T - W))) / 2`` after.
+    At step t of T with W warm-up steps the factor is ``t / W`` for ``t < W`` and ``q + end_factor (1 - q)`` after,
+    with ``q = (1 + cos(pi (t - W) / (T - W))) / 2``.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
@@ -74,17 +74,27 @@ class WarmupCosineLR(ClosedFormLR):
         end: Length of the run in epochs or iterations; the runner fills it.
         warmup_epochs: Epochs of warm-up, in [0, max_epochs].
         by_epoch: Whether the lr changes once per epoch (MoCo v2, SimSiam) or at every iteration.
+        end_factor: The factor at the end of the run, in [0, 1]; 0.001 in Barlow Twins and VICReg.
 
     Raises:
-        ValueError: The warm-up is longer than the run.
+        ValueError: The warm-up is longer than the run, or ``end_factor`` is outside its range.
     """
 
     def __init__(
-        self, optimizer: Optimizer, max_epochs: int, end: int, warmup_epochs: float = 0, by_epoch: bool = False
+        self,
+        optimizer: Optimizer,
+        max_epochs: int,
+        end: int,
+        warmup_epochs: float = 0,
+        by_epoch: bool = False,
+        end_factor: float = 0.0,
     ) -> None:
         if not 0 <= warmup_epochs <= max_epochs:
             raise ValueError(f'warmup_epochs must lie in [0, max_epochs={max_epochs}], got {warmup_epochs}')
+        if not 0 <= end_factor <= 1:
+            raise ValueError(f'end_factor is a fraction of the highest lr in [0, 1], got {end_factor}')
         self.warmup_epochs = warmup_epochs
+        self.end_factor = end_factor
         super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
 
     def factor(self, step: float) -> float:
@@ -92,7 +102,8 @@ class WarmupCosineLR(ClosedFormLR):
         warmup = self.epochs_to_steps(self.warmup_epochs)
         if step < warmup:
             return step / warmup
-        return (1 + math.cos(math.pi * (step - warmup) / max(self.end - warmup, 1))) / 2
+        cosine = (1 + math.cos(math.pi * (step - warmup) / max(self.end - warmup, 1))) / 2
+        return cosine + self.end_factor * (1 - cosine)
 
 
 @PARAM_SCHEDULERS.register_module()
