@@ -50,6 +50,7 @@ def _step_on_a_share(recipe: str) -> dict:
     cfg = shrink(load_config(CONFIGS / recipe))
     if 'norm_group_size' in cfg.model:
         cfg.model.norm_group_size = None  # groups with statistics of their own are the opposite of synchronised ones
+    cfg.model.backbone.pop('drop_path_rate', None)  # each process draws its own paths
     algorithm = convert_sync_batchnorm(_build(cfg))
     optimizer = torch.optim.SGD([p for p in algorithm.parameters() if p.requires_grad], lr=0.1)
     views, data_samples = _batch(cfg)
@@ -81,7 +82,8 @@ def test_the_optimizer_moves_neither_teacher_nor_frozen_parameters(recipe):
     algorithm = _build(cfg)
     before = _copy(algorithm)
     with DefaultScope.overwrite_default_scope('mmssl'):
-        optim_wrapper = build_optim_wrapper(algorithm, dict(cfg.optim_wrapper))
+        default = dict(type='MixedPrecisionOptimWrapper', dtype=None, constructor='GroupedOptimWrapperConstructor')
+        optim_wrapper = build_optim_wrapper(algorithm, default | dict(cfg.optim_wrapper))
     for group in optim_wrapper.param_groups:
         group['lr'] = 0.1
     optim_wrapper.update_params(_total(algorithm.loss(*_batch(cfg))))
