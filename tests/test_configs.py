@@ -153,6 +153,10 @@ COUNTS = {
     'mocov3_resnet50_16xb256-1000e_in1k': (35_058_752, 68_012_160),
     'mocov3_vit-small_32xb128-300e_in1k': (42_815_104, 84_266_752),
     'mocov3_vit-base_64xb64-300e_in1k': (108_150_016, 215_678_464),
+    'dino_vit-small_8xb64-100e_in1k': (21_665_664 + 22_286_592, 2 * (21_665_664 + 22_352_128)),
+    'dino_vit-small_16xb64-300e_in1k': (21_665_664 + 22_352_128, 2 * (21_665_664 + 22_352_128)),
+    'dino_vit-base_16xb64-100e_in1k': (85_798_656 + 23_073_024, 2 * (85_798_656 + 23_138_560)),
+    'dino_resnet50_8xb64-100e_in1k': (23_508_032 + 25_694_464, 2 * (23_508_032 + 25_760_000)),
     'care_resnet50_8xb128-100e_in1k': (79_440_448, 79_440_448 + 75_221_056),
     'care_resnet50_8xb128-200e_in1k': (79_440_448, 79_440_448 + 75_221_056),
     'care_resnet50_8xb128-400e_in1k': (79_440_448, 79_440_448 + 75_221_056),
@@ -210,6 +214,8 @@ SCHEDULES = {
     'byol_resnet50_16xb256-100e_in1k': [(0, 0.0), (10, 7.2), (55, 3.6)],
     'byol_resnet50_16xb256-1000e_in1k': [(10, 3.2), (505, 1.6)],
     'simclr_resnet50_16xb256-100e_in1k': [(0, 0.0), (5, 2.4), (10, 4.8), (55, 2.4)],
+    'dino_vit-small_8xb64-100e_in1k': [(0, [0.0] * 2), (5, [5e-4] * 2), (10, [1e-3] * 2), (55, [5.005e-4] * 2)],
+    'dino_resnet50_8xb64-100e_in1k': [(10, [0.06] * 2), (55, [0.03 * (1 + 1.7e-5)] * 2)],
     'barlowtwins_resnet50_16xb128-1000e_in1k': [  # of weights, and of biases and norms
         (0, [0.0, 0.0]),
         (5, [0.2 * 4, 0.0048 * 4 / 16]),
@@ -225,7 +231,8 @@ SCHEDULES = {
 def rates(cfg: Config, epochs: list[int]) -> list[list[float]]:
     """The learning rates of all parameter groups at the beginning of each of ``epochs``, ascending."""
     optim = optimizer(cfg, build(shrink(cfg)))
-    schedule = dict(cfg.param_scheduler)
+    schedules = cfg.param_scheduler  # of the learning rate, and perhaps of the weight decay after it
+    schedule = dict(schedules[0] if isinstance(schedules, list) else schedules)
     by_epoch = schedule.get('by_epoch', schedule['type'] == 'StepLR')
     length = 1 if by_epoch else ITERATIONS
     schedule.update(max_epochs=cfg.max_epochs, end=cfg.max_epochs * length)
