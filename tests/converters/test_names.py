@@ -92,6 +92,12 @@ def test_the_student_or_the_teacher_comes_out_of_a_training_checkpoint():
         ('mocov2', 'encoder_q.fc.2.bias', 'neck.layers.2.bias'),
         ('moco', 'module.queue_ptr', 'queue.pointer'),
         ('simsiam', 'module.encoder.fc.6.bias', 'neck.layers.6.bias'),
+        ('barlowtwins', 'module.projector.6.weight', 'neck.layers.6.weight'),
+        ('barlowtwins', 'module.bn.running_var', 'neck.layers.7.running_var'),
+        ('barlowtwins', 'module.backbone.bn1.weight', 'backbone.bn1.weight'),
+        ('barlowtwins', 'layer4.2.bn3.weight', 'backbone.layer4.2.bn3.weight'),
+        ('vicreg', 'module.projector.3.bias', 'neck.layers.3.bias'),
+        ('vicreg', 'conv1.weight', 'backbone.conv1.weight'),
         ('timm', 'head.weight', None),
     ],
 )

@@ -36,6 +36,15 @@ def test_warmup_and_cosine_of_mocov3() -> None:
     assert scheduler.factor(100 * per_epoch) == pytest.approx(0)
 
 
+def test_warmup_and_cosine_of_barlow_twins_end_at_a_thousandth() -> None:
+    scheduler = WarmupCosineLR(_optimizer(8.0), max_epochs=1000, end=1000, warmup_epochs=10, end_factor=0.001)
+    lrs = _lrs(scheduler, 1000)
+    assert [lrs[epoch] for epoch in (5, 10, 505)] == pytest.approx([4.0, 8.0, 4.004])
+    assert scheduler.factor(1000) == pytest.approx(0.001)
+    with pytest.raises(ValueError, match=r'end_factor.*1\.5'):
+        WarmupCosineLR(_optimizer(1.0), max_epochs=10, end=10, end_factor=1.5)
+
+
 def test_cosine_per_epoch_of_mocov2_ends_above_zero() -> None:
     lrs = _lrs(WarmupCosineLR(_optimizer(0.03), max_epochs=200, end=200, by_epoch=True), 200)
     assert lrs[0] == 0.03 and lrs[100] == pytest.approx(0.015)
