@@ -63,7 +63,14 @@ def _step_on_a_share(recipe: str) -> dict:
     grads = {name: p.grad.clone() for name, p in algorithm.named_parameters() if p.grad is not None}
     optimizer.step()
     algorithm.on_step_end(progress=0.25)
-    return dict(loss=loss, grads=grads, after=algorithm.state_dict())
+    return dict(loss=loss, grads=grads, after=_common_state(algorithm))
+
+
+def _common_state(algorithm: BaseAlgorithm) -> dict[str, Tensor]:
+    """The state without the statistics of norms that are never synchronised: each process has its own."""
+    local = tuple(f'{name}.' for name, module in algorithm.named_modules() if not getattr(module, 'sync', True))
+    own = {name for name, _ in algorithm.named_buffers() if name.startswith(local)}
+    return {name: tensor for name, tensor in algorithm.state_dict().items() if name not in own}
 
 
 @each_recipe

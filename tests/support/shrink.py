@@ -40,6 +40,7 @@ def shrink(cfg: Config) -> Config:
 def _shrink_backbone(backbone: dict) -> None:
     if backbone['type'] == 'ResNet':
         backbone.update(depth=18, stem='small', width=0.125)
+        backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
