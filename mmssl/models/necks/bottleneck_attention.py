@@ -99,7 +99,8 @@ class AttentionBlock(nn.Module):
         self.conv_out = nn.Conv2d(hidden_channels, out_channels, 1, bias=False)
         self.norm_out = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.pool, self.shortcut = nn.Identity(), nn.Identity()
+        self.pool: nn.Module = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if stride > 1:
             # Incomplete windows count, so that an odd map has the size that the shortcut gives it.
             self.pool = nn.AvgPool2d(stride, ceil_mode=True)
