@@ -16,10 +16,10 @@ _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
 
 
 def shrink(cfg: Config) -> Config:
-    """Returns a copy of a recipe with a tiny model, 32-px views (local ones 16) and batches of 8; what defines the method is kept.
+    """Returns a copy of a recipe with a tiny model, small views and batches of 8; what defines the method is kept.
 
     The backbone becomes a ResNet-18 of an eighth of the width, or a ViT of two blocks; the MLPs keep their layers,
-    norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries.
+    norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries. Views have 32 px, local ones 16.
 
     Args:
         cfg: A recipe as ``load_config`` returns it.
