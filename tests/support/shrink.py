@@ -19,7 +19,8 @@ def shrink(cfg: Config) -> Config:
     """Returns a copy of a recipe with a tiny model, small views and batches of 8; what defines the method is kept.
 
     The backbone becomes a ResNet-18 of an eighth of the width, or a ViT of two blocks; the MLPs keep their layers,
-    norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries. Views have 32 px, local ones 16.
+    norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries. Views have 32 px, local
+    ones 16.
 
     Args:
         cfg: A recipe as ``load_config`` returns it.
