@@ -37,7 +37,7 @@ def image_grid(
     widths = [width for column in range(num_columns) for width in ([gap, 1.0] if column in gaps else [1.0])]
     left = 1.25 if labels else 0.05
     figure = new_figure(left + side * sum(widths), 0.35 + side * num_rows)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.04, wspace=0.0, hspace=0.0)
     axes = figure.subplots(num_rows, len(widths), squeeze=False, gridspec_kw=dict(width_ratios=widths))
     for row in range(num_rows):
         cells = iter(axes[row])
