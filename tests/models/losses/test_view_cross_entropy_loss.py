@@ -5,8 +5,11 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmssl.models.components.centered_softmax import CenteredSoftmax
 from mmssl.models.losses.view_cross_entropy_loss import ViewCrossEntropyLoss, view_cross_entropy
@@ -54,14 +57,26 @@ def test_computes_half_precision_logits_in_float32():
     assert_close(loss, view_cross_entropy(logits.double(), targets.double(), 0.1).float())
 
 
+class Sizes(TorchDispatchMode):
+    """Keeps the number of elements of everything that is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.sizes += [x.numel() for x in tree_leaves(result) if isinstance(x, Tensor)]
+        return result
+
+
 def test_no_tensor_is_larger_than_the_logits():
-    sizes = []
-    logits = torch.randn(10, 4, 64, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
-        view_cross_entropy(logits, torch.rand(2, 4, 64), 0.1)
-    assert sizes
-    assert max(sizes) == logits.numel()
-    assert sum(sizes) < 2 * logits.numel()  # one of that size: the logarithms of the probabilities
+    logits, targets = torch.randn(10, 4, 64, requires_grad=True), torch.rand(2, 4, 64)
+    saved: list[int] = []
+    with Sizes() as made, saved_tensors_hooks(lambda x: saved.append(x.numel()) or x, lambda x: x):
+        view_cross_entropy(logits, targets, 0.1).backward()
+    assert max(made.sizes) == logits.numel()
+    assert sum(saved) < 2 * logits.numel()  # one of that size: the logarithms of the probabilities
 
 
 @pytest.mark.parametrize(('views', 'globals_'), [(1, 1), (2, 3), (4, 0)])
