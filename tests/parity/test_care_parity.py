@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.losses.care_loss import care
 from mmssl.models.necks.bottleneck_attention import MapAttention
-from mmssl.registry import MODELS
+from mmssl.registry import MODELS, PARAM_SCHEDULERS
 from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS, TOLERANCES, Golden, summary
 from tests.support.spec_tensors import wave
@@ -99,6 +99,16 @@ def test_the_recipe_has_the_official_sizes():
     assert count(model.neck.c_projector) == count(model.neck.t_projector) == 9_449_728
     assert count(model.head.c_predictor) == count(model.head.t_predictor) == 2_109_696
     assert count(model.teacher) == 75_221_056
+
+
+def test_the_recipe_has_the_official_learning_rates():
+    cfg, iterations = load_config(CONFIGS / RECIPE), 1251  # of an epoch
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=cfg.optim_wrapper.optimizer.lr)
+    length = dict(max_epochs=cfg.max_epochs, end=cfg.max_epochs * iterations)
+    schedule = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler, **length), default_args=dict(optimizer=optimizer))
+    expected = {0: 1e-6, 1: 1e-6 + 0.199999 / 12510, 1251: 0.0200009, 12510: 0.2, 68805: 0.1, 125100: 0.0}
+    for step, value in expected.items():
+        assert_close(0.2 * schedule.factor(step), value, rtol=1e-9, atol=1e-12)
 
 
 def count(module: nn.Module) -> int:

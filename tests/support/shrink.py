@@ -63,6 +63,8 @@ def _shrink_parts(part: Any) -> None:
         part['out_channels'] = _EMBEDDING
     if 'queue' in part:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
+    if 'num_blocks' in part:
+        part['num_blocks'] = 2
     if part.get('norm_group_size'):
         part['norm_group_size'] = 2  # so that each of four processes has a whole group
     for item in part.values():
