@@ -19,13 +19,12 @@ from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.image_files import find_images
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import Features, extract_features
-from mmssl.evaluation.weighted_knn import nearest_neighbours
 from mmssl.registry import ALGORITHMS, DATASETS
 from mmssl.utils.errors import UserError
 from mmssl.visualization.augmented_views import augmented_views
 from mmssl.visualization.curves import plot_curves, read_scalars
 from mmssl.visualization.embedding_map import embedding_map, project_tsne
-from mmssl.visualization.image_grid import image_grid
+from mmssl.visualization.neighbours import neighbour_sheet
 from mmssl.visualization.report import Section, write_report
 
 METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
@@ -273,24 +272,11 @@ def report_sections(
     ]
 
 
-def neighbours_figure(
-    runner: PretrainRunner, before: Representation, after: Representation, num_queries: int = NUM_SHOWN, k: int = 5
-) -> Figure:
+def neighbours_figure(runner: PretrainRunner, before: Representation, after: Representation) -> Figure:
     """Test images, spread evenly over the test set, and their nearest training images before and after."""
-    queries, bank = runner.val_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
-    chosen = torch.linspace(0.5, len(after.queries) - 0.5, num_queries).long()
-    columns = [torch.stack([queries[int(row)]['inputs'] for row in after.queries.indices[chosen]])[:, None]]
-    marks = [torch.full((num_queries, 1), -1)]
-    for representation in (before, after):
-        _, rows = nearest_neighbours(representation.queries.vectors[chosen], representation.bank.vectors, k)
-        images = [bank[int(index)]['inputs'] for index in representation.bank.indices[rows].flatten()]
-        columns.append(torch.stack(images).view(num_queries, -1, *images[0].shape))
-        labels = representation.queries.labels[chosen, None]
-        same = (representation.bank.labels[rows] == labels).long()
-        marks.append(torch.where(labels >= 0, same, -1))
-    titles = ['query', 'before', *[''] * (k - 1), 'after', *[''] * (k - 1)]
-    names = [queries.classes[label] for label in after.queries.labels[chosen]] if queries.classes else ()
-    return image_grid(torch.cat(columns, 1), titles, labels=names, marks=torch.cat(marks, 1), gaps=(1, 1 + k))
+    features = {title: (of.bank, of.queries) for title, of in (('before', before), ('after', after))}
+    datasets = runner.val_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
+    return neighbour_sheet(*datasets, features, num_queries=NUM_SHOWN)
 
 
 def map_figure(before: Representation, after: Representation, classes: Sequence[str] | None) -> Figure:

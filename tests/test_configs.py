@@ -16,7 +16,7 @@ from torch import nn
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
 from mmssl.utils.config import check_config, load_config
-from tests.support.shrink import BATCH_SIZE, IMAGE_SIZE, shrink
+from tests.support.shrink import BATCH_SIZE, shrink
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs'
@@ -98,15 +98,16 @@ def test_name_says_what_is_inside(path: Path) -> None:
     assert cfg.auto_scale_lr.base_batch_size == int(name['gpus']) * int(name['batch'])
     assert cfg.max_epochs == int(name['epochs'])
     depth = cfg.model.backbone.get('depth')
-    assert name['backbone'] == f'resnet{depth}' if depth else name['backbone'].startswith('vit-')
+    assert name['backbone'].split('-')[0] == f'resnet{depth}' if depth else name['backbone'].startswith('vit-')
 
 
 @recipes
 def test_training_views_and_batches(path: Path) -> None:
     loader = load_config(path).train_dataloader
     assert loader.drop_last and loader.sampler.type == 'EpochSampler'
-    size = 32 if path.stem.endswith('cifar10') else 224
-    assert [view.size for view in loader.dataset.views] == [size, size]
+    size, local = (32, 16) if path.stem.endswith('cifar10') else (224, 96)
+    sizes = [view.size for view in loader.dataset.views]
+    assert sizes == [size, size] + [local] * (len(sizes) - 2)
     assert all(view.grayscale == 0.2 for view in loader.dataset.views)
 
 
@@ -118,7 +119,9 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     model.on_train_start()
     optim = optimizer(cfg, model)
     before = {name: param.detach().clone() for name, param in model.named_parameters()}
-    model.loss([torch.randn(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE) for _ in range(2)])['loss'].backward()
+    sizes = [view.size for view in cfg.train_dataloader.dataset.views]
+    terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes])
+    sum(value for name, value in terms.items() if name.startswith('loss')).backward()
     optim.step()
     model.on_step_end(0.5)
 
@@ -141,11 +144,26 @@ COUNTS = {
     'byol_resnet50_16xb256-1000e_in1k': (35_066_944, 35_066_944 + 32_957_504),
     'simsiam_resnet50_8xb64-100e_in1k': (38_199_360, 38_201_408),
     'simsiam_resnet50_8xb32-100e_in1k': (38_199_360, 38_201_408),
+    'barlowtwins_resnet50_16xb128-300e_in1k': (23_508_032 + 151_027_712, 174_535_744),
+    'barlowtwins_resnet50_16xb128-1000e_in1k': (23_508_032 + 151_027_712, 174_535_744),
+    'vicreg_resnet50_8xb64-100e_in1k': (23_508_032 + 151_044_096, 174_552_128),
+    'vicreg_resnet50_32xb64-1000e_in1k': (23_508_032 + 151_044_096, 174_552_128),
     'mocov3_resnet50_16xb256-100e_in1k': (35_058_752, 68_012_160),
     'mocov3_resnet50_16xb256-300e_in1k': (35_058_752, 68_012_160),
     'mocov3_resnet50_16xb256-1000e_in1k': (35_058_752, 68_012_160),
     'mocov3_vit-small_32xb128-300e_in1k': (42_815_104, 84_266_752),
     'mocov3_vit-base_64xb64-300e_in1k': (108_150_016, 215_678_464),
+    'dino_vit-small_8xb64-100e_in1k': (21_665_664 + 22_286_592, 2 * (21_665_664 + 22_352_128)),
+    'dino_vit-small_16xb64-300e_in1k': (21_665_664 + 22_352_128, 2 * (21_665_664 + 22_352_128)),
+    'dino_vit-base_16xb64-100e_in1k': (85_798_656 + 23_073_024, 2 * (85_798_656 + 23_138_560)),
+    'dino_resnet50_8xb64-100e_in1k': (23_508_032 + 25_694_464, 2 * (23_508_032 + 25_760_000)),
+    'care_resnet50_8xb128-100e_in1k': (79_440_448, 79_440_448 + 75_221_056),
+    'care_resnet50_8xb128-200e_in1k': (79_440_448, 79_440_448 + 75_221_056),
+    'care_resnet50_8xb128-400e_in1k': (79_440_448, 79_440_448 + 75_221_056),
+    'care_resnet50_8xb128-800e_in1k': (79_440_448, 79_440_448 + 75_221_056),
+    'care_resnet101_8xb128-100e_in1k': (98_432_576, 98_432_576 + 94_213_184),
+    'care_resnet152_8xb128-100e_in1k': (114_076_224, 114_076_224 + 109_856_832),
+    'care_resnet50-2x_8xb128-100e_in1k': (122_766_656, 122_766_656 + 118_547_264),
 }
 
 
@@ -196,13 +214,25 @@ SCHEDULES = {
     'byol_resnet50_16xb256-100e_in1k': [(0, 0.0), (10, 7.2), (55, 3.6)],
     'byol_resnet50_16xb256-1000e_in1k': [(10, 3.2), (505, 1.6)],
     'simclr_resnet50_16xb256-100e_in1k': [(0, 0.0), (5, 2.4), (10, 4.8), (55, 2.4)],
+    'dino_vit-small_8xb64-100e_in1k': [(0, [0.0] * 2), (5, [5e-4] * 2), (10, [1e-3] * 2), (55, [5.005e-4] * 2)],
+    'dino_resnet50_8xb64-100e_in1k': [(10, [0.06] * 2), (55, [0.03 * (1 + 1.7e-5)] * 2)],
+    'barlowtwins_resnet50_16xb128-1000e_in1k': [  # of weights, and of biases and norms
+        (0, [0.0, 0.0]),
+        (5, [0.2 * 4, 0.0048 * 4 / 16]),
+        (10, [0.2 * 8, 0.0048 * 8 / 16]),
+        (505, [0.2 * 4.004, 0.0048 * 4.004 / 16]),
+    ],
+    'vicreg_resnet50_32xb64-1000e_in1k': [(0, 0.0), (5, 0.8), (10, 1.6), (505, 0.8008)],
+    'vicreg_resnet50_8xb64-100e_in1k': [(10, 0.6), (55, 0.3003)],
+    'care_resnet50_8xb128-100e_in1k': [(0, 1e-6), (1, 0.0200009), (10, 0.2), (55, 0.1)],
 }
 
 
 def rates(cfg: Config, epochs: list[int]) -> list[list[float]]:
     """The learning rates of all parameter groups at the beginning of each of ``epochs``, ascending."""
     optim = optimizer(cfg, build(shrink(cfg)))
-    schedule = dict(cfg.param_scheduler)
+    schedules = cfg.param_scheduler  # of the learning rate, and perhaps of the weight decay after it
+    schedule = dict(schedules[0] if isinstance(schedules, list) else schedules)
     by_epoch = schedule.get('by_epoch', schedule['type'] == 'StepLR')
     length = 1 if by_epoch else ITERATIONS
     schedule.update(max_epochs=cfg.max_epochs, end=cfg.max_epochs * length)
@@ -221,7 +251,8 @@ def test_learning_rate(stem: str) -> None:
     epochs, expected = zip(*SCHEDULES[stem])
     fixed = [0.1] if stem.startswith('simsiam') else []  # the predictor's
     for values, value in zip(rates(recipe(stem), list(epochs)), expected):
-        assert values == pytest.approx([value, *fixed], rel=1e-9, abs=1e-12)
+        groups = value if isinstance(value, list) else [value, *fixed]
+        assert values == pytest.approx(groups, rel=1e-9, abs=1e-12)
 
 
 def test_square_root_and_linear_rule_agree_at_the_batch_of_simclr() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 
@@ -16,7 +15,7 @@ from mmssl.evaluation.extract import extract_features
 from mmssl.registry import MODELS
 from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
 from mmssl.utils.cli import CfgOptions, tool
-from mmssl.utils.config import check_config, load_config
+from mmssl.utils.config import check_config, evaluation_dataloader, load_config
 from mmssl.utils.errors import UserError
 from mmssl.utils.launch import LAUNCHERS, join_processes
 
@@ -36,24 +35,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def dataloader_config(cfg: Config, data: str) -> dict:
-    """The config of the dataloader that ``--data`` names.
-
-    Raises:
-        UserError: The config has none.
-    """
-    loops = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
-    loaders = dict(
-        val=cfg.get('val_dataloader'),
-        test=cfg.get('test_dataloader'),
-        bank=next((loop.bank_dataloader for loop in loops if 'bank_dataloader' in loop), None),
-    )
-    if loaders[data] is None:
-        present = [name for name, loader in loaders.items() if loader is not None]
-        raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}: see --data')
-    return loaders[data]
-
-
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
@@ -62,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f'--out must end in .npy or .npz, got {args.out!r}')
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.default_scope)
-    loader = dataloader_config(cfg, args.data)
+    loader = evaluation_dataloader(cfg, args.data)
     check_config(cfg)
     if not Path(args.checkpoint).is_file():
         raise UserError(f'checkpoint {args.checkpoint!r} does not exist')

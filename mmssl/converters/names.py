@@ -22,6 +22,28 @@ _NAMES = {
 }
 _BACKBONE = f'({_NAMES["torchvision"]}|{_NAMES["vit"]})'
 
+# CARE's two streams: official heads are projector and predictor in one sequence; some checkpoints say bot for trans.
+_CARE_BLOCK = {0: 'conv_in', 1: 'norm_in', 5: 'norm_mid', 7: 'conv_out', 8: 'norm_out'}
+_CARE = (
+    (rf'({_BACKBONE})', r'backbone.\1'),
+    (r'fc1\.([013]\.\w+)', r'neck.c_projector.layers.\1'),
+    (r'fc2\.([013]\.\w+)', r'neck.t_projector.layers.\1'),
+    (r'(?:trans|bot)\.net\.(\d+\.shortcut\.[01]\.\w+)', r'neck.attention.blocks.\1'),
+    (r'(?:trans|bot)\.net\.(\d+)\.net\.3\.to_(qkv\.weight)', r'neck.attention.blocks.\1.attention.\2'),
+    (r'(?:trans|bot)\.net\.(\d+)\.net\.3\.pos_emb\.(height|width)', r'neck.attention.blocks.\1.attention.\2'),
+    *(
+        (rf'(?:trans|bot)\.net\.(\d+)\.net\.{index}\.(\w+)', rf'neck.attention.blocks.\1.{layer}.\2')
+        for index, layer in _CARE_BLOCK.items()
+    ),
+)
+_CARE_PREDICTORS = tuple(
+    (rf'student_encoder\.fc{number}\.{index + 4}\.(\w+)', rf'head.{stream}_predictor.layers.{index}.\1')
+    for number, stream in ((1, 'c'), (2, 't'))
+    for index in (0, 1, 3)
+)
+
+_DINO_WEIGHT = 'last_layer.parametrizations.weight.original'  # 0: gains, 1: directions
+
 # Pattern of the whole name in the source -> name in mmssl, or None for what has no place here. The first match counts.
 SOURCES: dict[str, tuple[tuple[str, str | None], ...]] = {
     'mocov3': (
@@ -45,6 +67,37 @@ SOURCES: dict[str, tuple[tuple[str, str | None], ...]] = {
         (r'encoder\.fc\.(\d+\.\w+)', r'neck.layers.\1'),
         (r'predictor\.(\d+\.\w+)', r'head.predictor.layers.\1'),
         (rf'encoder\.({_BACKBONE})', r'backbone.\1'),
+    ),
+    'care': (
+        *(
+            (rf'{encoder}_encoder\.{pattern}', ours if encoder == 'student' else f'teacher.{ours}')
+            for encoder in ('student', 'teacher')
+            for pattern, ours in _CARE
+        ),
+        *_CARE_PREDICTORS,
+    ),
+    'barlowtwins': (
+        (r'projector\.(\d+\.\w+)', r'neck.layers.\1'),
+        (r'bn\.(\w+)', r'neck.layers.7.\1'),  # after the three linear layers
+        (rf'(?:backbone\.)?({_BACKBONE})', r'backbone.\1'),  # backbone files have no prefix
+    ),
+    'vicreg': (
+        (r'projector\.(\d+\.\w+)', r'neck.layers.\1'),
+        (rf'(?:backbone\.)?({_BACKBONE})', r'backbone.\1'),
+    ),
+    'dino': (  # the heads of student and teacher, the center; a release of the backbone has bare names
+        (r'(?:dino_loss\.)?center', r'targets.center'),
+        (rf'(?:student\.(?:module\.)?)?(?:backbone\.)?({_BACKBONE})', r'backbone.\1'),
+        (rf'teacher\.(?:module\.)?(?:backbone\.)?({_BACKBONE})', r'teacher.backbone.\1'),
+        *(
+            (rf'{network}\.(?:module\.)?head\.{theirs}', ours)
+            for network, part in (('student', 'neck'), ('teacher', 'teacher.neck'))
+            for theirs, ours in (
+                (r'mlp\.(\d+\.\w+)', rf'{part}.layers.\1'),
+                (r'last_layer\.(?:weight_g|parametrizations\.weight\.original0)', f'{part}.{_DINO_WEIGHT}0'),
+                (r'last_layer\.(?:weight_v|parametrizations\.weight\.original1)', f'{part}.{_DINO_WEIGHT}1'),
+            )
+        ),
     ),
     'torchvision': ((r'fc\.\w+', None), (f'({_NAMES["torchvision"]})', r'backbone.\1')),
     'timm': ((r'(fc|head)\.\w+', None), (f'({_BACKBONE})', r'backbone.\1')),
@@ -87,8 +140,9 @@ def convert(state_dict: Mapping[str, Tensor], source: str, part: str | None = No
 
     Args:
         state_dict: Tensors by their official names, or a checkpoint that holds them under ``state_dict`` or ``model``.
-        source: ``'mocov3'``, ``'moco'`` (``'mocov1'`` and ``'mocov2'`` mean the same), ``'simsiam'``,
-            ``'torchvision'`` or ``'timm'`` (its ResNets and plain vision transformers).
+        source: ``'mocov3'``, ``'moco'`` (``'mocov1'`` and ``'mocov2'`` mean the same), ``'simsiam'``, ``'care'``,
+            ``'barlowtwins'``, ``'vicreg'``, ``'dino'``, ``'torchvision'`` or ``'timm'`` (its ResNets and plain vision
+            transformers).
         part: Keep this part only and strip its prefix: ``'backbone'`` or ``'teacher.backbone'`` load into a backbone.
 
     Returns:
@@ -140,6 +194,9 @@ def export(state_dict: Mapping[str, Tensor], target: str, part: str = 'backbone'
 
 
 def _tensors(checkpoint: Mapping) -> Mapping[str, Tensor]:
+    if all(isinstance(checkpoint.get(part), Mapping) for part in ('student', 'teacher')):  # DINO
+        parts = [part for part in ('student', 'teacher', 'dino_loss') if part in checkpoint]
+        return {f'{part}.{name}': tensor for part in parts for name, tensor in checkpoint[part].items()}
     for key in ('state_dict', 'model'):
         if isinstance(checkpoint.get(key), Mapping):
             return checkpoint[key]

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmssl.engine.schedules import ClosedFormLR
+from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.checkpoint import (
@@ -127,7 +127,7 @@ class PretrainRunner(Runner):
             if not isinstance(cfg, dict):
                 return cfg
             cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-            if not issubclass(cls, ClosedFormLR):
+            if not issubclass(cls, ClosedFormSchedule):
                 return cfg
             # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from rich.progress import track
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from mmssl.utils.dist import gather_constant, rank, world_size
 
@@ -120,16 +120,55 @@ def extract_features(
     parts: list[tuple[Tensor, ...]] = []
     with evaluating(model):
         for batch in progress(dataloader, description, len(dataloader)):
-            batch = model.data_preprocessor(batch, False)
-            images, samples = batch['inputs'], batch['data_samples']
-            with _autocast(images.device, dtype):
-                vectors = feature(images).float()
-            columns = [
-                gather_constant(column.to(images.device)) for column in (vectors, samples['label'], samples['index'])
-            ]
+            columns = [gather_constant(column) for column in _embed(model, batch, feature, dtype)]
             if rank() == 0:
                 parts.append(tuple(column.cpu() for column in columns))
     return _in_dataset_order(parts, len(dataloader.dataset)) if rank() == 0 else None
+
+
+@torch.no_grad()
+def extract_chosen(
+    model: nn.Module,
+    dataloader: DataLoader,
+    rows: Sequence[int],
+    *,
+    dtype: str | None = None,
+    description: str | None = None,
+) -> Features:
+    """Embeds some images of ``dataloader``'s dataset, in the process that calls: others need not take part.
+
+    Args:
+        model: As in ``extract_features``, and so are ``dtype`` and ``description``.
+        dataloader: Whose dataset, batch size, collate function and number of workers are used.
+        rows: Positions in the dataset.
+
+    Returns:
+        The features on the CPU, in the order of ``rows``.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    loader: DataLoader = DataLoader(
+        Subset(dataloader.dataset, rows),
+        dataloader.batch_size,
+        num_workers=dataloader.num_workers,
+        collate_fn=dataloader.collate_fn,
+    )
+    with evaluating(model):
+        parts = [
+            [column.cpu() for column in _embed(model, batch, model.extract_feat, dtype)]
+            for batch in progress(loader, description, len(loader))
+        ]
+    return Features(*(torch.cat(column) for column in zip(*parts)))
+
+
+def _embed(
+    model: nn.Module, batch: dict, feature: Callable[[Tensor], Tensor], dtype: str | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Vectors, labels and indices of a batch, on the device of the model."""
+    batch = model.data_preprocessor(batch, False)
+    images, samples = batch['inputs'], batch['data_samples']
+    with _autocast(images.device, dtype):
+        vectors = feature(images).float()
+    return vectors, samples['label'].to(images.device), samples['index'].to(images.device)
 
 
 def _in_dataset_order(parts: list[tuple[Tensor, ...]], size: int) -> Features:

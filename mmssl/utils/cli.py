@@ -43,6 +43,52 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
 
 
+def add_trained_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what every tool that looks into checkpoints takes: ``--compare --names --config --prefix --cfg-options``."""
+    parser.add_argument('--compare', nargs='+', default=[], metavar='CHECKPOINT', help='further checkpoints')
+    parser.add_argument('--names', nargs='+', metavar='NAME', help='titles, one per checkpoint (default: file names)')
+    parser.add_argument(
+        '--config', nargs='+', metavar='CONFIG', help='in place of the configs in the checkpoints: one, or one each'
+    )
+    parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the configs'
+    )
+
+
+def trained_options(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Title -> arguments of ``load_trained`` for the checkpoints that were named, the first one's first.
+
+    Raises:
+        UserError: There are more or fewer titles or configs than checkpoints, or two equal titles.
+    """
+    checkpoints = [args.checkpoint, *args.compare]
+    names = args.names or _short_names(checkpoints)
+    configs = args.config or [None]
+    configs = configs * len(checkpoints) if len(configs) == 1 else configs
+    if not len(set(names)) == len(names) == len(configs) == len(checkpoints):
+        raise UserError(
+            f'{len(checkpoints)} checkpoints need as many different titles (--names has {len(names)}: '
+            f'{", ".join(names)}) and one config or as many (--config has {len(args.config or ())})'
+        )
+    shared = dict(cfg_options=args.cfg_options, prefix=args.prefix)
+    return {
+        name: dict(checkpoint=checkpoint, config=config, **shared)
+        for name, checkpoint, config in zip(names, checkpoints, configs)
+    }
+
+
+def _short_names(checkpoints: list[str]) -> list[str]:
+    """File names, and folders before them as far as needed to tell the files apart."""
+    parts = [Path(checkpoint).with_suffix('').parts for checkpoint in checkpoints]
+    longest = max(map(len, parts))
+    for length in range(1, longest + 1):
+        names = ['/'.join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
 def tool(main: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a tool's ``main``: a user's mistake ends in its one message and exit code 2.
 

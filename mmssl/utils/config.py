@@ -107,7 +107,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
     try:
         cfg = Config.fromfile(path)
-        cfg.merge_from_dict(cfg_options or {})
+        apply_options(cfg, cfg_options)
         cfg.setdefault('default_scope', 'mmssl')
         if cfg.default_scope == 'mmssl':
             cfg.setdefault('runner_type', 'PretrainRunner')
@@ -117,9 +117,32 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
             root = cause
         outer = '' if root is error else str(error).partition(', the current sys.path')[0] + ': '
         raise UserError(f'config {str(path)!r} cannot be loaded: {outer}{type(root).__name__}: {root}') from error
+    return cfg
+
+
+def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
+    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``."""
+    cfg.merge_from_dict(cfg_options or {})
     if 'data_root' in (cfg_options or {}):
         _move_data(cfg, cfg.data_root)
-    return cfg
+
+
+def evaluation_dataloader(cfg: Config, data: str) -> dict:
+    """The config of the dataloader of the ``'val'``, ``'test'`` or ``'bank'`` images.
+
+    Raises:
+        UserError: The config has none.
+    """
+    loops = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
+    loaders = dict(
+        val=cfg.get('val_dataloader'),
+        test=cfg.get('test_dataloader'),
+        bank=next((loop.bank_dataloader for loop in loops if 'bank_dataloader' in loop), None),
+    )
+    if loaders[data] is None:
+        present = [name for name, loader in loaders.items() if loader is not None]
+        raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}')
+    return loaders[data]
 
 
 def check_config(cfg: Config, data: bool = True) -> None:

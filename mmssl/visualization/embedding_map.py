@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.decomposition import PCA
@@ -12,7 +13,8 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmssl.visualization.style import FAINT, INK, LINES, class_colours, new_figure
+from mmssl.evaluation.extract import Features
+from mmssl.visualization.style import FAINT, INK, LINES, class_colours, new_figure, spread
 
 
 def project_tsne(vectors: Tensor, seed: int = 0) -> np.ndarray:
@@ -27,6 +29,26 @@ def project_tsne(vectors: Tensor, seed: int = 0) -> np.ndarray:
     reduced = PCA(min(50, *unit.shape), random_state=seed).fit_transform(unit)
     perplexity = min(30.0, (len(unit) - 1) / 3)
     return TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(reduced)
+
+
+def choose_images(labels: Tensor, num_images: int, num_classes: int) -> Tensor:
+    """Positions of images for a map that can be read: of few classes, and not too many of each.
+
+    Args:
+        labels: (N,) int64, -1 where an image has none.
+        num_images: At most so many are chosen, spread evenly.
+        num_classes: Of so many classes, spread evenly; images without a label are left out if others have one.
+
+    Returns:
+        (K,) int64, ascending.
+    """
+    classes = labels[labels >= 0].unique()
+    if len(classes):
+        classes = classes[spread(len(classes), num_classes)]
+        rows = torch.isin(labels, classes).nonzero()[:, 0]
+    else:
+        rows = torch.arange(len(labels))
+    return rows[spread(len(rows), num_images)]
 
 
 def embedding_map(
@@ -56,3 +78,19 @@ def embedding_map(
         handles = [Line2D([], [], color=colour, marker='o', linestyle='', markersize=5) for colour in palette]
         figure.legend(handles, classes, loc='outside right center', fontsize=8, frameon=False, handletextpad=0.1)
     return figure
+
+
+def map_of_features(features: Mapping[str, Features], classes: Sequence[str] | None = None, seed: int = 0) -> Figure:
+    """Draws the t-SNE of features of the same images, one plot per representation.
+
+    Args:
+        features: Title -> features; labels are those of the first.
+        classes: Names of all classes of the dataset; the legend has those that occur.
+        seed: Of the layout.
+    """
+    points = {title: project_tsne(of.vectors, seed) for title, of in features.items()}
+    labels = next(iter(features.values())).labels
+    if (labels < 0).any():
+        return embedding_map(points)
+    present, labels = labels.unique(return_inverse=True)
+    return embedding_map(points, labels, classes and [classes[label] for label in present])

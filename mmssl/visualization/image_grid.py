@@ -33,10 +33,11 @@ def image_grid(
     pixels = rows.float().div(255) if rows.dtype == torch.uint8 else rows.float()
     pixels = pixels.clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
     num_rows, num_columns = pixels.shape[:2]
-    widths = [width for column in range(num_columns) for width in ([0.3, 1.0] if column in gaps else [1.0])]
+    gap = 0.27 / side
+    widths = [width for column in range(num_columns) for width in ([gap, 1.0] if column in gaps else [1.0])]
     left = 1.25 if labels else 0.05
     figure = new_figure(left + side * sum(widths), 0.35 + side * num_rows)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.04, wspace=0.0, hspace=0.0)
     axes = figure.subplots(num_rows, len(widths), squeeze=False, gridspec_kw=dict(width_ratios=widths))
     for row in range(num_rows):
         cells = iter(axes[row])
@@ -44,7 +45,7 @@ def image_grid(
             if column in gaps:
                 next(cells).set_axis_off()
             cell = next(cells)
-            cell.imshow(pixels[row, column], interpolation='nearest')
+            cell.imshow(pixels[row, column], interpolation='antialiased')
             cell.set(xticks=[], yticks=[])
             mark = -1 if marks is None else int(marks[row, column])
             for spine in cell.spines.values():

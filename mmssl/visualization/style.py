@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from torch import Tensor
 
+DPI = 110
 INK, FAINT, GOOD, BAD = '#222831', '#d5d9de', '#2a9d5c', '#d1495b'
 LINES = ('#2f6db3', '#e07a1f', '#2a9d5c', '#8a5fbf', '#d1495b', '#4c5a67')
+
+
+def spread(size: int, count: int) -> Tensor:
+    """``count`` positions, or all if there are fewer, spread evenly over 0 to ``size`` - 1: (K,) int64, ascending."""
+    return (2 * torch.arange(min(count, size)) + 1) * size // (2 * min(count, size))
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -40,4 +50,12 @@ def class_colours(num_classes: int) -> list[tuple[float, ...]]:
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Writes ``figure`` as the file ``path``, whose folder is made; the suffix chooses the format."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=DPI)
+
+
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """The pixels of ``figure``, uint8 RGB (H, W, 3)."""
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]

@@ -11,6 +11,7 @@ from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.components.pooling import to_vector
+from mmssl.registry import ALGORITHMS
 
 SMALL = dict(embed_dim=48, depth=2, num_heads=3)
 
@@ -92,11 +93,52 @@ def test_the_student_or_the_teacher_comes_out_of_a_training_checkpoint():
         ('mocov2', 'encoder_q.fc.2.bias', 'neck.layers.2.bias'),
         ('moco', 'module.queue_ptr', 'queue.pointer'),
         ('simsiam', 'module.encoder.fc.6.bias', 'neck.layers.6.bias'),
+        ('barlowtwins', 'module.projector.6.weight', 'neck.layers.6.weight'),
+        ('barlowtwins', 'module.bn.running_var', 'neck.layers.7.running_var'),
+        ('barlowtwins', 'module.backbone.bn1.weight', 'backbone.bn1.weight'),
+        ('barlowtwins', 'layer4.2.bn3.weight', 'backbone.layer4.2.bn3.weight'),
+        ('vicreg', 'module.projector.3.bias', 'neck.layers.3.bias'),
+        ('vicreg', 'conv1.weight', 'backbone.conv1.weight'),
+        ('dino', 'student.module.backbone.blocks.0.attn.qkv.weight', 'backbone.blocks.0.attn.qkv.weight'),
+        ('dino', 'student.module.head.mlp.2.bias', 'neck.layers.2.bias'),
+        ('dino', 'teacher.head.last_layer.weight_g', 'teacher.neck.last_layer.parametrizations.weight.original0'),
+        ('dino', 'teacher.backbone.layer4.2.bn3.bias', 'teacher.backbone.layer4.2.bn3.bias'),
+        ('dino', 'norm.weight', 'backbone.norm.weight'),
         ('timm', 'head.weight', None),
     ],
 )
 def test_names(source, official, ours):
     assert rename(official, source) == ours
+
+
+def test_a_whole_checkpoint_of_dino():
+    algorithm = ALGORITHMS.build(
+        dict(
+            type='DINO',
+            backbone=dict(type='VisionTransformer', arch=SMALL, img_size=32, patch_size=8),
+            neck=dict(type='DINOProjector', in_channels=48, hidden_channels=24, out_channels=16),
+            head=dict(type='ViewCrossEntropyLoss'),
+            teacher=dict(),
+            targets=dict(),
+        )
+    )
+
+    def official(name: str) -> str:
+        name = name.replace('neck.layers', 'head.mlp').replace('neck.', 'head.')
+        name = name.replace('parametrizations.weight.original0', 'weight_g')
+        return name.replace('parametrizations.weight.original1', 'weight_v')
+
+    own = {name: torch.randn_like(tensor) for name, tensor in algorithm.state_dict().items()}
+    checkpoint = dict(
+        student={f'module.{official(n)}': x for n, x in own.items() if n.startswith(('backbone.', 'neck.'))},
+        teacher={official(n.removeprefix('teacher.')): x for n, x in own.items() if n.startswith('teacher.')},
+        dino_loss=dict(center=own['targets.center']),
+        epoch=100,
+    )
+    converted = convert(checkpoint, 'dino')
+    assert own.keys() - converted.keys() == {'targets.progress'}
+    assert all(torch.equal(own[name], tensor) for name, tensor in converted.items())
+    algorithm.teacher.backbone.load_state_dict(convert(checkpoint, 'dino', part='teacher.backbone'), strict=True)
 
 
 def test_columns_of_mocos_queue_become_rows():

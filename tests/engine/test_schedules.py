@@ -7,7 +7,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch.optim import SGD
 
-from mmssl.engine.schedules import StepLR, WarmupCosineLR
+from mmssl.engine.schedules import CosineWeightDecay, StepLR, WarmupCosineLR
 from tests.support.tiny_run import build_runner, tiny_config
 
 
@@ -36,6 +36,15 @@ def test_warmup_and_cosine_of_mocov3() -> None:
     assert scheduler.factor(100 * per_epoch) == pytest.approx(0)
 
 
+def test_warmup_and_cosine_of_barlow_twins_end_at_a_thousandth() -> None:
+    scheduler = WarmupCosineLR(_optimizer(8.0), max_epochs=1000, end=1000, warmup_epochs=10, end_factor=0.001)
+    lrs = _lrs(scheduler, 1000)
+    assert [lrs[epoch] for epoch in (5, 10, 505)] == pytest.approx([4.0, 8.0, 4.004])
+    assert scheduler.factor(1000) == pytest.approx(0.001)
+    with pytest.raises(ValueError, match=r'end_factor.*1\.5'):
+        WarmupCosineLR(_optimizer(1.0), max_epochs=10, end=10, end_factor=1.5)
+
+
 def test_cosine_per_epoch_of_mocov2_ends_above_zero() -> None:
     lrs = _lrs(WarmupCosineLR(_optimizer(0.03), max_epochs=200, end=200, by_epoch=True), 200)
     assert lrs[0] == 0.03 and lrs[100] == pytest.approx(0.015)
@@ -58,6 +67,27 @@ def test_fixed_lr_of_simsiam_predictor() -> None:
     for _ in range(50):
         scheduler.step()
     assert wrapper.get_lr()['lr'] == pytest.approx([0.05, 0.1])
+
+
+def test_weight_decay_of_dino_rises_where_there_is_any() -> None:
+    optimizer = _optimizer(1.0, weight_decay=0.0, fix_lr=True)
+    optimizer.param_groups[0]['weight_decay'] = 0.04
+    decay = CosineWeightDecay(optimizer, max_epochs=10, end=100, end_factor=10)
+    lr = WarmupCosineLR(optimizer, max_epochs=10, end=100)
+    found = []
+    for _ in range(100):
+        found.append([group['weight_decay'] for group in optimizer.param_groups])
+        optimizer.step()
+        for scheduler in (decay, lr):
+            scheduler.step()
+    assert [found[step][0] for step in (0, 50, 99)] == pytest.approx(
+        [0.04, 0.22, 0.4 - 0.36 * (1 + math.cos(math.pi * 0.99)) / 2]
+    )
+    assert {value for _, value in found} == {0.0}
+    assert optimizer.param_groups[0]['lr'] < 1e-3 and optimizer.param_groups[1]['lr'] == 1.0
+    resumed = CosineWeightDecay(_optimizer(1.0), max_epochs=20, end=200, end_factor=10)
+    resumed.load_state_dict(decay.state_dict())
+    assert resumed.optimizer.param_groups[0]['weight_decay'] == pytest.approx(0.22)
 
 
 def test_state_holds_the_position_and_not_the_length() -> None:

@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 from torch.utils.data import DistributedSampler, SequentialSampler
 
-from mmssl.evaluation.extract import extract_features
+from mmssl.evaluation.extract import extract_chosen, extract_features
 from tests.evaluation.support import Pixels, loader
 from tests.support.distributed import run_distributed
 
@@ -54,6 +54,15 @@ def test_modes_statistics_gradients_and_random_state_are_left_alone() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert not features.vectors.requires_grad
+
+
+def test_chosen_images_in_the_order_asked_for() -> None:
+    model = Pixels().train()
+    state = torch.get_rng_state()
+    chosen = extract_chosen(model, loader(10, Forgetful(range(10))), [7, 3, 8, 0, 9])
+    assert model.training and torch.equal(torch.get_rng_state(), state)
+    assert chosen.indices.tolist() == [7, 3, 8, 0, 9] and chosen.labels.tolist() == [1, 1, 0, 0, 1]
+    torch.testing.assert_close(chosen.vectors, extract_features(model, loader(10)).vectors[[7, 3, 8, 0, 9]])
 
 
 def test_mode_is_restored_after_an_error() -> None:

@@ -100,18 +100,21 @@ class Golden:
         makers = {'image': image, 'fill': fill}
         return {n: torch.as_tensor(makers[kind](n, shape, self.salt)) for n, shape, kind in self.record['inputs']}
 
-    def build(self, recipe: str, source: str, overrides: dict[str, Any] | None = None) -> BaseModel:
+    def build(
+        self, recipe: str, source: str, overrides: dict[str, Any] | None = None, kept: Iterable[str] = ()
+    ) -> BaseModel:
         """The model of a shipped recipe in float64 with the recorded weights, in the recorded mode.
 
         Args:
             recipe: Path below ``configs/``.
             source: Official code that the names in the recording come from, see ``mmssl.converters``.
             overrides: Dotted config keys that differ in the recording.
+            kept: Our tensors that are not recorded and keep their initial value.
         """
         model = MODELS.build(load_config(CONFIGS / recipe, overrides).model).double()
         own = model.state_dict()
         derived = {rename(name, source): name for name in self.record.get('derived', {})}
-        weights = {ours: own[ours] for ours in derived} | convert(self.state_dict(), source)
+        weights = {ours: own[ours] for ours in (*derived, *kept)} | convert(self.state_dict(), source)
         model.load_state_dict(weights, strict=True)
         made = {name: summary(_official(weights, ours)) for ours, name in derived.items()}
         self.check({'derived': made}, ['derived'])

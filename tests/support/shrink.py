@@ -16,10 +16,11 @@ _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
 
 
 def shrink(cfg: Config) -> Config:
-    """Returns a copy of a recipe with a tiny model, 32-px views and batches of 8; what defines the method is kept.
+    """Returns a copy of a recipe with a tiny model, small views and batches of 8; what defines the method is kept.
 
     The backbone becomes a ResNet-18 of an eighth of the width, or a ViT of two blocks; the MLPs keep their layers,
-    norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries.
+    norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries. Views have 32 px, local
+    ones 16.
 
     Args:
         cfg: A recipe as ``load_config`` returns it.
@@ -29,8 +30,10 @@ def shrink(cfg: Config) -> Config:
     _shrink_parts(cfg.model)
     if 'in_channels' in cfg.model.neck:
         cfg.model.neck.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim
-    for view in cfg.train_dataloader.dataset.views:
-        view.size = IMAGE_SIZE
+    views = cfg.train_dataloader.dataset.views
+    largest = max(view.size for view in views)
+    for view in views:
+        view.size = IMAGE_SIZE if view.size == largest else IMAGE_SIZE // 2
     cfg.train_dataloader.batch_size = BATCH_SIZE
     return cfg
 
@@ -38,6 +41,7 @@ def shrink(cfg: Config) -> Config:
 def _shrink_backbone(backbone: dict) -> None:
     if backbone['type'] == 'ResNet':
         backbone.update(depth=18, stem='small', width=0.125)
+        backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
@@ -59,7 +63,9 @@ def _shrink_parts(part: Any) -> None:
         part['out_channels'] = _EMBEDDING
     if 'queue' in part:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
+    if 'num_blocks' in part:
+        part['num_blocks'] = 2
     if part.get('norm_group_size'):
-        part['norm_group_size'] = 4
+        part['norm_group_size'] = 2  # so that each of four processes has a whole group
     for item in part.values():
         _shrink_parts(item)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 import torch
 from mmengine.registry import Registry
@@ -95,3 +97,43 @@ def test_other_processes_wait_and_say_who_they_are(
     with pytest.raises(SystemExit):
         fail(UserError('mine alone'))
     assert waited and capsys.readouterr().err == 'error on process 3: mine alone\n'
+
+
+def trained(*argv: str) -> dict[str, dict]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('checkpoint')
+    cli.add_trained_options(parser)
+    return cli.trained_options(parser.parse_args(argv))
+
+
+def test_checkpoints_are_called_by_as_much_of_their_paths_as_tells_them_apart() -> None:
+    assert list(trained('runs/a/epoch_9.pth')) == ['epoch_9']
+    assert list(trained('a/epoch_9.pth', '--compare', 'a/epoch_10.pth')) == ['epoch_9', 'epoch_10']
+    assert list(trained('runs/a/x.pth', '--compare', 'runs/b/x.pth', 'y.pth')) == ['a/x', 'b/x', 'y']
+    assert list(trained('a.pth', '--compare', 'b.pth', '--names', 'CARE', 'BYOL')) == ['CARE', 'BYOL']
+
+
+def test_one_config_serves_all_checkpoints_or_each_has_its_own() -> None:
+    def configs(*argv: str) -> list[str | None]:
+        return [options['config'] for options in trained('a.pth', '--compare', 'b.pth', *argv).values()]
+
+    assert configs() == [None, None]
+    assert configs('--config', 'x.py') == ['x.py', 'x.py']
+    assert configs('--config', 'x.py', 'y.py') == ['x.py', 'y.py']
+    assert trained('a.pth', '--prefix', 'teacher.backbone', '--cfg-options', 'b=1')['a'] == dict(
+        checkpoint='a.pth', config=None, prefix='teacher.backbone', cfg_options=dict(b=1)
+    )
+
+
+@pytest.mark.parametrize(
+    'argv',
+    [
+        ['a.pth', '--compare', 'a.pth'],
+        ['a.pth', '--names', 'x', 'y'],
+        ['a.pth', '--config', 'x.py', 'y.py'],
+        ['a.pth', '--compare', 'b.pth', '--names', 'x', 'x'],
+    ],
+)
+def test_titles_and_configs_that_do_not_fit_the_checkpoints(argv: list[str]) -> None:
+    with pytest.raises(UserError, match='checkpoints need as many different titles'):
+        trained(*argv)

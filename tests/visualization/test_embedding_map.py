@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmssl.visualization.embedding_map import embedding_map, project_tsne
+from mmssl.evaluation.extract import Features
+from mmssl.visualization.embedding_map import choose_images, embedding_map, map_of_features, project_tsne
 from mmssl.visualization.style import class_colours
 
 
@@ -43,3 +44,24 @@ def test_without_labels_there_is_one_colour_and_no_legend() -> None:
 @pytest.mark.parametrize('count', [2, 20, 57])
 def test_every_class_has_its_own_colour(count: int) -> None:
     assert len(set(class_colours(count))) == count
+
+
+def test_few_classes_and_few_images_of_each_are_chosen() -> None:
+    labels = torch.arange(100) % 10
+    rows = choose_images(labels, num_images=12, num_classes=2)
+    assert labels[rows].unique().tolist() == [2, 7]
+    assert len(rows) == 12 and (rows.diff() > 0).all()
+    assert choose_images(torch.tensor([-1, 3, -1, 0]), 9, 9).tolist() == [1, 3]
+    assert choose_images(torch.full((6,), -1), 3, 1).tolist() == [1, 3, 5]
+
+
+def test_map_of_features_names_the_classes_that_occur() -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors, labels = torch.randn(8, 3, generator=generator), torch.tensor([4, 1] * 4)
+    features = Features(vectors, labels, torch.arange(8))
+    figure = map_of_features(dict(a=features, b=features), list('pqrstu'))
+    assert [axes.get_title(loc='left') for axes in figure.axes] == ['a', 'b']
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ['q', 't']
+    colours = figure.axes[0].collections[0].get_facecolors()
+    np.testing.assert_allclose(colours[:2, :3], np.array(class_colours(2))[[1, 0], :3])
+    assert not map_of_features(dict(a=Features(vectors, -labels, torch.arange(8)))).legends

@@ -10,6 +10,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmssl.engine.optimizers.clipping import clip_each_norm_
 from mmssl.registry import OPTIM_WRAPPERS
 
 _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -20,7 +21,8 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
     """Runs the forward pass in autocast on the device of the parameters; bfloat16 needs no loss scaling.
 
     Gradient accumulation and clipping are those of MMEngine's ``OptimWrapper``, but for the norm of the gradient: it
-    stays on the device, as ``grad_norm``, until the logs are written.
+    stays on the device, as ``grad_norm``, until the logs are written. ``clip_grad=dict(max_norm=3.0, per_tensor=True)``
+    bounds each gradient on its own.
 
     Args:
         dtype: ``'bfloat16'``, ``'float16'`` (GPU only, with dynamic loss scaling) or None for full precision.
@@ -32,6 +34,8 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
 
     def __init__(self, dtype: str | None = 'bfloat16', **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if self.clip_grad_kwargs and self.clip_grad_kwargs.pop('per_tensor', False):
+            self.clip_func = clip_each_norm_
         if dtype is not None and dtype not in _DTYPES:
             raise ValueError(f"dtype must be 'bfloat16', 'float16' or None, got {dtype!r}")
         self.device_type = self.optimizer.param_groups[0]['params'][0].device.type

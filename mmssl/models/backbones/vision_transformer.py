@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from timm.layers import PatchEmbed, resample_abs_pos_embed, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.registry import BACKBONES
@@ -52,6 +53,27 @@ def sincos_positions(grid: tuple[int, int], dim: int) -> Tensor:
     return torch.cat([torch.zeros(1, dim), table])[None]
 
 
+def scaled_positions(table: Tensor, grid: tuple[int, int], own: tuple[int, int]) -> Tensor:
+    """Position table of another grid as DINO's code makes it (arXiv:2104.14294): bicubic, not antialiased.
+
+    Along an axis of n patches, where the table has m, patch i is read at ``(i + .5) m / (n + .1) - .5``.
+
+    Args:
+        table: (1, 1 + m_rows * m_columns, D), class token first.
+        grid: Rows and columns n of patches that are wanted.
+        own: Rows and columns m of the table.
+
+    Returns:
+        (1, 1 + n_rows * n_columns, D).
+    """
+    if tuple(grid) == own:
+        return table
+    patches = table[:, 1:].unflatten(1, own).permute(0, 3, 1, 2)  # (1, D, rows, columns)
+    scale = [(new + 0.1) / old for new, old in zip(grid, own)]
+    patches = interpolate(patches, scale_factor=scale, mode='bicubic')
+    return torch.cat([table[:, :1], patches.flatten(2).transpose(1, 2)], dim=1)
+
+
 class ConvStem(nn.Module):
     """Patch embedding of stride 16 by four 3x3 convolutions of stride 2 (Xiao et al., 2021, arXiv:2106.14881).
 
@@ -82,8 +104,8 @@ class ConvStem(nn.Module):
 class VisionTransformer(BaseModule):
     """Vision transformer with a class token and timm's names of parameters, for pre-training and everything after.
 
-    An image size other than ``img_size`` resamples the positions (bicubic); so does loading a checkpoint of another
-    size. An image whose sides are no multiple of the patch is padded at the bottom and the right.
+    An image size other than ``img_size`` resamples the positions, see ``resample``; so does loading a checkpoint of
+    another size (antialiased). An image whose sides are no multiple of the patch is padded at the bottom and the right.
 
     Args:
         arch: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'``, or ``'mocov3-small'`` (12 heads
@@ -95,6 +117,8 @@ class VisionTransformer(BaseModule):
         out_indices: Blocks whose outputs are the maps, for ``output='maps'`` only. The final norm is applied to the
             last block's; blocks after the last of these are not built, their tensors in a checkpoint are passed over.
         position: ``'learned'``, or ``'sincos'`` for the fixed table of ``sincos_positions``.
+        resample: How positions follow an image of another size: ``'antialiased'`` bicubic, or ``'dino'`` for
+            ``scaled_positions``, which models trained with that need.
         frozen_patch_embed: Keep the linear patch embedding at its initial value (MoCo v3's stabiliser).
         conv_stem: Embed patches by ``ConvStem``; the stem stands for one block, so MoCo v3 then has 11.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
@@ -114,6 +138,7 @@ class VisionTransformer(BaseModule):
         output: str = 'cls',
         out_indices: Sequence[int] = (-1,),
         position: str = 'learned',
+        resample: str = 'antialiased',
         frozen_patch_embed: bool = False,
         conv_stem: bool = False,
         drop_path_rate: float = 0.0,
@@ -124,6 +149,7 @@ class VisionTransformer(BaseModule):
         _check_choices(
             output=(output, ('cls', 'mean', 'maps', 'tokens')),
             position=(position, ('sincos', 'learned')),
+            resample=(resample, ('antialiased', 'dino')),
             init=(init, ('mocov3', 'timm')),
         )
         if conv_stem and (frozen_patch_embed or patch_size != 16):
@@ -133,6 +159,7 @@ class VisionTransformer(BaseModule):
             raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
         self.feature_dim = dim
         self.output = output
+        self.resample = resample
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
         num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
@@ -182,7 +209,8 @@ class VisionTransformer(BaseModule):
         """
         height, width = images.shape[-2:]
         grid = self.patch_embed.dynamic_feat_size((height, width))
-        positions = resample_abs_pos_embed(self.pos_embed, grid, self.grid_size)
+        resample = scaled_positions if self.resample == 'dino' else resample_abs_pos_embed
+        positions = resample(self.pos_embed, grid, self.grid_size)
         x = self.patch_embed(images) + positions[:, 1:]  # (N, L, D)
         if keep is not None:
             x = self._select(x, keep)  # (N, K, D)

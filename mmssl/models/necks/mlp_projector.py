@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -17,7 +19,7 @@ class MLPProjector(BaseModule):
 
     Args:
         in_channels: Width of the features.
-        hidden_channels: Width of every layer but the last; None with one layer.
+        hidden_channels: Width of every layer but the last, or the widths of those layers; None with one layer.
         out_channels: Width of the embedding.
         num_layers: Number of linear layers.
         norm: Whether batch norm follows the hidden linear layers.
@@ -29,13 +31,14 @@ class MLPProjector(BaseModule):
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``last_norm`` is none of these, hidden layers have no width, or there is no bias to freeze.
+        ValueError: ``last_norm`` is none of these, hidden layers have no width or not as many widths as there are, or
+            there is no bias to freeze.
     """
 
     def __init__(
         self,
         in_channels: int,
-        hidden_channels: int | None,
+        hidden_channels: int | Sequence[int] | None,
         out_channels: int,
         num_layers: int = 2,
         norm: bool = True,
@@ -51,14 +54,12 @@ class MLPProjector(BaseModule):
         if freeze_last_bias and not last_bias:
             raise ValueError('freeze_last_bias=True needs last_bias=True')
         layers: list[nn.Module] = []
-        for _ in range(num_layers - 1):
-            if hidden_channels is None:
-                raise ValueError(f'{num_layers} layers need hidden_channels, got None')
-            layers.append(nn.Linear(in_channels, hidden_channels, bias=bias))
+        for width in _hidden_widths(hidden_channels, num_layers - 1):
+            layers.append(nn.Linear(in_channels, width, bias=bias))
             if norm:
-                layers.append(nn.BatchNorm1d(hidden_channels))
+                layers.append(nn.BatchNorm1d(width))
             layers.append(nn.ReLU(inplace=True))
-            in_channels = hidden_channels
+            in_channels = width
         last = nn.Linear(in_channels, out_channels, bias=last_bias)
         if freeze_last_bias:
             last.bias.requires_grad = False
@@ -72,3 +73,10 @@ class MLPProjector(BaseModule):
     def forward(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
         """Returns the embedding (N, out_channels) of what a backbone returns, or of vectors (N, in_channels)."""
         return self.layers(to_vector(features))
+
+
+def _hidden_widths(channels: int | Sequence[int] | None, count: int) -> Sequence[int]:
+    widths = [channels] * count if isinstance(channels, int) else channels or []
+    if len(widths) != count:
+        raise ValueError(f'{count + 1} layers need hidden_channels, a number or {count} of them, got {channels}')
+    return widths

@@ -42,6 +42,17 @@ def test_one_group_per_setting_and_the_longest_key_wins() -> None:
     assert slow['lr'] == 0.05 and slow['weight_decay'] == 0 and slow['params'][0] is model.head[1].weight
 
 
+def test_vectors_have_settings_of_their_own_and_custom_keys_the_last_word() -> None:
+    model = _model()
+    keys = {'head.1': dict(lr_mult=2.0)}
+    groups = _groups(model, dict(custom_keys=keys, vectors=dict(lr_mult=0.5, decay_mult=0)))
+    assert [len(group['params']) for group in groups] == [2, 2, 1, 1]
+    assert all(param.ndim == 1 for group in groups[1::2] for param in group['params'])
+    assert [group['lr'] for group in groups] == pytest.approx([0.1, 0.05, 0.2, 0.2])
+    assert [group['weight_decay'] for group in groups] == [0.01, 0, 0.01, 0]
+    assert [len(group['params']) for group in _groups(model, dict(vectors=dict(lr_mult=0.5)))] == [3, 3]
+
+
 def test_a_key_that_matches_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"\['predictor'\].*match no parameter"):
         _groups(_model(), dict(custom_keys={'predictor': dict(fix_lr=True)}))

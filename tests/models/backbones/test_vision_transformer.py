@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer, sincos_positions
+from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer, scaled_positions, sincos_positions
 
 SMALL = dict(embed_dim=48, depth=3, num_heads=3)
 
@@ -154,6 +154,27 @@ def test_another_image_size_resamples_the_positions(size):
     assert backbone(torch.randn(1, 3, *size))[0].shape == (1, 48, rows, columns)
 
 
+def test_positions_are_read_where_dino_reads_them():
+    rows = torch.arange(14.0).view(14, 1, 1).expand(14, 14, 2)
+    table = torch.cat([torch.full((1, 1, 2), 9.0), rows.reshape(1, 196, 2)], dim=1)
+    resized = scaled_positions(table, (6, 6), (14, 14))
+    assert torch.equal(resized[:, 0], table[:, 0])
+    found = resized[0, 1:].view(6, 6, 2)[1:5, :, 0]  # the cubic runs over the border in the first and the last row
+    expected = (torch.arange(1.0, 5) + 0.5) * 14 / 6.1 - 0.5
+    # torch's cubic bends a ramp by up to 0.05; without the 0.1 the last of these would be off by 0.17
+    torch.testing.assert_close(found, expected[:, None].expand(4, 6), rtol=0, atol=0.06)
+    assert scaled_positions(table, (14, 14), (14, 14)) is table
+
+
+def test_resampling_is_chosen_and_reaches_the_positions():
+    backbone, other = small(resample='dino'), small()
+    other.load_state_dict(backbone.state_dict())
+    images = torch.randn(1, 3, 16, 16)
+    assert not torch.allclose(backbone(images), other(images))
+    backbone(images).sum().backward()
+    assert backbone.pos_embed.grad[:, 1:].any()
+
+
 def test_loading_another_image_size_resamples_the_positions():
     source, larger = small(), small(img_size=48)
     with torch.no_grad():
@@ -171,7 +192,7 @@ def test_stochastic_depth_rises_linearly_to_the_last_block():
 @pytest.mark.parametrize(
     'wrong',
     [dict(arch='medium'), dict(arch=dict(embed_dim=48, depth=2)), dict(output='gap'),
-     dict(position='rope'), dict(init='jax'), dict(out_indices=(3,)),
+     dict(position='rope'), dict(resample='nearest'), dict(init='jax'), dict(out_indices=(3,)),
      dict(conv_stem=True, patch_size=16, frozen_patch_embed=True)],
 )  # fmt: skip
 def test_wrong_arguments_are_named(wrong):

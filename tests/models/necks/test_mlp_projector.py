@@ -37,6 +37,18 @@ LAYOUTS = {
         [LINEAR, NORM, RELU, LINEAR, NORM, RELU, LINEAR, NORM],
         19415040,
     ),
+    'Barlow Twins': (
+        (2048, 8192, 8192),
+        dict(num_layers=3, last_norm='plain'),
+        [LINEAR, NORM, RELU, LINEAR, NORM, RELU, LINEAR, NORM],
+        151027712,
+    ),
+    'VICReg': (
+        (2048, 8192, 8192),
+        dict(num_layers=3, bias=True),
+        [LINEAR, NORM, RELU, LINEAR, NORM, RELU, LINEAR],
+        151044096,
+    ),
     'MoCo v3 predictor': ((256, 4096, 256), {}, [LINEAR, NORM, RELU, LINEAR], 2105344),
 }
 
@@ -66,6 +78,13 @@ def test_it_takes_what_backbones_return():
     assert torch.equal(projector((maps,)), projector(maps.mean(dim=(2, 3))))
 
 
+def test_hidden_layers_of_different_widths():
+    projector = MLPProjector(4, [8, 6], 2, num_layers=3)
+    shapes = [tuple(layer.weight.shape) for layer in projector.layers if isinstance(layer, LINEAR)]
+    assert shapes == [(8, 4), (6, 8), (2, 6)]
+    assert projector(torch.randn(3, 4)).shape == (3, 2)
+
+
 def test_init_cfg_sets_the_linear_layers():
     projector = MLPProjector(64, 64, 64, init_cfg=dict(type='Normal', layer='Linear', std=0.01))
     projector.init_weights()
@@ -75,8 +94,9 @@ def test_init_cfg_sets_the_linear_layers():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="last_norm.*'batch'"):
         MLPProjector(4, 4, 4, last_norm='batch')
-    with pytest.raises(ValueError, match='3 layers need hidden_channels'):
-        MLPProjector(4, None, 4, num_layers=3)
+    for hidden in (None, [8], [8, 8, 8]):
+        with pytest.raises(ValueError, match='3 layers need hidden_channels'):
+            MLPProjector(4, hidden, 4, num_layers=3)
     with pytest.raises(ValueError, match='needs last_bias=True'):
         MLPProjector(4, 4, 4, freeze_last_bias=True)
 

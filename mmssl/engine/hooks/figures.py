@@ -1,0 +1,105 @@
+"""Figures of what the backbone has learnt, while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib.figure import Figure
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmssl.evaluation.extract import extract_chosen
+from mmssl.registry import HOOKS
+from mmssl.utils.dist import rank
+from mmssl.visualization.attention import attention_figure, attention_maps
+from mmssl.visualization.embedding_map import choose_images, map_of_features
+from mmssl.visualization.neighbours import neighbour_sheet
+from mmssl.visualization.style import figure_pixels, spread
+
+
+@HOOKS.register_module()
+class FiguresHook(Hook):
+    """Draws validation images before the first epoch and every ``interval`` epochs, for all visualisation backends.
+
+    The figures are those of the tools below ``tools/visualization``: ``'attention'`` (where the backbone looks),
+    ``'tsne'`` (embeddings in the plane) and ``'neighbors'`` (queries and their nearest images of the bank). The step of
+    a figure is the number of epochs done. The main process draws, the others go on; weights, modes and random state
+    stay as they are. A figure that the backbone does not have fails before training starts, not after an epoch.
+
+    Args:
+        interval: Epochs between figures; the last epoch has some in any case.
+        figures: Which to draw.
+        num_images: Images of the attention figure, and queries.
+        num_points: Images of the map, of at most 20 classes.
+        num_bank: Images of the bank that neighbours are searched among.
+
+    Raises:
+        ValueError: There is no such figure, or a number is less than 1.
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        interval: int = 10,
+        figures: Sequence[str] = ('attention', 'tsne', 'neighbors'),
+        num_images: int = 6,
+        num_points: int = 1000,
+        num_bank: int = 5000,
+    ) -> None:
+        self.drawing = dict(attention=self._attention, tsne=self._tsne, neighbors=self._neighbors)
+        if not figures or not set(figures) <= set(self.drawing):
+            raise ValueError(f'figures must be among {", ".join(self.drawing)}, got {figures}')
+        if min(interval, num_images, num_points, num_bank) < 1:
+            raise ValueError(
+                'interval, num_images, num_points and num_bank must be at least 1, got '
+                f'{interval}, {num_images}, {num_points} and {num_bank}'
+            )
+        self.interval = interval
+        self.figures = tuple(figures)
+        self.num_images, self.num_points, self.num_bank = num_images, num_points, num_bank
+
+    def before_train(self, runner: Runner) -> None:
+        """Draws the beginning, or says why nothing will be drawn."""
+        reason = None
+        if not hasattr(runner.val_loop, 'bank_dataloader'):
+            reason = 'it draws the images of an EmbeddingValLoop, and this run has none'
+        elif not runner.visualizer._vis_backends:
+            reason = 'the visualizer has no vis_backends'
+        self.active = reason is None
+        if reason:
+            runner.logger.warning(f'FiguresHook draws nothing: {reason}')
+        self._draw(runner, runner.epoch)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Draws when the interval or the run is over."""
+        if self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
+            self._draw(runner, runner.epoch + 1)
+
+    def _draw(self, runner: Runner, step: int) -> None:
+        if self.active and rank() == 0:
+            for name in self.figures:
+                runner.visualizer.add_image(name, figure_pixels(self.drawing[name](runner)), step)
+
+    def _attention(self, runner: Runner) -> Figure:
+        dataset, model = runner.val_dataloader.dataset, runner.algorithm
+        images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), self.num_images).tolist()])
+        return attention_figure(images, {'': attention_maps(model.backbone, model.data_preprocessor.prepare(images))})
+
+    def _tsne(self, runner: Runner) -> Figure:
+        loop = runner.val_loop
+        dataset = loop.dataloader.dataset
+        labels = torch.tensor([dataset.label(row) for row in range(len(dataset))])
+        rows = choose_images(labels, self.num_points, num_classes=20).tolist()
+        features = extract_chosen(runner.model, loop.dataloader, rows, dtype=loop.dtype)
+        return map_of_features({'': features}, dataset.classes)
+
+    def _neighbors(self, runner: Runner) -> Figure:
+        loop = runner.val_loop
+        bank, queries = (
+            extract_chosen(runner.model, loader, spread(len(loader.dataset), count).tolist(), dtype=loop.dtype)
+            for loader, count in ((loop.bank_dataloader, self.num_bank), (loop.dataloader, self.num_images))
+        )
+        datasets = loop.dataloader.dataset, loop.bank_dataloader.dataset
+        return neighbour_sheet(*datasets, {'neighbours': (bank, queries)}, self.num_images)

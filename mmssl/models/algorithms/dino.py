@@ -1,0 +1,62 @@
+"""DINO."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import DropPath
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.components.centered_softmax import CenteredSoftmax
+from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.models.components.encode_views import encode_views
+from mmssl.registry import ALGORITHMS
+
+GLOBAL_VIEWS = 2
+
+
+@ALGORITHMS.register_module()
+class DINO(BaseAlgorithm):
+    """Self-distillation with no labels (Caron et al., 2021, arXiv:2104.14294, Algorithm 1).
+
+    The student sees all views, the teacher the two global ones, which come first. The official code keeps the last
+    layer for the first epoch: ``FreezeHook`` in the recipes. Deviations from it:
+
+    - the temperature of the teacher rises at every step of the warm-up instead of once an epoch;
+    - after step k of K, counted from 1, the momentum is that of progress k / K, where the official code takes
+      (k - 1) / K: a difference of at most ``(1 - momentum) * pi / (2 K)``.
+
+    Args:
+        teacher: Arguments of ``EMATeacher``: ``momentum`` is that of the first step.
+        targets: Arguments of ``CenteredSoftmax`` without ``dim``, which is the ``out_channels`` of the neck.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    def __init__(self, *, teacher: dict, targets: dict, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.teacher = EMATeacher(**teacher, backbone=self.backbone, neck=self.neck)
+        for module in self.teacher.modules():
+            if isinstance(module, DropPath):  # the student alone drops paths
+                module.drop_prob = 0.0
+        self.targets = CenteredSoftmax(**targets, dim=self.neck.out_channels)
+        self.batch_coupled = 'batch norm' if any(isinstance(m, _BatchNorm) for m in self.modules()) else None
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns Eq. 3 of V views (N, 3, H, W), the mean over 2 (V - 1) pairs."""
+        teacher = self.teacher(torch.cat(views[:GLOBAL_VIEWS]))  # (2 * N, C), no gradient
+        self.targets.stage(teacher)
+        targets = self.targets(teacher).unflatten(0, (GLOBAL_VIEWS, -1))  # (2, N, C)
+        student = self.neck(encode_views(self.backbone, views))  # (V * N, C)
+        return dict(loss=self.head(student.unflatten(0, (len(views), -1)), targets))
+
+    def on_train_start(self) -> None:
+        """Copies the student into the teacher."""
+        self.teacher.copy_from(backbone=self.backbone, neck=self.neck)
+
+    def on_step_end(self, progress: float) -> None:
+        """Moves the teacher towards the student, and the center and temperature of the targets."""
+        self.teacher.update(progress, backbone=self.backbone, neck=self.neck)
+        self.targets.update(progress)

@@ -1,0 +1,64 @@
+"""DINO's head: from features to the logits of prototypes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from mmengine.model import BaseModule
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch.nn.utils.parametrizations import weight_norm
+
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import NECKS
+
+
+@NECKS.register_module()
+class DINOProjector(BaseModule):
+    """Multi-layer perceptron with GELU, unit length, weight-normalised linear layer (DINO, arXiv:2104.14294, App. C).
+
+    Logit c is ``gain_c * cos(bottleneck, direction_c)``. ``layers.<i>`` is entry i of the official ``mlp``; gain and
+    direction are torch's ``last_layer.parametrizations.weight.original0`` and ``original1``. The layers begin as a
+    truncated normal of 0.02 with biases 0, the directions as torch's linear layer, the gains at 1.
+
+    Args:
+        in_channels: Width of the features.
+        hidden_channels: Width of every layer but the last.
+        out_channels: Number of prototypes C.
+        bottleneck_channels: Width of the vector that is brought to unit length.
+        num_layers: Number of linear layers before the unit length.
+        norm: Whether batch norm follows the hidden linear layers.
+        freeze_gain: Whether the gains stay 1; the official ``norm_last_layer``.
+        init_cfg: MMEngine's initialisation config.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        out_channels: int,
+        bottleneck_channels: int = 256,
+        num_layers: int = 3,
+        norm: bool = False,
+        freeze_gain: bool = True,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.out_channels = out_channels
+        layers: list[nn.Module] = []
+        hidden = [in_channels, *[hidden_channels] * (num_layers - 1)]
+        for inputs, outputs in pairwise(hidden):
+            layers += [nn.Linear(inputs, outputs), *([nn.BatchNorm1d(outputs)] if norm else []), nn.GELU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], bottleneck_channels))
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+        self.last_layer = weight_norm(nn.Linear(bottleneck_channels, out_channels, bias=False))
+        gain = self.last_layer.get_parameter('parametrizations.weight.original0')
+        nn.init.ones_(gain).requires_grad_(not freeze_gain)
+
+    def forward(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """Returns logits (N, out_channels) of what a backbone returns, or of vectors (N, in_channels)."""
+        return self.last_layer(normalize(self.layers(to_vector(features)), dim=1))

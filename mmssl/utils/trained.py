@@ -1,0 +1,96 @@
+"""A trained model from its checkpoint alone."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
+from torch import nn
+
+from mmssl.registry import MODELS
+from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
+from mmssl.utils.config import apply_options, load_config
+from mmssl.utils.errors import UserError
+
+
+def load_trained(
+    checkpoint: str,
+    config: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    prefix: str | None = None,
+) -> tuple[Config, nn.Module]:
+    """Builds the model of a checkpoint, in evaluation mode on this machine's device, and loads its backbone.
+
+    Args:
+        checkpoint: Training checkpoint, or a backbone file together with ``config``.
+        config: Config file; None takes the config that MMEngine writes into training checkpoints.
+        cfg_options: Dotted keys and values that override the config.
+        prefix: What precedes the backbone's names in the file, such as ``'teacher.backbone'``; None finds the student.
+
+    Returns:
+        The config and the algorithm; neck, head and teacher keep their initial weights.
+
+    Raises:
+        UserError: The file does not exist or is damaged, carries no config, or holds another backbone.
+    """
+    if not Path(checkpoint).is_file():
+        raise UserError(f'checkpoint {checkpoint!r} does not exist')
+    content = load_checkpoint_file(checkpoint)
+    offered = get_state_dict(content)
+    if config is not None:
+        cfg = load_config(config, cfg_options)
+    else:
+        text = (content.get('meta') or {}).get('cfg')
+        if not isinstance(text, str):
+            raise UserError(
+                f'{checkpoint} carries no config, which only the checkpoints of a training do: '
+                'name the file that it was trained with by --config'
+            )
+        cfg = read_config_text(text, checkpoint)
+        apply_options(cfg, cfg_options)
+        cfg.setdefault('default_scope', 'mmssl')
+        if cfg.get('custom_imports'):
+            import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model).to(get_device())
+    load_matching(model.backbone, offered, checkpoint, prefix)
+    return cfg, model.eval()
+
+
+def read_config_text(text: str, source: str) -> Config:
+    """Reads a config as MMEngine prints it, without executing anything: a checkpoint may come from anywhere.
+
+    Args:
+        text: Assignments of literals and calls of ``dict``.
+        source: Where the text comes from, for messages.
+
+    Raises:
+        UserError: The text holds something else, such as a class in place of its name.
+    """
+    try:
+        statements = _DictCalls().visit(ast.parse(text)).body
+        return Config({target.id: ast.literal_eval(s.value) for s in statements for target in s.targets})
+    except (SyntaxError, ValueError, AttributeError) as error:
+        raise UserError(
+            f'the config in {source} holds more than plain values and is not read ({error}): '
+            'name the file that it was trained with by --config'
+        ) from error
+
+
+class _DictCalls(ast.NodeTransformer):
+    """Turns ``dict(a=1)`` and ``dict({'a': 1})`` into ``{'a': 1}``."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name) or node.func.id != 'dict':
+            return node
+        if len(node.args) == 1 and not node.keywords:
+            return node.args[0]
+        if node.args or not all(keyword.arg for keyword in node.keywords):
+            return node
+        return ast.Dict([ast.Constant(keyword.arg) for keyword in node.keywords], [k.value for k in node.keywords])

@@ -1,0 +1,22 @@
+"""Checkpoints as a training leaves them, without the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmssl.registry import MODELS
+from mmssl.utils.config import load_config
+
+
+def save_trained(config: Path, path: Path, seed: int = 0) -> nn.Module:
+    """Writes the initial weights of the model of ``config`` as a training checkpoint, and returns it for evaluation."""
+    torch.manual_seed(seed)
+    cfg = load_config(config)
+    init_default_scope('mmssl')
+    model = MODELS.build(cfg.model).eval()
+    torch.save(dict(meta=dict(cfg=cfg.pretty_text, epoch=1), state_dict=model.state_dict()), path)
+    return model

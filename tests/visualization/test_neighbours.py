@@ -1,0 +1,44 @@
+"""The neighbour sheet: the right images in the right places, framed by class."""
+
+import numpy as np
+import torch
+from matplotlib.colors import to_rgba
+
+from mmssl.evaluation.extract import Features
+from mmssl.visualization.neighbours import neighbour_sheet
+from mmssl.visualization.style import BAD, FAINT, GOOD
+
+
+class Shades:
+    """Image i has the grey value ``start + 10 i``."""
+
+    def __init__(self, start: int, classes: tuple[str, ...] | None = ('even', 'odd')) -> None:
+        self.start, self.classes = start, classes
+
+    def __getitem__(self, index: int) -> dict:
+        return dict(inputs=torch.full((3, 4, 4), self.start + 10 * index, dtype=torch.uint8))
+
+
+def features(vectors: list[list[float]], labels: list[int], indices: list[int]) -> Features:
+    return Features(torch.tensor(vectors), torch.tensor(labels), torch.tensor(indices))
+
+
+def test_neighbours_of_each_representation_with_frames() -> None:
+    queries = features([[1.0, 0.0], [0.0, 1.0]], [0, -1], [3, 5])
+    bank = features([[1.0, 0.1], [0.1, 1.0], [1.0, 0.0]], [1, 1, 0], [7, 8, 9])
+    turned = features([[0.1, 1.0], [1.0, 0.1], [0.0, 1.0]], [1, 1, 0], [7, 8, 9])
+    sheet = neighbour_sheet(Shades(0), Shades(100), {'one': (bank, queries), 'two': (turned, queries)}, 2, k=2)
+    cells = [axes for axes in sheet.axes if axes.images]
+    shown = [int(np.round(axes.images[0].get_array()[0, 0, 0] * 255)) for axes in cells]
+    assert shown == [30, 190, 170, 180, 170, 50, 180, 170, 190, 170]
+    assert [axes.get_title() for axes in cells[:5]] == ['query', 'one', '', 'two', '']
+    frames = [axes.spines['left'].get_edgecolor() for axes in cells]
+    expected = [FAINT, GOOD, BAD, BAD, BAD, *[FAINT] * 5]  # the second query has no label
+    assert frames == [to_rgba(colour) for colour in expected]
+    assert [cells[0].get_ylabel(), cells[5].get_ylabel()] == ['even', '']
+
+
+def test_fewer_images_than_asked_for_and_no_classes() -> None:
+    one = features([[1.0]], [-1], [0])
+    sheet = neighbour_sheet(Shades(0, None), Shades(0, None), {'': (one, one)}, num_queries=8, k=5)
+    assert len([axes for axes in sheet.axes if axes.images]) == 2

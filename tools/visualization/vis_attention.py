@@ -1,0 +1,66 @@
+"""Draw where backbones look: ``python tools/visualization/vis_attention.py CHECKPOINT IMAGE [IMAGE ...]``.
+
+Convolutional networks: the response of the last stage, and Grad-CAM for the similarity with the image's own embedding
+or with that of ``--reference``. Vision transformers: the class token's attention per head in the last block, and
+attention rollout. ``--compare`` puts further checkpoints beside the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmssl.datasets.decode import decode_image
+from mmssl.datasets.transforms.center_crop_view import CenterCropView
+from mmssl.utils.cli import add_trained_options, tool, trained_options
+from mmssl.utils.errors import UserError
+from mmssl.utils.trained import load_trained
+from mmssl.visualization.attention import CNN_KINDS, VIT_KINDS, attention_figure, attention_maps
+from mmssl.visualization.style import save_figure
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Draw where backbones look')
+    parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
+    parser.add_argument('images', nargs='+', help='image files')
+    add_trained_options(parser)
+    parser.add_argument(
+        '--kinds', nargs='+', choices=CNN_KINDS + VIT_KINDS, default=[], help='maps to draw (default: all there are)'
+    )
+    parser.add_argument('--reference', help='image whose embedding the kind similarity compares with')
+    parser.add_argument('--size', type=int, default=224, help='side of the central square in pixels (default: 224)')
+    parser.add_argument('--out', default='work_dirs/attention.png', help='PNG to write (default: %(default)s)')
+    return parser.parse_args(argv)
+
+
+def read_square(path: str, size: int) -> Tensor:
+    """The central square of an image file, uint8 (1, 3, size, size)."""
+    if not Path(path).is_file():
+        raise UserError(f'image {path!r} does not exist, or is no file')
+    try:
+        return CenterCropView(size)(decode_image(Path(path).read_bytes()))[None]
+    except ValueError as error:
+        raise UserError(f'{path} cannot be shown: {error}') from error
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    images = torch.cat([read_square(path, args.size) for path in args.images])
+    reference = None if args.reference is None else read_square(args.reference, args.size)
+    maps = {}
+    for name, options in trained_options(args).items():
+        _, model = load_trained(**options)
+        prepare = model.data_preprocessor.prepare
+        compared = None if reference is None else prepare(reference)
+        maps[name] = attention_maps(model.backbone, prepare(images), args.kinds, compared)
+    save_figure(attention_figure(images, maps), args.out)
+    print(f'{len(images)} images, {len(maps)} checkpoints: {args.out}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,57 @@
+"""Draw images and their nearest neighbours: ``python tools/visualization/vis_neighbors.py CHECKPOINT``.
+
+Queries are validation images, neighbours come from the bank, both of the config of the first checkpoint. A green frame
+is the query's class, a red one another. ``--compare`` puts further checkpoints beside the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.extract import extract_chosen
+from mmssl.utils.cli import add_trained_options, tool, trained_options
+from mmssl.utils.config import evaluation_dataloader
+from mmssl.utils.errors import UserError
+from mmssl.utils.trained import load_trained
+from mmssl.visualization.neighbours import neighbour_sheet
+from mmssl.visualization.style import save_figure, spread
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Draw images and their nearest neighbours')
+    parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
+    add_trained_options(parser)
+    parser.add_argument('--data', choices=['val', 'test', 'bank'], default='val', help='queries (default: val)')
+    parser.add_argument('--num-queries', type=int, default=8, help='queries, evenly spread (default: 8)')
+    parser.add_argument('--num-bank', type=int, default=10000, help='bank images, evenly spread (default: 10000)')
+    parser.add_argument('--k', type=int, default=5, help='neighbours of a query (default: 5)')
+    parser.add_argument('--out', default='work_dirs/neighbors.png', help='PNG to write (default: %(default)s)')
+    return parser.parse_args(argv)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    counts = {'num-queries': args.num_queries, 'num-bank': args.num_bank, 'k': args.k}
+    if min(counts.values()) < 1:
+        raise UserError(f'{", ".join(f"--{name} {count}" for name, count in counts.items())}: each must be at least 1')
+    features = {}
+    for name, options in trained_options(args).items():
+        cfg, model = load_trained(**options)
+        if not features:
+            loaders = (evaluation_dataloader(cfg, data) for data in ('bank', args.data))
+            bank, queries = (PretrainRunner.build_dataloader(loader, seed=0) for loader in loaders)
+            bank_rows = spread(len(bank.dataset), args.num_bank).tolist()
+            query_rows = spread(len(queries.dataset), args.num_queries).tolist()
+        features[name] = (
+            extract_chosen(model, bank, bank_rows, description=name),
+            extract_chosen(model, queries, query_rows),
+        )
+    save_figure(neighbour_sheet(queries.dataset, bank.dataset, features, args.num_queries, args.k), args.out)
+    print(f'{len(query_rows)} queries, {len(bank_rows)} images to compare with: {args.out}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,55 @@
+"""Lay out embeddings in the plane by t-SNE: ``python tools/visualization/vis_tsne.py CHECKPOINT``.
+
+The images are those that the first checkpoint was evaluated on; points are coloured by label where there are labels.
+``--compare`` puts further checkpoints beside the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import torch
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.extract import extract_chosen
+from mmssl.utils.cli import add_trained_options, tool, trained_options
+from mmssl.utils.config import evaluation_dataloader
+from mmssl.utils.errors import UserError
+from mmssl.utils.trained import load_trained
+from mmssl.visualization.embedding_map import choose_images, map_of_features
+from mmssl.visualization.style import save_figure
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Lay out embeddings in the plane by t-SNE')
+    parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
+    add_trained_options(parser)
+    parser.add_argument('--data', choices=['val', 'test', 'bank'], default='val', help='which images (default: val)')
+    parser.add_argument('--num-images', type=int, default=1500, help='points, evenly spread (default: 1500)')
+    parser.add_argument('--num-classes', type=int, default=20, help='classes, evenly spread (default: 20)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the layout')
+    parser.add_argument('--out', default='work_dirs/tsne.png', help='PNG to write (default: %(default)s)')
+    return parser.parse_args(argv)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    features = {}
+    for name, options in trained_options(args).items():
+        cfg, model = load_trained(**options)
+        if not features:
+            loader = PretrainRunner.build_dataloader(evaluation_dataloader(cfg, args.data), seed=0)
+            dataset = loader.dataset
+            labels = torch.tensor([dataset.label(index) for index in range(len(dataset))])
+            rows = choose_images(labels, args.num_images, args.num_classes)
+            if len(rows) < 4:
+                raise UserError(f't-SNE needs at least 4 images, got {len(rows)} of {len(dataset)}')
+        features[name] = extract_chosen(model, loader, rows.tolist(), description=name)
+    save_figure(map_of_features(features, dataset.classes, args.seed), args.out)
+    print(f'{len(rows)} of {len(dataset)} images, {len(features)} checkpoints: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
