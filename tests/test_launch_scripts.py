@@ -79,14 +79,15 @@ def test_slurm_starts_one_task_on_each_node(tmp_path: Path) -> None:
 def test_processes_of_the_script_find_each_other(tmp_path: Path) -> None:
     tool = tmp_path / 'tool.py'
     tool.write_text(
-        'import os, sys, torch.distributed as dist\n'
+        'import os, pathlib, sys, torch.distributed as dist\n'
         "dist.init_process_group('gloo')\n"
-        "print('rank', dist.get_rank(), 'of', dist.get_world_size(), os.environ['OMP_NUM_THREADS'], sys.argv[1:])\n"
+        "seen = f'{dist.get_world_size()} {os.environ[\"OMP_NUM_THREADS\"]} {sys.argv[1:]}'\n"
+        "pathlib.Path(__file__).with_name(f'rank{dist.get_rank()}').write_text(seen)\n"
         'dist.destroy_process_group()\n'
     )
     finished = run('torchrun.sh', str(tool), '2', PYTHON=sys.executable, OMP_NUM_THREADS='1')
-    lines = sorted(line for line in finished.stdout.splitlines() if line.startswith('rank'))
-    assert lines == [f"rank {rank} of 2 1 ['--launcher', 'pytorch']" for rank in range(2)], finished.stderr
+    assert finished.returncode == 0, finished.stderr
+    assert [(tmp_path / f'rank{rank}').read_text() for rank in range(2)] == ["2 1 ['--launcher', 'pytorch']"] * 2
 
 
 def test_the_message_of_a_process_that_failed_is_not_buried(tmp_path: Path) -> None:
