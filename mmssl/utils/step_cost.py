@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -156,7 +157,7 @@ class _Step:
             self.wrapper.zero_grad()
 
         parts: dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]] = {
-            name: (self.wrapper.zero_grad, lambda name=name: self._replay(name, calls[name])) for name in calls
+            name: (self.wrapper.zero_grad, partial(self._replay, name, calls[name])) for name in calls
         }
         parts['optimizer'] = give_gradients, optimize
         parts['on_step_end'] = self._stage, lambda: self.algorithm.on_step_end(0.5)
@@ -266,7 +267,7 @@ def dino_official_style(model: Any, views: list[Tensor]) -> Tensor:
     ]
     momentum = model.targets.center_momentum
     model.targets.center.copy_(momentum * model.targets.center + (1 - momentum) * teacher.sum(dim=0) / len(teacher))
-    return sum(pairs) / len(pairs)
+    return torch.stack(pairs).mean()
 
 
 def _off_diagonal(matrix: Tensor) -> Tensor:
