@@ -6,7 +6,8 @@ import pytest
 import timm
 import torch
 
-from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer, scaled_positions, sincos_positions
+from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
+from mmssl.models.components.positions import scaled_positions, sincos_positions
 
 SMALL = dict(embed_dim=48, depth=3, num_heads=3)
 
