@@ -189,7 +189,7 @@ class VisionTransformer(BaseModule):
         x = x + positions[:, 1:]
         if keep is not None:
             if self.output == 'maps':
-                raise ValueError("keep leaves patches out, of which no maps can be made: choose another output")
+                raise ValueError('keep leaves patches out, of which no maps can be made: choose another output')
             x = select_patches(x, keep)  # (N, K, D)
         x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
         if self.output == 'maps':

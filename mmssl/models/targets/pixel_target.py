@@ -12,7 +12,7 @@ from mmssl.registry import TARGETS
 class PixelTarget(nn.Module):
     """Pixels of every patch, each patch standardised by its own mean and variance (arXiv:2111.06377, section 3).
 
-    ``(x - mean) / sqrt(variance + eps)`` over the values of a patch, with the unbiased variance as in the official code.
+    ``(x - mean) / sqrt(variance + eps)`` over the values of a patch, with the unbiased variance of the official code.
 
     Args:
         patch_size: Side p of a patch in pixels.
