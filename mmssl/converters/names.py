@@ -1,10 +1,4 @@
-"""Names of parameters in other code bases and here.
-
-An algorithm of mmssl holds ``backbone.*``, ``neck.layers.*``, ``head.predictor.layers.*``, and with a teacher
-``teacher.backbone.*`` and ``teacher.neck.layers.*``. Official projectors and predictors are ``nn.Sequential``s in the
-order of ours, so their indices carry over. Backbones keep the names of torchvision (``ResNet``) and timm
-(``VisionTransformer``; those of timm 0.4.9, which MoCo v3 was written with, are the same).
-"""
+"""Checkpoints of official codes in, by the patterns of ``sources/``; timm's and torchvision's names out."""
 
 from __future__ import annotations
 
@@ -13,103 +7,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-_NAMES = {
-    'torchvision': r'(conv1|bn1|layer[1-4]\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+',
-    'vit': (
-        r'(cls_token|pos_embed|patch_embed\.proj\.(\d+\.)?\w+|norm\.\w+'
-        r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'
-    ),
-}
-_BACKBONE = f'({_NAMES["torchvision"]}|{_NAMES["vit"]})'
+from mmssl.converters.source import BACKBONE, RESNET, Source
+from mmssl.converters.sources import SOURCES
 
-# CARE's two streams: official heads are projector and predictor in one sequence; some checkpoints say bot for trans.
-_CARE_BLOCK = {0: 'conv_in', 1: 'norm_in', 5: 'norm_mid', 7: 'conv_out', 8: 'norm_out'}
-_CARE = (
-    (rf'({_BACKBONE})', r'backbone.\1'),
-    (r'fc1\.([013]\.\w+)', r'neck.c_projector.layers.\1'),
-    (r'fc2\.([013]\.\w+)', r'neck.t_projector.layers.\1'),
-    (r'(?:trans|bot)\.net\.(\d+\.shortcut\.[01]\.\w+)', r'neck.attention.blocks.\1'),
-    (r'(?:trans|bot)\.net\.(\d+)\.net\.3\.to_(qkv\.weight)', r'neck.attention.blocks.\1.attention.\2'),
-    (r'(?:trans|bot)\.net\.(\d+)\.net\.3\.pos_emb\.(height|width)', r'neck.attention.blocks.\1.attention.\2'),
-    *(
-        (rf'(?:trans|bot)\.net\.(\d+)\.net\.{index}\.(\w+)', rf'neck.attention.blocks.\1.{layer}.\2')
-        for index, layer in _CARE_BLOCK.items()
-    ),
-)
-_CARE_PREDICTORS = tuple(
-    (rf'student_encoder\.fc{number}\.{index + 4}\.(\w+)', rf'head.{stream}_predictor.layers.{index}.\1')
-    for number, stream in ((1, 'c'), (2, 't'))
-    for index in (0, 1, 3)
-)
-
-_DINO_WEIGHT = 'last_layer.parametrizations.weight.original'  # 0: gains, 1: directions
-
-# Pattern of the whole name in the source -> name in mmssl, or None for what has no place here. The first match counts.
-SOURCES: dict[str, tuple[tuple[str, str | None], ...]] = {
-    'mocov3': (
-        (r'base_encoder\.(?:fc|head)\.(\d+\.\w+)', r'neck.layers.\1'),
-        (r'momentum_encoder\.(?:fc|head)\.(\d+\.\w+)', r'teacher.neck.layers.\1'),
-        (r'predictor\.(\d+\.\w+)', r'head.predictor.layers.\1'),
-        (rf'base_encoder\.({_BACKBONE})', r'backbone.\1'),
-        (rf'momentum_encoder\.({_BACKBONE})', r'teacher.backbone.\1'),
-    ),
-    'moco': (
-        (r'encoder_q\.fc\.(weight|bias)', r'neck.layers.0.\1'),  # v1: one linear layer
-        (r'encoder_k\.fc\.(weight|bias)', r'teacher.neck.layers.0.\1'),
-        (r'encoder_q\.fc\.(\d+\.\w+)', r'neck.layers.\1'),  # v2: two
-        (r'encoder_k\.fc\.(\d+\.\w+)', r'teacher.neck.layers.\1'),
-        (rf'encoder_q\.({_BACKBONE})', r'backbone.\1'),
-        (rf'encoder_k\.({_BACKBONE})', r'teacher.backbone.\1'),
-        (r'queue', 'queue.features'),
-        (r'queue_ptr', 'queue.pointer'),
-    ),
-    'simsiam': (
-        (r'encoder\.fc\.(\d+\.\w+)', r'neck.layers.\1'),
-        (r'predictor\.(\d+\.\w+)', r'head.predictor.layers.\1'),
-        (rf'encoder\.({_BACKBONE})', r'backbone.\1'),
-    ),
-    'care': (
-        *(
-            (rf'{encoder}_encoder\.{pattern}', ours if encoder == 'student' else f'teacher.{ours}')
-            for encoder in ('student', 'teacher')
-            for pattern, ours in _CARE
-        ),
-        *_CARE_PREDICTORS,
-    ),
-    'barlowtwins': (
-        (r'projector\.(\d+\.\w+)', r'neck.layers.\1'),
-        (r'bn\.(\w+)', r'neck.layers.7.\1'),  # after the three linear layers
-        (rf'(?:backbone\.)?({_BACKBONE})', r'backbone.\1'),  # backbone files have no prefix
-    ),
-    'vicreg': (
-        (r'projector\.(\d+\.\w+)', r'neck.layers.\1'),
-        (rf'(?:backbone\.)?({_BACKBONE})', r'backbone.\1'),
-    ),
-    'dino': (  # the heads of student and teacher, the center; a release of the backbone has bare names
-        (r'(?:dino_loss\.)?center', r'targets.center'),
-        (rf'(?:student\.(?:module\.)?)?(?:backbone\.)?({_BACKBONE})', r'backbone.\1'),
-        (rf'teacher\.(?:module\.)?(?:backbone\.)?({_BACKBONE})', r'teacher.backbone.\1'),
-        *(
-            (rf'{network}\.(?:module\.)?head\.{theirs}', ours)
-            for network, part in (('student', 'neck'), ('teacher', 'teacher.neck'))
-            for theirs, ours in (
-                (r'mlp\.(\d+\.\w+)', rf'{part}.layers.\1'),
-                (r'last_layer\.(?:weight_g|parametrizations\.weight\.original0)', f'{part}.{_DINO_WEIGHT}0'),
-                (r'last_layer\.(?:weight_v|parametrizations\.weight\.original1)', f'{part}.{_DINO_WEIGHT}1'),
-            )
-        ),
-    ),
-    'torchvision': ((r'fc\.\w+', None), (f'({_NAMES["torchvision"]})', r'backbone.\1')),
-    'timm': ((r'(fc|head)\.\w+', None), (f'({_BACKBONE})', r'backbone.\1')),
-}
-SOURCES['mocov1'] = SOURCES['mocov2'] = SOURCES['moco']
-
-# Official tensors of another shape: columns of MoCo's queue, and its pointer as a vector of one.
-_RESHAPE = {
-    'queue.features': lambda queue: queue.T.contiguous(),
-    'queue.pointer': lambda pointer: pointer.reshape(()),
-}
-_TARGETS = {'torchvision': _NAMES['torchvision'], 'timm': _BACKBONE}
+_TARGETS = {'torchvision': RESNET, 'timm': BACKBONE}
 
 
 def rename(name: str, source: str) -> str | None:
@@ -120,16 +21,14 @@ def rename(name: str, source: str) -> str | None:
         source: A key of ``SOURCES``.
 
     Returns:
-        Its name in an algorithm of mmssl, or None for a supervised classifier, which has no place here.
+        Its name in an algorithm of mmssl, or None for what has no place in one, such as a supervised classifier.
 
     Raises:
         ValueError: ``source`` is unknown.
         KeyError: The source has no tensor of this name.
     """
-    if source not in SOURCES:
-        raise ValueError(f'source must be one of {sorted(SOURCES)}, got {source!r}')
-    for pattern, ours in SOURCES[source]:
-        match = re.fullmatch(rf'(?:module\.)?{pattern}', name)
+    for pattern, ours in _source(source).patterns:
+        match = re.fullmatch(pattern, name.removeprefix('module.'))
         if match:
             return None if ours is None else match.expand(ours)
     raise KeyError(name)
@@ -140,26 +39,28 @@ def convert(state_dict: Mapping[str, Tensor], source: str, part: str | None = No
 
     Args:
         state_dict: Tensors by their official names, or a checkpoint that holds them under ``state_dict`` or ``model``.
-        source: ``'mocov3'``, ``'moco'`` (``'mocov1'`` and ``'mocov2'`` mean the same), ``'simsiam'``, ``'care'``,
-            ``'barlowtwins'``, ``'vicreg'``, ``'dino'``, ``'torchvision'`` or ``'timm'`` (its ResNets and plain vision
-            transformers).
+        source: A key of ``SOURCES``: a module of ``mmssl/converters/sources`` or one of its aliases.
         part: Keep this part only and strip its prefix: ``'backbone'`` or ``'teacher.backbone'`` load into a backbone.
 
     Returns:
-        Tensors by the names of the algorithm; MoCo's queue (D, Q) becomes rows (Q, D), its pointer a scalar.
+        Tensors by the names of the algorithm.
 
     Raises:
         ValueError: ``source`` is unknown, names in ``state_dict`` do not belong to it, or ``part`` has no tensor.
     """
+    rules = _source(source)
+    tensors = {name.removeprefix('module.'): tensor for name, tensor in _tensors(state_dict).items()}
+    if rules.prepare is not None:
+        tensors = rules.prepare(tensors)
     converted, unknown = {}, []
-    for name, tensor in _tensors(state_dict).items():
+    for name, tensor in tensors.items():
         try:
             ours = rename(name, source)
         except KeyError:
             unknown.append(name)
             continue
         if ours is not None:
-            converted[ours] = _RESHAPE[ours](tensor) if ours in _RESHAPE else tensor
+            converted[ours] = rules.reshape[ours](tensor) if ours in rules.reshape else tensor
     _raise_unknown(unknown, f'source {source!r}')
     return converted if part is None else _part(converted, part)
 
@@ -191,6 +92,12 @@ def export(state_dict: Mapping[str, Tensor], target: str, part: str = 'backbone'
         return _part(backbone, 'model')
     _raise_unknown([name for name in backbone if not re.fullmatch(_TARGETS[target], name)], f'target {target!r}')
     return backbone
+
+
+def _source(name: str) -> Source:
+    if name not in SOURCES:
+        raise ValueError(f'source must be one of {sorted(SOURCES)}, got {name!r}')
+    return SOURCES[name]
 
 
 def _tensors(checkpoint: Mapping) -> Mapping[str, Tensor]:
