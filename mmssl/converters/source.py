@@ -1,0 +1,44 @@
+"""What the converters know of one official code: how its tensors are called and how they become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+Tensors = Mapping[str, Tensor]
+
+# Backbones keep the names of torchvision (``ResNet``) and timm (``VisionTransformer``; those of timm 0.4.9, which
+# MoCo v3 was written with, are the same).
+RESNET = r'(conv1|bn1|layer[1-4]\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+'
+VIT = (
+    r'(cls_token|pos_embed|patch_embed\.proj\.(\d+\.)?\w+|norm\.\w+'
+    r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'
+)
+BACKBONE = f'({RESNET}|{VIT})'
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where tensors of an official code go in an algorithm of mmssl.
+
+    An algorithm holds ``backbone.*``, ``neck.*``, ``head.*``, and with a teacher ``teacher.backbone.*`` and
+    ``teacher.neck.*``. Official projectors and predictors are mostly ``nn.Sequential``s in the order of ours, so that
+    their indices carry over.
+
+    Args:
+        patterns: (regular expression of the whole official name without ``module.``, name in an algorithm), of which
+            the first that matches counts; groups are available as in ``re.Match.expand``. None for what has no place in
+            an algorithm, such as a supervised classifier.
+        aliases: Further names of the source.
+        reshape: Name in an algorithm -> function of the official tensor that gives ours.
+        prepare: Official tensors, their names without ``module.``, -> tensors to which the patterns apply: for
+            sources in which one tensor becomes several, several become one, or names depend on others. What it does not
+            know it passes on, so that a checkpoint of another code can be told by its names.
+    """
+
+    patterns: tuple[tuple[str, str | None], ...]
+    aliases: tuple[str, ...] = ()
+    reshape: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    prepare: Callable[[Tensors], Tensors] | None = None

@@ -1,0 +1,5 @@
+"""timm: its residual networks with torchvision's names, and plain vision transformers."""
+
+from mmssl.converters.source import BACKBONE, Source
+
+SOURCE = Source(patterns=((r'(fc|head)\.\w+', None), (f'({BACKBONE})', r'backbone.\1')))

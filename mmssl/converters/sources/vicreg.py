@@ -1,0 +1,10 @@
+"""facebookresearch/vicreg: backbone and projector; backbone files have bare names."""
+
+from mmssl.converters.source import BACKBONE, Source
+
+SOURCE = Source(
+    patterns=(
+        (r'projector\.(\d+\.\w+)', r'neck.layers.\1'),
+        (rf'(?:backbone\.)?({BACKBONE})', r'backbone.\1'),
+    ),
+)
