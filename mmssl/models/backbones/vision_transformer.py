@@ -14,6 +14,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.registry import BACKBONES
 
@@ -101,7 +102,7 @@ class ConvStem(nn.Module):
 
 
 @BACKBONES.register_module()
-class VisionTransformer(BaseModule):
+class VisionTransformer(OrderedLayers, BaseModule):
     """Vision transformer with a class token and timm's names of parameters, for pre-training and everything after.
 
     An image size other than ``img_size`` resamples the positions, see ``resample``; so does loading a checkpoint of
@@ -129,6 +130,8 @@ class VisionTransformer(BaseModule):
     Raises:
         ValueError: An argument is none of the above.
     """
+
+    block_pattern = r'blocks\.\d+'
 
     def __init__(
         self,
