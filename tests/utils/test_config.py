@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,14 @@ def test_accepted_arguments(target: Callable, expected: tuple[set[str], bool]) -
 def test_did_you_mean() -> None:
     assert did_you_mean('simclr', ['SimCLR', 'MoCo']) == "; did you mean 'SimCLR'?"
     assert did_you_mean('zzz', ['SimCLR', 'MoCo']) == ''
+
+
+@pytest.mark.parametrize('package', ['mmdet', 'mmseg'])
+def test_bases_of_mmdet_and_mmseg(package: str, tmp_path: Path) -> None:
+    pytest.importorskip('mmcv')
+    if find_spec(package) is None:
+        pytest.skip(f'needs {package}')
+    (tmp_path / 'c.py').write_text(f"_base_ = '{package}::_base_/default_runtime.py'")
+    cfg = load_config(tmp_path / 'c.py')
+    assert cfg.default_scope == package and 'runner_type' not in cfg
+    assert find_spec('mmcv._ext') is not None
