@@ -26,7 +26,7 @@ def blockwise_mask(
 ) -> int:
     """Hides blocks until enough patches are hidden (Bao et al., 2022, arXiv:2106.08254, Algorithm 1).
 
-    Blocks are drawn until ``num_hidden`` patches are hidden or ten blocks in a row do not fit, so it may end with fewer.
+    Blocks are drawn until ``num_hidden`` patches are hidden or ten blocks in a row do not fit, so fewer may be hidden.
     The numbers are drawn in the order of the official code: per block its area, the logarithm of its aspect ratio, and
     if both its sides are shorter than the grid's, its top and its left.
 

@@ -69,8 +69,8 @@ def resize_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int, 
 @lru_cache
 def _spline_matrix(old: int, new: int) -> np.ndarray:
     """Matrix (2 new - 1, 2 old - 1) from the entries along one axis to those of another number of patches."""
-    if old == 1:
-        return np.ones((2 * new - 1, 1))
+    if old in (new, 1):
+        return np.eye(2 * new - 1) if old == new else np.ones((2 * new - 1, 1))
     base = _base(old - 1, new - 1)
     distances = np.cumsum(base ** np.arange(old - 1))
     known = np.concatenate([-distances[::-1], [0.0], distances])
