@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,8 @@ def _step_on_a_share(recipe: str) -> dict:
         cfg.model.norm_group_size = None  # groups with statistics of their own are the opposite of synchronised ones
     cfg.model.backbone.pop('drop_path_rate', None)  # each process draws its own paths
     algorithm = convert_sync_batchnorm(_build(cfg))
+    if hasattr(algorithm, 'masker'):
+        _draw_masks_of_the_whole_batch(algorithm.masker)
     optimizer = torch.optim.SGD([p for p in algorithm.parameters() if p.requires_grad], lr=0.1)
     views, data_samples = _batch(cfg)
     loss = _total(algorithm.loss([_share(x) for x in views], {key: _share(x) for key, x in data_samples.items()}))
@@ -64,6 +67,18 @@ def _step_on_a_share(recipe: str) -> dict:
     optimizer.step()
     algorithm.on_step_end(progress=0.25)
     return dict(loss=loss, grads=grads, after=_common_state(algorithm))
+
+
+def _draw_masks_of_the_whole_batch(masker: nn.Module) -> None:
+    """Makes every process draw the masks of all images and take its own."""
+    draw = masker.forward
+
+    def draw_share(images: Tensor) -> Tensor:
+        torch.manual_seed(5)
+        random.seed(5)
+        return _share(draw(images.repeat(world_size(), 1, 1, 1)))
+
+    masker.forward = draw_share
 
 
 def _common_state(algorithm: BaseAlgorithm) -> dict[str, Tensor]:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from mmssl.converters.source import BACKBONE, RESNET, Source
 from mmssl.converters.sources import SOURCES
+from mmssl.utils.errors import UserError, did_you_mean
 
 _TARGETS = {'torchvision': RESNET, 'timm': BACKBONE}
+_CONTAINERS = ('state_dict', 'model', 'model_state')  # where official codes put their tensors
+
+
+class Converted(NamedTuple):
+    """What a source makes of a checkpoint: tensors by the names of an algorithm, and names that it does not know."""
+
+    tensors: dict[str, Tensor]
+    unknown: list[str]
 
 
 def rename(name: str, source: str) -> str | None:
@@ -24,7 +34,7 @@ def rename(name: str, source: str) -> str | None:
         Its name in an algorithm of mmssl, or None for what has no place in one, such as a supervised classifier.
 
     Raises:
-        ValueError: ``source`` is unknown.
+        UserError: ``source`` is unknown.
         KeyError: The source has no tensor of this name.
     """
     for pattern, ours in _source(source).patterns:
@@ -34,11 +44,12 @@ def rename(name: str, source: str) -> str | None:
     raise KeyError(name)
 
 
-def convert(state_dict: Mapping[str, Tensor], source: str, part: str | None = None) -> dict[str, Tensor]:
+def convert(state_dict: Mapping[str, Any], source: str, part: str | None = None) -> dict[str, Tensor]:
     """Converts an official checkpoint into the state dict of an algorithm, or of one part of it.
 
     Args:
-        state_dict: Tensors by their official names, or a checkpoint that holds them under ``state_dict`` or ``model``.
+        state_dict: Tensors by their official names, or a checkpoint that holds them under ``state_dict``, ``model`` or
+            ``model_state``.
         source: A key of ``SOURCES``: a module of ``mmssl/converters/sources`` or one of its aliases.
         part: Keep this part only and strip its prefix: ``'backbone'`` or ``'teacher.backbone'`` load into a backbone.
 
@@ -46,26 +57,32 @@ def convert(state_dict: Mapping[str, Tensor], source: str, part: str | None = No
         Tensors by the names of the algorithm.
 
     Raises:
-        ValueError: ``source`` is unknown, names in ``state_dict`` do not belong to it, or ``part`` has no tensor.
+        UserError: ``source`` is unknown, names in ``state_dict`` do not belong to it, or ``part`` has no tensor.
     """
+    converted = translate(official_tensors(state_dict), source)
+    _raise_unknown(converted.unknown, f'source {source!r}')
+    return converted.tensors if part is None else _part(converted.tensors, part)
+
+
+def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
+    """Applies a source to tensors by their official names, as ``convert`` does, and keeps what it does not know."""
     rules = _source(source)
-    tensors = {name.removeprefix('module.'): tensor for name, tensor in _tensors(state_dict).items()}
+    tensors = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
     if rules.prepare is not None:
         tensors = rules.prepare(tensors)
-    converted, unknown = {}, []
+    converted = Converted({}, [])
     for name, tensor in tensors.items():
         try:
             ours = rename(name, source)
         except KeyError:
-            unknown.append(name)
+            converted.unknown.append(name)
             continue
         if ours is not None:
-            converted[ours] = rules.reshape[ours](tensor) if ours in rules.reshape else tensor
-    _raise_unknown(unknown, f'source {source!r}')
-    return converted if part is None else _part(converted, part)
+            converted.tensors[ours] = rules.reshape[ours](tensor) if ours in rules.reshape else tensor
+    return converted
 
 
-def export(state_dict: Mapping[str, Tensor], target: str, part: str = 'backbone') -> dict[str, Tensor]:
+def export(state_dict: Mapping[str, Any], target: str, part: str = 'backbone') -> dict[str, Tensor]:
     """Gives the backbone in a training checkpoint, or a backbone file, the names of torchvision or timm.
 
     The result loads into ``torchvision.models.resnet50`` (``strict=False``, as it has no ``fc``), or into a timm model
@@ -81,11 +98,11 @@ def export(state_dict: Mapping[str, Tensor], target: str, part: str = 'backbone'
         The backbone's tensors by the target's names.
 
     Raises:
-        ValueError: ``target`` is unknown, or the backbone is none that ``target`` has.
+        UserError: ``target`` is unknown, or the backbone is none that ``target`` has.
     """
     if target not in _TARGETS:
-        raise ValueError(f'target must be one of {sorted(_TARGETS)}, got {target!r}')
-    tensors = _tensors(state_dict)
+        raise UserError(f'target must be one of {sorted(_TARGETS)}, got {target!r}')
+    tensors = official_tensors(state_dict)
     is_algorithm = any(name.startswith('backbone.') for name in tensors)
     backbone = _part(tensors, part) if is_algorithm else dict(tensors)
     if target == 'timm' and all(name.startswith('model.') for name in backbone):  # TimmBackbone, any timm model
@@ -94,31 +111,42 @@ def export(state_dict: Mapping[str, Tensor], target: str, part: str = 'backbone'
     return backbone
 
 
+def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by their official names, wherever it keeps them.
+
+    DINO keeps those of student, teacher and loss apart; their names begin with ``student.``, ``teacher.`` and
+    ``dino_loss.`` then.
+
+    Raises:
+        UserError: There are none.
+    """
+    if all(isinstance(checkpoint.get(part), Mapping) for part in ('student', 'teacher')):
+        parts = [part for part in ('student', 'teacher', 'dino_loss') if part in checkpoint]
+        nested = {f'{part}.{name}': value for part in parts for name, value in checkpoint[part].items()}
+    else:
+        held = [checkpoint[key] for key in _CONTAINERS if isinstance(checkpoint.get(key), Mapping)]
+        nested = held[0] if held else checkpoint
+    tensors = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise UserError(f'the checkpoint has no tensors under {", ".join(map(repr, _CONTAINERS))} or at its top')
+    return tensors
+
+
 def _source(name: str) -> Source:
     if name not in SOURCES:
-        raise ValueError(f'source must be one of {sorted(SOURCES)}, got {name!r}')
+        raise UserError(f'source must be one of {sorted(SOURCES)}, got {name!r}{did_you_mean(name, SOURCES)}')
     return SOURCES[name]
-
-
-def _tensors(checkpoint: Mapping) -> Mapping[str, Tensor]:
-    if all(isinstance(checkpoint.get(part), Mapping) for part in ('student', 'teacher')):  # DINO
-        parts = [part for part in ('student', 'teacher', 'dino_loss') if part in checkpoint]
-        return {f'{part}.{name}': tensor for part in parts for name, tensor in checkpoint[part].items()}
-    for key in ('state_dict', 'model'):
-        if isinstance(checkpoint.get(key), Mapping):
-            return checkpoint[key]
-    return checkpoint
 
 
 def _part(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     prefix = part + '.'
     chosen = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     if not chosen:
-        raise ValueError(f'no tensor under {part!r}; the names begin with {sorted({n.split(".")[0] for n in tensors})}')
+        raise UserError(f'no tensor under {part!r}; the names begin with {sorted({n.split(".")[0] for n in tensors})}')
     return chosen
 
 
 def _raise_unknown(names: list[str], where: str) -> None:
     if names:
         shown = ', '.join(names[:10]) + (', ...' if len(names) > 10 else '')
-        raise ValueError(f'{len(names)} names do not belong to {where}: {shown}')
+        raise UserError(f'{len(names)} names do not belong to {where}: {shown}')

@@ -34,7 +34,8 @@ class Source:
         aliases: Further names of the source.
         reshape: Name in an algorithm -> function of the official tensor that gives ours.
         prepare: Official tensors, their names without ``module.``, -> tensors to which the patterns apply: for
-            sources in which one tensor becomes several, several become one, or names depend on others.
+            sources in which one tensor becomes several, several become one, or names depend on others. What it does not
+            know it passes on, so that a checkpoint of another code can be told by its names.
     """
 
     patterns: tuple[tuple[str, str | None], ...]

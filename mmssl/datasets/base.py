@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from mmssl.datasets.decode import UnreadableImageError
+from mmssl.datasets.transforms.same_view import SameView
 from mmssl.registry import TRANSFORMS
 
 _MAX_UNREADABLE_IN_A_ROW = 20
@@ -32,7 +33,8 @@ class ImageDataset(Dataset):
 
     Args:
         views: For training: one config per view, such as ``dict(type='AugmentedView', size=224, ...)``. Multi-crop
-            is a longer list: two large views, then ``[dict(type='AugmentedView', size=96, ...)] * 6``.
+            is a longer list: two large views, then ``[dict(type='AugmentedView', size=96, ...)] * 6``. A
+            ``dict(type='SameView', ...)`` renders the view before it once more, at another size for instance.
         transform: For evaluation: the config of the one plain view, such as
             ``dict(type='CenterCropView', resize=256, size=224)``. Exactly one of ``views`` and ``transform`` is given.
         seed: Seed of crops and colours; None takes the run's seed, which ``EpochSampler`` hands over.
@@ -59,6 +61,8 @@ class ImageDataset(Dataset):
         if split not in ('all', 'train', 'val') or val_every < 2:
             raise ValueError(f"split must be 'all', 'train' or 'val' and val_every >= 2, got {split!r} and {val_every}")
         self.views = [TRANSFORMS.build(view) for view in views or ()]
+        if self.views and isinstance(self.views[0], SameView):
+            raise ValueError('the first view has none before it that a SameView could render again')
         self.transform = None if transform is None else TRANSFORMS.build(transform)
         self.seed = seed
         self._rows = self._select(split, val_every)
@@ -115,8 +119,12 @@ class ImageDataset(Dataset):
         if self.transform is not None:
             return dict(inputs=self.transform(image), **result)
         rng = np.random.default_rng((seed, epoch, index))
-        views, programs = zip(*(view(image, rng) for view in self.views))
-        return dict(inputs=list(views), photometric=list(programs), **result)
+        views, programs, drawn = [], [], None
+        for view in self.views:
+            drawn = view.draw(image.shape[:2], rng, drawn)
+            views.append(view.render(image, drawn))
+            programs.append(drawn.program)
+        return dict(inputs=views, photometric=programs, **result)
 
     def _load_or_substitute(self, seed: int, epoch: int, index: int) -> tuple[np.ndarray, int, list[str]]:
         skipped: list[str] = []

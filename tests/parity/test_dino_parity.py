@@ -8,8 +8,8 @@ from torch.testing import assert_close
 
 from mmssl.converters import convert, rename
 from mmssl.engine.optimizers.clipping import clip_each_norm_
-from mmssl.models.backbones.vision_transformer import scaled_positions
 from mmssl.models.components.centered_softmax import CenteredSoftmax
+from mmssl.models.components.positions import scaled_positions
 from mmssl.models.losses.view_cross_entropy_loss import view_cross_entropy
 from mmssl.models.necks.dino_projector import DINOProjector
 from tests.parity.golden import Golden, Trace, summary

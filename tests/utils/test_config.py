@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,14 @@ def test_what_may_be_compiled() -> None:
         assert "compile takes 'blocks'" in problems(compile=value) and repr(value) in problems(compile=value)
     assert block_compile_options(dict(target='blocks', mode='max-autotune')) == dict(mode='max-autotune')
     assert block_compile_options('blocks') == {} and block_compile_options(True) is None
+
+
+@pytest.mark.parametrize('package', ['mmdet', 'mmseg'])
+def test_bases_of_mmdet_and_mmseg(package: str, tmp_path: Path) -> None:
+    pytest.importorskip('mmcv')
+    if find_spec(package) is None:
+        pytest.skip(f'needs {package}')
+    (tmp_path / 'c.py').write_text(f"_base_ = '{package}::_base_/default_runtime.py'")
+    cfg = load_config(tmp_path / 'c.py')
+    assert cfg.default_scope == package and 'runner_type' not in cfg
+    assert find_spec('mmcv._ext') is not None

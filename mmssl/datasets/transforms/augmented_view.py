@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,24 @@ from mmssl.datasets.transforms.photometric_program import CODES, GROUPS, JITTER,
 from mmssl.registry import TRANSFORMS
 
 _MAX_DRAWS = 2 * CROP_ATTEMPTS + 2 + 1 + len(GROUPS) + 2 * len(JITTER) + 1
+
+
+class DrawnView(NamedTuple):
+    """What is random about a view."""
+
+    box: tuple[int, int, int, int]
+    """Top, left, height and width of the crop, in pixels of the image."""
+    flipped: bool
+    """Whether left and right are exchanged."""
+    program: Tensor
+    """The photometric program, float32 (steps, 2)."""
+
+
+def render(image: np.ndarray, drawn: DrawnView, size: int, interpolation: str) -> Tensor:
+    """Returns the crop that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3); its colours unchanged."""
+    top, left, height, width = drawn.box
+    crop = resize(image[top : top + height, left : left + width], size, size, interpolation)
+    return crop.flip(2) if drawn.flipped else crop
 
 
 @TRANSFORMS.register_module()
@@ -36,7 +55,7 @@ class AugmentedView:
         min_scale: Smallest area of the crop, as a fraction of the image's.
         max_scale: Largest area.
         ratio: Smallest and largest width / height of the crop.
-        interpolation: ``'bilinear'`` or ``'bicubic'``, antialiased as Pillow does it.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased as Pillow does it.
         flip: Probability of a horizontal flip.
         jitter: Strengths of brightness, contrast, saturation and hue: the first three are factors uniform in
             1 - x to 1 + x (not below 0), hue a shift uniform in -x to x turns, x <= 0.5; in random order.
@@ -110,13 +129,26 @@ class AugmentedView:
         Returns:
             The crop, uint8 (3, size, size), and its photometric program, float32 (steps, 2).
         """
+        drawn = self.draw(image.shape[:2], rng)
+        return self.render(image, drawn), drawn.program
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: DrawnView | None = None) -> DrawnView:
+        """Draws crop, flip and colours.
+
+        Args:
+            shape: Height and width of the image, in pixels.
+            rng: Source of all draws.
+            previous: What was drawn for the view before this one in the list; not used here.
+        """
         draw = iter(rng.random(_MAX_DRAWS).tolist()).__next__  # a call of rng takes longer than the arithmetic here
-        height, width = image.shape[:2]
-        top, left, height, width = draw_crop(draw, height, width, self.scale, self.ratio)
-        crop = resize(image[top : top + height, left : left + width], self.size, self.size, self.interpolation)
-        if draw() < self.flip:
-            crop = crop.flip(2)
-        return crop, self.draw_program(draw)
+        height, width = shape
+        return DrawnView(
+            draw_crop(draw, height, width, self.scale, self.ratio), draw() < self.flip, self.draw_program(draw)
+        )
+
+    def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
+        """Returns the crop that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        return render(image, drawn, self.size, self.interpolation)
 
     def draw_program(self, draw: Callable[[], float]) -> Tensor:
         """Draws a photometric program, float32 (steps, 2).

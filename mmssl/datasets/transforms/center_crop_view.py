@@ -16,7 +16,7 @@ class CenterCropView:
     Args:
         size: Side of the view, in pixels.
         resize: Shorter side before the crop, in pixels, at least ``size``; None means ``size``.
-        interpolation: ``'bilinear'`` or ``'bicubic'``, antialiased.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased.
     """
 
     def __init__(self, size: int, resize: int | None = None, interpolation: str = 'bilinear') -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-INTERPOLATIONS = ('bilinear', 'bicubic')
+INTERPOLATIONS = ('bilinear', 'bicubic', 'lanczos')
 CROP_ATTEMPTS = 10
 
 
@@ -64,7 +65,7 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Te
         image: uint8 (H, W, 3); a slice of a larger array is fine.
         height: Of the result, in pixels.
         width: Of the result, in pixels.
-        interpolation: ``'bilinear'`` or ``'bicubic'``.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'`` (three lobes).
 
     Returns:
         uint8 (3, height, width), stored pixel by pixel (channels last).
@@ -74,4 +75,7 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Te
     pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
     if pixels.shape[2:] == (height, width):
         return pixels[0]
+    if interpolation == 'lanczos':  # of torch's releases only the newest have it
+        resized = Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.LANCZOS)
+        return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
     return F.interpolate(pixels, (height, width), mode=interpolation, antialias=True)[0]

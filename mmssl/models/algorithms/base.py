@@ -70,8 +70,11 @@ class BaseAlgorithm(BaseModel):
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define loss()')
 
     def extract_feat(self, images: Tensor) -> Tensor:
-        """Returns what is evaluated downstream: the pooled last features (N, D) of images (N, 3, H, W)."""
-        return to_vector(self.backbone(images))
+        """Returns what is evaluated downstream: the pooled last features (N, D) of images (N, 3, H, W).
+
+        Of a transformer that returns tokens this is the class token, or their mean where it has none.
+        """
+        return to_vector(self.backbone(images), getattr(self.backbone, 'num_prefix_tokens', None))
 
     def on_train_start(self) -> None:
         """Called once before the first step of a run that is not resumed, after weights were initialised or loaded."""

@@ -12,10 +12,12 @@ from mmengine.model import BaseModule
 from timm.layers import PatchEmbed, resample_abs_pos_embed, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
+from mmssl.models.components.initialization import xavier_uniform_linear
+from mmssl.models.components.patches import select_patches
+from mmssl.models.components.positions import scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
 
 ARCHS: dict[str, dict[str, Any]] = {
@@ -28,51 +30,8 @@ ARCHS: dict[str, dict[str, Any]] = {
     'giant': dict(embed_dim=1408, depth=40, num_heads=16, mlp_ratio=48 / 11),
 }
 
-
-def sincos_positions(grid: tuple[int, int], dim: int) -> Tensor:
-    """Fixed 2-D sine-cosine position table (arXiv:2104.02057, Appendix), computed in float32.
-
-    A patch at (row r, column c) holds [sin(r w), cos(r w), sin(c w), cos(c w)] with w_j = 10000^(-4 j / dim). The
-    paper's code calls the first half the width's, but its meshgrid makes it follow the row; so it does here.
-
-    Args:
-        grid: Rows and columns of patches.
-        dim: Width D, divisible by 4.
-
-    Returns:
-        (1, 1 + rows * columns, D); the first row, for the class token, is zero.
-
-    Raises:
-        ValueError: ``dim`` is not divisible by 4.
-    """
-    if dim % 4:
-        raise ValueError(f'2-D sine-cosine positions need a width divisible by 4, got {dim}')
-    rows, columns = torch.meshgrid(*(torch.arange(size, dtype=torch.float32) for size in grid), indexing='ij')
-    frequencies = 1.0 / 10000 ** (torch.arange(dim // 4, dtype=torch.float32) / (dim // 4))
-    row_angles, column_angles = rows.reshape(-1, 1) * frequencies, columns.reshape(-1, 1) * frequencies
-    table = torch.cat([row_angles.sin(), row_angles.cos(), column_angles.sin(), column_angles.cos()], dim=1)
-    return torch.cat([torch.zeros(1, dim), table])[None]
-
-
-def scaled_positions(table: Tensor, grid: tuple[int, int], own: tuple[int, int]) -> Tensor:
-    """Position table of another grid as DINO's code makes it (arXiv:2104.14294): bicubic, not antialiased.
-
-    Along an axis of n patches, where the table has m, patch i is read at ``(i + .5) m / (n + .1) - .5``.
-
-    Args:
-        table: (1, 1 + m_rows * m_columns, D), class token first.
-        grid: Rows and columns n of patches that are wanted.
-        own: Rows and columns m of the table.
-
-    Returns:
-        (1, 1 + n_rows * n_columns, D).
-    """
-    if tuple(grid) == own:
-        return table
-    patches = table[:, 1:].unflatten(1, own).permute(0, 3, 1, 2)  # (1, D, rows, columns)
-    scale = [(new + 0.1) / old for new, old in zip(grid, own)]
-    patches = interpolate(patches, scale_factor=scale, mode='bicubic')
-    return torch.cat([table[:, :1], patches.flatten(2).transpose(1, 2)], dim=1)
+# Whose half of the channels comes first, and the type of the computation.
+_FIXED_POSITIONS = {'sincos': ('row', torch.float32), 'mae': ('column', torch.float64)}
 
 
 class ConvStem(nn.Module):
@@ -117,14 +76,17 @@ class VisionTransformer(OrderedLayers, BaseModule):
             ``'tokens'``: every token after it, class token first; ``'maps'``: feature maps of ``out_indices``.
         out_indices: Blocks whose outputs are the maps, for ``output='maps'`` only. The final norm is applied to the
             last block's; blocks after the last of these are not built, their tensors in a checkpoint are passed over.
-        position: ``'learned'``, or ``'sincos'`` for the fixed table of ``sincos_positions``.
+        position: ``'learned'``, or a fixed table of ``sincos_positions``: ``'sincos'`` as in MoCo v3, rows first, or
+            ``'mae'`` as in MAE, columns first.
         resample: How positions follow an image of another size: ``'antialiased'`` bicubic, or ``'dino'`` for
             ``scaled_positions``, which models trained with that need.
         frozen_patch_embed: Keep the linear patch embedding at its initial value (MoCo v3's stabiliser).
         conv_stem: Embed patches by ``ConvStem``; the stem stands for one block, so MoCo v3 then has 11.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
+        final_norm: Whether a norm follows the last block. Without it a checkpoint's is passed over: a ViT that is
+            fine-tuned on the mean of its tokens has one after the mean instead, in its head.
         init: ``'timm'``: truncated normal of 0.02; ``'mocov3'``: Xavier uniform with q, k, v as three matrices and the
-            patch embedding as one.
+            patch embedding as one; ``'mae'``: Xavier uniform with q, k, v as one matrix, and a class token of 0.02.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
@@ -145,15 +107,16 @@ class VisionTransformer(OrderedLayers, BaseModule):
         frozen_patch_embed: bool = False,
         conv_stem: bool = False,
         drop_path_rate: float = 0.0,
+        final_norm: bool = True,
         init: str = 'timm',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         _check_choices(
             output=(output, ('cls', 'mean', 'maps', 'tokens')),
-            position=(position, ('sincos', 'learned')),
+            position=(position, ('learned', *_FIXED_POSITIONS)),
             resample=(resample, ('antialiased', 'dino')),
-            init=(init, ('mocov3', 'timm')),
+            init=(init, ('mae', 'mocov3', 'timm')),
         )
         if conv_stem and (frozen_patch_embed or patch_size != 16):
             raise ValueError('conv_stem embeds patches of 16 pixels and trains: keep patch_size=16, do not freeze it')
@@ -161,6 +124,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         if not out_indices or not all(-depth <= index < depth for index in out_indices):
             raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
         self.feature_dim = dim
+        self.num_prefix_tokens = 1
         self.output = output
         self.resample = resample
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
@@ -175,8 +139,9 @@ class VisionTransformer(OrderedLayers, BaseModule):
         )
         self.grid_size = tuple(self.patch_embed.grid_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        if position == 'sincos':
-            self.pos_embed = nn.Parameter(sincos_positions(self.grid_size, dim), requires_grad=False)
+        if position in _FIXED_POSITIONS:
+            table = sincos_positions(self.grid_size, dim, *_FIXED_POSITIONS[position])
+            self.pos_embed = nn.Parameter(table, requires_grad=False)
         else:
             num_patches = self.grid_size[0] * self.grid_size[1]
             self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(1, 1 + num_patches, dim), std=0.02))
@@ -187,36 +152,52 @@ class VisionTransformer(OrderedLayers, BaseModule):
                 for rate in rates[:num_blocks]
             )
         )
-        self.norm = norm(dim) if num_blocks == depth else nn.Identity()
-        if num_blocks < depth:
-            skip_on_load(self, 'norm.', *(f'blocks.{index}.' for index in range(num_blocks, depth)))
+        has_norm = final_norm and num_blocks == depth
+        self.norm = norm(dim) if has_norm else nn.Identity()
+        unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
+        skip_on_load(self, *([] if has_norm else ['norm.']), *unbuilt)
         self.register_load_state_dict_pre_hook(_resample_loaded_positions)
 
         self._init_parameters(init)
         if frozen_patch_embed:
             self.patch_embed.proj.requires_grad_(False)
 
-    def forward(self, images: Tensor, keep: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
-        """Encodes images, or their visible patches only.
+    def forward(
+        self,
+        images: Tensor,
+        keep: Tensor | None = None,
+        mask: Tensor | None = None,
+        mask_token: Tensor | None = None,
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Encodes images, their visible patches only (``keep``), or with hidden patches replaced (``mask``).
 
         Args:
             images: (N, 3, H, W), normalised.
-            keep: (N, L) bool, True = visible, the same number K of patches in every image; None sees all L patches.
+            keep: (N, K) int64, positions of the visible patches, or (N, L) bool, True = visible, the same number K in
+                every image (which waits for the device); None sees all L patches.
+            mask: (N, L) bool, True = hidden: ``mask_token`` stands there before positions are added.
+            mask_token: (1, 1, D), with ``mask``.
 
         Returns:
             (N, D) for ``'cls'`` and ``'mean'``, (N, 1 + K, D) for ``'tokens'``, and for ``'maps'`` one (N, D, rows,
             columns) per entry of ``out_indices``.
 
         Raises:
-            ValueError: ``keep`` differs in the number of patches between images, or is given for ``'maps'``.
+            ValueError: A bool ``keep`` differs in the number of patches between images, or ``keep`` is given for
+                ``'maps'``.
         """
         height, width = images.shape[-2:]
         grid = self.patch_embed.dynamic_feat_size((height, width))
         resample = scaled_positions if self.resample == 'dino' else resample_abs_pos_embed
         positions = resample(self.pos_embed, grid, self.grid_size)
-        x = self.patch_embed(images) + positions[:, 1:]  # (N, L, D)
+        x = self.patch_embed(images)  # (N, L, D)
+        if mask is not None:
+            x = torch.where(mask.unsqueeze(-1), mask_token.to(x.dtype), x)
+        x = x + positions[:, 1:]
         if keep is not None:
-            x = self._select(x, keep)  # (N, K, D)
+            if self.output == 'maps':
+                raise ValueError('keep leaves patches out, of which no maps can be made: choose another output')
+            x = select_patches(x, keep)  # (N, K, D)
         x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
         if self.output == 'maps':
             return self._maps(x, grid)
@@ -224,15 +205,6 @@ class VisionTransformer(OrderedLayers, BaseModule):
         if self.output == 'tokens':
             return x
         return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
-
-    def _select(self, tokens: Tensor, keep: Tensor) -> Tensor:
-        counts = set(keep.sum(dim=1).tolist())
-        if self.output == 'maps' or len(counts) != 1:
-            raise ValueError(
-                f"keep needs an output other than 'maps' (got {self.output!r}) and the same number of visible patches "
-                f'in every image (got {sorted(counts)})'
-            )
-        return tokens[keep].reshape(len(tokens), -1, tokens.shape[-1])
 
     def _maps(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
         maps = []
@@ -245,7 +217,13 @@ class VisionTransformer(OrderedLayers, BaseModule):
         return tuple(maps)
 
     def _init_parameters(self, init: str) -> None:
-        nn.init.normal_(self.cls_token, std=1e-6)
+        nn.init.normal_(self.cls_token, std=0.02 if init == 'mae' else 1e-6)
+        if init == 'mae':
+            self.apply(xavier_uniform_linear)
+            if isinstance(self.patch_embed, PatchEmbed):
+                weight = self.patch_embed.proj.weight
+                _xavier_uniform(weight, weight.shape[0], weight[0].numel())
+            return
         for name, module in self.blocks.named_modules():
             if isinstance(module, nn.Linear):
                 if init == 'timm':

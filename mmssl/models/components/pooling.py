@@ -5,18 +5,21 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def to_vector(features: Tensor | tuple[Tensor, ...]) -> Tensor:
+def to_vector(features: Tensor | tuple[Tensor, ...], num_prefix_tokens: int | None = None) -> Tensor:
     """One vector per image.
 
     Args:
         features: A vector (N, D), which is returned as it is, a feature map (N, D, H, W), which is averaged over
-            positions, or a tuple of maps over stages, of which the last is taken.
+            positions, tokens (N, L, D), or a tuple of these over stages, of which the last is taken.
+        num_prefix_tokens: Of tokens, the number that are no patches and stand in front: the first of these, the class
+            token, is the vector, and with 0 the mean of all tokens.
 
     Returns:
         (N, D).
 
     Raises:
-        ValueError: The features are tokens (N, L, D): choose the backbone's class token or mean instead.
+        ValueError: The features are tokens and ``num_prefix_tokens`` is None: choose the backbone's class token or mean
+            instead.
     """
     if isinstance(features, tuple):
         features = features[-1]
@@ -24,6 +27,8 @@ def to_vector(features: Tensor | tuple[Tensor, ...]) -> Tensor:
         return features
     if features.ndim == 4:
         return features.mean(dim=(2, 3))
+    if features.ndim == 3 and num_prefix_tokens is not None:
+        return features[:, 0] if num_prefix_tokens else features.mean(dim=1)
     raise ValueError(
         f'expected a vector (N, D) or a map (N, D, H, W), got shape {tuple(features.shape)}; '
         "a transformer gives a vector with output='cls' or output='mean'"

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmssl.utils.dist import sum_over_processes, world_size
+
 
 def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Decorates a loss to compute in float32 or better, whatever autocast says.
@@ -46,3 +48,22 @@ def l2_normalize(x: Tensor, eps: float = 1e-12) -> Tensor:
         (N, D).
     """
     return x * x.square().sum(dim=1, keepdim=True).clamp(min=eps).rsqrt()
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the values that a mask selects, over the images of all processes.
+
+    The number selected may differ between images and processes. Each process divides its sum by the mean number of all
+    processes, so that the average of gradients that DDP takes is the gradient of the mean over the global batch; the
+    official codes divide by the process's own number, which is the same where the number is constant.
+
+    Args:
+        values: (N, L).
+        mask: (N, L) bool; selecting nothing at all gives 0.
+
+    Returns:
+        Scalar; its mean over the processes is the mean over the global batch.
+    """
+    weights = mask.to(values.dtype)
+    count = sum_over_processes(weights.sum()) / world_size()
+    return (values * weights).sum() / count.clamp(min=1 / world_size())

@@ -59,11 +59,31 @@ def test_resize_is_antialiased_like_pillow_and_torchvision(interpolation: str, s
     assert np.abs(resized.permute(1, 2, 0).int().numpy() - np.asarray(pillow)).max() <= 1
 
 
+@pytest.mark.parametrize('size', [(224, 224), (600, 550), (511, 100)])
+def test_lanczos_is_the_windowed_sinc_of_three_lobes(size: tuple[int, int]) -> None:
+    image = astronaut()[10:500, 20:510]
+    rows, columns = (lanczos_matrix(old, new) for old, new in zip(image.shape[:2], size))
+    expected = np.einsum('jw,hwc->hjc', columns, image.astype(float)).round().clip(0, 255)  # bytes in between
+    expected = np.einsum('ih,hjc->cij', rows, expected).round().clip(0, 255)
+    found = resize(image, *size, 'lanczos').numpy()
+    assert np.abs(found - expected).max() <= 2
+    assert np.abs(found - expected).mean() < 0.1
+
+
+def lanczos_matrix(old: int, new: int) -> np.ndarray:
+    """(new, old): how much each pixel of a line weighs in each pixel of the resized one."""
+    stretch = max(old / new, 1)
+    centers = (np.arange(new) + 0.5) * old / new
+    x = (np.arange(old) + 0.5 - centers[:, None]) / stretch
+    weights = np.where(abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
 def test_same_size_is_left_alone() -> None:
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     np.testing.assert_array_equal(resize(image, 5, 7, 'bicubic').permute(1, 2, 0), image)
 
 
 def test_unknown_interpolation() -> None:
-    with pytest.raises(ValueError, match="'bilinear', 'bicubic'.*got 'nearest'"):
+    with pytest.raises(ValueError, match="'bilinear', 'bicubic', 'lanczos'.*got 'nearest'"):
         check_interpolation('nearest')

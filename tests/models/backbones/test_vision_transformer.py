@@ -5,8 +5,11 @@ import math
 import pytest
 import timm
 import torch
+from torch import nn
 
-from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer, scaled_positions, sincos_positions
+from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
+from mmssl.models.components.positions import scaled_positions, sincos_positions
+from mmssl.utils.checkpoint import load_backbone
 
 SMALL = dict(embed_dim=48, depth=3, num_heads=3)
 
@@ -120,6 +123,30 @@ def test_keep_encodes_the_visible_patches_only():
     hidden_changed[0, :, 8:16, 0:8] += 1  # patch 4 of the first image, which is hidden
     assert torch.equal(backbone(hidden_changed, keep=keep), visible)
     torch.testing.assert_close(backbone(images, keep=torch.ones_like(keep)), backbone(images))
+    assert torch.equal(backbone(images, keep=torch.tensor([[0, 5, 9], [1, 2, 15]])), visible)
+    with pytest.raises(ValueError, match='no maps can be made'):
+        small(output='maps')(images, keep=keep)
+
+
+def test_mask_token_stands_in_hidden_places_before_positions_are_added():
+    backbone = small(output='tokens').eval()
+    images, token = torch.randn(2, 3, 32, 32), torch.randn(1, 1, 48, requires_grad=True)
+    mask = torch.zeros(2, 16, dtype=torch.bool)
+    mask[0, 4] = True
+    encoded = backbone(images, mask=mask, mask_token=token)
+    assert encoded.shape == (2, 17, 48)
+    hidden_changed = images.clone()
+    hidden_changed[0, :, 8:16, 0:8] += 1
+    assert torch.equal(backbone(hidden_changed, mask=mask, mask_token=token), encoded)
+    torch.testing.assert_close(encoded[1], backbone(images)[1])
+    embedded = backbone.patch_embed(images)
+    embedded[0, 4] = token[0, 0]
+    backbone.patch_embed = torch.nn.Identity()
+    backbone.patch_embed.dynamic_feat_size = lambda size: (4, 4)
+    backbone.patch_embed.forward = lambda images: embedded
+    torch.testing.assert_close(backbone(images), encoded)
+    encoded.sum().backward()
+    assert token.grad is not None
 
 
 def test_keep_wants_the_same_number_in_every_image():
@@ -198,3 +225,14 @@ def test_stochastic_depth_rises_linearly_to_the_last_block():
 def test_wrong_arguments_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         small(**wrong)
+
+
+def test_without_a_final_norm_a_checkpoint_loads_whole(tmp_path):
+    full = small(output='mean').eval()
+    torch.save(dict(state_dict=full.state_dict()), tmp_path / 'full.pth')
+    bare = small(output='mean', final_norm=False).eval()
+    load_backbone(bare, tmp_path / 'full.pth', min_match=1.0)
+    assert not any(name.startswith('norm.') for name in bare.state_dict())
+    full.norm = nn.Identity()
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(bare(images), full(images))

@@ -1,0 +1,79 @@
+"""Which official code a checkpoint comes from, by the names in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from mmssl.converters.names import Converted, official_tensors, translate
+from mmssl.converters.sources import SOURCES
+from mmssl.utils.errors import UserError
+
+# Of sources that give the same result, the plainest one names it.
+_PLAIN = ('torchvision', 'timm')
+
+
+def detect_source(checkpoint: Mapping[str, Any]) -> str:
+    """Finds the source of a checkpoint: the one whose patterns know every name in it.
+
+    Where several do, which is common for files of a backbone alone, they must agree on what becomes of every tensor.
+
+    Args:
+        checkpoint: Tensors by name, or a checkpoint that holds them as ``convert`` takes it.
+
+    Returns:
+        A key of ``SOURCES``; ``'mmssl'`` for a checkpoint or a backbone file of this toolbox.
+
+    Raises:
+        UserError: No source knows all names, or several do and disagree.
+    """
+    if _is_own_file(checkpoint):
+        return 'mmssl'
+    tensors = official_tensors(checkpoint)
+    if all(name.startswith(('backbone.', 'teacher.backbone.')) for name in tensors):
+        return 'mmssl'
+    readings = {name: translate(tensors, name) for name in _official_sources()}
+    matching = [name for name, reading in readings.items() if not reading.unknown and reading.tensors]
+    if not matching:
+        if any(name.startswith('backbone.') for name in tensors):
+            return 'mmssl'
+        raise UserError(_nobody_knows(len(tensors), readings))
+    first = readings[matching[0]]
+    differing = [name for name in matching if not _same(first, readings[name])]
+    if differing:
+        raise UserError(
+            f'the names in this checkpoint fit {", ".join(matching)}, which read them differently: name the source'
+        )
+    return matching[0]
+
+
+def _official_sources() -> list[str]:
+    """One name per source, the plain ones first."""
+    once = {id(source): name for name, source in reversed(SOURCES.items()) if name != 'mmssl'}
+    return sorted(once.values(), key=lambda name: (name not in _PLAIN, _PLAIN.index(name) if name in _PLAIN else name))
+
+
+def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether the description beside the tensors is that of a backbone file; see ``PretrainRunner``."""
+    meta = checkpoint.get('meta')
+    return isinstance(meta, Mapping) and {'algorithm', 'checkpoint'} <= meta.keys()
+
+
+def _same(one: Converted, other: Converted) -> bool:
+    return one.tensors.keys() == other.tensors.keys() and all(
+        tensor is other.tensors[name] or torch.equal(tensor, other.tensors[name])
+        for name, tensor in one.tensors.items()
+    )
+
+
+def _nobody_knows(total: int, readings: Mapping[str, Converted]) -> str:
+    nearest = min(readings, key=lambda name: len(readings[name].unknown))
+    unknown = readings[nearest].unknown
+    shown = ', '.join(unknown[:5]) + (', ...' if len(unknown) > 5 else '')
+    known = total - len(unknown)
+    nearest = (
+        f'{nearest} comes nearest with {known} of {total}, it does not know {shown}' if known else f'such as {shown}'
+    )
+    return f'no source knows all names in this checkpoint; {nearest}. The sources are {", ".join(sorted(SOURCES))}'

@@ -1,0 +1,90 @@
+"""Moving between images, all patches and the visible ones; every shape is static and no device is waited for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def patchify(images: Tensor, patch_size: int) -> Tensor:
+    """Cuts images into patches, in row-major order; a patch is a vector in the order (row, column, channel).
+
+    Args:
+        images: (N, C, H, W), H and W multiples of p.
+        patch_size: Side p of a patch in pixels.
+
+    Returns:
+        (N, L, p * p * C) with L = H / p * W / p.
+
+    Raises:
+        ValueError: A side is no multiple of ``patch_size``.
+    """
+    height, width = images.shape[-2:]
+    if height % patch_size or width % patch_size:
+        raise ValueError(f'images of {height}x{width} are not made of patches of {patch_size} pixels')
+    cells = images.unflatten(3, (-1, patch_size)).unflatten(2, (-1, patch_size))  # (N, C, rows, p, columns, p)
+    return cells.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+
+
+def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tensor:
+    """Puts patches together again: the inverse of ``patchify``.
+
+    Args:
+        patches: (N, L, p * p * C).
+        patch_size: Side p of a patch in pixels.
+        grid: Rows and columns of patches, L in all.
+
+    Returns:
+        (N, C, rows * p, columns * p).
+    """
+    cells = patches.unflatten(2, (patch_size, patch_size, -1)).unflatten(1, grid)  # (N, rows, columns, p, p, C)
+    return cells.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+
+
+def select_patches(tokens: Tensor, keep: Tensor) -> Tensor:
+    """Takes the visible patches.
+
+    Args:
+        tokens: (N, L, ...).
+        keep: (N, K) int64, positions of the visible patches; or (N, L) bool, True = visible, the same number K in
+            every image, which the device is asked for.
+
+    Returns:
+        (N, K, ...), in the order of ``keep``.
+
+    Raises:
+        ValueError: A bool ``keep`` differs in the number of visible patches between images.
+    """
+    if keep.dtype == torch.bool:
+        keep = _positions(keep)
+    return tokens.gather(1, _index(keep, tokens))
+
+
+def restore_patches(visible: Tensor, keep: Tensor, fill: Tensor, num_patches: int) -> Tensor:
+    """Puts the visible patches back to their places among all: the inverse of ``select_patches``.
+
+    Args:
+        visible: (N, K, D).
+        keep: (N, K) int64, positions of the visible patches.
+        fill: What stands at the other places, broadcastable to (N, L, D): a mask token (1, 1, D).
+        num_patches: L.
+
+    Returns:
+        (N, L, D) of the type of ``visible``.
+    """
+    num_images, _, dim = visible.shape
+    everywhere = fill.to(visible.dtype).expand(num_images, num_patches, dim)
+    return everywhere.scatter(1, _index(keep, visible), visible)
+
+
+def _index(keep: Tensor, tokens: Tensor) -> Tensor:
+    """Returns (N, K, ...) int64: ``keep`` repeated over what follows dimension 1 of ``tokens``."""
+    rest = tokens.shape[2:]
+    return keep.reshape(*keep.shape, *(1 for _ in rest)).expand(*keep.shape, *rest)
+
+
+def _positions(keep: Tensor) -> Tensor:
+    counts = set(keep.sum(dim=1).tolist())
+    if len(counts) != 1:
+        raise ValueError(f'keep needs the same number of visible patches in every image, got {sorted(counts)}')
+    return keep.nonzero()[:, 1].view(len(keep), -1)

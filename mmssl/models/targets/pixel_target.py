@@ -1,0 +1,57 @@
+"""The pixels of every patch as what is to be predicted."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mmssl.models.components.patches import patchify
+from mmssl.registry import TARGETS
+
+
+@TARGETS.register_module()
+class PixelTarget(nn.Module):
+    """Pixels of every patch, each patch standardised by its own mean and variance (arXiv:2111.06377, section 3).
+
+    ``(x - mean) / sqrt(variance + eps)`` over the values of a patch, with the unbiased variance of the official code.
+
+    Args:
+        patch_size: Side p of a patch in pixels.
+        standardize: Whether patches are standardised; False predicts the normalised image itself.
+        eps: Added to the variance.
+    """
+
+    def __init__(self, patch_size: int = 16, standardize: bool = True, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.standardize = standardize
+        self.eps = eps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns (N, L, p * p * 3) of normalised images (N, 3, H, W); a patch is in the order (row, column, channel).
+
+        Raises:
+            ValueError: A side of the images is no multiple of ``patch_size``.
+        """
+        patches = patchify(images, self.patch_size)
+        if not self.standardize:
+            return patches
+        mean, deviation = self._statistics(patches)
+        return (patches - mean) / deviation
+
+    def to_pixels(self, prediction: Tensor, images: Tensor) -> Tensor:
+        """Turns a prediction of this target back into pixels, with the mean and variance of the true patches.
+
+        Args:
+            prediction: (N, L, p * p * 3).
+            images: (N, 3, H, W), the images whose target was predicted.
+
+        Returns:
+            (N, L, p * p * 3), on the scale of ``images``.
+        """
+        if not self.standardize:
+            return prediction
+        mean, deviation = self._statistics(patchify(images, self.patch_size))
+        return prediction * deviation + mean
+
+    def _statistics(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        return patches.mean(dim=-1, keepdim=True), (patches.var(dim=-1, keepdim=True) + self.eps).sqrt()

@@ -1,0 +1,76 @@
+"""MAE against numbers recorded from its official implementation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mmssl.models.components.patches import select_patches
+from mmssl.models.components.positions import sincos_positions
+from mmssl.models.components.uniform_masker import UniformMasker, uniform_mask
+from tests.parity.golden import Golden, Trace, summary
+
+RECIPE = 'mae/mae_vit-base_64xb64-800e_in1k.py'
+
+
+def in_recorded_order(tokens, keep, recorded):
+    """Visible tokens (N, K, ...), which come in the order of the image, in the order of the recorded positions."""
+    order = torch.stack([torch.searchsorted(mine, theirs) for mine, theirs in zip(keep, recorded)])
+    return select_patches(tokens, order)
+
+
+@pytest.mark.parametrize(('case', 'standardize'), [('mae_vit_base_normpix', True), ('mae_vit_base_pixel', False)])
+def test_a_step(goldens_dir, case, standardize, monkeypatch):
+    golden = Golden(goldens_dir, case)
+    images, noise = golden.inputs().values()
+    model = golden.build(
+        RECIPE, 'mae', {'model.target.standardize': standardize, 'model.masker.ratio': golden.literals['mask_ratio']}
+    )
+    monkeypatch.setattr(torch, 'rand', lambda *size, device: noise)
+    trace = Trace(latent=model.backbone, prediction=model.neck)
+    mask = model.masker(images)
+    loss = model.loss([images])['loss']
+    loss.backward()
+    cls_token, visible = trace['latent'][0].tensor_split([1], dim=1)
+    visible = in_recorded_order(visible, model.masker.visible(mask), torch.tensor(golden.literals['ids_keep']))
+    outputs = {'latent': torch.cat([cls_token, visible], dim=1), 'pred': trace['prediction'][0], 'mask': mask.double()}
+    golden.check(
+        {
+            'outputs': {name: summary(value) for name, value in outputs.items()},
+            'losses': {'total': loss.item()},
+            'grads': golden.gradients(model, 'mae'),
+        }
+    )
+
+
+def test_masks(goldens_dir):
+    golden = Golden(goldens_dir, 'masking_mae')
+    inputs = golden.inputs()
+    assert golden.record['expected']
+    for case in golden.record['expected']:
+        noise, tokens = inputs[case['noise']], inputs[case['x']]
+        masker = UniformMasker(case['mask_ratio'])
+        mask = uniform_mask(noise, masker.num_hidden(noise.shape[1]))
+        keep, recorded = masker.visible(mask), torch.tensor(case['ids_keep'])
+        assert keep.shape[1] == case['len_keep']
+        assert mask.sum(1).tolist() == case['mask_sum']
+        assert [row.nonzero().squeeze(1).tolist() for row in mask] == case['masked_ids']
+        visible = in_recorded_order(select_patches(tokens, keep), keep, recorded)
+        golden_like = Golden.__new__(Golden)
+        golden_like.record = {'outputs': {'x_masked': case['x_masked']}}
+        golden_like.check({'outputs': {'x_masked': summary(visible)}}, ['outputs'])
+
+
+def test_positions(goldens_dir):
+    cases = Golden(goldens_dir, 'sincos_2d').record['expected']
+    assert cases
+    for case in cases:
+        grid, prefix = int(case['grid']), int(case['cls_token'])
+        table = sincos_positions((grid, grid), case['dim'], 'column', torch.float64, prefix)[0].double()
+        expected = case['table']
+        assert list(table.shape) == expected['shape']
+        assert_close(table.sum().item(), expected['sum'], rtol=1e-6, atol=0)
+        assert_close(summary(table)['probe'], expected['probe'], rtol=0, atol=1e-7)
+        for row, values in case['rows'].items():
+            assert_close(table[int(row), case['row_columns']].tolist(), values, rtol=0, atol=1e-7)
