@@ -12,7 +12,6 @@ from mmengine.model import BaseModule
 from timm.layers import PatchEmbed, resample_abs_pos_embed, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
@@ -90,7 +89,6 @@ class VisionTransformer(OrderedLayers, BaseModule):
         global_indices: Blocks that attend to the whole image in spite of ``window_size``.
         relative_size: With windows, side in patches of the image that the relative positions of global blocks are made
             for, see ``GridAttention``; 0 has none, and in no block.
-        checkpointing: Compute the blocks again in the backward pass instead of keeping what is inside them.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
         final_norm: Whether a norm follows the last block. Without it a checkpoint's is passed over: a ViT that is
             fine-tuned on the mean of its tokens has one after the mean instead, in its head.
@@ -118,7 +116,6 @@ class VisionTransformer(OrderedLayers, BaseModule):
         window_size: int = 0,
         global_indices: Sequence[int] = (),
         relative_size: int = 0,
-        checkpointing: bool = False,
         drop_path_rate: float = 0.0,
         final_norm: bool = True,
         init: str = 'timm',
@@ -145,7 +142,6 @@ class VisionTransformer(OrderedLayers, BaseModule):
             raise ValueError('global_indices and relative_size are for a backbone with a window_size')
         self.feature_dim = dim
         self.num_prefix_tokens = 0 if window_size else 1
-        self.checkpointing = checkpointing
         self.output = output
         self.resample = resample
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
@@ -225,9 +221,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
             x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
         if self.output == 'maps':
             return self._maps(x, grid)
-        for block in self.blocks:
-            x = self._run(block, x)
-        x = self.norm(x)
+        x = self.norm(self.blocks(x))
         if self.output == 'tokens':
             return x
         return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
@@ -237,16 +231,13 @@ class VisionTransformer(OrderedLayers, BaseModule):
             x = x.unflatten(1, grid)  # where windows are
         maps = []
         for index, block in enumerate(self.blocks):
-            x = self._run(block, x)
+            x = block(x)
             if index == len(self.blocks) - 1:
                 x = self.norm(x)
             if index in self.out_indices:
                 tokens = x.flatten(1, -2)[:, self.num_prefix_tokens :]
                 maps.append(tokens.transpose(1, 2).reshape(len(x), -1, *grid))
         return tuple(maps)
-
-    def _run(self, block: nn.Module, x: Tensor) -> Tensor:
-        return checkpoint(block, x, use_reentrant=False) if self.checkpointing and self.training else block(x)
 
     def _init_parameters(self, init: str) -> None:
         if self.cls_token is not None:
