@@ -24,8 +24,7 @@ class MAEDecoder(BaseModule):
     are added, and blocks, a norm and a linear layer make a vector of each patch.
 
     Args:
-        in_channels: Width D of the latent tokens; None where they have the width of the decoder, so that no linear layer
-            comes first.
+        in_channels: Width D of the latent tokens; None where it is the decoder's, so that no linear layer comes first.
         out_channels: Width P of the prediction of a patch, 3 * patch_size ** 2 for pixels.
         grid_size: Rows and columns of patches of a training image, or one number for both.
         embed_dim: Width of the decoder.
