@@ -102,10 +102,13 @@ class Golden:
         return tensors
 
     def inputs(self) -> dict[str, Tensor]:
-        """The inputs by their names, float64; those that stand in the literals are not among them."""
+        """The inputs by their names, float64, without those that stand under ``literals``."""
         makers = {'image': image, 'fill': fill}
-        drawn = [given for given in self.record['inputs'] if given[2] != 'literal']
-        return {n: torch.as_tensor(makers[kind](n, shape, self.salt)) for n, shape, kind in drawn}
+        return {
+            name: torch.as_tensor(makers[kind](name, shape, self.salt))
+            for name, shape, kind in self.record['inputs']
+            if kind in makers
+        }
 
     def build(
         self, recipe: str, source: str, overrides: dict[str, Any] | None = None, kept: Iterable[str] = ()

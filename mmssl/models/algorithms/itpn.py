@@ -30,7 +30,7 @@ class ITPN(BaseAlgorithm):
         super().__init__(**slots)
         self.masker = COMPONENTS.build(masker)
         self.target = TARGETS.build(target)
-        options = {} if mfm is True else mfm
+        options = mfm if isinstance(mfm, dict) else {}
         self.mfm = None if mfm is False else MaskedFeatureModelling(self.backbone, self.neck.embed_dim, **options)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

@@ -10,6 +10,9 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention, silu
 
+from mmssl.models.components.grid_attention import attend_by_axis
+from mmssl.models.components.relative_positions import bicubic_relative_table, num_relative_positions
+
 Norm = Callable[[int], nn.Module]
 
 
@@ -20,45 +23,8 @@ class Places(NamedTuple):
     """Rows and columns of all units."""
     keep: Tensor | None
     """(N, K) int64, the positions of the visible units; None where all are there."""
-    index: Tensor
-    """``relative_index(grid)`` for these tokens: (L, L), or (N, K, K) for visible ones."""
-
-
-def find_places(grid: tuple[int, int], keep: Tensor | None, device: torch.device) -> Places:
-    """Returns where the tokens of all units of ``grid`` are, or of the visible ones (N, K)."""
-    index = relative_index(grid, device)
-    if keep is not None:
-        index = index[keep.unsqueeze(2), keep.unsqueeze(1)]
-    return Places(grid, keep, index)
-
-
-def relative_index(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
-    """Row of a relative position table that belongs to each pair of positions.
-
-    A query at (row r, column c) and a key at (r', c') take row (r - r' + rows - 1) (2 columns - 1) + c - c' + columns
-    - 1.
-
-    Args:
-        grid: Number of rows and columns, L = rows * columns positions in row-major order.
-        device: Of the result.
-
-    Returns:
-        (L, L) int64, of queries and keys.
-    """
-    rows, columns = grid
-    row = torch.arange(rows, device=device).repeat_interleave(columns)
-    column = torch.arange(columns, device=device).repeat(rows)
-    below, right = row[:, None] - row + rows - 1, column[:, None] - column + columns - 1
-    return below * (2 * columns - 1) + right
-
-
-def resize_table(table: Tensor, grid: tuple[int, int], own: tuple[int, int]) -> Tensor:
-    """Relative position table ((2 rows - 1) * (2 columns - 1), heads) of grid ``own`` for another grid, bicubic."""
-    if tuple(grid) == tuple(own):
-        return table
-    old, new = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (own, grid))
-    offsets = table.T.unflatten(1, old).unsqueeze(0)  # (1, heads, rows, columns)
-    return interpolate(offsets, new, mode='bicubic').flatten(2)[0].T
+    pairs: Tensor | None
+    """(L, L), or of visible ones (N, K, K): the row of a relative table for queries and keys; None without tables."""
 
 
 def axis_scores(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tensor:
@@ -67,7 +33,7 @@ def axis_scores(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tens
     Args:
         queries: (N, heads, L, D).
         offsets: (2 m - 1, D), one vector for each distance along the axis, resized linearly unless m is ``size``.
-        at: (L,) or (N, L), the rows, or columns, of the queries.
+        at: (N, L) or (1, L), the rows, or columns, of the queries.
         size: Number of rows, or columns.
 
     Returns:
@@ -76,9 +42,8 @@ def axis_scores(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tens
     if len(offsets) != 2 * size - 1:
         offsets = interpolate(offsets.T[None], 2 * size - 1, mode='linear')[0].T
     scores = queries @ offsets.to(queries.dtype).T  # (N, heads, L, 2 size - 1), for every distance
-    index = at.unsqueeze(-1) - torch.arange(size, device=at.device) + size - 1  # (..., L, size), the distance to each
-    index = index.unsqueeze(-3) if index.ndim == 3 else index
-    return scores.gather(-1, index.expand(*scores.shape[:-1], size))
+    distances = at[:, None, :, None] - torch.arange(size, device=at.device) + size - 1
+    return scores.gather(-1, distances.expand(*scores.shape[:-1], size))
 
 
 class Attention(nn.Module):
@@ -102,8 +67,7 @@ class Attention(nn.Module):
         self.split = split
         self.position_bias = position_bias
         if position_bias == 'table':
-            num_offsets = (2 * grid[0] - 1) * (2 * grid[1] - 1)
-            self.relative_position_bias_table = nn.Parameter(torch.zeros(num_offsets, num_heads))
+            self.relative_position_bias_table = nn.Parameter(torch.zeros(num_relative_positions(grid), num_heads))
         elif position_bias == 'axis':
             self.rel_pos_h, self.rel_pos_w = (
                 nn.Parameter(nn.init.trunc_normal_(torch.empty(2 * size - 1, dim // num_heads), std=0.02))
@@ -123,24 +87,25 @@ class Attention(nn.Module):
         else:
             parts = self.qkv(x).chunk(3, dim=-1)
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in parts)  # (N, heads, L, D)
-        x = scaled_dot_product_attention(q, k, v, attn_mask=self._bias(q, places))
+        if self.position_bias == 'axis':
+            x = self._attend_by_axis(q, k, v, places)
+        else:
+            x = scaled_dot_product_attention(q, k, v, attn_mask=self._bias(places, q.dtype))
         return self.proj(x.transpose(1, 2).flatten(2))
 
-    def _bias(self, queries: Tensor, places: Places) -> Tensor | None:
-        """Returns (heads, L, L) or (N, heads, L, L), or None where attention does not see positions."""
+    def _bias(self, places: Places, dtype: torch.dtype) -> Tensor | None:
+        """Returns (heads, L, L) or of visible units (N, heads, K, K); None where attention does not see positions."""
         if self.position_bias == 'off':
             return None
-        if self.position_bias == 'table':
-            table = resize_table(self.relative_position_bias_table, places.grid, self.grid)
-            return table[places.index].movedim(-1, -3).contiguous().to(queries.dtype)
+        table = bicubic_relative_table(self.relative_position_bias_table, self.grid, places.grid)
+        return table[places.pairs].movedim(-1, -3).contiguous().to(dtype)
+
+    def _attend_by_axis(self, q: Tensor, k: Tensor, v: Tensor, places: Places) -> Tensor:
         rows, columns = places.grid
-        at = torch.arange(rows * columns, device=queries.device) if places.keep is None else places.keep
-        by_row = axis_scores(queries, self.rel_pos_h, at // columns, rows)
-        by_column = axis_scores(queries, self.rel_pos_w, at % columns, columns)
-        bias = (by_row.unsqueeze(-1) + by_column.unsqueeze(-2)).flatten(-2)  # (N, heads, L, rows * columns)
-        if places.keep is None:
-            return bias
-        return bias.gather(-1, places.keep[:, None, None].expand(*bias.shape[:-1], -1))
+        at = torch.arange(rows * columns, device=q.device)[None] if places.keep is None else places.keep
+        of_rows = axis_scores(q, self.rel_pos_h, at // columns, rows)
+        of_columns = axis_scores(q, self.rel_pos_w, at % columns, columns)
+        return attend_by_axis(q, k, v, of_rows, of_columns, at)
 
 
 class Mlp(nn.Module):
@@ -195,9 +160,9 @@ class Block(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        self.register_parameter('gamma_1', _factors(dim, None if attention is None else layer_scale))
-        self.register_parameter('gamma_2', _factors(dim, layer_scale))
-        self.norm1 = None if attention is None else norm(dim)
+        self.gamma_1 = None if attention is None else _factors(dim, layer_scale)
+        self.gamma_2 = _factors(dim, layer_scale)
+        self.norm1 = nn.Identity() if attention is None else norm(dim)
         self.attn = attention
         self.norm2 = norm(dim)
         self.mlp = mlp

@@ -11,7 +11,6 @@ from mmengine.model import BaseModule
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
-from torch.utils.checkpoint import checkpoint
 
 from mmssl.models.backbones._hivit_blocks import (
     Attention,
@@ -21,13 +20,12 @@ from mmssl.models.backbones._hivit_blocks import (
     PatchMerge,
     Places,
     SwiGLU,
-    find_places,
-    resize_table,
 )
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.components.initialization import truncated_normal_linear
 from mmssl.models.components.patches import select_patches, unpatchify
 from mmssl.models.components.positions import scaled_positions, sincos_positions
+from mmssl.models.components.relative_positions import bicubic_relative_table, relative_index, square_grid
 from mmssl.registry import BACKBONES
 
 # Residual blocks of each stage: HiViT's paper counts those of the first two in pairs, 2-2-20 for its base model.
@@ -84,7 +82,6 @@ class HiViT(OrderedLayers, BaseModule):
         layer_scale: Initial value of the factors of residual branches; None has none.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
         eps: Added to the variance in norms.
-        checkpointing: Compute the blocks again in the backward pass instead of keeping what is inside them.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
@@ -93,6 +90,7 @@ class HiViT(OrderedLayers, BaseModule):
 
     block_pattern = r'blocks\.\d+(?=\.(norm[12]|attn|mlp|gamma_[12])\b)'  # merges are none
     num_prefix_tokens = 0
+    _pairs: Tensor
 
     def __init__(
         self,
@@ -108,7 +106,6 @@ class HiViT(OrderedLayers, BaseModule):
         layer_scale: float | None = None,
         drop_path_rate: float = 0.0,
         eps: float = 1e-6,
-        checkpointing: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -135,7 +132,7 @@ class HiViT(OrderedLayers, BaseModule):
         self.early_block = early_block
         self.num_main_blocks = depths[2]
         self.resample = resample
-        self.checkpointing = checkpointing
+        self.position_bias = position_bias
 
         norm: Any = partial(nn.LayerNorm, eps=eps)
         table = (
@@ -146,6 +143,8 @@ class HiViT(OrderedLayers, BaseModule):
         self.absolute_pos_embed = nn.Parameter(table)
         self.patch_embed = PatchEmbed(dim // 4, stem_stride, None if options['fast'] else norm)
         self.blocks = _make_blocks(options, norm, self.grid_size, position_bias, layer_scale, drop_path_rate)
+        if position_bias == 'table':
+            self.register_buffer('_pairs', _pairs(self.grid_size), persistent=False)
         self.apply(truncated_normal_linear)
         self.register_load_state_dict_pre_hook(_adapt_loaded_positions)
 
@@ -184,8 +183,9 @@ class HiViT(OrderedLayers, BaseModule):
             positions = select_patches(positions.expand(len(images), -1, -1), keep)
         *stages, tokens = self._first_stages(units)
         if mask is not None:
+            assert mask_token is not None, 'a mask comes with the token that stands at hidden places'
             tokens = torch.where(mask.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
-        stages += self._last_stage(tokens + positions, find_places(grid, keep, images.device))
+        stages += self._last_stage(tokens + positions, self._places(grid, keep, images.device))
         if self.output == 'units':
             return tuple(stages)
         return stages[-1].mean(dim=1) if self.output == 'mean' else self._maps(stages, grid)
@@ -196,22 +196,24 @@ class HiViT(OrderedLayers, BaseModule):
         for block in self.blocks[: -self.num_main_blocks]:
             if isinstance(block, PatchMerge):
                 stages.append(units)
-            units = self._run(block, units)
+            units = block(units)
         return [*stages, units.flatten(1, 3)]
 
     def _last_stage(self, tokens: Tensor, places: Places) -> list[Tensor]:
         """Returns the tokens (N, K, C) after ``early_block``, if there is one, and after the last block."""
         found = []
         for index, block in enumerate(self.blocks[-self.num_main_blocks :]):
-            tokens = self._run(block, tokens, places)
+            tokens = block(tokens, places)
             if index == self.early_block:
                 found.append(tokens)
         return [*found, tokens]
 
-    def _run(self, block: nn.Module, *inputs: Any) -> Tensor:
-        if self.checkpointing and self.training:
-            return checkpoint(block, *inputs, use_reentrant=False)
-        return block(*inputs)
+    def _places(self, grid: tuple[int, int], keep: Tensor | None, device: torch.device) -> Places:
+        """Returns where the tokens of all units of ``grid``, or of the visible ones (N, K), are."""
+        if self.position_bias != 'table':
+            return Places(grid, keep, None)
+        pairs = self._pairs if grid == self.grid_size else _pairs(grid).to(device)
+        return Places(grid, keep, pairs if keep is None else pairs[keep.unsqueeze(2), keep.unsqueeze(1)])
 
     def _maps(self, stages: list[Tensor], grid: tuple[int, int]) -> tuple[Tensor, ...]:
         sides = (_INNER, _INNER // 2, 1)
@@ -256,9 +258,22 @@ def _make_blocks(
     dim, hidden = options['embed_dim'], int(options['embed_dim'] * options['mlp_ratio'])
     for _ in range(depths[2]):
         attention = Attention(dim, options['num_heads'], grid, position_bias, split=fast)
-        mlp = SwiGLU(dim, hidden, norm) if fast else Mlp(dim, hidden)
-        blocks.append(Block(dim, mlp, norm, attention, layer_scale, next(rates)))
+        blocks.append(
+            Block(
+                dim,
+                SwiGLU(dim, hidden, norm) if fast else Mlp(dim, hidden),
+                norm,
+                attention,
+                layer_scale,
+                next(rates),
+            )
+        )
     return blocks
+
+
+def _pairs(grid: tuple[int, int]) -> Tensor:
+    """Returns (L, L), which row of a relative position table belongs to a query and a key; there is no class token."""
+    return relative_index(grid)[1:, 1:].contiguous()
 
 
 def _to_positions(keep: Tensor) -> Tensor:
@@ -299,7 +314,6 @@ def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args:
         if leaf == 'absolute_pos_embed':
             state_dict[key] = resample_abs_pos_embed(loaded, module.grid_size, num_prefix_tokens=0)
         elif leaf == 'relative_position_bias_table':
-            side = (round(len(loaded) ** 0.5) + 1) // 2
-            state_dict[key] = resize_table(loaded, module.grid_size, (side, side))
+            state_dict[key] = bicubic_relative_table(loaded, square_grid(loaded, 0), module.grid_size)
         elif leaf in ('rel_pos_h', 'rel_pos_w'):
             state_dict[key] = interpolate(loaded.T[None], len(parameter), mode='linear')[0].T
