@@ -13,6 +13,7 @@ from timm.layers import PatchEmbed, resample_abs_pos_embed, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.components.initialization import xavier_uniform_linear
 from mmssl.models.components.patches import select_patches
@@ -60,7 +61,7 @@ class ConvStem(nn.Module):
 
 
 @BACKBONES.register_module()
-class VisionTransformer(BaseModule):
+class VisionTransformer(OrderedLayers, BaseModule):
     """Vision transformer with a class token and timm's names of parameters, for pre-training and everything after.
 
     An image size other than ``img_size`` resamples the positions, see ``resample``; so does loading a checkpoint of
@@ -91,6 +92,8 @@ class VisionTransformer(BaseModule):
     Raises:
         ValueError: An argument is none of the above.
     """
+
+    block_pattern = r'blocks\.\d+'
 
     def __init__(
         self,
