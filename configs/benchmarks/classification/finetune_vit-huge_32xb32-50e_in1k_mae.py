@@ -6,7 +6,7 @@
 Protocol: mean of the patch tokens and a norm after it; AdamW with learning rate 1e-3 x batch / 256, decay 0.05, layer
 decay 0.75, 5 epochs of warm-up, cosine to 1e-6, stochastic depth 0.3, RandAugment, erasing, mixup, CutMix, label
 smoothing (official code).
-Published: top-1 86.9 % after 1600 epochs of pre-training (official FINETUNE.md).
+Published: top-1 86.9 % of the released checkpoint (official FINETUNE.md).
 Note: the positions, fixed in pre-training, train here, as in the official code.
 """
 

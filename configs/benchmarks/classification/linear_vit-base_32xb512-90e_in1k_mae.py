@@ -6,7 +6,7 @@
 Protocol: class token after the final norm, batch norm without factor and offset before the linear layer; LARS with
 learning rate 0.1 x batch / 256 without decay, batch 16384, 10 epochs of warm-up, cosine, bicubic crop and flip
 (official code).
-Published: top-1 67.8 % after 1600 epochs of pre-training (official FINETUNE.md).
+Published: top-1 67.8 % of the released checkpoint (official FINETUNE.md).
 Note: the norm sees the global batch here, and the 512 images of a GPU in the official code.
 """
 
