@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmengine.registry import init_default_scope
 
 from mmssl.registry import BACKBONES, COMPONENTS, TRANSFORMS
 from mmssl.utils.checkpoint import load_matching
+from mmssl.utils.cli import CfgOptions
 from mmssl.utils.config import check_config, load_config
 from tests.support.shrink import BATCH_SIZE, IMAGE_SIZE, shrink
 from tests.test_configs import BASES, ROOT, build, optimizer, rates
@@ -21,7 +23,7 @@ FOLDER = ROOT / 'configs' / 'benchmarks' / 'classification'
 RECIPES = sorted(FOLDER.glob('*.py'))
 NAME = re.compile(
     r'(?P<protocol>linear|finetune|semi)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_'
-    r'(?P<data>in1k|in1k-1p|in1k-10p|cifar10)(_(?P<source>[a-z0-9-]+))?'
+    r'(?P<data>in1k-10p|in1k-1p|in1k|cifar10)(_(?P<source>[a-z0-9-]+))?'
 )
 NUM_CLASSES = 10
 
@@ -213,6 +215,16 @@ def test_lowest_scales_of_the_base_model() -> None:
     ]
     for param, value in expected:
         assert scale[id(param)] == pytest.approx(value, abs=5e-7)
+
+
+def test_average_of_the_documentation() -> None:
+    (options,) = re.findall(r'`--cfg-options (model\.average[^`]+)`', (ROOT / 'docs' / 'evaluation.md').read_text())
+    path = FOLDER / 'finetune_vit-tiny_1xb256-50e_cifar10.py'
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='+', action=CfgOptions)
+    cfg = load_config(path, parser.parse_args(['--options', *options.split()]).options)
+    check_config(cfg, data=False)
+    assert build(cfg).average.momentum == 0.9999
 
 
 def test_card_lists_every_recipe_and_nothing_else() -> None:
