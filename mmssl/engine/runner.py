@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
@@ -33,6 +34,7 @@ from mmssl.utils.checkpoint import (
     replace_file,
     save_checkpoint_file,
 )
+from mmssl.utils.config import block_compile_options
 from mmssl.utils.errors import UserError
 
 _CHECKPOINT_NAME = re.compile(r'(epoch|iter)_\d+\.pth')
@@ -45,7 +47,12 @@ class PretrainRunner(Runner):
     Beside MMEngine's keys a config may have ``max_epochs`` (length of the run, which schedules follow), ``sync_bn``
     (True: batch norms are synchronised when there are several processes) and, in ``auto_scale_lr``, ``rule`` with the
     value ``'linear'`` or ``'sqrt'``. ``model_wrapper_cfg`` holds further arguments of DistributedDataParallel.
+    ``compile='blocks'``, or ``compile=dict(target='blocks', ...)`` with options of ``torch.compile``, compiles the
+    blocks of backbone, neck and teacher one by one; MMEngine's ``compile=True`` would compile the whole ``train_step``.
+    ``checkpoint_blocks=True`` keeps the inputs of every block alone and runs it again in the backward pass.
     """
+
+    writes_backbone_files = True
 
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
@@ -127,7 +134,7 @@ class PretrainRunner(Runner):
             if not isinstance(cfg, dict):
                 return cfg
             cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-            if not issubclass(cls, ClosedFormSchedule):
+            if cls is None or not issubclass(cls, ClosedFormSchedule):
                 return cfg
             # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
@@ -155,7 +162,8 @@ class PretrainRunner(Runner):
                 f"auto_scale_lr needs base_batch_size and the rule 'linear' or 'sqrt', got {dict(auto_scale_lr)}"
             )
         base = auto_scale_lr['base_batch_size']
-        batch = self.train_dataloader.batch_size * self.world_size * optim_wrapper._accumulative_counts
+        images = self.train_dataloader.batch_sampler.batch_size  # also of a batch sampler that the config names
+        batch = images * self.world_size * optim_wrapper._accumulative_counts
         factor = batch / base if rule == 'linear' else (batch / base) ** 0.5
         before = optim_wrapper.get_lr()['lr'][0]
         for group in optim_wrapper.param_groups:
@@ -169,17 +177,31 @@ class PretrainRunner(Runner):
             dict(algorithm=dict(type='AlgorithmHook'), progress=dict(type='ProgressBarHook')) | dict(hooks or {})
         )
 
+    def _maybe_compile(self, target: str) -> None:
+        """Prepares the blocks; MMEngine calls this when the model is wrapped and its weights are loaded."""
+        if self.cfg.get('checkpoint_blocks'):
+            number = checkpoint_blocks(self.algorithm)
+            self.logger.info(f'{number} blocks run again in the backward pass')
+        options = block_compile_options(self.cfg.get('compile'))
+        if options is None:
+            super()._maybe_compile(target)
+            return
+        number = compile_blocks(self.algorithm, **options)
+        self.logger.info(f'{number} blocks are compiled when they are first called, which takes a while')
+
     # Checkpoints
 
     @master_only
-    def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
+    def save_checkpoint(
+        self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any
+    ) -> None:
         """Writes a checkpoint in one step and beside it the backbone alone, as ``<name>_backbone.pth``."""
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
         super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
         replace_file(f'{path}.tmp', path)
         backbone = getattr(self.algorithm, 'backbone', None)
-        if backbone is not None:
+        if backbone is not None and self.writes_backbone_files:
             state = {key: value.cpu() for key, value in backbone.state_dict().items()}
             meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, checkpoint=filename)
             save_checkpoint_file(dict(state_dict=state, meta=meta), backbone_file(path))
