@@ -21,6 +21,9 @@ from mmssl.evaluation.suite import (
 from mmssl.utils.errors import UserError
 from mmssl.visualization.suite_results import plot_suite
 
+ROOT = Path(__file__).parents[2]
+SUITES = sorted((ROOT / 'configs' / 'benchmarks' / 'suites').glob('*.py'))
+
 _SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -131,3 +134,17 @@ def test_loading(tmp_path):
         load_suite('empty', tmp_path)
     with pytest.raises(UserError, match="unexpected keyword argument 'metrics'"):
         load_suite('wrong', tmp_path)
+
+
+@pytest.mark.parametrize('name', [path.stem for path in SUITES], ids=str)
+def test_shipped_suites_name_tools_and_configs_that_are_there(name):
+    protocols = load_suite(name, ROOT)
+    suite = Suite(protocols, Path('epoch_1.pth'), Path('data'), Path('runs'), ROOT)
+    assert protocols
+    for protocol in protocols:
+        for init in (PRETRAINED, RANDOM):
+            command = suite.command(protocol, init, 3, Path('runs'))
+            assert not any('{' in argument for argument in command)
+            for argument in command:
+                assert not argument.endswith('.py') or (ROOT / argument).is_file(), argument
+        assert any('3' in argument for argument in command), 'the seed is not used'
