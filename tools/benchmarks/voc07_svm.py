@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, dict]:
             )
             results[stage] = dict(low_shot=few.best(), shots=few.shots, costs=few.costs, maps=few.maps.tolist())
             for number, value in few.best().items():
-                print(f'{stage}, {number} per class: mean average precision {value:.2f}, cost chosen on the test images')
+                print(f'{stage}, {number} per class: mean average precision {value:.2f}, cost chosen on test images')
     if args.out:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
         Path(args.out).write_text(json.dumps(dict(checkpoint=args.checkpoint, **results), indent=2) + '\n')
