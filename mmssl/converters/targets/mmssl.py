@@ -1,0 +1,25 @@
+"""mmssl itself: any backbone, as the backbone file that a training writes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmssl.converters.target import Layout, Target
+
+_DEFAULTS = dict(width=1, width_per_group=64, stem='imagenet', conv_stem=False, init_cfg=None)
+
+
+def _config(backbone: Mapping[str, Any]) -> str:
+    options = {k: v for k, v in backbone.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+    return ', '.join(f'{name}={value!r}' for name, value in options.items())
+
+
+def _usage(model: str, file: str) -> str:
+    model = f'{model}, ' if model else ''
+    return f"backbone=dict({model}init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
+
+
+TARGET = Target(
+    layouts={'any': Layout(patterns=((r'.+', r'\g<0>'),), model=_config)},
+    usage=_usage,
+    instead='',
+)
