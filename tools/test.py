@@ -1,4 +1,4 @@
-"""Evaluate the embeddings of a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+"""Evaluate the embeddings, or the classifier, of a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mmssl.utils.launch import join_processes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Evaluate the embeddings of a checkpoint')
+    parser = argparse.ArgumentParser(description='Evaluate the embeddings, or the classifier, of a checkpoint')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
     parser.add_argument('--out', help='write the results to this .json file')
@@ -36,8 +36,8 @@ def keep_test_parts(cfg: Config) -> None:
         if cfg.get('val_dataloader') is None:
             raise UserError('the config has neither a test_dataloader nor a val_dataloader: nothing to evaluate on')
         cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
-        if cfg.test_cfg.get('type') == 'EmbeddingValLoop':
-            cfg.test_cfg.type = 'EmbeddingTestLoop'
+        if cfg.test_cfg.get('type') in ('EmbeddingValLoop', 'AccuracyValLoop'):
+            cfg.test_cfg.type = cfg.test_cfg.type.replace('Val', 'Test')
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'load_from'):
         cfg[key] = None
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
@@ -45,16 +45,18 @@ def keep_test_parts(cfg: Config) -> None:
 
 
 def load_weights(model: nn.Module, checkpoint: str) -> None:
-    """Loads the backbone of ``model``, from a training checkpoint only when that belongs to the same model.
+    """Loads ``model`` from a training checkpoint of the same model, or its backbone alone from another file.
 
     Raises:
-        UserError: The training checkpoint was written for another model.
+        UserError: The training checkpoint was written for another model, or a classifier has no weights but these.
         FileNotFoundError, ValueError: The file is missing or damaged, or its backbone is another one.
     """
     offered = get_state_dict(load_checkpoint_file(checkpoint))
     load_matching(model.backbone, offered, checkpoint)
-    if not any(name.startswith('backbone.') for name in offered):
-        return  # a backbone file, or one from elsewhere
+    if not any(name.startswith('backbone.') for name in offered):  # a backbone file, or one from elsewhere
+        if hasattr(model, 'predict'):
+            raise UserError(f'{checkpoint} holds a backbone and no classifier: train one with tools/train.py first')
+        return
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in offered.items()}
     odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
@@ -64,6 +66,7 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
             f'{len(odd)} tensors beside the backbone differ, such as {", ".join(odd[:3])}; '
             'give the config that it was trained with, or the _backbone.pth file beside it'
         )
+    model.load_state_dict(offered)
 
 
 @tool

@@ -306,7 +306,7 @@ def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | N
             places[str(error)].append(place)
             _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
             view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
-            loader['dataset'] = dict(type='ImageFolder', data_root=str(folder), **view_cfg)
+            loader['dataset'] = dict(type='ClassFolder', data_root=str(folder), **view_cfg)
         if place == 'train_dataloader':
             num_images = length
     return [f'{", ".join(found)}: {message}' for message, found in places.items()], num_images
@@ -325,8 +325,9 @@ def _dataloaders(node: Any, place: str = '') -> Iterator[tuple[str, dict]]:
 
 
 def _write_synthetic(folder: Path, number: int) -> None:
-    """One random image under ``number`` names: hard links, since only their content costs."""
-    folder.mkdir(exist_ok=True)
+    """One random image of one class under ``number`` names: hard links, since only their content costs."""
+    folder = folder / 'class'
+    folder.mkdir(parents=True, exist_ok=True)
     first = folder / '0.png'
     if not first.exists():
         pixels = np.random.default_rng(0).integers(0, 256, (_SYNTHETIC_SIDE, _SYNTHETIC_SIDE, 3), dtype=np.uint8)

@@ -56,6 +56,14 @@ class NoiseImages(ImageDataset):
         return np.random.default_rng(row).integers(0, 256, (40, 40, 3), dtype=np.uint8)
 
 
+@DATASETS.register_module()
+class LabelledNoise(NoiseImages):
+    """Images of noise whose labels 0 to 9 follow one another."""
+
+    def _label(self, row: int) -> int:
+        return row % 10
+
+
 @HOOKS.register_module()
 class KillHook(Hook):
     """Kills the process at the end of an iteration, by a signal that no process can handle.

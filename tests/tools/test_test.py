@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.image_files import write_images
 from tests.support.tools import load_tool
 
 tool = load_tool('test.py')
@@ -69,3 +70,55 @@ def test_wrong_checkpoints(trained: Path, write_config: Writer, fails: Fails, tm
 def test_a_config_without_evaluation(write_config: Writer, fails: Fails) -> None:
     config = write_config(('val_dataloader =', '_unused ='))
     assert 'neither a test_dataloader nor a val_dataloader' in fails(tool.main, config, 'x.pth')
+
+
+_CLASSIFIER = """
+default_scope = 'mmssl'
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    backbone=dict(type='ResNet', depth=18, stem='small', width=0.125),
+    neck=dict(type='Identity'),
+    head=dict(type='LinearClsHead', in_channels=64, num_classes=2),
+)
+max_epochs = 1
+_loader = dict(batch_size=4, num_workers=0, collate_fn=dict(type='collate_views'))
+train_dataloader = dict(
+    **_loader,
+    sampler=dict(type='EpochSampler'),
+    dataset=dict(type='ClassFolder', data_root='{images}', views=[dict(type='SupervisedView', size=16)]),
+)
+val_dataloader = dict(
+    **_loader,
+    sampler=dict(type='EpochSampler', shuffle=False),
+    dataset=dict(type='ClassFolder', data_root='{images}', transform=dict(type='CenterCropView', size=16)),
+)
+val_cfg = dict(type='AccuracyValLoop')
+val_evaluator = dict(type='AccuracyEvaluator')
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
+param_scheduler = dict(type='WarmupCosineLR')
+default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1, save_best='top1'))
+"""
+
+
+def test_a_classifier_is_evaluated_with_its_head(tmp_path: Path, fails: Fails) -> None:
+    write_images(tmp_path / 'images', [f'a/{i}.png' for i in range(12)] + [f'b/{i}.png' for i in range(4)])
+    config = tmp_path / 'classifier.py'
+    config.write_text(_CLASSIFIER.replace('{images}', str(tmp_path / 'images')))
+    train.main([str(config), '--work-dir', str(tmp_path / 'run')])
+    checkpoint = torch.load(next((tmp_path / 'run').glob('best_top1_epoch_1.pth')), weights_only=False)
+    for bias, share in (([1e6, 0.0], 75.0), ([0.0, 1e6], 25.0)):  # every image is of the first class, of the second
+        checkpoint['state_dict']['head.fc.bias'] = torch.tensor(bias)
+        torch.save(checkpoint, tmp_path / 'biased.pth')
+        results = tool.main([str(config), str(tmp_path / 'biased.pth'), '--work-dir', str(tmp_path / 'test')])
+        assert results == dict(top1=share, top5=100.0)
+    backbone = tmp_path / 'run' / 'epoch_1_backbone.pth'
+    assert 'no classifier' in fails(tool.main, config, backbone, '--work-dir', tmp_path / 'test')
+
+
+def test_dry_run_of_a_classifier_without_data(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    config = tmp_path / 'classifier.py'
+    config.write_text(_CLASSIFIER.replace('{images}', '/no/such/folder'))
+    with pytest.raises(SystemExit) as exit_:
+        train.main([str(config), '--dry-run', '--work-dir', str(tmp_path / 'dry')])
+    assert exit_.value.code == 1 and 'training step' in capsys.readouterr().out

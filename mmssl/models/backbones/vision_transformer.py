@@ -82,6 +82,8 @@ class VisionTransformer(BaseModule):
         frozen_patch_embed: Keep the linear patch embedding at its initial value (MoCo v3's stabiliser).
         conv_stem: Embed patches by ``ConvStem``; the stem stands for one block, so MoCo v3 then has 11.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
+        final_norm: Whether a norm follows the last block. Without it a checkpoint's is passed over: a ViT that is
+            fine-tuned on the mean of its tokens has one after the mean instead, in its head.
         init: ``'timm'``: truncated normal of 0.02; ``'mocov3'``: Xavier uniform with q, k, v as three matrices and the
             patch embedding as one; ``'mae'``: Xavier uniform with q, k, v as one matrix, and a class token of 0.02.
         init_cfg: MMEngine's initialisation config.
@@ -102,6 +104,7 @@ class VisionTransformer(BaseModule):
         frozen_patch_embed: bool = False,
         conv_stem: bool = False,
         drop_path_rate: float = 0.0,
+        final_norm: bool = True,
         init: str = 'timm',
         init_cfg: dict | None = None,
     ) -> None:
@@ -146,9 +149,10 @@ class VisionTransformer(BaseModule):
                 for rate in rates[:num_blocks]
             )
         )
-        self.norm = norm(dim) if num_blocks == depth else nn.Identity()
-        if num_blocks < depth:
-            skip_on_load(self, 'norm.', *(f'blocks.{index}.' for index in range(num_blocks, depth)))
+        has_norm = final_norm and num_blocks == depth
+        self.norm = norm(dim) if has_norm else nn.Identity()
+        unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
+        skip_on_load(self, *([] if has_norm else ['norm.']), *unbuilt)
         self.register_load_state_dict_pre_hook(_resample_loaded_positions)
 
         self._init_parameters(init)

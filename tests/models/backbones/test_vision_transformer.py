@@ -5,9 +5,11 @@ import math
 import pytest
 import timm
 import torch
+from torch import nn
 
 from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
 from mmssl.models.components.positions import scaled_positions, sincos_positions
+from mmssl.utils.checkpoint import load_backbone
 
 SMALL = dict(embed_dim=48, depth=3, num_heads=3)
 
@@ -223,3 +225,14 @@ def test_stochastic_depth_rises_linearly_to_the_last_block():
 def test_wrong_arguments_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         small(**wrong)
+
+
+def test_without_a_final_norm_a_checkpoint_loads_whole(tmp_path):
+    full = small(output='mean').eval()
+    torch.save(dict(state_dict=full.state_dict()), tmp_path / 'full.pth')
+    bare = small(output='mean', final_norm=False).eval()
+    load_backbone(bare, tmp_path / 'full.pth', min_match=1.0)
+    assert not any(name.startswith('norm.') for name in bare.state_dict())
+    full.norm = nn.Identity()
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(bare(images), full(images))

@@ -1,0 +1,109 @@
+"""Training a classifier with labels: linear probes and fine-tuning."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.registry import ALGORITHMS, COMPONENTS
+
+
+@ALGORITHMS.register_module()
+class ImageClassifier(BaseAlgorithm):
+    """``head(neck(backbone(images)), labels)``: the head is a classifier with its loss, such as ``LinearClsHead``.
+
+    With ``frozen`` it is a probe: backbone and neck are in evaluation mode and without gradient, so that neither a
+    weight nor a running statistic of theirs changes, and the optimizer holds the head alone.
+
+    Args:
+        frozen: Whether the head alone trains.
+        mix: Config of what mixes images and labels, such as ``dict(type='BatchMix', num_classes=1000)``; None mixes
+            nothing.
+        average: Arguments of ``EMATeacher`` for a moving average of the weights, which is then what is evaluated:
+            ``dict(momentum=0.9999, schedule='constant')``, momentum being the weight of the OLD value. Running
+            statistics are those of the trained network. None averages nothing.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    def __init__(
+        self, *, frozen: bool = False, mix: dict | None = None, average: dict | None = None, **slots: Any
+    ) -> None:
+        super().__init__(**slots)
+        self.frozen = frozen
+        self.mix = None if mix is None else COMPONENTS.build(mix)
+        self.average = None if average is None else EMATeacher(**average, **self._parts())
+        if frozen:
+            self.backbone.requires_grad_(False)
+            self.neck.requires_grad_(False)
+        self.train()
+        norms = [m for part in self._parts().values() for m in part.modules() if isinstance(m, _BatchNorm)]
+        self.batch_coupled = 'batch norm' if any(norm.training for norm in norms) else None
+        self._labels_seen = False
+
+    def _parts(self) -> dict[str, nn.Module]:
+        return dict(backbone=self.backbone, neck=self.neck, head=self.head)
+
+    def train(self, mode: bool = True) -> ImageClassifier:
+        """Sets the mode; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+            self.neck.eval()
+        return self
+
+    def forward(
+        self, inputs: list[Tensor] | Tensor, data_samples: dict | None = None, mode: str = 'tensor'
+    ) -> dict[str, Tensor] | Tensor:
+        """As ``BaseAlgorithm``'s, but ``mode='predict'`` returns logits (N, C)."""
+        return self.predict(inputs) if mode == 'predict' else super().forward(inputs, data_samples, mode)
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the head's loss of one view (N, 3, H, W) and its labels.
+
+        Raises:
+            ValueError: An image of the first batch has no label, or one that is no class of the head.
+        """
+        (images,) = views
+        assert data_samples is not None, 'labels stand in data_samples'
+        targets = data_samples['label']  # (N,)
+        self._check(targets)
+        if self.mix is not None:
+            images, targets = self.mix(images, targets)  # targets (N, C)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.neck(self.backbone(images))
+        return dict(loss=self.head(features, targets))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Returns logits (N, C) of images (N, 3, H, W), of the averaged weights where there are such."""
+        model: Any = self if self.average is None else self.average
+        return model.head.predict(model.neck(model.backbone(images)))
+
+    def on_train_start(self) -> None:
+        """Copies the weights into their average."""
+        if self.average is not None:
+            self.average.copy_from(**self._parts())
+
+    def on_step_end(self, progress: float) -> None:
+        """Moves the average towards the weights."""
+        if self.average is None:
+            return
+        self.average.update(progress, **self._parts())
+        for buffer, current in zip(self.average.buffers(), chain(*(p.buffers() for p in self._parts().values()))):
+            buffer.copy_(current)
+
+    def _check(self, labels: Tensor) -> None:
+        """Looks at the first labels, and only at these: a GPU would have to be waited for at every step."""
+        if self._labels_seen:
+            return
+        self._labels_seen = True
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0:
+            raise ValueError('an image has no label: train on a dataset with labels, such as ClassFolder or ImageNet1k')
+        if high >= self.head.num_classes:
+            raise ValueError(f'label {high} is no class of a head with num_classes={self.head.num_classes}')

@@ -1,0 +1,72 @@
+"""The linear classifier of probing and fine-tuning."""
+
+from __future__ import annotations
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import HEADS, LOSSES
+
+NORMS = ('none', 'batch', 'layer')
+
+
+@HEADS.register_module()
+class LinearClsHead(BaseModule):
+    """One linear layer from a backbone's features to the logits of C classes, with its loss.
+
+    The weights begin as a normal of ``init_std``, the biases at 0. The official codes of MAE and BEiT cut that normal
+    at 2, which is a hundred standard deviations and more.
+
+    Args:
+        in_channels: Width D of the features.
+        num_classes: Number of classes C.
+        norm: What precedes the linear layer: ``'none'``; ``'batch'``, a batch norm without factor and offset (MAE's
+            probe, arXiv:2111.06377, Appendix A.1); ``'layer'``, a layer norm, the ``fc_norm`` of a ViT that is
+            fine-tuned on the mean of its tokens. Both have an epsilon of 1e-6.
+        logit_norm: Whether a batch norm with factor and offset follows the linear layer (the official probe of CARE).
+        init_std: Standard deviation of the initial weights; 0 starts from zero.
+        loss: Config of a loss that takes logits and targets.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: ``norm`` is none of these, or ``init_std`` is negative.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        norm: str = 'none',
+        logit_norm: bool = False,
+        init_std: float = 0.01,
+        loss: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if norm not in NORMS or init_std < 0:
+            raise ValueError(f'norm must be one of {NORMS} and init_std >= 0, got {norm!r} and {init_std}')
+        self.num_classes = num_classes
+        self.norm: nn.Module = nn.Identity()
+        if norm == 'batch':
+            self.norm = nn.BatchNorm1d(in_channels, affine=False, eps=1e-6)
+        elif norm == 'layer':
+            self.norm = nn.LayerNorm(in_channels, eps=1e-6)
+        self.fc = nn.Linear(in_channels, num_classes)
+        nn.init.normal_(self.fc.weight, std=init_std)
+        nn.init.zeros_(self.fc.bias)
+        self.logit_norm = nn.BatchNorm1d(num_classes) if logit_norm else nn.Identity()
+        self.loss = LOSSES.build(loss or dict(type='CrossEntropyLoss'))
+
+    def predict(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """Returns logits (N, C) of what a backbone returns, or of vectors (N, D)."""
+        return self.logit_norm(self.fc(self.norm(to_vector(features))))
+
+    def forward(self, features: Tensor | tuple[Tensor, ...], targets: Tensor) -> Tensor:
+        """Returns the loss, a scalar.
+
+        Args:
+            features: What a backbone returns, or vectors (N, D).
+            targets: Labels (N,) int64, or probabilities (N, C).
+        """
+        return self.loss(self.predict(features), targets)

@@ -1,0 +1,23 @@
+"""Accuracies of logits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmssl.evaluation.accuracy import AccuracyEvaluator
+from mmssl.evaluation.extract import Features
+
+
+def test_top_accuracies_of_the_labelled_images():
+    logits = torch.eye(4)[[0, 1, 2, 3, 0]] + torch.tensor([0.0, 0.3, 0.2, 0.1])
+    features = Features(logits, torch.tensor([0, 1, 1, 1, -1]), torch.arange(5))
+    assert AccuracyEvaluator((1, 2)).evaluate(features) == dict(top1=50.0, top2=100.0)
+    assert AccuracyEvaluator().evaluate(features)['top5'] == 100.0
+
+
+def test_what_cannot_be_evaluated():
+    with pytest.raises(ValueError, match='NaN'):
+        AccuracyEvaluator().evaluate(Features(torch.full((2, 3), torch.nan), torch.tensor([0, 1]), torch.arange(2)))
+    with pytest.raises(ValueError, match='none of the 2 images has a label'):
+        AccuracyEvaluator().evaluate(Features(torch.zeros(2, 3), torch.tensor([-1, -1]), torch.arange(2)))
