@@ -32,24 +32,29 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         known: The config that the backbone was trained with, where the checkpoint carries it.
 
     Returns:
-        ``type``, and for ``ResNet`` ``depth``, ``width``, ``width_per_group`` and ``stem``; for ``VisionTransformer``
-        ``arch`` (a dict), ``img_size``, ``patch_size`` and ``conv_stem``; ``known`` for any other backbone.
+        ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
+        ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size`` and
+        ``conv_stem``.
 
     Raises:
         UserError: The backbone was cut, or the number of heads is needed and not known.
     """
-    name = kind(tensors)
+    known, name = dict(known or {}), kind(tensors)
     if name == 'ResNet':
-        return _resnet(tensors)
+        known |= _resnet(tensors)
     if name == 'VisionTransformer':
-        return _vision_transformer(tensors, num_heads, known or {})
-    return dict(known or {})
+        known |= _vision_transformer(tensors, num_heads, known)
+    return known
 
 
 def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
     """The config of the backbone that a checkpoint of mmssl carries; None where there is none, or none that is read."""
     meta = checkpoint.get('meta')
-    if not isinstance(meta, Mapping) or not isinstance(meta.get('cfg'), str):
+    if not isinstance(meta, Mapping):
+        return None
+    if isinstance(meta.get('backbone'), Mapping):
+        return dict(meta['backbone'])
+    if not isinstance(meta.get('cfg'), str):
         return None
     try:
         return read_config_text(meta['cfg'], 'the checkpoint').model.backbone.to_dict()

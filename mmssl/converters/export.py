@@ -10,7 +10,7 @@ from torch import Tensor
 from mmssl.converters.architecture import kind
 from mmssl.converters.names import official_tensors, part_of
 from mmssl.converters.source import Tensors
-from mmssl.converters.target import Layout
+from mmssl.converters.target import Layout, Target
 from mmssl.converters.targets import TARGETS
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -45,11 +45,20 @@ def layout_of(backbone: Tensors, target: str) -> Layout:
     Raises:
         UserError: ``target`` is unknown, or has no such backbone.
     """
-    if target not in TARGETS:
-        raise UserError(f'target must be one of {sorted(TARGETS)}, got {target!r}{did_you_mean(target, TARGETS)}')
-    layouts, name = TARGETS[target].layouts, kind(backbone)
+    layouts, name = target_of(target).layouts, kind(backbone)
     layout = layouts.get(name or 'any', layouts.get('any'))
     if layout is None:
         what = name or f'a backbone with tensors such as {", ".join(list(backbone)[:3])}'
         raise UserError(f'{target} has none that {what} fits, only {", ".join(layouts)}; {TARGETS[target].instead}')
     return layout
+
+
+def target_of(name: str) -> Target:
+    """The target of this name.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name not in TARGETS:
+        raise UserError(f'target must be one of {sorted(TARGETS)}, got {name!r}{did_you_mean(name, TARGETS)}')
+    return TARGETS[name]

@@ -54,11 +54,20 @@ class Target:
         layouts: Kind of backbone, see ``architecture.kind``, -> how the library holds it; ``'any'`` for all others.
         usage: (what a layout's ``model`` returned, path of the file) -> how to load the file, in a few lines of code.
         instead: What to do with a backbone that the library does not have, for messages.
-        is_folder: The library reads a folder with ``config.json``, which holds what ``model`` returned, and
-            ``model.safetensors``; else one file of tensors.
+        suffixes: Endings of the files that the library reads; ``''`` for a folder of ``config.json``, which holds what
+            a layout's model returned, and ``model.safetensors``.
     """
 
     layouts: Mapping[str, Layout]
     usage: Callable[[Any, str], str]
     instead: str
-    is_folder: bool = False
+    suffixes: tuple[str, ...] = ('.pth',)
+
+
+def usage_of_tensors(library: str, model: str, file: str) -> str:
+    """Code that builds ``model``, lines of code themselves, and loads a file of tensors into it."""
+    module, load = ('safetensors.torch', 'load_file') if file.endswith('.safetensors') else ('torch', 'load')
+    imports = sorted({'torch', library, module})
+    return '\n'.join(
+        [*(f'import {name}' for name in imports), '', f"{model}model.load_state_dict({module}.{load}('{file}'))"]
+    )

@@ -108,5 +108,5 @@ TARGET = Target(
     },
     usage=_usage,
     instead='export to timm, or use the backbone from mmssl',
-    is_folder=True,
+    suffixes=('',),
 )

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmssl.converters.target import Layout, Target
+from mmssl.models.backbones.vision_transformer import ARCHS
 
-_DEFAULTS = dict(width=1, width_per_group=64, stem='imagenet', conv_stem=False, init_cfg=None)
+_DEFAULTS = dict(width=1, width_per_group=64, stem='imagenet', conv_stem=False)
 
 
 def _config(backbone: Mapping[str, Any]) -> str:
-    options = {k: v for k, v in backbone.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+    options = {k: v for k, v in backbone.items() if k != 'init_cfg' and (k not in _DEFAULTS or v != _DEFAULTS[k])}
+    named = [name for name, arch in ARCHS.items() if dict(mlp_ratio=4.0) | arch == options.get('arch')]
+    if named:
+        options['arch'] = named[0]
     return ', '.join(f'{name}={value!r}' for name, value in options.items())
 
 

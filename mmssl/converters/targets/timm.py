@@ -1,10 +1,11 @@
 """timm: residual networks of width 1, vision transformers, and whatever ``TimmBackbone`` wraps."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from mmssl.converters.source import RESNET, VIT
-from mmssl.converters.target import Layout, Target
+from mmssl.converters.target import Layout, Target, usage_of_tensors
 from mmssl.converters.targets.torchvision import SMALL_STEM
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.utils.errors import UserError
@@ -34,12 +35,9 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
 
 def _any(backbone: Mapping[str, Any]) -> str:
     options = {k: v for k, v in backbone.items() if k not in ('type', 'out_indices', 'pretrained', 'init_cfg')}
-    name = repr(options.pop('name', 'the name that it was trained with'))
-    return f'model = timm.create_model({", ".join([name, "num_classes=0", *(f"{k}={v!r}" for k, v in options.items())])})\n'
-
-
-def _usage(model: str, file: str) -> str:
-    return f"import timm\nimport torch\n\n{model}model.load_state_dict(torch.load('{file}'))"
+    arguments = [repr(options.pop('name', 'the name that it was trained with')), 'num_classes=0']
+    arguments += [f'{name}={value!r}' for name, value in options.items()]
+    return f'model = timm.create_model({", ".join(arguments)})\n'
 
 
 TARGET = Target(
@@ -48,6 +46,7 @@ TARGET = Target(
         'VisionTransformer': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
         'TimmBackbone': Layout(patterns=((r'model\.(.+)', r'\1'),), model=_any),
     },
-    usage=_usage,
+    usage=partial(usage_of_tensors, 'timm'),
+    suffixes=('.pth', '.safetensors'),
     instead='use the backbone from mmssl',
 )

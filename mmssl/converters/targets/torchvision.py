@@ -1,10 +1,11 @@
 """torchvision: residual networks of width 1, and vision transformers."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from mmssl.converters.source import RESNET
-from mmssl.converters.target import Layout, Target
+from mmssl.converters.target import Layout, Target, usage_of_tensors
 from mmssl.utils.errors import UserError
 
 _BLOCK = r'encoder.layers.encoder_layer_\1'
@@ -37,10 +38,6 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     )
 
 
-def _usage(model: str, file: str) -> str:
-    return f"import torch\nimport torchvision\n\n{model}model.load_state_dict(torch.load('{file}'))"
-
-
 TARGET = Target(
     layouts={
         'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
@@ -59,6 +56,7 @@ TARGET = Target(
             model=_vision_transformer,
         ),
     },
-    usage=_usage,
+    usage=partial(usage_of_tensors, 'torchvision'),
+    suffixes=('.pth', '.safetensors'),
     instead='export to timm, or use the backbone from mmssl',
 )
