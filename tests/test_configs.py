@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from pathlib import Path
 
@@ -24,7 +25,7 @@ CARDS = sorted(CONFIGS.glob('*/README.md'))
 RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
-FAMILIES = {'vit'}  # of transformers, as names of recipes begin
+FAMILIES = {'vit', 'swin'}  # of transformers, as names of recipes begin
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
@@ -104,15 +105,17 @@ def test_name_says_what_is_inside(path: Path) -> None:
 
 @recipes
 def test_training_views_and_batches(path: Path) -> None:
-    loader = load_config(path).train_dataloader
+    cfg = load_config(path)
+    loader, views = cfg.train_dataloader, cfg.train_dataloader.dataset.views
     assert loader.drop_last and loader.sampler.type == 'EpochSampler'
     size, local = (32, 16) if path.stem.endswith('cifar10') else (224, 96)
-    sizes = [view.size for view in loader.dataset.views]
-    if 'masker' in load_config(path).model:
-        assert sizes == [size]
+    sizes = [view.size for view in views]
+    if 'masker' in cfg.model:  # one view, perhaps rendered for a teacher as well
+        assert sizes[0] == cfg.model.backbone.get('img_size', size)
+        assert all(view.type == 'SameView' for view in views[1:])
     else:
         assert sizes == [size, size] + [local] * (len(sizes) - 2)
-        assert all(view.grayscale == 0.2 for view in loader.dataset.views)
+        assert all(view.grayscale == 0.2 for view in views)
 
 
 @recipes
@@ -166,6 +169,10 @@ COUNTS = {
     'mae_vit-large_64xb64-800e_in1k': (329_239_296, 329_541_888),
     'mae_vit-large_64xb64-1600e_in1k': (329_239_296, 329_541_888),
     'mae_vit-huge_64xb64-1600e_in1k': (656_613_964, 657_074_508),
+    'simmim_swin-base_16xb128-100e_in1k': (89_874_104, 89_874_104),
+    'simmim_swin-base_16xb128-800e_in1k': (89_874_104, 89_874_104),
+    'simmim_swin-large_16xb128-800e_in1k': (199_881_204, 199_881_204),
+    'simmim_vit-base_16xb128-800e_in1k': (86_256_720, 86_256_720),
     'care_resnet50_8xb128-100e_in1k': (79_440_448, 79_440_448 + 75_221_056),
     'care_resnet50_8xb128-200e_in1k': (79_440_448, 79_440_448 + 75_221_056),
     'care_resnet50_8xb128-400e_in1k': (79_440_448, 79_440_448 + 75_221_056),
@@ -234,6 +241,20 @@ SCHEDULES = {
     'vicreg_resnet50_32xb64-1000e_in1k': [(0, 0.0), (5, 0.8), (10, 1.6), (505, 0.8008)],
     'vicreg_resnet50_8xb64-100e_in1k': [(10, 0.6), (55, 0.3003)],
     'mae_vit-base_64xb64-800e_in1k': [(0, [0.0] * 2), (20, [1.2e-3] * 2), (40, [2.4e-3] * 2), (420, [1.2e-3] * 2)],
+    'simmim_swin-base_16xb128-100e_in1k': [  # weights, biases and norms, mask token, tables: 0.9755 is cos(pi / 10)
+        (0, [4e-6] * 4),
+        (5, [4.02e-4] * 4),
+        (10, [8e-4 * (0.05 + 0.95 * (1 + math.cos(math.pi / 10)) / 2)] * 4),
+        (50, [4.2e-4] * 4),
+    ],
+    'simmim_swin-base_16xb128-800e_in1k': [
+        (0, [2e-6] * 4),
+        (10, [4e-4] * 4),
+        (699, [4e-4] * 4),
+        (700, [4e-5] * 4),
+        (799, [4e-5] * 4),
+    ],
+    'simmim_vit-base_16xb128-800e_in1k': [(5, [2.01e-4] * 3), (699, [4e-4] * 3), (700, [4e-5] * 3)],
     'care_resnet50_8xb128-100e_in1k': [(0, 1e-6), (1, 0.0200009), (10, 0.2), (55, 0.1)],
 }
 

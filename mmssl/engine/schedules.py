@@ -70,7 +70,8 @@ class WarmupCosineLR(ClosedFormSchedule):
     r"""Linear warm-up from 0, then half a cosine to 0 (Loshchilov and Hutter, 2017, arXiv:1608.03983) or a little more.
 
     At step t of T with W warm-up steps the factor is ``p + start_factor (1 - p)`` with ``p = t / W`` for ``t < W`` and
-    ``q + end_factor (1 - q)`` after, with ``q = (1 + cos(pi (t - W) / (T - W))) / 2``.
+    ``q + end_factor (1 - q)`` after, with ``q = (1 + cos(pi (t - W) / (T - W))) / 2``; with ``cosine_from_start`` it is
+    ``q = (1 + cos(pi t / T)) / 2``.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
@@ -80,6 +81,8 @@ class WarmupCosineLR(ClosedFormSchedule):
         by_epoch: Whether the lr changes once per epoch (MoCo v2, SimSiam) or at every iteration.
         start_factor: The factor at the start of the warm-up, in [0, 1]; 5e-6 in CARE.
         end_factor: The factor at the end of the run, in [0, 1]; 0.001 in Barlow Twins and VICReg.
+        cosine_from_start: The cosine spans the whole run and the warm-up stands in for its beginning, so that the lr
+            falls a little where the warm-up ends, as in SimMIM.
 
     Raises:
         ValueError: The warm-up is longer than the run, or a factor is outside its range.
@@ -94,15 +97,13 @@ class WarmupCosineLR(ClosedFormSchedule):
         by_epoch: bool = False,
         start_factor: float = 0.0,
         end_factor: float = 0.0,
+        cosine_from_start: bool = False,
     ) -> None:
-        if not 0 <= warmup_epochs <= max_epochs:
-            raise ValueError(f'warmup_epochs must lie in [0, max_epochs={max_epochs}], got {warmup_epochs}')
-        for name, value in (('start_factor', start_factor), ('end_factor', end_factor)):
-            if not 0 <= value <= 1:
-                raise ValueError(f'{name} is a fraction of the highest lr in [0, 1], got {value}')
+        _check_warmup(max_epochs, warmup_epochs, start_factor=start_factor, end_factor=end_factor)
         self.warmup_epochs = warmup_epochs
         self.start_factor = start_factor
         self.end_factor = end_factor
+        self.cosine_from_start = cosine_from_start
         super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
 
     def factor(self, step: float) -> float:
@@ -110,13 +111,14 @@ class WarmupCosineLR(ClosedFormSchedule):
         warmup = self.epochs_to_steps(self.warmup_epochs)
         if step < warmup:
             return self.start_factor + (1 - self.start_factor) * step / warmup
-        cosine = (1 + math.cos(math.pi * (step - warmup) / max(self.end - warmup, 1))) / 2
+        start = 0 if self.cosine_from_start else warmup
+        cosine = (1 + math.cos(math.pi * (step - start) / max(self.end - start, 1))) / 2
         return cosine + self.end_factor * (1 - cosine)
 
 
 @PARAM_SCHEDULERS.register_module()
 class StepLR(ClosedFormSchedule):
-    """Multiplies the lr by ``gamma`` at given fractions of the run.
+    """Multiplies the lr by ``gamma`` at given fractions of the run, perhaps after a linear warm-up.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
@@ -125,9 +127,12 @@ class StepLR(ClosedFormSchedule):
         milestones: Fractions of the run, each in (0, 1): ``[.6, .8]`` of 200 epochs are epochs 120 and 160.
         gamma: The factor at each milestone.
         by_epoch: Whether the lr changes once per epoch or at every iteration.
+        warmup_epochs: Epochs of warm-up, in [0, max_epochs], in which the lr is not yet multiplied.
+        start_factor: The factor at the start of the warm-up, in [0, 1].
 
     Raises:
-        ValueError: A milestone is outside (0, 1).
+        ValueError: A milestone is outside (0, 1), the warm-up is longer than the run, or ``start_factor`` is outside
+            its range.
     """
 
     def __init__(
@@ -138,15 +143,23 @@ class StepLR(ClosedFormSchedule):
         milestones: Sequence[float],
         gamma: float = 0.1,
         by_epoch: bool = True,
+        warmup_epochs: float = 0,
+        start_factor: float = 0.0,
     ) -> None:
+        _check_warmup(max_epochs, warmup_epochs, start_factor=start_factor)
         if not all(0 < milestone < 1 for milestone in milestones):
             raise ValueError(f'milestones are fractions of the run in (0, 1), got {list(milestones)}')
         self.milestones = milestones
         self.gamma = gamma
+        self.warmup_epochs = warmup_epochs
+        self.start_factor = start_factor
         super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
 
     def factor(self, step: float) -> float:
-        """Returns ``gamma`` to the number of milestones passed."""
+        """Returns ``gamma`` to the number of milestones passed, or the factor of the warm-up."""
+        warmup = self.epochs_to_steps(self.warmup_epochs)
+        if step < warmup:
+            return self.start_factor + (1 - self.start_factor) * step / warmup
         # The tolerance makes a product such as .29 * 100 the step it stands for.
         return self.gamma ** sum(step >= milestone * self.end - 1e-6 for milestone in self.milestones)
 
@@ -179,3 +192,11 @@ class CosineWeightDecay(ClosedFormSchedule):
     def factor(self, step: float) -> float:
         """Returns the factor at ``step``, 1 at the start."""
         return self.end_factor + (1 - self.end_factor) * (1 + math.cos(math.pi * step / self.end)) / 2
+
+
+def _check_warmup(max_epochs: float, warmup_epochs: float, **factors: float) -> None:
+    if not 0 <= warmup_epochs <= max_epochs:
+        raise ValueError(f'warmup_epochs must lie in [0, max_epochs={max_epochs}], got {warmup_epochs}')
+    for name, value in factors.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f'{name} is a fraction of the highest lr in [0, 1], got {value}')

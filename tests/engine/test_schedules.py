@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from timm.scheduler import CosineLRScheduler
 from torch.optim import SGD
 
 from mmssl.engine.schedules import CosineWeightDecay, StepLR, WarmupCosineLR
@@ -54,6 +55,37 @@ def test_cosine_per_epoch_of_mocov2_ends_above_zero() -> None:
 def test_steps_of_mocov1() -> None:
     lrs = _lrs(StepLR(_optimizer(0.03), max_epochs=200, end=200, milestones=[0.6, 0.8]), 200)
     assert [lrs[epoch] for epoch in (119, 120, 159, 160)] == pytest.approx([0.03, 0.003, 0.003, 0.0003])
+
+
+def test_cosine_over_the_whole_run_is_timms() -> None:
+    ours = WarmupCosineLR(
+        _optimizer(8e-4),
+        max_epochs=100,
+        end=1000,
+        warmup_epochs=10,
+        start_factor=0.005,
+        end_factor=0.05,
+        cosine_from_start=True,
+    )
+    optimizer = _optimizer(8e-4)
+    theirs = CosineLRScheduler(optimizer, 1000, lr_min=4e-5, warmup_t=100, warmup_lr_init=4e-6, t_in_epochs=False)
+    expected = []
+    for step in range(1000):
+        theirs.step_update(step)
+        expected.append(optimizer.param_groups[0]['lr'])
+    assert _lrs(ours, 1000) == pytest.approx(expected)
+    assert expected[100] < 7.9e-4
+
+
+def test_steps_of_simmim_after_a_warmup() -> None:
+    options = dict(max_epochs=800, end=8000, milestones=[7 / 8], by_epoch=False, warmup_epochs=10)
+    lrs = _lrs(StepLR(_optimizer(4e-4), start_factor=0.005, **options), 8000)
+    found = [lrs[step] for step in (0, 50, 100, 6999, 7000, 7999)]
+    assert found == pytest.approx([2e-6, 2.01e-4, 4e-4, 4e-4, 4e-5, 4e-5])
+    with pytest.raises(ValueError, match=r'start_factor.*-0\.1'):
+        StepLR(_optimizer(1.0), start_factor=-0.1, **options)
+    with pytest.raises(ValueError, match='max_epochs=800.* got 801'):
+        StepLR(_optimizer(1.0), **(options | dict(warmup_epochs=801)))
 
 
 def test_milestones_that_floats_do_not_represent() -> None:

@@ -99,9 +99,13 @@ class Golden:
         return tensors
 
     def inputs(self) -> dict[str, Tensor]:
-        """The inputs by their names, float64."""
+        """The inputs by their names, float64, without those that stand under ``literals``."""
         makers = {'image': image, 'fill': fill}
-        return {n: torch.as_tensor(makers[kind](n, shape, self.salt)) for n, shape, kind in self.record['inputs']}
+        return {
+            name: torch.as_tensor(makers[kind](name, shape, self.salt))
+            for name, shape, kind in self.record['inputs']
+            if kind in makers
+        }
 
     def build(
         self, recipe: str, source: str, overrides: dict[str, Any] | None = None, kept: Iterable[str] = ()

@@ -13,14 +13,15 @@ IMAGE_SIZE = 32
 BATCH_SIZE = 8
 _HIDDEN, _EMBEDDING, _QUEUE, _PATCH = 48, 32, 64, 8
 _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
+_SWIN = dict(img_size=IMAGE_SIZE, patch_size=4, window_size=2, embed_dim=16, depths=(2, 2), num_heads=(2, 4))
 
 
 def shrink(cfg: Config) -> Config:
     """Returns a copy of a recipe with a tiny model, small views and batches of 8; what defines the method is kept.
 
-    The backbone becomes a ResNet-18 of an eighth of the width, or a ViT of two blocks; the MLPs keep their layers,
-    norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries; a decoder has one block.
-    Views have 32 px, local ones 16, and patches 8.
+    The backbone becomes a ResNet-18 of an eighth of the width, a ViT of two blocks or a Swin of two stages; the MLPs
+    keep their layers, norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries; a
+    decoder has one block. Views have 32 px, local ones 16, and patches 8, Swin's 4.
 
     Args:
         cfg: A recipe as ``load_config`` returns it.
@@ -46,6 +47,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
             backbone['patch_size'] = _PATCH
+    elif backbone.get('name', '').startswith('swin'):
+        backbone.update(_SWIN)
     else:
         raise ValueError(f'shrink() knows no small {backbone["type"]}: add one here')
 
@@ -64,8 +67,13 @@ def _shrink_parts(part: Any) -> None:
     if 'queue' in part:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
     if 'masker' in part:  # of masked image modelling: what is predicted of a patch of 8 x 8 pixels
-        part['masker']['patch_size'] = part['target']['patch_size'] = _PATCH
-    if str(part.get('type')).endswith('Decoder'):
+        patch = part['backbone']['patch_size']
+        part['masker']['patch_size'] = part['target']['patch_size'] = patch
+        if 'unit_size' in part['masker']:
+            part['masker']['unit_size'] = IMAGE_SIZE // 2
+    if part.get('type') == 'PixelShuffleDecoder':
+        part['stride'] = _PATCH
+    elif str(part.get('type')).endswith('Decoder'):
         part.update(out_channels=3 * _PATCH**2, grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
     if 'num_blocks' in part:
         part['num_blocks'] = 2

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from timm.data.auto_augment import rand_augment_transform
 from timm.data.transforms import str_to_pil_interp
 from torch import Tensor
 
-from mmssl.datasets.transforms.augmented_view import AugmentedView
+from mmssl.datasets.transforms.augmented_view import AugmentedView, DrawnView
 from mmssl.registry import TRANSFORMS
 
 _ERASE_ATTEMPTS = 10
@@ -34,6 +35,15 @@ def _seeded_globals(rng: np.random.Generator) -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
+
+
+class DrawnSupervisedView(NamedTuple):
+    """What is random about the view: as ``DrawnView``, and the seed of RandAugment and erasing."""
+
+    box: tuple[int, int, int, int]
+    flipped: bool
+    program: Tensor
+    seed: int
 
 
 @TRANSFORMS.register_module()
@@ -80,10 +90,10 @@ class SupervisedView:
         if not 0 <= erase <= 1:
             raise ValueError(f'the probability of erasing must lie in [0, 1], got {erase}')
         self.erase = erase
-        self.mean, self.std = np.float32(mean), np.float32(std)
+        self.mean, self.std = np.array(mean, np.float32), np.array(std, np.float32)
         self.rand_augment = None if rand_augment is None else self._build(rand_augment, interpolation)
 
-    def _build(self, description: str, interpolation: str) -> object:
+    def _build(self, description: str, interpolation: str) -> Any:
         options = dict(
             translate_const=int(0.45 * self.size),
             img_mean=tuple(min(255, round(float(value))) for value in self.mean),
@@ -106,14 +116,31 @@ class SupervisedView:
         Returns:
             The view, uint8 (3, size, size), and a photometric program without operations, float32 (steps, 2).
         """
-        view, program = self.crop(image, rng)
+        drawn = self.draw(image.shape[:2], rng)
+        return self.render(image, drawn), drawn.program
+
+    def draw(
+        self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None
+    ) -> DrawnSupervisedView:
+        """Draws crop and flip, and the seed of the rest.
+
+        Args:
+            shape: Height and width of the image, in pixels.
+            rng: Source of all draws.
+            previous: What was drawn for the view before this one in the list; not used here.
+        """
+        drawn = self.crop.draw(shape, rng)
+        return DrawnSupervisedView(*drawn, seed=int(rng.integers(2**63)))
+
+    def render(self, image: np.ndarray, drawn: DrawnSupervisedView) -> Tensor:
+        """Returns the view that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        view = self.crop.render(image, DrawnView(drawn.box, drawn.flipped, drawn.program))
+        rng = np.random.default_rng(drawn.seed)
         if self.rand_augment is not None:
             with _seeded_globals(rng):
                 pixels = self.rand_augment(Image.fromarray(view.permute(1, 2, 0).contiguous().numpy()))
             view = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
-        if rng.random() < self.erase:
-            view = self._erase(view, rng)
-        return view, program
+        return self._erase(view, rng) if rng.random() < self.erase else view
 
     def _erase(self, view: Tensor, rng: np.random.Generator) -> Tensor:
         for _ in range(_ERASE_ATTEMPTS):

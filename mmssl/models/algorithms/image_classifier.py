@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.models.algorithms.base import BaseAlgorithm
@@ -46,7 +46,7 @@ class ImageClassifier(BaseAlgorithm):
         self.batch_coupled = 'batch norm' if any(norm.training for norm in norms) else None
         self._labels_seen = False
 
-    def _parts(self) -> dict[str, nn.Module]:
+    def _parts(self) -> dict[str, Any]:
         return dict(backbone=self.backbone, neck=self.neck, head=self.head)
 
     def train(self, mode: bool = True) -> ImageClassifier:
@@ -58,7 +58,7 @@ class ImageClassifier(BaseAlgorithm):
         return self
 
     def forward(
-        self, inputs: list[Tensor] | Tensor, data_samples: dict | None = None, mode: str = 'tensor'
+        self, inputs: Any, data_samples: dict | None = None, mode: str = 'tensor'
     ) -> dict[str, Tensor] | Tensor:
         """As ``BaseAlgorithm``'s, but ``mode='predict'`` returns logits (N, C)."""
         return self.predict(inputs) if mode == 'predict' else super().forward(inputs, data_samples, mode)

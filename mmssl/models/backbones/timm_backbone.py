@@ -7,19 +7,23 @@ from difflib import get_close_matches
 from typing import Any
 
 import timm
+import torch
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.registry import BACKBONES
 
 
 @BACKBONES.register_module()
-class TimmBackbone(BaseModule):
+class TimmBackbone(OrderedLayers, BaseModule):
     """A timm model without its classifier, held as ``model``: its parameters have timm's names after ``model.``.
 
     Args:
         name: A model of ``timm.list_models()``.
         out_indices: Feature levels whose maps are returned; None returns the pooled vector instead.
+        pool: False returns, instead of the pooled vector, a tuple of the last map after the final norm. Parameters then
+            keep timm's names; those of a model with ``out_indices`` are timm's for such models, which may differ.
         pretrained: Load timm's published weights (a download).
         init_cfg: MMEngine's initialisation config.
         **kwargs: Passed on to ``timm.create_model``, ``img_size`` or ``drop_path_rate`` for instance.
@@ -28,10 +32,14 @@ class TimmBackbone(BaseModule):
         ValueError: timm has no model of this name.
     """
 
+    # Elements of a list called blocks, as in transformers and ConvNeXt, or of a stage of a residual network.
+    block_pattern = r'.*?\b(blocks|layer\d)\.\d+'
+
     def __init__(
         self,
         name: str,
         out_indices: Sequence[int] | None = None,
+        pool: bool = True,
         pretrained: bool = False,
         init_cfg: dict | None = None,
         **kwargs: Any,
@@ -41,6 +49,7 @@ class TimmBackbone(BaseModule):
             close = get_close_matches(name, timm.list_models(), n=3)
             raise ValueError(f'timm {timm.__version__} has no model {name!r}; similar names: {close}')
         self.out_indices = None if out_indices is None else tuple(out_indices)
+        self.pool = pool
         self.model: Any
         if self.out_indices is None:
             self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **kwargs)
@@ -53,11 +62,50 @@ class TimmBackbone(BaseModule):
         # Some timm models have an init_weights() of their own; MMEngine would call it and undo pretrained weights.
         self.model.is_init = True
 
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Returns the pooled vector (N, D), or one map (N, C_i, H_i, W_i) per entry of ``out_indices``.
+    @property
+    def patch_embed(self) -> nn.Module:
+        """What turns an image into patches.
+
+        Raises:
+            ValueError: The model has no such part.
+        """
+        model = getattr(self.model, 'model', self.model)  # timm wraps a model that returns maps
+        if not hasattr(model, 'patch_embed'):
+            raise ValueError(f'{type(model).__name__} of timm has no patch_embed, so no patches can be hidden')
+        return model.patch_embed
+
+    @property
+    def embed_dim(self) -> int:
+        """Width of a patch before the first block, that of a mask token."""
+        return self.patch_embed.proj.out_channels
+
+    def forward(
+        self, images: Tensor, mask: Tensor | None = None, mask_token: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Returns the pooled vector (N, D), or maps (N, C_i, H_i, W_i): one per entry of ``out_indices`` or the last.
 
         Args:
             images: (N, 3, H, W), normalised.
+            mask: (N, L) bool, True = hidden: ``mask_token`` stands in the place of the embedded patch, behind the norm
+                of the patch embedding and before positions are added. For models with a ``patch_embed``, such as Swin.
+            mask_token: (1, 1, ``embed_dim``), with ``mask``.
         """
-        features = self.model(images)
-        return features if self.out_indices is None else tuple(features)
+        if mask is None:
+            return self._encode(images)
+        hook = self.patch_embed.register_forward_hook(lambda module, args, x: _hide(x, mask, mask_token))
+        try:
+            return self._encode(images)
+        finally:
+            hook.remove()
+
+    def _encode(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        if self.out_indices is not None:
+            return tuple(self.model(images))
+        if self.pool:
+            return self.model(images)
+        return tuple(self.model.forward_intermediates(images, indices=1, norm=True, intermediates_only=True))
+
+
+def _hide(x: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+    """Replaces hidden patches of x, (N, L, D) or (N, rows, columns, D)."""
+    return torch.where(mask.view(*x.shape[:-1], 1), mask_token.flatten().to(x.dtype), x)

@@ -51,7 +51,7 @@ def test_rand_augment_is_timms_with_timms_settings() -> None:
     for seed in range(30):
         rng = np.random.default_rng(seed)
         plain = crop(IMAGE, rng)[0].permute(1, 2, 0).contiguous().numpy()
-        words = rng.integers(2**32, size=2, dtype=np.uint32)
+        words = np.random.default_rng(int(rng.integers(2**63))).integers(2**32, size=2, dtype=np.uint32)
         random.seed(int(words[0]))
         np.random.seed(words[1])  # noqa: NPY002
         expected = np.array(theirs(Image.fromarray(plain)))

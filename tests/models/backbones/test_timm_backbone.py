@@ -39,3 +39,48 @@ def test_initialisation_leaves_the_weights_alone():
 def test_an_unknown_name_is_answered_with_similar_ones():
     with pytest.raises(ValueError, match="no model 'resnt18'; similar names: .*resnet18"):
         TimmBackbone('resnt18')
+
+
+SWIN = dict(img_size=32, window_size=2, embed_dim=12, depths=(2, 2), num_heads=(2, 2))
+
+
+def test_the_last_map_comes_after_the_final_norm_and_with_timms_names():
+    backbone = TimmBackbone('swin_tiny_patch4_window7_224', pool=False, **SWIN).eval()
+    images = torch.randn(2, 3, 32, 32)
+    (last,) = backbone(images)
+    assert last.shape == (2, 24, 4, 4) and backbone.feature_dim == 24
+    torch.testing.assert_close(last.permute(0, 2, 3, 1), backbone.model.forward_features(images))
+    assert 'model.layers.1.blocks.0.attn.qkv.weight' in backbone.state_dict()
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'grid', 'width'),
+    [
+        ('swin_tiny_patch4_window7_224', SWIN, 8, 12),
+        ('vit_tiny_patch16_224', dict(img_size=32, patch_size=8, embed_dim=24, num_heads=2, depth=2), 4, 24),
+    ],
+)
+def test_hidden_patches_are_replaced_after_the_patch_embedding(name, options, grid, width):
+    backbone = TimmBackbone(name, pool=False, **options).eval()
+    assert backbone.embed_dim == width
+    images, token = torch.randn(2, 3, 32, 32), torch.randn(1, 1, width, requires_grad=True)
+    mask = torch.rand(2, grid * grid) < 0.5
+    (encoded,) = backbone(images, mask=mask, mask_token=token)
+    side = 32 // grid
+    pixels = mask.view(2, 1, grid, grid).repeat_interleave(side, 2).repeat_interleave(side, 3)
+    (again,) = backbone(torch.where(pixels, images + 1, images), mask=mask, mask_token=token)
+    torch.testing.assert_close(again, encoded)
+    embedded = {}
+    backbone.patch_embed.register_forward_hook(lambda module, args, x: embedded.update(x=x))
+    backbone(images, mask=mask, mask_token=token)
+    seen = embedded['x'].reshape(2, -1, width)
+    assert torch.equal(seen[~mask], backbone.patch_embed(images).reshape(2, -1, width)[~mask])
+    (plain,) = backbone(images)  # the mask leaves nothing behind
+    assert (plain - encoded).abs().max() > 1e-3
+    encoded.sum().backward()
+    assert token.grad is not None
+
+
+def test_a_model_without_patches_cannot_hide_them():
+    with pytest.raises(ValueError, match='has no patch_embed'):
+        TimmBackbone('resnet10t')(torch.zeros(1, 3, 32, 32), mask=torch.zeros(1, 4), mask_token=torch.zeros(1, 1, 4))

@@ -1,0 +1,19 @@
+"""microsoft/SimMIM with a Swin transformer: an encoder, and the decoder; timm's names behind."""
+
+from mmssl.converters.source import Source
+
+_SWIN = r'(?:patch_embed\.(?:proj|norm)\.\w+|norm\.\w+|layers\.\d\.blocks\.\d+\.(?:norm\d|attn|mlp)\.\S+)'
+
+SOURCE = Source(
+    patterns=(
+        (r'encoder\.(mask_token)', r'\1'),
+        (r'decoder\.0\.(\w+)', r'neck.layers.0.\1'),
+        (r'encoder\.\S+\.(?:relative_position_index|relative_coords_table|attn_mask)', None),
+        # The official code merges patches where a stage ends, timm where the next one begins.
+        *(
+            (rf'encoder\.layers\.{stage}\.(downsample\.\S+)', rf'backbone.model.layers.{stage + 1}.\1')
+            for stage in range(3)
+        ),
+        (rf'encoder\.({_SWIN})', r'backbone.model.\1'),
+    ),
+)

@@ -1,0 +1,215 @@
+"""Vision transformer with relative positions, as BEiT and SimMIM train it, on timm's blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from timm.layers import PatchEmbed, trunc_normal_
+from timm.models.beit import Attention, Block
+from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
+
+from mmssl.models.backbones._loading import skip_on_load
+from mmssl.models.backbones.vision_transformer import _check_choices, _resolve
+from mmssl.models.components.relative_positions import (
+    CLS_ROWS,
+    num_relative_positions,
+    relative_index,
+    resize_relative_table,
+    square_grid,
+)
+from mmssl.registry import BACKBONES
+
+_TABLE = 'relative_position_bias_table'
+_SHARED_TABLE = f'rel_pos_bias.{_TABLE}'
+
+
+class RelativeTable(nn.Module):
+    """A learned bias per difference of positions and head, zero at first.
+
+    Args:
+        grid: Rows and columns of patches.
+        num_heads: Attention heads.
+    """
+
+    def __init__(self, grid: tuple[int, int], num_heads: int) -> None:
+        super().__init__()
+        rows = num_relative_positions(grid) + CLS_ROWS
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
+
+
+class BiasedAttention(Attention):
+    """timm's attention of BEiT whose bias is handed in, so that it can follow images of any size.
+
+    Queries and values have a learned bias, keys have none.
+
+    Args:
+        dim: Width D.
+        num_heads: Attention heads.
+        grid: Rows and columns of patches of a table of its own; None has none.
+    """
+
+    def __init__(self, dim: int, num_heads: int, grid: tuple[int, int] | None) -> None:
+        super().__init__(dim, num_heads, qkv_bias=True)
+        if grid is not None:
+            self.relative_position_bias_table = RelativeTable(grid, num_heads).relative_position_bias_table
+
+    def forward(self, x: Tensor, shared_rel_pos_bias: Tensor | None = None) -> Tensor:
+        """Returns (N, L, D) of tokens (N, L, D) and a bias (heads, L, L), which is added to the scaled products."""
+        bias = torch.cat([self.q_bias, torch.zeros_like(self.v_bias), self.v_bias])
+        qkv = linear(x, self.qkv.weight, bias).unflatten(2, (3, self.num_heads, -1))  # (N, L, 3, heads, width)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()
+        x = scaled_dot_product_attention(query, key, value, attn_mask=shared_rel_pos_bias)
+        return self.proj(x.transpose(1, 2).flatten(2))
+
+
+class BEiTBlock(Block):
+    """timm's block of BEiT with ``BiasedAttention``; ``grid`` is None where the table is shared."""
+
+    def __init__(self, dim: int, num_heads: int, *, grid: tuple[int, int] | None, **options: Any) -> None:
+        super().__init__(dim, num_heads, **options)
+        self.attn = BiasedAttention(dim, num_heads, grid)
+
+
+@BACKBONES.register_module()
+class BEiTViT(BaseModule):
+    """Vision transformer without absolute positions (Bao et al., 2022, arXiv:2106.08254), with official names.
+
+    Every attention has a bias for each difference of positions, from one table in pre-training or from one per block
+    downstream; a checkpoint with the one loads into the other, as a copy per block. Queries and values have a bias,
+    residual branches a learned scale (LayerScale). Images of another size, and checkpoints of another size, are met by
+    ``resize_relative_table``; images are padded at the bottom and the right to whole patches.
+
+    Args:
+        arch: As in ``VisionTransformer``.
+        img_size: Side of the images in pixels, or (height, width).
+        patch_size: Side of a patch in pixels.
+        output: As in ``VisionTransformer``: ``'cls'``, ``'mean'``, ``'tokens'`` or ``'maps'``.
+        out_indices: Blocks whose outputs are the maps, as in ``VisionTransformer``.
+        relative_table: ``'shared'`` by all blocks or ``'per-block'``.
+        layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 has none.
+        drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: An argument is none of the above.
+    """
+
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        img_size: int | tuple[int, int] = 224,
+        patch_size: int = 16,
+        output: str = 'cls',
+        out_indices: Sequence[int] = (-1,),
+        relative_table: str = 'shared',
+        layer_scale: float = 0.1,
+        drop_path_rate: float = 0.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        _check_choices(
+            output=(output, ('cls', 'mean', 'maps', 'tokens')), relative_table=(relative_table, ('shared', 'per-block'))
+        )
+        dim, depth, num_heads, mlp_ratio = _resolve(arch)
+        if not out_indices or not all(-depth <= index < depth for index in out_indices):
+            raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
+        self.embed_dim = self.feature_dim = dim
+        self.num_prefix_tokens = 1
+        self.output = output
+        self.out_indices = tuple(sorted(index % depth for index in out_indices))
+        num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
+        size = (img_size, img_size) if isinstance(img_size, int) else (img_size[0], img_size[1])
+        norm: Any = partial(nn.LayerNorm, eps=1e-6)
+
+        self.patch_embed = PatchEmbed(
+            size, patch_size, embed_dim=dim, strict_img_size=False, dynamic_img_pad=True
+        )
+        self.grid_size = (self.patch_embed.grid_size[0], self.patch_embed.grid_size[1])
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        is_shared = relative_table == 'shared'
+        self.rel_pos_bias = RelativeTable(self.grid_size, num_heads) if is_shared else None
+        options = dict(mlp_ratio=mlp_ratio, init_values=layer_scale, norm_layer=norm)
+        rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
+        self.blocks = nn.ModuleList(
+            BEiTBlock(dim, num_heads, grid=None if is_shared else self.grid_size, drop_path=rate, **options)
+            for rate in rates[:num_blocks]
+        )
+        self.norm = norm(dim) if num_blocks == depth else nn.Identity()
+        if num_blocks < depth:
+            skip_on_load(self, 'norm.', *(f'blocks.{index}.' for index in range(num_blocks, depth)))
+        self.register_load_state_dict_pre_hook(_adapt_loaded_tables)
+        self.register_buffer('_index', relative_index(self.grid_size), persistent=False)
+        self._init_parameters()
+
+    def forward(
+        self, images: Tensor, mask: Tensor | None = None, mask_token: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Encodes images, with hidden patches replaced where there is a mask.
+
+        Args:
+            images: (N, 3, H, W), normalised.
+            mask: (N, L) bool, True = hidden: ``mask_token`` stands there.
+            mask_token: (1, 1, D), with ``mask``.
+
+        Returns:
+            (N, D) for ``'cls'`` and ``'mean'``, (N, 1 + L, D) for ``'tokens'``, and for ``'maps'`` one (N, D, rows,
+            columns) per entry of ``out_indices``.
+        """
+        height, width = images.shape[-2:]
+        grid = tuple(self.patch_embed.dynamic_feat_size((height, width)))
+        x = self.patch_embed(images)  # (N, L, D)
+        if mask is not None:
+            x = torch.where(mask.unsqueeze(-1), mask_token.to(x.dtype), x)
+        x = torch.cat([self.cls_token.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
+        shared = self._bias(self.rel_pos_bias, grid)
+        maps = []
+        for index, block in enumerate(self.blocks):
+            x = block(x, shared if shared is not None else self._bias(block.attn, grid))
+            if index == len(self.blocks) - 1:
+                x = self.norm(x)
+            if index in self.out_indices:
+                maps.append(x)
+        if self.output == 'maps':
+            return tuple(x[:, 1:].transpose(1, 2).unflatten(2, grid) for x in maps)
+        if self.output == 'tokens':
+            return x
+        return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
+
+    def _bias(self, owner: nn.Module | None, grid: tuple[int, int]) -> Tensor | None:
+        """Returns (heads, 1 + L, 1 + L) of the table of ``owner``, resized to ``grid``."""
+        if owner is None:
+            return None
+        table = resize_relative_table(owner.relative_position_bias_table, self.grid_size, grid)
+        index = self._index if grid == self.grid_size else relative_index(grid).to(table.device)
+        return table[index].permute(2, 0, 1).contiguous()
+
+    def _init_parameters(self) -> None:
+        """Official initial values: all weights truncated at one standard deviation; deeper branches begin smaller."""
+        trunc_normal_(self.cls_token, std=0.02, a=-0.02, b=0.02)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                trunc_normal_(module.weight, std=0.02, a=-0.02, b=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            for number, block in enumerate(self.blocks, 1):
+                block.attn.proj.weight.div_((2 * number) ** 0.5)
+                block.mlp.fc2.weight.div_((2 * number) ** 0.5)
+
+
+def _adapt_loaded_tables(module: BEiTViT, state_dict: dict, prefix: str, *args: object) -> None:
+    """Copies a shared table to every block where each has its own, and resizes tables of another (square) grid."""
+    if module.rel_pos_bias is None and prefix + _SHARED_TABLE in state_dict:
+        shared = state_dict.pop(prefix + _SHARED_TABLE)
+        for index in range(len(module.blocks)):
+            state_dict[f'{prefix}blocks.{index}.attn.{_TABLE}'] = shared.clone()
+    for name, own in module.named_parameters():
+        key = prefix + name
+        if name.endswith(_TABLE) and key in state_dict and state_dict[key].shape[0] != own.shape[0]:
+            table = state_dict[key]
+            state_dict[key] = resize_relative_table(table, square_grid(table, CLS_ROWS), module.grid_size)

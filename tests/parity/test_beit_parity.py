@@ -1,0 +1,20 @@
+"""BEiT against numbers recorded from its official implementation."""
+
+from __future__ import annotations
+
+import random
+
+from mmssl.models.components.blockwise_masker import blockwise_mask
+from tests.parity.golden import Golden
+
+
+def test_masks(goldens_dir):
+    cases = Golden(goldens_dir, 'masking_beit').record['expected']
+    assert cases
+    for case in cases:
+        grid = (case['grid'], case['grid'])
+        generator = random.Random(case['seed'])
+        for count, expected in zip(case['counts'], case['masked_ids'], strict=True):
+            mask = blockwise_mask(generator, grid, case['num_masking_patches'], case['min_num_patches'])
+            assert mask.bit_count() == count
+            assert [patch for patch in range(case['grid'] ** 2) if mask >> patch & 1] == expected
