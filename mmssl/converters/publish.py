@@ -57,17 +57,23 @@ def publish(file: str | Path, out: str | Path, part: str | None = None, safetens
         save_safetensors(tensors, unnamed, meta)
     else:
         save_checkpoint_file(dict(state_dict=tensors, meta=meta), unnamed)
-    with unnamed.open('rb') as written:
-        digest = hashlib.file_digest(written, 'sha256').hexdigest()
-    named = out.with_name(f'{out.stem}_{date.today():%Y%m%d}-{digest[:8]}{suffix}')
+    named = out.with_name(f'{out.stem}_{date.today():%Y%m%d}-{_sha256(unnamed)[:8]}{suffix}')
     replace_file(unnamed, named)
     return named
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open('rb') as opened:
+        while chunk := opened.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _facts(checkpoint: Mapping[str, Any], part: str | None, name: str) -> dict[str, Any]:
     meta = checkpoint.get('meta')
     facts = {key: meta[key] for key in _FACTS if key in meta} if isinstance(meta, Mapping) else {}
-    if part is not None and (backbone := known_config(checkpoint)) and part.endswith('backbone'):
+    if part in ('backbone', 'teacher.backbone') and (backbone := known_config(checkpoint)):
         # As in a backbone file; the config is that of the whole.
         facts = {key: value for key, value in facts.items() if key != 'cfg'} | dict(checkpoint=name, backbone=backbone)
     return dict(mmssl_version=__version__) | facts

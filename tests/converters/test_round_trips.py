@@ -11,7 +11,7 @@ import torchvision
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from mmssl.converters import SOURCES, TARGETS
+from mmssl.converters import TARGETS
 from mmssl.converters.files import convert_backbone
 from mmssl.models.components.pooling import to_vector
 from mmssl.utils.mmcv_ops import provide_mmcv_ops
@@ -136,8 +136,3 @@ def test_maps_of_a_transformer_survive(target):
     with torch.no_grad():
         (found,) = model(IMAGES)
     torch.testing.assert_close(found, maps('timm', 'VisionTransformer'), rtol=0, atol=1e-5)
-
-
-def test_every_source_has_a_file_here():
-    once = {id(source): name for name, source in reversed(SOURCES.items())}
-    assert set(once.values()) == {source for source, _ in FILES}

@@ -1,4 +1,4 @@
-"""Make a checkpoint ready to be given away: ``python tools/model_converters/publish_model.py epoch_100.pth byol.pth``."""
+"""Make a checkpoint fit to be given away: ``python tools/model_converters/publish_model.py epoch_9.pth byol.pth``."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ def _config(backbone: Mapping[str, Any]) -> str:
     named = [name for name, arch in ARCHS.items() if dict(mlp_ratio=4.0) | arch == options.get('arch')]
     if named:
         options['arch'] = named[0]
-    return ', '.join(f'{name}={value!r}' for name, value in options.items())
+    in_order = sorted(options.items(), key=lambda option: option[0] != 'type')
+    return ', '.join(f'{name}={value!r}' for name, value in in_order)
 
 
 def _usage(model: str, file: str) -> str:

@@ -34,7 +34,9 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
 
 
 def _any(backbone: Mapping[str, Any]) -> str:
-    options = {k: v for k, v in backbone.items() if k not in ('type', 'out_indices', 'pretrained', 'init_cfg')}
+    if backbone.get('out_indices') is not None:
+        raise UserError('a model of timm that returns maps has other names than one that classifies: export the latter')
+    options = {k: v for k, v in backbone.items() if k not in ('type', 'out_indices', 'pool', 'pretrained', 'init_cfg')}
     arguments = [repr(options.pop('name', 'the name that it was trained with')), 'num_classes=0']
     arguments += [f'{name}={value!r}' for name, value in options.items()]
     return f'model = timm.create_model({", ".join(arguments)})\n'
