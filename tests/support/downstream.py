@@ -98,7 +98,7 @@ def shrink_options(cfg: Config) -> dict[str, Any]:
         options[f'{name}_dataloader.num_workers'] = 0
     is_resnet = cfg.model.backbone.type == 'mmssl.ResNet'
     if is_resnet:
-        options['model.backbone.width'] = 0.125
+        options['model.backbone.width'] = cfg.model.backbone.get('width', 1) / 8
     for place, value in _leaves(cfg):
         key = place.rpartition('.')[2]
         if key in ('scale', 'crop_size') and '_dataloader' in place or place == 'model.data_preprocessor.size':
