@@ -120,7 +120,7 @@ class VisionTransformer(BaseModule):
         dim, depth, num_heads, mlp_ratio = _resolve(arch)
         if not out_indices or not all(-depth <= index < depth for index in out_indices):
             raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
-        self.feature_dim = dim
+        self.embed_dim = self.feature_dim = dim
         self.num_prefix_tokens = 1
         self.output = output
         self.resample = resample
