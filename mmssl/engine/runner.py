@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
@@ -33,6 +34,7 @@ from mmssl.utils.checkpoint import (
     replace_file,
     save_checkpoint_file,
 )
+from mmssl.utils.config import block_compile_options
 from mmssl.utils.errors import UserError
 
 _CHECKPOINT_NAME = re.compile(r'(epoch|iter)_\d+\.pth')
@@ -45,6 +47,9 @@ class PretrainRunner(Runner):
     Beside MMEngine's keys a config may have ``max_epochs`` (length of the run, which schedules follow), ``sync_bn``
     (True: batch norms are synchronised when there are several processes) and, in ``auto_scale_lr``, ``rule`` with the
     value ``'linear'`` or ``'sqrt'``. ``model_wrapper_cfg`` holds further arguments of DistributedDataParallel.
+    ``compile='blocks'``, or ``compile=dict(target='blocks', ...)`` with options of ``torch.compile``, compiles the
+    blocks of backbone, neck and teacher one by one; MMEngine's ``compile=True`` would compile the whole ``train_step``.
+    ``checkpoint_blocks=True`` keeps the inputs of every block alone and runs it again in the backward pass.
     """
 
     @classmethod
@@ -168,6 +173,18 @@ class PretrainRunner(Runner):
         super().register_default_hooks(
             dict(algorithm=dict(type='AlgorithmHook'), progress=dict(type='ProgressBarHook')) | dict(hooks or {})
         )
+
+    def _maybe_compile(self, target: str) -> None:
+        """Prepares the blocks; MMEngine calls this when the model is wrapped and its weights are loaded."""
+        if self.cfg.get('checkpoint_blocks'):
+            number = checkpoint_blocks(self.algorithm)
+            self.logger.info(f'{number} blocks run again in the backward pass')
+        options = block_compile_options(self.cfg.get('compile'))
+        if options is None:
+            super()._maybe_compile(target)
+            return
+        number = compile_blocks(self.algorithm, **options)
+        self.logger.info(f'{number} blocks are compiled when they are first called, which takes a while')
 
     # Checkpoints
 

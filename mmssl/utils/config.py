@@ -22,12 +22,17 @@ from mmssl import registry as roles
 from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
-_OWN_KEYS = {'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters'}
+_OWN_KEYS = {
+    'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters',
+    'checkpoint_blocks',
+}  # fmt: skip
+# What MMEngine's runner reads from the config and not through its constructor.
+_RUNNER_KEYS = {'compile', 'activation_checkpointing'}
 # Variables that configs of the OpenMMLab family customarily carry beside the runner's keys.
 _CUSTOMARY_VARIABLES = {
     'backend_args', 'base_lr', 'batch_size', 'bgr_mean', 'bgr_std', 'data_root', 'dataset_type', 'file_client_args',
     'img_norm_cfg', 'img_scale', 'img_size', 'max_iters', 'num_classes', 'num_workers', 'resume_from', 'strategy',
-    'compile', 'test_dataset', 'test_pipeline', 'train_dataset', 'train_pipeline', 'tta_model', 'tta_pipeline',
+    'test_dataset', 'test_pipeline', 'train_dataset', 'train_pipeline', 'tta_model', 'tta_pipeline',
     'val_dataset', 'val_pipeline', 'view_pipeline', 'view_pipeline1', 'view_pipeline2', 'vis_backends', 'work_dir',
 }  # fmt: skip
 _FORMER_KEYS = {
@@ -164,6 +169,10 @@ def check_config(cfg: Config, data: bool = True) -> None:
         UserError: There are mistakes; the message names each with its place in the config.
     """
     problems = _wrong_keys(cfg)
+    try:
+        block_compile_options(cfg.get('compile'))
+    except UserError as error:
+        problems.append(str(error))
     if cfg.get('default_scope', 'mmssl') == 'mmssl':
         check = _PartsCheck(cfg)
         for key, value in cfg.items():
@@ -174,6 +183,28 @@ def check_config(cfg: Config, data: bool = True) -> None:
         problems = [f'{len(problems)} mistakes in {cfg.filename}', *problems]
     if problems:
         raise UserError('\n  '.join(problems))
+
+
+def block_compile_options(value: Any) -> dict[str, Any] | None:
+    """Options for ``torch.compile`` where ``compile`` of a config names the blocks; None where it is MMEngine's.
+
+    Args:
+        value: ``'blocks'``, ``dict(target='blocks', ...)`` with options of ``torch.compile``, or, for MMEngine, a bool,
+            None or a dict without ``target``.
+
+    Raises:
+        UserError: It is anything else.
+    """
+    if value == 'blocks':
+        return {}
+    if isinstance(value, dict) and value.get('target') == 'blocks':
+        return {key: option for key, option in value.items() if key != 'target'}
+    if value is None or isinstance(value, bool) or isinstance(value, dict) and 'target' not in value:
+        return None
+    raise UserError(
+        "compile takes 'blocks', dict(target='blocks', ...) with options of torch.compile, or what MMEngine takes: "
+        f'True, False or a dict of such options for the whole train_step; got {value!r}'
+    )
 
 
 def missing_paths(cfg: Config, data: bool = True) -> list[str]:
@@ -217,7 +248,7 @@ def _move_data(cfg: Config, target: str) -> None:
 
 
 def _wrong_keys(cfg: Config) -> list[str]:
-    known = set(inspect.signature(Runner.__init__).parameters) - {'self'} | _OWN_KEYS
+    known = set(inspect.signature(Runner.__init__).parameters) - {'self'} | _OWN_KEYS | _RUNNER_KEYS
     problems = []
     for key in cfg.keys():
         if key in known | _CUSTOMARY_VARIABLES or key.startswith('_'):

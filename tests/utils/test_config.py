@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 from torch import nn
 
-from mmssl.utils.config import accepted_arguments, check_config, load_config
+from mmssl.utils.config import accepted_arguments, block_compile_options, check_config, load_config
 from mmssl.utils.errors import UserError, did_you_mean
 
 
@@ -184,6 +184,15 @@ def test_accepted_arguments(target: Callable, expected: tuple[set[str], bool]) -
 def test_did_you_mean() -> None:
     assert did_you_mean('simclr', ['SimCLR', 'MoCo']) == "; did you mean 'SimCLR'?"
     assert did_you_mean('zzz', ['SimCLR', 'MoCo']) == ''
+
+
+def test_what_may_be_compiled() -> None:
+    for value in ('blocks', dict(target='blocks', mode='max-autotune'), True, False, dict(backend='eager')):
+        assert not problems(compile=value, checkpoint_blocks=True, activation_checkpointing=['backbone.blocks.0'])
+    for value in ('block', 'train_step', dict(target='forward'), 1.5):
+        assert "compile takes 'blocks'" in problems(compile=value) and repr(value) in problems(compile=value)
+    assert block_compile_options(dict(target='blocks', mode='max-autotune')) == dict(mode='max-autotune')
+    assert block_compile_options('blocks') == {} and block_compile_options(True) is None
 
 
 @pytest.mark.parametrize('package', ['mmdet', 'mmseg'])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
+from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.registry import BACKBONES
 
@@ -22,7 +23,7 @@ DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] =
 
 
 @BACKBONES.register_module()
-class ResNet(BaseModule):
+class ResNet(OrderedLayers, BaseModule):
     """ResNet v1.5 (stride on the 3x3 convolution) with torchvision's names of parameters and no classifier.
 
     Stages after the last of ``out_indices`` are not built, so every parameter that trains receives a gradient; a
@@ -47,6 +48,8 @@ class ResNet(BaseModule):
     Raises:
         ValueError: An argument is none of the above.
     """
+
+    block_pattern = r'layer\d+\.\d+'
 
     def __init__(
         self,

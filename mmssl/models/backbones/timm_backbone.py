@@ -11,11 +11,12 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.registry import BACKBONES
 
 
 @BACKBONES.register_module()
-class TimmBackbone(BaseModule):
+class TimmBackbone(OrderedLayers, BaseModule):
     """A timm model without its classifier, held as ``model``: its parameters have timm's names after ``model.``.
 
     Args:
@@ -30,6 +31,9 @@ class TimmBackbone(BaseModule):
     Raises:
         ValueError: timm has no model of this name.
     """
+
+    # Elements of a list called blocks, as in transformers and ConvNeXt, or of a stage of a residual network.
+    block_pattern = r'.*?\b(blocks|layer\d)\.\d+'
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ def hog(images: Tensor, num_bins: int = 9, cell_size: int = 8) -> Tensor:
     """Histograms of oriented gradients of each channel (Wei et al., 2022, arXiv:2112.09133, section 2.2).
 
     With Sobel gradients (gx, gy) of the image, mirrored at its border, a pixel adds ``|(gx, gy)|`` to the bin
-    ``floor(atan2(gx, gy) / pi * num_bins) mod num_bins`` of its cell, so that opposite directions fall into one bin; the
+    ``floor(atan2(gx, gy) / pi * num_bins) mod num_bins`` of its cell, so that opposite directions share a bin, and the
     histogram of a cell and channel is scaled to length 1. As in the official code a pixel falls into one bin, without
     interpolation or window, and the angle is that from the y axis.
 

@@ -5,7 +5,11 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 import mmssl.engine  # noqa: F401
+from mmssl.engine.schedules import WarmupCosineLR
 from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.registry import BACKBONES
+
+VIT = dict(type='VisionTransformer', arch=dict(embed_dim=16, depth=2, num_heads=2), img_size=32)
 
 
 def _model() -> nn.Module:
@@ -58,3 +62,83 @@ def test_a_key_that_matches_nothing_is_an_error() -> None:
         _groups(_model(), dict(custom_keys={'predictor': dict(fix_lr=True)}))
     with pytest.raises(ValueError, match='custom_keys'):
         _groups(_model(), dict(norm_decay_mult=0.0))
+
+
+class _Transfer(nn.Module):
+    """What a classifier, a detector or a segmentor looks like from outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = BACKBONES.build(VIT)
+        self.neck = nn.Linear(16, 16)
+        self.decode_head = nn.Linear(16, 3)
+        self.teacher = EMATeacher(backbone=self.backbone)
+
+
+def _settings(model: nn.Module, **paramwise_cfg: object) -> dict[str, tuple[float, float]]:
+    """Name -> (lr / base lr, weight decay) of every parameter of the optimizer."""
+    names = {id(param): name for name, param in model.named_parameters()}
+    groups = _groups(model, paramwise_cfg)
+    return {
+        names[id(param)]: (group['lr'] / 0.1, group['weight_decay']) for group in groups for param in group['params']
+    }
+
+
+def test_layer_decay_scales_the_backbone_alone() -> None:
+    model = _Transfer()
+    settings = _settings(model, layer_decay=0.5)
+    assert settings.keys() == {name for name, param in model.named_parameters() if param.requires_grad}
+    expected = {'backbone.pos_embed': 1 / 8, 'backbone.patch_embed.proj.weight': 1 / 8}
+    expected |= {'backbone.blocks.0.norm1.bias': 1 / 4, 'backbone.blocks.1.attn.qkv.weight': 1 / 2}
+    expected |= {'backbone.norm.weight': 1, 'neck.weight': 1, 'decode_head.bias': 1}
+    assert {name: settings[name][0] for name in expected} == pytest.approx(expected)
+    assert max(lr for lr, _ in settings.values()) == 1  # the last block never trains faster than the head
+    assert {decay for _, decay in settings.values()} == {0.01}
+    assert len(_groups(model, dict(layer_decay=0.5))) == 4
+
+
+def test_tables_of_the_backbone_decay_like_vectors() -> None:
+    model = _Transfer()
+    settings = _settings(model, layer_decay=0.5, vectors=dict(decay_mult=0))
+    without = {name for name, (_, decay) in settings.items() if decay == 0}
+    vectors = {name for name, param in model.named_parameters() if param.requires_grad and param.ndim <= 1}
+    assert without == vectors | {'backbone.pos_embed', 'backbone.cls_token'}
+    assert len(_groups(model, dict(layer_decay=0.5, vectors=dict(decay_mult=0)))) == 8
+    # Without layer decay, as in pre-training, tokens and tables are matrices like any other.
+    assert _settings(model, vectors=dict(decay_mult=0))['backbone.cls_token'] == (1, 0.01)
+
+
+def test_a_custom_key_multiplies_the_lr_of_its_layer() -> None:
+    keys = {'decode_head': dict(lr_mult=10), 'blocks.0': dict(lr_mult=2, decay_mult=3)}
+    settings = _settings(_Transfer(), layer_decay=0.5, vectors=dict(decay_mult=0), custom_keys=keys)
+    assert settings['decode_head.weight'] == pytest.approx((10, 0.01))
+    assert settings['backbone.blocks.0.norm1.bias'] == pytest.approx((2 / 4, 0.03))
+
+
+def test_equal_settings_share_a_group_whatever_they_come_from() -> None:
+    keys = {'head.0': dict(lr_mult=0.5), 'head.1': dict(lr_mult=0.5)}
+    plain, slow = _groups(_model(), dict(custom_keys=keys))
+    assert (len(plain['params']), len(slow['params'])) == (2, 4)
+
+
+def test_schedules_scale_every_layer() -> None:
+    optimizer = build_optim_wrapper(
+        _Transfer(),
+        dict(
+            constructor='mmssl.GroupedOptimWrapperConstructor',
+            optimizer=dict(type='AdamW', lr=0.1),
+            paramwise_cfg=dict(layer_decay=0.5),
+        ),
+    )
+    highest = [group['lr'] for group in optimizer.param_groups]
+    schedule = WarmupCosineLR(optimizer, max_epochs=10, end=10, warmup_epochs=5, end_factor=0.1)
+    for _ in range(2):
+        schedule.step()
+    assert [group['lr'] for group in optimizer.param_groups] == pytest.approx([lr * 2 / 5 for lr in highest])
+
+
+def test_layer_decay_needs_a_range_and_a_backbone_with_an_order() -> None:
+    with pytest.raises(ValueError, match=r'in \(0, 1\], got 1.5'):
+        _groups(_model(), dict(layer_decay=1.5))
+    with pytest.raises(ValueError, match=r'layers_to_output\(\).*Module.backbone is Linear'):
+        _groups(_model(), dict(layer_decay=0.5))
