@@ -3,7 +3,7 @@
     tools/dist_train.sh configs/maskfeat/maskfeat_vit-large_64xb32-300e_in1k.py 64
 
 Cost: 187,500 steps of 2048 images, all patches encoded. Not measured here.
-Expected: 84.4 % fine-tuned (official figure, as quoted by iTPN).
+Expected: 84.4 % fine-tuned (official repository: no figure of this length; iTPN's paper quotes this one).
 """
 
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']

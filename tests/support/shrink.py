@@ -86,7 +86,7 @@ def _shrink_masked(masker: dict, target: dict, neck: dict, patch_size: int) -> N
     if 'unit_size' in masker:
         masker['unit_size'] = IMAGE_SIZE // 2
     if 'min_block' in masker:
-        masker.update(num_hidden=6, min_block=2)
+        masker.update(num_hidden=7, min_block=6)  # in some of 8 images 6 alone
     if 'tokenizer' in target:
         tokenizer = target['tokenizer']
         if tokenizer['type'] == 'DALLETokenizer':  # a word per 4 x 4 pixels of a rendering of half the size
@@ -99,3 +99,4 @@ def _shrink_masked(masker: dict, target: dict, neck: dict, patch_size: int) -> N
         target['patch_size'] = patch_size
     if 'cell_size' in target:
         target['cell_size'] = patch_size // 2
+        neck['out_channels'] = 3 * target['num_bins'] * 2**2
