@@ -194,7 +194,7 @@ def transformer(**changes):
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'mmdet', 'last stage has smaller windows .* --to mmssl'),
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'hf', 'last stage has smaller windows'),
         (lambda: BEiTViT(ARCH, img_size=32, patch_size=8), 'torchvision', 'torchvision has none that BEiTViT fits'),
-        (transformer, 'mmdet', "VisionTransformer fits, only ResNet; write type='mmssl"),
+        (transformer, 'mmdet', "VisionTransformer fits, only ResNet, Swin; write type='mmssl"),
         (lambda: TimmBackbone('convnext_atto'), 'torchvision', 'torchvision has none that TimmBackbone fits'),
     ],
 )

@@ -30,7 +30,7 @@ def swin(backbone: Mapping[str, Any]) -> str:
     return (
         f'pretrain_img_size={backbone["img_size"]}, embed_dims={backbone["embed_dim"]}, '
         f'patch_size={backbone["patch_size"]}, window_size={backbone["window_size"]}, '
-        f'mlp_ratio={backbone["mlp_ratio"]}, depths={tuple(backbone["depths"])}, '
+        f'mlp_ratio={backbone["mlp_ratio"]:g}, depths={tuple(backbone["depths"])}, '
         f'num_heads={tuple(backbone["num_heads"])}, strides={(backbone["patch_size"], *[2] * (stages - 1))}, '
         f'out_indices={tuple(range(stages))}'
     )
