@@ -52,6 +52,8 @@ class PretrainRunner(Runner):
     ``checkpoint_blocks=True`` keeps the inputs of every block alone and runs it again in the backward pass.
     """
 
+    writes_backbone_files = True
+
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
         """Builds the runner from a config; fills in the training loop, the seed and the scope."""
@@ -132,7 +134,7 @@ class PretrainRunner(Runner):
             if not isinstance(cfg, dict):
                 return cfg
             cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-            if not issubclass(cls, ClosedFormSchedule):
+            if cls is None or not issubclass(cls, ClosedFormSchedule):
                 return cfg
             # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
@@ -160,7 +162,8 @@ class PretrainRunner(Runner):
                 f"auto_scale_lr needs base_batch_size and the rule 'linear' or 'sqrt', got {dict(auto_scale_lr)}"
             )
         base = auto_scale_lr['base_batch_size']
-        batch = self.train_dataloader.batch_size * self.world_size * optim_wrapper._accumulative_counts
+        images = self.train_dataloader.batch_sampler.batch_size  # also of a batch sampler that the config names
+        batch = images * self.world_size * optim_wrapper._accumulative_counts
         factor = batch / base if rule == 'linear' else (batch / base) ** 0.5
         before = optim_wrapper.get_lr()['lr'][0]
         for group in optim_wrapper.param_groups:
@@ -189,14 +192,16 @@ class PretrainRunner(Runner):
     # Checkpoints
 
     @master_only
-    def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
+    def save_checkpoint(
+        self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any
+    ) -> None:
         """Writes a checkpoint in one step and beside it the backbone alone, as ``<name>_backbone.pth``."""
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
         super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
         replace_file(f'{path}.tmp', path)
         backbone = getattr(self.algorithm, 'backbone', None)
-        if backbone is not None:
+        if backbone is not None and self.writes_backbone_files:
             state = {key: value.cpu() for key, value in backbone.state_dict().items()}
             meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, checkpoint=filename)
             save_checkpoint_file(dict(state_dict=state, meta=meta), backbone_file(path))

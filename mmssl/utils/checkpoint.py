@@ -157,6 +157,33 @@ def load_matching(
         UserError: Fewer than ``min_match`` of the tensors matched, or what is offered is deeper than ``module``.
     """
     wanted = module.state_dict()
+    found, matched, missing = _match(module, wanted, offered, prefix)
+    total = len(matched) + len(missing)
+    if not total or len(matched) < min_match * total:
+        raise UserError(_mismatch_message(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source))
+    parts = dict(module.named_children())
+    surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
+    if surplus:
+        raise UserError(
+            f'{source} holds a deeper {name} than this one, so nothing was loaded: it has {len(surplus)} tensors more\n'
+            f'  unexpected: {_some(surplus)}\ngive the configuration that the file was written with'
+        )
+    module.load_state_dict(matched, strict=False)
+    print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
+    if missing:
+        print_log(f'{name}: not in the file: {", ".join(missing)}', logger='current')
+
+
+def matching_share(module: nn.Module, offered: dict[str, Tensor], prefix: str | None = None) -> float:
+    """Share in [0, 1] of the tensors of ``module`` that ``load_matching`` would load from ``offered``."""
+    _, matched, missing = _match(module, module.state_dict(), offered, prefix)
+    return len(matched) / max(len(matched) + len(missing), 1)
+
+
+def _match(
+    module: nn.Module, wanted: dict[str, Tensor], offered: dict[str, Tensor], prefix: str | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
+    """What is offered under the prefix, what of it fits, and the names of ``wanted`` that nothing fits."""
     if prefix is None:
         prefix = find_prefix(wanted, offered)
     elif prefix and not prefix.endswith('.'):
@@ -166,20 +193,7 @@ def load_matching(
     matched = {key: found[key] for key in wanted if key in found and found[key].shape == wanted[key].shape}
     # Batch counters carry no weights, and older files do not have them.
     missing = [key for key in wanted if key not in matched and not key.endswith('num_batches_tracked')]
-    total = len(matched) + len(missing)
-    if not total or len(matched) < min_match * total:
-        raise UserError(_mismatch_message(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source))
-    parts = dict(module.named_children())
-    surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
-    if surplus:
-        raise UserError(
-            f'{source} holds a deeper {name} than this one, so nothing was loaded: it has {len(surplus)} tensors more, '
-            f'such as {", ".join(surplus[:3])}; give the configuration that the file was written with'
-        )
-    module.load_state_dict(matched, strict=False)
-    print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
-    if missing:
-        print_log(f'{name}: not in the file: {", ".join(missing)}', logger='current')
+    return found, matched, missing
 
 
 def _run_loading_hooks(module: nn.Module, state: dict[str, Tensor]) -> None:
@@ -210,19 +224,20 @@ def _mismatch_message(
     offered: dict[str, Tensor],
     score: str,
     source: str,
-    limit: int = 10,
 ) -> str:
-    def some(names: list[str]) -> str:
-        return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '')
-
     shapes = [
         f'{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}' for key in missing if key in found
     ]
     lines = [
         f'{score} tensors in {source} match, so nothing was loaded.',
-        f'  missing: {some([key for key in missing if key not in found])}',
-        f'  of another shape: {some(shapes)}',
-        f'  offered: {some(list(offered))}',
+        f'  missing: {_some([key for key in missing if key not in found])}',
+        f'  of another shape: {_some(shapes)}',
+        f'  unexpected: {_some([key for key in found if key not in wanted])}',
+        f'  offered: {_some(list(offered))}',
         'The file holds another architecture, or a name scheme that has to be converted first.',
     ]
     return '\n'.join(lines)
+
+
+def _some(names: list[str], limit: int = 10) -> str:
+    return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '') or 'none'
