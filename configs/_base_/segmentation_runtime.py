@@ -1,7 +1,5 @@
-"""What a run of mmseg that is counted in iterations needs beside its model and data."""
+"""What a run of mmseg that is counted in iterations does beside training."""
 
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),

@@ -33,6 +33,8 @@ model = dict(
 train_dataloader = dict(batch_size=2)
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=16000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='mmssl.GroupedOptimWrapperConstructor',

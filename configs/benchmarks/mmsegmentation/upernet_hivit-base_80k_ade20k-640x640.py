@@ -34,6 +34,8 @@ model = dict(
 train_dataloader = dict(batch_size=4)
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='mmssl.GroupedOptimWrapperConstructor',
