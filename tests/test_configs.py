@@ -25,7 +25,7 @@ CARDS = sorted(CONFIGS.glob('*/README.md'))
 RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
-FAMILIES = {'vit', 'swin'}  # of transformers, as names of recipes begin
+FAMILIES = {'hivit', 'swin', 'vit'}  # of transformers, as names of recipes begin
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
@@ -169,6 +169,11 @@ COUNTS = {
     'mae_vit-large_64xb64-800e_in1k': (329_239_296, 329_541_888),
     'mae_vit-large_64xb64-1600e_in1k': (329_239_296, 329_541_888),
     'mae_vit-huge_64xb64-1600e_in1k': (656_613_964, 657_074_508),
+    'hivitmae_hivit-base_16xb256-1600e_in1k': (86_940_800, 87_041_152),
+    'itpn_hivit-base-pixel_64xb64-400e_in1k': (108_392_992, 108_493_344),
+    'itpn_hivit-base-pixel_64xb64-1600e_in1k': (108_392_992, 108_493_344),
+    'itpn_hivit-large-pixel_64xb64-400e_in1k': (318_239_456, 318_339_808),
+    'itpn_hivit-large-pixel_64xb64-1600e_in1k': (318_239_456, 318_339_808),
     'simmim_swin-base_16xb128-100e_in1k': (89_874_104, 89_874_104),
     'simmim_swin-base_16xb128-800e_in1k': (89_874_104, 89_874_104),
     'simmim_swin-large_16xb128-800e_in1k': (199_881_204, 199_881_204),

@@ -13,6 +13,8 @@ IMAGE_SIZE = 32
 BATCH_SIZE = 8
 _HIDDEN, _EMBEDDING, _QUEUE, _PATCH = 48, 32, 64, 8
 _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
+_HIVIT = dict(arch=dict(embed_dim=48, depths=(1, 1, 2), num_heads=4), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
+_STAGES = (12, 24, 48)
 _SWIN = dict(img_size=IMAGE_SIZE, patch_size=4, window_size=2, embed_dim=16, depths=(2, 2), num_heads=(2, 4))
 
 
@@ -43,6 +45,8 @@ def _shrink_backbone(backbone: dict) -> None:
     if backbone['type'] == 'ResNet':
         backbone.update(depth=18, stem='small', width=0.125)
         backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
+    elif backbone['type'] == 'HiViT':
+        backbone.update(_HIVIT)
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
@@ -67,7 +71,7 @@ def _shrink_parts(part: Any) -> None:
     if 'queue' in part:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
     if 'masker' in part:  # of masked image modelling: what is predicted of a patch of 8 x 8 pixels
-        patch = part['backbone']['patch_size']
+        patch = part['backbone'].get('patch_size', _PATCH)  # of HiViT it follows from the stem
         part['masker']['patch_size'] = part['target']['patch_size'] = patch
         if 'unit_size' in part['masker']:
             part['masker']['unit_size'] = IMAGE_SIZE // 2
@@ -75,6 +79,8 @@ def _shrink_parts(part: Any) -> None:
         part['stride'] = _PATCH
     elif str(part.get('type')).endswith('Decoder'):
         part.update(out_channels=3 * _PATCH**2, grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
+    if part.get('type') == 'ITPNPyramid':
+        part.update(in_channels=_STAGES, out_channels=16)
     if 'num_blocks' in part:
         part['num_blocks'] = 2
     if part.get('norm_group_size'):
