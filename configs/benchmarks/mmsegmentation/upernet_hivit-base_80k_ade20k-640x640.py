@@ -21,6 +21,7 @@ model = dict(
         _delete_=True,
         type='mmssl.HiViT',
         arch='base',
+        img_size=640,
         output='maps',
         out_indices=(0, 1, 2, 3),
         position_bias='table',

@@ -22,6 +22,7 @@ model = dict(
         _delete_=True,
         type='mmssl.HiViT',
         arch='itpn-large',
+        img_size=512,
         output='maps',
         position_bias='table',
         resample='dino',

@@ -41,6 +41,7 @@ ARCHS: dict[str, dict[str, Any]] = {
     'fast-itpn-large': dict(embed_dim=768, depths=(2, 2, 40), num_heads=12, mlp_ratio=3.0, fast=True),
 }
 _DEFAULTS = dict(stem_mlp_ratio=3.0, mlp_ratio=4.0, fast=False)
+_RELATIVE = ('relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')  # last parts of names
 _INNER = 4  # cells along the side of a unit
 
 
@@ -58,7 +59,8 @@ class HiViT(OrderedLayers, BaseModule):
     official convolutions of one cell are linear layers here.
 
     Any image size whose sides are multiples of the unit is welcome: absolute and relative positions are resized to its
-    grid. A checkpoint of another grid, taken to be square, is resized when it is loaded.
+    grid. A checkpoint of another grid, taken to be square, is resized when it is loaded. Relative positions that it
+    lacks stay as they are, and those that this network lacks are passed over, since fine-tuning adds or leaves them.
 
     Args:
         arch: A key of ``ARCHS``, or a dict of ``embed_dim`` C, ``depths`` (residual blocks of the three stages; merges
@@ -75,6 +77,9 @@ class HiViT(OrderedLayers, BaseModule):
         position_bias: What attention knows of relative positions: ``'off'``; ``'table'``: a bias for each head and
             relative position, resized bicubically; ``'axis'``: decomposed by rows and columns as in ViTDet, resized
             linearly.
+        window_size: Side in units of the windows in which the blocks of stage 3 attend, as in HiViT's detector; 0
+            attends to everything. Maps without relative positions only.
+        global_indices: Blocks of stage 3, counted from 0, that attend to the whole image in spite of ``window_size``.
         position: Initial value of the absolute positions, which train: ``'sincos'`` or ``'learned'``.
         resample: How they follow an image of another size: ``'antialiased'`` bicubic; ``'dino'`` for
             ``scaled_positions``, as the official detection and segmentation codes do; ``'itpn'`` for the same also at
@@ -101,6 +106,8 @@ class HiViT(OrderedLayers, BaseModule):
         out_indices: Sequence[int] = (0, 1, 2),
         early_block: int | None = None,
         position_bias: str = 'off',
+        window_size: int = 0,
+        global_indices: Sequence[int] = (),
         position: str = 'sincos',
         resample: str = 'antialiased',
         layer_scale: float | None = None,
@@ -123,6 +130,13 @@ class HiViT(OrderedLayers, BaseModule):
             raise ValueError(
                 f"early_block is one of the {depths[2]} blocks of stage 3 and needs output='units', got {early_block}"
             )
+        if window_size and (output != 'maps' or position_bias != 'off'):
+            raise ValueError("window_size is for output='maps' with position_bias='off'")
+        if not set(global_indices) <= set(range(depths[2] if window_size else 0)):
+            raise ValueError(
+                f'global_indices name blocks of stage 3, 0 to {depths[2] - 1}, that have no window_size; got '
+                f'{global_indices}'
+            )
         self.patch_size = _INNER * stem_stride
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.grid_size = self._grid(height, width)
@@ -143,6 +157,8 @@ class HiViT(OrderedLayers, BaseModule):
         self.absolute_pos_embed = nn.Parameter(table)
         self.patch_embed = PatchEmbed(dim // 4, stem_stride, None if options['fast'] else norm)
         self.blocks = _make_blocks(options, norm, self.grid_size, position_bias, layer_scale, drop_path_rate)
+        for index, block in enumerate(self.blocks[-depths[2] :]):
+            block.attn.window_size = 0 if index in global_indices else window_size
         if position_bias == 'table':
             self.register_buffer('_pairs', _pairs(self.grid_size), persistent=False)
         self.apply(truncated_normal_linear)
@@ -306,12 +322,19 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
 
 def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args: object) -> None:
     """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid."""
-    for name, parameter in module.named_parameters():
-        key, leaf = prefix + name, name.rpartition('.')[2]
-        if key not in state_dict or state_dict[key].shape == parameter.shape:
+    own = {prefix + name: parameter for name, parameter in module.named_parameters()}
+    for key in [key for key in state_dict if key.startswith(prefix) and key not in own]:
+        if key.rpartition('.')[2] in _RELATIVE:
+            del state_dict[key]
+    for key, parameter in own.items():
+        leaf = key.rpartition('.')[2]
+        loaded = state_dict.get(key)
+        if loaded is None:
+            if leaf in _RELATIVE:
+                state_dict[key] = parameter.detach()
+        elif loaded.shape == parameter.shape:
             continue
-        loaded = state_dict[key]
-        if leaf == 'absolute_pos_embed':
+        elif leaf == 'absolute_pos_embed':
             state_dict[key] = resample_abs_pos_embed(loaded, module.grid_size, num_prefix_tokens=0)
         elif leaf == 'relative_position_bias_table':
             state_dict[key] = bicubic_relative_table(loaded, square_grid(loaded, 0), module.grid_size)
