@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
@@ -41,8 +42,8 @@ ARCHS: dict[str, dict[str, Any]] = {
     'fast-itpn-large': dict(embed_dim=768, depths=(2, 2, 40), num_heads=12, mlp_ratio=3.0, fast=True),
 }
 _DEFAULTS = dict(stem_mlp_ratio=3.0, mlp_ratio=4.0, fast=False)
-_RELATIVE = ('relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')  # last parts of names
 _INNER = 4  # cells along the side of a unit
+_RELATIVE = ('relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')
 
 
 @BACKBONES.register_module()
@@ -59,8 +60,7 @@ class HiViT(OrderedLayers, BaseModule):
     official convolutions of one cell are linear layers here.
 
     Any image size whose sides are multiples of the unit is welcome: absolute and relative positions are resized to its
-    grid. A checkpoint of another grid, taken to be square, is resized when it is loaded. Relative positions that it
-    lacks stay as they are, and those that this network lacks are passed over, since fine-tuning adds or leaves them.
+    grid. A checkpoint of another grid, taken to be square, is resized when it is loaded.
 
     Args:
         arch: A key of ``ARCHS``, or a dict of ``embed_dim`` C, ``depths`` (residual blocks of the three stages; merges
@@ -134,7 +134,7 @@ class HiViT(OrderedLayers, BaseModule):
             raise ValueError("window_size is for output='maps' with position_bias='off'")
         if not set(global_indices) <= set(range(depths[2] if window_size else 0)):
             raise ValueError(
-                f'global_indices name blocks of stage 3, 0 to {depths[2] - 1}, that have no window_size; got '
+                f'global_indices name blocks of stage 3, 0 to {depths[2] - 1}, beside a window_size; got '
                 f'{global_indices}'
             )
         self.patch_size = _INNER * stem_stride
@@ -321,20 +321,29 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
 
 
 def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args: object) -> None:
-    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid."""
-    own = {prefix + name: parameter for name, parameter in module.named_parameters()}
-    for key in [key for key in state_dict if key.startswith(prefix) and key not in own]:
-        if key.rpartition('.')[2] in _RELATIVE:
-            del state_dict[key]
-    for key, parameter in own.items():
-        leaf = key.rpartition('.')[2]
-        loaded = state_dict.get(key)
-        if loaded is None:
-            if leaf in _RELATIVE:
-                state_dict[key] = parameter.detach()
-        elif loaded.shape == parameter.shape:
+    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid.
+
+    Relative positions that a checkpoint knows nothing of stay as they begin, and those that this module has no use for
+    are passed over: pre-training on pixels has none, fine-tuning has them, detection has none again.
+    """
+    own = dict(module.named_parameters())
+    known = {key.rpartition('.')[2] for key in state_dict}
+    is_backbone = 'absolute_pos_embed' in known
+    unused = [key for key in state_dict if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
+    missing = is_backbone and module.position_bias != 'off' and not known & set(_RELATIVE)
+    if unused or missing:
+        what = 'passed over, as this backbone has none' if unused else 'new: the checkpoint has none'
+        print_log(f'relative positions are {what}', logger='current')
+    for key in unused:
+        del state_dict[key]
+    for name, parameter in own.items():
+        key, leaf = prefix + name, name.rpartition('.')[2]
+        if is_backbone and leaf in _RELATIVE and leaf not in known:
+            state_dict[key] = parameter.detach()
+        if key not in state_dict or state_dict[key].shape == parameter.shape:
             continue
-        elif leaf == 'absolute_pos_embed':
+        loaded = state_dict[key]
+        if leaf == 'absolute_pos_embed':
             state_dict[key] = resample_abs_pos_embed(loaded, module.grid_size, num_prefix_tokens=0)
         elif leaf == 'relative_position_bias_table':
             state_dict[key] = bicubic_relative_table(loaded, square_grid(loaded, 0), module.grid_size)
