@@ -108,7 +108,7 @@ def test_full_model_has_matching_widths_and_classes(path: Path) -> None:
 def test_views(path: Path) -> None:
     cfg = load_config(path)
     (view,) = cfg.train_dataloader.dataset.views
-    size = 32 if path.stem.endswith('cifar10') else 224
+    size = 32 if path.stem.endswith('cifar10') else 192 if '_swin-' in path.stem else 224
     plain = TRANSFORMS.build(cfg.val_dataloader.dataset.transform)
     assert TRANSFORMS.build(view).size == plain.size == size
     if view.type == 'AugmentedView':
@@ -190,6 +190,8 @@ def test_learning_rate(stem: str) -> None:
         ('finetune_vit-large_32xb32-50e_in1k_mae', 0.75, 26),
         ('finetune_vit-huge_32xb32-50e_in1k_mae', 0.75, 34),
         ('finetune_hivit-base_16xb64-100e_in1k_hivit', 0.85, 30),
+        ('finetune_vit-base_16xb64-100e_in1k_beit', 0.65, 14),
+        ('finetune_swin-base_16xb128-100e_in1k_simmim', 0.9, 26),
         ('finetune_itpn-base_32xb32-100e_in1k_itpn-pixel', 0.807173, 32),
         ('finetune_itpn-large_32xb32-50e_in1k_itpn-pixel', 0.841383, 46),
     ],
@@ -208,6 +210,7 @@ def test_layer_decay(stem: str, decay: float, layers: int) -> None:
 COUNTS = {
     'finetune_vit-base_32xb32-100e_in1k_mae': 86_567_656,
     'finetune_hivit-base_16xb64-100e_in1k_hivit': 66_418_952,
+    'finetune_swin-base_16xb128-100e_in1k_simmim': 87_750_176,
     'finetune_itpn-base_64xb32-100e_in1k_itpn-clip': 78_583_720,
     'finetune_itpn-large_64xb16-50e_in1k_itpn-clip': 288_556_168,
 }
