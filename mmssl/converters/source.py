@@ -17,6 +17,13 @@ VIT = (
     r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'
 )
 BACKBONE = f'({RESNET}|{VIT})'
+# HiViT and iTPN's pyramid keep the names of their official codes.
+HIVIT = (
+    r'(absolute_pos_embed|patch_embed\.(proj|norm)\.\w+'
+    r'|blocks\.\d+\.(gamma_[12]|(norm[12]?|reduction|mlp\.fc[12])\.\w+'
+    r'|attn\.(relative_position_bias_table|rel_pos_[hw]|(qkv|proj)\.\w+)))'
+)
+ITPN_PYRAMID = r'((align_dim_16tofpn|(align_dim|split|block)_(16to8|8to4)|fpn_modules)\..+)'
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,11 @@ class Source:
         prepare: Official tensors, their names without ``module.``, -> tensors to which the patterns apply: for
             sources in which one tensor becomes several, several become one, or names depend on others. What it does not
             know it passes on, so that a checkpoint of another code can be told by its names.
+        num_heads: Width of a transformer -> its attention heads, where transformers of this width differ elsewhere.
     """
 
     patterns: tuple[tuple[str, str | None], ...]
     aliases: tuple[str, ...] = ()
     reshape: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     prepare: Callable[[Tensors], Tensors] | None = None
+    num_heads: Mapping[int, int] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from copy import deepcopy
@@ -204,6 +205,7 @@ class PretrainRunner(Runner):
         if backbone is not None and self.writes_backbone_files:
             state = {key: value.cpu() for key, value in backbone.state_dict().items()}
             meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, checkpoint=filename)
+            meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
             save_checkpoint_file(dict(state_dict=state, meta=meta), backbone_file(path))
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
@@ -263,6 +265,14 @@ class PretrainRunner(Runner):
         """Continues the run of a checkpoint."""
         super().resume(filename, *args, **kwargs)
         self.message_hub.update_info('last_ckpt', str(filename))
+
+
+def _plain(config: ConfigDict | None) -> dict | None:
+    """The config as a plain dict; None if it holds more than that, such as a class in place of its name."""
+    try:
+        return ast.literal_eval(repr(config.to_dict()))
+    except (AttributeError, ValueError, SyntaxError):
+        return None
 
 
 def resumable_checkpoints(work_dir: str | Path) -> list[Path]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -11,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mmssl.utils.errors import UserError
@@ -25,10 +30,12 @@ def _statistic(owner: Any, name: str) -> Any:
     return getattr(owner, name)
 
 
-# What MMEngine's own checkpoints hold beside tensors and plain containers: log histories, numpy values, milestones.
+# What checkpoints hold beside tensors and plain containers: MMEngine's log histories, numpy values, milestones; the
+# command line in those of official codes.
 _SAFE_GLOBALS = [
     HistoryBuffer,
     Counter,
+    Namespace,
     np.ndarray,
     np.dtype,
     (_statistic, 'builtins.getattr'),
@@ -49,11 +56,11 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
     """Reads a checkpoint without executing code from it (``weights_only``).
 
     Args:
-        path: File, or an http(s) address, which is cached in torch's hub directory.
+        path: File, or an http(s) address, which is cached in torch's hub directory; ``.safetensors`` is read as well.
         map_location: Device for the tensors.
 
     Returns:
-        What was saved, usually a dict.
+        What was saved, usually a dict; of safetensors ``state_dict``, and ``meta`` where ``save_safetensors`` wrote it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -65,6 +72,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         path = Path(path).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'checkpoint not found: {path}')
+        if path.suffix == '.safetensors':
+            return _load_safetensors(path, map_location)
         try:
             return torch.load(path, map_location=map_location, weights_only=True)
         except UnpicklingError as error:
@@ -74,6 +83,30 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
             size = path.stat().st_size
             raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes): {error}') from error
+
+
+def _load_safetensors(path: Path, map_location: str | torch.device) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework='pt') as file:
+            meta = (file.metadata() or {}).get('meta')
+        checkpoint: dict[str, Any] = dict(state_dict=load_file(path, device=str(map_location)))
+    except (SafetensorError, OSError) as error:
+        raise UnreadableCheckpointError(f'{path} is no file of safetensors, or it is damaged: {error}') from error
+    return checkpoint if meta is None else checkpoint | dict(meta=json.loads(meta))
+
+
+def save_safetensors(tensors: Mapping[str, Tensor], path: str | Path, meta: Mapping[str, Any] | None = None) -> None:
+    """Writes tensors in the format safetensors, as ``save_checkpoint_file`` does.
+
+    Args:
+        tensors: By name; those that share memory are written as if they did not.
+        path: File to write.
+        meta: Plain values, written beside the tensors as JSON.
+    """
+    temporary = f'{path}.tmp'
+    described = {'format': 'pt'} | ({} if meta is None else {'meta': json.dumps(meta)})
+    save_file({name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary, described)
+    replace_file(temporary, path)
 
 
 def save_checkpoint_file(checkpoint: Any, path: str | Path) -> None:
