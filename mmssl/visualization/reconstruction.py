@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
 
@@ -21,15 +24,27 @@ GREY = 128
 def check_reconstructs(model: nn.Module) -> None:
     """Raises ``UserError`` where ``model`` does not predict what can be shown as a picture."""
     method, target = type(model).__name__, getattr(model, 'target', None)
-    if not hasattr(model, 'reconstruct'):
-        raise UserError(
-            f'{method} reconstructs no image: the figure is that of methods which hide patches and predict them'
-        )
-    if not hasattr(target, 'to_pixels'):
+    if target is not None and not hasattr(target, 'to_pixels'):
         raise UserError(
             f'{method} predicts {type(target).__name__}, which is no picture: the figure needs a target with '
             'to_pixels(), such as PixelTarget'
         )
+    if target is None or not hasattr(model, 'reconstruct'):
+        raise UserError(
+            f'{method} reconstructs no image: the figure is that of methods which hide patches and predict them'
+        )
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seeds the generators of torch, whose state ``evaluating`` restores, and of Python, whose state is given back."""
+    state = random.getstate()
+    torch.manual_seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 @dataclass
@@ -66,8 +81,7 @@ def reconstruct_images(model: nn.Module, images: Tensor, seed: int = 0) -> Recon
     """
     check_reconstructs(model)
     prepared = model.data_preprocessor.prepare(images)
-    with evaluating(model):
-        torch.manual_seed(seed)
+    with evaluating(model), seeded(seed):
         if hasattr(model, 'reconstruct_levels'):
             mask, predictions = model.reconstruct_levels(prepared)
         else:
