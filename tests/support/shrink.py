@@ -47,6 +47,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
     elif backbone['type'] == 'HiViT':
         backbone.update(_HIVIT)
+        if 'early_block' in backbone:
+            backbone['early_block'] = 0
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
@@ -72,7 +74,9 @@ def _shrink_parts(part: Any) -> None:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
     if 'masker' in part:  # of masked image modelling: what is predicted of a patch of 8 x 8 pixels
         patch = part['backbone'].get('patch_size', _PATCH)  # of HiViT it follows from the stem
-        part['masker']['patch_size'] = part['target']['patch_size'] = patch
+        part['masker']['patch_size'] = patch
+        if part['target']['type'] != 'CLIPTarget':
+            part['target']['patch_size'] = patch
         if 'unit_size' in part['masker']:
             part['masker']['unit_size'] = IMAGE_SIZE // 2
     if part.get('type') == 'PixelShuffleDecoder':
@@ -81,6 +85,11 @@ def _shrink_parts(part: Any) -> None:
         part.update(out_channels=3 * _PATCH**2, grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
     if part.get('type') == 'ITPNPyramid':
         part.update(in_channels=_STAGES, out_channels=16)
+    if part.get('type') == 'ITPNFeaturePredictor':
+        part.update(embed_dim=48, out_channels=_EMBEDDING, grid_size=IMAGE_SIZE // _PATCH, num_heads=4)
+    if part.get('type') == 'CLIPTarget':
+        tower = dict(_ARCH, patch_size=_PATCH)
+        part.update(checkpoint=None, out_channels=_EMBEDDING, img_size=IMAGE_SIZE, options=tower)
     if 'num_blocks' in part:
         part['num_blocks'] = 2
     if part.get('norm_group_size'):
