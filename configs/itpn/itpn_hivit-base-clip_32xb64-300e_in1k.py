@@ -4,7 +4,7 @@
 
 The teacher's weights are OpenAI's ``ViT-B-16.pt`` in ``data/clip/``, or those that timm has:
 
-    --cfg-options model.target.checkpoint='timm'
+    --cfg-options model.target.checkpoint=None model.target.pretrained=True
 
 Cost: 187,500 steps of 2048 images, all of whose units are encoded, by the teacher too; the official runs used 32 GPUs.
 Not measured here.

@@ -72,13 +72,9 @@ def _shrink_parts(part: Any) -> None:
         part['out_channels'] = _EMBEDDING
     if 'queue' in part:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
-    if 'masker' in part:  # of masked image modelling: what is predicted of a patch of 8 x 8 pixels
+    if 'masker' in part:
         patch = part['backbone'].get('patch_size', _PATCH)  # of HiViT it follows from the stem
-        part['masker']['patch_size'] = patch
-        if part['target']['type'] != 'CLIPTarget':
-            part['target']['patch_size'] = patch
-        if 'unit_size' in part['masker']:
-            part['masker']['unit_size'] = IMAGE_SIZE // 2
+        _shrink_masked(part['masker'], part['target'], part['neck'], patch)
     if part.get('type') == 'PixelShuffleDecoder':
         part['stride'] = _PATCH
     elif str(part.get('type')).endswith('Decoder'):
@@ -96,3 +92,25 @@ def _shrink_parts(part: Any) -> None:
         part['norm_group_size'] = 2  # so that each of four processes has a whole group
     for item in part.values():
         _shrink_parts(item)
+
+
+def _shrink_masked(masker: dict, target: dict, neck: dict, patch_size: int) -> None:
+    """Hides a few of the patches, and predicts what there is of a patch of that size."""
+    masker['patch_size'] = patch_size
+    if 'unit_size' in masker:
+        masker['unit_size'] = IMAGE_SIZE // 2
+    if 'min_block' in masker:
+        masker.update(num_hidden=7, min_block=6)  # in some of 8 images 6 alone
+    if 'tokenizer' in target:
+        tokenizer = target['tokenizer']
+        if tokenizer['type'] == 'DALLETokenizer':  # a word per 4 x 4 pixels of a rendering of half the size
+            tokenizer.update(checkpoint=None, width=8, num_groups=3)
+        else:
+            tokenizer['patch_size'] = patch_size
+        tokenizer['num_tokens'] = _EMBEDDING
+        neck['out_channels'] = _EMBEDDING
+    elif target['type'] != 'CLIPTarget':
+        target['patch_size'] = patch_size
+    if 'cell_size' in target:
+        target['cell_size'] = patch_size // 2
+        neck['out_channels'] = 3 * target['num_bins'] * 2**2

@@ -13,6 +13,7 @@ from timm.models.beit import Attention, Block
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.backbones.vision_transformer import _check_choices, _resolve
 from mmssl.models.components.relative_positions import (
@@ -76,7 +77,7 @@ class BEiTBlock(Block):
 
 
 @BACKBONES.register_module()
-class BEiTViT(BaseModule):
+class BEiTViT(OrderedLayers, BaseModule):
     """Vision transformer without absolute positions (Bao et al., 2022, arXiv:2106.08254), with official names.
 
     Every attention has a bias for each difference of positions, from one table in pre-training or from one per block
@@ -93,11 +94,14 @@ class BEiTViT(BaseModule):
         relative_table: ``'shared'`` by all blocks or ``'per-block'``.
         layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 has none.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
+        final_norm: Whether a norm follows the last block, as in ``VisionTransformer``.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
         ValueError: An argument is none of the above.
     """
+
+    block_pattern = r'blocks\.\d+'
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class BEiTViT(BaseModule):
         relative_table: str = 'shared',
         layer_scale: float = 0.1,
         drop_path_rate: float = 0.0,
+        final_norm: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -139,9 +144,10 @@ class BEiTViT(BaseModule):
             BEiTBlock(dim, num_heads, grid=None if is_shared else self.grid_size, drop_path=rate, **options)
             for rate in rates[:num_blocks]
         )
-        self.norm = norm(dim) if num_blocks == depth else nn.Identity()
-        if num_blocks < depth:
-            skip_on_load(self, 'norm.', *(f'blocks.{index}.' for index in range(num_blocks, depth)))
+        has_norm = final_norm and num_blocks == depth
+        self.norm = norm(dim) if has_norm else nn.Identity()
+        unused = [f'blocks.{index}.' for index in range(num_blocks, depth)]
+        skip_on_load(self, *unused, *(() if has_norm else ['norm.']))
         self.register_load_state_dict_pre_hook(_adapt_loaded_tables)
         self.register_buffer('_index', relative_index(self.grid_size), persistent=False)
         self._init_parameters()

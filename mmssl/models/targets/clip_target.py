@@ -35,8 +35,9 @@ class CLIPTarget(BaseModule):
     Args:
         model: One of timm's CLIP towers; OpenAI's weights want those called ``quickgelu``.
         checkpoint: File of weights by the names of OpenAI, of open_clip or of timm: OpenAI's own ``ViT-B-16.pt``, a
-            checkpoint, or safetensors. ``'timm'`` takes timm's, from its cache or the network. None keeps random
-            weights, whose features are of no use but for trying things out.
+            checkpoint, or safetensors. With None and without ``pretrained`` weights are random, and of no use but for
+            trying things out.
+        pretrained: Take timm's weights, from its cache or the network, instead.
         out_channels: Width P of the shared space.
         img_size: Side of the images that the teacher gets, in pixels; positions are resized to it, bicubic. The number
             of patches must be the student's: 224 for patches of 16 pixels, 196 for patches of 14, with a student that
@@ -48,13 +49,15 @@ class CLIPTarget(BaseModule):
         options: Further arguments of ``timm.create_model``.
 
     Raises:
-        ValueError: ``scaling`` is none of these, or timm has no tower of this name.
+        ValueError: ``scaling`` is none of these, timm has no tower of this name, or a file is given as well as
+            ``pretrained``.
     """
 
     def __init__(
         self,
         model: str = 'vit_base_patch16_clip_quickgelu_224',
         checkpoint: str | None = None,
+        pretrained: bool = False,
         out_channels: int = 512,
         img_size: int = 224,
         mean: Sequence[float] = (127.5, 127.5, 127.5),
@@ -65,23 +68,24 @@ class CLIPTarget(BaseModule):
         super().__init__()
         if scaling not in ('corrected', 'official'):
             raise ValueError(f"scaling must be 'corrected' or 'official', got {scaling!r}")
+        if checkpoint is not None and pretrained:
+            raise ValueError(f'give either checkpoint or pretrained=True, and not both; got {checkpoint!r}')
         if not timm.is_model(model):
             towers = timm.list_models('vit*clip_quickgelu*')
             raise ValueError(f'timm {timm.__version__} has no model {model!r}; CLIP towers of OpenAI are {towers}')
         self.checkpoint = checkpoint
+        self.pretrained = pretrained
         self.model = model
         self.arguments = dict(num_classes=out_channels, img_size=img_size, **(options or {}))
         self.teacher: Any = timm.create_model(model, **self.arguments).eval().requires_grad_(False)
         leave_out_of_checkpoints(self.teacher)
-        # (pixels - CLIP_MEAN) / CLIP_STD, with pixels = images * deviation + center, is images * factor + offset.
-        center, deviation, clip_mean, clip_std = (
-            torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (mean, std, CLIP_MEAN, CLIP_STD)
-        )
-        center, deviation = center / 255, deviation / 255
-        if scaling == 'official':
-            center, deviation = (center + 1) / 2, deviation / 2
-        self.register_buffer('factor', (deviation / clip_std).float(), persistent=False)
-        self.register_buffer('offset', ((center - clip_mean) / clip_std).float(), persistent=False)
+        # (pixels - CLIP_MEAN) / CLIP_STD of pixels = images * deviation + center, as one product and one sum.
+        self._affine: list[tuple[float, float]] = []
+        for center, deviation, clip_mean, clip_std in zip(mean, std, CLIP_MEAN, CLIP_STD):
+            center, deviation = center / 255, deviation / 255
+            if scaling == 'official':
+                center, deviation = (center + 1) / 2, deviation / 2
+            self._affine.append((deviation / clip_std, (center - clip_mean) / clip_std))
 
     def init_weights(self) -> None:
         """Reads the weights of the teacher.
@@ -89,7 +93,7 @@ class CLIPTarget(BaseModule):
         Raises:
             UserError: There is no such file, or it holds no tower of this size.
         """
-        if self.checkpoint == 'timm':
+        if self.pretrained:
             self.teacher.load_state_dict(self._from_timm())
         elif self.checkpoint is not None:
             self.load_weights(self.checkpoint)
@@ -100,7 +104,7 @@ class CLIPTarget(BaseModule):
         if not path.is_file():
             raise UserError(
                 f'the weights of the teacher {self.model} are expected in {path}: put them there, name another file by '
-                f"--cfg-options {_OPTION}=FILE, or take timm's by {_OPTION}=timm"
+                f"--cfg-options {_OPTION}=FILE, or take timm's by {_OPTION}=None model.target.pretrained=True"
             )
         tensors = checkpoint_filter_fn(_read(path), self.teacher, antialias=False)
         own = dict(self.teacher.named_parameters())
@@ -138,7 +142,8 @@ class CLIPTarget(BaseModule):
 
     def rescale(self, images: Tensor) -> Tensor:
         """Returns images as CLIP wants them instead of as the preprocessor has normalised them, (N, 3, H, W)."""
-        return images * self.factor + self.offset
+        channels = [channel * factor + offset for channel, (factor, offset) in zip(images.unbind(1), self._affine)]
+        return torch.stack(channels, dim=1)
 
     def train(self, mode: bool = True) -> CLIPTarget:
         """Sets the mode; the teacher stays in evaluation mode."""
