@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ ARCHS: dict[str, dict[str, Any]] = {
 }
 _DEFAULTS = dict(stem_mlp_ratio=3.0, mlp_ratio=4.0, fast=False)
 _INNER = 4  # cells along the side of a unit
+_RELATIVE = ('relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')
 
 
 @BACKBONES.register_module()
@@ -316,9 +318,25 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
 
 
 def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args: object) -> None:
-    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid."""
-    for name, parameter in module.named_parameters():
+    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid.
+
+    Relative positions that a checkpoint knows nothing of stay as they begin, and those that this module has no use for
+    are passed over: pre-training on pixels has none, fine-tuning has them, detection has none again.
+    """
+    own = dict(module.named_parameters())
+    known = {key.rpartition('.')[2] for key in state_dict}
+    is_backbone = 'absolute_pos_embed' in known
+    unused = [key for key in state_dict if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
+    missing = is_backbone and module.position_bias != 'off' and not known & set(_RELATIVE)
+    if unused or missing:
+        what = 'passed over, as this backbone has none' if unused else 'new: the checkpoint has none'
+        print_log(f'relative positions are {what}', logger='current')
+    for key in unused:
+        del state_dict[key]
+    for name, parameter in own.items():
         key, leaf = prefix + name, name.rpartition('.')[2]
+        if is_backbone and leaf in _RELATIVE and leaf not in known:
+            state_dict[key] = parameter.detach()
         if key not in state_dict or state_dict[key].shape == parameter.shape:
             continue
         loaded = state_dict[key]
