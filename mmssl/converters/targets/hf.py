@@ -56,8 +56,8 @@ def _mae(backbone: Mapping[str, Any]) -> dict[str, Any]:
     decoder = backbone['decoder']
     if decoder['embed_dim'] != 512:
         raise UserError(
-            f'how many attention heads has a decoder of width {decoder["embed_dim"]}? Tensors do not tell: only the usual '
-            'one of width 512, with 16 heads, is exported'
+            f'how many attention heads has a decoder of width {decoder["embed_dim"]}? Tensors do not tell: only the '
+            'usual one of width 512, with 16 heads, is exported'
         )
     return dict(
         architectures=['ViTMAEForPreTraining'],
