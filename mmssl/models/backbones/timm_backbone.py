@@ -12,6 +12,11 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmssl.models.backbones._layers import OrderedLayers
+from mmssl.models.components.relative_positions import (
+    num_relative_positions,
+    resize_relative_table,
+    square_grid,
+)
 from mmssl.registry import BACKBONES
 
 
@@ -61,6 +66,7 @@ class TimmBackbone(OrderedLayers, BaseModule):
             self.feature_dim = self.model.feature_info.channels()[-1]
         # Some timm models have an init_weights() of their own; MMEngine would call it and undo pretrained weights.
         self.model.is_init = True
+        self.register_load_state_dict_pre_hook(_resize_loaded_tables)
 
     @property
     def patch_embed(self) -> nn.Module:
@@ -109,3 +115,15 @@ class TimmBackbone(OrderedLayers, BaseModule):
 def _hide(x: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
     """Replaces hidden patches of x, (N, L, D) or (N, rows, columns, D)."""
     return torch.where(mask.view(*x.shape[:-1], 1), mask_token.flatten().to(x.dtype), x)
+
+
+def _resize_loaded_tables(module: TimmBackbone, state_dict: dict, prefix: str, *args: object) -> None:
+    """Resizes tables of relative positions in a checkpoint, of a square window, to the windows of this model."""
+    for name, part in module.named_modules():
+        key = f'{prefix}{name}.relative_position_bias_table'
+        own = getattr(part, 'relative_position_bias_table', None)
+        if key not in state_dict or own is None or own.ndim != 2 or len(state_dict[key]) == len(own):
+            continue
+        window = (part.window_size[0], part.window_size[1])
+        extra = len(own) - num_relative_positions(window)  # of a class token
+        state_dict[key] = resize_relative_table(state_dict[key], square_grid(state_dict[key], extra), window)
