@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from typing import Any
 
 import timm
-import torch
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmssl.models.backbones._layers import OrderedLayers
+from mmssl.models.components.patches import hide_patches
 from mmssl.models.components.relative_positions import (
     num_relative_positions,
     resize_relative_table,
@@ -69,7 +69,7 @@ class TimmBackbone(OrderedLayers, BaseModule):
         self.register_load_state_dict_pre_hook(_resize_loaded_tables)
 
     @property
-    def patch_embed(self) -> nn.Module:
+    def patch_embed(self) -> Any:
         """What turns an image into patches.
 
         Raises:
@@ -112,9 +112,9 @@ class TimmBackbone(OrderedLayers, BaseModule):
         return tuple(self.model.forward_intermediates(images, indices=1, norm=True, intermediates_only=True))
 
 
-def _hide(x: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+def _hide(x: Tensor, mask: Tensor, mask_token: Tensor | None) -> Tensor:
     """Replaces hidden patches of x, (N, L, D) or (N, rows, columns, D)."""
-    return torch.where(mask.view(*x.shape[:-1], 1), mask_token.flatten().to(x.dtype), x)
+    return hide_patches(x.flatten(1, -2), mask, mask_token).view(x.shape)
 
 
 def _resize_loaded_tables(module: TimmBackbone, state_dict: dict, prefix: str, *args: object) -> None:

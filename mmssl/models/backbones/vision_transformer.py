@@ -17,7 +17,7 @@ from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.components.grid_attention import GridAttention
 from mmssl.models.components.initialization import xavier_uniform_linear
-from mmssl.models.components.patches import select_patches
+from mmssl.models.components.patches import hide_patches, select_patches
 from mmssl.models.components.positions import scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
 
@@ -211,7 +211,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         positions = resample(self.pos_embed, grid, self.grid_size)
         x = self.patch_embed(images)  # (N, L, D)
         if mask is not None:
-            x = torch.where(mask.unsqueeze(-1), mask_token.to(x.dtype), x)
+            x = hide_patches(x, mask, mask_token)
         x = x + positions[:, 1:]
         if keep is not None:
             if self.output == 'maps':
