@@ -13,6 +13,7 @@ from timm.models.beit import Attention, Block
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.backbones.vision_transformer import _check_choices, _resolve
 from mmssl.models.components.relative_positions import (
@@ -76,7 +77,7 @@ class BEiTBlock(Block):
 
 
 @BACKBONES.register_module()
-class BEiTViT(BaseModule):
+class BEiTViT(OrderedLayers, BaseModule):
     """Vision transformer without absolute positions (Bao et al., 2022, arXiv:2106.08254), with official names.
 
     Every attention has a bias for each difference of positions, from one table in pre-training or from one per block
@@ -98,6 +99,9 @@ class BEiTViT(BaseModule):
     Raises:
         ValueError: An argument is none of the above.
     """
+
+    block_pattern = r'blocks\.\d+'
+    undecayed = {'cls_token'}  # the official code decays its relative tables
 
     def __init__(
         self,
