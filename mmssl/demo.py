@@ -25,7 +25,9 @@ from mmssl.visualization.augmented_views import augmented_views
 from mmssl.visualization.curves import plot_curves, read_scalars
 from mmssl.visualization.embedding_map import embedding_map, project_tsne
 from mmssl.visualization.neighbours import neighbour_sheet
+from mmssl.visualization.reconstruction import reconstruction_figure
 from mmssl.visualization.report import Section, write_report
+from mmssl.visualization.style import spread
 
 METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
 MIN_IMAGES = 32
@@ -236,6 +238,7 @@ def report_sections(
     train = runner.train_dataloader.dataset
     shown = torch.linspace(0, len(train) - 1, NUM_SHOWN).long().tolist()
     scalars = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
+    hides = hasattr(runner.algorithm, 'reconstruct')
     sections = []
     if table:
         text = (
@@ -253,10 +256,11 @@ def report_sections(
         ),
         Section(
             'What the network sees',
-            'Training images and below them their augmented views, as the model gets them. The method learns that '
-            'views of one image belong together.',
+            'Training images and below them their augmented views, as the model gets them. '
+            + ('' if hides else 'The method learns that views of one image belong together.'),
             augmented_views(train, runner.algorithm.data_preprocessor, shown),
         ),
+        *([reconstruction_section(runner)] if hides else []),
         Section(
             'Nearest neighbours',
             'Test images and the training images whose features are most similar, before and after.'
@@ -270,6 +274,16 @@ def report_sections(
             map_figure(before, after, classes),
         ),
     ]
+
+
+def reconstruction_section(runner: PretrainRunner) -> Section:
+    """Test images, what is left of them, and what the network makes of that."""
+    dataset = runner.val_dataloader.dataset
+    images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), NUM_SHOWN).tolist()])
+    text = 'Test images, the patches that the network gets, and what it makes of them: the method learns to fill in.'
+    if getattr(runner.algorithm.target, 'standardize', False):
+        text += ' It predicts each patch up to its mean and contrast, which are those of the true patch here.'
+    return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, images))
 
 
 def neighbours_figure(runner: PretrainRunner, before: Representation, after: Representation) -> Figure:

@@ -43,7 +43,8 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     check_config(cfg)
     model = ALGORITHMS.build(cfg.model)
     model.on_train_start()
-    views = [torch.randn(64, 3, 8, 8) for _ in range(2)]
+    sizes = [view.size if 'masker' in cfg.model else 8 for view in cfg.train_dataloader.dataset.views]
+    views = [torch.randn(64, 3, size, size) for size in sizes]
     model.loss(views)['loss'].backward()
     assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
 
@@ -68,15 +69,18 @@ def test_demo_prints_a_table_and_writes_a_report(
     assert (tmp_path / 'epoch_1_backbone.pth').is_file()
 
 
-def test_a_flat_folder_has_figures_and_no_table(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_a_flat_folder_and_of_a_method_that_hides_patches(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(demo, 'NUM_PROBED', 4)
     flat = tmp_path / 'flat'
     flat.mkdir()
     for number, path in enumerate(sorted(folder.glob('*/*.png'))):
         (flat / f'{number}.png').symlink_to(path)
-    tool.main(['--data', str(flat), '--epochs', '1', '--work-dir', str(tmp_path / 'run')])
+    tool.main(['--method', 'mae', '--data', str(flat), '--epochs', '1', '--work-dir', str(tmp_path / 'run')])
     report = (tmp_path / 'run' / 'report.html').read_text()
-    assert report.count('data:image/png;base64,') == 4 and '<table>' not in report
+    assert report.count('data:image/png;base64,') == 5 and '<table>' not in report
+    assert '<h2>Reconstructions</h2>' in report and 'mean and contrast' in report and 'belong together' not in report
 
 
 def test_small_folders_get_small_batches_and_as_many_iterations(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Evaluate the embeddings, or the classifier, of a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+"""Evaluate the embeddings, classifier, detector or segmenter of a checkpoint: ``tools/test.py CONFIG CHECKPOINT``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mmssl.utils.launch import join_processes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Evaluate the embeddings, or the classifier, of a checkpoint')
+    parser = argparse.ArgumentParser(description='Evaluate what a checkpoint holds on the test set of a config')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
     parser.add_argument('--out', help='write the results to this .json file')
@@ -48,14 +48,17 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
     """Loads ``model`` from a training checkpoint of the same model, or its backbone alone from another file.
 
     Raises:
-        UserError: The training checkpoint was written for another model, or a classifier has no weights but these.
+        UserError: The training checkpoint was written for another model, or the model needs more than a backbone.
         FileNotFoundError, ValueError: The file is missing or damaged, or its backbone is another one.
     """
     offered = get_state_dict(load_checkpoint_file(checkpoint))
     load_matching(model.backbone, offered, checkpoint)
     if not any(name.startswith('backbone.') for name in offered):  # a backbone file, or one from elsewhere
         if hasattr(model, 'predict'):
-            raise UserError(f'{checkpoint} holds a backbone and no classifier: train one with tools/train.py first')
+            raise UserError(
+                f'{checkpoint} holds a backbone and no classifier, detector or segmenter on it: '
+                'train one with tools/train.py CONFIG --pretrained CHECKPOINT'
+            )
         return
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in offered.items()}
@@ -75,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.default_scope)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
     keep_test_parts(cfg)
     check_config(cfg)
     if not Path(args.checkpoint).is_file():
@@ -82,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     join_processes(cfg, args.launcher)
     runner = RUNNERS.build(cfg)
     load_weights(runner.model.module if is_model_wrapper(runner.model) else runner.model, args.checkpoint)
-    results = runner.test()
+    results = {name: float(value) for name, value in runner.test().items()}
     if rank() == 0:
         for name, value in results.items():
             print(f'{name}: {value:.4f}')

@@ -1,4 +1,4 @@
-"""Pre-train a backbone: ``python tools/train.py CONFIG``.
+"""Pre-train a backbone, or train a model on one: ``python tools/train.py CONFIG [--pretrained CHECKPOINT]``.
 
 Exit code 2: a mistake in the command, the config or the data, told in one message (``MMSSL_DEBUG=1`` shows where).
 Exit code 1 of ``--dry-run``: the cost was printed, and what would keep the run from starting.
@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 
 from mmssl.engine.dry_run import dry_run
 from mmssl.registry import RUNNERS
-from mmssl.utils.cli import add_run_options, tool
+from mmssl.utils.cli import add_run_options, add_transfer_options, tool, transfer_options
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
@@ -25,11 +25,12 @@ from mmssl.utils.launch import join_processes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Pre-train a backbone without labels')
+    parser = argparse.ArgumentParser(description='Pre-train a backbone without labels, or train a model on one')
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='PATH', help='go on from PATH, or from the latest checkpoint'
     )
+    add_transfer_options(parser)
     parser.add_argument(
         '--amp', nargs='?', const='bf16', choices=['bf16', 'fp16'], help='mixed precision (default type: bf16)'
     )
@@ -47,6 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def apply_args(cfg: Config, args: argparse.Namespace) -> None:
     """Writes the command line into the config: it has precedence over the file."""
+    cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -55,7 +57,7 @@ def apply_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.amp is not None:
-        cfg.optim_wrapper.type = 'MixedPrecisionOptimWrapper'
+        cfg.optim_wrapper.type = ('' if cfg.default_scope == 'mmssl' else 'mmssl.') + 'MixedPrecisionOptimWrapper'
         cfg.optim_wrapper.dtype = {'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
@@ -66,6 +68,10 @@ def apply_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
+    if args.dry_run and cfg.default_scope != 'mmssl':
+        raise UserError(f'--dry-run is for models of mmssl; the scope of this config is {cfg.default_scope!r}')
+    if transfer := transfer_options(args):
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmssl.TransferHook', **transfer)]
 
 
 @tool

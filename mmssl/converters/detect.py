@@ -56,9 +56,9 @@ def _official_sources() -> list[str]:
 
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether the description beside the tensors is that of a backbone file; see ``PretrainRunner``."""
+    """Whether the description beside the tensors is that of a backbone file, of a training or converted."""
     meta = checkpoint.get('meta')
-    return isinstance(meta, Mapping) and {'algorithm', 'checkpoint'} <= meta.keys()
+    return isinstance(meta, Mapping) and ('backbone' in meta or {'algorithm', 'checkpoint'} <= meta.keys())
 
 
 def _same(one: Converted, other: Converted) -> bool:

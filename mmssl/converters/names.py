@@ -1,4 +1,4 @@
-"""Checkpoints of official codes in, by the patterns of ``sources/``; timm's and torchvision's names out."""
+"""Checkpoints of official codes in, by the patterns of ``sources/``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mmssl.converters.source import BACKBONE, RESNET, Source
+from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean
 
-_TARGETS = {'torchvision': RESNET, 'timm': BACKBONE}
 _CONTAINERS = ('state_dict', 'model', 'model_state')  # where official codes put their tensors
 
 
@@ -61,7 +60,7 @@ def convert(state_dict: Mapping[str, Any], source: str, part: str | None = None)
     """
     converted = translate(official_tensors(state_dict), source)
     _raise_unknown(converted.unknown, f'source {source!r}')
-    return converted.tensors if part is None else _part(converted.tensors, part)
+    return converted.tensors if part is None else part_of(converted.tensors, part)
 
 
 def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
@@ -80,35 +79,6 @@ def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
         if ours is not None:
             converted.tensors[ours] = rules.reshape[ours](tensor) if ours in rules.reshape else tensor
     return converted
-
-
-def export(state_dict: Mapping[str, Any], target: str, part: str = 'backbone') -> dict[str, Tensor]:
-    """Gives the backbone in a training checkpoint, or a backbone file, the names of torchvision or timm.
-
-    The result loads into ``torchvision.models.resnet50`` (``strict=False``, as it has no ``fc``), or into a timm model
-    created with ``num_classes=0``; for a transformer that was trained with ``output='mean'`` create it with
-    ``global_pool='avg', fc_norm=False``.
-
-    Args:
-        state_dict: Tensors, or a checkpoint that holds them under ``state_dict``.
-        target: ``'torchvision'`` or ``'timm'``.
-        part: ``'backbone'``, or ``'teacher.backbone'`` for the averaged one, where the names begin with parts.
-
-    Returns:
-        The backbone's tensors by the target's names.
-
-    Raises:
-        UserError: ``target`` is unknown, or the backbone is none that ``target`` has.
-    """
-    if target not in _TARGETS:
-        raise UserError(f'target must be one of {sorted(_TARGETS)}, got {target!r}')
-    tensors = official_tensors(state_dict)
-    is_algorithm = any(name.startswith('backbone.') for name in tensors)
-    backbone = _part(tensors, part) if is_algorithm else dict(tensors)
-    if target == 'timm' and all(name.startswith('model.') for name in backbone):  # TimmBackbone, any timm model
-        return _part(backbone, 'model')
-    _raise_unknown([name for name in backbone if not re.fullmatch(_TARGETS[target], name)], f'target {target!r}')
-    return backbone
 
 
 def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -138,7 +108,7 @@ def _source(name: str) -> Source:
     return SOURCES[name]
 
 
-def _part(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+def part_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     prefix = part + '.'
     chosen = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     if not chosen:

@@ -36,9 +36,11 @@ class Source:
         prepare: Official tensors, their names without ``module.``, -> tensors to which the patterns apply: for
             sources in which one tensor becomes several, several become one, or names depend on others. What it does not
             know it passes on, so that a checkpoint of another code can be told by its names.
+        num_heads: Width of a transformer -> its attention heads, where transformers of this width differ elsewhere.
     """
 
     patterns: tuple[tuple[str, str | None], ...]
     aliases: tuple[str, ...] = ()
     reshape: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     prepare: Callable[[Tensors], Tensors] | None = None
+    num_heads: Mapping[int, int] = field(default_factory=dict)

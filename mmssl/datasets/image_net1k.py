@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +29,25 @@ class ImageNet1k(ImageFiles):
     Args:
         data_root: The folder of ``train/`` and ``val/``.
         split: ``'train'`` or ``'val'``.
+        subset: For training: a file with the names of some of the images, one ``<synset>_<number>.JPEG`` a line, as
+            SimCLR publishes them for 1 % and 10 % of the labels; relative to ``data_root``. Labels stay those of the
+            whole.
         **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
 
     Raises:
-        FileNotFoundError: Images or validation labels are not there.
-        ValueError: There is no such split, or the number of labels is not that of the images.
+        FileNotFoundError: Images, validation labels or the subset's file are not there.
+        ValueError: There is no such split, the number of labels is not that of the images, or a subset is asked of
+            another split or names a synset without a folder.
     """
 
-    def __init__(self, data_root: str, split: str = 'train', **kwargs) -> None:
-        if split not in ('train', 'val'):
-            raise ValueError(f"split must be 'train' or 'val', got {split!r}")
+    def __init__(self, data_root: str, split: str = 'train', subset: str | None = None, **kwargs) -> None:
+        if split not in ('train', 'val') or subset and split != 'train':
+            raise ValueError(f"split must be 'train' or 'val', got {split!r}; a subset is one of 'train'")
         root = Path(data_root).expanduser()
         synsets: list[str] = []
 
         def names():
-            for name in find_images(str(root / split)):
+            for name in subset_names(root / subset) if subset else find_images(str(root / split)):
                 synsets.append(name.rpartition('/')[0])
                 yield name
 
@@ -52,11 +57,31 @@ class ImageNet1k(ImageFiles):
             if len(synsets) != self._num_images():
                 raise ValueError(f'{root}/val holds {self._num_images()} images, their label file {len(synsets)} lines')
         classes, labels = np.unique(synsets, return_inverse=True)
+        if subset:
+            folders = np.array(sorted(entry.name for entry in (root / split).iterdir() if entry.is_dir()))
+            unknown = np.setdiff1d(classes, folders)
+            if len(unknown):
+                raise ValueError(f'{subset} names synsets without a folder in {root / split}, such as {unknown[0]}')
+            classes, labels = folders, np.searchsorted(folders, synsets)
         self.classes = tuple(classes.tolist())
         self.labels = torch.from_numpy(labels.astype(np.int32))
 
     def _label(self, row: int) -> int:
         return int(self.labels[row])
+
+
+def subset_names(file: Path) -> Iterator[str]:
+    """Yields ``<synset>/<name>`` of every line of ``file``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(
+            f'{file} is not a file: put the list of image names there (SimCLR publishes 1percent.txt and 10percent.txt)'
+        )
+    for name in file.read_text().split():
+        yield f'{name.partition("_")[0]}/{name}'
 
 
 def validation_synsets(root: Path) -> list[str]:

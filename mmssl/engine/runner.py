@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from copy import deepcopy
@@ -51,6 +52,8 @@ class PretrainRunner(Runner):
     blocks of backbone, neck and teacher one by one; MMEngine's ``compile=True`` would compile the whole ``train_step``.
     ``checkpoint_blocks=True`` keeps the inputs of every block alone and runs it again in the backward pass.
     """
+
+    writes_backbone_files = True
 
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
@@ -132,7 +135,7 @@ class PretrainRunner(Runner):
             if not isinstance(cfg, dict):
                 return cfg
             cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-            if not issubclass(cls, ClosedFormSchedule):
+            if cls is None or not issubclass(cls, ClosedFormSchedule):
                 return cfg
             # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
@@ -160,7 +163,8 @@ class PretrainRunner(Runner):
                 f"auto_scale_lr needs base_batch_size and the rule 'linear' or 'sqrt', got {dict(auto_scale_lr)}"
             )
         base = auto_scale_lr['base_batch_size']
-        batch = self.train_dataloader.batch_size * self.world_size * optim_wrapper._accumulative_counts
+        images = self.train_dataloader.batch_sampler.batch_size  # also of a batch sampler that the config names
+        batch = images * self.world_size * optim_wrapper._accumulative_counts
         factor = batch / base if rule == 'linear' else (batch / base) ** 0.5
         before = optim_wrapper.get_lr()['lr'][0]
         for group in optim_wrapper.param_groups:
@@ -189,16 +193,19 @@ class PretrainRunner(Runner):
     # Checkpoints
 
     @master_only
-    def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
+    def save_checkpoint(
+        self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any
+    ) -> None:
         """Writes a checkpoint in one step and beside it the backbone alone, as ``<name>_backbone.pth``."""
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
         super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
         replace_file(f'{path}.tmp', path)
         backbone = getattr(self.algorithm, 'backbone', None)
-        if backbone is not None:
+        if backbone is not None and self.writes_backbone_files:
             state = {key: value.cpu() for key, value in backbone.state_dict().items()}
             meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, checkpoint=filename)
+            meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
             save_checkpoint_file(dict(state_dict=state, meta=meta), backbone_file(path))
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
@@ -258,6 +265,14 @@ class PretrainRunner(Runner):
         """Continues the run of a checkpoint."""
         super().resume(filename, *args, **kwargs)
         self.message_hub.update_info('last_ckpt', str(filename))
+
+
+def _plain(config: ConfigDict | None) -> dict | None:
+    """The config as a plain dict; None if it holds more than that, such as a class in place of its name."""
+    try:
+        return ast.literal_eval(repr(config.to_dict()))
+    except (AttributeError, ValueError, SyntaxError):
+        return None
 
 
 def resumable_checkpoints(work_dir: str | Path) -> list[Path]:

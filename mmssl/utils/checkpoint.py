@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -11,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mmssl.utils.errors import UserError
@@ -25,10 +30,12 @@ def _statistic(owner: Any, name: str) -> Any:
     return getattr(owner, name)
 
 
-# What MMEngine's own checkpoints hold beside tensors and plain containers: log histories, numpy values, milestones.
+# What checkpoints hold beside tensors and plain containers: MMEngine's log histories, numpy values, milestones; the
+# command line in those of official codes.
 _SAFE_GLOBALS = [
     HistoryBuffer,
     Counter,
+    Namespace,
     np.ndarray,
     np.dtype,
     (_statistic, 'builtins.getattr'),
@@ -49,11 +56,11 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
     """Reads a checkpoint without executing code from it (``weights_only``).
 
     Args:
-        path: File, or an http(s) address, which is cached in torch's hub directory.
+        path: File, or an http(s) address, which is cached in torch's hub directory; ``.safetensors`` is read as well.
         map_location: Device for the tensors.
 
     Returns:
-        What was saved, usually a dict.
+        What was saved, usually a dict; of safetensors ``state_dict``, and ``meta`` where ``save_safetensors`` wrote it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -65,6 +72,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         path = Path(path).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'checkpoint not found: {path}')
+        if path.suffix == '.safetensors':
+            return _load_safetensors(path, map_location)
         try:
             return torch.load(path, map_location=map_location, weights_only=True)
         except UnpicklingError as error:
@@ -74,6 +83,30 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
             size = path.stat().st_size
             raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes): {error}') from error
+
+
+def _load_safetensors(path: Path, map_location: str | torch.device) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework='pt') as file:
+            meta = (file.metadata() or {}).get('meta')
+        checkpoint: dict[str, Any] = dict(state_dict=load_file(path, device=str(map_location)))
+    except (SafetensorError, OSError) as error:
+        raise UnreadableCheckpointError(f'{path} is no file of safetensors, or it is damaged: {error}') from error
+    return checkpoint if meta is None else checkpoint | dict(meta=json.loads(meta))
+
+
+def save_safetensors(tensors: Mapping[str, Tensor], path: str | Path, meta: Mapping[str, Any] | None = None) -> None:
+    """Writes tensors in the format safetensors, as ``save_checkpoint_file`` does.
+
+    Args:
+        tensors: By name; those that share memory are written as if they did not.
+        path: File to write.
+        meta: Plain values, written beside the tensors as JSON.
+    """
+    temporary = f'{path}.tmp'
+    described = {'format': 'pt'} | ({} if meta is None else {'meta': json.dumps(meta)})
+    save_file({name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary, described)
+    replace_file(temporary, path)
 
 
 def save_checkpoint_file(checkpoint: Any, path: str | Path) -> None:
@@ -157,6 +190,33 @@ def load_matching(
         UserError: Fewer than ``min_match`` of the tensors matched, or what is offered is deeper than ``module``.
     """
     wanted = module.state_dict()
+    found, matched, missing = _match(module, wanted, offered, prefix)
+    total = len(matched) + len(missing)
+    if not total or len(matched) < min_match * total:
+        raise UserError(_mismatch_message(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source))
+    parts = dict(module.named_children())
+    surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
+    if surplus:
+        raise UserError(
+            f'{source} holds a deeper {name} than this one, so nothing was loaded: it has {len(surplus)} tensors more\n'
+            f'  unexpected: {_some(surplus)}\ngive the configuration that the file was written with'
+        )
+    module.load_state_dict(matched, strict=False)
+    print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
+    if missing:
+        print_log(f'{name}: not in the file: {", ".join(missing)}', logger='current')
+
+
+def matching_share(module: nn.Module, offered: dict[str, Tensor], prefix: str | None = None) -> float:
+    """Share in [0, 1] of the tensors of ``module`` that ``load_matching`` would load from ``offered``."""
+    _, matched, missing = _match(module, module.state_dict(), offered, prefix)
+    return len(matched) / max(len(matched) + len(missing), 1)
+
+
+def _match(
+    module: nn.Module, wanted: dict[str, Tensor], offered: dict[str, Tensor], prefix: str | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
+    """What is offered under the prefix, what of it fits, and the names of ``wanted`` that nothing fits."""
     if prefix is None:
         prefix = find_prefix(wanted, offered)
     elif prefix and not prefix.endswith('.'):
@@ -166,20 +226,7 @@ def load_matching(
     matched = {key: found[key] for key in wanted if key in found and found[key].shape == wanted[key].shape}
     # Batch counters carry no weights, and older files do not have them.
     missing = [key for key in wanted if key not in matched and not key.endswith('num_batches_tracked')]
-    total = len(matched) + len(missing)
-    if not total or len(matched) < min_match * total:
-        raise UserError(_mismatch_message(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source))
-    parts = dict(module.named_children())
-    surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
-    if surplus:
-        raise UserError(
-            f'{source} holds a deeper {name} than this one, so nothing was loaded: it has {len(surplus)} tensors more, '
-            f'such as {", ".join(surplus[:3])}; give the configuration that the file was written with'
-        )
-    module.load_state_dict(matched, strict=False)
-    print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
-    if missing:
-        print_log(f'{name}: not in the file: {", ".join(missing)}', logger='current')
+    return found, matched, missing
 
 
 def _run_loading_hooks(module: nn.Module, state: dict[str, Tensor]) -> None:
@@ -210,19 +257,20 @@ def _mismatch_message(
     offered: dict[str, Tensor],
     score: str,
     source: str,
-    limit: int = 10,
 ) -> str:
-    def some(names: list[str]) -> str:
-        return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '')
-
     shapes = [
         f'{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}' for key in missing if key in found
     ]
     lines = [
         f'{score} tensors in {source} match, so nothing was loaded.',
-        f'  missing: {some([key for key in missing if key not in found])}',
-        f'  of another shape: {some(shapes)}',
-        f'  offered: {some(list(offered))}',
+        f'  missing: {_some([key for key in missing if key not in found])}',
+        f'  of another shape: {_some(shapes)}',
+        f'  unexpected: {_some([key for key in found if key not in wanted])}',
+        f'  offered: {_some(list(offered))}',
         'The file holds another architecture, or a name scheme that has to be converted first.',
     ]
     return '\n'.join(lines)
+
+
+def _some(names: list[str], limit: int = 10) -> str:
+    return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '') or 'none'

@@ -43,6 +43,30 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
 
 
+def add_transfer_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what a training on pre-trained weights takes: ``--pretrained --use-teacher --prefix``."""
+    parser.add_argument(
+        '--pretrained', metavar='CHECKPOINT', help='begin with the backbone (and its neck) of a checkpoint of any kind'
+    )
+    parser.add_argument('--use-teacher', action='store_true', help='take the averaged networks of the checkpoint')
+    parser.add_argument('--prefix', help="what precedes the backbone's names in a checkpoint of an unknown kind")
+
+
+def transfer_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of ``TransferHook`` on the command line, none without ``--pretrained``.
+
+    Raises:
+        UserError: The checkpoint does not exist, or there is none.
+    """
+    if args.pretrained is None:
+        if args.use_teacher or args.prefix is not None:
+            raise UserError('--use-teacher and --prefix say what of a checkpoint to take: name it by --pretrained')
+        return {}
+    if '://' not in args.pretrained and not Path(args.pretrained).is_file():
+        raise UserError(f'checkpoint {args.pretrained!r} does not exist')
+    return dict(checkpoint=args.pretrained, use_teacher=args.use_teacher, prefix=args.prefix)
+
+
 def add_trained_options(parser: argparse.ArgumentParser) -> None:
     """Adds what every tool that looks into checkpoints takes: ``--compare --names --config --prefix --cfg-options``."""
     parser.add_argument('--compare', nargs='+', default=[], metavar='CHECKPOINT', help='further checkpoints')

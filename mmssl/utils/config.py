@@ -242,6 +242,10 @@ def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[
 def _move_data(cfg: Config, target: str) -> None:
     roots = dict(_paths(cfg, ('data_root',)))
     common = os.path.commonpath([os.path.abspath(root) for root in roots.values()]) if roots else ''
+    # Metrics of mmdet and mmseg name files below the root of the data by their whole path.
+    for place, path in _paths(cfg, ('ann_file', 'seg_prefix')):
+        if roots and '_evaluator' in place and os.path.abspath(path).startswith(common + os.sep):
+            roots[place] = path
     cfg.merge_from_dict(
         {place: os.path.normpath(os.path.join(target, os.path.relpath(root, common))) for place, root in roots.items()}
     )

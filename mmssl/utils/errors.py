@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 class UserError(ValueError):
@@ -22,5 +22,8 @@ def did_you_mean(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> s
         cutoff: Similarity in [0, 1] from which a candidate counts as near.
     """
     by_lower_case = {candidate.lower(): candidate for candidate in candidates}
-    near = [by_lower_case[match] for match in get_close_matches(name.lower(), by_lower_case, n=3, cutoff=cutoff)]
+    matches = get_close_matches(name.lower(), by_lower_case, n=3, cutoff=cutoff)
+    similarity = [SequenceMatcher(a=match, b=name.lower()).ratio() for match in matches]
+    # What is much further away than the nearest is of another library, of which many are loaded beside mmdet.
+    near = [by_lower_case[match] for match, value in zip(matches, similarity) if value > similarity[0] - 0.15]
     return f'; did you mean {" or ".join(map(repr, near))}?' if near else ''

@@ -27,7 +27,7 @@ def join_processes(cfg: Config, launcher: str) -> None:
     """Joins the process group that ``launcher`` started this process for, and notes both in ``cfg``.
 
     The backend is the config's ``env_cfg.dist_cfg.backend``, else nccl where there is a GPU and gloo where there is
-    none.
+    none. Where there is none, a config of another scope gets gloo whatever it says.
 
     Args:
         cfg: The config; ``launcher`` and ``env_cfg`` are set.
@@ -48,6 +48,8 @@ def join_processes(cfg: Config, launcher: str) -> None:
     gpus = torch.cuda.device_count()
     env_cfg = dict(cfg.get('env_cfg') or {})
     dist_cfg = {'backend': 'nccl' if gpus else 'gloo'} | dict(env_cfg.get('dist_cfg') or {})
+    if not gpus and cfg.get('default_scope', 'mmssl') != 'mmssl':
+        dist_cfg['backend'] = 'gloo'  # every config of mmdet and mmseg says nccl, without meaning more by it
     backend = dist_cfg['backend']
     cfg.env_cfg = dict(env_cfg, dist_cfg=dist_cfg)
     if backend == 'nccl' and not gpus:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
-from torch import nn
+from torch import Tensor, nn
 
 from mmssl.registry import MODELS
 from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
@@ -23,6 +23,7 @@ def load_trained(
     config: str | None = None,
     cfg_options: dict[str, Any] | None = None,
     prefix: str | None = None,
+    whole: bool = False,
 ) -> tuple[Config, nn.Module]:
     """Builds the model of a checkpoint, in evaluation mode on this machine's device, and loads its backbone.
 
@@ -31,12 +32,13 @@ def load_trained(
         config: Config file; None takes the config that MMEngine writes into training checkpoints.
         cfg_options: Dotted keys and values that override the config.
         prefix: What precedes the backbone's names in the file, such as ``'teacher.backbone'``; None finds the student.
+        whole: Whether everything else is loaded as well, to the last tensor.
 
     Returns:
-        The config and the algorithm; neck, head and teacher keep their initial weights.
+        The config and the algorithm; neck, head and teacher keep their initial weights unless ``whole`` is set.
 
     Raises:
-        UserError: The file does not exist or is damaged, carries no config, or holds another backbone.
+        UserError: The file does not exist or is damaged, carries no config, or holds another backbone or model.
     """
     if not Path(checkpoint).is_file():
         raise UserError(f'checkpoint {checkpoint!r} does not exist')
@@ -58,8 +60,20 @@ def load_trained(
             import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model).to(get_device())
-    load_matching(model.backbone, offered, checkpoint, prefix)
+    if whole:
+        _load_whole(model, offered, checkpoint)
+    else:
+        load_matching(model.backbone, offered, checkpoint, prefix)
     return cfg, model.eval()
+
+
+def _load_whole(model: nn.Module, offered: dict[str, Tensor], checkpoint: str) -> None:
+    if not any(key.startswith('backbone.') for key in offered):
+        raise UserError(
+            f'{checkpoint} has no tensors below backbone., so it holds no whole model: name a training checkpoint, '
+            'such as epoch_N.pth, not the backbone file beside it, or convert the file of another code first'
+        )
+    load_matching(model, offered, checkpoint, prefix='', min_match=1.0, name='model')
 
 
 def read_config_text(text: str, source: str) -> Config:

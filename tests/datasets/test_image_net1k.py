@@ -53,6 +53,22 @@ def test_val_with_the_development_kit(root: Path) -> None:
     assert labels_of(ImageNet1k(str(root), split='val', **EVALUATION)) == [2, 1, 0]
 
 
+def test_a_subset_keeps_the_labels_of_the_whole(root: Path) -> None:
+    write_images(root, [f'train/{SYNSETS[2]}/{SYNSETS[2]}_{i}.JPEG' for i in range(4)])
+    (root / 'subsets').mkdir()
+    (root / 'subsets' / '1percent.txt').write_text(f'{SYNSETS[2]}_3.JPEG\n{SYNSETS[2]}_1.JPEG\n')
+    images = ImageNet1k(str(root), subset='subsets/1percent.txt', **EVALUATION)
+    assert (labels_of(images), images.classes) == ([2, 2], SYNSETS)
+    assert [value_of(images[i]) for i in range(2)] == [30, 10]
+    with pytest.raises(FileNotFoundError, match='SimCLR publishes'):
+        ImageNet1k(str(root), subset='subsets/10percent.txt', **EVALUATION)
+    (root / 'subsets' / 'other.txt').write_text('n99_1.JPEG\n')
+    with pytest.raises(ValueError, match='such as n99'):
+        ImageNet1k(str(root), subset='subsets/other.txt', **EVALUATION)
+    with pytest.raises(ValueError, match="a subset is one of 'train'"):
+        ImageNet1k(str(root), split='val', subset='subsets/1percent.txt', **EVALUATION)
+
+
 def test_errors(root: Path) -> None:
     write_images(root, VAL)
     with pytest.raises(ValueError, match="'train' or 'val', got 'test'"):

@@ -9,17 +9,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from mmssl.datasets.decode import decode_image
-from mmssl.datasets.transforms.center_crop_view import CenterCropView
 from mmssl.utils.cli import add_trained_options, tool, trained_options
-from mmssl.utils.errors import UserError
 from mmssl.utils.trained import load_trained
 from mmssl.visualization.attention import CNN_KINDS, VIT_KINDS, attention_figure, attention_maps
+from mmssl.visualization.squares import read_squares
 from mmssl.visualization.style import save_figure
 
 
@@ -37,21 +31,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_square(path: str, size: int) -> Tensor:
-    """The central square of an image file, uint8 (1, 3, size, size)."""
-    if not Path(path).is_file():
-        raise UserError(f'image {path!r} does not exist, or is no file')
-    try:
-        return CenterCropView(size)(decode_image(Path(path).read_bytes()))[None]
-    except ValueError as error:
-        raise UserError(f'{path} cannot be shown: {error}') from error
-
-
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    images = torch.cat([read_square(path, args.size) for path in args.images])
-    reference = None if args.reference is None else read_square(args.reference, args.size)
+    images = read_squares(args.images, args.size)
+    reference = None if args.reference is None else read_squares([args.reference], args.size)
     maps = {}
     for name, options in trained_options(args).items():
         _, model = load_trained(**options)

@@ -5,6 +5,7 @@ from mmssl.converters.source import BACKBONE, Source
 _WEIGHT = 'last_layer.parametrizations.weight.original'  # 0: gains, 1: directions
 
 SOURCE = Source(
+    num_heads={384: 6},
     patterns=(
         (r'(?:dino_loss\.)?center', r'targets.center'),
         (rf'(?:student\.(?:module\.)?)?(?:backbone\.)?({BACKBONE})', r'backbone.\1'),

@@ -3,6 +3,7 @@
 from mmssl.converters.source import BACKBONE, Source
 
 SOURCE = Source(
+    num_heads={384: 12},
     patterns=(
         (r'base_encoder\.(?:fc|head)\.(\d+\.\w+)', r'neck.layers.\1'),
         (r'momentum_encoder\.(?:fc|head)\.(\d+\.\w+)', r'teacher.neck.layers.\1'),

@@ -1,4 +1,4 @@
-"""Figures of what the backbone has learnt, while it trains."""
+"""Figures of what the model has learnt, while it trains."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import Tensor
 
 from mmssl.evaluation.extract import extract_chosen
 from mmssl.registry import HOOKS
@@ -15,6 +16,7 @@ from mmssl.utils.dist import rank
 from mmssl.visualization.attention import attention_figure, attention_maps
 from mmssl.visualization.embedding_map import choose_images, map_of_features
 from mmssl.visualization.neighbours import neighbour_sheet
+from mmssl.visualization.reconstruction import reconstruction_figure
 from mmssl.visualization.style import figure_pixels, spread
 
 
@@ -23,14 +25,15 @@ class FiguresHook(Hook):
     """Draws validation images before the first epoch and every ``interval`` epochs, for all visualisation backends.
 
     The figures are those of the tools below ``tools/visualization``: ``'attention'`` (where the backbone looks),
-    ``'tsne'`` (embeddings in the plane) and ``'neighbors'`` (queries and their nearest images of the bank). The step of
-    a figure is the number of epochs done. The main process draws, the others go on; weights, modes and random state
-    stay as they are. A figure that the backbone does not have fails before training starts, not after an epoch.
+    ``'tsne'`` (embeddings in the plane), ``'neighbors'`` (queries and their nearest images of the bank) and
+    ``'reconstruction'`` (of hidden patches, the same ones each time). The step of a figure is the number of epochs
+    done. The main process draws, the others go on; weights, modes and random state stay as they are. A figure that the
+    model does not have fails before training starts, not after an epoch.
 
     Args:
         interval: Epochs between figures; the last epoch has some in any case.
         figures: Which to draw.
-        num_images: Images of the attention figure, and queries.
+        num_images: Images of the figures of attention and reconstruction, and queries.
         num_points: Images of the map, of at most 20 classes.
         num_bank: Images of the bank that neighbours are searched among.
 
@@ -48,7 +51,12 @@ class FiguresHook(Hook):
         num_points: int = 1000,
         num_bank: int = 5000,
     ) -> None:
-        self.drawing = dict(attention=self._attention, tsne=self._tsne, neighbors=self._neighbors)
+        self.drawing = dict(
+            attention=self._attention,
+            tsne=self._tsne,
+            neighbors=self._neighbors,
+            reconstruction=self._reconstruction,
+        )
         if not figures or not set(figures) <= set(self.drawing):
             raise ValueError(f'figures must be among {", ".join(self.drawing)}, got {figures}')
         if min(interval, num_images, num_points, num_bank) < 1:
@@ -83,9 +91,16 @@ class FiguresHook(Hook):
                 runner.visualizer.add_image(name, figure_pixels(self.drawing[name](runner)), step)
 
     def _attention(self, runner: Runner) -> Figure:
-        dataset, model = runner.val_dataloader.dataset, runner.algorithm
-        images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), self.num_images).tolist()])
+        model, images = runner.algorithm, self._images(runner)
         return attention_figure(images, {'': attention_maps(model.backbone, model.data_preprocessor.prepare(images))})
+
+    def _reconstruction(self, runner: Runner) -> Figure:
+        return reconstruction_figure(runner.algorithm, self._images(runner))
+
+    def _images(self, runner: Runner) -> Tensor:
+        """Returns uint8 (``num_images``, 3, H, W), spread evenly over the validation images."""
+        dataset = runner.val_dataloader.dataset
+        return torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), self.num_images).tolist()])
 
     def _tsne(self, runner: Runner) -> Figure:
         loop = runner.val_loop

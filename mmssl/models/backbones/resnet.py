@@ -36,6 +36,9 @@ class ResNet(OrderedLayers, BaseModule):
             ``wide_resnet50_2``, whose output is as wide as ResNet-50's. Bottleneck depths only.
         stem: ``'imagenet'`` (7x7 stride 2, then max-pool) or ``'small'`` (3x3 stride 1, no max-pool) for images of
             about 32 pixels.
+        output_stride: Pixels of the image per pixel of the last map, with the ImageNet stem: 32, or 16 or 8, where the
+            last one or two stages dilate in place of striding, as torchvision's ``replace_stride_with_dilation``.
+            Bottleneck depths only.
         out_indices: Stages, 0 to 3, whose maps are returned.
         frozen_stages: -1 trains everything, 0 freezes the stem, i freezes the stem and the first i stages; what is
             frozen stays in eval mode.
@@ -57,6 +60,7 @@ class ResNet(OrderedLayers, BaseModule):
         width: float = 1,
         width_per_group: int = 64,
         stem: str = 'imagenet',
+        output_stride: int = 32,
         out_indices: Sequence[int] = (3,),
         frozen_stages: int = -1,
         norm_eval: bool = False,
@@ -74,6 +78,8 @@ class ResNet(OrderedLayers, BaseModule):
         if not -1 <= frozen_stages <= 4:
             raise ValueError(f'frozen_stages must lie in -1 to 4, got {frozen_stages}')
         block, blocks = DEPTHS[depth]
+        if output_stride not in ((8, 16, 32) if block is Bottleneck else (32,)):
+            raise ValueError(f'output_stride must be 32, for bottleneck depths also 16 or 8, got {output_stride}')
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
@@ -85,10 +91,14 @@ class ResNet(OrderedLayers, BaseModule):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == 'imagenet' else nn.Identity()
         self.num_stages = max(out_indices) + 1
-        inputs = channels
+        inputs, dilation = channels, 1
         for index in range(self.num_stages):
             planes = channels * 2**index
-            stage = _stage(block, inputs, planes, blocks[index], stride=1 if index == 0 else 2, inner=width_per_group)
+            first_dilation, stride = dilation, 1 if index == 0 else 2
+            if 4 * 2**index > output_stride:
+                dilation, stride = 2 * dilation, 1
+            shape = dict(stride=stride, inner=width_per_group, dilations=(first_dilation, dilation))
+            stage = _stage(block, inputs, planes, blocks[index], **shape)
             self.add_module(f'layer{index + 1}', stage)
             inputs = planes * block.expansion
         self.feature_dim = inputs
@@ -145,12 +155,20 @@ class ResNet(OrderedLayers, BaseModule):
 
 
 def _stage(
-    block: type[BasicBlock] | type[Bottleneck], inputs: int, planes: int, blocks: int, stride: int, inner: int
+    block: type[BasicBlock] | type[Bottleneck],
+    inputs: int,
+    planes: int,
+    blocks: int,
+    stride: int,
+    inner: int,
+    dilations: tuple[int, int],
 ) -> nn.Sequential:
-    """One stage of ``blocks`` blocks, the first of which strides and matches the channels of its shortcut."""
+    """One stage of ``blocks`` blocks, the first of which strides, matches the channels of its shortcut, and dilates by
+    the first of ``dilations``, the others by the second."""
     outputs = planes * block.expansion
     shortcut = None
     if stride != 1 or inputs != outputs:
         shortcut = nn.Sequential(conv1x1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
-    first = block(inputs, planes, stride, shortcut, base_width=inner)
-    return nn.Sequential(first, *(block(outputs, planes, base_width=inner) for _ in range(blocks - 1)))
+    first = block(inputs, planes, stride, shortcut, base_width=inner, dilation=dilations[0])
+    others = (block(outputs, planes, base_width=inner, dilation=dilations[1]) for _ in range(blocks - 1))
+    return nn.Sequential(first, *others)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
+from mmssl.models.components.grid_attention import GridAttention
 from mmssl.models.components.initialization import xavier_uniform_linear
 from mmssl.models.components.patches import select_patches
 from mmssl.models.components.positions import scaled_positions, sincos_positions
@@ -82,6 +83,12 @@ class VisionTransformer(OrderedLayers, BaseModule):
             ``scaled_positions``, which models trained with that need.
         frozen_patch_embed: Keep the linear patch embedding at its initial value (MoCo v3's stabiliser).
         conv_stem: Embed patches by ``ConvStem``; the stem stands for one block, so MoCo v3 then has 11.
+        window_size: Side in patches of the windows in which blocks attend, which bounds the memory of large images, as
+            in ViTDet (Li et al., 2022, arXiv:2203.16527); 0 attends to everything. Maps only; there is then no class
+            token, and a checkpoint's is passed over.
+        global_indices: Blocks that attend to the whole image in spite of ``window_size``.
+        relative_size: With windows, side in patches of the image that the relative positions of global blocks are made
+            for, see ``GridAttention``; 0 has none, and in no block.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
         final_norm: Whether a norm follows the last block. Without it a checkpoint's is passed over: a ViT that is
             fine-tuned on the mean of its tokens has one after the mean instead, in its head.
@@ -106,6 +113,9 @@ class VisionTransformer(OrderedLayers, BaseModule):
         resample: str = 'antialiased',
         frozen_patch_embed: bool = False,
         conv_stem: bool = False,
+        window_size: int = 0,
+        global_indices: Sequence[int] = (),
+        relative_size: int = 0,
         drop_path_rate: float = 0.0,
         final_norm: bool = True,
         init: str = 'timm',
@@ -123,8 +133,15 @@ class VisionTransformer(OrderedLayers, BaseModule):
         dim, depth, num_heads, mlp_ratio = _resolve(arch)
         if not out_indices or not all(-depth <= index < depth for index in out_indices):
             raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
+        if window_size and (output != 'maps' or not all(-depth <= index < depth for index in global_indices)):
+            raise ValueError(
+                f"window_size needs output='maps' and global_indices of blocks 0 to {depth - 1}, got {output!r} and "
+                f'{global_indices}'
+            )
+        if not window_size and (global_indices or relative_size):
+            raise ValueError('global_indices and relative_size are for a backbone with a window_size')
         self.feature_dim = dim
-        self.num_prefix_tokens = 1
+        self.num_prefix_tokens = 0 if window_size else 1
         self.output = output
         self.resample = resample
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
@@ -138,7 +155,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
             else PatchEmbed(size, patch_size, embed_dim=dim, strict_img_size=False, dynamic_img_pad=True)
         )
         self.grid_size = tuple(self.patch_embed.grid_size)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.cls_token = None if window_size else nn.Parameter(torch.zeros(1, 1, dim))
         if position in _FIXED_POSITIONS:
             table = sincos_positions(self.grid_size, dim, *_FIXED_POSITIONS[position])
             self.pos_embed = nn.Parameter(table, requires_grad=False)
@@ -146,16 +163,18 @@ class VisionTransformer(OrderedLayers, BaseModule):
             num_patches = self.grid_size[0] * self.grid_size[1]
             self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(1, 1 + num_patches, dim), std=0.02))
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
-        self.blocks = nn.Sequential(
-            *(
-                Block(dim, num_heads, mlp_ratio, qkv_bias=True, drop_path=rate, norm_layer=norm)
-                for rate in rates[:num_blocks]
-            )
-        )
+        options = dict(mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm)
+        blocks = [Block(dim, num_heads, drop_path=rate, **options) for rate in rates[:num_blocks]]
+        if window_size:
+            everywhere = {index % depth for index in global_indices}
+            for index, block in enumerate(blocks):
+                size = 0 if index in everywhere else window_size
+                block.attn = GridAttention(dim, num_heads, size, relative_size, qkv_bias=True)
+        self.blocks = nn.Sequential(*blocks)
         has_norm = final_norm and num_blocks == depth
         self.norm = norm(dim) if has_norm else nn.Identity()
         unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
-        skip_on_load(self, *([] if has_norm else ['norm.']), *unbuilt)
+        skip_on_load(self, *([] if has_norm else ['norm.']), *(['cls_token'] if window_size else []), *unbuilt)
         self.register_load_state_dict_pre_hook(_resample_loaded_positions)
 
         self._init_parameters(init)
@@ -198,7 +217,8 @@ class VisionTransformer(OrderedLayers, BaseModule):
             if self.output == 'maps':
                 raise ValueError('keep leaves patches out, of which no maps can be made: choose another output')
             x = select_patches(x, keep)  # (N, K, D)
-        x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
+        if self.cls_token is not None:
+            x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
         if self.output == 'maps':
             return self._maps(x, grid)
         x = self.norm(self.blocks(x))
@@ -207,17 +227,21 @@ class VisionTransformer(OrderedLayers, BaseModule):
         return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
 
     def _maps(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
+        if self.cls_token is None:
+            x = x.unflatten(1, grid)  # where windows are
         maps = []
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index == len(self.blocks) - 1:
                 x = self.norm(x)
             if index in self.out_indices:
-                maps.append(x[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid))
+                tokens = x.flatten(1, -2)[:, self.num_prefix_tokens :]
+                maps.append(tokens.transpose(1, 2).reshape(len(x), -1, *grid))
         return tuple(maps)
 
     def _init_parameters(self, init: str) -> None:
-        nn.init.normal_(self.cls_token, std=0.02 if init == 'mae' else 1e-6)
+        if self.cls_token is not None:
+            nn.init.normal_(self.cls_token, std=0.02 if init == 'mae' else 1e-6)
         if init == 'mae':
             self.apply(xavier_uniform_linear)
             if isinstance(self.patch_embed, PatchEmbed):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmssl.engine.hooks.checkpoint import CheckpointHook
 from tests.support.tiny_run import build_runner, tiny_config, train
@@ -25,6 +26,8 @@ def test_the_new_checkpoint_is_whole_before_an_old_one_goes(tmp_path: Path, monk
     runner.train()
     assert seen == [['epoch_1.pth'], ['epoch_1.pth', 'epoch_2.pth'], ['epoch_2.pth', 'epoch_3.pth']]
     assert _names(tmp_path) == ['epoch_3.pth', 'epoch_3_backbone.pth']
+    meta = torch.load(tmp_path / 'epoch_3_backbone.pth', weights_only=True)['meta']
+    assert meta['checkpoint'] == 'epoch_3.pth' and meta['backbone'] == runner.cfg.model.backbone.to_dict()
 
 
 def test_rests_of_a_killed_run_go(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mmengine.visualization.vis_backend import BaseVisBackend
 from mmssl.engine.hooks.figures import FiguresHook
 from mmssl.registry import VISBACKENDS
 from mmssl.utils.errors import UserError
+from tests.support.small_parts import masked
 from tests.support.tiny_run import build_runner, tiny_config, train
 
 LOADER = dict(
@@ -21,6 +22,7 @@ LOADER = dict(
     batch_size=4,
     num_workers=0,
 )
+ONE_VIEW = dict(type='NoiseImages', num_images=26, views=[dict(type='AugmentedView', size=16)])
 EVALUATED = dict(
     val_dataloader=LOADER,
     val_cfg=dict(type='EmbeddingValLoop', bank_dataloader=LOADER),
@@ -82,6 +84,19 @@ def test_figures_change_as_the_backbone_learns(tmp_path: Path) -> None:
     assert first.shape == last.shape and (first != last).any()
 
 
+def test_reconstructions_of_the_same_hidden_patches_and_training_does_not_notice(tmp_path: Path) -> None:
+    changes = dict(model=masked(), train_dataloader=dict(tiny_config('')['train_dataloader'], dataset=ONE_VIEW))
+    plain = train(config(tmp_path / 'plain', None, **changes))
+    drawn = train(config(tmp_path / 'drawn', dict(interval=2, figures=['reconstruction'], num_images=2), **changes))
+    assert [(name, step) for name, step, _ in Recorder.images] == [('reconstruction', step) for step in (0, 2, 3)]
+    first, second, last = (image for *_, image in Recorder.images)
+    masked_panel = slice(first.shape[1] // 4, first.shape[1] // 2)
+    assert (first[:, masked_panel] == last[:, masked_panel]).all()
+    assert (first != second).any() and (second != last).any()
+    before, after = (run.model.state_dict() for run in (plain, drawn))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 @pytest.mark.parametrize(
     ('changes', 'reason'),
     [
@@ -100,7 +115,7 @@ def test_a_run_without_validation_or_backends_is_told(
     assert message.startswith('FiguresHook draws nothing: ') and reason in message
 
 
-def test_a_figure_that_the_backbone_does_not_have_fails_before_training(tmp_path: Path) -> None:
+def test_a_figure_that_the_model_does_not_have_fails_before_training(tmp_path: Path) -> None:
     cfg = config(tmp_path, dict(figures=['attention']))
     transformer = dict(arch=dict(embed_dim=64, depth=1, num_heads=2), img_size=16, patch_size=5)
     cfg['model'] = dict(cfg['model'], backbone=dict(type='VisionTransformer', **transformer))
@@ -108,12 +123,14 @@ def test_a_figure_that_the_backbone_does_not_have_fails_before_training(tmp_path
     with pytest.raises(UserError, match='multiples of the patches'):
         runner.train()
     assert runner.iter == 0
+    with pytest.raises(UserError, match='MoCo reconstructs no image'):
+        train(config(tmp_path, dict(figures=['reconstruction'])))
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(figures=['umap']), "among attention, tsne, neighbors, got .'umap'"),
+        (dict(figures=['umap']), "among attention, tsne, neighbors, reconstruction, got .'umap'"),
         (dict(figures=[]), 'among attention'),
         (dict(interval=0), 'must be at least 1, got 0, 6, 1000 and 5000'),
     ],

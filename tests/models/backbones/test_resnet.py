@@ -119,3 +119,22 @@ def test_other_toolboxes_build_and_initialise_it_by_its_scoped_name(tmp_path):
 def test_wrong_arguments_are_named(argument, value):
     with pytest.raises(ValueError, match=argument):
         ResNet(**{argument: value})
+
+
+@pytest.mark.parametrize(('output_stride', 'dilate'), [(16, (False, False, True)), (8, (False, True, True))])
+def test_output_stride_is_torchvisions_dilation(output_stride, dilate):
+    reference = torchvision.models.resnet50(replace_stride_with_dilation=dilate).eval()
+    reference.fc = reference.avgpool = nn.Identity()
+    backbone = ResNet(50, output_stride=output_stride, out_indices=(0, 3)).eval()
+    backbone.load_state_dict(reference.state_dict())
+    images = torch.randn(1, 3, 64, 64)
+    first, last = backbone(images)
+    assert first.shape[-1] == 16 and last.shape[-1] == 64 // output_stride
+    torch.testing.assert_close(last.flatten(1), reference(images))
+
+
+def test_output_stride_that_is_not_possible():
+    with pytest.raises(ValueError, match='output_stride must be 32, for bottleneck depths also 16 or 8, got 8'):
+        ResNet(18, output_stride=8)
+    with pytest.raises(ValueError, match='got 4'):
+        ResNet(50, output_stride=4)

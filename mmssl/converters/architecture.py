@@ -1,0 +1,123 @@
+"""Which backbone a set of tensors is, read from their names and shapes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from mmssl.converters.source import RESNET, VIT, Tensors
+from mmssl.models.backbones.resnet import DEPTHS
+from mmssl.models.backbones.vision_transformer import ARCHS
+from mmssl.utils.errors import UserError
+from mmssl.utils.trained import read_config_text
+
+
+def kind(tensors: Tensors) -> str | None:
+    """The class of backbone that tensors belong to by their names; None for one that no library shares with mmssl."""
+    for backbone, pattern in (('ResNet', RESNET), ('VisionTransformer', VIT), ('TimmBackbone', r'model\..+')):
+        if all(re.fullmatch(pattern, name) for name in tensors):
+            return backbone
+    return None
+
+
+def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The config of a backbone, as far as its tensors tell it.
+
+    Args:
+        tensors: All tensors of the backbone by its own names.
+        num_heads: Attention heads of a transformer, which no tensor tells; None takes those of ``known``, else those
+            that the usual transformers of its width and depth have.
+        known: The config that the backbone was trained with, where the checkpoint carries it.
+
+    Returns:
+        ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
+        ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size`` and
+        ``conv_stem``.
+
+    Raises:
+        UserError: The backbone was cut, or the number of heads is needed and not known.
+    """
+    known, name = dict(known or {}), kind(tensors)
+    if name == 'ResNet':
+        known |= _resnet(tensors)
+    if name == 'VisionTransformer':
+        known |= _vision_transformer(tensors, num_heads, known)
+    return known
+
+
+def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config of the backbone that a checkpoint of mmssl carries; None where there is none, or none that is read."""
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, Mapping):
+        return None
+    if isinstance(meta.get('backbone'), Mapping):
+        return dict(meta['backbone'])
+    if not isinstance(meta.get('cfg'), str):
+        return None
+    try:
+        return read_config_text(meta['cfg'], 'the checkpoint').model.backbone.to_dict()
+    except (UserError, AttributeError):
+        return None
+
+
+def _resnet(tensors: Tensors) -> dict[str, Any]:
+    blocks = Counter(name[5] for name in tensors if re.fullmatch(r'layer\d\.\d+\.conv1\.weight', name))
+    counts = tuple(blocks[stage] for stage in '1234')
+    is_bottleneck = 'layer1.0.conv3.weight' in tensors
+    depths = [depth for depth, (_, of_depth) in DEPTHS.items() if of_depth == counts and (depth >= 50) == is_bottleneck]
+    if not depths or 'conv1.weight' not in tensors:
+        raise UserError(
+            f'a residual network with {counts} blocks in its four stages is none of the depths {sorted(DEPTHS)}: '
+            'give the file of a whole one'
+        )
+    channels, _, kernel, _ = tensors['conv1.weight'].shape
+    inner = len(tensors['layer1.0.conv1.weight'])
+    return dict(
+        type='ResNet',
+        depth=depths[0],
+        width=channels / 64,
+        width_per_group=inner * 64 // channels,
+        stem='imagenet' if kernel == 7 else 'small',
+    )
+
+
+def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [
+        name for name in ('cls_token', 'pos_embed', 'norm.weight', 'blocks.0.mlp.fc1.weight') if name not in tensors
+    ]
+    if missing:
+        raise UserError(f'a transformer without {", ".join(missing)} was cut: give the file of a whole one')
+    depth = len({name.split('.')[1] for name in tensors if name.startswith('blocks.')})
+    hidden, dim = tensors['blocks.0.mlp.fc1.weight'].shape
+    conv_stem = 'patch_embed.proj.weight' not in tensors
+    patch_size = 16 if conv_stem else tensors['patch_embed.proj.weight'].shape[-1]
+    patches = tensors['pos_embed'].shape[1] - 1
+    rows = round(patches**0.5)
+    if rows * rows != patches:
+        raise UserError(f'{patches} positions of patches are no square: give the file of a backbone for square images')
+    heads = num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
+    return dict(
+        type='VisionTransformer',
+        arch=dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=hidden / dim),
+        img_size=rows * patch_size,
+        patch_size=patch_size,
+        conv_stem=conv_stem,
+    )
+
+
+def _heads_of(arch: Any) -> int | None:
+    arch = ARCHS.get(arch) if isinstance(arch, str) else arch
+    return arch.get('num_heads') if isinstance(arch, Mapping) else None
+
+
+def _usual_heads(dim: int, depth: int) -> int:
+    fitting = {a['num_heads'] for a in ARCHS.values() if (a['embed_dim'], a['depth']) == (dim, depth)}
+    if len(fitting) != 1:
+        among = f' (one of {sorted(fitting)})' if fitting else ''
+        raise UserError(
+            f'how many attention heads has this transformer of width {dim} and depth {depth}? '
+            f'Tensors do not tell: give --num-heads{among}'
+        )
+    return fitting.pop()

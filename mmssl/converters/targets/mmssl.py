@@ -1,0 +1,30 @@
+"""mmssl itself: any backbone, as the backbone file that a training writes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmssl.converters.target import Layout, Target
+from mmssl.models.backbones.vision_transformer import ARCHS
+
+_DEFAULTS = dict(width=1, width_per_group=64, stem='imagenet', conv_stem=False)
+
+
+def _config(backbone: Mapping[str, Any]) -> str:
+    options = {k: v for k, v in backbone.items() if k != 'init_cfg' and (k not in _DEFAULTS or v != _DEFAULTS[k])}
+    named = [name for name, arch in ARCHS.items() if dict(mlp_ratio=4.0) | arch == options.get('arch')]
+    if named:
+        options['arch'] = named[0]
+    in_order = sorted(options.items(), key=lambda option: option[0] != 'type')
+    return ', '.join(f'{name}={value!r}' for name, value in in_order)
+
+
+def _usage(model: str, file: str) -> str:
+    model = f'{model}, ' if model else ''
+    return f"backbone=dict({model}init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
+
+
+TARGET = Target(
+    layouts={'any': Layout(patterns=((r'.+', r'\g<0>'),), model=_config)},
+    usage=_usage,
+    instead='',
+)

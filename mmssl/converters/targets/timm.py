@@ -1,0 +1,54 @@
+"""timm: residual networks of width 1, vision transformers, and whatever ``TimmBackbone`` wraps."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from mmssl.converters.source import RESNET, VIT
+from mmssl.converters.target import Layout, Target, usage_of_tensors
+from mmssl.converters.targets.torchvision import SMALL_STEM
+from mmssl.models.backbones.resnet import DEPTHS
+from mmssl.utils.errors import UserError
+
+
+def _resnet(backbone: Mapping[str, Any]) -> str:
+    if backbone['width'] != 1:
+        raise UserError(f'timm has no residual network of width {backbone["width"]:g}, only of width 1')
+    block, blocks = DEPTHS[backbone['depth']]
+    wide = f', base_width={backbone["width_per_group"]}' if backbone['width_per_group'] != 64 else ''
+    model = f'timm.models.ResNet(timm.models.resnet.{block.__name__}, {blocks}, num_classes=0{wide})\n'
+    return f'model = {model}{SMALL_STEM if backbone["stem"] == "small" else ""}'
+
+
+def _vision_transformer(backbone: Mapping[str, Any]) -> str:
+    if backbone['conv_stem']:
+        raise UserError('timm has no plain vision transformer with a convolutional stem')
+    arch = backbone['arch']
+    return (
+        'model = timm.models.VisionTransformer(\n'
+        f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
+        f'depth={arch["depth"]},\n'
+        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0,\n'
+        ")  # for the mean of the patches in place of the class token: global_pool='avg', fc_norm=False\n"
+    )
+
+
+def _any(backbone: Mapping[str, Any]) -> str:
+    if backbone.get('out_indices') is not None:
+        raise UserError('a model of timm that returns maps has other names than one that classifies: export the latter')
+    options = {k: v for k, v in backbone.items() if k not in ('type', 'out_indices', 'pool', 'pretrained', 'init_cfg')}
+    arguments = [repr(options.pop('name', 'the name that it was trained with')), 'num_classes=0']
+    arguments += [f'{name}={value!r}' for name, value in options.items()]
+    return f'model = timm.create_model({", ".join(arguments)})\n'
+
+
+TARGET = Target(
+    layouts={
+        'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
+        'VisionTransformer': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
+        'TimmBackbone': Layout(patterns=((r'model\.(.+)', r'\1'),), model=_any),
+    },
+    usage=partial(usage_of_tensors, 'timm'),
+    suffixes=('.pth', '.safetensors'),
+    instead='use the backbone from mmssl',
+)

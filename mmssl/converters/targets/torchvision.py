@@ -1,0 +1,62 @@
+"""torchvision: residual networks of width 1, and vision transformers."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from mmssl.converters.source import RESNET
+from mmssl.converters.target import Layout, Target, usage_of_tensors
+from mmssl.utils.errors import UserError
+
+_BLOCK = r'encoder.layers.encoder_layer_\1'
+
+SMALL_STEM = (
+    'model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)  # the stem of small images\n'
+    'model.maxpool = torch.nn.Identity()\n'
+)
+
+
+def _resnet(backbone: Mapping[str, Any]) -> str:
+    if backbone['width'] != 1:
+        raise UserError(f'torchvision has no residual network of width {backbone["width"]:g}, only of width 1')
+    wide = f'width_per_group={backbone["width_per_group"]}' if backbone['width_per_group'] != 64 else ''
+    stem = SMALL_STEM if backbone['stem'] == 'small' else ''
+    return f'model = torchvision.models.resnet{backbone["depth"]}({wide})\n{stem}model.fc = torch.nn.Identity()\n'
+
+
+def _vision_transformer(backbone: Mapping[str, Any]) -> str:
+    if backbone['conv_stem']:
+        raise UserError('a transformer with a convolutional stem is not exported to torchvision')
+    arch = backbone['arch']
+    return (
+        'model = torchvision.models.VisionTransformer(\n'
+        f'    image_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, num_layers={arch["depth"]}, '
+        f'num_heads={arch["num_heads"]},\n'
+        f'    hidden_dim={arch["embed_dim"]}, mlp_dim={round(arch["embed_dim"] * arch["mlp_ratio"])},\n'
+        ')\n'
+        'model.heads = torch.nn.Identity()\n'
+    )
+
+
+TARGET = Target(
+    layouts={
+        'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
+        'VisionTransformer': Layout(
+            patterns=(
+                ('cls_token', 'class_token'),
+                ('pos_embed', 'encoder.pos_embedding'),
+                (r'patch_embed\.proj\.(\w+)', r'conv_proj.\1'),
+                (r'norm\.(\w+)', r'encoder.ln.\1'),
+                (r'blocks\.(\d+)\.norm([12])\.(\w+)', rf'{_BLOCK}.ln_\2.\3'),
+                (r'blocks\.(\d+)\.attn\.qkv\.(\w+)', rf'{_BLOCK}.self_attention.in_proj_\2'),
+                (r'blocks\.(\d+)\.attn\.proj\.(\w+)', rf'{_BLOCK}.self_attention.out_proj.\2'),
+                (r'blocks\.(\d+)\.mlp\.fc1\.(\w+)', rf'{_BLOCK}.mlp.0.\2'),
+                (r'blocks\.(\d+)\.mlp\.fc2\.(\w+)', rf'{_BLOCK}.mlp.3.\2'),
+            ),
+            model=_vision_transformer,
+        ),
+    },
+    usage=partial(usage_of_tensors, 'torchvision'),
+    suffixes=('.pth', '.safetensors'),
+    instead='export to timm, or use the backbone from mmssl',
+)

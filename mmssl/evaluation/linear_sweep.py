@@ -1,0 +1,292 @@
+"""Many linear classifiers at once on cached features."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mmssl.evaluation.extract import Features
+from mmssl.registry import METRICS
+
+HEADS = ('standardized', 'scaled', 'unit')
+_CHUNK = 4096
+
+
+class Scaler:
+    """Brings features to a scale at which one range of learning rates suits every backbone.
+
+    Args:
+        vectors: (N, D).
+        rows: (R,) int64, what the classifiers are trained on: statistics come from nothing else.
+        head: ``'standardized'``: each dimension to mean 0 and variance 1 (the batch norm of MAE's probe);
+            ``'scaled'``: all by one factor, so that the mean square of an entry is 1 (a plain linear layer);
+            ``'unit'``: each vector to length sqrt(D).
+
+    Raises:
+        ValueError: ``head`` is none of these.
+    """
+
+    def __init__(self, vectors: Tensor, rows: Tensor, head: str) -> None:
+        if head not in HEADS:
+            raise ValueError(f'a head is one of {HEADS}, got {head!r}')
+        self.is_unit = head == 'unit'
+        first = sum(vectors[part].double().sum(0) for part in rows.split(_CHUNK)) / len(rows)
+        centre = first if head == 'standardized' else torch.zeros_like(first)
+        square = sum((vectors[part].double() - centre).square().sum(0) for part in rows.split(_CHUNK)) / len(rows)
+        self.centre = centre.to(vectors.dtype)
+        self.scale = (square if head == 'standardized' else square.mean()).sqrt().clamp(min=1e-6).to(vectors.dtype)
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Returns scaled vectors (N, D)."""
+        if self.is_unit:
+            return normalize(vectors) * vectors.shape[1] ** 0.5
+        return (vectors - self.centre) / self.scale
+
+
+def train_classifiers(
+    vectors: Tensor,
+    labels: Tensor,
+    *,
+    num_classes: int,
+    lrs: Sequence[float],
+    weight_decays: Sequence[float],
+    rows: Tensor | None = None,
+    scale: Callable[[Tensor], Tensor] | None = None,
+    epochs: float = 30,
+    batch_size: int = 1024,
+    momentum: float = 0.9,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Trains K linear classifiers by SGD, all on the same batches, with one matrix product for all.
+
+    Each is what ``torch.optim.SGD`` makes of the mean cross entropy with its own learning rate and decay, a cosine from
+    the learning rate to 0 and a start from zero: the problem is convex, so nothing is gained by another start. The
+    rate is multiplied by batch size / 256. An epoch leaves out the images that do not fill a batch.
+
+    Args:
+        vectors: (N, D).
+        labels: (N,) int64 in [0, C).
+        num_classes: C.
+        lrs: Learning rates of the K classifiers, at batch size 256.
+        weight_decays: As many coefficients of the L2 term, on weights and biases.
+        rows: (R,) int64, the images to train on; None takes all.
+        scale: Applied to every batch (B, D) of vectors; None leaves them as they are.
+        epochs: Passes over the rows.
+        batch_size: Capped at R.
+        momentum: Weight of the old step.
+        generator: Source of the order, on the CPU; None takes the global one.
+
+    Returns:
+        (K, D + 1, C), the last row being the bias.
+
+    Raises:
+        ValueError: The numbers of learning rates and decays differ, or there is none.
+    """
+    if not lrs or len(lrs) != len(weight_decays):
+        raise ValueError(f'as many learning rates as decays are needed, got {len(lrs)} and {len(weight_decays)}')
+    rows = torch.arange(len(vectors), device=vectors.device) if rows is None else rows
+    batch_size = min(batch_size, len(rows))
+    steps_per_epoch = len(rows) // batch_size
+    total = max(round(epochs * steps_per_epoch), 1)
+    rate = vectors.new_tensor(lrs).view(-1, 1, 1) * batch_size / 256  # (K, 1, 1)
+    decay = vectors.new_tensor(weight_decays).view(-1, 1, 1)
+    weights = vectors.new_zeros(len(lrs), vectors.shape[1] + 1, num_classes)
+    velocity = torch.zeros_like(weights)
+    column = torch.arange(batch_size, device=vectors.device)
+    for step in range(total):
+        if step % steps_per_epoch == 0:
+            order = torch.randperm(len(rows), generator=generator).to(rows.device)
+        batch = rows[order[step % steps_per_epoch * batch_size :][:batch_size]]
+        x = _with_one(vectors[batch], scale)  # (B, D + 1)
+        error = torch.softmax(x @ weights, dim=-1)  # (K, B, C)
+        error[:, column, labels[batch]] -= 1
+        velocity.mul_(momentum).add_(x.T @ error, alpha=1 / batch_size).add_(weights * decay)
+        weights -= velocity * rate * (0.5 + 0.5 * math.cos(math.pi * step / total))
+    return weights
+
+
+def classifier_accuracies(
+    weights: Tensor,
+    features: Features,
+    rows: Tensor | None = None,
+    scale: Callable[[Tensor], Tensor] | None = None,
+    num_best: int = 1,
+) -> list[float]:
+    """Per cent of the images whose label is among the ``num_best`` highest logits, for each classifier.
+
+    Args:
+        weights: (K, D + 1, C) of ``train_classifiers``; one that diverged to NaN counts as constant.
+        features: (N, D) with labels.
+        rows: (R,) int64, the images that count; None takes all.
+        scale: As in ``train_classifiers``.
+        num_best: Capped at C.
+    """
+    rows = torch.arange(len(features), device=features.labels.device) if rows is None else rows
+    correct = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
+    for part in rows.split(_CHUNK):
+        logits = torch.nan_to_num(_with_one(features.vectors[part], scale) @ weights)  # (K, R, C)
+        best = logits.topk(min(num_best, logits.shape[-1])).indices
+        correct += (best == features.labels[part, None]).any(-1).sum(-1)
+    return (100 * correct.double() / len(rows)).tolist()
+
+
+def _with_one(vectors: Tensor, scale: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """Scaled vectors and a column of ones, whose weight is the bias."""
+    vectors = vectors if scale is None else scale(vectors)
+    return torch.cat([vectors, vectors.new_ones(len(vectors), 1)], dim=1)
+
+
+@dataclass
+class Candidate:
+    """A setting of the sweep and what came of it.
+
+    Args:
+        head: See ``Scaler``.
+        lr: Learning rate at batch size 256.
+        weight_decay: Coefficient of the L2 term.
+        held_out: Top-1 accuracy on the held-out part of the training images, per cent, one number per seed.
+    """
+
+    head: str
+    lr: float
+    weight_decay: float
+    held_out: list[float]
+
+
+@dataclass
+class SweepResult:
+    """What a sweep found.
+
+    Args:
+        candidates: Every setting.
+        chosen: The setting that each seed chose.
+        top1: Accuracy of the chosen setting on the evaluated images, per cent, one number per seed.
+        top5: Likewise.
+    """
+
+    candidates: list[Candidate]
+    chosen: list[Candidate]
+    top1: list[float]
+    top5: list[float]
+
+    def summary(self) -> dict[str, float]:
+        """Mean and standard deviation over seeds."""
+        spread = stdev(self.top1) if len(self.top1) > 1 else 0.0
+        return dict(sweep_top1=fmean(self.top1), sweep_top1_std=spread, sweep_top5=fmean(self.top5))
+
+
+@METRICS.register_module()
+class LinearSweep:
+    """Linear probe that chooses its own learning rate: all settings are trained at once on cached features.
+
+    For every seed a random part of the training images is held out and every setting is trained on the rest; the
+    one with the best accuracy on the held-out part is trained again on all training images and evaluated. So the
+    evaluated images choose nothing. Without augmentation the numbers are close to those of the published protocols,
+    and not the same.
+
+    Logged as ``sweep_top1`` and ``sweep_top5``, means over the seeds, and ``sweep_top1_std``, their standard deviation.
+
+    Args:
+        lrs: Learning rates at batch size 256, for features whose entries are about 1.
+        weight_decays: Each is combined with each learning rate.
+        heads: How features are scaled, see ``Scaler``; each is combined with all others.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        num_seeds: Seeds, each with an order and a held-out part of its own.
+        held_out: Share of the training images that chooses, in (0, 1).
+        seed: The first seed.
+
+    Raises:
+        ValueError: A setting is missing or outside its range.
+    """
+
+    def __init__(
+        self,
+        lrs: Sequence[float] = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+        weight_decays: Sequence[float] = (0.0, 1e-4),
+        heads: Sequence[str] = ('standardized',),
+        epochs: float = 30,
+        batch_size: int = 1024,
+        num_seeds: int = 3,
+        held_out: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        if not (lrs and weight_decays and heads) or num_seeds < 1 or not 0 < held_out < 1:
+            raise ValueError(
+                'lrs, weight_decays and heads need at least one entry, num_seeds >= 1 and 0 < held_out < 1 must hold; '
+                f'got {lrs}, {weight_decays}, {heads}, {num_seeds} and {held_out}'
+            )
+        self.settings = list(itertools.product(lrs, weight_decays))
+        self.heads = tuple(heads)
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.seeds = range(seed, seed + num_seeds)
+        self.held_out = held_out
+
+    def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
+        return self.run(bank, queries).summary()
+
+    @torch.no_grad()
+    def run(self, bank: Features, queries: Features) -> SweepResult:
+        """Trains, chooses and evaluates.
+
+        Args:
+            bank: Features of the training images.
+            queries: Features of the evaluated images.
+
+        Raises:
+            ValueError: There are no labels, or too few images to hold some out.
+        """
+        bank, queries = bank.labelled(), queries.labelled()
+        num_held_out = int(self.held_out * len(bank))
+        if num_held_out < 1:
+            raise ValueError(f'{len(bank)} labelled training images are too few to hold out {self.held_out:g} of them')
+        num_classes = int(bank.labels.max()) + 1
+        candidates = [Candidate(head, *setting, held_out=[]) for head in self.heads for setting in self.settings]
+        result = SweepResult(candidates, [], [], [])
+        for seed in self.seeds:
+            generator = torch.Generator().manual_seed(seed)
+            order = torch.randperm(len(bank), generator=generator).to(bank.labels.device)
+            held_out, kept = order[:num_held_out], order[num_held_out:]
+            for head in self.heads:
+                same_head = [candidate for candidate in candidates if candidate.head == head]
+                weights, scale = self._train(bank, kept, head, same_head, num_classes, generator)
+                for candidate, accuracy in zip(same_head, classifier_accuracies(weights, bank, held_out, scale)):
+                    candidate.held_out.append(accuracy)
+            best = max(candidates, key=lambda candidate: candidate.held_out[-1])
+            weights, scale = self._train(bank, order, best.head, [best], num_classes, generator)
+            result.chosen.append(best)
+            result.top1 += classifier_accuracies(weights, queries, scale=scale)
+            result.top5 += classifier_accuracies(weights, queries, scale=scale, num_best=5)
+        return result
+
+    def _train(
+        self,
+        bank: Features,
+        rows: Tensor,
+        head: str,
+        settings: list[Candidate],
+        num_classes: int,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Scaler]:
+        scale = Scaler(bank.vectors, rows, head)
+        weights = train_classifiers(
+            bank.vectors,
+            bank.labels,
+            num_classes=num_classes,
+            lrs=[setting.lr for setting in settings],
+            weight_decays=[setting.weight_decay for setting in settings],
+            rows=rows,
+            scale=scale,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            generator=generator,
+        )
+        return weights, scale

@@ -1,0 +1,36 @@
+"""Norms in front of a feature pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmssl.models.components.layer_norm2d import LayerNorm2d
+from mmssl.registry import NECKS
+
+
+@NECKS.register_module()
+class LevelNorms(BaseModule):
+    """A layer norm for the maps of each level, for backbones whose stages end without one, such as HiViT.
+
+    A detector takes it in front of its pyramid: ``neck=[dict(type='mmssl.LevelNorms', ...), dict(type='FPN', ...)]``.
+
+    Args:
+        in_channels: Widths of the levels.
+        eps: Added to the variance.
+        init_cfg: MMEngine's initialisation config.
+    """
+
+    def __init__(self, in_channels: Sequence[int], eps: float = 1e-6, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.norms = nn.ModuleList(LayerNorm2d(channels, eps=eps) for channels in in_channels)
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Returns maps of the shapes of ``maps``, one (N, C, H, W) per level.
+
+        Raises:
+            ValueError: The number of levels is another.
+        """
+        return tuple(norm(level) for norm, level in zip(self.norms, maps, strict=True))

@@ -1,0 +1,139 @@
+"""Pre-trained weights into a model that is to be trained on: a detector, a segmenter, a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmssl.converters import SOURCES, convert
+from mmssl.utils.checkpoint import find_prefix, get_state_dict, load_checkpoint_file, load_matching, matching_share
+from mmssl.utils.errors import UserError
+
+Tensors = dict[str, Tensor]
+
+
+def transfer_weights(
+    model: nn.Module, file: str | Path, use_teacher: bool = False, prefix: str | None = None, min_match: float = 0.99
+) -> None:
+    """Loads what pre-training gave into ``model``, and says on one line for each part how much it was.
+
+    - ``model.backbone`` from the backbone of the file;
+    - ``layer4`` of ``model.roi_head.shared_head``, where a detector of the C4 kind keeps its last stage, likewise;
+    - ``model.neck`` from the neck of the file. It must be there if the neck's class says
+      ``pretrained_with_backbone = True``; another neck is loaded if its tensors are there and left alone if not.
+
+    Args:
+        model: With a ``backbone``, of any library of MMEngine's family.
+        file: A training checkpoint or backbone file of mmssl, or a file of an official code, timm or torchvision that
+            ``mmssl.converters`` knows.
+        use_teacher: Take the averaged networks (``teacher.backbone``, ``teacher.neck``) in place of the trained ones.
+        prefix: What precedes the backbone's names, in a file of another kind.
+        min_match: Share of the tensors of each part, in (0, 1], that must be in the file with the same shape.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: Too little of a part matched; lists what is missing, unexpected and of another shape.
+    """
+    backbone = getattr(model, 'backbone', None)
+    if not isinstance(backbone, nn.Module):
+        raise UserError(f'{type(model).__name__} has no backbone that {file} could be loaded into')
+    tensors = read_algorithm(file, backbone, prefix)
+    owner = 'teacher.' if use_teacher else ''
+    offered = _part(tensors, f'{owner}backbone.')
+    if not offered:
+        raise UserError(
+            f'{file} holds no {"averaged (teacher) " if use_teacher else ""}backbone; '
+            f'its names begin with {", ".join(sorted({".".join(name.split(".")[:2]) for name in tensors})[:10])}'
+        )
+    load_matching(backbone, offered, str(file), '', min_match)
+    shared_head = getattr(getattr(model, 'roi_head', None), 'shared_head', None)
+    if isinstance(shared_head, nn.Module):
+        for name, stage in shared_head.named_children():
+            if name.startswith('layer'):
+                load_matching(stage, _part(offered, f'{name}.'), str(file), '', min_match, f'shared head, {name}')
+    if isinstance(getattr(model, 'neck', None), nn.Module):
+        _transfer_neck(model.neck, _part(tensors, f'{owner}neck.'), str(file), min_match)
+
+
+def read_algorithm(file: str | Path, backbone: nn.Module, prefix: str | None = None) -> Tensors:
+    """Reads a checkpoint of any kind as the tensors of an algorithm: ``backbone.*``, ``neck.*``, ``teacher.*``.
+
+    Args:
+        file: As of ``transfer_weights``.
+        backbone: Tells among several possible readings of the names which one is right.
+        prefix: As of ``transfer_weights``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: No reading gives a backbone; lists the names.
+    """
+    checkpoint = load_checkpoint_file(file)
+    if prefix is not None:
+        prefix = prefix.removesuffix('.') + '.' if prefix else ''
+        named = _part(get_state_dict(checkpoint), prefix)
+        if not named:
+            raise UserError(f'no tensor in {file} has the prefix {prefix!r}: {_names(get_state_dict(checkpoint))}')
+        return _under_backbone(named)
+    best: tuple[float, Tensors] = (-1.0, {})
+    for tensors in _readings(checkpoint):
+        prefixes = [owner for owner in ('backbone.', 'teacher.backbone.') if any(k.startswith(owner) for k in tensors)]
+        share = max((matching_share(backbone, tensors, owner) for owner in prefixes), default=-1.0)
+        if share > best[0]:
+            best = share, tensors
+        if share >= 0.99:
+            break
+    if best[0] > 0:
+        return best[1]
+    offered = get_state_dict(checkpoint)
+    wanted = backbone.state_dict()
+    elsewhere = find_prefix(wanted, offered)
+    hint = f"; its names are there with the prefix {elsewhere!r}: --prefix {elsewhere.removesuffix('.')}"
+    raise UserError(
+        f'{file} holds no backbone that fits: its tensors are neither called as in mmssl nor as in {", ".join(SOURCES)}'
+        f'{hint if elsewhere else ""}\n  missing: {_names(wanted)}\n  unexpected: {_names(offered)}'
+    )
+
+
+def _readings(checkpoint: Any) -> Iterator[Tensors]:
+    """The tensors under the names of an algorithm: as they are, as those of a backbone alone, and as converted."""
+    try:
+        tensors = {name.removeprefix('module.'): value for name, value in get_state_dict(checkpoint).items()}
+    except UserError:  # an official checkpoint in which they lie deeper
+        tensors = {}
+    if tensors:
+        yield tensors
+        yield _under_backbone(tensors)
+    for source in SOURCES:
+        try:
+            converted = convert(checkpoint, source)
+        except Exception:  # a source may stumble in any way over names that are not its own
+            continue
+        yield converted
+
+
+def _transfer_neck(neck: nn.Module, offered: Tensors, file: str, min_match: float) -> None:
+    wanted = neck.state_dict()
+    if not wanted:
+        return
+    prefix = find_prefix(wanted, offered)
+    if getattr(neck, 'pretrained_with_backbone', False) or matching_share(neck, offered, prefix) >= min_match:
+        load_matching(neck, offered, file, prefix, min_match, 'neck')
+    else:
+        print_log(f'neck: {type(neck).__name__} begins anew, it is not in {file}', logger='current')
+
+
+def _part(tensors: Tensors, prefix: str) -> Tensors:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _under_backbone(tensors: Tensors) -> Tensors:
+    return {f'backbone.{name}': value for name, value in tensors.items()}
+
+
+def _names(tensors: Tensors, limit: int = 10) -> str:
+    names = list(tensors)
+    return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '')

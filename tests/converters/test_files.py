@@ -1,0 +1,206 @@
+"""Files of each target, written and loaded by the code that is printed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from argparse import Namespace
+
+import pytest
+import timm
+import torch
+from mmengine.registry import MODELS
+from safetensors.torch import load_file, save_file
+
+from mmssl.converters import convert
+from mmssl.converters.files import convert_file
+from mmssl.models.backbones.resnet import ResNet
+from mmssl.models.backbones.timm_backbone import TimmBackbone
+from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.utils.mmcv_ops import provide_mmcv_ops
+
+ARCH = dict(embed_dim=48, depth=2, num_heads=3)
+IMAGES = torch.randn(2, 3, 32, 32)
+
+
+@pytest.fixture
+def backbone():
+    return VisionTransformer(ARCH, img_size=32, patch_size=8).eval()
+
+
+@pytest.fixture
+def file(backbone, tmp_path):
+    """A training checkpoint as MMEngine writes one."""
+    cfg = f"model = dict(type='DINO', backbone=dict(type='VisionTransformer', arch={ARCH}, img_size=32, patch_size=8))"
+    tensors = {f'backbone.{name}': tensor for name, tensor in backbone.state_dict().items()}
+    teacher = {f'teacher.backbone.{name}': torch.zeros_like(x) for name, x in backbone.state_dict().items()}
+    path = tmp_path / 'epoch_3.pth'
+    torch.save(dict(state_dict=tensors | teacher, meta=dict(cfg=cfg, epoch=3), optimizer={}), path)
+    return path
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _imported():
+    """The long imports, once and not within a test."""
+    provide_mmcv_ops()
+    importlib.import_module('mmdet.models')
+    importlib.import_module('mmseg.models')
+
+
+@pytest.mark.parametrize(
+    ('target', 'name'),
+    [
+        ('timm', 'new/vit.pth'),
+        ('timm', 'vit.safetensors'),
+        ('torchvision', 'vit.pth'),
+        ('torchvision', 'vit.safetensors'),
+    ],
+)
+@torch.no_grad()
+def test_the_printed_code_loads_the_file(backbone, file, tmp_path, target, name):
+    written = convert_file(file, tmp_path / name, target)
+    variables: dict = {}
+    exec(written.usage, variables)
+    torch.testing.assert_close(variables['model'].eval()(IMAGES), backbone(IMAGES), rtol=0, atol=1e-5)
+    assert written.source == 'mmssl' and written.num_tensors == len(backbone.state_dict())
+    assert not list(tmp_path.rglob('*.tmp'))
+
+
+@pytest.mark.parametrize('target', ['mmseg', 'mmssl'])
+@torch.no_grad()
+def test_the_printed_config_loads_the_file(backbone, file, tmp_path, target):
+    written = convert_file(file, tmp_path / 'vit.pth', target)
+    config = eval(f'dict({written.usage})')['backbone']
+    model = MODELS.build(config | dict(type='mmssl.VisionTransformer') if target == 'mmssl' else config)
+    model.init_weights()
+    model.eval()
+    found = model(IMAGES) if target == 'mmssl' else model(IMAGES)[0].mean((2, 3))
+    backbone.output = 'cls' if target == 'mmssl' else 'mean'
+    torch.testing.assert_close(found, backbone(IMAGES), rtol=0, atol=1e-5)
+
+
+def test_the_file_for_mmdet_fills_its_whole_backbone(tmp_path):
+    backbone = ResNet(50, width=0.125).eval()
+    torch.save(backbone.state_dict(), tmp_path / 'in.pth')
+    written = convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', 'mmdet')
+    assert 'stem_channels=8, base_channels=8' in written.usage
+    model = MODELS.build(eval(f'dict({written.usage})')['backbone'])
+    model.init_weights()
+    tensors = model.state_dict()
+    assert tensors.keys() == backbone.state_dict().keys()
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in backbone.state_dict().items())
+
+
+def test_the_folder_for_hugging_face(backbone, file, tmp_path):
+    written = convert_file(file, tmp_path / 'new' / 'vit', 'hf')
+    assert "ViTModel.from_pretrained('" in written.usage
+    assert sorted(path.name for path in (tmp_path / 'new').rglob('*')) == ['config.json', 'model.safetensors', 'vit']
+    config = json.loads((tmp_path / 'new/vit/config.json').read_text())
+    assert config['architectures'] == ['ViTModel'] and config['num_attention_heads'] == 3
+    assert (config['hidden_size'], config['intermediate_size'], config['num_hidden_layers']) == (48, 192, 2)
+    tensors = load_file(tmp_path / 'new/vit/model.safetensors')
+    own = backbone.state_dict()
+    assert len(tensors) == written.num_tensors == len(own) + 2 * 2 * 2  # q, k, v of weight and bias in two blocks
+    attention = 'encoder.layer.1.attention'
+    assert torch.equal(tensors['embeddings.position_embeddings'], own['pos_embed'])
+    assert torch.equal(tensors[f'{attention}.attention.key.weight'], own['blocks.1.attn.qkv.weight'][48:96])
+    assert torch.equal(tensors[f'{attention}.output.dense.bias'], own['blocks.1.attn.proj.bias'])
+    with pytest.raises(ValueError, match='exists already'):
+        convert_file(file, tmp_path / 'new' / 'vit', 'hf')
+
+
+def test_a_residual_network_for_hugging_face(tmp_path):
+    own = ResNet(50, width=0.125).state_dict()
+    torch.save(own, tmp_path / 'in.pth')
+    convert_file(tmp_path / 'in.pth', tmp_path / 'out', 'hf')
+    config = json.loads((tmp_path / 'out/config.json').read_text())
+    assert config['layer_type'] == 'bottleneck' and config['depths'] == [3, 4, 6, 3]
+    assert config['embedding_size'] == 8 and config['hidden_sizes'] == [32, 64, 128, 256]
+    tensors = load_file(tmp_path / 'out/model.safetensors')
+    assert len(tensors) == len(own)
+    name = 'encoder.stages.3.layers.2.layer.2'
+    assert torch.equal(tensors[f'{name}.convolution.weight'], own['layer4.2.conv3.weight'])
+    assert torch.equal(tensors[f'{name}.normalization.running_var'], own['layer4.2.bn3.running_var'])
+    assert 'encoder.stages.0.layers.0.shortcut.convolution.weight' in tensors
+
+
+def test_the_teacher_and_any_model_of_timm(file, tmp_path):
+    written = convert_file(file, tmp_path / 'out.pth', 'timm', part='teacher.backbone')
+    tensors = torch.load(tmp_path / 'out.pth')
+    assert len(tensors) == written.num_tensors and not any(tensor.any() for tensor in tensors.values())
+    backbone = TimmBackbone('convnext_atto')
+    meta = dict(algorithm='SimCLR', checkpoint='epoch_1.pth', backbone=dict(type='TimmBackbone', name='convnext_atto'))
+    torch.save(dict(state_dict=backbone.state_dict(), meta=meta), file)
+    usage = convert_file(file, tmp_path / 'out.safetensors', 'timm').usage
+    assert "timm.create_model('convnext_atto', num_classes=0)" in usage
+    exec(usage, {})
+
+
+def test_files_of_official_codes_with_their_command_line_and_of_other_formats(tmp_path):
+    model = timm.models.VisionTransformer(img_size=32, patch_size=8, num_classes=0, **ARCH)
+    torch.save(dict(model=model.state_dict(), args=Namespace(blr=1.5e-4), epoch=3), tmp_path / 'mae.pth')
+    save_file(model.state_dict(), tmp_path / 'timm.safetensors')
+    for name in ('mae.pth', 'timm.safetensors'):
+        convert_file(tmp_path / name, tmp_path / 'out.pth', 'mmssl', num_heads=3)
+        found = torch.load(tmp_path / 'out.pth')
+        assert found['meta']['backbone']['arch'] == dict(**ARCH, mlp_ratio=4.0)
+        assert all(torch.equal(found['state_dict'][key], x) for key, x in model.state_dict().items())
+    (tmp_path / 'bad.safetensors').write_bytes(b'no')
+    with pytest.raises(ValueError, match='bad.safetensors is no file of safetensors'):
+        convert_file(tmp_path / 'bad.safetensors', tmp_path / 'out.pth', 'mmssl')
+
+
+def test_a_converted_file_reads_back_as_it_was(tmp_path):
+    own = {f'module.encoder_q.{name}': tensor for name, tensor in ResNet(18).state_dict().items()}
+    torch.save(dict(state_dict=own), tmp_path / 'in.pth')
+    convert_file(tmp_path / 'in.pth', tmp_path / 'out.safetensors', 'torchvision')
+    assert convert_file(tmp_path / 'out.safetensors', tmp_path / 'back.pth', 'mmssl').source == 'torchvision'
+    back = torch.load(tmp_path / 'back.pth')['state_dict']
+    expected = convert(own, 'moco', part='backbone')
+    assert back.keys() == expected.keys() and all(torch.equal(back[key], x) for key, x in expected.items())
+
+
+def transformer(**changes):
+    return VisionTransformer(ARCH | changes, img_size=32, patch_size=8)
+
+
+@pytest.mark.parametrize(
+    ('make', 'target', 'message'),
+    [
+        (lambda: ResNet(18, width=0.125), 'timm', 'no residual network of width 0.125'),
+        (lambda: ResNet(18, width=0.125), 'torchvision', 'no residual network of width 0.125'),
+        (lambda: ResNet(50, width=0.125, width_per_group=128), 'mmdet', "type='mmssl.ResNet'.* --to mmssl"),
+        (lambda: ResNet(18, width=0.125, stem='small'), 'mmseg', "type='mmssl.ResNet'.* --to mmssl"),
+        (lambda: ResNet(18, width=0.125, stem='small'), 'hf', 'neither another stem'),
+        (lambda: ResNet(18, width=0.125, out_indices=(1,)), 'timm', r'\(2, 2, 0, 0\) blocks .* whole one'),
+        (transformer, 'timm', 'how many attention heads .* width 48 and depth 2.*--num-heads$'),
+        (lambda: transformer(embed_dim=384, depth=12), 'timm', r'--num-heads \(one of \[6, 12\]\)'),
+        (lambda: VisionTransformer(ARCH, img_size=32, output='maps', out_indices=(0,)), 'timm', 'norm.weight was cut'),
+        (lambda: VisionTransformer(ARCH, img_size=(32, 64)), 'timm', '8 positions of patches are no square'),
+        (lambda: VisionTransformer(ARCH, img_size=32, conv_stem=True), 'hf', 'no convolutional stem'),
+        (transformer, 'mmdet', "VisionTransformer fits, only ResNet; write type='mmssl"),
+        (lambda: TimmBackbone('convnext_atto'), 'torchvision', 'torchvision has none that TimmBackbone fits'),
+    ],
+)
+def test_what_a_target_lacks(make, target, message, tmp_path):
+    meta = dict(algorithm='BYOL', checkpoint='epoch_1.pth')
+    torch.save(dict(state_dict=make().state_dict(), meta=meta), tmp_path / 'in.pth')
+    heads = None if 'heads' in message else 3
+    with pytest.raises(ValueError, match=message):
+        convert_file(tmp_path / 'in.pth', tmp_path / ('out' if target == 'hf' else 'out.pth'), target, num_heads=heads)
+    assert [path.name for path in tmp_path.iterdir()] == ['in.pth']
+
+
+@pytest.mark.parametrize(
+    ('target', 'out', 'message'),
+    [
+        ('timm', 'vit', 'ends in .pth or .safetensors'),
+        ('mmdet', 'r50.safetensors', 'ends in .pth, got'),
+        ('hf', 'vit.pth', 'hf reads a folder'),
+        ('mmpose', 'vit.pth', "'mmpose'"),
+    ],
+)
+def test_a_file_that_the_target_cannot_read(target, out, message, tmp_path):
+    torch.save(ResNet(18, width=0.125).state_dict(), tmp_path / 'in.pth')
+    with pytest.raises(ValueError, match=message):
+        convert_file(tmp_path / 'in.pth', tmp_path / out, target)

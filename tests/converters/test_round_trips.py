@@ -1,0 +1,138 @@
+"""A file of every source, written for every target, gives the features of the model that it was made from."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import timm
+import torch
+import torchvision
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from mmssl.converters import TARGETS
+from mmssl.converters.files import convert_backbone
+from mmssl.models.components.pooling import to_vector
+from mmssl.utils.mmcv_ops import provide_mmcv_ops
+
+SMALL = dict(img_size=32, patch_size=8, embed_dim=48, depth=2, num_heads=3)
+IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+# What precedes the names of the backbone in a file of the source, and a tensor that is none of the backbone's.
+FILES = {
+    ('torchvision', 'ResNet'): ('', 'fc.bias'),
+    ('timm', 'ResNet'): ('', 'fc.bias'),
+    ('mocov3', 'ResNet'): ('module.base_encoder.', 'module.predictor.0.weight'),
+    ('moco', 'ResNet'): ('module.encoder_q.', 'module.queue'),
+    ('simsiam', 'ResNet'): ('module.encoder.', 'module.predictor.0.weight'),
+    ('care', 'ResNet'): ('module.student_encoder.', 'module.teacher_encoder.conv1.weight'),
+    ('barlowtwins', 'ResNet'): ('module.backbone.', 'module.bn.weight'),
+    ('vicreg', 'ResNet'): ('module.backbone.', 'module.projector.0.bias'),
+    ('dino', 'ResNet'): ('student.module.backbone.', 'teacher.head.mlp.0.weight'),
+    ('mmssl', 'ResNet'): ('backbone.', 'neck.layers.0.weight'),
+    ('torchvision', 'VisionTransformer'): ('', 'heads.head.bias'),
+    ('timm', 'VisionTransformer'): ('', 'head.bias'),
+    ('mocov3', 'VisionTransformer'): ('module.base_encoder.', 'module.predictor.0.weight'),
+    ('dino', 'VisionTransformer'): ('student.module.backbone.', 'teacher.head.mlp.0.weight'),
+    ('mae', 'VisionTransformer'): ('', 'decoder_embed.weight'),
+    ('mmssl', 'VisionTransformer'): ('backbone.', 'teacher.backbone.cls_token'),
+}
+LACKING = {('mmdet', 'VisionTransformer')}
+
+
+@cache
+def original(library: str, kind: str) -> nn.Module:
+    """A model of random weights as the authors of a file had it, timm's transformer except in torchvision's files."""
+    torch.manual_seed(1)
+    if kind == 'ResNet':
+        model = torchvision.models.resnet18()
+    elif library == 'torchvision':
+        model = torchvision.models.VisionTransformer(32, 8, 2, 3, 48, 192)
+    else:
+        model = timm.models.VisionTransformer(**SMALL, num_classes=0)
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(
+                torch.rand_like(tensor) + 0.5 if tensor.ndim == 1 else 2 * tensor + 0.01 * torch.randn_like(tensor)
+            )
+    if library == 'torchvision' or kind == 'ResNet':
+        model.fc = model.heads = nn.Identity()
+    return model.eval()
+
+
+@cache
+def maps(library: str, kind: str) -> Tensor:
+    """The last feature map (N, D, h, w) of the original, of a transformer the patch tokens after its norm."""
+    model, kept = original(library, kind), []
+    layer = model.layer4 if kind == 'ResNet' else model.encoder if library == 'torchvision' else model.norm
+    hook = layer.register_forward_hook(lambda module, args, output: kept.append(output))
+    with torch.no_grad():
+        model(IMAGES)
+    hook.remove()
+    return kept[0] if kind == 'ResNet' else kept[0][:, 1:].transpose(1, 2).unflatten(2, (4, 4))
+
+
+def checkpoint(source: str, kind: str) -> dict:
+    prefix, other = FILES[source, kind]
+    tensors = {f'{prefix}{name}': tensor for name, tensor in original(source, kind).state_dict().items()}
+    return dict(state_dict={**tensors, other: torch.zeros(2, 2)}, epoch=3)
+
+
+def build(target: str, model) -> nn.Module:
+    """The target's own model by the code or the config that comes with the tensors."""
+    if target == 'hf':
+        transformers = pytest.importorskip('transformers')
+        config = transformers.AutoConfig.for_model(**model)
+        return getattr(transformers, config.architectures[0])(config)
+    if target in ('timm', 'torchvision'):
+        variables = dict(torch=torch, timm=timm, torchvision=torchvision)
+        exec(model, variables)
+        return variables['model']
+    provide_mmcv_ops()
+    config = eval(f'dict({model})')
+    return MODELS.build(config | (dict(type=f'mmssl.{config["type"]}') if target == 'mmssl' else {}))
+
+
+def features(target: str, model: nn.Module) -> Tensor:
+    """One vector per image, the class token of a transformer where the target gives it."""
+    with torch.no_grad():
+        output = model(IMAGES)
+    if target == 'hf':
+        return output.pooler_output.flatten(1) if 'pooler_output' in output else output.last_hidden_state[:, 0]
+    return to_vector(output)
+
+
+@pytest.mark.parametrize(
+    ('source', 'kind', 'target'), [(*file, target) for file in FILES for target in sorted(TARGETS)]
+)
+def test_features_survive(source, kind, target):
+    heads = 3 if kind == 'VisionTransformer' else None
+    if (target, kind) in LACKING:
+        with pytest.raises(ValueError, match=f'{target} has none that {kind} fits, .* --to mmssl'):
+            convert_backbone(checkpoint(source, kind), target, num_heads=heads)
+        return
+    converted = convert_backbone(checkpoint(source, kind), target, source, num_heads=heads)
+    model = build(target, converted.model)
+    missing = model.load_state_dict(converted.tensors, strict=False)
+    assert not missing.unexpected_keys and all(name.startswith('pooler.') for name in missing.missing_keys)
+    model.eval()
+    if target == 'mmseg' or kind == 'ResNet':
+        expected = to_vector(maps(source, kind))
+    else:
+        with torch.no_grad():
+            expected = original(source, kind)(IMAGES)
+    assert expected.abs().mean() > 0.1
+    torch.testing.assert_close(features(target, model), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('target', ['mmseg', 'mmssl'])
+def test_maps_of_a_transformer_survive(target):
+    converted = convert_backbone(checkpoint('timm', 'VisionTransformer'), target, num_heads=3)
+    output = ", output='maps'" if target == 'mmssl' else ''
+    model = build(target, converted.model + output)
+    model.load_state_dict(converted.tensors)
+    model.eval()
+    with torch.no_grad():
+        (found,) = model(IMAGES)
+    torch.testing.assert_close(found, maps('timm', 'VisionTransformer'), rtol=0, atol=1e-5)

@@ -1,0 +1,64 @@
+"""What holds for every method that hides patches, tested on every CIFAR-10 recipe: a new one is tested by existing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmssl.utils.config import load_config
+from tests.support.interruption import assert_resume_is_exact
+from tests.support.shrink import IMAGE_SIZE, shrink
+from tests.support.tiny_run import build_runner, tiny_config
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+RECIPES = sorted(path for path in CONFIGS.glob('*/*cifar10*.py') if 'masker=' in path.read_text())
+
+each_recipe = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
+
+
+def tiny_changes(cfg: Config) -> dict:
+    """Model, views, optimizer and schedule of a recipe for ``tiny_config``; the warm-up takes one epoch of three."""
+    optim_wrapper = {key: value for key, value in cfg.optim_wrapper.items() if key not in ('type', 'dtype')}
+    loader = tiny_config('')['train_dataloader']
+    dataset = dict(loader['dataset'], views=cfg.train_dataloader.dataset.views)
+    return dict(
+        model=cfg.model,
+        train_dataloader=dict(loader, dataset=dataset),
+        optim_wrapper=optim_wrapper,
+        param_scheduler=dict(cfg.param_scheduler, warmup_epochs=1),
+    )
+
+
+def test_there_are_recipes() -> None:
+    assert RECIPES
+
+
+@each_recipe
+def test_resume_within_an_epoch_is_exact(path: Path, tmp_path: Path) -> None:
+    assert_resume_is_exact(tmp_path, **tiny_changes(shrink(load_config(path))))
+
+
+@each_recipe
+def test_features_are_evaluated_while_training(path: Path, tmp_path: Path) -> None:
+    cfg = shrink(load_config(path))
+    loader = dict(
+        dataset=dict(type='LabelledNoise', num_images=20, transform=dict(type='CenterCropView', size=IMAGE_SIZE)),
+        sampler=dict(type='EpochSampler', shuffle=False),
+        collate_fn=dict(type='collate_views'),
+        batch_size=10,
+        num_workers=0,
+    )
+    evaluated = dict(
+        train_cfg=dict(val_interval=1),
+        val_dataloader=loader,
+        val_cfg=dict(type='EmbeddingValLoop', bank_dataloader=loader),
+        val_evaluator=cfg.val_evaluator,
+    )
+    runner = build_runner(tiny_config(tmp_path, **tiny_changes(cfg), **evaluated, max_epochs=1))
+    runner.train()
+    results = runner.val_loop.run()
+    assert results['knn_top1'] == 100  # the bank has the queries themselves
+    assert 10 < results['linear_top1'] <= 100
+    assert results['rankme'] > 1

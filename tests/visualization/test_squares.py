@@ -1,0 +1,32 @@
+"""Images from files: the central square, and files that cannot be shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmssl.utils.errors import UserError
+from mmssl.visualization.squares import read_squares
+
+
+def test_central_squares(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'a.png')
+    Image.new('RGB', (4, 4), (10, 20, 30)).save(tmp_path / 'b.png')
+    first, second = read_squares([str(tmp_path / 'a.png'), str(tmp_path / 'b.png')], 8)
+    assert torch.equal(first, torch.from_numpy(pixels[:, 2:10]).permute(2, 0, 1))
+    assert second.flatten(1).unique(dim=1).flatten().tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ('name', 'size', 'message'),
+    [('none.png', 8, 'is no file'), ('.', 8, 'is no file'), ('text.png', 8, 'cannot be shown'), ('a', 0, 'got 0')],
+)
+def test_mistakes(name: str, size: int, message: str, tmp_path: Path) -> None:
+    (tmp_path / 'text.png').write_text('no image')
+    with pytest.raises(UserError, match=message):
+        read_squares([str(tmp_path / name)], size)

@@ -1,0 +1,78 @@
+"""Linear probe on cached features, learning rate included: ``python tools/benchmarks/linear_probe.py CHECKPOINT``.
+
+The classifier learns from the config's bank images and is evaluated on its validation images; what chooses the learning
+rate is held out of the bank. A recipe's ImageNet bank is a tenth of the training images; for all of them
+``--cfg-options val_cfg.bank_dataloader.dataset.split=all``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.extract import extract_features
+from mmssl.evaluation.linear_sweep import HEADS, LinearSweep
+from mmssl.utils.cli import CfgOptions, tool
+from mmssl.utils.config import evaluation_dataloader
+from mmssl.utils.trained import load_trained
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train linear classifiers of many settings at once on cached features')
+    parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
+    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
+    parser.add_argument('--lrs', nargs='+', type=float, metavar='LR', help='learning rates at batch size 256')
+    parser.add_argument('--weight-decays', nargs='+', type=float, metavar='WD', help='decays')
+    parser.add_argument('--heads', nargs='+', choices=HEADS, help='scalings of the features (default: standardized)')
+    parser.add_argument('--epochs', type=float, help='passes over the training images (default: 30)')
+    parser.add_argument('--batch-size', type=int, help='images a step (default: 1024)')
+    parser.add_argument('--num-seeds', type=int, help='seeds (default: 3)')
+    parser.add_argument('--amp', choices=['bf16', 'fp16'], help='mixed precision of the backbone')
+    parser.add_argument('--out', help='JSON file to write every number to')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    return parser.parse_args(argv)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    args = parse_args(argv)
+    options = ('lrs', 'weight_decays', 'heads', 'epochs', 'batch_size', 'num_seeds')
+    sweep = LinearSweep(**{name: getattr(args, name) for name in options if getattr(args, name) is not None})
+    cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix)
+    dtype = {None: None, 'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
+    bank, queries = (
+        extract_features(
+            model,
+            PretrainRunner.build_dataloader(evaluation_dataloader(cfg, data), seed=0),
+            dtype=dtype,
+            description=f'features: {data}',
+        )
+        for data in ('bank', 'val')
+    )
+    device = next(model.parameters()).device
+    result = sweep.run(bank.to(device), queries.to(device))
+    print(f'{"head":<14}{"lr":>8}{"decay":>8}  held-out top-1, mean of {len(result.top1)} seeds')
+    for candidate in result.candidates:
+        times = result.chosen.count(candidate)
+        mark = f'  chosen by {times}' if times else ''
+        accuracy = fmean(candidate.held_out)
+        print(f'{candidate.head:<14}{candidate.lr:>8g}{candidate.weight_decay:>8g}{accuracy:>10.2f}{mark}')
+    summary = result.summary()
+    print(f'top-1 {summary["sweep_top1"]:.2f} +- {summary["sweep_top1_std"]:.2f}, top-5 {summary["sweep_top5"]:.2f}')
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        content = dict(checkpoint=args.checkpoint, num_bank=len(bank), num_evaluated=len(queries), **summary)
+        Path(args.out).write_text(json.dumps(dict(content, **asdict(result)), indent=2) + '\n')
+    return summary
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,97 @@
+"""Linear SVMs on VOC2007: ``python tools/benchmarks/voc07_svm.py CHECKPOINT --data-root data/VOCdevkit/VOC2007``.
+
+Trained on trainval, evaluated on test. ``--low-shot`` trains on a few images per class instead of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.extract import extract_features
+from mmssl.evaluation.linear_svm import COSTS, SHOTS, evaluate_low_shot, evaluate_svm
+from mmssl.evaluation.stage_features import POOLS, pooled_stage
+from mmssl.utils.cli import CfgOptions, tool
+from mmssl.utils.trained import load_trained
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Mean average precision of linear SVMs on frozen features')
+    parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
+    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
+    parser.add_argument('--data-root', default='data/VOCdevkit/VOC2007', help='default: %(default)s')
+    parser.add_argument(
+        '--stages', nargs='+', default=['res5'], choices=[*POOLS, 'vector'], help='vector: as elsewhere (default: res5)'
+    )
+    parser.add_argument('--costs', nargs='+', type=float, default=COSTS, help='default: %(default)s')
+    default_shots = ' '.join(map(str, SHOTS))
+    parser.add_argument(
+        '--low-shot', nargs='*', type=int, metavar='K', help=f'positives per class (default: {default_shots})'
+    )
+    parser.add_argument('--num-samples', type=int, default=5, help='draws of --low-shot (default: %(default)s)')
+    parser.add_argument('--size', type=int, default=224, help='side of the images, in pixels (default: %(default)s)')
+    parser.add_argument('--batch-size', type=int, default=64, help='default: %(default)s')
+    parser.add_argument('--num-workers', type=int, default=4, help='of loading (default: %(default)s)')
+    parser.add_argument('--num-jobs', type=int, default=1, help='processes that fit SVMs (default: %(default)s)')
+    parser.add_argument('--out', help='JSON file to write every number to')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    return parser.parse_args(argv)
+
+
+def features_of(model: nn.Module, args: argparse.Namespace, split: str, stage: str) -> tuple[np.ndarray, np.ndarray]:
+    """Features and targets of a split."""
+    loader = PretrainRunner.build_dataloader(
+        dict(
+            batch_size=args.batch_size,
+            num_workers=args.num_workers,
+            collate_fn=dict(type='collate_views'),
+            sampler=dict(type='EpochSampler', shuffle=False),
+            dataset=dict(
+                type='VOCClassification',
+                data_root=args.data_root,
+                split=split,
+                transform=dict(type='SquareView', resize=round(args.size * 256 / 224), size=args.size),
+            ),
+        ),
+        seed=0,
+    )
+    feature = None if stage == 'vector' else pooled_stage(model.backbone, stage)
+    features = extract_features(model, loader, feature=feature, description=f'{stage}: {split}')
+    return features.vectors.numpy(), loader.dataset.targets[features.indices].numpy()
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> dict[str, dict]:
+    args = parse_args(argv)
+    _, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix)
+    results = {}
+    for stage in args.stages:
+        train, test = (features_of(model, args, split, stage) for split in ('trainval', 'test'))
+        if args.low_shot is None:
+            full = evaluate_svm(train, test, args.costs, args.num_jobs)
+            results[stage] = dict(svm_map=full.mean, average_precisions=full.average_precisions, costs=full.costs)
+            print(f'{stage}: mean average precision {full.mean:.2f}')
+        else:
+            few = evaluate_low_shot(
+                train, test, args.low_shot or SHOTS, args.costs, args.num_samples, num_jobs=args.num_jobs
+            )
+            results[stage] = dict(low_shot=few.best(), shots=few.shots, costs=few.costs, maps=few.maps.tolist())
+            for number, value in few.best().items():
+                print(f'{stage}, {number} per class: mean average precision {value:.2f}, cost chosen on test images')
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(dict(checkpoint=args.checkpoint, **results), indent=2) + '\n')
+    return results
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,40 @@
+"""Convert a backbone: ``python tools/model_converters/convert.py --to timm work_dirs/NAME/epoch_100.pth vit.pth``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmssl.converters import SOURCES, TARGETS
+from mmssl.converters.files import convert_file
+from mmssl.utils.cli import tool
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Write the backbone in a checkpoint as another library reads it')
+    parser.add_argument(
+        'file', help='training checkpoint, backbone file, or a file of an official code (.pth, .safetensors)'
+    )
+    parser.add_argument(
+        'out', help='file to write: .pth, for timm and torchvision also .safetensors; for hf a new folder'
+    )
+    parser.add_argument('--to', required=True, metavar='TARGET', help=f'one of {", ".join(TARGETS)}')
+    parser.add_argument(
+        '--from', dest='source', metavar='SOURCE', help=f'one of {", ".join(SOURCES)} (default: found by the names)'
+    )
+    parser.add_argument('--part', default='backbone', help='backbone (default), teacher.backbone for the averaged one')
+    parser.add_argument(
+        '--num-heads', type=int, help='attention heads of a transformer of unusual size, which no tensor tells'
+    )
+    return parser.parse_args(argv)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    written = convert_file(args.file, args.out, args.to, args.source, args.part, args.num_heads)
+    print(f'{args.out}: {written.num_tensors} tensors, read as {written.source}. To load them:\n\n{written.usage}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,28 @@
+"""Make a checkpoint fit to be given away: ``python tools/model_converters/publish_model.py epoch_9.pth byol.pth``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmssl.converters.publish import publish
+from mmssl.utils.cli import tool
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Write the tensors of a checkpoint, without the state of its training')
+    parser.add_argument('file', help='training checkpoint or backbone file')
+    parser.add_argument('out', help='where to write it; date and hash are added to the name: NAME_YYYYMMDD-sha256.pth')
+    parser.add_argument('--part', help='this part only: backbone, or teacher.backbone for the averaged one')
+    parser.add_argument('--safetensors', action='store_true', help='write .safetensors in place of .pth')
+    return parser.parse_args(argv)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    print(publish(args.file, args.out, args.part, args.safetensors))
+
+
+if __name__ == '__main__':
+    main()

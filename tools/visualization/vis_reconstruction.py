@@ -1,0 +1,65 @@
+"""Draw what masked models reconstruct: ``vis_reconstruction.py CONFIG CHECKPOINT IMAGE [IMAGE ...]``.
+
+For each image: the image, its visible patches, the reconstruction, and the reconstruction of the hidden patches beside
+the visible ones. A model with a pyramid has a row for each of its levels.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+from mmssl.utils.cli import CfgOptions, tool
+from mmssl.utils.errors import UserError
+from mmssl.utils.trained import load_trained
+from mmssl.visualization.reconstruction import check_reconstructs, reconstruction_figure
+from mmssl.visualization.squares import read_squares
+from mmssl.visualization.style import save_figure
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Draw images and what a masked model makes of their visible part')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='training checkpoint, such as epoch_N.pth')
+    parser.add_argument('images', nargs='+', help='image files')
+    parser.add_argument('--seed', type=int, default=0, help='of the masks (default: 0)')
+    parser.add_argument('--size', type=int, help='side of the central square in pixels (default: that of training)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    parser.add_argument('--out', default='work_dirs/reconstruction.png', help='PNG to write (default: %(default)s)')
+    return parser.parse_args(argv)
+
+
+def training_size(cfg: Config) -> int | None:
+    """Side of the first view in pixels, None where the training set has none."""
+    views = cfg.get('train_dataloader', {}).get('dataset', {}).get('views')
+    return views[0].get('size') if views else None
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
+    check_reconstructs(model)
+    trained = training_size(cfg)
+    size = trained if args.size is None else args.size
+    if size is None:
+        raise UserError('the config has no training view whose size could be taken: give --size')
+    images = read_squares(args.images, size)
+    try:
+        figure = reconstruction_figure(model, images, args.seed)
+    except RuntimeError as error:
+        if size == trained:
+            raise
+        raise UserError(
+            f'{type(model).__name__} does not take images of {size} pixels, it was trained with {trained}: {error}'
+        ) from error
+    save_figure(figure, args.out)
+    print(f'{len(images)} images: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
