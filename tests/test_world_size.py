@@ -152,6 +152,7 @@ def _train(cfg: dict, steps: int, stop: int | None = None) -> Tensor:
     batch, losses = _batch(cfg), []
     for step in range(stop or steps):
         torch.manual_seed(step)
+        random.seed(step)
         loss = _total(algorithm.loss(*batch))
         optimizer.zero_grad()
         loss.backward()

@@ -17,6 +17,13 @@ VIT = (
     r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'
 )
 BACKBONE = f'({RESNET}|{VIT})'
+# HiViT and iTPN's pyramid keep the names of their official codes.
+HIVIT = (
+    r'(absolute_pos_embed|patch_embed\.(proj|norm)\.\w+'
+    r'|blocks\.\d+\.(gamma_[12]|(norm[12]?|reduction|mlp\.fc[12])\.\w+'
+    r'|attn\.(relative_position_bias_table|rel_pos_[hw]|(qkv|proj)\.\w+)))'
+)
+ITPN_PYRAMID = r'((align_dim_16tofpn|(align_dim|split|block)_(16to8|8to4)|fpn_modules)\..+)'
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+Tasks = dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]]
 Laps = list[dict[str, tuple[float, float]]]
 
 
-def time_in_turns(
-    tasks: Mapping[str, tuple[Callable[[], Any] | None, Callable[[], Any]]], repeats: int, device: torch.device
-) -> Laps:
+def time_in_turns(tasks: Tasks, repeats: int, device: torch.device) -> Laps:
     """Runs every task once to warm up and then ``repeats`` times, in turns, forwards and backwards.
 
     Args:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -24,6 +25,7 @@ def load_trained(
     cfg_options: dict[str, Any] | None = None,
     prefix: str | None = None,
     whole: bool = False,
+    random_init: int | None = None,
 ) -> tuple[Config, nn.Module]:
     """Builds the model of a checkpoint, in evaluation mode on this machine's device, and loads its backbone.
 
@@ -33,6 +35,7 @@ def load_trained(
         cfg_options: Dotted keys and values that override the config.
         prefix: What precedes the backbone's names in the file, such as ``'teacher.backbone'``; None finds the student.
         whole: Whether everything else is loaded as well, to the last tensor.
+        random_init: Seed of initial weights, which are kept: the network before it was trained, to compare with.
 
     Returns:
         The config and the algorithm; neck, head and teacher keep their initial weights unless ``whole`` is set.
@@ -59,12 +62,16 @@ def load_trained(
         if cfg.get('custom_imports'):
             import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model).to(get_device())
-    if whole:
+    if random_init is not None:
+        torch.manual_seed(random_init)
+    model = MODELS.build(cfg.model)
+    if random_init is not None:
+        model.init_weights()
+    elif whole:
         _load_whole(model, offered, checkpoint)
     else:
         load_matching(model.backbone, offered, checkpoint, prefix)
-    return cfg, model.eval()
+    return cfg, model.to(get_device()).eval()
 
 
 def _load_whole(model: nn.Module, offered: dict[str, Tensor], checkpoint: str) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mmssl.converters import convert, rename
+from mmssl.models.components.patches import select_patches
 from mmssl.models.components.pooling import to_vector
 from mmssl.registry import MODELS
 from mmssl.utils.config import load_config
@@ -96,6 +97,8 @@ class Golden:
                 tensors[name] = torch.tensor([self.literals['queue_ptr_before']])
             elif name not in self.derived:
                 tensors[name] = torch.as_tensor(fill(name, shape, self.salt))
+        for name, change in self.record.get('state_overrides', {}).items():
+            tensors[name] = change['scale'] * tensors[name]
         return tensors
 
     def inputs(self) -> dict[str, Tensor]:
@@ -118,8 +121,11 @@ class Golden:
             overrides: Dotted config keys that differ in the recording.
             kept: Our tensors that are not recorded and keep their initial value.
         """
-        model = MODELS.build(load_config(CONFIGS / recipe, overrides).model).double()
-        own = model.state_dict()
+        return self.load(MODELS.build(load_config(CONFIGS / recipe, overrides).model), source, kept)
+
+    def load(self, model: BaseModel, source: str, kept: Iterable[str] = ()) -> BaseModel:
+        """Returns ``model`` in float64 with the recorded weights, in the recorded mode; arguments as in ``build``."""
+        own = model.double().state_dict()
         derived = {ours: name for name in self.derived if (ours := rename(name, source)) is not None}
         weights = {ours: own[ours] for ours in (*derived, *kept)} | convert(self.state_dict(), source)
         model.load_state_dict(weights, strict=True)
@@ -161,7 +167,13 @@ class Golden:
                 message = _difference(found[name], recorded[name], TOLERANCES[section])
                 if message:
                     wrong.append(f'{section}: {name}: {message}')
-        assert not wrong, f'{len(wrong)} differences\n' + '\n'.join(sorted(wrong)[:20])
+        assert not wrong, f'{len(wrong)} differences\n' + '\n'.join(sorted(wrong, reverse=True)[:20])
+
+
+def in_recorded_order(tokens: Tensor, keep: Tensor, recorded: list[list[int]]) -> Tensor:
+    """Visible tokens (N, K, ...), which come in the order of the image, in the order of the recorded positions."""
+    order = torch.stack([torch.searchsorted(mine, theirs) for mine, theirs in zip(keep, torch.tensor(recorded))])
+    return select_patches(tokens, order)
 
 
 class Trace:

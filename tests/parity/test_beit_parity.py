@@ -4,8 +4,43 @@ from __future__ import annotations
 
 import random
 
+import torch
+
 from mmssl.models.components.blockwise_masker import blockwise_mask
-from tests.parity.golden import Golden
+from tests.parity.golden import Golden, summary
+
+RECIPE = 'beit/beit_vit-base_16xb128-800e_in1k.py'
+
+
+def test_a_step(goldens_dir):
+    golden = Golden(goldens_dir, 'beit_base_pretrain')
+    tokenizer = dict(checkpoint=None, num_tokens=8, width=8)  # its words are replaced by the recorded ones
+    model = golden.build(RECIPE, 'beit', {'model.backbone.drop_path_rate': 0.0, 'model.target.tokenizer': tokenizer})
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == golden.record['params']['total']
+    (images,) = golden.inputs().values()
+    masked_ids, labels = golden.literals['masked_ids'], torch.tensor(golden.literals['labels'])
+    mask = torch.zeros(len(images), 196, dtype=torch.bool)
+    for row, ids in zip(mask, masked_ids, strict=True):
+        row[ids] = True
+    words = torch.zeros_like(mask, dtype=torch.int64)
+    words[mask] = labels
+    model.masker.forward = lambda images: mask
+    model.target.forward = lambda images: words
+    found = {}
+    model.backbone.register_forward_hook(lambda module, args, tokens: found.update(tokens=tokens))
+    model.neck.register_forward_hook(lambda module, args, logits: found.update(logits=logits))
+    loss = model.loss([images])['loss']
+    loss.backward()
+    hidden = model.masker.hidden(mask)
+    found['logits'] = found['logits'][mask.gather(1, hidden)]  # a row per hidden patch
+    assert len(found['logits']) == mask.sum() == len(labels)
+    golden.check(
+        {
+            'outputs': {name: summary(value) for name, value in found.items()},
+            'losses': {'total': loss.item()},
+            'grads': golden.gradients(model, 'beit'),
+        }
+    )
 
 
 def test_masks(goldens_dir):

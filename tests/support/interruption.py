@@ -42,13 +42,14 @@ def assert_resume_is_exact(folder: Path, **changes: Any) -> None:
         folder: For the checkpoints.
         **changes: Of ``tiny_config``, ``model`` for instance.
     """
-    whole = train(tiny_config(folder / 'whole', **changes))
+    hooks, stop = changes.pop('custom_hooks', []), dict(type='InterruptionHook', iteration=11)
+    whole = train(tiny_config(folder / 'whole', custom_hooks=hooks, **changes))
     try:
-        train(tiny_config(folder / 'stopped', **changes, custom_hooks=[dict(type='InterruptionHook', iteration=11)]))
+        train(tiny_config(folder / 'stopped', custom_hooks=[*hooks, stop], **changes))
     except Interruption:
         pass
     assert (folder / 'stopped' / 'last_checkpoint').read_text().endswith('iter_8.pth')
-    resumed = train(tiny_config(folder / 'stopped', **changes, resume=True))
+    resumed = train(tiny_config(folder / 'stopped', custom_hooks=hooks, **changes, resume=True))
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], tensor), name
     optimizers = [runner.optim_wrapper.optimizer.state_dict() for runner in (whole, resumed)]

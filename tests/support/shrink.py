@@ -13,6 +13,8 @@ IMAGE_SIZE = 32
 BATCH_SIZE = 8
 _HIDDEN, _EMBEDDING, _QUEUE, _PATCH = 48, 32, 64, 8
 _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
+_HIVIT = dict(arch=dict(embed_dim=48, depths=(1, 1, 2), num_heads=4), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
+_STAGES = (12, 24, 48)
 _SWIN = dict(img_size=IMAGE_SIZE, patch_size=4, window_size=2, embed_dim=16, depths=(2, 2), num_heads=(2, 4))
 
 
@@ -43,6 +45,8 @@ def _shrink_backbone(backbone: dict) -> None:
     if backbone['type'] == 'ResNet':
         backbone.update(depth=18, stem='small', width=0.125)
         backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
+    elif backbone['type'] == 'HiViT':
+        backbone.update(_HIVIT)
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
@@ -66,18 +70,40 @@ def _shrink_parts(part: Any) -> None:
         part['out_channels'] = _EMBEDDING
     if 'queue' in part:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
-    if 'masker' in part:  # of masked image modelling: what is predicted of a patch of 8 x 8 pixels
-        patch = part['backbone']['patch_size']
-        part['masker']['patch_size'] = part['target']['patch_size'] = patch
-        if 'unit_size' in part['masker']:
-            part['masker']['unit_size'] = IMAGE_SIZE // 2
+    if 'masker' in part:
+        patch = part['backbone'].get('patch_size', _PATCH)  # of HiViT it follows from the stem
+        _shrink_masked(part['masker'], part['target'], part['neck'], patch)
     if part.get('type') == 'PixelShuffleDecoder':
         part['stride'] = _PATCH
     elif str(part.get('type')).endswith('Decoder'):
         part.update(out_channels=3 * _PATCH**2, grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
+    if part.get('type') == 'ITPNPyramid':
+        part.update(in_channels=_STAGES, out_channels=16)
     if 'num_blocks' in part:
         part['num_blocks'] = 2
     if part.get('norm_group_size'):
         part['norm_group_size'] = 2  # so that each of four processes has a whole group
     for item in part.values():
         _shrink_parts(item)
+
+
+def _shrink_masked(masker: dict, target: dict, neck: dict, patch_size: int) -> None:
+    """Hides a few of the patches, and predicts what there is of a patch of that size."""
+    masker['patch_size'] = patch_size
+    if 'unit_size' in masker:
+        masker['unit_size'] = IMAGE_SIZE // 2
+    if 'min_block' in masker:
+        masker.update(num_hidden=7, min_block=6)  # in some of 8 images 6 alone
+    if 'tokenizer' in target:
+        tokenizer = target['tokenizer']
+        if tokenizer['type'] == 'DALLETokenizer':  # a word per 4 x 4 pixels of a rendering of half the size
+            tokenizer.update(checkpoint=None, width=8, num_groups=3)
+        else:
+            tokenizer['patch_size'] = patch_size
+        tokenizer['num_tokens'] = _EMBEDDING
+        neck['out_channels'] = _EMBEDDING
+    else:
+        target['patch_size'] = patch_size
+    if 'cell_size' in target:
+        target['cell_size'] = patch_size // 2
+        neck['out_channels'] = 3 * target['num_bins'] * 2**2

@@ -71,6 +71,15 @@ def test_weights_and_config_come_from_the_checkpoint(config: Path, tmp_path: Pat
     assert all(torch.equal(value.cpu(), expected[name]) for name, value in model.backbone.state_dict().items())
 
 
+def test_random_init_is_the_network_before_training(config: Path, tmp_path: Path) -> None:
+    saved = save_trained(config, tmp_path / 'epoch_1.pth', seed=5)
+    first, again, other = (
+        load_trained(str(tmp_path / 'epoch_1.pth'), random_init=seed)[1].backbone.conv1.weight for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other) and not torch.equal(first.cpu(), saved.backbone.conv1.weight)
+
+
 def test_backbone_file_needs_a_config(config: Path, tmp_path: Path) -> None:
     saved = save_trained(config, tmp_path / 'epoch_1.pth')
     path = tmp_path / 'epoch_1_backbone.pth'

@@ -33,6 +33,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--epochs', type=float, help='passes over the training images (default: 30)')
     parser.add_argument('--batch-size', type=int, help='images a step (default: 1024)')
     parser.add_argument('--num-seeds', type=int, help='seeds (default: 3)')
+    parser.add_argument('--seed', type=int, default=0, help='the first of the seeds (default: 0)')
+    parser.add_argument('--random-init', action='store_true', help='probe the network as it was before training')
     parser.add_argument('--amp', choices=['bf16', 'fp16'], help='mixed precision of the backbone')
     parser.add_argument('--out', help='JSON file to write every number to')
     parser.add_argument(
@@ -44,9 +46,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
-    options = ('lrs', 'weight_decays', 'heads', 'epochs', 'batch_size', 'num_seeds')
+    options = ('lrs', 'weight_decays', 'heads', 'epochs', 'batch_size', 'num_seeds', 'seed')
     sweep = LinearSweep(**{name: getattr(args, name) for name in options if getattr(args, name) is not None})
-    cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix)
+    random_init = args.seed if args.random_init else None
+    cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix, random_init)
     dtype = {None: None, 'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
     bank, queries = (
         extract_features(

@@ -94,6 +94,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         relative_table: ``'shared'`` by all blocks or ``'per-block'``.
         layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 has none.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
+        final_norm: Whether a norm follows the last block, as in ``VisionTransformer``.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
@@ -113,6 +114,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         relative_table: str = 'shared',
         layer_scale: float = 0.1,
         drop_path_rate: float = 0.0,
+        final_norm: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -143,9 +145,10 @@ class BEiTViT(OrderedLayers, BaseModule):
             BEiTBlock(dim, num_heads, grid=None if is_shared else self.grid_size, drop_path=rate, **options)
             for rate in rates[:num_blocks]
         )
-        self.norm = norm(dim) if num_blocks == depth else nn.Identity()
-        if num_blocks < depth:
-            skip_on_load(self, 'norm.', *(f'blocks.{index}.' for index in range(num_blocks, depth)))
+        has_norm = final_norm and num_blocks == depth
+        self.norm = norm(dim) if has_norm else nn.Identity()
+        unused = [f'blocks.{index}.' for index in range(num_blocks, depth)]
+        skip_on_load(self, *unused, *(() if has_norm else ['norm.']))
         self.register_load_state_dict_pre_hook(_adapt_loaded_tables)
         self.register_buffer('_index', relative_index(self.grid_size), persistent=False)
         self._init_parameters()

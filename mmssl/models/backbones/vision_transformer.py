@@ -141,7 +141,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
             )
         if not window_size and (global_indices or relative_size):
             raise ValueError('global_indices and relative_size are for a backbone with a window_size')
-        self.feature_dim = dim
+        self.embed_dim = self.feature_dim = dim
         self.patch_size = patch_size
         self.num_prefix_tokens = 0 if window_size else 1
         self.output = output

@@ -81,7 +81,9 @@ def axis_scores(queries: Tensor, by_row: Tensor, by_column: Tensor) -> tuple[Ten
     return of_rows.flatten(2, 3), of_columns.flatten(2, 3)
 
 
-def attend_by_axis(q: Tensor, k: Tensor, v: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+def attend_by_axis(
+    q: Tensor, k: Tensor, v: Tensor, of_rows: Tensor, of_columns: Tensor, place: Tensor | None = None
+) -> Tensor:
     """Attention with a bias that is a sum over the two axes, without a matrix of L x L.
 
     The bias of query i and key j is ``of_rows[i, row of j] + of_columns[i, column of j]``, an inner product of what is
@@ -92,15 +94,16 @@ def attend_by_axis(q: Tensor, k: Tensor, v: Tensor, of_rows: Tensor, of_columns:
         q: (N, heads, L, d).
         k: As ``q``.
         v: As ``q``.
-        of_rows: (N, heads, L, rows), L = rows * columns in row-major order.
+        of_rows: (N, heads, L, rows).
         of_columns: (N, heads, L, columns).
+        place: (N, L) int64, which of the rows * columns places, in row-major order, the keys are at; None for all.
 
     Returns:
         (N, heads, L, d).
     """
     rows, columns, width = of_rows.shape[-1], of_columns.shape[-1], q.shape[-1]
-    place = torch.arange(rows * columns, device=k.device)
-    which = torch.cat([one_hot(place // columns, rows), one_hot(place % columns, columns)], dim=1)
+    place = torch.arange(rows * columns, device=k.device)[None] if place is None else place
+    which = torch.cat([one_hot(place // columns, rows), one_hot(place % columns, columns)], dim=-1).unsqueeze(1)
     spare = -(width + rows + columns) % 8  # kernels want widths that are multiples of 8
     q = pad(torch.cat([q * width**-0.5, of_rows, of_columns], dim=-1), (0, spare))
     k = pad(torch.cat([k, which.to(k.dtype).expand(*k.shape[:2], -1, -1)], dim=-1), (0, spare))

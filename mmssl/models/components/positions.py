@@ -40,7 +40,9 @@ def sincos_positions(
     return torch.cat([table.new_zeros(prefix, dim), table])[None].float()
 
 
-def scaled_positions(table: Tensor, grid: tuple[int, int], own: tuple[int, int], prefix: int = 1) -> Tensor:
+def scaled_positions(
+    table: Tensor, grid: tuple[int, int], own: tuple[int, int], prefix: int = 1, keep_own: bool = True
+) -> Tensor:
     """Position table of another grid as DINO's code makes it (arXiv:2104.14294): bicubic, not antialiased.
 
     Along an axis of n patches, where the table has m, patch i is read at ``(i + .5) m / (n + .1) - .5``.
@@ -50,11 +52,12 @@ def scaled_positions(table: Tensor, grid: tuple[int, int], own: tuple[int, int],
         grid: Rows and columns n of patches that are wanted.
         own: Rows and columns m of the table.
         prefix: Number of tokens in front that are no patches.
+        keep_own: Whether the table stays as it is on its own grid; otherwise it is read at other places there too.
 
     Returns:
         (1, prefix + n_rows * n_columns, D).
     """
-    if tuple(grid) == tuple(own):
+    if keep_own and tuple(grid) == tuple(own):
         return table
     patches = table[:, prefix:].unflatten(1, own).permute(0, 3, 1, 2)  # (1, D, rows, columns)
     scale = [(new + 0.1) / old for new, old in zip(grid, own)]

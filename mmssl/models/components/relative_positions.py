@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.interpolate import make_interp_spline
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 CLS_ROWS = 3
 """Rows behind those of the patches: class token to patch, patch to class token, class token to itself."""
@@ -88,6 +89,24 @@ def _base(num_distances: int, farthest: int) -> float:
         else:
             low = q
     return q
+
+
+def bicubic_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+    """Table of another grid by bicubic interpolation over the distances, as iTPN's and HiViT's official codes load it.
+
+    Args:
+        table: ((2 m_rows - 1) (2 m_columns - 1), heads).
+        own: Rows and columns m of the grid that the table is for.
+        grid: Rows and columns n of the grid that is wanted.
+
+    Returns:
+        ((2 n_rows - 1) (2 n_columns - 1), heads).
+    """
+    if tuple(own) == tuple(grid):
+        return table
+    old, new = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (own, grid))
+    distances = table.T.unflatten(1, old)[None]  # (1, heads, rows, columns)
+    return interpolate(distances, new, mode='bicubic').flatten(2)[0].T
 
 
 def square_grid(table: Tensor, extra: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ class MAEDecoder(BaseModule):
     are added, and blocks, a norm and a linear layer make a vector of each patch.
 
     Args:
-        in_channels: Width D of the latent tokens.
+        in_channels: Width D of the latent tokens; None where it is the decoder's, so that no linear layer comes first.
         out_channels: Width P of the prediction of a patch, 3 * patch_size ** 2 for pixels.
         grid_size: Rows and columns of patches of a training image, or one number for both.
         embed_dim: Width of the decoder.
@@ -38,7 +38,7 @@ class MAEDecoder(BaseModule):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | None,
         out_channels: int = 768,
         grid_size: int | tuple[int, int] = 14,
         embed_dim: int = 512,
@@ -55,7 +55,7 @@ class MAEDecoder(BaseModule):
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
         positions = sincos_positions((rows, columns), embed_dim, 'column', torch.float64, prefix=num_prefix_tokens)
 
-        self.embed = nn.Linear(in_channels, embed_dim)
+        self.embed = nn.Identity() if in_channels is None else nn.Linear(in_channels, embed_dim)
         self.mask_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(positions, requires_grad=False)
         self.blocks = nn.Sequential(
@@ -76,8 +76,17 @@ class MAEDecoder(BaseModule):
         Returns:
             (N, L, P), the patches in row-major order.
         """
+        return self.predict(self.decode(latent, keep))
+
+    def decode(self, latent: Tensor, keep: Tensor, fill: Tensor | None = None) -> Tensor:
+        """Returns the tokens (N, L, embed_dim) that predictions are made of.
+
+        Args:
+            latent: As in ``forward``.
+            keep: As in ``forward``.
+            fill: (1, 1, embed_dim), what stands for a hidden patch; None takes the mask token.
+        """
         prefix, visible = self.embed(latent).tensor_split([self.num_prefix_tokens], dim=1)
-        patches = restore_patches(visible, keep, self.mask_token, self.num_patches)
+        patches = restore_patches(visible, keep, self.mask_token if fill is None else fill, self.num_patches)
         x = torch.cat([prefix, patches], dim=1) + self.pos_embed
-        x = self.norm(self.blocks(x))
-        return self.predict(x[:, self.num_prefix_tokens :])
+        return self.norm(self.blocks(x))[:, self.num_prefix_tokens :]

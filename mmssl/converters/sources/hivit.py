@@ -1,0 +1,16 @@
+"""zhangxiaosong18/hivit: encoder and decoder of MAE on HiViT; encoders, classifiers, detection backbones."""
+
+from mmssl.converters.source import HIVIT, Source
+
+SOURCE = Source(
+    patterns=(
+        (r'(?:.+\.)?relative_position_index', None),  # made from the grid
+        (r'norm\.(\w+)', r'neck.norm.\1'),
+        (r'(mask_token)', r'neck.decoder.\1'),
+        (r'decoder_(pos_embed|embed\.\w+|norm\.\w+|blocks\..+)', r'neck.decoder.\1'),
+        (r'decoder_pred\.(\w+)', r'neck.decoder.predict.\1'),
+        (r'fc_norm\.(\w+)', r'head.norm.\1'),
+        (r'head\.(\w+)', r'head.fc.\1'),
+        (rf'(?:backbone\.)?({HIVIT})', r'backbone.\1'),
+    ),
+)

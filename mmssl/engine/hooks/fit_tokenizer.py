@@ -1,0 +1,45 @@
+"""Words that are made from the training images."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.dist import broadcast
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmssl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class FitTokenizerHook(Hook):
+    """Fits the target's tokenizer to training images before the first step of a run that is not resumed.
+
+    Every process reads the same images, evenly spaced in the dataset and augmented as in training; the words are those
+    of the first process.
+
+    Args:
+        num_images: How many, at most all.
+    """
+
+    def __init__(self, num_images: int = 1024) -> None:
+        self.num_images = num_images
+
+    def before_train(self, runner: Runner) -> None:
+        """Reads the images and fits the tokenizer."""
+        if runner.iter > 0:
+            return
+        algorithm = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        loader = runner.train_dataloader
+        count = min(self.num_images, len(loader.dataset))
+        rows = [number * len(loader.dataset) // count for number in range(count)]
+        renderings = []
+        for start in range(0, count, loader.batch_size):
+            items = [loader.dataset[0, row] for row in rows[start : start + loader.batch_size]]
+            batch = algorithm.data_preprocessor(loader.collate_fn(items), True)
+            renderings.append(batch['inputs'][-1])
+        algorithm.target.fit(torch.cat(renderings))
+        for buffer in algorithm.target.tokenizer.buffers():
+            broadcast(buffer)
+        print_log(f'{algorithm.target.num_tokens} words fitted to {count} images', logger='current')

@@ -1,0 +1,54 @@
+"""BEiT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+
+
+@ALGORITHMS.register_module()
+class BEiT(BaseAlgorithm):
+    """BERT Pre-Training of Image Transformers (Bao et al., 2022, arXiv:2106.08254, Fig. 1).
+
+    The backbone sees all patches, the hidden ones replaced by one learned token; ``neck`` gives a value to every word
+    for each hidden patch, ``head`` is the loss. Where fewer patches are hidden than the masker's most, visible ones are
+    predicted as well and have no part in the loss, so that every shape is static.
+
+    Args:
+        masker: Config of what draws the mask.
+        target: Config of what gives each patch a word.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.masker = COMPONENTS.build(masker)
+        self.target = TARGETS.build(target)
+        token = torch.empty(1, 1, self.backbone.embed_dim)
+        self.mask_token = nn.Parameter(trunc_normal_(token, std=0.02, a=-0.02, b=0.02))
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the mean over the hidden patches, and the share of them whose word is guessed.
+
+        Args:
+            views: Images (N, 3, H, W), and perhaps another rendering of them for the tokenizer.
+            data_samples: Not used.
+        """
+        images, rendering = views[0], views[-1]
+        mask = self.masker(images)  # (N, L)
+        hidden = self.masker.hidden(mask)  # (N, K), K static
+        tokens = self.backbone(images, mask=mask, mask_token=self.mask_token)  # (N, 1 + L, D)
+        logits = self.neck(tokens, hidden)  # (N, K, C)
+        words, is_hidden = self.target(rendering).gather(1, hidden), mask.gather(1, hidden)  # (N, K)
+        is_right = (logits.argmax(dim=-1) == words) & is_hidden
+        return dict(loss=self.head(logits, words, is_hidden), accuracy=is_right.sum() / is_hidden.sum())
+
+    def extract_feat(self, images: Tensor) -> Tensor:
+        """Returns the mean of the patches (N, D), which is what is fine-tuned: no loss meets the class token."""
+        return self.backbone(images)[:, 1:].mean(dim=1)

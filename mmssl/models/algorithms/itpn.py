@@ -1,0 +1,65 @@
+"""iTPN with pixels as target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.components.masked_feature_modelling import MaskedFeatureModelling
+from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+
+
+@ALGORITHMS.register_module()
+class ITPN(BaseAlgorithm):
+    """Integrally Pre-Trained Transformer Pyramid Networks (Tian et al., 2023, arXiv:2211.12735v1), pixel target.
+
+    Encoder and pyramid see the visible units only; a decoder predicts the pixels of the hidden ones from all levels of
+    the pyramid. ``neck`` is pyramid and decoder, ``head`` the loss.
+
+    Args:
+        masker: Config of what draws the mask, the same number of units in every image.
+        target: Config of what is predicted of a unit.
+        mfm: Whether features are predicted too: True, or arguments of ``MaskedFeatureModelling``, which is this
+            project's reading of a part that the authors have not released.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    def __init__(self, *, masker: dict, target: dict, mfm: bool | dict = False, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.masker = COMPONENTS.build(masker)
+        self.target = TARGETS.build(target)
+        options = mfm if isinstance(mfm, dict) else {}
+        self.mfm = None if mfm is False else MaskedFeatureModelling(self.backbone, self.neck.embed_dim, **options)
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the mean errors over the hidden units of one view (N, 3, H, W)."""
+        (images,) = views
+        mask, tokens = self.encode(images)
+        losses = dict(loss=self.head(self.neck.predict(tokens), self.target(images), mask))
+        if self.mfm is not None:
+            losses['loss_features'] = self.mfm(tokens, images, mask)
+        return losses
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Hides units of images (N, 3, H, W); returns the mask (N, L) and the decoder's tokens (N, L, D) of all."""
+        mask = self.masker(images)  # (N, L) bool, True = hidden
+        keep = self.masker.visible(mask)  # (N, K)
+        stages = self.backbone(images, keep=keep)  # (N, K, 4, 4, C / 4), (N, K, 2, 2, C / 2), (N, K, C)
+        return mask, self.neck.decode(stages, keep)
+
+    def reconstruct(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns a mask (N, L) of images (N, 3, H, W), True = hidden, and the prediction (N, L, P) of the target."""
+        mask, tokens = self.encode(images)
+        return mask, self.neck.predict(tokens)
+
+    def on_train_start(self) -> None:
+        """Copies the encoder into the teacher, if features are predicted."""
+        if self.mfm is not None:
+            self.mfm.teacher.copy_from(backbone=self.backbone)
+
+    def on_step_end(self, progress: float) -> None:
+        """Moves the teacher, if there is one, towards the encoder."""
+        if self.mfm is not None:
+            self.mfm.teacher.update(progress, backbone=self.backbone)

@@ -1,0 +1,47 @@
+"""MaskFeat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.components.patches import select_patches
+from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+
+
+@ALGORITHMS.register_module()
+class MaskFeat(BaseAlgorithm):
+    """Masked Feature Prediction (Wei et al., 2022, arXiv:2112.09133, Fig. 2).
+
+    The backbone sees all patches, the hidden ones replaced by one learned token; ``neck`` predicts a feature of each
+    hidden patch, ``head`` is the loss. The norm in front of the official head is the backbone's last one here. Where
+    fewer patches are hidden than the masker's most, visible ones are predicted as well and have no part in the loss.
+
+    Args:
+        masker: Config of what draws the mask.
+        target: Config of what is predicted of a patch.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.masker = COMPONENTS.build(masker)
+        self.target = TARGETS.build(target)
+        self.mask_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, self.backbone.embed_dim), std=0.02))
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the mean error over the hidden patches of one view (N, 3, H, W)."""
+        (images,) = views
+        mask = self.masker(images)  # (N, L)
+        hidden = self.masker.hidden(mask)  # (N, K), K static
+        tokens = self.backbone(images, mask=mask, mask_token=self.mask_token)  # (N, 1 + L, D)
+        features = select_patches(self.target(images), hidden)  # (N, K, P)
+        return dict(loss=self.head(self.neck(tokens, hidden), features, mask.gather(1, hidden)))
+
+    def extract_feat(self, images: Tensor) -> Tensor:
+        """Returns the mean of the patches (N, D), which is what is fine-tuned: no loss meets the class token."""
+        return self.backbone(images)[:, 1:].mean(dim=1)

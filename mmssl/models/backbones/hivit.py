@@ -1,0 +1,319 @@
+"""HiViT (Zhang et al., 2023, arXiv:2205.14949) and the encoders of iTPN and Fast-iTPN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, max_pool2d
+
+from mmssl.models.backbones._hivit_blocks import (
+    Attention,
+    Block,
+    Mlp,
+    PatchEmbed,
+    PatchMerge,
+    Places,
+    SwiGLU,
+)
+from mmssl.models.backbones._layers import OrderedLayers
+from mmssl.models.components.initialization import truncated_normal_linear
+from mmssl.models.components.patches import select_patches, unpatchify
+from mmssl.models.components.positions import scaled_positions, sincos_positions
+from mmssl.models.components.relative_positions import bicubic_relative_table, relative_index, square_grid
+from mmssl.registry import BACKBONES
+
+# Residual blocks of each stage: HiViT's paper counts those of the first two in pairs, 2-2-20 for its base model.
+ARCHS: dict[str, dict[str, Any]] = {
+    'tiny': dict(embed_dim=384, depths=(2, 2, 10), num_heads=6),
+    'small': dict(embed_dim=384, depths=(4, 4, 20), num_heads=6),
+    'base': dict(embed_dim=512, depths=(4, 4, 20), num_heads=8),
+    'itpn-base': dict(embed_dim=512, depths=(3, 3, 24), num_heads=8),
+    'itpn-large': dict(embed_dim=768, depths=(2, 2, 40), num_heads=12),
+    'fast-itpn-tiny': dict(embed_dim=384, depths=(1, 1, 12), num_heads=6, mlp_ratio=3.0, fast=True),
+    'fast-itpn-small': dict(embed_dim=384, depths=(2, 2, 20), num_heads=6, mlp_ratio=3.0, fast=True),
+    'fast-itpn-base': dict(embed_dim=512, depths=(3, 3, 24), num_heads=8, mlp_ratio=3.0, fast=True),
+    'fast-itpn-large': dict(embed_dim=768, depths=(2, 2, 40), num_heads=12, mlp_ratio=3.0, fast=True),
+}
+_DEFAULTS = dict(stem_mlp_ratio=3.0, mlp_ratio=4.0, fast=False)
+_INNER = 4  # cells along the side of a unit
+
+
+@BACKBONES.register_module()
+class HiViT(OrderedLayers, BaseModule):
+    """Hierarchical vision transformer whose first two stages look at one unit at a time.
+
+    A unit is a square of 4 x 4 cells, 16 pixels wide. MLPs work on the cells (stage 1), on 2 x 2 positions after they
+    were merged within the unit (stage 2), and attention works on one token per unit (stage 3), where positions are
+    added. As no unit sees another one before stage 3, hidden units can leave before stage 1, as in MAE. There is no
+    class token and no norm at the end. Parameters have the names of the official codes; ``blocks`` holds the merges
+    too.
+
+    Fast-iTPN has SwiGLU in stage 3, a norm within every MLP, queries, keys and values apart and its own merges; its
+    official convolutions of one cell are linear layers here.
+
+    Any image size whose sides are multiples of the unit is welcome: absolute and relative positions are resized to its
+    grid. A checkpoint of another grid, taken to be square, is resized when it is loaded.
+
+    Args:
+        arch: A key of ``ARCHS``, or a dict of ``embed_dim`` C, ``depths`` (residual blocks of the three stages; merges
+            not counted), ``num_heads`` and optionally ``stem_mlp_ratio``, ``mlp_ratio`` and ``fast``.
+        img_size: Side of the images in pixels, or (height, width); sets the grid of the position parameters.
+        stem_stride: Side of a cell in pixels; a unit is four times as wide.
+        output: ``'units'``: the features of the three stages by unit, (N, K, 4, 4, C / 4), (N, K, 2, 2, C / 2) and
+            (N, K, C), the first two before they are merged; ``'maps'``: the maps ``out_indices``; ``'mean'``: the mean
+            over the units of stage 3.
+        out_indices: Stages 0, 1, 2 whose maps (N, C / 4, H / 4, W / 4), (N, C / 2, H / 8, W / 8), (N, C, H / 16,
+            W / 16) are returned; 3 is stage 2 after a 2 x 2 max-pooling.
+        early_block: Index of a block of stage 3, counted from 0, whose tokens (N, K, C) are returned as well, before
+            those of stage 3; for ``'units'`` only.
+        position_bias: What attention knows of relative positions: ``'off'``; ``'table'``: a bias for each head and
+            relative position, resized bicubically; ``'axis'``: decomposed by rows and columns as in ViTDet, resized
+            linearly.
+        position: Initial value of the absolute positions, which train: ``'sincos'`` or ``'learned'``.
+        resample: How they follow an image of another size: ``'antialiased'`` bicubic; ``'dino'`` for
+            ``scaled_positions``, as the official detection and segmentation codes do; ``'itpn'`` for the same also at
+            the size they have, where units were left out, as the official pre-training of iTPN on pixels does.
+        layer_scale: Initial value of the factors of residual branches; None has none.
+        drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
+        eps: Added to the variance in norms.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: An argument is none of the above.
+    """
+
+    block_pattern = r'blocks\.\d+(?=\.(norm[12]|attn|mlp|gamma_[12])\b)'  # merges are none
+    num_prefix_tokens = 0
+    _pairs: Tensor
+
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        img_size: int | tuple[int, int] = 224,
+        stem_stride: int = 4,
+        output: str = 'maps',
+        out_indices: Sequence[int] = (0, 1, 2),
+        early_block: int | None = None,
+        position_bias: str = 'off',
+        position: str = 'sincos',
+        resample: str = 'antialiased',
+        layer_scale: float | None = None,
+        drop_path_rate: float = 0.0,
+        eps: float = 1e-6,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        options = _resolve(arch)
+        depths, dim = options['depths'], options['embed_dim']
+        _check_choices(
+            output=(output, ('units', 'maps', 'mean')),
+            position_bias=(position_bias, ('off', 'table', 'axis')),
+            position=(position, ('sincos', 'learned')),
+            resample=(resample, ('antialiased', 'dino', 'itpn')),
+        )
+        if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
+            raise ValueError(f'out_indices must name stages 0, 1, 2 or 3 for the pooled last one, got {out_indices}')
+        if early_block is not None and (output != 'units' or not 0 <= early_block < depths[2]):
+            raise ValueError(
+                f"early_block is one of the {depths[2]} blocks of stage 3 and needs output='units', got {early_block}"
+            )
+        self.patch_size = _INNER * stem_stride
+        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+        self.grid_size = self._grid(height, width)
+        self.feature_dim = dim
+        self.output = output
+        self.out_indices = tuple(out_indices)
+        self.early_block = early_block
+        self.num_main_blocks = depths[2]
+        self.resample = resample
+        self.position_bias = position_bias
+
+        norm: Any = partial(nn.LayerNorm, eps=eps)
+        table = (
+            sincos_positions(self.grid_size, dim, 'column', torch.float64, prefix=0)
+            if position == 'sincos'
+            else nn.init.trunc_normal_(torch.empty(1, self.grid_size[0] * self.grid_size[1], dim), std=0.02)
+        )
+        self.absolute_pos_embed = nn.Parameter(table)
+        self.patch_embed = PatchEmbed(dim // 4, stem_stride, None if options['fast'] else norm)
+        self.blocks = _make_blocks(options, norm, self.grid_size, position_bias, layer_scale, drop_path_rate)
+        if position_bias == 'table':
+            self.register_buffer('_pairs', _pairs(self.grid_size), persistent=False)
+        self.apply(truncated_normal_linear)
+        self.register_load_state_dict_pre_hook(_adapt_loaded_positions)
+
+    def forward(
+        self,
+        images: Tensor,
+        keep: Tensor | None = None,
+        mask: Tensor | None = None,
+        mask_token: Tensor | None = None,
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Encodes images, their visible units only (``keep``), or with hidden units replaced in stage 3 (``mask``).
+
+        Args:
+            images: (N, 3, H, W), normalised, H and W multiples of ``patch_size``.
+            keep: (N, K) int64, positions of the visible units, or (N, L) bool, True = visible, the same number K in
+                every image (which waits for the device); None sees all L units.
+            mask: (N, L) bool, True = hidden: ``mask_token`` stands there when stage 3 begins, before positions are
+                added. The first two stages see everything.
+            mask_token: (1, 1, C), with ``mask``.
+
+        Returns:
+            As ``output`` says.
+
+        Raises:
+            ValueError: A side of the images is no multiple of ``patch_size``, a bool ``keep`` differs in the number of
+                visible units between images, or ``keep`` is given for ``'maps'``.
+        """
+        if keep is not None and self.output == 'maps':
+            raise ValueError('keep leaves units out, of which no maps can be made: choose another output')
+        grid = self._grid(*images.shape[-2:])
+        positions = self._positions(grid, is_whole=keep is None)  # (1, L, C)
+        units = self.patch_embed(images)  # (N, L, 4, 4, C / 4)
+        if keep is not None:
+            keep = _to_positions(keep)
+            units = select_patches(units, keep)
+            positions = select_patches(positions.expand(len(images), -1, -1), keep)
+        *stages, tokens = self._first_stages(units)
+        if mask is not None:
+            assert mask_token is not None, 'a mask comes with the token that stands at hidden places'
+            tokens = torch.where(mask.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
+        stages += self._last_stage(tokens + positions, self._places(grid, keep, images.device))
+        if self.output == 'units':
+            return tuple(stages)
+        return stages[-1].mean(dim=1) if self.output == 'mean' else self._maps(stages, grid)
+
+    def _first_stages(self, units: Tensor) -> list[Tensor]:
+        """Returns stages 1 and 2 of units (N, K, 4, 4, C / 4), each before it is merged, and the tokens (N, K, C)."""
+        stages = []
+        for block in self.blocks[: -self.num_main_blocks]:
+            if isinstance(block, PatchMerge):
+                stages.append(units)
+            units = block(units)
+        return [*stages, units.flatten(1, 3)]
+
+    def _last_stage(self, tokens: Tensor, places: Places) -> list[Tensor]:
+        """Returns the tokens (N, K, C) after ``early_block``, if there is one, and after the last block."""
+        found = []
+        for index, block in enumerate(self.blocks[-self.num_main_blocks :]):
+            tokens = block(tokens, places)
+            if index == self.early_block:
+                found.append(tokens)
+        return [*found, tokens]
+
+    def _places(self, grid: tuple[int, int], keep: Tensor | None, device: torch.device) -> Places:
+        """Returns where the tokens of all units of ``grid``, or of the visible ones (N, K), are."""
+        if self.position_bias != 'table':
+            return Places(grid, keep, None)
+        pairs = self._pairs if grid == self.grid_size else _pairs(grid).to(device)
+        return Places(grid, keep, pairs if keep is None else pairs[keep.unsqueeze(2), keep.unsqueeze(1)])
+
+    def _maps(self, stages: list[Tensor], grid: tuple[int, int]) -> tuple[Tensor, ...]:
+        sides = (_INNER, _INNER // 2, 1)
+        maps = [unpatchify(units.flatten(2), side, grid) for units, side in zip(stages, sides)]
+        return tuple(max_pool2d(maps[2], 2) if index == 3 else maps[index] for index in self.out_indices)
+
+    def _positions(self, grid: tuple[int, int], is_whole: bool) -> Tensor:
+        """Returns the positions (1, L, C) of a grid, for whole images or for some of their units."""
+        if grid == self.grid_size and (is_whole or self.resample != 'itpn'):
+            return self.absolute_pos_embed
+        if self.resample == 'antialiased':
+            return resample_abs_pos_embed(self.absolute_pos_embed, grid, self.grid_size, num_prefix_tokens=0)
+        return scaled_positions(self.absolute_pos_embed, grid, self.grid_size, prefix=0, keep_own=False)
+
+    def _grid(self, height: int, width: int) -> tuple[int, int]:
+        if height % self.patch_size or width % self.patch_size:
+            raise ValueError(
+                f'images are made of units of {self.patch_size} pixels, so their sides must be multiples of that; got '
+                f'{height}x{width}'
+            )
+        return height // self.patch_size, width // self.patch_size
+
+
+def _make_blocks(
+    options: dict[str, Any],
+    norm: Any,
+    grid: tuple[int, int],
+    position_bias: str,
+    layer_scale: float | None,
+    drop_path_rate: float,
+) -> nn.ModuleList:
+    """Makes the blocks of the three stages with the merges between them."""
+    depths, fast = options['depths'], options['fast']
+    rates = iter(torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist())
+    inner_norm = norm if fast else None
+    blocks = nn.ModuleList()
+    for depth, dim in zip(depths[:2], (options['embed_dim'] // 4, options['embed_dim'] // 2)):
+        for _ in range(depth):
+            mlp = Mlp(dim, int(dim * options['stem_mlp_ratio']), inner_norm)
+            blocks.append(Block(dim, mlp, norm, layer_scale=None if fast else layer_scale, drop_path=next(rates)))
+        blocks.append(PatchMerge(dim, norm, joint=not fast))
+    dim, hidden = options['embed_dim'], int(options['embed_dim'] * options['mlp_ratio'])
+    for _ in range(depths[2]):
+        attention = Attention(dim, options['num_heads'], grid, position_bias, split=fast)
+        blocks.append(
+            Block(
+                dim,
+                SwiGLU(dim, hidden, norm) if fast else Mlp(dim, hidden),
+                norm,
+                attention,
+                layer_scale,
+                next(rates),
+            )
+        )
+    return blocks
+
+
+def _pairs(grid: tuple[int, int]) -> Tensor:
+    """Returns (L, L), which row of a relative position table belongs to a query and a key; there is no class token."""
+    return relative_index(grid)[1:, 1:].contiguous()
+
+
+def _to_positions(keep: Tensor) -> Tensor:
+    """Returns positions (N, K) int64 of what is visible, given so or as (N, L) bool."""
+    if keep.dtype != torch.bool:
+        return keep
+    everywhere = torch.arange(keep.shape[1], device=keep.device).expand_as(keep)
+    return select_patches(everywhere, keep)
+
+
+def _check_choices(**choices: tuple[str, tuple[str, ...]]) -> None:
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
+
+
+def _resolve(arch: str | dict) -> dict[str, Any]:
+    """Returns every option of an architecture."""
+    if isinstance(arch, str):
+        _check_choices(arch=(arch, tuple(ARCHS)))
+        arch = ARCHS[arch]
+    required = {'embed_dim', 'depths', 'num_heads'}
+    if not required <= set(arch) <= required | set(_DEFAULTS) or len(arch['depths']) != 3 or arch['embed_dim'] % 4:
+        raise ValueError(
+            f'arch must hold {sorted(required)} and may hold {sorted(_DEFAULTS)}, with three depths and a width '
+            f'divisible by 4; got {dict(arch)}'
+        )
+    return {**_DEFAULTS, **arch}
+
+
+def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args: object) -> None:
+    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid."""
+    for name, parameter in module.named_parameters():
+        key, leaf = prefix + name, name.rpartition('.')[2]
+        if key not in state_dict or state_dict[key].shape == parameter.shape:
+            continue
+        loaded = state_dict[key]
+        if leaf == 'absolute_pos_embed':
+            state_dict[key] = resample_abs_pos_embed(loaded, module.grid_size, num_prefix_tokens=0)
+        elif leaf == 'relative_position_bias_table':
+            state_dict[key] = bicubic_relative_table(loaded, square_grid(loaded, 0), module.grid_size)
+        elif leaf in ('rel_pos_h', 'rel_pos_w'):
+            state_dict[key] = interpolate(loaded.T[None], len(parameter), mode='linear')[0].T

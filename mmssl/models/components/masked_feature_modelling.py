@@ -1,0 +1,60 @@
+"""Features of an average of the encoder as a second target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import DropPath
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm
+
+from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.models.components.initialization import truncated_normal_linear
+from mmssl.models.losses.masked_mse_loss import masked_mse
+
+
+class MaskedFeatureModelling(nn.Module):
+    """iTPN's masked feature modelling (arXiv:2211.12735v1), in this project's reading.
+
+    The authors have not released it and said that they will not, so this is no reproduction. What the paper says is
+    that a moving average of the encoder sees the whole image and that the features of its stages are predicted as well
+    as pixels. The reading: from the tokens of the decoder a linear layer for each stage predicts what the average makes
+    of a hidden unit there, all its positions one after the other, each standardised by a norm without parameters;
+    ``loss = weight * sum over the stages of masked_mse``.
+
+    Args:
+        backbone: The encoder, which returns its stages by unit.
+        in_channels: Width of the decoder's tokens.
+        weight: Of the sum.
+        **teacher: Arguments of ``EMATeacher``; a momentum of 0.996 that rises to 1 along a cosine unless given.
+    """
+
+    def __init__(self, backbone: nn.Module, in_channels: int, weight: float = 0.3, **teacher: Any) -> None:
+        super().__init__()
+        self.weight = weight
+        self.teacher = EMATeacher(**dict(momentum=0.996) | teacher, backbone=backbone)
+        for module in self.teacher.modules():
+            if isinstance(module, DropPath):  # the student alone drops paths
+                module.drop_prob = 0.0
+        dim: Any = backbone.feature_dim
+        self.predict = nn.ModuleList(nn.Linear(in_channels, width) for width in (4 * dim, 2 * dim, dim))
+        self.apply(truncated_normal_linear)
+
+    def forward(self, tokens: Tensor, images: Tensor, mask: Tensor) -> Tensor:
+        """Returns the loss, a scalar.
+
+        Args:
+            tokens: (N, L, in_channels), from the decoder.
+            images: (N, 3, H, W), of which the teacher sees everything.
+            mask: (N, L) bool, True = hidden.
+        """
+        losses = [
+            masked_mse(predict(tokens), target, mask) for predict, target in zip(self.predict, self.targets(images))
+        ]
+        return self.weight * torch.stack(losses).sum()
+
+    @torch.no_grad()
+    def targets(self, images: Tensor) -> list[Tensor]:
+        """Returns the targets (N, L, 4 C), (N, L, 2 C), (N, L, C) of images (N, 3, H, W)."""
+        return [layer_norm(stage, stage.shape[-1:]).flatten(2) for stage in self.teacher(images)]

@@ -1,0 +1,76 @@
+"""Histograms of oriented gradients as what is to be predicted."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize, pad
+
+from mmssl.models.components.patches import patchify
+from mmssl.registry import TARGETS
+
+
+def hog(images: Tensor, num_bins: int = 9, cell_size: int = 8) -> Tensor:
+    """Histograms of oriented gradients of each channel (Wei et al., 2022, arXiv:2112.09133, section 2.2).
+
+    With Sobel gradients (gx, gy) of the image, mirrored at its border, a pixel adds ``|(gx, gy)|`` to the bin
+    ``floor(atan2(gx, gy) / pi * num_bins) mod num_bins`` of its cell, so that opposite directions share a bin, and the
+    histogram of a cell and channel is scaled to length 1. As in the official code a pixel falls into one bin, without
+    interpolation or window, and the angle is that from the y axis.
+
+    Args:
+        images: (N, C, H, W), normalised; H and W multiples of ``cell_size``.
+        num_bins: Orientations in half a turn.
+        cell_size: Side of a cell in pixels.
+
+    Returns:
+        (N, C, num_bins, H / cell_size, W / cell_size), zero where a cell is of one colour.
+    """
+    num_images, channels, height, width = images.shape
+    pixels = pad(images, (1, 1, 1, 1), mode='reflect').flatten(0, 1)  # (N C, H + 2, W + 2)
+    # Differences come before sums, so that they are exactly 0 where an image is plain.
+    gx, gy = pixels[:, :, :-2] - pixels[:, :, 2:], pixels[:, :-2] - pixels[:, 2:]
+    gx, gy = gx[:, :-2] + 2 * gx[:, 1:-1] + gx[:, 2:], gy[:, :, :-2] + 2 * gy[:, :, 1:-1] + gy[:, :, 2:]
+    magnitude = torch.hypot(gx, gy)
+    bins = (torch.atan2(gx, gy) / math.pi * num_bins).floor().long() % num_bins
+    cells = magnitude.new_zeros(num_images * channels, num_bins, height, width)
+    cells.scatter_(1, bins.unsqueeze(1), magnitude.unsqueeze(1))
+    cells = cells.unflatten(3, (-1, cell_size)).unflatten(2, (-1, cell_size)).sum(dim=(3, 5))
+    return normalize(cells, dim=1).unflatten(0, (num_images, channels))
+
+
+@TARGETS.register_module()
+class HOGTarget(nn.Module):
+    """Histograms of the cells of a patch, see ``hog``; in float32 or better, whatever autocast says.
+
+    Args:
+        patch_size: Side of a patch in pixels, a multiple of ``cell_size``.
+        num_bins: Orientations in half a turn.
+        cell_size: Side of a cell in pixels.
+
+    Raises:
+        ValueError: ``patch_size`` is no multiple of ``cell_size``.
+    """
+
+    def __init__(self, patch_size: int = 16, num_bins: int = 9, cell_size: int = 8) -> None:
+        super().__init__()
+        if patch_size % cell_size:
+            raise ValueError(f'patch_size must be a multiple of cell_size={cell_size}, got {patch_size}')
+        self.patch_size = patch_size
+        self.num_bins = num_bins
+        self.cell_size = cell_size
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns (N, L, 3 * num_bins * cells) of normalised images (N, 3, H, W).
+
+        A patch is in the order (channel, bin, row of cells, column of cells), 108 values for patches of 16 pixels.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            images = images.to(torch.promote_types(images.dtype, torch.float32))
+            histograms = hog(images, self.num_bins, self.cell_size).flatten(1, 2)  # (N, 3 * bins, rows, columns)
+        side = self.patch_size // self.cell_size
+        patches = patchify(histograms, side)  # cells before channels
+        return patches.unflatten(2, (side**2, -1)).transpose(2, 3).flatten(2)

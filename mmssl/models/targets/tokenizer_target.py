@@ -1,0 +1,55 @@
+"""Words of a tokenizer as what is to be predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmssl.registry import COMPONENTS, TARGETS
+
+
+@TARGETS.register_module()
+class TokenizerTarget(BaseModule):
+    """One of C words per patch, by a tokenizer that is not trained (Bao et al., 2022, arXiv:2106.08254, section 2.1).
+
+    Args:
+        tokenizer: Config of a component that makes words (N, L) int64 of pixels (N, 3, H, W) in [0, 1] and has
+            ``num_tokens``: ``DALLETokenizer``, ``PatchCodebook`` or one of your own.
+        mean: Of red, green and blue, on the scale 0-255, that the preprocessor has subtracted.
+        std: By which it has divided.
+    """
+
+    def __init__(
+        self,
+        tokenizer: dict,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+    ) -> None:
+        super().__init__()
+        self.tokenizer = COMPONENTS.build(tokenizer).requires_grad_(False)
+        self.num_tokens: int = self.tokenizer.num_tokens
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1) / 255, persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1) / 255, persistent=False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the words (N, L) int64 of normalised images (N, 3, H, W), patches in row-major order."""
+        with torch.autocast(images.device.type, enabled=False):
+            return self.tokenizer(self._pixels(images))
+
+    def fit(self, images: Tensor) -> None:
+        """Fits a tokenizer that is made from images to normalised images (N, 3, H, W)."""
+        self.tokenizer.fit(self._pixels(images))
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """Returns pixels in [0, 1], but for rounding, of normalised images (N, 3, H, W)."""
+        return images * self.std + self.mean
+
+    def train(self, mode: bool = True) -> TokenizerTarget:
+        """Keeps the tokenizer in eval mode."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self

@@ -1,0 +1,62 @@
+"""HiViT against numbers recorded from its official implementation."""
+
+from __future__ import annotations
+
+import torch
+
+from mmssl.registry import MODELS
+from tests.parity.golden import Golden, Trace, in_recorded_order, summary
+
+RECIPE = 'hivit/hivitmae_hivit-base_16xb256-1600e_in1k.py'
+
+
+def test_mae(goldens_dir, monkeypatch):
+    golden = Golden(goldens_dir, 'hivit_base_mae')
+    images, noise = golden.inputs().values()
+    model = golden.build(RECIPE, 'hivit', {'model.masker.ratio': golden.literals['mask_ratio']})
+    monkeypatch.setattr(torch, 'rand', lambda *size, device: noise)
+    trace = Trace(latent=model.neck.norm, prediction=model.neck)
+    keep = model.masker.visible(model.masker(images))
+    loss = model.loss([images])['loss']
+    loss.backward()
+    outputs = {
+        'latent': in_recorded_order(trace['latent'][0], keep, golden.literals['ids_keep']),
+        'pred': trace['prediction'][0],
+    }
+    golden.check(
+        {
+            'outputs': {name: summary(value) for name, value in outputs.items()},
+            'losses': {'total': loss.item()},
+            'grads': golden.gradients(model, 'hivit'),
+        }
+    )
+
+
+def test_classifier(goldens_dir):
+    golden = Golden(goldens_dir, 'hivit_base_classifier')
+    images, labels = golden.inputs()['imgs'], torch.tensor(golden.literals['labels'])
+    model = golden.load(build_classifier('base'), 'hivit')
+    stages = model.backbone(images)
+    features = stages[-1].mean(dim=1)
+    loss = model.head(features, labels)
+    loss.backward()
+    outputs = dict(zip(('stage1', 'stage2', 'stage3'), stages), logits=model.head.predict(features))
+    golden.check(
+        {
+            'outputs': {name: summary(value) for name, value in outputs.items()},
+            'losses': {'total': loss.item()},
+            'grads': golden.gradients(model, 'hivit'),
+        }
+    )
+
+
+def build_classifier(arch: str):
+    """The classifier of the official fine-tuning; its backbone returns the stages, for comparison."""
+    return MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='HiViT', arch=arch, position_bias='table', output='units'),
+            neck=dict(type='Identity'),
+            head=dict(type='LinearClsHead', in_channels=512, num_classes=1000, norm='layer'),
+        )
+    )

@@ -1,0 +1,103 @@
+"""iTPN against numbers recorded from its official implementation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mmssl.registry import MODELS
+from tests.parity.golden import Golden, Trace, in_recorded_order, summary
+from tests.parity.test_hivit_parity import build_classifier
+
+PIXEL = 'itpn/itpn_hivit-base-pixel_64xb64-400e_in1k.py'
+LEVELS = ('P4', 'P8', 'P16')
+
+
+def test_pixel(goldens_dir, monkeypatch):
+    golden = Golden(goldens_dir, 'itpn_base_pixel')
+    images, noise = golden.inputs().values()
+    # The official code takes units that were left out for an image of another size, and resamples the positions.
+    overrides = {'model.backbone.resample': 'itpn', 'model.masker.ratio': golden.literals['mask_ratio']}
+    model = golden.build(PIXEL, 'itpn', overrides)
+    monkeypatch.setattr(torch, 'rand', lambda *size, device: noise)
+    levels = keep_levels(model.neck.pyramid)
+    trace = Trace(prediction=model.neck.decoder.predict)
+    mask = model.masker(images)
+    loss = model.loss([images])['loss']
+    loss.backward()
+    keep, recorded = model.masker.visible(mask), golden.literals['ids_keep']
+    outputs = {name: in_recorded_order(level, keep, recorded) for name, level in levels.items()}
+    outputs |= {'pred': trace['prediction'][0], 'target_mask': mask}
+    golden.check(
+        {
+            'outputs': {name: summary(value) for name, value in outputs.items()},
+            'losses': {'total': loss.item()},
+            'grads': golden.gradients(model, 'itpn'),
+        }
+    )
+
+
+def test_classifier(goldens_dir):
+    golden = Golden(goldens_dir, 'itpn_base_classifier')
+    images, labels = golden.inputs()['imgs'], torch.tensor(golden.literals['labels'])
+    model = golden.load(build_classifier('itpn-base'), 'itpn')
+    tokens = model.backbone(images)[-1]
+    loss = model.head(tokens.mean(dim=1), labels)
+    loss.backward()
+    outputs = dict(features=tokens, logits=model.head.predict(tokens.mean(dim=1)))
+    golden.check(
+        {
+            'outputs': {name: summary(value) for name, value in outputs.items()},
+            'losses': {'total': loss.item()},
+            'grads': golden.gradients(model, 'itpn'),
+        }
+    )
+
+
+@pytest.mark.parametrize(('case', 'layer_scale'), [('itpn_base_det_pixel', None), ('itpn_base_det_clip', 0.1)])
+def test_detection(goldens_dir, case, layer_scale):
+    golden = Golden(goldens_dir, case)
+    model = golden.load(
+        EncoderAndPyramid(dict(layer_scale=layer_scale), dict(fpn_depth=1, num_outs=5)), 'itpn'
+    )
+    outputs = {}
+    for name, images in golden.inputs().items():
+        maps = model(images)
+        outputs |= {f'{name.removeprefix("imgs_")}_P{level}': m for level, m in enumerate(maps, 2)}
+    golden.check({'outputs': {name: summary(value) for name, value in outputs.items()}}, ['outputs'])
+
+
+def test_segmentation(goldens_dir):
+    golden = Golden(goldens_dir, 'itpn_base_seg')
+    ((name, images),) = golden.inputs().items()
+    # Absolute positions have 14 rows whatever the image, relative ones as many as the training image.
+    model = EncoderAndPyramid(dict(position_bias='table'), dict(fpn_depth=2, concat=True, num_outs=4))
+    grid = images.shape[-1] // 16
+    for block in model.backbone.blocks[-24:]:
+        block.attn.grid = (grid, grid)
+        block.attn.relative_position_bias_table = nn.Parameter(torch.zeros((2 * grid - 1) ** 2, 8))
+    maps = golden.load(model, 'itpn')(images)
+    outputs = {f'{name.removeprefix("imgs_")}_S{stride}': m for stride, m in zip((4, 8, 16, 32), maps)}
+    golden.check({'outputs': {name: summary(value) for name, value in outputs.items()}}, ['outputs'])
+
+
+class EncoderAndPyramid(nn.Module):
+    """Backbone and neck of a detector; ``neck`` holds the pyramid under the name of pre-training."""
+
+    def __init__(self, backbone: dict, pyramid: dict) -> None:
+        super().__init__()
+        backbone = dict(type='HiViT', arch='itpn-base', resample='dino', eps=1e-5) | backbone
+        self.backbone = MODELS.build(backbone)
+        self.neck = nn.ModuleDict(dict(pyramid=MODELS.build(dict(type='ITPNPyramid', eps=1e-5) | pyramid)))
+
+    def forward(self, images):
+        with torch.no_grad():
+            return self.neck['pyramid'](self.backbone(images))
+
+
+def keep_levels(pyramid: nn.Module) -> dict[str, torch.Tensor]:
+    """Returns what the pyramid's next call will return, by the names of the recordings."""
+    levels: dict[str, torch.Tensor] = {}
+    pyramid.register_forward_hook(lambda module, args, outputs: levels.update(zip(LEVELS, outputs)))
+    return levels
