@@ -27,6 +27,18 @@ def _vit(names: list[str]) -> dict[str, Any]:
     )
 
 
+def _hivit(names: list[str]) -> dict[str, Any]:
+    first, second = _numbers(names, r'blocks\.(\d+)\.reduction\.')  # the merges behind the first two stages
+    depths = (first, second - first - 1, max(_numbers(names, r'blocks\.(\d+)\.')) - second)
+    return dict(
+        type='HiViT',
+        arch=dict(embed_dim=8, depths=depths, num_heads=2),
+        img_size=32,
+        position_bias='table',
+        layer_scale=0.1 if any('gamma' in name for name in names) else None,
+    )
+
+
 class _Classifier(nn.Module):
     """A backbone of the recorded depth, and what the official classifiers have behind it."""
 
@@ -64,3 +76,16 @@ def _check(case: dict[str, Any], backbone: dict, rate: float) -> None:
 def test_mae(goldens_dir: Path) -> None:
     for case in Golden(goldens_dir, 'lr_decay_mae').record['expected']:
         _check(case, _vit(list(case['params'])), case['layer_decay'])
+
+
+def test_hivit(goldens_dir: Path) -> None:
+    for case in Golden(goldens_dir, 'lr_decay_hivit').record['expected']:
+        _check(case, _hivit(list(case['params'])), case['layer_decay'])
+
+
+@pytest.mark.parametrize('name', ['lr_decay_itpn', 'lr_decay_itpn_clip'])
+def test_itpn_rescales_its_rate(goldens_dir: Path, name: str) -> None:
+    for case in Golden(goldens_dir, name).record['expected']:
+        backbone = _hivit(list(case['params']))
+        rate = case['layer_decay'] ** (13 / (1 + sum(backbone['arch']['depths'])))
+        _check(case, backbone, rate)
