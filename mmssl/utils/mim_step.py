@@ -127,7 +127,7 @@ def _loop(inputs: int | None, like: nn.Sequential, outputs: int) -> nn.Sequentia
 
 
 def measure_mim_memory(
-    cfg: Config, batch_size: int | None = None, dtype: str = 'float32', reference_arch: str | None = None
+    cfg: Config, batch_size: int | None = None, dtype: str = 'float32', reference_arch: str | dict | None = None
 ) -> dict[str, Any]:
     """Compares the memory of a step with that of its backbone alone which sees everything, forward and backward.
 
