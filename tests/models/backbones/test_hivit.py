@@ -20,6 +20,8 @@ from mmssl.models.backbones._hivit_blocks import (
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.components.positions import scaled_positions, sincos_positions
 from mmssl.models.components.relative_positions import bicubic_relative_table
+from mmssl.utils.checkpoint import load_backbone, load_matching
+from mmssl.utils.errors import UserError
 
 SMALL = dict(embed_dim=32, depths=(1, 1, 2), num_heads=2)
 KEEP = torch.tensor([[0, 2, 3], [1, 2, 5]])
@@ -256,6 +258,21 @@ def test_a_checkpoint_of_another_grid_is_resized():
     for backbone in (target, wider):
         for parameter in backbone.parameters():
             assert_close(parameter, torch.full_like(parameter, 3.0))
+
+
+def test_relative_positions_begin_anew_or_are_passed_over(tmp_path):
+    """From pre-training without to fine-tuning with them, and on to detection without."""
+    plain, tabled, axial = (HiViT(SMALL, 64, position_bias=bias) for bias in ('off', 'table', 'axis'))
+    for source, target in ((plain, tabled), (tabled, plain), (plain, axial), (tabled, axial)):
+        before = {name: p.detach().clone() for name, p in target.named_parameters()}
+        nn.init.ones_(source.absolute_pos_embed)
+        torch.save(dict(state_dict=source.state_dict()), tmp_path / 'source.pth')
+        load_backbone(target, tmp_path / 'source.pth', min_match=1.0)
+        own = dict(source.named_parameters())
+        for name, parameter in target.named_parameters():
+            assert torch.equal(parameter, own.get(name, before[name])), name
+    with pytest.raises(UserError, match='match, so nothing was loaded'):  # relative positions alone are no backbone
+        load_matching(tabled, {'blocks.4.norm1.weight': torch.ones(32)}, 'memory')
 
 
 def test_stochastic_depth_rises_over_the_blocks_alone():
