@@ -108,7 +108,7 @@ def test_full_model_has_matching_widths_and_classes(path: Path) -> None:
 def test_views(path: Path) -> None:
     cfg = load_config(path)
     (view,) = cfg.train_dataloader.dataset.views
-    size = 32 if path.stem.endswith('cifar10') else 224
+    size = 32 if path.stem.endswith('cifar10') else 192 if '_swin-' in path.stem else 224
     plain = TRANSFORMS.build(cfg.val_dataloader.dataset.transform)
     assert TRANSFORMS.build(view).size == plain.size == size
     if view.type == 'AugmentedView':
@@ -145,15 +145,18 @@ def test_small_model_takes_a_step_that_moves_what_may_move(path: Path) -> None:
 
 @recipes
 def test_the_backbone_of_the_pre_trained_model_loads_whole(path: Path) -> None:
-    """A transformer that is fine-tuned has no final norm: what it was pre-trained with is passed over."""
+    """A final norm that fine-tuning has no place for is passed over; relative positions may begin in fine-tuning."""
     cfg = small(path)
     model = build(cfg)
     pretrained = dict(cfg.model.backbone)
-    for key in ('final_norm', 'drop_path_rate'):
+    for key in ('final_norm', 'drop_path_rate', 'relative_table'):
         pretrained.pop(key, None)
+    if path.stem.endswith(('pixel', 'hivit')):
+        pretrained.pop('position_bias')
     state = {f'backbone.{name}': value for name, value in BACKBONES.build(pretrained).state_dict().items()}
     load_matching(model.backbone, state, 'memory', min_match=1.0)
-    assert all(torch.equal(value, state[f'backbone.{name}']) for name, value in model.backbone.state_dict().items())
+    loaded = {name: value for name, value in model.backbone.state_dict().items() if not name.endswith('bias_table')}
+    assert all(torch.equal(value, state[f'backbone.{name}']) for name, value in loaded.items())
 
 
 # (epoch, learning rates of the parameter groups); where the schedule moves by iteration, of an epoch's first one.
@@ -186,6 +189,11 @@ def test_learning_rate(stem: str) -> None:
         ('finetune_vit-base_32xb32-100e_in1k_mae', 0.65, 14),
         ('finetune_vit-large_32xb32-50e_in1k_mae', 0.75, 26),
         ('finetune_vit-huge_32xb32-50e_in1k_mae', 0.75, 34),
+        ('finetune_hivit-base_16xb64-100e_in1k_hivit', 0.85, 30),
+        ('finetune_vit-base_16xb64-100e_in1k_beit', 0.65, 14),
+        ('finetune_swin-base_16xb128-100e_in1k_simmim', 0.9, 26),
+        ('finetune_itpn-base_32xb32-100e_in1k_itpn-pixel', 0.807173, 32),
+        ('finetune_itpn-large_32xb32-50e_in1k_itpn-pixel', 0.841383, 46),
     ],
 )
 def test_layer_decay(stem: str, decay: float, layers: int) -> None:
@@ -194,8 +202,25 @@ def test_layer_decay(stem: str, decay: float, layers: int) -> None:
         groups = optimizer(cfg, build(cfg)).param_groups
     lr = cfg.optim_wrapper.optimizer.lr
     scales = sorted({group['lr'] / lr for group in groups}, reverse=True)
-    assert scales == pytest.approx([decay**depth for depth in range(layers)])
+    assert scales == pytest.approx([decay**depth for depth in range(layers)], rel=1e-4)
     assert {group['weight_decay'] for group in groups} == {0.0, 0.05}
+
+
+# Official classifiers, with heads of 1000 classes.
+COUNTS = {
+    'finetune_vit-base_32xb32-100e_in1k_mae': 86_567_656,
+    'finetune_hivit-base_16xb64-100e_in1k_hivit': 66_418_952,
+    'finetune_swin-base_16xb128-100e_in1k_simmim': 87_750_176,
+    'finetune_itpn-base_64xb32-100e_in1k_itpn-clip': 78_583_720,
+    'finetune_itpn-large_64xb16-50e_in1k_itpn-clip': 288_556_168,
+}
+
+
+@pytest.mark.parametrize('stem', COUNTS)
+def test_parameter_counts(stem: str) -> None:
+    with torch.device('meta'):
+        model = build(load_config(FOLDER / f'{stem}.py'))
+    assert sum(param.numel() for param in model.parameters() if param.requires_grad) == COUNTS[stem]
 
 
 def test_lowest_scales_of_the_base_model() -> None:

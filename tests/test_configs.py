@@ -55,8 +55,10 @@ def optimizer(cfg: Config, model: nn.Module) -> torch.optim.Optimizer:
 @recipes
 def test_recipe_is_valid(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = load_config(path)
-    if 'target' in cfg.model and 'tokenizer' in cfg.model.target:  # whose weights are a download
-        weights = tmp_path / cfg.model.target.tokenizer.get('checkpoint', 'none')
+    target = cfg.model.get('target', {})
+    file = target.get('tokenizer', target).get('checkpoint')
+    if file is not None:  # weights of a tokenizer or a teacher, which are a download
+        weights = tmp_path / file
         weights.parent.mkdir(parents=True, exist_ok=True)
         weights.touch()
         monkeypatch.chdir(tmp_path)
@@ -184,6 +186,9 @@ COUNTS = {
     'simmim_swin-base_16xb128-800e_in1k': (89_874_104, 89_874_104),
     'simmim_swin-large_16xb128-800e_in1k': (199_881_204, 199_881_204),
     'simmim_vit-base_16xb128-800e_in1k': (86_256_720, 86_256_720),
+    'itpn_hivit-base-clip_32xb64-300e_in1k': (88_738_288, 88_738_288 + 86_193_152),
+    'itpn_hivit-base-clip_32xb64-800e_in1k': (88_738_288, 88_738_288 + 86_193_152),
+    'itpn_hivit-large-clip_32xb64-300e_in1k': (307_059_176, 307_059_176 + 86_193_152),
     'beit_vit-base_16xb128-300e_in1k': (91_965_776, 91_965_776 + 53_786_240),
     'beit_vit-base_16xb128-800e_in1k': (91_965_776, 91_965_776 + 53_786_240),
     'beit_vit-large_16xb128-800e_in1k': (311_534_016, 311_534_016 + 53_786_240),

@@ -7,16 +7,33 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.source import RESNET, VIT, Tensors
+from mmssl.converters.source import HIVIT, RESNET, SWIN, VIT, Tensors
+from mmssl.converters.sources.beit import BEIT
+from mmssl.models.backbones import hivit
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.backbones.vision_transformer import ARCHS
+from mmssl.models.components.relative_positions import CLS_ROWS
 from mmssl.utils.errors import UserError
 from mmssl.utils.trained import read_config_text
 
+_NAMES = {
+    'MAE': rf'backbone\.{VIT}|neck\.(mask_token|pos_embed|(embed|norm|predict)\.\w+|blocks\.\d+\.\S+)',
+    'ResNet': RESNET,
+    'VisionTransformer': VIT,
+    'BEiTViT': BEIT,
+    'HiViT': HIVIT,
+    'Swin': rf'model\.{SWIN}',
+    'TimmBackbone': r'model\..+',
+}
+
 
 def kind(tensors: Tensors) -> str | None:
-    """The class of backbone that tensors belong to by their names; None for one that no library shares with mmssl."""
-    for backbone, pattern in (('ResNet', RESNET), ('VisionTransformer', VIT), ('TimmBackbone', r'model\..+')):
+    """The kind of backbone that tensors belong to by their names; None for one that no library shares with mmssl.
+
+    It is the name of its class, ``'Swin'`` for ``TimmBackbone`` with a Swin transformer, or ``'MAE'`` for the tensors
+    of a whole masked autoencoder.
+    """
+    for backbone, pattern in _NAMES.items():
         if all(re.fullmatch(pattern, name) for name in tensors):
             return backbone
     return None
@@ -34,7 +51,9 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
     Returns:
         ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
         ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size`` and
-        ``conv_stem``.
+        ``conv_stem``; for ``BEiTViT`` the first three, ``relative_table`` and ``layer_scale``; for a Swin transformer
+        what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT`` all of its arguments
+        that change its tensors.
 
     Raises:
         UserError: The backbone was cut, or the number of heads is needed and not known.
@@ -44,6 +63,16 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         known |= _resnet(tensors)
     if name == 'VisionTransformer':
         known |= _vision_transformer(tensors, num_heads, known)
+    if name == 'MAE':
+        known |= _vision_transformer(_below(tensors, 'backbone.'), num_heads, known)
+        width, depth, mlp_ratio = _transformer(_below(tensors, 'neck.'), 'embed.weight')
+        known['decoder'] = dict(embed_dim=width, depth=depth, mlp_ratio=mlp_ratio)
+    if name == 'BEiTViT':
+        known |= _beit(tensors)
+    if name == 'HiViT':
+        known |= _hivit(tensors)
+    if name == 'Swin':
+        known = _swin(tensors) | known
     return known
 
 
@@ -84,27 +113,101 @@ def _resnet(tensors: Tensors) -> dict[str, Any]:
 
 
 def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [
-        name for name in ('cls_token', 'pos_embed', 'norm.weight', 'blocks.0.mlp.fc1.weight') if name not in tensors
-    ]
+    dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'pos_embed')
+    conv_stem = 'patch_embed.proj.weight' not in tensors
+    patch_size = 16 if conv_stem else tensors['patch_embed.proj.weight'].shape[-1]
+    heads = num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
+    return dict(
+        type='VisionTransformer',
+        arch=dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=mlp_ratio),
+        img_size=_side(tensors['pos_embed'].shape[1] - 1) * patch_size,
+        patch_size=patch_size,
+        conv_stem=conv_stem,
+    )
+
+
+def _below(tensors: Tensors, prefix: str) -> Tensors:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _beit(tensors: Tensors) -> dict[str, Any]:
+    dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'patch_embed.proj.weight')
+    table = next(tensor for name, tensor in tensors.items() if name.endswith('relative_position_bias_table'))
+    patch_size = tensors['patch_embed.proj.weight'].shape[-1]
+    scale = tensors.get('blocks.0.gamma_1')
+    return dict(
+        type='BEiTViT',
+        arch=dict(embed_dim=dim, depth=depth, num_heads=table.shape[1], mlp_ratio=mlp_ratio),
+        img_size=(_side(len(table) - CLS_ROWS) + 1) // 2 * patch_size,  # differences of n rows are 2 n - 1
+        patch_size=patch_size,
+        relative_table='shared' if 'rel_pos_bias.relative_position_bias_table' in tensors else 'per-block',
+        layer_scale=0 if scale is None else 0.1,
+    )
+
+
+def _hivit(tensors: Tensors) -> dict[str, Any]:
+    blocks = {int(name.split('.')[1]) for name in tensors if name.startswith('blocks.')}
+    merges = sorted(int(name.split('.')[1]) for name in tensors if name.endswith('.reduction.weight'))
+    if len(merges) != 2 or 'absolute_pos_embed' not in tensors:
+        raise UserError(
+            'a HiViT has two merges and absolute positions; this file has not: give the file of a whole one'
+        )
+    _, patches, dim = tensors['absolute_pos_embed'].shape
+    arch = dict(
+        embed_dim=dim, depths=(merges[0], merges[1] - merges[0] - 1, max(blocks) - merges[1]), num_heads=dim // 64
+    )
+    stride = tensors['patch_embed.proj.weight'].shape[-1]
+    described = dict(
+        type='HiViT',
+        arch=next((name for name, usual in hivit.ARCHS.items() if usual == arch), arch),
+        img_size=_side(patches) * 4 * stride,
+        stem_stride=stride,
+        position_bias='off',
+    )
+    if any(name.endswith('relative_position_bias_table') for name in tensors):
+        described['position_bias'] = 'table'
+    if any(name.endswith('rel_pos_h') for name in tensors):
+        described['position_bias'] = 'axis'
+    if any(name.endswith('gamma_1') for name in tensors):
+        described['layer_scale'] = 0.1
+    return described
+
+
+def _swin(tensors: Tensors) -> dict[str, Any]:
+    stages = 1 + max(int(name.split('.')[2]) for name in tensors if name.startswith('model.layers.'))
+    blocks = Counter(int(name.split('.')[2]) for name in tensors if name.endswith('attn.qkv.weight'))
+    tables = [tensors[f'model.layers.{stage}.blocks.0.attn.relative_position_bias_table'] for stage in range(stages)]
+    windows = [(_side(len(table)) + 1) // 2 for table in tables]
+    dim, _, patch_size, _ = tensors['model.patch_embed.proj.weight'].shape
+    return dict(
+        type='TimmBackbone',
+        name='swin_tiny_patch4_window7_224',  # all that makes it tiny is said below
+        img_size=patch_size * 2 ** (stages - 1) * windows[-1],
+        patch_size=patch_size,
+        window_size=windows[0],
+        embed_dim=dim,
+        depths=tuple(blocks[stage] for stage in range(stages)),
+        num_heads=tuple(table.shape[1] for table in tables),
+        mlp_ratio=len(tensors['model.layers.0.blocks.0.mlp.fc1.weight']) / dim,
+    )
+
+
+def _transformer(tensors: Tensors, *needed: str) -> tuple[int, int, float]:
+    """Width, depth and ratio of the hidden layer to the width."""
+    missing = [name for name in (*needed, 'norm.weight', 'blocks.0.mlp.fc1.weight') if name not in tensors]
     if missing:
         raise UserError(f'a transformer without {", ".join(missing)} was cut: give the file of a whole one')
     depth = len({name.split('.')[1] for name in tensors if name.startswith('blocks.')})
     hidden, dim = tensors['blocks.0.mlp.fc1.weight'].shape
-    conv_stem = 'patch_embed.proj.weight' not in tensors
-    patch_size = 16 if conv_stem else tensors['patch_embed.proj.weight'].shape[-1]
-    patches = tensors['pos_embed'].shape[1] - 1
-    rows = round(patches**0.5)
-    if rows * rows != patches:
-        raise UserError(f'{patches} positions of patches are no square: give the file of a backbone for square images')
-    heads = num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
-    return dict(
-        type='VisionTransformer',
-        arch=dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=hidden / dim),
-        img_size=rows * patch_size,
-        patch_size=patch_size,
-        conv_stem=conv_stem,
-    )
+    return dim, depth, hidden / dim
+
+
+def _side(number: int) -> int:
+    """Rows of a square of ``number`` positions."""
+    rows = round(number**0.5)
+    if rows * rows != number:
+        raise UserError(f'{number} positions of patches are no square: give the file of a backbone for square images')
+    return rows
 
 
 def _heads_of(arch: Any) -> int | None:

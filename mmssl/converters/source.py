@@ -17,6 +17,11 @@ VIT = (
     r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'
 )
 BACKBONE = f'({RESNET}|{VIT})'
+# timm's names, which ``TimmBackbone`` keeps behind ``model.``.
+SWIN = (
+    r'(patch_embed\.(proj|norm)\.\w+|norm\.\w+|layers\.\d\.(downsample\.(norm|reduction)\.\w+'
+    r'|blocks\.\d+\.(norm[12]\.\w+|attn\.(relative_position_bias_table|(qkv|proj)\.\w+)|mlp\.fc[12]\.\w+)))'
+)
 # HiViT and iTPN's pyramid keep the names of their official codes.
 HIVIT = (
     r'(absolute_pos_embed|patch_embed\.(proj|norm)\.\w+'

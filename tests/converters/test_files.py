@@ -14,12 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from mmssl.converters import convert
 from mmssl.converters.files import convert_file
+from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
 ARCH = dict(embed_dim=48, depth=2, num_heads=3)
+SWIN = 'swin_tiny_patch4_window7_224'
+NARROW = dict(embed_dim=12, depths=(1, 1), num_heads=(1, 2), window_size=8)  # a second stage of 4 x 4 patches
 IMAGES = torch.randn(2, 3, 32, 32)
 
 
@@ -109,6 +112,15 @@ def test_the_folder_for_hugging_face(backbone, file, tmp_path):
         convert_file(file, tmp_path / 'new' / 'vit', 'hf')
 
 
+@torch.no_grad()
+def test_hugging_face_loads_the_folder(backbone, file, tmp_path):
+    pytest.importorskip('transformers')
+    variables: dict = {}
+    exec(convert_file(file, tmp_path / 'vit', 'hf').usage, variables)
+    found = variables['model'].eval()(IMAGES).last_hidden_state[:, 0]
+    torch.testing.assert_close(found, backbone(IMAGES), rtol=0, atol=1e-5)
+
+
 def test_a_residual_network_for_hugging_face(tmp_path):
     own = ResNet(50, width=0.125).state_dict()
     torch.save(own, tmp_path / 'in.pth')
@@ -178,7 +190,11 @@ def transformer(**changes):
         (lambda: VisionTransformer(ARCH, img_size=32, output='maps', out_indices=(0,)), 'timm', 'norm.weight was cut'),
         (lambda: VisionTransformer(ARCH, img_size=(32, 64)), 'timm', '8 positions of patches are no square'),
         (lambda: VisionTransformer(ARCH, img_size=32, conv_stem=True), 'hf', 'no convolutional stem'),
-        (transformer, 'mmdet', "VisionTransformer fits, only ResNet; write type='mmssl"),
+        (lambda: BEiTViT(ARCH, img_size=32, patch_size=8, layer_scale=0), 'mmseg', 'always scales .* --to mmssl'),
+        (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'mmdet', 'last stage has smaller windows .* --to mmssl'),
+        (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'hf', 'last stage has smaller windows'),
+        (lambda: BEiTViT(ARCH, img_size=32, patch_size=8), 'torchvision', 'torchvision has none that BEiTViT fits'),
+        (transformer, 'mmdet', "VisionTransformer fits, only ResNet, Swin; write type='mmssl"),
         (lambda: TimmBackbone('convnext_atto'), 'torchvision', 'torchvision has none that TimmBackbone fits'),
     ],
 )

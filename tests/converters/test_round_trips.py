@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from functools import cache
 
 import pytest
@@ -14,9 +16,12 @@ from torch import Tensor, nn
 from mmssl.converters import TARGETS
 from mmssl.converters.files import convert_backbone
 from mmssl.models.components.pooling import to_vector
+from mmssl.registry import ALGORITHMS
 from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
 SMALL = dict(img_size=32, patch_size=8, embed_dim=48, depth=2, num_heads=3)
+# mmdet and mmseg shift windows even where a map is one window, the others do not: one block there.
+SWIN = dict(img_size=32, patch_size=2, window_size=4, embed_dim=12, depths=(1, 2, 1), num_heads=(1, 2, 3))
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 # What precedes the names of the backbone in a file of the source, and a tensor that is none of the backbone's.
@@ -37,8 +42,16 @@ FILES = {
     ('dino', 'VisionTransformer'): ('student.module.backbone.', 'teacher.head.mlp.0.weight'),
     ('mae', 'VisionTransformer'): ('', 'decoder_embed.weight'),
     ('mmssl', 'VisionTransformer'): ('backbone.', 'teacher.backbone.cls_token'),
+    ('beit', 'BEiTViT'): ('', 'lm_head.bias'),
+    ('simmim', 'BEiTViT'): ('encoder.', 'decoder.0.bias'),
+    ('mmssl', 'BEiTViT'): ('backbone.', 'neck.layer.bias'),
+    ('simmim_swin', 'Swin'): ('encoder.', 'decoder.0.bias'),
+    ('mmssl', 'Swin'): ('backbone.model.', 'neck.layers.0.bias'),
 }
-LACKING = {('mmdet', 'VisionTransformer')}
+LACKING = {
+    *itertools.product(('mmdet',), ('VisionTransformer', 'BEiTViT')),
+    *itertools.product(('torchvision',), ('BEiTViT', 'Swin')),
+}
 
 
 @cache
@@ -47,6 +60,12 @@ def original(library: str, kind: str) -> nn.Module:
     torch.manual_seed(1)
     if kind == 'ResNet':
         model = torchvision.models.resnet18()
+    elif kind == 'BEiTViT':
+        tables = dict(use_rel_pos_bias=library == 'beit', use_shared_rel_pos_bias=library != 'beit')
+        options = dict(init_values=0.1, use_abs_pos_emb=False, global_pool='token', num_classes=0)
+        model = timm.models.beit.Beit(**SMALL, **options, **tables)
+    elif kind == 'Swin':
+        model = timm.create_model('swin_tiny_patch4_window7_224', num_classes=0, **SWIN)
     elif library == 'torchvision':
         model = torchvision.models.VisionTransformer(32, 8, 2, 3, 48, 192)
     else:
@@ -70,28 +89,43 @@ def maps(library: str, kind: str) -> Tensor:
     with torch.no_grad():
         model(IMAGES)
     hook.remove()
+    if kind == 'Swin':
+        return kept[0].permute(0, 3, 1, 2)
     return kept[0] if kind == 'ResNet' else kept[0][:, 1:].transpose(1, 2).unflatten(2, (4, 4))
 
 
 def checkpoint(source: str, kind: str) -> dict:
     prefix, other = FILES[source, kind]
     tensors = {f'{prefix}{name}': tensor for name, tensor in original(source, kind).state_dict().items()}
+    if source == 'simmim_swin':  # the official code merges patches at the end of a stage
+        stage = re.compile(r'(?<=layers\.)(\d)(?=\.downsample)')
+        tensors = {stage.sub(lambda match: str(int(match[0]) - 1), name): tensor for name, tensor in tensors.items()}
     return dict(state_dict={**tensors, other: torch.zeros(2, 2)}, epoch=3)
 
 
-def build(target: str, model) -> nn.Module:
-    """The target's own model by the code or the config that comes with the tensors."""
+def build(target: str, model, tensors: dict[str, Tensor]) -> nn.Module:
+    """The target's own model, by the code or the config that comes with the tensors, with these and no others."""
     if target == 'hf':
         transformers = pytest.importorskip('transformers')
         config = transformers.AutoConfig.for_model(**model)
-        return getattr(transformers, config.architectures[0])(config)
-    if target in ('timm', 'torchvision'):
+        cls = getattr(transformers, config.architectures[0])
+        built, info = cls.from_pretrained(None, config=config, state_dict=tensors, output_loading_info=True)
+        assert not info['unexpected_keys'] and all(name.startswith('pooler.') for name in info['missing_keys'])
+    elif target in ('timm', 'torchvision'):
         variables = dict(torch=torch, timm=timm, torchvision=torchvision)
         exec(model, variables)
-        return variables['model']
-    provide_mmcv_ops()
-    config = eval(f'dict({model})')
-    return MODELS.build(config | (dict(type=f'mmssl.{config["type"]}') if target == 'mmssl' else {}))
+        built = variables['model']
+        built.load_state_dict(tensors)
+    else:
+        provide_mmcv_ops()
+        config = eval(f'dict({model})')
+        built = MODELS.build(config | (dict(type=f'mmssl.{config["type"]}') if target == 'mmssl' else {}))
+        missing = built.load_state_dict(tensors, strict=False)
+        assert not missing.unexpected_keys
+        # Indices are made, not learned; other maps than the last have norms that were not trained.
+        assert all(re.search('relative_position_index$|^norm[01]', name) for name in missing.missing_keys)
+    built.eval()  # which returns None in mmseg
+    return built
 
 
 def features(target: str, model: nn.Module) -> Tensor:
@@ -99,8 +133,9 @@ def features(target: str, model: nn.Module) -> Tensor:
     with torch.no_grad():
         output = model(IMAGES)
     if target == 'hf':
-        return output.pooler_output.flatten(1) if 'pooler_output' in output else output.last_hidden_state[:, 0]
-    return to_vector(output)
+        last = output.last_hidden_state
+        return last.mean(1) if model.config.model_type == 'swin' else last[:, 0] if last.ndim == 3 else to_vector(last)
+    return to_vector(tuple(output) if isinstance(output, list) else output)
 
 
 @pytest.mark.parametrize(
@@ -108,16 +143,14 @@ def features(target: str, model: nn.Module) -> Tensor:
 )
 def test_features_survive(source, kind, target):
     heads = 3 if kind == 'VisionTransformer' else None
+    file = checkpoint(source, kind)
     if (target, kind) in LACKING:
-        with pytest.raises(ValueError, match=f'{target} has none that {kind} fits, .* --to mmssl'):
-            convert_backbone(checkpoint(source, kind), target, num_heads=heads)
+        with pytest.raises(ValueError, match=f'{target} has none that {kind} fits, only .*mmssl'):
+            convert_backbone(file, target, source, num_heads=heads)
         return
-    converted = convert_backbone(checkpoint(source, kind), target, source, num_heads=heads)
-    model = build(target, converted.model)
-    missing = model.load_state_dict(converted.tensors, strict=False)
-    assert not missing.unexpected_keys and all(name.startswith('pooler.') for name in missing.missing_keys)
-    model.eval()
-    if target == 'mmseg' or kind == 'ResNet':
+    converted = convert_backbone(file, target, source, num_heads=heads)
+    model = build(target, converted.model, converted.tensors)
+    if target == 'mmseg' or kind in ('ResNet', 'Swin'):
         expected = to_vector(maps(source, kind))
     else:
         with torch.no_grad():
@@ -130,9 +163,66 @@ def test_features_survive(source, kind, target):
 def test_maps_of_a_transformer_survive(target):
     converted = convert_backbone(checkpoint('timm', 'VisionTransformer'), target, num_heads=3)
     output = ", output='maps'" if target == 'mmssl' else ''
-    model = build(target, converted.model + output)
-    model.load_state_dict(converted.tensors)
-    model.eval()
+    model = build(target, converted.model + output, converted.tensors)
     with torch.no_grad():
         (found,) = model(IMAGES)
     torch.testing.assert_close(found, maps('timm', 'VisionTransformer'), rtol=0, atol=1e-5)
+
+
+def masked_autoencoder(**decoder) -> nn.Module:
+    algorithm = ALGORITHMS.build(
+        dict(
+            type='MAE',
+            backbone=dict(
+                type='VisionTransformer',
+                arch=dict(embed_dim=48, depth=2, num_heads=3),
+                img_size=32,
+                patch_size=8,
+                output='tokens',
+            ),
+            masker=dict(type='UniformMasker', ratio=0.75, patch_size=8),
+            neck=dict(type='MAEDecoder', in_channels=48, out_channels=192, grid_size=4, depth=1, **decoder),
+            target=dict(type='PixelTarget', patch_size=8),
+            head=dict(type='MaskedMSELoss'),
+        )
+    )
+    return algorithm.eval()
+
+
+@torch.no_grad()
+def test_a_masked_autoencoder_predicts_the_same_in_hugging_face():
+    algorithm = masked_autoencoder()
+    converted = convert_backbone(algorithm.state_dict(), 'hf', part='all', num_heads=3)
+    model = build('hf', converted.model, converted.tensors)
+    noise = torch.rand(2, 16)
+    keep = noise.argsort(dim=1)[:, :4].sort(dim=1).values
+    expected = algorithm.neck(algorithm.backbone(IMAGES, keep=keep), keep)
+    torch.testing.assert_close(model(IMAGES, noise=noise).logits, expected, rtol=0, atol=1e-5)
+
+
+def test_the_names_of_a_masked_autoencoder_in_hugging_face():
+    own = masked_autoencoder().state_dict()
+    converted = convert_backbone(own, 'hf', part='all', num_heads=3)
+    assert converted.model['architectures'] == ['ViTMAEForPreTraining']
+    assert converted.model['decoder_num_hidden_layers'] == 1 and converted.model['decoder_hidden_size'] == 512
+    tensors = converted.tensors
+    assert len(tensors) == len(own) + 4 * 3  # q, k, v of weight and bias in three blocks
+    layer = 'decoder.decoder_layers.0'
+    assert torch.equal(tensors[f'{layer}.attention.attention.value.bias'], own['neck.blocks.0.attn.qkv.bias'][1024:])
+    assert torch.equal(tensors[f'{layer}.output.dense.weight'], own['neck.blocks.0.mlp.fc2.weight'])
+    assert torch.equal(tensors['vit.encoder.layer.1.layernorm_after.bias'], own['backbone.blocks.1.norm2.bias'])
+    assert {'vit.layernorm.weight', 'decoder.mask_token', 'decoder.decoder_pos_embed', 'decoder.decoder_pred.bias'} <= (
+        tensors.keys()
+    )
+
+
+def test_a_whole_algorithm_stays_as_it_is_and_is_none_of_another_library():
+    own = masked_autoencoder().state_dict()
+    converted = convert_backbone(own, 'mmssl', part='all')
+    assert converted.tensors.keys() == own.keys() and not converted.model
+    assert TARGETS['mmssl'].usage(converted.model, 'mae.pth') == "load_from = 'mae.pth'"
+    with pytest.raises(ValueError, match='timm has none that MAE fits'):
+        convert_backbone(own, 'timm', part='all')
+    small = masked_autoencoder(embed_dim=16, num_heads=1).state_dict()
+    with pytest.raises(ValueError, match='decoder of width 16'):
+        convert_backbone(small, 'hf', part='all', num_heads=3)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import layer_norm
 
+from mmssl.models.targets.clip_target import CLIPTarget
 from mmssl.registry import MODELS
 from tests.parity.golden import Golden, Trace, in_recorded_order, summary
 from tests.parity.test_hivit_parity import build_classifier
 
+CLIP = 'itpn/itpn_hivit-base-clip_32xb64-300e_in1k.py'
 PIXEL = 'itpn/itpn_hivit-base-pixel_64xb64-400e_in1k.py'
 LEVELS = ('P4', 'P8', 'P16')
 
@@ -36,6 +39,54 @@ def test_pixel(goldens_dir, monkeypatch):
             'grads': golden.gradients(model, 'itpn'),
         }
     )
+
+
+def test_clip(goldens_dir, monkeypatch):
+    golden = Golden(goldens_dir, 'itpn_base_clip')
+    inputs = golden.inputs()
+    images, teacher_tokens = inputs['imgs'], inputs['teacher_tokens']
+    # The encoder drops no paths in the recording; the teacher's features are drawn.
+    overrides = {'model.backbone.drop_path_rate': 0.0, 'model.neck.drop_path_rates': (0.0, 0.0)}
+    tower = dict(embed_dim=48, depth=1, num_heads=4)
+    overrides |= {'model.target.checkpoint': None, 'model.target.options': tower}
+    overrides |= {'model.neck.out_channels': teacher_tokens.shape[-1]}
+    model = golden.build(CLIP, 'itpn_clip', overrides)
+    labels = layer_norm(teacher_tokens, teacher_tokens.shape[-1:])
+    mask = torch.zeros(images.shape[0], 196, dtype=torch.bool)
+    for row, hidden in zip(mask, golden.literals['masked_ids']):
+        row[hidden] = True
+    monkeypatch.setattr(model.target, 'forward', lambda rendering: labels)
+    monkeypatch.setattr(model.masker, 'forward', lambda images: mask)
+    levels = keep_levels(model.neck.pyramid)
+    trace = Trace(main=model.neck.predict, early=model.neck.early_predict, tokens=model.neck.early_blocks[-1])
+    losses = model.loss([images, images])
+    total = sum(losses.values())
+    total.backward()
+    outputs = dict(levels, labels=labels, aux_tokens=trace['tokens'][0])
+    outputs |= dict(lm_head=trace['main'][0], lm_cls_head=trace['early'][0])
+    golden.check(
+        {
+            'outputs': {name: summary(value) for name, value in outputs.items()},
+            'losses': dict(loss_1=losses['loss'].item(), loss_2=losses['loss_early'].item(), total=total.item()),
+            'grads': golden.gradients(model, 'itpn_clip'),
+        }
+    )
+
+
+def test_clip_teacher(goldens_dir, tmp_path):
+    golden = Golden(goldens_dir, 'itpn_clip_teacher')
+    images = (0.5 + 0.25 * golden.inputs()['images01']).clip(0, 1)
+    torch.save(golden.state_dict(), tmp_path / 'clip.pt')
+    outputs = {}
+    for ours, theirs in (('official', 'faithful'), ('corrected', 'corrected')):
+        target = CLIPTarget(checkpoint=str(tmp_path / 'clip.pt'), mean=(0, 0, 0), std=(255, 255, 255), scaling=ours)
+        target.double().init_weights()
+        with torch.no_grad():
+            found = dict(
+                scaled=target.rescale(images), ln_post=target.features(images), target=target(images)
+            )
+        outputs |= {f'{theirs}_{name}': summary(value) for name, value in found.items()}
+    golden.check({'outputs': outputs}, ['outputs'])
 
 
 def test_classifier(goldens_dir):

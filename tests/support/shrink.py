@@ -47,6 +47,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
     elif backbone['type'] == 'HiViT':
         backbone.update(_HIVIT)
+        if 'early_block' in backbone:
+            backbone['early_block'] = 0
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
@@ -79,6 +81,11 @@ def _shrink_parts(part: Any) -> None:
         part.update(out_channels=3 * _PATCH**2, grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
     if part.get('type') == 'ITPNPyramid':
         part.update(in_channels=_STAGES, out_channels=16)
+    if part.get('type') == 'ITPNFeaturePredictor':
+        part.update(embed_dim=48, out_channels=_EMBEDDING, grid_size=IMAGE_SIZE // _PATCH, num_heads=4)
+    if part.get('type') == 'CLIPTarget':
+        tower = dict(_ARCH, patch_size=_PATCH)
+        part.update(checkpoint=None, out_channels=_EMBEDDING, img_size=IMAGE_SIZE, options=tower)
     if 'num_blocks' in part:
         part['num_blocks'] = 2
     if part.get('norm_group_size'):
@@ -102,7 +109,7 @@ def _shrink_masked(masker: dict, target: dict, neck: dict, patch_size: int) -> N
             tokenizer['patch_size'] = patch_size
         tokenizer['num_tokens'] = _EMBEDDING
         neck['out_channels'] = _EMBEDDING
-    else:
+    elif target['type'] != 'CLIPTarget':
         target['patch_size'] = patch_size
     if 'cell_size' in target:
         target['cell_size'] = patch_size // 2

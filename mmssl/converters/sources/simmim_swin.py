@@ -1,8 +1,6 @@
 """microsoft/SimMIM with a Swin transformer: an encoder, and the decoder; timm's names behind."""
 
-from mmssl.converters.source import Source
-
-_SWIN = r'(?:patch_embed\.(?:proj|norm)\.\w+|norm\.\w+|layers\.\d\.blocks\.\d+\.(?:norm\d|attn|mlp)\.\S+)'
+from mmssl.converters.source import SWIN, Source
 
 SOURCE = Source(
     patterns=(
@@ -14,6 +12,6 @@ SOURCE = Source(
             (rf'encoder\.layers\.{stage}\.(downsample\.\S+)', rf'backbone.model.layers.{stage + 1}.\1')
             for stage in range(3)
         ),
-        (rf'encoder\.({_SWIN})', r'backbone.model.\1'),
+        (rf'encoder\.({SWIN})', r'backbone.model.\1'),
     ),
 )

@@ -1,4 +1,7 @@
-"""Hugging Face transformers: ``ResNetModel`` and ``ViTModel``, as the folder that ``from_pretrained`` reads."""
+"""Hugging Face transformers: ResNet, ViT, BEiT, Swin and ViTMAE, as folders that ``from_pretrained`` reads.
+
+Names are those of the files on the hub, which every version of the library reads.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +12,19 @@ from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.utils.errors import UserError
 
 _LAYER = r'encoder.layer.\1'
+_TABLE = 'relative_position_bias_table'
+_TRANSFORMER = (
+    ('cls_token', 'embeddings.cls_token'),
+    ('pos_embed', 'embeddings.position_embeddings'),
+    (r'patch_embed\.proj\.(\w+)', r'embeddings.patch_embeddings.projection.\1'),
+    (r'norm\.(\w+)', r'layernorm.\1'),
+    (r'blocks\.(\d+)\.norm1\.(\w+)', rf'{_LAYER}.layernorm_before.\2'),
+    (r'blocks\.(\d+)\.norm2\.(\w+)', rf'{_LAYER}.layernorm_after.\2'),
+    (r'blocks\.(\d+)\.attn\.(query|key|value)\.(\w+)', rf'{_LAYER}.attention.attention.\2.\3'),
+    (r'blocks\.(\d+)\.attn\.proj\.(\w+)', rf'{_LAYER}.attention.output.dense.\2'),
+    (r'blocks\.(\d+)\.mlp\.fc1\.(\w+)', rf'{_LAYER}.intermediate.dense.\2'),
+    (r'blocks\.(\d+)\.mlp\.fc2\.(\w+)', rf'{_LAYER}.output.dense.\2'),
+)
 
 
 def _resnet(backbone: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,10 +49,66 @@ def _resnet(backbone: Mapping[str, Any]) -> dict[str, Any]:
 def _vision_transformer(backbone: Mapping[str, Any]) -> dict[str, Any]:
     if backbone['conv_stem']:
         raise UserError('the ViT of transformers has no convolutional stem')
+    return dict(architectures=['ViTModel'], model_type='vit', qkv_bias=True, **_common(backbone))
+
+
+def _mae(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    decoder = backbone['decoder']
+    if decoder['embed_dim'] != 512:
+        raise UserError(
+            f'how many attention heads has a decoder of width {decoder["embed_dim"]}? Tensors do not tell: only the '
+            'usual one of width 512, with 16 heads, is exported'
+        )
+    return dict(
+        architectures=['ViTMAEForPreTraining'],
+        model_type='vit_mae',
+        qkv_bias=True,
+        decoder_hidden_size=decoder['embed_dim'],
+        decoder_num_hidden_layers=decoder['depth'],
+        decoder_num_attention_heads=16,
+        decoder_intermediate_size=round(decoder['embed_dim'] * decoder['mlp_ratio']),
+        mask_ratio=0.75,
+        norm_pix_loss=True,
+        **_common(backbone),
+    )
+
+
+def _beit(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(
+        architectures=['BeitModel'],
+        model_type='beit',
+        use_relative_position_bias=backbone['relative_table'] == 'per-block',
+        use_shared_relative_position_bias=backbone['relative_table'] == 'shared',
+        use_absolute_position_embeddings=False,
+        use_mean_pooling=False,
+        layer_scale_init_value=backbone['layer_scale'],
+        drop_path_rate=0.0,
+        **_common(backbone),
+    )
+
+
+def _swin(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    if backbone['img_size'] < backbone['patch_size'] * 2 ** (len(backbone['depths']) - 1) * backbone['window_size']:
+        raise UserError('the last stage has smaller windows than the others, which the Swin of transformers has not')
+    return dict(
+        architectures=['SwinModel'],
+        model_type='swin',
+        num_channels=3,
+        **{name: backbone[name] for name in ('patch_size', 'window_size', 'embed_dim', 'mlp_ratio')},
+        image_size=backbone['img_size'],
+        depths=list(backbone['depths']),
+        num_heads=list(backbone['num_heads']),
+        qkv_bias=True,
+        hidden_act='gelu',
+        layer_norm_eps=1e-5,
+        use_absolute_embeddings=False,
+        drop_path_rate=0.0,
+    )
+
+
+def _common(backbone: Mapping[str, Any]) -> dict[str, Any]:
     arch = backbone['arch']
     return dict(
-        architectures=['ViTModel'],
-        model_type='vit',
         num_channels=3,
         image_size=backbone['img_size'],
         patch_size=backbone['patch_size'],
@@ -46,7 +118,6 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> dict[str, Any]:
         intermediate_size=round(arch['embed_dim'] * arch['mlp_ratio']),
         hidden_act='gelu',
         layer_norm_eps=1e-6,
-        qkv_bias=True,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
@@ -60,18 +131,33 @@ def _split_qkv(tensors: Tensors) -> Tensors:
             thirds = zip(('query', 'key', 'value'), tensor.chunk(3))
             split |= {name.replace('qkv', part): third for part, third in thirds}
         else:
-            split[name] = tensor
+            split[name.replace('q_bias', 'query.bias').replace('v_bias', 'value.bias')] = tensor
     return split
 
 
 def _usage(config: dict[str, Any], folder: str) -> str:
-    options = ', add_pooling_layer=False' if config['model_type'] == 'vit' else ''
+    options = '' if config['model_type'] in ('resnet', 'swin', 'vit_mae') else ', add_pooling_layer=False'
     name = config['architectures'][0]
     return f"from transformers import {name}\n\nmodel = {name}.from_pretrained('{folder}'{options})"
 
 
 TARGET = Target(
     layouts={
+        'MAE': Layout(
+            patterns=(
+                *((rf'backbone\.{ours}', f'vit.{theirs}') for ours, theirs in _TRANSFORMER),
+                (r'neck\.(mask_token)', r'decoder.\1'),
+                (r'neck\.(pos_embed|embed\.\w+|norm\.\w+)', r'decoder.decoder_\1'),
+                (r'neck\.predict\.(\w+)', r'decoder.decoder_pred.\1'),
+                *(
+                    (rf'neck\.{ours}', theirs.replace('encoder.layer.', 'decoder.decoder_layers.'))
+                    for ours, theirs in _TRANSFORMER
+                    if ours.startswith('blocks')
+                ),
+            ),
+            model=_mae,
+            prepare=_split_qkv,
+        ),
         'ResNet': Layout(
             patterns=(
                 (r'conv1\.weight', 'embedder.embedder.convolution.weight'),
@@ -89,20 +175,39 @@ TARGET = Target(
             ),
             model=_resnet,
         ),
-        'VisionTransformer': Layout(
+        'VisionTransformer': Layout(patterns=_TRANSFORMER, model=_vision_transformer, prepare=_split_qkv),
+        'BEiTViT': Layout(
             patterns=(
-                ('cls_token', 'embeddings.cls_token'),
-                ('pos_embed', 'embeddings.position_embeddings'),
-                (r'patch_embed\.proj\.(\w+)', r'embeddings.patch_embeddings.projection.\1'),
-                (r'norm\.(\w+)', r'layernorm.\1'),
-                (r'blocks\.(\d+)\.norm1\.(\w+)', rf'{_LAYER}.layernorm_before.\2'),
-                (r'blocks\.(\d+)\.norm2\.(\w+)', rf'{_LAYER}.layernorm_after.\2'),
-                (r'blocks\.(\d+)\.attn\.(query|key|value)\.(\w+)', rf'{_LAYER}.attention.attention.\2.\3'),
-                (r'blocks\.(\d+)\.attn\.proj\.(\w+)', rf'{_LAYER}.attention.output.dense.\2'),
-                (r'blocks\.(\d+)\.mlp\.fc1\.(\w+)', rf'{_LAYER}.intermediate.dense.\2'),
-                (r'blocks\.(\d+)\.mlp\.fc2\.(\w+)', rf'{_LAYER}.output.dense.\2'),
+                *_TRANSFORMER,
+                (rf'rel_pos_bias\.({_TABLE})', r'encoder.relative_position_bias.\1'),
+                (rf'blocks\.(\d+)\.attn\.({_TABLE})', rf'{_LAYER}.attention.attention.relative_position_bias.\2'),
+                (r'blocks\.(\d+)\.gamma_([12])', rf'{_LAYER}.lambda_\2'),
             ),
-            model=_vision_transformer,
+            model=_beit,
+            prepare=_split_qkv,
+        ),
+        'Swin': Layout(
+            patterns=(
+                (r'model\.patch_embed\.proj\.(\w+)', r'embeddings.patch_embeddings.projection.\1'),
+                (r'model\.patch_embed\.norm\.(\w+)', r'embeddings.norm.\1'),
+                (r'model\.norm\.(\w+)', r'layernorm.\1'),
+                *(
+                    (rf'model\.layers\.{i + 1}\.downsample\.(\w+\.\w+)', rf'encoder.layers.{i}.downsample.\1')
+                    for i in range(3)
+                ),
+                *(
+                    (rf'model\.layers\.(\d)\.blocks\.(\d+)\.{ours}', rf'encoder.layers.\1.blocks.\2.{theirs}')
+                    for ours, theirs in (
+                        (r'norm1\.(\w+)', r'layernorm_before.\3'),
+                        (r'norm2\.(\w+)', r'layernorm_after.\3'),
+                        (rf'attn\.({_TABLE}|(?:query|key|value)\.\w+)', r'attention.self.\3'),
+                        (r'attn\.proj\.(\w+)', r'attention.output.dense.\3'),
+                        (r'mlp\.fc1\.(\w+)', r'intermediate.dense.\3'),
+                        (r'mlp\.fc2\.(\w+)', r'output.dense.\3'),
+                    )
+                ),
+            ),
+            model=_swin,
             prepare=_split_qkv,
         ),
     },

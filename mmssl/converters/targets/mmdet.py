@@ -1,9 +1,9 @@
-"""mmdet: residual networks; any other backbone comes from mmssl by its name."""
+"""mmdet: residual networks and Swin transformers; any other backbone comes from mmssl by its name."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.source import RESNET
+from mmssl.converters.source import RESNET, Tensors
 from mmssl.converters.target import Layout, Target
 from mmssl.utils.errors import UserError
 
@@ -19,6 +19,54 @@ def resnet(backbone: Mapping[str, Any]) -> str:
     return f'depth={backbone["depth"]}{wide if backbone["width"] != 1 else ""}'
 
 
+def swin(backbone: Mapping[str, Any]) -> str:
+    """The config of mmdet's and mmseg's ``SwinTransformer`` without its ``type``."""
+    if backbone['img_size'] < backbone['patch_size'] * 2 ** (len(backbone['depths']) - 1) * backbone['window_size']:
+        raise UserError(
+            "the last stage has smaller windows than the others, which mmdet's and mmseg's SwinTransformer has not: "
+            "write type='mmssl.TimmBackbone' into the config and give it the file of --to mmssl"
+        )
+    stages = len(backbone['depths'])
+    return (
+        f'pretrain_img_size={backbone["img_size"]}, embed_dims={backbone["embed_dim"]}, '
+        f'patch_size={backbone["patch_size"]}, window_size={backbone["window_size"]}, '
+        f'mlp_ratio={backbone["mlp_ratio"]:g}, depths={tuple(backbone["depths"])}, '
+        f'num_heads={tuple(backbone["num_heads"])}, strides={(backbone["patch_size"], *[2] * (stages - 1))}, '
+        f'out_indices={tuple(range(stages))}'
+    )
+
+
+def _merge_as_unfold(tensors: Tensors) -> Tensors:
+    """Four patches that are merged lie one behind the other in timm; in mmdet the four values of a channel do.
+
+    timm has patches (row, column) = 00, 10, 01, 11, mmdet 00, 01, 10, 11.
+    """
+    return {
+        name: tensor.unflatten(-1, (4, -1))[..., [0, 2, 1, 3], :].mT.flatten(-2) if '.downsample.' in name else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+_BLOCK = r'stages.\1.blocks.\2'
+SWIN_PATTERNS = (
+    (r'model\.patch_embed\.proj\.(\w+)', r'patch_embed.projection.\1'),
+    (r'norm\d\.\w+', r'\g<0>'),
+    (r'model\.patch_embed\.norm\.(\w+)', r'patch_embed.norm.\1'),
+    *((rf'model\.layers\.{i + 1}\.downsample\.(\w+\.\w+)', rf'stages.{i}.downsample.\1') for i in range(3)),
+    (r'model\.layers\.(\d)\.blocks\.(\d+)\.(norm[12]\.\w+)', rf'{_BLOCK}.\3'),
+    (r'model\.layers\.(\d)\.blocks\.(\d+)\.attn\.(.+)', rf'{_BLOCK}.attn.w_msa.\3'),
+    (r'model\.layers\.(\d)\.blocks\.(\d+)\.mlp\.fc1\.(\w+)', rf'{_BLOCK}.ffn.layers.0.0.\3'),
+    (r'model\.layers\.(\d)\.blocks\.(\d+)\.mlp\.fc2\.(\w+)', rf'{_BLOCK}.ffn.layers.1.\3'),
+)
+
+
+def prepare_swin(tensors: Tensors) -> Tensors:
+    """What ``SWIN_PATTERNS`` apply to; the final norm becomes that of the last map, ``norm2`` or ``norm3``."""
+    last = max(int(name.split('.')[2]) for name in tensors if name.startswith('model.layers.'))
+    tensors = _merge_as_unfold(tensors)
+    return {name.replace('model.norm.', f'norm{last}.'): tensor for name, tensor in tensors.items()}
+
+
 def _usage(model: str, file: str) -> str:
     return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
 
@@ -27,6 +75,11 @@ TARGET = Target(
     layouts={
         'ResNet': Layout(
             patterns=((RESNET, r'\g<0>'),), model=lambda backbone: f"type='mmdet.ResNet', {resnet(backbone)}"
+        ),
+        'Swin': Layout(
+            patterns=SWIN_PATTERNS,
+            model=lambda backbone: f"type='mmdet.SwinTransformer', {swin(backbone)}",
+            prepare=prepare_swin,
         ),
     },
     usage=_usage,

@@ -1,10 +1,11 @@
-"""timm: residual networks of width 1, vision transformers, and whatever ``TimmBackbone`` wraps."""
+"""timm: residual networks of width 1, vision transformers, BEiT's, and whatever ``TimmBackbone`` wraps."""
 
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from mmssl.converters.source import RESNET, VIT
+from mmssl.converters.sources.beit import BEIT
 from mmssl.converters.target import Layout, Target, usage_of_tensors
 from mmssl.converters.targets.torchvision import SMALL_STEM
 from mmssl.models.backbones.resnet import DEPTHS
@@ -33,6 +34,20 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     )
 
 
+def _beit(backbone: Mapping[str, Any]) -> str:
+    arch, shared = backbone['arch'], backbone['relative_table'] == 'shared'
+    return (
+        'model = timm.models.beit.Beit(\n'
+        f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
+        f'depth={arch["depth"]},\n'
+        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0, use_abs_pos_emb=False,\n'
+        f'    init_values={backbone["layer_scale"] or None}, use_rel_pos_bias={not shared}, '
+        f'use_shared_rel_pos_bias={shared},\n'
+        "    global_pool='token',\n"
+        ")  # for the mean of the patches in place of the class token: global_pool='avg', use_fc_norm=False\n"
+    )
+
+
 def _any(backbone: Mapping[str, Any]) -> str:
     if backbone.get('out_indices') is not None:
         raise UserError('a model of timm that returns maps has other names than one that classifies: export the latter')
@@ -42,11 +57,15 @@ def _any(backbone: Mapping[str, Any]) -> str:
     return f'model = timm.create_model({", ".join(arguments)})\n'
 
 
+_ANY = Layout(patterns=((r'model\.(.+)', r'\1'),), model=_any)
+
 TARGET = Target(
     layouts={
         'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
         'VisionTransformer': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
-        'TimmBackbone': Layout(patterns=((r'model\.(.+)', r'\1'),), model=_any),
+        'BEiTViT': Layout(patterns=((BEIT, r'\g<0>'),), model=_beit),
+        'Swin': _ANY,
+        'TimmBackbone': _ANY,
     },
     usage=partial(usage_of_tensors, 'timm'),
     suffixes=('.pth', '.safetensors'),

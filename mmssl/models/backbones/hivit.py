@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ ARCHS: dict[str, dict[str, Any]] = {
 }
 _DEFAULTS = dict(stem_mlp_ratio=3.0, mlp_ratio=4.0, fast=False)
 _INNER = 4  # cells along the side of a unit
+_RELATIVE = ('relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')
 
 
 @BACKBONES.register_module()
@@ -75,6 +77,9 @@ class HiViT(OrderedLayers, BaseModule):
         position_bias: What attention knows of relative positions: ``'off'``; ``'table'``: a bias for each head and
             relative position, resized bicubically; ``'axis'``: decomposed by rows and columns as in ViTDet, resized
             linearly.
+        window_size: Side in units of the windows in which the blocks of stage 3 attend, as in HiViT's detector; 0
+            attends to everything. Maps without relative positions only.
+        global_indices: Blocks of stage 3, counted from 0, that attend to the whole image in spite of ``window_size``.
         position: Initial value of the absolute positions, which train: ``'sincos'`` or ``'learned'``.
         resample: How they follow an image of another size: ``'antialiased'`` bicubic; ``'dino'`` for
             ``scaled_positions``, as the official detection and segmentation codes do; ``'itpn'`` for the same also at
@@ -101,6 +106,8 @@ class HiViT(OrderedLayers, BaseModule):
         out_indices: Sequence[int] = (0, 1, 2),
         early_block: int | None = None,
         position_bias: str = 'off',
+        window_size: int = 0,
+        global_indices: Sequence[int] = (),
         position: str = 'sincos',
         resample: str = 'antialiased',
         layer_scale: float | None = None,
@@ -123,6 +130,13 @@ class HiViT(OrderedLayers, BaseModule):
             raise ValueError(
                 f"early_block is one of the {depths[2]} blocks of stage 3 and needs output='units', got {early_block}"
             )
+        if window_size and (output != 'maps' or position_bias != 'off'):
+            raise ValueError("window_size is for output='maps' with position_bias='off'")
+        if not set(global_indices) <= set(range(depths[2] if window_size else 0)):
+            raise ValueError(
+                f'global_indices name blocks of stage 3, 0 to {depths[2] - 1}, beside a window_size; got '
+                f'{global_indices}'
+            )
         self.patch_size = _INNER * stem_stride
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.grid_size = self._grid(height, width)
@@ -134,17 +148,19 @@ class HiViT(OrderedLayers, BaseModule):
         self.resample = resample
         self.position_bias = position_bias
 
-        norm: Any = partial(nn.LayerNorm, eps=eps)
         table = (
             sincos_positions(self.grid_size, dim, 'column', torch.float64, prefix=0)
             if position == 'sincos'
             else nn.init.trunc_normal_(torch.empty(1, self.grid_size[0] * self.grid_size[1], dim), std=0.02)
         )
         self.absolute_pos_embed = nn.Parameter(table)
+        norm: Any = partial(nn.LayerNorm, eps=eps)
         self.patch_embed = PatchEmbed(dim // 4, stem_stride, None if options['fast'] else norm)
-        self.blocks = _make_blocks(options, norm, self.grid_size, position_bias, layer_scale, drop_path_rate)
+        self.blocks = _make_blocks(options, eps, self.grid_size, position_bias, layer_scale, drop_path_rate)
+        for index, block in enumerate(self.blocks[-depths[2] :]):
+            block.attn.window_size = 0 if index in global_indices else window_size
         if position_bias == 'table':
-            self.register_buffer('_pairs', _pairs(self.grid_size), persistent=False)
+            self.register_buffer('_pairs', pair_index(self.grid_size), persistent=False)
         self.apply(truncated_normal_linear)
         self.register_load_state_dict_pre_hook(_adapt_loaded_positions)
 
@@ -212,7 +228,7 @@ class HiViT(OrderedLayers, BaseModule):
         """Returns where the tokens of all units of ``grid``, or of the visible ones (N, K), are."""
         if self.position_bias != 'table':
             return Places(grid, keep, None)
-        pairs = self._pairs if grid == self.grid_size else _pairs(grid).to(device)
+        pairs = self._pairs if grid == self.grid_size else pair_index(grid).to(device)
         return Places(grid, keep, pairs if keep is None else pairs[keep.unsqueeze(2), keep.unsqueeze(1)])
 
     def _maps(self, stages: list[Tensor], grid: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -239,7 +255,7 @@ class HiViT(OrderedLayers, BaseModule):
 
 def _make_blocks(
     options: dict[str, Any],
-    norm: Any,
+    eps: float,
     grid: tuple[int, int],
     position_bias: str,
     layer_scale: float | None,
@@ -247,6 +263,7 @@ def _make_blocks(
 ) -> nn.ModuleList:
     """Makes the blocks of the three stages with the merges between them."""
     depths, fast = options['depths'], options['fast']
+    norm: Any = partial(nn.LayerNorm, eps=eps)
     rates = iter(torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist())
     inner_norm = norm if fast else None
     blocks = nn.ModuleList()
@@ -255,23 +272,33 @@ def _make_blocks(
             mlp = Mlp(dim, int(dim * options['stem_mlp_ratio']), inner_norm)
             blocks.append(Block(dim, mlp, norm, layer_scale=None if fast else layer_scale, drop_path=next(rates)))
         blocks.append(PatchMerge(dim, norm, joint=not fast))
-    dim, hidden = options['embed_dim'], int(options['embed_dim'] * options['mlp_ratio'])
-    for _ in range(depths[2]):
-        attention = Attention(dim, options['num_heads'], grid, position_bias, split=fast)
-        blocks.append(
-            Block(
-                dim,
-                SwiGLU(dim, hidden, norm) if fast else Mlp(dim, hidden),
-                norm,
-                attention,
-                layer_scale,
-                next(rates),
-            )
-        )
+    width_and_heads, ratio = (options['embed_dim'], options['num_heads']), options['mlp_ratio']
+    blocks += [
+        attention_block(*width_and_heads, grid, position_bias, layer_scale, rate, eps, ratio, fast) for rate in rates
+    ]
     return blocks
 
 
-def _pairs(grid: tuple[int, int]) -> Tensor:
+def attention_block(
+    dim: int,
+    num_heads: int,
+    grid: tuple[int, int],
+    position_bias: str,
+    layer_scale: float | None,
+    drop_path: float,
+    eps: float = 1e-6,
+    mlp_ratio: float = 4.0,
+    fast: bool = False,
+) -> Block:
+    """Makes a block of stage 3; arguments as in ``HiViT``."""
+    norm: Any = partial(nn.LayerNorm, eps=eps)
+    attention = Attention(dim, num_heads, grid, position_bias, split=fast)
+    hidden = int(dim * mlp_ratio)
+    mlp = SwiGLU(dim, hidden, norm) if fast else Mlp(dim, hidden)
+    return Block(dim, mlp, norm, attention, layer_scale, drop_path)
+
+
+def pair_index(grid: tuple[int, int]) -> Tensor:
     """Returns (L, L), which row of a relative position table belongs to a query and a key; there is no class token."""
     return relative_index(grid)[1:, 1:].contiguous()
 
@@ -305,9 +332,25 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
 
 
 def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args: object) -> None:
-    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid."""
-    for name, parameter in module.named_parameters():
+    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid.
+
+    Relative positions that a checkpoint knows nothing of stay as they begin, and those that this module has no use for
+    are passed over: pre-training on pixels has none, fine-tuning has them, detection has none again.
+    """
+    own = dict(module.named_parameters())
+    known = {key.rpartition('.')[2] for key in state_dict}
+    is_backbone = 'absolute_pos_embed' in known
+    unused = [key for key in state_dict if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
+    missing = is_backbone and module.position_bias != 'off' and not known & set(_RELATIVE)
+    if unused or missing:
+        what = 'passed over, as this backbone has none' if unused else 'new: the checkpoint has none'
+        print_log(f'relative positions are {what}', logger='current')
+    for key in unused:
+        del state_dict[key]
+    for name, parameter in own.items():
         key, leaf = prefix + name, name.rpartition('.')[2]
+        if is_backbone and leaf in _RELATIVE and leaf not in known:
+            state_dict[key] = parameter.detach()
         if key not in state_dict or state_dict[key].shape == parameter.shape:
             continue
         loaded = state_dict[key]

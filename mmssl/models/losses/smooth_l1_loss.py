@@ -1,0 +1,52 @@
+"""Absolute error that is squared where it is small."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmssl.models.losses.numerics import in_full_precision, masked_mean
+from mmssl.registry import LOSSES
+
+
+@in_full_precision
+def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor:
+    """``(y - t)^2 / (2 beta)`` where this is closer than ``beta``, ``|y - t| - beta / 2`` elsewhere, averaged over P.
+
+    Args:
+        predictions: (N, L, P).
+        targets: (N, L, P).
+        beta: > 0.
+
+    Returns:
+        (N, L) >= 0.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if predictions.shape != targets.shape:
+        raise ValueError(
+            f'predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ: a teacher must have as '
+            'many patches as the student and the width of its prediction'
+        )
+    return F.smooth_l1_loss(predictions, targets, beta=beta, reduction='none').mean(dim=-1)
+
+
+@LOSSES.register_module()
+class SmoothL1Loss(nn.Module):
+    """The loss of iTPN with CLIP as teacher (arXiv:2211.12735v1), see ``smooth_l1``.
+
+    Args:
+        beta: Distance from which on the error grows linearly, > 0.
+        hidden_only: Whether hidden patches alone count; the official code counts all of them.
+    """
+
+    def __init__(self, beta: float = 1.0, hidden_only: bool = False) -> None:
+        super().__init__()
+        self.beta = beta
+        self.hidden_only = hidden_only
+
+    def forward(self, predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        """Returns the loss, a scalar, of predictions and targets (N, L, P) and a mask (N, L) bool, True = hidden."""
+        errors = smooth_l1(predictions, targets, self.beta)
+        return masked_mean(errors, mask) if self.hidden_only else errors.mean()

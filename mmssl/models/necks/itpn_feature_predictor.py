@@ -1,0 +1,82 @@
+"""What predicts a teacher's features from iTPN's pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmssl.models.backbones._hivit_blocks import Places
+from mmssl.models.backbones.hivit import attention_block, pair_index
+from mmssl.models.components.initialization import truncated_normal_linear
+from mmssl.models.necks.itpn_decoder import LevelEmbedding
+from mmssl.registry import NECKS
+
+
+@NECKS.register_module()
+class ITPNFeaturePredictor(BaseModule):
+    """Pyramid, and two predictions of a teacher's feature of each unit (Tian et al., 2023, arXiv:2211.12735v1).
+
+    The first is made of all levels of the pyramid, the second of the tokens of an earlier block of the encoder, which
+    pass through attention blocks of their own. Only the second is blind to hidden units: the fine levels of the first
+    are made before mask tokens are put in.
+
+    Args:
+        pyramid: Config of the pyramid, which a detector takes over from below ``neck.pyramid``.
+        embed_dim: Width C of the encoder's tokens, a multiple of 16.
+        out_channels: Width P of the teacher's features.
+        grid_size: Rows and columns of units of a training image, or one number for both.
+        num_heads: Attention heads of an early block.
+        drop_path_rates: Stochastic depth probabilities of the early blocks, and by that their number.
+        layer_scale: As in ``HiViT``, for the early blocks.
+        position_bias: As in ``HiViT``, for the early blocks.
+        early_eps: Added to the variance in their norms; torch's default, as in the official code.
+        init_cfg: MMEngine's initialisation config.
+    """
+
+    _pairs: Tensor
+
+    def __init__(
+        self,
+        pyramid: dict,
+        embed_dim: int,
+        out_channels: int,
+        grid_size: int | tuple[int, int] = 14,
+        num_heads: int = 8,
+        drop_path_rates: Sequence[float] = (0.0, 0.0),
+        layer_scale: float | None = 0.1,
+        position_bias: str = 'table',
+        early_eps: float = 1e-5,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.grid_size = (grid_size, grid_size) if isinstance(grid_size, int) else (grid_size[0], grid_size[1])
+        self.pyramid: Any = NECKS.build(pyramid)
+        self.embed = LevelEmbedding(self.pyramid.out_channels, embed_dim)
+        self.norm = nn.LayerNorm(embed_dim, eps=1e-6)
+        self.predict = nn.Linear(embed_dim, out_channels)
+        self.early_blocks = nn.ModuleList(
+            attention_block(embed_dim, num_heads, self.grid_size, position_bias, layer_scale, rate, early_eps)
+            for rate in drop_path_rates
+        )
+        self.early_norm = nn.LayerNorm(embed_dim, eps=1e-6)
+        self.early_predict = nn.Linear(embed_dim, out_channels)
+        self.register_buffer('_pairs', pair_index(self.grid_size), persistent=False)
+        self.apply(truncated_normal_linear)
+
+    def forward(self, stages: tuple[Tensor, ...], early: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicts the features of every unit twice.
+
+        Args:
+            stages: All units (N, L, ...) after the stages of the encoder.
+            early: (N, L, C), the tokens after an earlier block.
+
+        Returns:
+            Two predictions (N, L, P): from the pyramid, and from the early tokens.
+        """
+        tokens = self.embed(self.pyramid(stages))  # (N, L, C)
+        for block in self.early_blocks:
+            early = block(early, Places(self.grid_size, None, self._pairs))
+        return self.predict(self.norm(tokens)), self.early_predict(self.early_norm(early))
