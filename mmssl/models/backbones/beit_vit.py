@@ -102,6 +102,7 @@ class BEiTViT(OrderedLayers, BaseModule):
     """
 
     block_pattern = r'blocks\.\d+'
+    undecayed = {'cls_token'}  # the official code decays its relative tables
 
     def __init__(
         self,
