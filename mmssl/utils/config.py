@@ -129,8 +129,15 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
 
 
 def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
-    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``."""
-    cfg.merge_from_dict(cfg_options or {})
+    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``.
+
+    Raises:
+        UserError: An option goes below a value that is no dict, such as a loop that the config switches off.
+    """
+    try:
+        cfg.merge_from_dict(cfg_options or {})
+    except TypeError as error:
+        raise UserError(f'--cfg-options do not fit the config: {error}') from error
     if 'data_root' in (cfg_options or {}):
         _move_data(cfg, cfg.data_root)
 
