@@ -281,8 +281,6 @@ def reconstruction_section(runner: PretrainRunner) -> Section:
     dataset = runner.val_dataloader.dataset
     images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), NUM_SHOWN).tolist()])
     text = 'Test images, the patches that the network gets, and what it makes of them: the method learns to fill in.'
-    if getattr(runner.algorithm.target, 'standardize', False):
-        text += ' It predicts each patch up to its mean and contrast, which are those of the true patch here.'
     return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, images))
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
+from mmssl.registry import ALGORITHMS
 from mmssl.utils.config import load_config
+from mmssl.utils.errors import UserError
+from mmssl.visualization.reconstruction import reconstruction_figure
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.shrink import IMAGE_SIZE, shrink
 from tests.support.tiny_run import build_runner, tiny_config
@@ -19,7 +23,7 @@ each_recipe = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path i
 
 
 def tiny_changes(cfg: Config) -> dict:
-    """Model, views, optimizer and schedule of a recipe for ``tiny_config``; the warm-up takes one epoch of three."""
+    """What a recipe changes in ``tiny_config``; the warm-up takes one epoch of three."""
     optim_wrapper = {key: value for key, value in cfg.optim_wrapper.items() if key not in ('type', 'dtype')}
     loader = tiny_config('')['train_dataloader']
     dataset = dict(loader['dataset'], views=cfg.train_dataloader.dataset.views)
@@ -28,6 +32,7 @@ def tiny_changes(cfg: Config) -> dict:
         train_dataloader=dict(loader, dataset=dataset),
         optim_wrapper=optim_wrapper,
         param_scheduler=dict(cfg.param_scheduler, warmup_epochs=1),
+        custom_hooks=cfg.get('custom_hooks', []),
     )
 
 
@@ -50,11 +55,12 @@ def test_features_are_evaluated_while_training(path: Path, tmp_path: Path) -> No
         batch_size=10,
         num_workers=0,
     )
+    knn, *others = cfg.val_evaluator.metrics
     evaluated = dict(
         train_cfg=dict(val_interval=1),
         val_dataloader=loader,
         val_cfg=dict(type='EmbeddingValLoop', bank_dataloader=loader),
-        val_evaluator=cfg.val_evaluator,
+        val_evaluator=dict(cfg.val_evaluator, metrics=[dict(knn, k=1), *others]),
     )
     runner = build_runner(tiny_config(tmp_path, **tiny_changes(cfg), **evaluated, max_epochs=1))
     runner.train()
@@ -62,3 +68,17 @@ def test_features_are_evaluated_while_training(path: Path, tmp_path: Path) -> No
     assert results['knn_top1'] == 100  # the bank has the queries themselves
     assert 10 < results['linear_top1'] <= 100
     assert results['rankme'] > 1
+
+
+@each_recipe
+def test_reconstructions_are_drawn_or_the_target_is_named_as_the_reason(path: Path) -> None:
+    model = ALGORITHMS.build(shrink(load_config(path)).model)
+    images = torch.randint(0, 256, (2, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
+    if path.parent.name == 'beit':
+        with pytest.raises(UserError, match='BEiT predicts TokenizerTarget, which is no picture'):
+            reconstruction_figure(model, images)
+        return
+    cells = [axes for axes in reconstruction_figure(model, images).axes if axes.images]
+    columns = 5 if path.parent.name == 'maskfeat' else 4  # histograms have the target beside the image
+    rows = 4 if path.parent.name == 'itpn' else 1  # levels, and all together
+    assert len(cells) == len(images) * rows * columns

@@ -18,12 +18,12 @@ model = dict(
     ),
     masker=dict(type='UniformMasker', ratio=0.75, patch_size=4),
     neck=dict(type='MAEDecoder', in_channels=128, out_channels=48, grid_size=8, embed_dim=64, depth=2, num_heads=4),
-    target=dict(type='PixelTarget', patch_size=4, standardize=True),
+    target=dict(type='PixelTarget', patch_size=4, standardize=False),
     head=dict(type='MaskedMSELoss'),
 )
 
 _views = [dict(type='AugmentedView', size=32, min_scale=0.4, interpolation='bicubic')]
-train_dataloader = dict(batch_size=128, dataset=dict(views=_views))
+train_dataloader = dict(batch_size=64, dataset=dict(views=_views))
 
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.05),

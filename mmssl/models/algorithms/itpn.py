@@ -54,6 +54,13 @@ class ITPN(BaseAlgorithm):
         mask, tokens = self.encode(images)
         return mask, self.neck.predict(tokens)
 
+    def reconstruct_levels(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns a mask as ``reconstruct`` does, and predictions (N, L, P) of each level alone and of all by name."""
+        mask = self.masker(images)
+        keep = self.masker.visible(mask)
+        levels = self.neck.decode_levels(self.backbone(images, keep=keep), keep)
+        return mask, {name: self.neck.predict(tokens) for name, tokens in levels.items()}
+
     def on_train_start(self) -> None:
         """Copies the encoder into the teacher, if features are predicted."""
         if self.mfm is not None:

@@ -42,6 +42,13 @@ class MaskFeat(BaseAlgorithm):
         features = select_patches(self.target(images), hidden)  # (N, K, P)
         return dict(loss=self.head(self.neck(tokens, hidden), features, mask.gather(1, hidden)))
 
+    def reconstruct(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns a mask (N, L) of images (N, 3, H, W), True = hidden, and the prediction (N, L, P) of every patch."""
+        mask = self.masker(images)
+        tokens = self.backbone(images, mask=mask, mask_token=self.mask_token)
+        everywhere = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        return mask, self.neck(tokens, everywhere)
+
     def extract_feat(self, images: Tensor) -> Tensor:
         """Returns the mean of the patches (N, D), which is what is fine-tuned: no loss meets the class token."""
         return self.backbone(images)[:, 1:].mean(dim=1)

@@ -33,8 +33,12 @@ class LevelEmbedding(nn.Module):
 
     def forward(self, pyramid: tuple[Tensor, ...]) -> Tensor:
         """Returns (N, K, D) of P4, P8, P16 by unit, (N, K, 4, 4, f), (N, K, 2, 2, f), (N, K, 1, 1, f)."""
-        fine, middle, coarse = (embed(level).flatten(2) for embed, level in zip(self.levels, pyramid))
+        fine, middle, coarse = self.streams(pyramid)
         return coarse + middle + fine
+
+    def streams(self, pyramid: tuple[Tensor, ...]) -> list[Tensor]:
+        """Returns (N, K, D) for each level, before they are added; the argument is as in ``forward``."""
+        return [embed(level).flatten(2) for embed, level in zip(self.levels, pyramid)]
 
 
 @NECKS.register_module()
@@ -89,6 +93,19 @@ class ITPNDecoder(BaseModule):
         """Returns the tokens (N, L, embed_dim) that predictions are made of; arguments as in ``forward``."""
         visible = self.embed(self.pyramid(stages))  # (N, K, embed_dim)
         return self.decoder.decode(visible, keep, fill=3 * self.decoder.mask_token)
+
+    def decode_levels(self, stages: tuple[Tensor, ...], keep: Tensor) -> dict[str, Tensor]:
+        """Returns tokens as ``decode`` does, made of each level alone and of all, for looking at them.
+
+        A level that is left out is its mean over the visible units of the image in each of them: the decoder then has
+        inputs as it knows them, that differ between units by one level alone.
+        """
+        streams = self.embed.streams(self.pyramid(stages))  # (N, K, embed_dim) each
+        means = [stream.mean(dim=1, keepdim=True) for stream in streams]
+        visible = {f'P{size}': stream - mean + sum(means) for size, stream, mean in zip((4, 8, 16), streams, means)}
+        visible['all levels'] = sum(streams)
+        fill = 3 * self.decoder.mask_token
+        return {name: self.decoder.decode(tokens, keep, fill) for name, tokens in visible.items()}
 
     def predict(self, tokens: Tensor) -> Tensor:
         """Returns the prediction (N, L, P) that is made of tokens (N, L, embed_dim)."""

@@ -41,6 +41,18 @@ def hog(images: Tensor, num_bins: int = 9, cell_size: int = 8) -> Tensor:
     return normalize(cells, dim=1).unflatten(0, (num_images, channels))
 
 
+def edge_strokes(num_bins: int, cell_size: int) -> Tensor:
+    """Returns (num_bins, cell_size, cell_size) in [0, 1]: a stroke through a cell along the edges of each orientation.
+
+    An edge runs at right angles to its gradient, which for the middle of bin b is
+    ``(gx, gy) = (sin, cos)((b + 1/2) / num_bins * pi)``.
+    """
+    angle = (torch.arange(num_bins) + 0.5).view(-1, 1, 1) / num_bins * math.pi
+    place = torch.arange(cell_size) - (cell_size - 1) / 2
+    distance = (place * angle.sin() + place.view(-1, 1) * angle.cos()).abs()  # of a pixel from the line
+    return (1 - distance).clamp(min=0)
+
+
 @TARGETS.register_module()
 class HOGTarget(nn.Module):
     """Histograms of the cells of a patch, see ``hog``; in float32 or better, whatever autocast says.
@@ -74,3 +86,20 @@ class HOGTarget(nn.Module):
         side = self.patch_size // self.cell_size
         patches = patchify(histograms, side)  # cells before channels
         return patches.unflatten(2, (side**2, -1)).transpose(2, 3).flatten(2)
+
+    def to_pixels(self, prediction: Tensor, images: Tensor) -> Tensor:
+        """Draws histograms as glyphs: each cell has a stroke along the edges of each orientation, as bright as its bin.
+
+        Args:
+            prediction: (N, L, 3 * num_bins * cells), as ``forward`` returns it; negative values are not drawn.
+            images: Not used.
+
+        Returns:
+            (N, L, p * p * 3), a channel's histograms in that channel, from -2 for no gradient, about the black of
+            normalised images, to 2.
+        """
+        side = self.patch_size // self.cell_size
+        bins = prediction.unflatten(2, (3, self.num_bins, side, side)).clamp(min=0)
+        strokes = edge_strokes(self.num_bins, self.cell_size).to(bins)
+        glyphs = torch.einsum('nlcbyx,bij->nlyixjc', bins, strokes).clamp(max=1)
+        return 4 * glyphs.flatten(2) - 2

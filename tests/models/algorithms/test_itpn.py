@@ -158,3 +158,14 @@ def test_a_trained_pyramid_lands_in_a_detector():
     backbone.load_state_dict({k[9:]: v for k, v in state.items() if k.startswith('backbone.')}, strict=True)
     maps = neck(backbone(torch.randn(1, 3, 96, 160)))
     assert [tuple(m.shape) for m in maps] == [(1, 16, 96 // s, 160 // s) for s in (2, 4, 8, 16, 32)]
+
+
+def test_levels_are_reconstructed_alone_and_together_under_one_mask():
+    model, images = build().eval(), torch.randn(2, 3, 32, 32)
+    torch.manual_seed(1)
+    mask, prediction = model.reconstruct(images)
+    torch.manual_seed(1)
+    same, levels = model.reconstruct_levels(images)
+    assert torch.equal(same, mask) and list(levels) == ['P4', 'P8', 'P16', 'all levels']
+    assert_close(levels['all levels'], prediction)
+    assert all(levels[name].shape == prediction.shape for name in levels)

@@ -42,3 +42,13 @@ def test_loss_is_that_of_the_hidden_patches_by_boolean_indices():
 def test_the_mean_of_the_patches_is_evaluated():
     model, images = ALGORITHMS.build(CONFIG).eval(), torch.randn(2, 3, 32, 32)
     assert_close(model.extract_feat(images), model.backbone(images)[:, 1:].mean(dim=1))
+
+
+def test_reconstruction_predicts_every_patch_under_the_mask_of_the_loss():
+    model, images = ALGORITHMS.build(CONFIG).eval(), torch.randn(4, 3, 32, 32)
+    random.seed(2)
+    loss = model.loss([images])['loss']
+    random.seed(2)
+    mask, prediction = model.reconstruct(images)
+    assert prediction.shape == (4, 16, 108)
+    assert_close(loss, mse_loss(prediction[mask], model.target(images)[mask]))

@@ -66,3 +66,15 @@ def test_parameters_of_the_base_model():
     parts = {name: sum(p.numel() for p in decoder.get_submodule(name).parameters()) for name in names}
     assert parts == dict(blocks=25_219_072, norm=1_024, predict=393_984)
     assert sum(p.numel() for p in embedding.parameters()) == 174_240
+
+
+def test_a_level_alone_does_not_depend_on_how_others_differ_between_units():
+    decoder = small()
+    levels = [torch.randn(2, 2, side, side, 12, dtype=torch.float64) for side in (4, 2, 1)]
+    decoder.pyramid = nn.Identity()
+    before = decoder.decode_levels(levels, KEEP)
+    for number, name in enumerate(('P4', 'P8', 'P16')):
+        exchanged = [level.flip(1) if number == other else level for other, level in enumerate(levels)]
+        after = decoder.decode_levels(exchanged, KEEP)
+        changed = {of for of in before if not torch.allclose(after[of], before[of])}
+        assert changed == {name, 'all levels'}

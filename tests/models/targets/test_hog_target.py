@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.models.components.patches import unpatchify
 from mmssl.models.targets.hog_target import HOGTarget, hog
 
 
@@ -63,3 +66,27 @@ def test_autocast_changes_nothing():
 def test_a_patch_is_made_of_whole_cells():
     with pytest.raises(ValueError, match='multiple of cell_size=8, got 12'):
         HOGTarget(12)
+
+
+def test_strokes_run_along_edges():
+    """Images of one edge each, at right angles to their gradient: the brightest pixels of the glyph lie on it."""
+    place = torch.arange(16) - 7.5
+    for angle in (0.1, 0.9, 1.7, 2.6):  # of the gradient, from the y axis
+        ramp = place * math.sin(angle) + place.view(-1, 1) * math.cos(angle)
+        images = (3 * ramp).tanh().expand(1, 3, 16, 16)
+        target = HOGTarget(16, num_bins=36, cell_size=16)
+        glyph = unpatchify(target.to_pixels(target(images), images), 16, (1, 1))[0, 0]
+        on_edge = ramp.abs() < 0.6
+        assert glyph[on_edge].mean() > 0 > glyph[~on_edge].mean()
+
+
+def test_glyphs_are_drawn_in_their_cell_and_channel():
+    target = HOGTarget(8, num_bins=9, cell_size=4)
+    histograms = torch.zeros(1, 2, 3, 9, 2, 2)
+    histograms[0, 1, 2, 4, 0, 1] = 1  # second patch, third channel, upper right cell, gradients along x
+    drawn = unpatchify(target.to_pixels(histograms.flatten(2), torch.empty(0)), 8, (1, 2))
+    assert (drawn > -2).nonzero()[:, 1].unique().tolist() == [2]
+    expected = torch.full((8, 16), -2.0)
+    expected[0:4, 13:15] = 0  # the stroke is in the middle of columns 13 and 14, half of it in each
+    assert_close(drawn[0, 2], expected)
+    assert (target.to_pixels(-histograms.flatten(2), torch.empty(0)) == -2).all()
