@@ -32,7 +32,7 @@ from mmssl.utils.saved_bytes import SavedBytes, count_saved_bytes
 _CPU_IMAGES = 8
 _CPU_SIZE = 224
 # Images of a training set by the data part of a recipe's name, for when the data is not here.
-_PUBLISHED_SIZES = {'in1k': 1_281_167, 'cifar10': 50_000}
+_PUBLISHED_SIZES = {'in1k': 1_281_167, 'in1k-1p': 12_811, 'in1k-10p': 128_116, 'cifar10': 50_000}
 _SYNTHETIC_SIDE = 256
 
 
@@ -254,12 +254,11 @@ def _report(
 
 
 def _count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
+    parts = {name: list(part.parameters()) for name, part in model.named_children()}
+    parts |= {name: [parameter] for name, parameter in model.named_parameters(recurse=False)}  # such as a mask token
     counts = {
-        name: (
-            sum(p.numel() for p in part.parameters()),
-            sum(p.numel() for p in part.parameters() if p.requires_grad),
-        )
-        for name, part in model.named_children()
+        name: (sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad))
+        for name, parameters in parts.items()
     }
     return {name: count for name, count in counts.items() if count[0]}
 
@@ -289,7 +288,8 @@ def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | N
         except (FileNotFoundError, ValueError) as error:
             if user_message(error) is None:
                 raise
-            length = _PUBLISHED_SIZES.get(Path(cfg.filename or '').stem.rsplit('_', 1)[-1])
+            parts = Path(cfg.filename or '').stem.split('_')
+            length = next((_PUBLISHED_SIZES[part] for part in parts if part in _PUBLISHED_SIZES), None)
             places[str(error)].append(place)
             _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
             view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
