@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -31,11 +31,12 @@ def _statistic(owner: Any, name: str) -> Any:
 
 
 # What checkpoints hold beside tensors and plain containers: MMEngine's log histories, numpy values, milestones; the
-# command line in those of official codes.
+# command line and settings (yacs) in those of official codes.
 _SAFE_GLOBALS = [
     HistoryBuffer,
     Counter,
     Namespace,
+    (OrderedDict, 'yacs.config.CfgNode'),
     np.ndarray,
     np.dtype,
     (_statistic, 'builtins.getattr'),
