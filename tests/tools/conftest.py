@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 _NUMBERS = itertools.count()
@@ -74,6 +75,7 @@ def write_config(tmp_path: Path, images: Path) -> Callable[..., Path]:
 @pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """A function that calls a tool, asserts that it ends as a mistake does, and returns its message."""
+    MMLogger.get_instance(f'fails_{next(_NUMBERS)}')  # the logger of a test before writes to a stream that is closed
 
     def call(main: Callable, *argv: object) -> str:
         with pytest.raises(SystemExit) as exit_:
