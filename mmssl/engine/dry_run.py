@@ -252,12 +252,11 @@ def _report(
 
 
 def _count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
+    parts = {name: list(part.parameters()) for name, part in model.named_children()}
+    parts |= {name: [parameter] for name, parameter in model.named_parameters(recurse=False)}  # such as a mask token
     counts = {
-        name: (
-            sum(p.numel() for p in part.parameters()),
-            sum(p.numel() for p in part.parameters() if p.requires_grad),
-        )
-        for name, part in model.named_children()
+        name: (sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad))
+        for name, parameters in parts.items()
     }
     return {name: count for name, count in counts.items() if count[0]}
 

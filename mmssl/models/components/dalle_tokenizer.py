@@ -32,7 +32,7 @@ class _Residual(nn.Module):
         inner = outputs // 4
         self.gain = gain
         self.id_path = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-        layers = OrderedDict()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         widths = [(inputs, inner, 3), (inner, inner, 3), (inner, inner, 3), (inner, outputs, 1)]
         for number, (before, after, kernel) in enumerate(widths, 1):
             layers[f'relu_{number}'] = nn.ReLU()
@@ -86,7 +86,7 @@ class DALLETokenizer(BaseModule):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter('bias'))
         self.requires_grad_(False)
         self._register_state_dict_hook(_leave_out)
         self.register_load_state_dict_post_hook(_do_not_miss)
@@ -149,7 +149,7 @@ class _Pickled(nn.Module):
     """Stands for the classes of OpenAI's package, so that their tensors can be read without it."""
 
 
-_PICKLED = [
+_PICKLED: list[Any] = [
     *((_Pickled, f'dall_e.{name}') for name in ('encoder.Encoder', 'encoder.EncoderBlock', 'utils.Conv2d')),
     nn.Sequential,
     nn.ReLU,
