@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.support.trained import save_trained
 
 train = load_tool('train.py')
 test = load_tool('test.py')
+_NUMBERS = itertools.count()
 
 _PROBE = """
 model = dict(
@@ -47,7 +49,7 @@ default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=8))
 def config(tmp_path: Path) -> Path:
     """A probe of dark against bright images."""
     write_images(tmp_path / 'grey', [f'{"dark" if i < 12 else "light"}/{i:02}.png' for i in range(24)])
-    path = tmp_path / 'probe.py'
+    path = tmp_path / f'probe_{next(_NUMBERS)}.py'  # MMEngine names loggers by file and second
     path.write_text(_PROBE.replace('{images}', str(tmp_path / 'grey')))
     return path
 
