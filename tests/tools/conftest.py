@@ -75,9 +75,10 @@ def write_config(tmp_path: Path, images: Path) -> Callable[..., Path]:
 @pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """A function that calls a tool, asserts that it ends as a mistake does, and returns its message."""
-    MMLogger.get_instance(f'fails_{next(_NUMBERS)}')  # the logger of a test before writes to a stream that is closed
 
     def call(main: Callable, *argv: object) -> str:
+        # The logger of a test before writes to a stream that is closed.
+        MMLogger.get_instance(f'fails_{next(_NUMBERS)}')
         with pytest.raises(SystemExit) as exit_:
             main([str(arg) for arg in argv])
         message = capsys.readouterr().err
