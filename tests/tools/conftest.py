@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 _NUMBERS = itertools.count()
@@ -76,6 +77,8 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """A function that calls a tool, asserts that it ends as a mistake does, and returns its message."""
 
     def call(main: Callable, *argv: object) -> str:
+        # The logger of a test before writes to a stream that is closed.
+        MMLogger.get_instance(f'fails_{next(_NUMBERS)}')
         with pytest.raises(SystemExit) as exit_:
             main([str(arg) for arg in argv])
         message = capsys.readouterr().err
