@@ -193,3 +193,9 @@ def test_data_root_moves_the_annotations_of_the_metric_too() -> None:
     cfg = load_config(path, {'data_root': '/data/coco'})
     assert cfg.val_evaluator.ann_file == cfg.test_evaluator.ann_file == '/data/coco/annotations/instances_val2017.json'
     assert cfg.train_dataloader.dataset.data_root == '/data/coco'
+
+
+def test_the_page_lists_every_config_with_a_resnet() -> None:
+    linked = re.findall(r'\]\((\.\./configs/\S+\.py)\)', (ROOT / 'docs' / 'transfer.md').read_text())
+    files = {(ROOT / 'docs' / link).resolve() for link in linked}
+    assert files == {path for path in CONFIGS if re.search(r'_r\d+', path.stem)}

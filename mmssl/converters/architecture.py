@@ -21,7 +21,7 @@ _NAMES = {
     'ResNet': RESNET,
     'VisionTransformer': VIT,
     'BEiTViT': BEIT,
-    'HiViT': HIVIT,
+    'HiViT': rf'{HIVIT}|blocks\.\d+\.(mlp\.(w[123]|ffn_ln)\.\w+|attn\.([qv]_bias|[qkv]_proj\.weight))',  # Fast-iTPN
     'Swin': rf'model\.{SWIN}',
     'TimmBackbone': r'model\..+',
 }
@@ -156,6 +156,9 @@ def _hivit(tensors: Tensors) -> dict[str, Any]:
     arch = dict(
         embed_dim=dim, depths=(merges[0], merges[1] - merges[0] - 1, max(blocks) - merges[1]), num_heads=dim // 64
     )
+    if any('.mlp.w1.' in name for name in tensors):
+        hidden = next(len(tensor) for name, tensor in tensors.items() if name.endswith('.mlp.w1.weight'))
+        arch |= dict(mlp_ratio=hidden / dim, fast=True)
     stride = tensors['patch_embed.proj.weight'].shape[-1]
     described = dict(
         type='HiViT',

@@ -13,14 +13,13 @@ from typing import Any
 
 from mmengine import registry as mmengine_registry
 from mmengine.config import Config
-from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcessor, Runner
 from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
+from mmssl.utils.downstream import prepare_downstream
 from mmssl.utils.errors import UserError, did_you_mean
-from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
 _OWN_KEYS = {
     'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters',
@@ -92,6 +91,7 @@ _TAKEN_OUT = {
     'loop': {'by_epoch'},
 }
 _DATALOADER_ONLY = {'num_batch_per_epoch'}
+_TARGET = 'model.target.'
 
 
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
@@ -113,8 +113,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         folder = path.parent if path.parent.is_dir() else Path('configs')
         offered = [str(file) for file in folder.rglob('*.py')]
         raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
-    provide_mmcv_ops()
-    MODULE2PACKAGE['mmseg'] = 'mmseg'  # the module of `mmseg::` bases, whichever distribution installed it
+    prepare_downstream()
     try:
         cfg = Config.fromfile(path)
         apply_options(cfg, cfg_options)
@@ -131,8 +130,15 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
 
 
 def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
-    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``."""
-    cfg.merge_from_dict(cfg_options or {})
+    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``.
+
+    Raises:
+        UserError: An option goes below a value that is no dict, such as a loop that the config switches off.
+    """
+    try:
+        cfg.merge_from_dict(cfg_options or {})
+    except TypeError as error:
+        raise UserError(f'--cfg-options do not fit the config: {error}') from error
     if 'data_root' in (cfg_options or {}):
         _move_data(cfg, cfg.data_root)
 
@@ -163,7 +169,7 @@ def check_config(cfg: Config, data: bool = True) -> None:
 
     Args:
         cfg: What ``load_config`` returned.
-        data: Whether a missing data folder counts.
+        data: Whether what is missing counts: data folders, and weights that a target is made with.
 
     Raises:
         UserError: There are mistakes; the message names each with its place in the config.
@@ -216,6 +222,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
     places: dict[str, list[str]] = defaultdict(list)
     for place, path in _paths(cfg, keys):
         unused = place.startswith('test_') and cfg.get('train_dataloader') is not None
+        unused |= not data and place.startswith(_TARGET)
         if path and '://' not in path and not unused and not Path(path).expanduser().exists():
             places[path].append(place)
     problems = []
@@ -226,6 +233,12 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
             f'to name another: --cfg-options {option}'
         )
     return problems
+
+
+def missing_target_weights(cfg: Config) -> dict[str, str]:
+    """Dotted key -> path of the files of weights below ``model.target`` that do not exist here."""
+    found = dict(_paths(cfg, ('checkpoint',)))
+    return {k: path for k, path in found.items() if k.startswith(_TARGET) and not Path(path).expanduser().exists()}
 
 
 def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:

@@ -30,6 +30,7 @@ SWIN = dict(name='swin_tiny_patch4_window7_224', embed_dim=12, depths=(1, 2, 1),
         (HiViT, dict(arch=HIVIT, img_size=64)),
         (HiViT, dict(arch=HIVIT, img_size=32, stem_stride=2, position_bias='table', layer_scale=0.1)),
         (HiViT, dict(arch=HIVIT, img_size=64, position_bias='axis')),
+        (HiViT, dict(arch=HIVIT | dict(mlp_ratio=3.0, fast=True), img_size=64)),
         (TimmBackbone, dict(**SWIN, img_size=64, patch_size=2, window_size=8)),
         (TimmBackbone, dict(**SWIN, img_size=64, patch_size=4, window_size=8)),
     ],
@@ -47,7 +48,8 @@ def test_a_backbone_can_be_built_again_from_its_tensors(backbone, options):
 
 def test_usual_sizes_have_their_names_and_heads():
     with torch.device('meta'):
-        assert describe(HiViT('itpn-base').state_dict())['arch'] == 'itpn-base'
+        for arch in ('tiny', 'base', 'itpn-base', 'itpn-large', 'fast-itpn-small'):
+            assert describe(HiViT(arch).state_dict())['arch'] == arch
         assert describe(VisionTransformer('large').state_dict())['arch']['num_heads'] == 16
         small = VisionTransformer('mocov3-small').state_dict()
     assert describe(small, known=dict(arch='mocov3-small'))['arch']['num_heads'] == 12

@@ -25,6 +25,19 @@ CASES = {
     'simmim_swin': (['simmim_swin_base'], []),
     'hivit': (['hivit_base_mae', 'hivit_base_classifier'], []),
     'itpn': (['itpn_base_pixel', 'itpn_base_classifier', 'itpn_base_seg', 'itpn_base_det_pixel'], []),
+    'itpn_clip': (['itpn_base_clip', 'itpn_base_det_clip', 'itpn_base_classifier'], []),
+    'fast_itpn': (
+        [],
+        [
+            'pos_embed',
+            'patch_embed.proj.weight',
+            'blocks.1.reduction.weight',
+            'blocks.4.mlp.w3.weight',
+            'blocks.4.attn.q_proj.weight',
+            'fc_norm.bias',
+            'head.bias',
+        ],
+    ),
     'maskfeat': (
         [],
         [
@@ -59,6 +72,13 @@ CASES = {
     ),
     'mmssl': ([], ['backbone.conv1.weight']),
 }
+# Cases whose tensors go the same ways in several sources.
+SEVERAL = ('itpn_base_classifier', 'itpn_base_det_clip', 'itpn_base_seg', 'itpn_base_det_pixel')
+
+
+def test_no_source_is_missing_here():
+    once = {id(source): name for name, source in reversed(SOURCES.items())}
+    assert set(once.values()) == CASES.keys()
 
 
 def recorded(goldens_dir, case: str) -> dict[str, list[int]]:
@@ -84,9 +104,15 @@ def test_no_two_official_tensors_get_one_name(goldens_dir, source):
 
 @pytest.mark.parametrize(
     ('source', 'case'),
-    [(source, case) for source, (cases, _) in CASES.items() for case in cases if case != 'itpn_base_classifier'],
+    [(source, case) for source, (cases, _) in CASES.items() for case in cases if case not in SEVERAL],
 )
 def test_the_source_of_official_names_is_found(goldens_dir, source, case):
     tensors = {name: torch.empty(shape, device='meta') for name, shape in recorded(goldens_dir, case).items()}
     assert detect_source(tensors) == source
     assert detect_source({f'module.{name}': tensor for name, tensor in tensors.items()}) == source
+
+
+@pytest.mark.parametrize('case', SEVERAL)
+def test_sources_that_agree_are_one_answer(goldens_dir, case):
+    tensors = {name: torch.empty(shape, device='meta') for name, shape in recorded(goldens_dir, case).items()}
+    assert detect_source(tensors) in ('hivit', 'itpn', 'itpn_clip')

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmssl.converters import TARGETS
 from mmssl.converters.files import convert_backbone
+from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.components.pooling import to_vector
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.mmcv_ops import provide_mmcv_ops
@@ -47,10 +48,16 @@ FILES = {
     ('mmssl', 'BEiTViT'): ('backbone.', 'neck.layer.bias'),
     ('simmim_swin', 'Swin'): ('encoder.', 'decoder.0.bias'),
     ('mmssl', 'Swin'): ('backbone.model.', 'neck.layers.0.bias'),
+    ('maskfeat', 'VisionTransformer'): ('', 'pred_head.projections.0.bias'),
+    ('hivit', 'HiViT'): ('', 'decoder_pred.bias'),
+    ('itpn', 'HiViT'): ('', 'decoder_pred.bias'),
+    ('itpn_clip', 'HiViT'): ('', 'lm_head.bias'),
+    ('fast_itpn', 'HiViT'): ('', 'head.bias'),
 }
 LACKING = {
     *itertools.product(('mmdet',), ('VisionTransformer', 'BEiTViT')),
     *itertools.product(('torchvision',), ('BEiTViT', 'Swin')),
+    *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('HiViT',)),
 }
 
 
@@ -64,6 +71,9 @@ def original(library: str, kind: str) -> nn.Module:
         tables = dict(use_rel_pos_bias=library == 'beit', use_shared_rel_pos_bias=library != 'beit')
         options = dict(init_values=0.1, use_abs_pos_emb=False, global_pool='token', num_classes=0)
         model = timm.models.beit.Beit(**SMALL, **options, **tables)
+    elif kind == 'HiViT':  # the official names, for which there is no other library
+        is_fast = dict(fast=True, mlp_ratio=3.0) if library == 'fast_itpn' else {}
+        model = HiViT(dict(embed_dim=64, depths=(1, 1, 2), num_heads=1, **is_fast), img_size=32, output='mean')
     elif kind == 'Swin':
         model = timm.create_model('swin_tiny_patch4_window7_224', num_classes=0, **SWIN)
     elif library == 'torchvision':
@@ -100,6 +110,10 @@ def checkpoint(source: str, kind: str) -> dict:
     if source == 'simmim_swin':  # the official code merges patches at the end of a stage
         stage = re.compile(r'(?<=layers\.)(\d)(?=\.downsample)')
         tensors = {stage.sub(lambda match: str(int(match[0]) - 1), name): tensor for name, tensor in tensors.items()}
+    if source == 'maskfeat':  # the last norm stands in the head
+        tensors = {re.sub(r'^norm\.', 'pred_head.transforms.0.0.', name): tensor for name, tensor in tensors.items()}
+    if source == 'fast_itpn':
+        tensors['pos_embed'] = tensors.pop('absolute_pos_embed')
     return dict(state_dict={**tensors, other: torch.zeros(2, 2)}, epoch=3)
 
 
@@ -149,7 +163,8 @@ def test_features_survive(source, kind, target):
             convert_backbone(file, target, source, num_heads=heads)
         return
     converted = convert_backbone(file, target, source, num_heads=heads)
-    model = build(target, converted.model, converted.tensors)
+    options = ", output='mean'" if kind == 'HiViT' else ''
+    model = build(target, converted.model if target == 'hf' else converted.model + options, converted.tensors)
     if target == 'mmseg' or kind in ('ResNet', 'Swin'):
         expected = to_vector(maps(source, kind))
     else:

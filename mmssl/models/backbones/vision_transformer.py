@@ -18,7 +18,7 @@ from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.components.grid_attention import GridAttention
 from mmssl.models.components.initialization import xavier_uniform_linear
-from mmssl.models.components.patches import patchify, select_patches
+from mmssl.models.components.patches import hide_patches, patchify, select_patches
 from mmssl.models.components.positions import scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
 
@@ -219,7 +219,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         else:
             x = self.patch_embed(images)  # (N, L, D)
             if mask is not None:
-                x = torch.where(mask.unsqueeze(-1), mask_token.to(x.dtype), x)
+                x = hide_patches(x, mask, mask_token)
             x = x + positions[:, 1:]
         if self.cls_token is not None:
             x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
