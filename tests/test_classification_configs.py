@@ -37,7 +37,8 @@ def _scope() -> None:
 
 def small(path: Path) -> Config:
     cfg = shrink(load_config(path))
-    cfg.model.head.update(in_channels=BACKBONES.build(cfg.model.backbone).feature_dim, num_classes=NUM_CLASSES)
+    width = BACKBONES.build(cfg.model.backbone).feature_dim * len(cfg.model.neck.get('parts', [1]))
+    cfg.model.head.update(in_channels=width, num_classes=NUM_CLASSES)
     if cfg.model.get('mix'):
         cfg.model.mix.num_classes = NUM_CLASSES
     return cfg
@@ -98,7 +99,8 @@ def test_full_model_has_matching_widths_and_classes(path: Path) -> None:
     with torch.device('meta'):
         model = build(cfg)
     num_classes = 10 if path.stem.endswith('cifar10') else 1000
-    assert model.head.fc.out_features == num_classes and model.head.fc.in_features == model.backbone.feature_dim
+    width = model.backbone.feature_dim * len(cfg.model.neck.get('parts', [1]))
+    assert model.head.fc.out_features == num_classes and model.head.fc.in_features == width
     if cfg.model.get('mix'):
         assert cfg.model.mix.num_classes == num_classes
         COMPONENTS.build(cfg.model.mix)
@@ -113,7 +115,7 @@ def test_views(path: Path) -> None:
     assert TRANSFORMS.build(view).size == plain.size == size
     if view.type == 'AugmentedView':
         assert set(view) <= {'type', 'size', 'interpolation', 'min_scale'}  # a crop and a flip, nothing else
-        assert plain.interpolation == view.get('interpolation', 'bilinear') or path.stem.endswith('simclr')
+        assert plain.interpolation == view.get('interpolation', 'bilinear') or path.stem.endswith(('simclr', 'dino'))
     else:
         assert view.rand_augment == 'rand-m9-mstd0.5-inc1' and view.erase == 0.25
 
@@ -169,6 +171,10 @@ SCHEDULES = {
     'linear_vit-large_32xb512-50e_in1k_mae': [(10, 6.4), (30, 3.2)],
     'linear_resnet50_8xb32-100e_in1k_swav': [(0, 0.3), (50, 0.15)],
     'semi_resnet50_8xb32-20e_in1k-1p_swav': [(0, [0.02, 5.0]), (12, [0.004, 1.0]), (16, [0.0008, 0.2])],
+    'semi_resnet50_8xb32-20e_in1k-1p_barlowtwins': [(0, [0.005, 0.5]), (10, [0.0025, 0.25])],
+    'semi_resnet50_8xb32-20e_in1k-1p_vicreg': [(0, [0.03, 0.08]), (10, [0.015, 0.04])],
+    'semi_resnet50_8xb32-20e_in1k-10p_vicreg': [(0, [0.01, 0.1]), (10, [0.005, 0.05])],
+    'linear_vit-base_8xb128-100e_in1k_dino': [(0, 0.004), (50, 0.002)],
     'semi_resnet50_8xb32-20e_in1k-10p_swav': [(0, [0.01, 0.2]), (12, [0.002, 0.04]), (16, [0.0004, 0.008])],
     'finetune_resnet50_8xb32-105e_in1k_vissl': [
         (epoch, [rate] * 3) for epoch, rate in ((0, 0.1), (30, 1e-2), (60, 1e-3), (90, 1e-4), (100, 1e-5))

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.source import RESNET, SWIN, VIT, Tensors
+from mmssl.converters.source import HIVIT, RESNET, SWIN, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
+from mmssl.models.backbones import hivit
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.backbones.vision_transformer import ARCHS
 from mmssl.models.components.relative_positions import CLS_ROWS
@@ -16,9 +17,11 @@ from mmssl.utils.errors import UserError
 from mmssl.utils.trained import read_config_text
 
 _NAMES = {
+    'MAE': rf'backbone\.{VIT}|neck\.(mask_token|pos_embed|(embed|norm|predict)\.\w+|blocks\.\d+\.\S+)',
     'ResNet': RESNET,
     'VisionTransformer': VIT,
     'BEiTViT': BEIT,
+    'HiViT': rf'{HIVIT}|blocks\.\d+\.(mlp\.(w[123]|ffn_ln)\.\w+|attn\.([qv]_bias|[qkv]_proj\.weight))',  # Fast-iTPN
     'Swin': rf'model\.{SWIN}',
     'TimmBackbone': r'model\..+',
 }
@@ -27,7 +30,8 @@ _NAMES = {
 def kind(tensors: Tensors) -> str | None:
     """The kind of backbone that tensors belong to by their names; None for one that no library shares with mmssl.
 
-    It is the name of its class, or ``'Swin'`` for ``TimmBackbone`` with a Swin transformer.
+    It is the name of its class, ``'Swin'`` for ``TimmBackbone`` with a Swin transformer, or ``'MAE'`` for the tensors
+    of a whole masked autoencoder.
     """
     for backbone, pattern in _NAMES.items():
         if all(re.fullmatch(pattern, name) for name in tensors):
@@ -48,7 +52,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
         ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size`` and
         ``conv_stem``; for ``BEiTViT`` the first three, ``relative_table`` and ``layer_scale``; for a Swin transformer
-        what timm makes it by, ``img_size`` being the smallest that has such windows.
+        what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT`` all of its arguments
+        that change its tensors.
 
     Raises:
         UserError: The backbone was cut, or the number of heads is needed and not known.
@@ -58,8 +63,14 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         known |= _resnet(tensors)
     if name == 'VisionTransformer':
         known |= _vision_transformer(tensors, num_heads, known)
+    if name == 'MAE':
+        known |= _vision_transformer(_below(tensors, 'backbone.'), num_heads, known)
+        width, depth, mlp_ratio = _transformer(_below(tensors, 'neck.'), 'embed.weight')
+        known['decoder'] = dict(embed_dim=width, depth=depth, mlp_ratio=mlp_ratio)
     if name == 'BEiTViT':
         known |= _beit(tensors)
+    if name == 'HiViT':
+        known |= _hivit(tensors)
     if name == 'Swin':
         known = _swin(tensors) | known
     return known
@@ -115,6 +126,10 @@ def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[
     )
 
 
+def _below(tensors: Tensors, prefix: str) -> Tensors:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def _beit(tensors: Tensors) -> dict[str, Any]:
     dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'patch_embed.proj.weight')
     table = next(tensor for name, tensor in tensors.items() if name.endswith('relative_position_bias_table'))
@@ -128,6 +143,37 @@ def _beit(tensors: Tensors) -> dict[str, Any]:
         relative_table='shared' if 'rel_pos_bias.relative_position_bias_table' in tensors else 'per-block',
         layer_scale=0 if scale is None else 0.1,
     )
+
+
+def _hivit(tensors: Tensors) -> dict[str, Any]:
+    blocks = {int(name.split('.')[1]) for name in tensors if name.startswith('blocks.')}
+    merges = sorted(int(name.split('.')[1]) for name in tensors if name.endswith('.reduction.weight'))
+    if len(merges) != 2 or 'absolute_pos_embed' not in tensors:
+        raise UserError(
+            'a HiViT has two merges and absolute positions; this file has not: give the file of a whole one'
+        )
+    _, patches, dim = tensors['absolute_pos_embed'].shape
+    arch = dict(
+        embed_dim=dim, depths=(merges[0], merges[1] - merges[0] - 1, max(blocks) - merges[1]), num_heads=dim // 64
+    )
+    if any('.mlp.w1.' in name for name in tensors):
+        hidden = next(len(tensor) for name, tensor in tensors.items() if name.endswith('.mlp.w1.weight'))
+        arch |= dict(mlp_ratio=hidden / dim, fast=True)
+    stride = tensors['patch_embed.proj.weight'].shape[-1]
+    described = dict(
+        type='HiViT',
+        arch=next((name for name, usual in hivit.ARCHS.items() if usual == arch), arch),
+        img_size=_side(patches) * 4 * stride,
+        stem_stride=stride,
+        position_bias='off',
+    )
+    if any(name.endswith('relative_position_bias_table') for name in tensors):
+        described['position_bias'] = 'table'
+    if any(name.endswith('rel_pos_h') for name in tensors):
+        described['position_bias'] = 'axis'
+    if any(name.endswith('gamma_1') for name in tensors):
+        described['layer_scale'] = 0.1
+    return described
 
 
 def _swin(tensors: Tensors) -> dict[str, Any]:

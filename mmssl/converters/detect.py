@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmssl.converters.names import Converted, official_tensors, translate
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError
 
-# Of sources that give the same result, the plainest one names it.
+# Of sources that give the same result, these come first, then those with the fewest patterns to spare.
 _PLAIN = ('torchvision', 'timm')
 
 
@@ -36,6 +38,7 @@ def detect_source(checkpoint: Mapping[str, Any]) -> str:
         return 'mmssl'
     readings = {name: translate(tensors, name) for name in _official_sources()}
     matching = [name for name, reading in readings.items() if not reading.unknown and reading.tensors]
+    matching.sort(key=lambda name: (_PLAIN.index(name) if name in _PLAIN else len(_PLAIN), _unused(name, tensors)))
     if not matching:
         if any(name.startswith('backbone.') for name in tensors):
             return 'mmssl'
@@ -50,9 +53,15 @@ def detect_source(checkpoint: Mapping[str, Any]) -> str:
 
 
 def _official_sources() -> list[str]:
-    """One name per source, the plain ones first."""
+    """One name per source."""
     once = {id(source): name for name, source in reversed(SOURCES.items()) if name != 'mmssl'}
-    return sorted(once.values(), key=lambda name: (name not in _PLAIN, _PLAIN.index(name) if name in _PLAIN else name))
+    return sorted(once.values())
+
+
+def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:
+    """Patterns of a source that no name fits; the fewer there are, the more the checkpoint is one of it."""
+    names = [name.removeprefix('module.') for name in tensors]
+    return sum(not any(re.fullmatch(pattern, name) for name in names) for pattern, _ in SOURCES[source].patterns)
 
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:

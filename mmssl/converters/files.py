@@ -54,20 +54,24 @@ def convert_backbone(
         checkpoint: What a checkpoint file holds, of mmssl, an official code, timm or torchvision.
         target: A key of ``TARGETS``.
         source: A key of ``SOURCES``; None finds it by the names.
-        part: ``'backbone'``, or ``'teacher.backbone'`` for the averaged one.
+        part: ``'backbone'``, ``'teacher.backbone'`` for the averaged one, or ``'all'`` for the whole algorithm, which
+            ``'mmssl'`` takes, and ``'hf'`` if it is a masked autoencoder.
         num_heads: Attention heads of a transformer, where neither the checkpoint nor its size tells.
 
     Raises:
         UserError: The checkpoint is none of the source, has no such part, or the target no such backbone.
     """
     source = source or detect_source(checkpoint)
-    backbone = part_of(convert(checkpoint, source), part)
-    layout = layout_of(backbone, target)
-    if num_heads is None and 'cls_token' in backbone:
-        num_heads = SOURCES[source].num_heads.get(backbone['cls_token'].shape[-1])
-    config = describe(backbone, num_heads, known_config(checkpoint))
+    tensors = convert(checkpoint, source)
+    chosen = tensors if part == 'all' else part_of(tensors, part)
+    layout = layout_of(chosen, target)
+    token = tensors.get('backbone.cls_token')
+    if num_heads is None and token is not None:
+        num_heads = SOURCES[source].num_heads.get(token.shape[-1])
+    whole = part == 'all' and target == 'mmssl'
+    config = {} if whole else describe(chosen, num_heads, known_config(checkpoint))
     model = layout.model(config)
-    return ConvertedBackbone(source, layout.rename(backbone), model, config)
+    return ConvertedBackbone(source, layout.rename(chosen), model, config)
 
 
 def convert_file(
@@ -86,7 +90,8 @@ def convert_file(
         out: File to write, ``.pth``, or ``.safetensors`` for timm and torchvision; for ``'hf'`` a folder.
         target: A key of ``TARGETS``.
         source: A key of ``SOURCES``; None finds it by the names.
-        part: ``'backbone'``, or ``'teacher.backbone'`` for the averaged one.
+        part: ``'backbone'``, ``'teacher.backbone'`` for the averaged one, or ``'all'`` for the whole algorithm, which
+            ``'mmssl'`` takes, and ``'hf'`` if it is a masked autoencoder.
         num_heads: Attention heads of a transformer, where neither the checkpoint nor its size tells.
 
     Raises:

@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,13 @@ from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.registry import DATASETS, RUNNERS
 from mmssl.utils.cli import user_message
 from mmssl.utils.dist import world_size
+from mmssl.utils.saved_bytes import SavedBytes, count_saved_bytes
 
 # On a CPU, images of 224 px per view in the measured iteration: what takes seconds and fits in memory.
 _CPU_IMAGES = 8
 _CPU_SIZE = 224
 # Images of a training set by the data part of a recipe's name, for when the data is not here.
-_PUBLISHED_SIZES = {'in1k': 1_281_167, 'cifar10': 50_000}
+_PUBLISHED_SIZES = {'in1k': 1_281_167, 'in1k-1p': 12_811, 'in1k-10p': 128_116, 'cifar10': 50_000}
 _SYNTHETIC_SIDE = 256
 
 
@@ -157,7 +157,7 @@ class _Probe(Hook):
     priority = 'VERY_LOW'
 
     def __init__(self) -> None:
-        self.saved_bytes = 0
+        self.saved = SavedBytes()
         self.seconds: dict[str, float] = {}
         self._iterations = 0
         self._mark = 0.0
@@ -165,8 +165,8 @@ class _Probe(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         self.seconds['data'] = self._lap()
         if self._iterations == 0:
-            self._recording = self._record_saved(runner.model)
-            self._recording.__enter__()
+            self._recording = count_saved_bytes(runner.model)
+            self.saved = self._recording.__enter__()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
@@ -185,21 +185,6 @@ class _Probe(Hook):
         now = time.perf_counter()
         lap, self._mark = now - self._mark, now
         return lap
-
-    @contextmanager
-    def _record_saved(self, model: nn.Module) -> Iterator[None]:
-        weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-        saved: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in weights:
-                saved[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            yield
-        self.saved_bytes = sum(saved.values())
 
 
 def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
@@ -231,7 +216,7 @@ def _report(
 ) -> Report:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     scale = batch_size / measured_batch_size
-    memory = _memory(model, runner.optim_wrapper.optimizer, probe.saved_bytes * scale)
+    memory = _memory(model, runner.optim_wrapper.optimizer, probe.saved.total * scale)
     notes = []
     device = 'CPU'
     if torch.cuda.is_available():
@@ -267,12 +252,11 @@ def _report(
 
 
 def _count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
+    parts = {name: list(part.parameters()) for name, part in model.named_children()}
+    parts |= {name: [parameter] for name, parameter in model.named_parameters(recurse=False)}  # such as a mask token
     counts = {
-        name: (
-            sum(p.numel() for p in part.parameters()),
-            sum(p.numel() for p in part.parameters() if p.requires_grad),
-        )
-        for name, part in model.named_children()
+        name: (sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad))
+        for name, parameters in parts.items()
     }
     return {name: count for name, count in counts.items() if count[0]}
 
@@ -302,7 +286,8 @@ def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | N
         except (FileNotFoundError, ValueError) as error:
             if user_message(error) is None:
                 raise
-            length = _PUBLISHED_SIZES.get(Path(cfg.filename or '').stem.rsplit('_', 1)[-1])
+            parts = Path(cfg.filename or '').stem.split('_')
+            length = next((_PUBLISHED_SIZES[part] for part in parts if part in _PUBLISHED_SIZES), None)
             places[str(error)].append(place)
             _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
             view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}

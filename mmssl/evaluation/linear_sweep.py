@@ -84,7 +84,7 @@ def train_classifiers(
         generator: Source of the order, on the CPU; None takes the global one.
 
     Returns:
-        (K, D + 1, C), the last row being the bias.
+        (D + 1, K, C), the last row being the biases.
 
     Raises:
         ValueError: The numbers of learning rates and decays differ, or there is none.
@@ -95,9 +95,9 @@ def train_classifiers(
     batch_size = min(batch_size, len(rows))
     steps_per_epoch = len(rows) // batch_size
     total = max(round(epochs * steps_per_epoch), 1)
-    rate = vectors.new_tensor(lrs).view(-1, 1, 1) * batch_size / 256  # (K, 1, 1)
-    decay = vectors.new_tensor(weight_decays).view(-1, 1, 1)
-    weights = vectors.new_zeros(len(lrs), vectors.shape[1] + 1, num_classes)
+    rate = vectors.new_tensor(lrs).view(-1, 1) * batch_size / 256  # (K, 1)
+    decay = vectors.new_tensor(weight_decays).view(-1, 1)
+    weights = vectors.new_zeros(vectors.shape[1] + 1, len(lrs), num_classes)
     velocity = torch.zeros_like(weights)
     column = torch.arange(batch_size, device=vectors.device)
     for step in range(total):
@@ -105,10 +105,11 @@ def train_classifiers(
             order = torch.randperm(len(rows), generator=generator).to(rows.device)
         batch = rows[order[step % steps_per_epoch * batch_size :][:batch_size]]
         x = _with_one(vectors[batch], scale)  # (B, D + 1)
-        error = torch.softmax(x @ weights, dim=-1)  # (K, B, C)
-        error[:, column, labels[batch]] -= 1
-        velocity.mul_(momentum).add_(x.T @ error, alpha=1 / batch_size).add_(weights * decay)
-        weights -= velocity * rate * (0.5 + 0.5 * math.cos(math.pi * step / total))
+        error = torch.softmax(_logits(x, weights), dim=-1)  # (B, K, C)
+        error[column, :, labels[batch]] -= 1
+        gradient = (x.T @ error.flatten(1)).view_as(weights)
+        velocity.mul_(momentum).add_(gradient, alpha=1 / batch_size).add_(weights * decay)
+        weights -= velocity * (rate * (0.5 + 0.5 * math.cos(math.pi * step / total)))
     return weights
 
 
@@ -122,19 +123,24 @@ def classifier_accuracies(
     """Per cent of the images whose label is among the ``num_best`` highest logits, for each classifier.
 
     Args:
-        weights: (K, D + 1, C) of ``train_classifiers``; one that diverged to NaN counts as constant.
+        weights: (D + 1, K, C) of ``train_classifiers``; a classifier that diverged to NaN counts as constant.
         features: (N, D) with labels.
         rows: (R,) int64, the images that count; None takes all.
         scale: As in ``train_classifiers``.
         num_best: Capped at C.
     """
     rows = torch.arange(len(features), device=features.labels.device) if rows is None else rows
-    correct = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
+    correct = torch.zeros(weights.shape[1], dtype=torch.int64, device=weights.device)
     for part in rows.split(_CHUNK):
-        logits = torch.nan_to_num(_with_one(features.vectors[part], scale) @ weights)  # (K, R, C)
+        logits = torch.nan_to_num(_logits(_with_one(features.vectors[part], scale), weights))  # (R, K, C)
         best = logits.topk(min(num_best, logits.shape[-1])).indices
-        correct += (best == features.labels[part, None]).any(-1).sum(-1)
+        correct += (best == features.labels[part, None, None]).any(-1).sum(0)
     return (100 * correct.double() / len(rows)).tolist()
+
+
+def _logits(x: Tensor, weights: Tensor) -> Tensor:
+    """Returns (B, K, C) of vectors (B, D + 1) and weights (D + 1, K, C), by one matrix product."""
+    return (x @ weights.flatten(1)).unflatten(1, weights.shape[1:])
 
 
 def _with_one(vectors: Tensor, scale: Callable[[Tensor], Tensor] | None) -> Tensor:

@@ -13,14 +13,13 @@ from typing import Any
 
 from mmengine import registry as mmengine_registry
 from mmengine.config import Config
-from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcessor, Runner
 from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
+from mmssl.utils.downstream import prepare_downstream
 from mmssl.utils.errors import UserError, did_you_mean
-from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
 _OWN_KEYS = {
     'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters',
@@ -113,8 +112,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         folder = path.parent if path.parent.is_dir() else Path('configs')
         offered = [str(file) for file in folder.rglob('*.py')]
         raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
-    provide_mmcv_ops()
-    MODULE2PACKAGE['mmseg'] = 'mmseg'  # the module of `mmseg::` bases, whichever distribution installed it
+    prepare_downstream()
     try:
         cfg = Config.fromfile(path)
         apply_options(cfg, cfg_options)
@@ -131,8 +129,15 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
 
 
 def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
-    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``."""
-    cfg.merge_from_dict(cfg_options or {})
+    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``.
+
+    Raises:
+        UserError: An option goes below a value that is no dict, such as a loop that the config switches off.
+    """
+    try:
+        cfg.merge_from_dict(cfg_options or {})
+    except TypeError as error:
+        raise UserError(f'--cfg-options do not fit the config: {error}') from error
     if 'data_root' in (cfg_options or {}):
         _move_data(cfg, cfg.data_root)
 

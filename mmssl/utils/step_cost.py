@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.components.pooling import to_vector
 from mmssl.registry import ALGORITHMS
+from mmssl.utils.timing import Tasks, time_in_turns
 
 Calls = list[tuple[tuple, dict[str, Any]]]
 
@@ -50,15 +50,10 @@ def measure_step_cost(
     sizes = view_sizes(cfg, size)
     step = _Step(cfg, [torch.randn(batch_size, 3, side, side, device=device) for side in sizes], device)
     parts = step.parts()
-    tasks = {'step': (None, step.run), **parts}
+    tasks: Tasks = {'step': (None, step.run), **parts}
     if official := OFFICIAL_STYLE.get(type(step.algorithm).__name__):
         tasks['official_style'] = (None, lambda: step.run_official(official))
-    for prepare, task in tasks.values():  # warm up
-        _seconds(prepare, task, device)
-    laps: list[dict[str, tuple[float, float]]] = []
-    for index in range(repeats):
-        names = list(tasks) if index % 2 else list(reversed(tasks))  # what runs first has a colder cache
-        laps.append({name: _seconds(*tasks[name], device) for name in names})
+    laps = time_in_turns(tasks, repeats, device)
     clocks = {
         name: _summary([{task: lap[task][clock] for task in tasks} for lap in laps], list(parts))
         for clock, name in enumerate(('wall', 'processor'))
@@ -90,18 +85,6 @@ def _summary(laps: list[dict[str, float]], parts: list[str]) -> dict[str, Any]:
         step_over_parts=statistics.median(lap['step'] / sum(lap[name] for name in parts) for lap in laps),
         step_over_official_style=statistics.median(official) if official else None,
     )
-
-
-def _seconds(prepare: Callable[[], Any] | None, task: Callable[[], Any], device: torch.device) -> tuple[float, float]:
-    """Wall time and processor time of ``task``, without ``prepare``."""
-    if prepare:
-        prepare()
-    synchronize = torch.cuda.synchronize if device.type == 'cuda' else lambda: None
-    synchronize()
-    wall, processor = time.perf_counter(), time.process_time()
-    task()
-    synchronize()
-    return time.perf_counter() - wall, time.process_time() - processor
 
 
 class _Step:

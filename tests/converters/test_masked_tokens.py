@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmssl.converters import convert, rename
+from mmssl.converters import convert, detect_source, rename
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.registry import ALGORITHMS
+from mmssl.utils.errors import UserError
 from tests.models.algorithms.test_maskfeat import CONFIG
 
 SMALL = dict(arch=dict(embed_dim=24, depth=2, num_heads=2), img_size=32, patch_size=8)
@@ -47,8 +48,9 @@ def test_maskfeat():
         for name, tensor in model.state_dict().items()
     }
     official['hogs.0.weight_x'] = torch.zeros(3, 1, 3, 3)
+    assert detect_source(dict(model_state=official, epoch=3)) == 'maskfeat'
     assert 'pred_head.transforms.0.0.weight' in official and 'blocks.0.attn.qkv.bias' in official
-    model.load_state_dict(convert(official, 'maskfeat'), strict=True)
+    model.load_state_dict(convert(dict(model_state=official), 'maskfeat'), strict=True)
     assert torch.equal(model.backbone.norm.weight, official['pred_head.transforms.0.0.weight'])
 
 
@@ -66,6 +68,14 @@ def test_swin_of_simmim(name, ours):
     assert rename(name, 'simmim_swin') == ours
 
 
+def test_sources_are_found_by_their_names():
+    assert detect_source(beit()) == 'beit'
+    decoder = {'decoder.0.weight': torch.zeros(3, 3), 'decoder.0.bias': torch.zeros(3)}
+    assert detect_source({f'encoder.{name}': tensor for name, tensor in beit().items()} | decoder) == 'simmim'
+    swin = ['patch_embed.norm.weight', 'layers.0.blocks.0.attn.qkv.weight', 'layers.0.downsample.norm.weight']
+    assert detect_source({f'encoder.{name}': torch.zeros(1) for name in swin} | decoder) == 'simmim_swin'
+
+
 def test_another_source_is_refused():
-    with pytest.raises(ValueError, match="do not belong to source 'simmim'"):
+    with pytest.raises(UserError, match="do not belong to source 'simmim'"):
         convert(beit(), 'simmim')

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from mmssl.converters import TARGETS
 from mmssl.converters.files import convert_backbone
+from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.components.pooling import to_vector
+from mmssl.registry import ALGORITHMS
 from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
 SMALL = dict(img_size=32, patch_size=8, embed_dim=48, depth=2, num_heads=3)
@@ -46,10 +48,16 @@ FILES = {
     ('mmssl', 'BEiTViT'): ('backbone.', 'neck.layer.bias'),
     ('simmim_swin', 'Swin'): ('encoder.', 'decoder.0.bias'),
     ('mmssl', 'Swin'): ('backbone.model.', 'neck.layers.0.bias'),
+    ('maskfeat', 'VisionTransformer'): ('', 'pred_head.projections.0.bias'),
+    ('hivit', 'HiViT'): ('', 'decoder_pred.bias'),
+    ('itpn', 'HiViT'): ('', 'decoder_pred.bias'),
+    ('itpn_clip', 'HiViT'): ('', 'lm_head.bias'),
+    ('fast_itpn', 'HiViT'): ('', 'head.bias'),
 }
 LACKING = {
     *itertools.product(('mmdet',), ('VisionTransformer', 'BEiTViT')),
     *itertools.product(('torchvision',), ('BEiTViT', 'Swin')),
+    *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('HiViT',)),
 }
 
 
@@ -63,6 +71,9 @@ def original(library: str, kind: str) -> nn.Module:
         tables = dict(use_rel_pos_bias=library == 'beit', use_shared_rel_pos_bias=library != 'beit')
         options = dict(init_values=0.1, use_abs_pos_emb=False, global_pool='token', num_classes=0)
         model = timm.models.beit.Beit(**SMALL, **options, **tables)
+    elif kind == 'HiViT':  # the official names, for which there is no other library
+        is_fast = dict(fast=True, mlp_ratio=3.0) if library == 'fast_itpn' else {}
+        model = HiViT(dict(embed_dim=64, depths=(1, 1, 2), num_heads=1, **is_fast), img_size=32, output='mean')
     elif kind == 'Swin':
         model = timm.create_model('swin_tiny_patch4_window7_224', num_classes=0, **SWIN)
     elif library == 'torchvision':
@@ -99,6 +110,10 @@ def checkpoint(source: str, kind: str) -> dict:
     if source == 'simmim_swin':  # the official code merges patches at the end of a stage
         stage = re.compile(r'(?<=layers\.)(\d)(?=\.downsample)')
         tensors = {stage.sub(lambda match: str(int(match[0]) - 1), name): tensor for name, tensor in tensors.items()}
+    if source == 'maskfeat':  # the last norm stands in the head
+        tensors = {re.sub(r'^norm\.', 'pred_head.transforms.0.0.', name): tensor for name, tensor in tensors.items()}
+    if source == 'fast_itpn':
+        tensors['pos_embed'] = tensors.pop('absolute_pos_embed')
     return dict(state_dict={**tensors, other: torch.zeros(2, 2)}, epoch=3)
 
 
@@ -148,7 +163,8 @@ def test_features_survive(source, kind, target):
             convert_backbone(file, target, source, num_heads=heads)
         return
     converted = convert_backbone(file, target, source, num_heads=heads)
-    model = build(target, converted.model, converted.tensors)
+    options = ", output='mean'" if kind == 'HiViT' else ''
+    model = build(target, converted.model if target == 'hf' else converted.model + options, converted.tensors)
     if target == 'mmseg' or kind in ('ResNet', 'Swin'):
         expected = to_vector(maps(source, kind))
     else:
@@ -166,3 +182,62 @@ def test_maps_of_a_transformer_survive(target):
     with torch.no_grad():
         (found,) = model(IMAGES)
     torch.testing.assert_close(found, maps('timm', 'VisionTransformer'), rtol=0, atol=1e-5)
+
+
+def masked_autoencoder(**decoder) -> nn.Module:
+    algorithm = ALGORITHMS.build(
+        dict(
+            type='MAE',
+            backbone=dict(
+                type='VisionTransformer',
+                arch=dict(embed_dim=48, depth=2, num_heads=3),
+                img_size=32,
+                patch_size=8,
+                output='tokens',
+            ),
+            masker=dict(type='UniformMasker', ratio=0.75, patch_size=8),
+            neck=dict(type='MAEDecoder', in_channels=48, out_channels=192, grid_size=4, depth=1, **decoder),
+            target=dict(type='PixelTarget', patch_size=8),
+            head=dict(type='MaskedMSELoss'),
+        )
+    )
+    return algorithm.eval()
+
+
+@torch.no_grad()
+def test_a_masked_autoencoder_predicts_the_same_in_hugging_face():
+    algorithm = masked_autoencoder()
+    converted = convert_backbone(algorithm.state_dict(), 'hf', part='all', num_heads=3)
+    model = build('hf', converted.model, converted.tensors)
+    noise = torch.rand(2, 16)
+    keep = noise.argsort(dim=1)[:, :4].sort(dim=1).values
+    expected = algorithm.neck(algorithm.backbone(IMAGES, keep=keep), keep)
+    torch.testing.assert_close(model(IMAGES, noise=noise).logits, expected, rtol=0, atol=1e-5)
+
+
+def test_the_names_of_a_masked_autoencoder_in_hugging_face():
+    own = masked_autoencoder().state_dict()
+    converted = convert_backbone(own, 'hf', part='all', num_heads=3)
+    assert converted.model['architectures'] == ['ViTMAEForPreTraining']
+    assert converted.model['decoder_num_hidden_layers'] == 1 and converted.model['decoder_hidden_size'] == 512
+    tensors = converted.tensors
+    assert len(tensors) == len(own) + 4 * 3  # q, k, v of weight and bias in three blocks
+    layer = 'decoder.decoder_layers.0'
+    assert torch.equal(tensors[f'{layer}.attention.attention.value.bias'], own['neck.blocks.0.attn.qkv.bias'][1024:])
+    assert torch.equal(tensors[f'{layer}.output.dense.weight'], own['neck.blocks.0.mlp.fc2.weight'])
+    assert torch.equal(tensors['vit.encoder.layer.1.layernorm_after.bias'], own['backbone.blocks.1.norm2.bias'])
+    assert {'vit.layernorm.weight', 'decoder.mask_token', 'decoder.decoder_pos_embed', 'decoder.decoder_pred.bias'} <= (
+        tensors.keys()
+    )
+
+
+def test_a_whole_algorithm_stays_as_it_is_and_is_none_of_another_library():
+    own = masked_autoencoder().state_dict()
+    converted = convert_backbone(own, 'mmssl', part='all')
+    assert converted.tensors.keys() == own.keys() and not converted.model
+    assert TARGETS['mmssl'].usage(converted.model, 'mae.pth') == "load_from = 'mae.pth'"
+    with pytest.raises(ValueError, match='timm has none that MAE fits'):
+        convert_backbone(own, 'timm', part='all')
+    small = masked_autoencoder(embed_dim=16, num_heads=1).state_dict()
+    with pytest.raises(ValueError, match='decoder of width 16'):
+        convert_backbone(small, 'hf', part='all', num_heads=3)

@@ -20,6 +20,7 @@ from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.registry import BACKBONES, NECKS
 from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
+from mmssl.utils.saved_bytes import count_saved_bytes
 from tests.support.distributed import run_distributed
 from tests.support.tiny_run import tiny_config, train
 
@@ -141,19 +142,10 @@ def test_recomputed_blocks_give_the_same_gradients_from_less(prepare: Callable[[
 
 
 def _saved_bytes(model: nn.Module, images: Tensor) -> int:
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    saved: dict[int, int] = {}
-
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with count_saved_bytes(model) as saved:
         loss = model.backbone(images).sum()
     assert loss.requires_grad
-    return sum(saved.values())
+    return saved.total
 
 
 def _config(work_dir: Path | str, **changes: Any) -> dict:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mmssl.engine.dry_run import Report
+import torch
+from torch import nn
+
+from mmssl.engine.dry_run import Report, _count_parameters
 
 
 def report(**changes: object) -> Report:
@@ -45,3 +48,9 @@ def test_unknown_length_of_an_epoch() -> None:
 def test_problems_end_the_text() -> None:
     text = str(report(problems=['no data']))
     assert 'PROBLEM: no data' in text and text.endswith('the run would not start as it is')
+
+
+def test_parameters_outside_the_parts_are_counted() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    model.mask_token = nn.Parameter(torch.zeros(5), requires_grad=False)
+    assert _count_parameters(model) == {'0': (8, 8), 'mask_token': (5, 0)}

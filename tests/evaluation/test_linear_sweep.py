@@ -47,7 +47,7 @@ def test_each_classifier_is_that_of_sgd_alone():
     )
     generator.manual_seed(1)
     batches = [rows for _ in range(3) for rows in torch.randperm(70, generator=generator)[:64].split(16)]
-    for weights, lr, decay in zip(found, lrs, decays):
+    for weights, lr, decay in zip(found.unbind(1), lrs, decays):
         expected = one_by_one(vectors, data.labels, lr, decay, batches, total=12)
         torch.testing.assert_close(weights, expected.detach(), rtol=1e-9, atol=1e-12)
 
@@ -71,7 +71,7 @@ def test_scales(head):
 def test_accuracies_of_several_classifiers():
     data = Features(torch.eye(3), torch.tensor([0, 1, 2]), torch.arange(3))
     right, shifted = torch.eye(3), torch.eye(3).roll(1, 0)
-    weights = torch.stack([torch.cat([w, torch.zeros(1, 3)]) for w in (right, shifted, right * torch.nan)])
+    weights = torch.stack([torch.cat([w, torch.zeros(1, 3)]) for w in (right, shifted, right * torch.nan)], dim=1)
     assert classifier_accuracies(weights, data)[:2] == [100.0, 0.0]
     assert classifier_accuracies(weights, data, num_best=3) == [100.0] * 3
     assert classifier_accuracies(weights, data, rows=torch.tensor([2]))[0] == 100.0

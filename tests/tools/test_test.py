@@ -117,8 +117,9 @@ def test_a_classifier_is_evaluated_with_its_head(tmp_path: Path, fails: Fails) -
 
 
 def test_dry_run_of_a_classifier_without_data(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    config = tmp_path / 'classifier.py'
+    config = tmp_path / 'linear_resnet18_in1k-1p_moco.py'
     config.write_text(_CLASSIFIER.replace('{images}', '/no/such/folder'))
     with pytest.raises(SystemExit) as exit_:
         train.main([str(config), '--dry-run', '--work-dir', str(tmp_path / 'dry')])
-    assert exit_.value.code == 1 and 'training step' in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert exit_.value.code == 1 and 'training step' in text and 'per epoch of 12,811 images' in text

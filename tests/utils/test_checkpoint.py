@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import os
+import sys
+from argparse import Namespace
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from safetensors.torch import save_file
 from torch import nn
 
 from mmssl.models.backbones.resnet import ResNet
@@ -20,6 +24,7 @@ from mmssl.utils.checkpoint import (
     load_backbone,
     load_checkpoint_file,
     save_checkpoint_file,
+    save_safetensors,
 )
 from mmssl.utils.errors import UserError
 
@@ -44,6 +49,41 @@ def test_reads_what_mmengine_writes(tmp_path: Path) -> None:
     assert loaded['message_hub']['log_scalars']['loss'].mean() == 2
     assert loaded['message_hub']['best'] == 0.5 and loaded['meta']['epoch'] == 3
     assert loaded['param_schedulers'][0]['milestones'] == {3: 1, 5: 1}
+
+
+def test_reads_the_command_line_and_the_settings_in_official_files(tmp_path: Path, monkeypatch) -> None:
+    class CfgNode(dict):
+        """As yacs has it, which is not installed."""
+
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)
+            self.__dict__['__immutable__'] = False
+
+    CfgNode.__module__, CfgNode.__qualname__ = 'yacs.config', 'CfgNode'
+    yacs = ModuleType('yacs.config')
+    yacs.CfgNode = CfgNode
+    with monkeypatch.context() as only_while_saving:
+        only_while_saving.setitem(sys.modules, 'yacs', ModuleType('yacs'))
+        only_while_saving.setitem(sys.modules, 'yacs.config', yacs)
+        config = CfgNode(dict(MODEL=CfgNode(dict(TYPE='swin'))))
+        torch.save(dict(model={}, args=Namespace(blr=1.5e-4), config=config), tmp_path / 'a.pth')
+    loaded = load_checkpoint_file(tmp_path / 'a.pth')
+    assert loaded['args'].blr == 1.5e-4 and loaded['config'] == {'MODEL': {'TYPE': 'swin'}}
+
+
+def test_safetensors_hold_tensors_and_plain_facts(tmp_path: Path) -> None:
+    whole = torch.arange(6.0)
+    save_safetensors(dict(a=whole[:2], b=whole.view(2, 3).T), tmp_path / 'a.safetensors', meta=dict(epoch=3))
+    (tmp_path / 'other').write_bytes(b'')
+    assert (tmp_path / 'a.safetensors').stat().st_mode == (tmp_path / 'other').stat().st_mode
+    loaded = load_checkpoint_file(tmp_path / 'a.safetensors')
+    assert loaded['meta'] == dict(epoch=3) and loaded['state_dict'].keys() == {'a', 'b'}
+    assert torch.equal(loaded['state_dict']['b'], whole.view(2, 3).T) and loaded['state_dict']['a'].tolist() == [0, 1]
+    save_file(dict(a=whole), tmp_path / 'b.safetensors')
+    assert load_checkpoint_file(tmp_path / 'b.safetensors').keys() == {'state_dict'}
+    (tmp_path / 'b.safetensors').write_bytes(b'damaged')
+    with pytest.raises(UnreadableCheckpointError, match='b.safetensors'):
+        load_checkpoint_file(tmp_path / 'b.safetensors')
 
 
 class _Malicious:

@@ -22,7 +22,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--from', dest='source', metavar='SOURCE', help=f'one of {", ".join(SOURCES)} (default: found by the names)'
     )
-    parser.add_argument('--part', default='backbone', help='backbone (default), teacher.backbone for the averaged one')
+    parser.add_argument(
+        '--part',
+        default='backbone',
+        help='backbone (default); teacher.backbone for the averaged one; all: the whole algorithm, for mmssl, and for '
+        'hf if it is MAE',
+    )
     parser.add_argument(
         '--num-heads', type=int, help='attention heads of a transformer of unusual size, which no tensor tells'
     )

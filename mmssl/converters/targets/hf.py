@@ -1,4 +1,4 @@
-"""Hugging Face transformers: ``ResNetModel``, ``ViTModel``, ``BeitModel`` and ``SwinModel``, for ``from_pretrained``.
+"""Hugging Face transformers: ResNet, ViT, BEiT, Swin and ViTMAE, as folders that ``from_pretrained`` reads.
 
 Names are those of the files on the hub, which every version of the library reads.
 """
@@ -50,6 +50,27 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> dict[str, Any]:
     if backbone['conv_stem']:
         raise UserError('the ViT of transformers has no convolutional stem')
     return dict(architectures=['ViTModel'], model_type='vit', qkv_bias=True, **_common(backbone))
+
+
+def _mae(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    decoder = backbone['decoder']
+    if decoder['embed_dim'] != 512:
+        raise UserError(
+            f'how many attention heads has a decoder of width {decoder["embed_dim"]}? Tensors do not tell: only the '
+            'usual one of width 512, with 16 heads, is exported'
+        )
+    return dict(
+        architectures=['ViTMAEForPreTraining'],
+        model_type='vit_mae',
+        qkv_bias=True,
+        decoder_hidden_size=decoder['embed_dim'],
+        decoder_num_hidden_layers=decoder['depth'],
+        decoder_num_attention_heads=16,
+        decoder_intermediate_size=round(decoder['embed_dim'] * decoder['mlp_ratio']),
+        mask_ratio=0.75,
+        norm_pix_loss=True,
+        **_common(backbone),
+    )
 
 
 def _beit(backbone: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,13 +136,28 @@ def _split_qkv(tensors: Tensors) -> Tensors:
 
 
 def _usage(config: dict[str, Any], folder: str) -> str:
-    options = '' if config['model_type'] in ('resnet', 'swin') else ', add_pooling_layer=False'
+    options = '' if config['model_type'] in ('resnet', 'swin', 'vit_mae') else ', add_pooling_layer=False'
     name = config['architectures'][0]
     return f"from transformers import {name}\n\nmodel = {name}.from_pretrained('{folder}'{options})"
 
 
 TARGET = Target(
     layouts={
+        'MAE': Layout(
+            patterns=(
+                *((rf'backbone\.{ours}', f'vit.{theirs}') for ours, theirs in _TRANSFORMER),
+                (r'neck\.(mask_token)', r'decoder.\1'),
+                (r'neck\.(pos_embed|embed\.\w+|norm\.\w+)', r'decoder.decoder_\1'),
+                (r'neck\.predict\.(\w+)', r'decoder.decoder_pred.\1'),
+                *(
+                    (rf'neck\.{ours}', theirs.replace('encoder.layer.', 'decoder.decoder_layers.'))
+                    for ours, theirs in _TRANSFORMER
+                    if ours.startswith('blocks')
+                ),
+            ),
+            model=_mae,
+            prepare=_split_qkv,
+        ),
         'ResNet': Layout(
             patterns=(
                 (r'conv1\.weight', 'embedder.embedder.convolution.weight'),

@@ -1,4 +1,4 @@
-"""mmssl itself: any backbone, as the backbone file that a training writes."""
+"""mmssl itself: any backbone, as the backbone file that a training writes, and whole algorithms."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from mmssl.converters.target import Layout, Target
 from mmssl.models.backbones.vision_transformer import ARCHS
 
-_DEFAULTS = dict(width=1, width_per_group=64, stem='imagenet', conv_stem=False)
+_DEFAULTS = dict(width=1, width_per_group=64, stem='imagenet', conv_stem=False, stem_stride=4, position_bias='off')
 
 
 def _config(backbone: Mapping[str, Any]) -> str:
@@ -19,8 +19,9 @@ def _config(backbone: Mapping[str, Any]) -> str:
 
 
 def _usage(model: str, file: str) -> str:
-    model = f'{model}, ' if model else ''
-    return f"backbone=dict({model}init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
+    if not model:  # a whole algorithm, or a backbone that nothing is known of
+        return f"load_from = '{file}'"
+    return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
 
 
 TARGET = Target(

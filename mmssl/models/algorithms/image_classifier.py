@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.models.components.pooling import to_vector
 from mmssl.registry import ALGORITHMS, COMPONENTS
 
 
@@ -78,6 +79,10 @@ class ImageClassifier(BaseAlgorithm):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features = self.neck(self.backbone(images))
         return dict(loss=self.head(features, targets))
+
+    def extract_feat(self, images: Tensor) -> Tensor:
+        """Returns what the classifier is given, as vectors (N, D), of images (N, 3, H, W)."""
+        return to_vector(self.neck(self.backbone(images)))
 
     def predict(self, images: Tensor) -> Tensor:
         """Returns logits (N, C) of images (N, 3, H, W), of the averaged weights where there are such."""

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, scaled_dot_product_attention, silu
 
 from mmssl.models.components.grid_attention import attend_by_axis
 from mmssl.models.components.relative_positions import bicubic_relative_table, num_relative_positions
+from mmssl.models.components.windows import from_windows, to_windows
 
 Norm = Callable[[int], nn.Module]
 
@@ -49,6 +50,9 @@ def axis_scores(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tens
 class Attention(nn.Module):
     """Multi-head self-attention, perhaps with a bias that depends on relative positions.
 
+    Where ``window_size`` is set, and there is no bias, tokens attend to one another within windows of this side. What
+    pads the last windows are zeros, which take part.
+
     Args:
         dim: Width, a multiple of ``num_heads``.
         num_heads: Number of heads.
@@ -66,6 +70,7 @@ class Attention(nn.Module):
         self.grid = grid
         self.split = split
         self.position_bias = position_bias
+        self.window_size = 0
         if position_bias == 'table':
             self.relative_position_bias_table = nn.Parameter(torch.zeros(num_relative_positions(grid), num_heads))
         elif position_bias == 'axis':
@@ -82,6 +87,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, places: Places) -> Tensor:
         """Returns (N, L, dim) of tokens ``x`` (N, L, dim) at ``places``."""
+        if not self.window_size:
+            return self._attend(x, places)
+        windows = to_windows(x.unflatten(1, places.grid), self.window_size)
+        attended = self._attend(windows.flatten(1, 2), places).view_as(windows)
+        return from_windows(attended, places.grid).flatten(1, 2)
+
+    def _attend(self, x: Tensor, places: Places) -> Tensor:
         if self.split:
             parts = self.q_proj(x) + self.q_bias, self.k_proj(x), self.v_proj(x) + self.v_bias
         else:

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from torch import nn
 
-# Last parts of the names of position tables, bias tables and tokens.
-_TABLES = {'pos_embed', 'absolute_pos_embed', 'cls_token', 'relative_position_bias_table'}
-
 
 class OrderedLayers(nn.Module):
     """Mixin of backbones whose blocks run in the order in which their parameters are registered."""
 
     block_pattern: ClassVar[str]
     """Regular expression that matches the name of a block at the beginning of its parameters' names."""
+
+    undecayed: ClassVar[set[str]] = {'pos_embed', 'absolute_pos_embed', 'cls_token', 'relative_position_bias_table'}
+    """Last parts of the names of tables and tokens without weight decay in fine-tuning."""
 
     def layers_to_output(self) -> dict[str, int]:
         """Returns, for the name of every parameter, its distance from the output in blocks.
@@ -42,8 +42,8 @@ class OrderedLayers(nn.Module):
         return distances
 
     def no_weight_decay(self) -> set[str]:
-        """Returns the names of position tables, relative bias tables and class tokens, which fine-tuning leaves alone.
+        """Returns the names of tables and tokens that have no weight decay in fine-tuning.
 
-        Biases, norms and other vectors are left out by their number of dimensions instead.
+        Biases, norms and other vectors have none by their number of dimensions.
         """
-        return {name for name, _ in self.named_parameters() if name.rpartition('.')[2] in _TABLES}
+        return {name for name, _ in self.named_parameters() if name.rpartition('.')[2] in self.undecayed}

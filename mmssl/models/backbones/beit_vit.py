@@ -16,6 +16,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.backbones.vision_transformer import _check_choices, _resolve
+from mmssl.models.components.patches import hide_patches
 from mmssl.models.components.relative_positions import (
     CLS_ROWS,
     num_relative_positions,
@@ -102,6 +103,7 @@ class BEiTViT(OrderedLayers, BaseModule):
     """
 
     block_pattern = r'blocks\.\d+'
+    undecayed = {'cls_token'}  # the official code decays its relative tables
 
     def __init__(
         self,
@@ -149,6 +151,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         unused = [f'blocks.{index}.' for index in range(num_blocks, depth)]
         skip_on_load(self, *unused, *(() if has_norm else ['norm.']))
         self.register_load_state_dict_pre_hook(_adapt_loaded_tables)
+        self._index: Tensor
         self.register_buffer('_index', relative_index(self.grid_size), persistent=False)
         self._init_parameters()
 
@@ -167,15 +170,16 @@ class BEiTViT(OrderedLayers, BaseModule):
             columns) per entry of ``out_indices``.
         """
         height, width = images.shape[-2:]
-        grid = tuple(self.patch_embed.dynamic_feat_size((height, width)))
+        rows, columns = self.patch_embed.dynamic_feat_size((height, width))
+        grid = (rows, columns)
         x = self.patch_embed(images)  # (N, L, D)
         if mask is not None:
-            x = torch.where(mask.unsqueeze(-1), mask_token.to(x.dtype), x)
+            x = hide_patches(x, mask, mask_token)
         x = torch.cat([self.cls_token.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
-        shared = self._bias(self.rel_pos_bias, grid)
+        shared = None if self.rel_pos_bias is None else self._bias(self.rel_pos_bias, grid)
         maps = []
         for index, block in enumerate(self.blocks):
-            x = block(x, shared if shared is not None else self._bias(block.attn, grid))
+            x = block(x, self._bias(block.attn, grid) if shared is None else shared)
             if index == len(self.blocks) - 1:
                 x = self.norm(x)
             if index in self.out_indices:
@@ -186,10 +190,8 @@ class BEiTViT(OrderedLayers, BaseModule):
             return x
         return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
 
-    def _bias(self, owner: nn.Module | None, grid: tuple[int, int]) -> Tensor | None:
+    def _bias(self, owner: Any, grid: tuple[int, int]) -> Tensor:
         """Returns (heads, 1 + L, 1 + L) of the table of ``owner``, resized to ``grid``."""
-        if owner is None:
-            return None
         table = resize_relative_table(owner.relative_position_bias_table, self.grid_size, grid)
         index = self._index if grid == self.grid_size else relative_index(grid).to(table.device)
         return table[index].permute(2, 0, 1).contiguous()

@@ -77,6 +77,9 @@ class HiViT(OrderedLayers, BaseModule):
         position_bias: What attention knows of relative positions: ``'off'``; ``'table'``: a bias for each head and
             relative position, resized bicubically; ``'axis'``: decomposed by rows and columns as in ViTDet, resized
             linearly.
+        window_size: Side in units of the windows in which the blocks of stage 3 attend, as in HiViT's detector; 0
+            attends to everything. Maps without relative positions only.
+        global_indices: Blocks of stage 3, counted from 0, that attend to the whole image in spite of ``window_size``.
         position: Initial value of the absolute positions, which train: ``'sincos'`` or ``'learned'``.
         resample: How they follow an image of another size: ``'antialiased'`` bicubic; ``'dino'`` for
             ``scaled_positions``, as the official detection and segmentation codes do; ``'itpn'`` for the same also at
@@ -103,6 +106,8 @@ class HiViT(OrderedLayers, BaseModule):
         out_indices: Sequence[int] = (0, 1, 2),
         early_block: int | None = None,
         position_bias: str = 'off',
+        window_size: int = 0,
+        global_indices: Sequence[int] = (),
         position: str = 'sincos',
         resample: str = 'antialiased',
         layer_scale: float | None = None,
@@ -125,6 +130,13 @@ class HiViT(OrderedLayers, BaseModule):
             raise ValueError(
                 f"early_block is one of the {depths[2]} blocks of stage 3 and needs output='units', got {early_block}"
             )
+        if window_size and (output != 'maps' or position_bias != 'off'):
+            raise ValueError("window_size is for output='maps' with position_bias='off'")
+        if not set(global_indices) <= set(range(depths[2] if window_size else 0)):
+            raise ValueError(
+                f'global_indices name blocks of stage 3, 0 to {depths[2] - 1}, beside a window_size; got '
+                f'{global_indices}'
+            )
         self.patch_size = _INNER * stem_stride
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.grid_size = self._grid(height, width)
@@ -145,6 +157,8 @@ class HiViT(OrderedLayers, BaseModule):
         norm: Any = partial(nn.LayerNorm, eps=eps)
         self.patch_embed = PatchEmbed(dim // 4, stem_stride, None if options['fast'] else norm)
         self.blocks = _make_blocks(options, eps, self.grid_size, position_bias, layer_scale, drop_path_rate)
+        for index, block in enumerate(self.blocks[-depths[2] :]):
+            block.attn.window_size = 0 if index in global_indices else window_size
         if position_bias == 'table':
             self.register_buffer('_pairs', pair_index(self.grid_size), persistent=False)
         self.apply(truncated_normal_linear)
@@ -214,7 +228,7 @@ class HiViT(OrderedLayers, BaseModule):
         """Returns where the tokens of all units of ``grid``, or of the visible ones (N, K), are."""
         if self.position_bias != 'table':
             return Places(grid, keep, None)
-        pairs = self._pairs if grid == self.grid_size else pair_index(grid).to(device)
+        pairs = self._pairs if grid == self.grid_size else pair_index(grid, device)
         return Places(grid, keep, pairs if keep is None else pairs[keep.unsqueeze(2), keep.unsqueeze(1)])
 
     def _maps(self, stages: list[Tensor], grid: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -284,9 +298,9 @@ def attention_block(
     return Block(dim, mlp, norm, attention, layer_scale, drop_path)
 
 
-def pair_index(grid: tuple[int, int]) -> Tensor:
+def pair_index(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
     """Returns (L, L), which row of a relative position table belongs to a query and a key; there is no class token."""
-    return relative_index(grid)[1:, 1:].contiguous()
+    return relative_index(grid, device)[1:, 1:].contiguous()
 
 
 def _to_positions(keep: Tensor) -> Tensor:
@@ -324,9 +338,10 @@ def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args:
     are passed over: pre-training on pixels has none, fine-tuning has them, detection has none again.
     """
     own = dict(module.named_parameters())
-    known = {key.rpartition('.')[2] for key in state_dict}
+    offered = [key for key in state_dict if key.startswith(prefix)]
+    known = {key.rpartition('.')[2] for key in offered}
     is_backbone = 'absolute_pos_embed' in known
-    unused = [key for key in state_dict if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
+    unused = [key for key in offered if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
     missing = is_backbone and module.position_bias != 'off' and not known & set(_RELATIVE)
     if unused or missing:
         what = 'passed over, as this backbone has none' if unused else 'new: the checkpoint has none'

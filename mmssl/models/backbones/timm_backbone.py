@@ -7,11 +7,16 @@ from difflib import get_close_matches
 from typing import Any
 
 import timm
-import torch
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmssl.models.backbones._layers import OrderedLayers
+from mmssl.models.components.patches import hide_patches
+from mmssl.models.components.relative_positions import (
+    num_relative_positions,
+    resize_relative_table,
+    square_grid,
+)
 from mmssl.registry import BACKBONES
 
 
@@ -61,9 +66,10 @@ class TimmBackbone(OrderedLayers, BaseModule):
             self.feature_dim = self.model.feature_info.channels()[-1]
         # Some timm models have an init_weights() of their own; MMEngine would call it and undo pretrained weights.
         self.model.is_init = True
+        self.register_load_state_dict_pre_hook(_resize_loaded_tables)
 
     @property
-    def patch_embed(self) -> nn.Module:
+    def patch_embed(self) -> Any:
         """What turns an image into patches.
 
         Raises:
@@ -106,6 +112,18 @@ class TimmBackbone(OrderedLayers, BaseModule):
         return tuple(self.model.forward_intermediates(images, indices=1, norm=True, intermediates_only=True))
 
 
-def _hide(x: Tensor, mask: Tensor, mask_token: Tensor) -> Tensor:
+def _hide(x: Tensor, mask: Tensor, mask_token: Tensor | None) -> Tensor:
     """Replaces hidden patches of x, (N, L, D) or (N, rows, columns, D)."""
-    return torch.where(mask.view(*x.shape[:-1], 1), mask_token.flatten().to(x.dtype), x)
+    return hide_patches(x.flatten(1, -2), mask, mask_token).view(x.shape)
+
+
+def _resize_loaded_tables(module: TimmBackbone, state_dict: dict, prefix: str, *args: object) -> None:
+    """Resizes tables of relative positions in a checkpoint, of a square window, to the windows of this model."""
+    for name, part in module.named_modules():
+        key = f'{prefix}{name}.relative_position_bias_table'
+        own = getattr(part, 'relative_position_bias_table', None)
+        if key not in state_dict or own is None or own.ndim != 2 or len(state_dict[key]) == len(own):
+            continue
+        window = (part.window_size[0], part.window_size[1])
+        extra = len(own) - num_relative_positions(window)  # of a class token
+        state_dict[key] = resize_relative_table(state_dict[key], square_grid(state_dict[key], extra), window)

@@ -12,12 +12,13 @@ from mmengine.model import BaseModule
 from timm.layers import PatchEmbed, resample_abs_pos_embed, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.components.grid_attention import GridAttention
 from mmssl.models.components.initialization import xavier_uniform_linear
-from mmssl.models.components.patches import select_patches
+from mmssl.models.components.patches import hide_patches, patchify, select_patches
 from mmssl.models.components.positions import scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
 
@@ -141,6 +142,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         if not window_size and (global_indices or relative_size):
             raise ValueError('global_indices and relative_size are for a backbone with a window_size')
         self.embed_dim = self.feature_dim = dim
+        self.patch_size = patch_size
         self.num_prefix_tokens = 0 if window_size else 1
         self.output = output
         self.resample = resample
@@ -209,14 +211,16 @@ class VisionTransformer(OrderedLayers, BaseModule):
         grid = self.patch_embed.dynamic_feat_size((height, width))
         resample = scaled_positions if self.resample == 'dino' else resample_abs_pos_embed
         positions = resample(self.pos_embed, grid, self.grid_size)
-        x = self.patch_embed(images)  # (N, L, D)
-        if mask is not None:
-            x = torch.where(mask.unsqueeze(-1), mask_token.to(x.dtype), x)
-        x = x + positions[:, 1:]
         if keep is not None:
             if self.output == 'maps':
                 raise ValueError('keep leaves patches out, of which no maps can be made: choose another output')
-            x = select_patches(x, keep)  # (N, K, D)
+            places = select_patches(positions[:, 1:].expand(len(images), -1, -1), keep)
+            x = self._embed_visible(images, keep) + places  # (N, K, D)
+        else:
+            x = self.patch_embed(images)  # (N, L, D)
+            if mask is not None:
+                x = hide_patches(x, mask, mask_token)
+            x = x + positions[:, 1:]
         if self.cls_token is not None:
             x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
         if self.output == 'maps':
@@ -225,6 +229,15 @@ class VisionTransformer(OrderedLayers, BaseModule):
         if self.output == 'tokens':
             return x
         return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
+
+    def _embed_visible(self, images: Tensor, keep: Tensor) -> Tensor:
+        """Embeds (N, K, D) of the visible patches, without embedding the others where patches are whole."""
+        height, width = images.shape[-2:]
+        if isinstance(self.patch_embed, ConvStem) or height % self.patch_size or width % self.patch_size:
+            return select_patches(self.patch_embed(images), keep)
+        visible = select_patches(patchify(images, self.patch_size), keep)  # (N, K, p * p * 3)
+        weight = self.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(1)  # rows, columns, channels as in a patch
+        return linear(visible, weight, self.patch_embed.proj.bias)
 
     def _maps(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
         if self.cls_token is None:

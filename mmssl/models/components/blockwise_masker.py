@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +99,7 @@ class BlockwiseMasker(Masker):
         if not 0 < min_aspect <= 1:
             raise ValueError(f'min_aspect is the smallest height / width in (0, 1], got {min_aspect}')
         self.most_hidden = num_hidden
-        self.block = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect)
+        self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect)
 
     def num_hidden(self, num_patches: int) -> int:
         """Returns how many of ``num_patches`` patches of an image are hidden at most."""

@@ -11,6 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmssl.models.components.left_out import leave_out_of_checkpoints
 from mmssl.registry import COMPONENTS
 from mmssl.utils.checkpoint import get_state_dict
 from mmssl.utils.errors import UserError
@@ -32,7 +33,7 @@ class _Residual(nn.Module):
         inner = outputs // 4
         self.gain = gain
         self.id_path = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-        layers = OrderedDict()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         widths = [(inputs, inner, 3), (inner, inner, 3), (inner, inner, 3), (inner, outputs, 1)]
         for number, (before, after, kernel) in enumerate(widths, 1):
             layers[f'relu_{number}'] = nn.ReLU()
@@ -86,10 +87,9 @@ class DALLETokenizer(BaseModule):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter('bias'))
         self.requires_grad_(False)
-        self._register_state_dict_hook(_leave_out)
-        self.register_load_state_dict_post_hook(_do_not_miss)
+        leave_out_of_checkpoints(self)
 
     def init_weights(self) -> None:
         """Reads the weights.
@@ -149,22 +149,10 @@ class _Pickled(nn.Module):
     """Stands for the classes of OpenAI's package, so that their tensors can be read without it."""
 
 
-_PICKLED = [
+_PICKLED: list[Any] = [
     *((_Pickled, f'dall_e.{name}') for name in ('encoder.Encoder', 'encoder.EncoderBlock', 'utils.Conv2d')),
     nn.Sequential,
     nn.ReLU,
     nn.MaxPool2d,
     nn.Identity,
 ]
-
-
-def _leave_out(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
-    """Takes the weights out of a checkpoint: they are in their own file."""
-    for name, _ in module.named_parameters():
-        state_dict.pop(prefix + name, None)
-
-
-def _do_not_miss(module: nn.Module, keys: Any) -> None:
-    """Lets a checkpoint without the weights be loaded strictly."""
-    own = tuple(name for name, _ in module.named_parameters())
-    keys.missing_keys[:] = [key for key in keys.missing_keys if not key.endswith(own)]

@@ -88,7 +88,7 @@ def attend_by_axis(
 
     The bias of query i and key j is ``of_rows[i, row of j] + of_columns[i, column of j]``, an inner product of what is
     known of i with one-hot vectors of j. Queries and keys are therefore made longer by these vectors, and attention
-    needs no mask: fused kernels apply, and memory grows with L.
+    needs no mask: fused kernels apply, and memory grows with L (d + rows + columns).
 
     Args:
         q: (N, heads, L, d).

@@ -60,6 +60,25 @@ def select_patches(tokens: Tensor, keep: Tensor) -> Tensor:
     return tokens.gather(1, _index(keep, tokens))
 
 
+def hide_patches(tokens: Tensor, mask: Tensor, mask_token: Tensor | None) -> Tensor:
+    """Puts a learned token in the place of hidden patches.
+
+    Args:
+        tokens: (N, L, D).
+        mask: (N, L) bool, True = hidden.
+        mask_token: (1, 1, D).
+
+    Returns:
+        (N, L, D) of the type of ``tokens``.
+
+    Raises:
+        ValueError: There is no ``mask_token``.
+    """
+    if mask_token is None:
+        raise ValueError('a mask needs the mask_token that stands in hidden places')
+    return torch.where(mask.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
+
+
 def restore_patches(visible: Tensor, keep: Tensor, fill: Tensor, num_patches: int) -> Tensor:
     """Puts the visible patches back to their places among all: the inverse of ``select_patches``.
 

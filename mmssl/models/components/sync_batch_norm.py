@@ -58,8 +58,9 @@ class SyncBatchNorm(_BatchNorm):
 def convert_sync_batchnorm(module: nn.Module) -> nn.Module:
     """Replaces batch norms by synchronised ones: torch's on a GPU, ``SyncBatchNorm`` elsewhere.
 
-    With one process nothing changes. A module with an attribute ``sync = False`` is left as it is, and so is
-    everything below it. Parameters and buffers are kept, not copied.
+    With one process nothing changes. torch's layers, which configs of mmseg name, become ours where there is no GPU. A
+    module with an attribute ``sync = False`` is left as it is, and so is everything below it. Parameters and buffers
+    are kept, not copied.
 
     Args:
         module: Any module, already on its device.
@@ -69,18 +70,17 @@ def convert_sync_batchnorm(module: nn.Module) -> nn.Module:
     """
     if world_size() == 1 or not getattr(module, 'sync', True):
         return module
-    if isinstance(module, _BatchNorm) and not isinstance(module, (SyncBatchNorm, nn.SyncBatchNorm)):
-        return _synchronised(module)
+    if isinstance(module, _BatchNorm):
+        done = isinstance(module, (SyncBatchNorm, nn.SyncBatchNorm) if _on_gpu(module) else SyncBatchNorm)
+        return module if done else _synchronised(module)
     for name, child in module.named_children():
         setattr(module, name, convert_sync_batchnorm(child))
     return module
 
 
 def _synchronised(norm: _BatchNorm) -> _BatchNorm:
-    tensors = [*norm.parameters(recurse=False), *norm.buffers(recurse=False)]
-    on_gpu = tensors[0].is_cuda if tensors else torch.cuda.is_available()
     has_both_or_none = (norm.weight is None) == (norm.bias is None)  # torch's kernels are not specified for one alone
-    new = (nn.SyncBatchNorm if on_gpu and has_both_or_none else SyncBatchNorm)(
+    new = (nn.SyncBatchNorm if _on_gpu(norm) and has_both_or_none else SyncBatchNorm)(
         norm.num_features, norm.eps, norm.momentum, affine=False, track_running_stats=False
     )
     new.affine, new.track_running_stats, new.training = norm.affine, norm.track_running_stats, norm.training
@@ -88,3 +88,8 @@ def _synchronised(norm: _BatchNorm) -> _BatchNorm:
     for name in ('running_mean', 'running_var', 'num_batches_tracked'):
         setattr(new, name, getattr(norm, name))
     return new
+
+
+def _on_gpu(norm: _BatchNorm) -> bool:
+    tensors = [*norm.parameters(recurse=False), *norm.buffers(recurse=False)]
+    return tensors[0].is_cuda if tensors else torch.cuda.is_available()

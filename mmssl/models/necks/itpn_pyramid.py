@@ -48,6 +48,8 @@ class ITPNPyramid(BaseModule):
         ValueError: ``num_outs`` is not 3, 4 or 5 (4 at most with ``concat``), or there are not three widths.
     """
 
+    pretrained_with_backbone = True  # so that training on a checkpoint without it stops
+
     def __init__(
         self,
         in_channels: Sequence[int] = (128, 256, 512),

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor
 from torch.testing import assert_close
 
+from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
+from mmssl.utils.dist import rank, world_size
+from tests.support.distributed import run_distributed
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import tiny_config, train
 
@@ -48,7 +52,7 @@ def test_loss_is_the_heads():
     expected = torch.nn.functional.cross_entropy(model.head.fc(features), samples['label'])
     assert_close(model.loss(views, samples)['loss'], expected)
     assert_close(model.eval()(views[0], mode='predict'), model.predict(views[0]))
-    assert model.extract_feat(views[0]).shape == (8, 64)
+    assert_close(model.extract_feat(views[0]), model.backbone(views[0])[-1].mean((2, 3)))
 
 
 def test_a_probe_leaves_trunk_and_running_statistics_bitwise_alone():
@@ -145,6 +149,34 @@ def test_resume_is_exact_with_every_random_part(tmp_path: Path):
     assert_resume_is_exact(
         tmp_path, **run(mix=dict(type='BatchMix', num_classes=10), average=dict(momentum=0.9, schedule='constant'))
     )
+
+
+def test_resume_of_a_probe_is_exact(tmp_path: Path):
+    cfg = run(frozen=True, backbone=BACKBONE, head=dict(HEAD, norm='batch', logit_norm=True))
+    assert_resume_is_exact(tmp_path, **cfg)
+
+
+def _step_on_a_share(frozen: bool) -> dict[str, Tensor]:
+    """Gradients and running statistics of the head after a step on this process's share of a batch."""
+    model = convert_sync_batchnorm(build(frozen=frozen, head=dict(HEAD, norm='batch', logit_norm=True)))
+    (images,), samples = batch()
+    mine = slice(rank(), None, world_size())
+    model.loss([images[mine]], dict(label=samples['label'][mine]))['loss'].backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    for gradient in found.values():
+        dist.all_reduce(gradient)
+        gradient /= world_size()
+    return {**found, **dict(model.head.named_buffers())}
+
+
+@pytest.mark.parametrize('frozen', [True, False])
+def test_processes_share_a_batch_without_changing_the_step(frozen: bool):
+    (alone,) = run_distributed(_step_on_a_share, 1, frozen)
+    assert any(name.startswith('backbone.') for name in alone) != frozen
+    for result in run_distributed(_step_on_a_share, 2, frozen):
+        assert result.keys() == alone.keys()
+        for name, value in alone.items():
+            assert_close(result[name], value, rtol=1e-8, atol=1e-10, msg=lambda m, n=name: f'{n}: {m}')
 
 
 def test_workers_do_not_change_a_run(tmp_path: Path):

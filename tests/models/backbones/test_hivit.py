@@ -297,6 +297,17 @@ def test_distance_from_the_output():
         assert len(merges) == 2 and [layers[name] for name in merges] == [layers[name] for name in before]
 
 
+@pytest.mark.parametrize('position_bias', ['off', 'table', 'axis'])
+def test_blocks_compile_as_one_graph_each(position_bias):
+    backbone, images = small(position_bias=position_bias, layer_scale=0.1), torch.randn(2, 3, 32, 48)
+    expected = backbone(images, keep=KEEP)
+    for block in backbone.blocks:
+        block.compile(backend='eager', fullgraph=True, dynamic=False)
+    for one, other in zip(backbone(images, keep=KEEP), expected):
+        assert_close(one, other)
+    torch._dynamo.reset()
+
+
 def test_fast_itpn_has_swiglu_norms_within_and_no_bias_of_keys():
     backbone = small(arch=dict(SMALL, mlp_ratio=3.0, fast=True), layer_scale=0.1)
     names = {name.split('.', 2)[2] for name, _ in backbone.named_parameters() if name.startswith('blocks.4.')}
@@ -323,6 +334,10 @@ def test_fast_itpn_has_swiglu_norms_within_and_no_bias_of_keys():
         dict(out_indices=(4,)),
         dict(early_block=2),
         dict(early_block=0, output='maps'),
+        dict(window_size=2),
+        dict(window_size=2, output='maps', position_bias='table'),
+        dict(global_indices=(0,), output='maps'),
+        dict(global_indices=(2,), output='maps', window_size=2),
     ],
 )
 def test_wrong_arguments_are_named(wrong):
@@ -333,3 +348,46 @@ def test_wrong_arguments_are_named(wrong):
 def test_maps_cannot_be_made_of_some_units():
     with pytest.raises(ValueError, match='no maps can be made'):
         small(output='maps')(torch.randn(2, 3, 32, 48), keep=KEEP)
+
+
+def test_windows_as_large_as_the_image_are_attention_to_everything():
+    everywhere, windows = small(output='maps'), small(output='maps', window_size=3)
+    windows.load_state_dict(everywhere.state_dict())
+    images = torch.randn(2, 3, 48, 48)
+    assert_close(windows(images), everywhere(images))
+    images = torch.randn(2, 3, 48, 64)
+    assert not torch.allclose(windows(images)[2], everywhere(images)[2], atol=1e-4)
+
+
+@pytest.mark.parametrize(('indices', 'reaches'), [((), False), ((1,), True)])
+def test_global_blocks_pass_on_what_windows_do_not(indices, reaches):
+    backbone = small(output='maps', window_size=2, global_indices=indices)
+    images = torch.randn(1, 3, 64, 64)
+    changed = images.clone()
+    changed[..., :32] += 1  # two units wide, as windows are
+    before, after = backbone(images), backbone(changed)
+    assert torch.equal(before[0][..., 8:], after[0][..., 8:])
+    assert torch.allclose(before[2][..., 2:], after[2][..., 2:], atol=1e-6) != reaches
+    assert not torch.isclose(before[2][..., :2], after[2][..., :2]).all()
+
+
+def test_padding_of_windows_takes_part_as_keys_of_the_bias_alone():
+    backbone, images = small(output='maps', window_size=2), torch.randn(1, 3, 32, 16)  # two units and two of padding
+    attention = backbone.blocks[-1].attn
+    nn.init.normal_(attention.qkv.bias)
+    x = torch.randn(1, 2, 32)
+    padded = torch.stack([x[:, 0], torch.zeros(1, 32), x[:, 1], torch.zeros(1, 32)], dim=1)
+    attention.window_size, places = 2, Places((2, 1), None, None)
+    found = attention(x, places)
+    attention.window_size = 0
+    assert_close(found, attention(padded, places)[:, ::2])
+    assert backbone(images)[2].shape == (1, 32, 2, 1)
+
+
+@pytest.mark.parametrize(('there', 'here'), [('table', 'off'), ('off', 'table'), ('table', 'axis'), ('off', 'axis')])
+def test_fine_tuning_adds_relative_positions_and_leaves_them(there, here):
+    checkpoint, backbone = small(position_bias=there).state_dict(), small(position_bias=here)
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    backbone.load_state_dict(dict(checkpoint), strict=True)
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, checkpoint.get(name, before[name]))

@@ -21,6 +21,14 @@ def test_a_vision_transformer_counts_blocks() -> None:
     assert BACKBONES.build(VIT).no_weight_decay() == {'cls_token', 'pos_embed'}
 
 
+def test_beit_decays_its_relative_tables() -> None:
+    backbone = BACKBONES.build(dict(VIT, type='BEiTViT', relative_table='per-block'))
+    distances = backbone.layers_to_output()
+    assert distances['blocks.1.attn.relative_position_bias_table'] == distances['blocks.1.gamma_1'] == 2
+    assert (distances['cls_token'], distances['norm.bias']) == (4, 0)
+    assert backbone.no_weight_decay() == {'cls_token'}
+
+
 def test_the_last_block_that_was_built_is_nearest_to_the_output() -> None:
     distances = _distances(**VIT, output='maps', out_indices=(1,))
     assert (distances['blocks.1.norm1.weight'], distances['blocks.0.norm1.weight']) == (1, 2)

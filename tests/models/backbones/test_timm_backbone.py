@@ -5,6 +5,7 @@ import timm
 import torch
 
 from mmssl.models.backbones.timm_backbone import TimmBackbone
+from mmssl.models.components.relative_positions import resize_relative_table
 
 
 def test_pooled_vector_is_timms():
@@ -84,3 +85,13 @@ def test_hidden_patches_are_replaced_after_the_patch_embedding(name, options, gr
 def test_a_model_without_patches_cannot_hide_them():
     with pytest.raises(ValueError, match='has no patch_embed'):
         TimmBackbone('resnet10t')(torch.zeros(1, 3, 32, 32), mask=torch.zeros(1, 4), mask_token=torch.zeros(1, 1, 4))
+
+
+def test_tables_of_other_windows_are_resized_as_in_the_official_code():
+    small = TimmBackbone('swin_tiny_patch4_window7_224', pool=False, **SWIN)
+    large = TimmBackbone('swin_tiny_patch4_window7_224', **(SWIN | dict(img_size=64, window_size=4)))
+    large.load_state_dict(small.state_dict(), strict=True)
+    name = 'model.layers.0.blocks.1.attn.relative_position_bias_table'
+    expected = resize_relative_table(small.get_parameter(name), (2, 2), (4, 4))
+    assert expected.shape == (49, 2)
+    torch.testing.assert_close(large.get_parameter(name), expected)

@@ -9,6 +9,7 @@ from torch import nn
 
 from mmssl.engine.blocks import checkpoint_blocks
 from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
+from mmssl.models.components.patches import select_patches
 from mmssl.models.components.positions import scaled_positions, sincos_positions
 from mmssl.utils.checkpoint import load_backbone
 
@@ -127,6 +128,18 @@ def test_keep_encodes_the_visible_patches_only():
     assert torch.equal(backbone(images, keep=torch.tensor([[0, 5, 9], [1, 2, 15]])), visible)
     with pytest.raises(ValueError, match='no maps can be made'):
         small(output='maps')(images, keep=keep)
+
+
+@pytest.mark.parametrize('size', [32, 30])
+def test_embedding_visible_patches_alone_changes_no_number(size):
+    backbone = small().double()
+    images = torch.randn(2, 3, size, size, dtype=torch.float64)
+    keep = torch.tensor([[0, 5, 15], [1, 2, 7]])
+    results = []
+    for embed in (backbone._embed_visible, lambda images, keep: select_patches(backbone.patch_embed(images), keep)):
+        tokens = embed(images, keep)
+        results.append((tokens, torch.autograd.grad(tokens.sin().sum(), list(backbone.patch_embed.parameters()))))
+    torch.testing.assert_close(*results)
 
 
 def test_mask_token_stands_in_hidden_places_before_positions_are_added():

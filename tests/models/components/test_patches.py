@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mmssl.models.components.patches import patchify, restore_patches, select_patches, unpatchify
+from mmssl.models.components.patches import hide_patches, patchify, restore_patches, select_patches, unpatchify
 
 
 def test_a_patch_is_row_column_channel():
@@ -50,3 +50,13 @@ def test_restoration_fills_the_other_places():
 def test_restoration_follows_the_type_of_the_tokens():
     tokens, keep = torch.randn(1, 1, 3, dtype=torch.bfloat16), torch.tensor([[2]])
     assert restore_patches(tokens, keep, torch.zeros(1, 1, 3), 4).dtype == torch.bfloat16
+
+
+def test_a_token_stands_in_hidden_places_alone():
+    tokens, token = torch.randn(2, 3, 4), torch.randn(1, 1, 4)
+    mask = torch.tensor([[True, False, True], [False, False, False]])
+    hidden = hide_patches(tokens, mask, token)
+    assert torch.equal(hidden[~mask], tokens[~mask]) and torch.equal(hidden[0, 2], token[0, 0])
+    assert hide_patches(tokens.bfloat16(), mask, token).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match='needs the mask_token'):
+        hide_patches(tokens, mask, None)

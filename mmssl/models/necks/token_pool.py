@@ -1,0 +1,35 @@
+"""From the tokens of a transformer to one vector per image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmssl.registry import NECKS
+
+PARTS = ('cls', 'mean')
+
+
+@NECKS.register_module()
+class TokenPool(nn.Module):
+    """Puts the class token and the mean of the patch tokens side by side, as DINO's linear probe of ViT-B does.
+
+    Args:
+        parts: ``'cls'``, ``'mean'`` or both, in their order in the vector.
+
+    Raises:
+        ValueError: ``parts`` is empty or names something else.
+    """
+
+    def __init__(self, parts: Sequence[str] = PARTS) -> None:
+        super().__init__()
+        if not parts or not set(parts) <= set(PARTS):
+            raise ValueError(f'parts must be some of {PARTS}, got {parts}')
+        self.parts = tuple(parts)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Returns (N, D * number of parts) of tokens (N, 1 + L, D), class token first."""
+        pooled = dict(cls=tokens[:, 0], mean=tokens[:, 1:].mean(dim=1))
+        return torch.cat([pooled[part] for part in self.parts], dim=1)

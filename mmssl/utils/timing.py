@@ -1,0 +1,44 @@
+"""Measuring what is compared in turns, so that a busy machine slows all of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Tasks = dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]]
+Laps = list[dict[str, tuple[float, float]]]
+
+
+def time_in_turns(tasks: Tasks, repeats: int, device: torch.device) -> Laps:
+    """Runs every task once to warm up and then ``repeats`` times, in turns, forwards and backwards.
+
+    Args:
+        tasks: For every name what prepares the task, which is not measured, and the task.
+        repeats: Number of rounds.
+        device: It is waited for before a clock is read.
+
+    Returns:
+        For every round, per task, wall time and processor time in seconds. The latter is that of all threads of this
+        process, which other processes hardly change; on a GPU it means nothing.
+    """
+    for prepare, task in tasks.values():
+        _seconds(prepare, task, device)
+    laps = []
+    for index in range(repeats):
+        names = list(tasks) if index % 2 else list(reversed(tasks))  # what runs first has a colder cache
+        laps.append({name: _seconds(*tasks[name], device) for name in names})
+    return laps
+
+
+def _seconds(prepare: Callable[[], Any] | None, task: Callable[[], Any], device: torch.device) -> tuple[float, float]:
+    if prepare:
+        prepare()
+    synchronize = torch.cuda.synchronize if device.type == 'cuda' else lambda: None
+    synchronize()
+    wall, processor = time.perf_counter(), time.process_time()
+    task()
+    synchronize()
+    return time.perf_counter() - wall, time.process_time() - processor

@@ -1,0 +1,118 @@
+"""Names of official checkpoints, as recorded from the official codes: all are known, and no pattern is idle."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import torch
+
+from mmssl.converters import SOURCES, detect_source, rename
+
+# Recordings of each source, and official names of kinds that none of them has.
+CASES = {
+    'mocov3': (['mocov3_r50', 'mocov3_vits'], []),
+    'moco': (['mocov1_r50', 'mocov2_r50'], []),
+    'simsiam': (['simsiam_r18', 'simsiam_r50'], []),
+    'care': (['care_r50'], []),
+    'barlowtwins': (['barlowtwins_r50'], []),
+    'vicreg': (['vicreg_r50'], []),
+    'dino': (['dino_vitt_multicrop', 'dino_loss_4crops'], []),
+    'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
+    'beit': (['beit_base_pretrain'], ['head.bias']),
+    'simmim': (['simmim_vit_base'], []),
+    'simmim_swin': (['simmim_swin_base'], []),
+    'hivit': (['hivit_base_mae', 'hivit_base_classifier'], []),
+    'itpn': (['itpn_base_pixel', 'itpn_base_classifier', 'itpn_base_seg', 'itpn_base_det_pixel'], []),
+    'itpn_clip': (['itpn_base_clip', 'itpn_base_det_clip', 'itpn_base_classifier'], []),
+    'fast_itpn': (
+        [],
+        [
+            'pos_embed',
+            'patch_embed.proj.weight',
+            'blocks.1.reduction.weight',
+            'blocks.4.mlp.w3.weight',
+            'blocks.4.attn.q_proj.weight',
+            'fc_norm.bias',
+            'head.bias',
+        ],
+    ),
+    'maskfeat': (
+        [],
+        [
+            'mask_token',
+            'pred_head.transforms.0.0.weight',
+            'pred_head.projections.0.bias',
+            'hogs.0.weight_x',
+            'blocks.3.attn.qkv.bias',
+        ],
+    ),
+    'timm': ([], ['head.weight', 'blocks.0.mlp.fc1.weight']),
+    'torchvision': (
+        [],
+        [
+            'fc.bias',
+            'layer4.2.bn3.running_var',
+            'class_token',
+            'encoder.pos_embedding',
+            'conv_proj.weight',
+            'encoder.ln.bias',
+            *(
+                f'encoder.layers.encoder_layer_11.{name}'
+                for name in (
+                    'ln_1.weight',
+                    'self_attention.in_proj_weight',
+                    'self_attention.out_proj.bias',
+                    'mlp.linear_1.weight',
+                    'mlp.3.bias',
+                )
+            ),
+        ],
+    ),
+    'mmssl': ([], ['backbone.conv1.weight']),
+}
+# Cases whose tensors go the same ways in several sources.
+SEVERAL = ('itpn_base_classifier', 'itpn_base_det_clip', 'itpn_base_seg', 'itpn_base_det_pixel')
+
+
+def test_no_source_is_missing_here():
+    once = {id(source): name for name, source in reversed(SOURCES.items())}
+    assert set(once.values()) == CASES.keys()
+
+
+def recorded(goldens_dir, case: str) -> dict[str, list[int]]:
+    return dict(json.loads((goldens_dir / f'{case}.json').read_text())['state_dict'])
+
+
+@pytest.mark.parametrize('source', CASES)
+def test_all_official_names_are_known_and_every_pattern_has_one(goldens_dir, source):
+    cases, others = CASES[source]
+    names = [name for case in cases for name in recorded(goldens_dir, case)] + others
+    patterns = [pattern for pattern, _ in SOURCES[source].patterns]
+    fitting = [next((p for p in patterns if re.fullmatch(p, name)), None) for name in names]
+    assert not [name for name, pattern in zip(names, fitting) if pattern is None]
+    assert not set(patterns) - set(fitting)
+
+
+@pytest.mark.parametrize('source', CASES)
+def test_no_two_official_tensors_get_one_name(goldens_dir, source):
+    for case in CASES[source][0]:
+        ours = [ours for name in recorded(goldens_dir, case) if (ours := rename(name, source))]
+        assert len(ours) == len(set(ours))
+
+
+@pytest.mark.parametrize(
+    ('source', 'case'),
+    [(source, case) for source, (cases, _) in CASES.items() for case in cases if case not in SEVERAL],
+)
+def test_the_source_of_official_names_is_found(goldens_dir, source, case):
+    tensors = {name: torch.empty(shape, device='meta') for name, shape in recorded(goldens_dir, case).items()}
+    assert detect_source(tensors) == source
+    assert detect_source({f'module.{name}': tensor for name, tensor in tensors.items()}) == source
+
+
+@pytest.mark.parametrize('case', SEVERAL)
+def test_sources_that_agree_are_one_answer(goldens_dir, case):
+    tensors = {name: torch.empty(shape, device='meta') for name, shape in recorded(goldens_dir, case).items()}
+    assert detect_source(tensors) in ('hivit', 'itpn', 'itpn_clip')
