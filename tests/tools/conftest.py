@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 _NUMBERS = itertools.count()
@@ -43,6 +44,12 @@ val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_evaluated)
 val_evaluator = dict(type='EmbeddingEvaluator', metrics=[dict(type='EmbeddingStatistics')])
 default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
 """
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _logger() -> None:
+    """Makes MMEngine's logger before a test captures the output, to a stream that is closed when that test ends."""
+    MMLogger.get_current_instance()
 
 
 @pytest.fixture(scope='session')
