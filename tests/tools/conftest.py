@@ -83,6 +83,8 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """A function that calls a tool, asserts that it ends as a mistake does, and returns its message."""
 
     def call(main: Callable, *argv: object) -> str:
+        # The logger of a test before writes to a stream that is closed.
+        MMLogger.get_instance(f'fails_{next(_NUMBERS)}')
         with pytest.raises(SystemExit) as exit_:
             main([str(arg) for arg in argv])
         message = capsys.readouterr().err
