@@ -46,6 +46,12 @@ default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
 """
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _logger() -> None:
+    """Makes MMEngine's logger before a test captures the output, to a stream that is closed when that test ends."""
+    MMLogger.get_current_instance()
+
+
 @pytest.fixture(scope='session')
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of eight images."""
