@@ -263,6 +263,10 @@ SCHEDULES = {
     ],
     'vicreg_resnet50_32xb64-1000e_in1k': [(0, 0.0), (5, 0.8), (10, 1.6), (505, 0.8008)],
     'vicreg_resnet50_8xb64-100e_in1k': [(10, 0.6), (55, 0.3003)],
+    'hivitmae_hivit-base_16xb256-1600e_in1k': [(0, [0.0] * 2), (40, [1.6e-3] * 2), (820, [8e-4] * 2)],
+    'itpn_hivit-base-pixel_64xb64-400e_in1k': [(20, [1.2e-3] * 2), (40, [2.4e-3] * 2), (220, [1.2e-3] * 2)],
+    'itpn_hivit-large-pixel_64xb64-1600e_in1k': [(40, [2.4e-3] * 2), (820, [1.2e-3] * 2)],
+    'itpn_hivit-base-clip_32xb64-800e_in1k': [(0, [0.0] * 2), (5, [1.5e-3] * 2), (270, [1e-5 + 1.49e-3 * 0.75] * 2)],
     'mae_vit-base_64xb64-800e_in1k': [(0, [0.0] * 2), (20, [1.2e-3] * 2), (40, [2.4e-3] * 2), (420, [1.2e-3] * 2)],
     'simmim_swin-base_16xb128-100e_in1k': [  # with weight decay, and without
         (0, [4e-6] * 2),

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from mmssl.utils.errors import UserError
@@ -106,7 +106,8 @@ def save_safetensors(tensors: Mapping[str, Tensor], path: str | Path, meta: Mapp
     """
     temporary = f'{path}.tmp'
     described = {'format': 'pt'} | ({} if meta is None else {'meta': json.dumps(meta)})
-    save_file({name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary, described)
+    own = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
+    Path(temporary).write_bytes(save(own, described))  # save_file() makes files that nobody else may read
     replace_file(temporary, path)
 
 

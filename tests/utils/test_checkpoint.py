@@ -74,6 +74,8 @@ def test_reads_the_command_line_and_the_settings_in_official_files(tmp_path: Pat
 def test_safetensors_hold_tensors_and_plain_facts(tmp_path: Path) -> None:
     whole = torch.arange(6.0)
     save_safetensors(dict(a=whole[:2], b=whole.view(2, 3).T), tmp_path / 'a.safetensors', meta=dict(epoch=3))
+    (tmp_path / 'other').write_bytes(b'')
+    assert (tmp_path / 'a.safetensors').stat().st_mode == (tmp_path / 'other').stat().st_mode
     loaded = load_checkpoint_file(tmp_path / 'a.safetensors')
     assert loaded['meta'] == dict(epoch=3) and loaded['state_dict'].keys() == {'a', 'b'}
     assert torch.equal(loaded['state_dict']['b'], whole.view(2, 3).T) and loaded['state_dict']['a'].tolist() == [0, 1]

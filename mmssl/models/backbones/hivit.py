@@ -228,7 +228,7 @@ class HiViT(OrderedLayers, BaseModule):
         """Returns where the tokens of all units of ``grid``, or of the visible ones (N, K), are."""
         if self.position_bias != 'table':
             return Places(grid, keep, None)
-        pairs = self._pairs if grid == self.grid_size else pair_index(grid).to(device)
+        pairs = self._pairs if grid == self.grid_size else pair_index(grid, device)
         return Places(grid, keep, pairs if keep is None else pairs[keep.unsqueeze(2), keep.unsqueeze(1)])
 
     def _maps(self, stages: list[Tensor], grid: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -298,9 +298,9 @@ def attention_block(
     return Block(dim, mlp, norm, attention, layer_scale, drop_path)
 
 
-def pair_index(grid: tuple[int, int]) -> Tensor:
+def pair_index(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
     """Returns (L, L), which row of a relative position table belongs to a query and a key; there is no class token."""
-    return relative_index(grid)[1:, 1:].contiguous()
+    return relative_index(grid, device)[1:, 1:].contiguous()
 
 
 def _to_positions(keep: Tensor) -> Tensor:
@@ -338,9 +338,10 @@ def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args:
     are passed over: pre-training on pixels has none, fine-tuning has them, detection has none again.
     """
     own = dict(module.named_parameters())
-    known = {key.rpartition('.')[2] for key in state_dict}
+    offered = [key for key in state_dict if key.startswith(prefix)]
+    known = {key.rpartition('.')[2] for key in offered}
     is_backbone = 'absolute_pos_embed' in known
-    unused = [key for key in state_dict if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
+    unused = [key for key in offered if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
     missing = is_backbone and module.position_bias != 'off' and not known & set(_RELATIVE)
     if unused or missing:
         what = 'passed over, as this backbone has none' if unused else 'new: the checkpoint has none'

@@ -11,6 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmssl.models.components.left_out import leave_out_of_checkpoints
 from mmssl.registry import COMPONENTS
 from mmssl.utils.checkpoint import get_state_dict
 from mmssl.utils.errors import UserError
@@ -88,8 +89,7 @@ class DALLETokenizer(BaseModule):
                 nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
                 nn.init.zeros_(module.get_parameter('bias'))
         self.requires_grad_(False)
-        self._register_state_dict_hook(_leave_out)
-        self.register_load_state_dict_post_hook(_do_not_miss)
+        leave_out_of_checkpoints(self)
 
     def init_weights(self) -> None:
         """Reads the weights.
@@ -156,15 +156,3 @@ _PICKLED: list[Any] = [
     nn.MaxPool2d,
     nn.Identity,
 ]
-
-
-def _leave_out(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
-    """Takes the weights out of a checkpoint: they are in their own file."""
-    for name, _ in module.named_parameters():
-        state_dict.pop(prefix + name, None)
-
-
-def _do_not_miss(module: nn.Module, keys: Any) -> None:
-    """Lets a checkpoint without the weights be loaded strictly."""
-    own = tuple(name for name, _ in module.named_parameters())
-    keys.missing_keys[:] = [key for key in keys.missing_keys if not key.endswith(own)]

@@ -20,20 +20,22 @@ def num_relative_positions(grid: tuple[int, int]) -> int:
     return (2 * grid[0] - 1) * (2 * grid[1] - 1)
 
 
-def relative_index(grid: tuple[int, int]) -> Tensor:
+def relative_index(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
     """Which row of a table belongs to a query (first axis) and a key (second axis), as in BEiT.
 
     Args:
         grid: Rows and columns of patches.
+        device: Where it is made.
 
     Returns:
         (1 + L, 1 + L) int64, class token first.
     """
-    position = torch.cartesian_prod(*(torch.arange(size) for size in grid)).view(-1, 2)  # (L, 2): row, column
-    offset = torch.tensor(grid) - 1
+    axes = (torch.arange(size, device=device) for size in grid)
+    position = torch.cartesian_prod(*axes).view(-1, 2)  # (L, 2): row, column
+    offset = torch.tensor(grid, device=device) - 1
     row, column = (position[:, None] - position[None] + offset).unbind(-1)  # (L, L), from 0
     num_positions = num_relative_positions(grid)
-    index = torch.empty(1 + len(position), 1 + len(position), dtype=torch.int64)
+    index = torch.empty(1 + len(position), 1 + len(position), dtype=torch.int64, device=device)
     index[1:, 1:] = row * (2 * grid[1] - 1) + column
     index[0], index[:, 0], index[0, 0] = num_positions, num_positions + 1, num_positions + 2
     return index

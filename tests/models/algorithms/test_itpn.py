@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.models.backbones.hivit import HiViT
 from mmssl.registry import ALGORITHMS, MODELS
 from mmssl.utils.checkpoint import load_matching
 from mmssl.utils.config import load_config
+from tests import test_world_size as every_method
 from tests.parity.golden import CONFIGS
 from tests.support.shrink import shrink
 
@@ -78,6 +80,50 @@ def test_the_teacher_of_features_starts_as_the_encoder_and_follows_it():
         model.backbone.absolute_pos_embed += 1
     model.on_step_end(0.0)
     assert_close(teacher, model.backbone.absolute_pos_embed - 0.9)
+
+
+@pytest.fixture
+def with_features(tmp_path) -> str:
+    """Path of the CIFAR-10 recipe with masked feature modelling."""
+    recipe = tmp_path / 'features.py'
+    recipe.write_text(f"_base_ = ['{CONFIGS / CIFAR}']\nmodel = dict(mfm=True)\n")
+    return str(recipe)
+
+
+@pytest.mark.parametrize(
+    'check',
+    [
+        every_method.test_processes_share_a_batch_without_changing_the_step,
+        every_method.test_the_loss_changes_no_state_but_norm_statistics,
+        every_method.test_a_step_never_waits_for_the_device,
+        every_method.test_the_optimizer_moves_neither_teacher_nor_frozen_parameters,
+    ],
+)
+def test_what_holds_for_every_method_holds_with_features(check, with_features):
+    check(with_features)
+
+
+def test_a_step_keeps_less_than_one_of_the_encoder_alone_on_whole_images():
+    with torch.device('meta'):
+        model, backbone = build(BASE), HiViT('base', output='mean')
+        images = torch.empty(16, 3, 224, 224)
+    kept = [bytes_kept(lambda: model.encode(images)), bytes_kept(lambda: backbone(images))]
+    assert kept[0] < 0.8 * kept[1]
+
+
+def bytes_kept(forward) -> int:
+    """Size of what is kept for the backward pass, weights too."""
+    sizes: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        outputs = forward()
+    assert outputs is not None
+    return sum(sizes.values())
 
 
 def test_a_trained_pyramid_lands_in_a_detector():

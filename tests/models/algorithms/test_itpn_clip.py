@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from mmengine.config import Config
 from torch.testing import assert_close
@@ -12,6 +13,7 @@ from tests.parity.golden import CONFIGS
 from tests.support.shrink import shrink
 
 RECIPE = 'itpn/itpn_hivit-base-clip_32xb64-300e_in1k.py'
+LARGE = 'itpn/itpn_hivit-large-clip_32xb64-300e_in1k.py'
 
 
 def small(**options):
@@ -38,6 +40,24 @@ def test_shapes_and_parameters_of_the_base_model():
     names = ('backbone.blocks', 'neck.embed', 'neck.predict', 'neck.early_predict', 'neck.early_blocks')
     counts = [sum(p.numel() for p in model.get_submodule(name).parameters()) for name in names]
     assert counts == [77_962_816, 174_240, 262_656, 262_656, 6_318_480]
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'options', 'expected'),
+    [
+        (RECIPE, {'model.neck.out_channels': 768}, 89_000_944),
+        (LARGE, {'model.neck.out_channels': 768}, 307_452_904),
+        (
+            LARGE,
+            {'model.neck.out_channels': 768, 'model.neck.grid_size': 16, 'model.backbone.img_size': 256},
+            307_615_912,
+        ),
+    ],
+)
+def test_parameters_with_the_large_teacher(recipe, options, expected):
+    with torch.device('meta'):
+        model = ALGORITHMS.build(load_config(CONFIGS / recipe, options).model)
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == expected
 
 
 def test_only_the_early_prediction_is_blind_to_hidden_units():

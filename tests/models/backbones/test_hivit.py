@@ -297,6 +297,17 @@ def test_distance_from_the_output():
         assert len(merges) == 2 and [layers[name] for name in merges] == [layers[name] for name in before]
 
 
+@pytest.mark.parametrize('position_bias', ['off', 'table', 'axis'])
+def test_blocks_compile_as_one_graph_each(position_bias):
+    backbone, images = small(position_bias=position_bias, layer_scale=0.1), torch.randn(2, 3, 32, 48)
+    expected = backbone(images, keep=KEEP)
+    for block in backbone.blocks:
+        block.compile(backend='eager', fullgraph=True, dynamic=False)
+    for one, other in zip(backbone(images, keep=KEEP), expected):
+        assert_close(one, other)
+    torch._dynamo.reset()
+
+
 def test_fast_itpn_has_swiglu_norms_within_and_no_bias_of_keys():
     backbone = small(arch=dict(SMALL, mlp_ratio=3.0, fast=True), layer_scale=0.1)
     names = {name.split('.', 2)[2] for name, _ in backbone.named_parameters() if name.startswith('blocks.4.')}

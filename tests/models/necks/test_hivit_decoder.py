@@ -6,6 +6,9 @@ import torch
 from torch.testing import assert_close
 
 from mmssl.models.necks.hivit_decoder import HiViTDecoder
+from mmssl.registry import ALGORITHMS
+from mmssl.utils.config import load_config
+from tests.parity.golden import CONFIGS
 
 KEEP = torch.tensor([[0, 4], [1, 5]])
 
@@ -28,3 +31,14 @@ def test_parameters_of_the_base_model():
     names = ('norm', 'decoder.embed', 'decoder.blocks', 'decoder.norm', 'decoder.predict')
     counts = [sum(p.numel() for p in decoder.get_submodule(name).parameters()) for name in names]
     assert counts == [7_168, 1_835_520, 18_914_304, 1_024, 393_984]
+
+
+def test_shapes_and_first_loss_of_the_base_model():
+    model = ALGORITHMS.build(load_config(CONFIGS / 'hivit/hivitmae_hivit-base_16xb256-1600e_in1k.py').model).eval()
+    images, widths = torch.randn(2, 3, 224, 224), []
+    model.neck.norm.register_forward_hook(lambda module, inputs, output: widths.append(output.shape))
+    with torch.no_grad():
+        mask, prediction = model.reconstruct(images)
+        loss = model.head(prediction, model.target(images), mask)
+    assert mask.sum(dim=1).tolist() == [147, 147] and widths == [(2, 49, 3584)]
+    assert prediction.shape == (2, 196, 768) and 1.0 < loss < 1.4
