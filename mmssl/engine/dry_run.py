@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.registry import DATASETS, RUNNERS
 from mmssl.utils.cli import user_message
+from mmssl.utils.config import missing_target_weights
 from mmssl.utils.dist import world_size
 from mmssl.utils.saved_bytes import SavedBytes, count_saved_bytes
 
@@ -123,6 +124,7 @@ def dry_run(cfg: Config) -> Report:
         cfg.update(work_dir=folder, log_level='ERROR', visualizer=None)
         cfg.get('default_hooks', {}).get('checkpoint', {}).pop('out_dir', None)
         problems, num_images = _replace_missing_data(cfg, Path(folder) / 'images')
+        problems += _replace_missing_weights(cfg)
         if cfg.optim_wrapper.get('dtype') == 'float16' and not torch.cuda.is_available():
             cfg.optim_wrapper.dtype = 'bfloat16'
             problems.append('float16 needs a GPU; measured in bfloat16, which --amp bf16 would train in')
@@ -295,6 +297,15 @@ def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | N
         if place == 'train_dataloader':
             num_images = length
     return [f'{", ".join(found)}: {message}' for message, found in places.items()], num_images
+
+
+def _replace_missing_weights(cfg: Config) -> list[str]:
+    """Reports files of weights that a target is made with and that are not here, and has random weights instead."""
+    problems = []
+    for place, path in missing_target_weights(cfg).items():
+        problems.append(f'{place}: {path!r} does not exist; measured with random weights')
+        cfg.merge_from_dict({place: None})
+    return problems
 
 
 def _dataloaders(node: Any, place: str = '') -> Iterator[tuple[str, dict]]:

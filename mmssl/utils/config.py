@@ -91,6 +91,7 @@ _TAKEN_OUT = {
     'loop': {'by_epoch'},
 }
 _DATALOADER_ONLY = {'num_batch_per_epoch'}
+_TARGET = 'model.target.'
 
 
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
@@ -168,7 +169,7 @@ def check_config(cfg: Config, data: bool = True) -> None:
 
     Args:
         cfg: What ``load_config`` returned.
-        data: Whether a missing data folder counts.
+        data: Whether what is missing counts: data folders, and weights that a target is made with.
 
     Raises:
         UserError: There are mistakes; the message names each with its place in the config.
@@ -221,6 +222,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
     places: dict[str, list[str]] = defaultdict(list)
     for place, path in _paths(cfg, keys):
         unused = place.startswith('test_') and cfg.get('train_dataloader') is not None
+        unused |= not data and place.startswith(_TARGET)
         if path and '://' not in path and not unused and not Path(path).expanduser().exists():
             places[path].append(place)
     problems = []
@@ -231,6 +233,12 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
             f'to name another: --cfg-options {option}'
         )
     return problems
+
+
+def missing_target_weights(cfg: Config) -> dict[str, str]:
+    """Dotted key -> path of the files of weights below ``model.target`` that do not exist here."""
+    found = dict(_paths(cfg, ('checkpoint',)))
+    return {k: path for k, path in found.items() if k.startswith(_TARGET) and not Path(path).expanduser().exists()}
 
 
 def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from mmssl.engine import dry_run as dry_run_module
+from mmssl.utils.config import check_config, load_config
+from tests.support.shrink import shrink
 from tests.support.tools import load_tool
 
 train = load_tool('train.py')
@@ -85,3 +88,25 @@ def test_a_batch_that_does_not_fit_is_halved_and_reported(
     monkeypatch.setattr(dry_run_module, '_run', run_with_little_memory)
     code, text = dry_run(capsys, write_config())
     assert code == 1 and 'batch size 4 does not fit in memory; 2 does' in text
+
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+MASKED = [path for path in sorted(CONFIGS.glob('*/*_in1k.py')) if 'masker' in load_config(path).model]
+
+
+def test_there_are_masked_recipes() -> None:
+    assert {'mae', 'simmim', 'hivit', 'itpn', 'beit', 'maskfeat'} <= {path.parent.name for path in MASKED}
+
+
+@pytest.mark.parametrize('path', MASKED, ids=lambda path: path.stem)
+def test_masked_recipes_lack_nothing_but_files(path: Path) -> None:
+    init_default_scope('mmssl')
+    cfg = shrink(load_config(path))
+    cfg.work_dir = 'work'
+    check_config(cfg, data=False)
+    report = dry_run_module.dry_run(cfg)
+    assert report.memory['activations'] > 0 and report.seconds['training step'] > 0
+    assert report.num_images == 1_281_167
+    problems = [problem for problem in report.problems if 'float16 needs a GPU' not in problem]
+    assert [problem for problem in problems if 'data/imagenet/train' in problem]
+    assert all('data/imagenet' in problem or 'random weights' in problem for problem in problems)

@@ -10,7 +10,14 @@ import pytest
 from mmengine.config import Config
 from torch import nn
 
-from mmssl.utils.config import accepted_arguments, block_compile_options, check_config, load_config
+from mmssl.utils.config import (
+    accepted_arguments,
+    block_compile_options,
+    check_config,
+    load_config,
+    missing_paths,
+    missing_target_weights,
+)
 from mmssl.utils.errors import UserError, did_you_mean
 
 
@@ -147,6 +154,10 @@ def test_missing_paths(tmp_path: Path) -> None:
     assert 'test_dataloader' not in message  # a training does not read it
     assert 'test_dataloader' in problems(test_dataloader=loader)
     assert 'load_from' in problems(load_from='no.pth')
+    target = dict(model=dict(type='SimCLR', target=dict(tokenizer=dict(checkpoint='no.pkl'))))
+    place = 'model.target.tokenizer.checkpoint'
+    assert missing_target_weights(Config(target)) == {place: 'no.pkl'}
+    assert len(missing_paths(Config(target))) == 1 and not missing_paths(Config(target), data=False)
     assert 'init_cfg.checkpoint' in problems(model=dict(type='SimCLR', init_cfg=dict(checkpoint='no.pth')))
     assert problems(load_from='https://example.org/x.pth', data_root='/unused/variable') == ''
     assert problems(val_dataloader=dict(dataset=dict(type='ImageFolder', data_root=str(tmp_path)))) == ''

@@ -24,12 +24,20 @@ class BEiT(BaseAlgorithm):
         masker: Config of what draws the mask.
         target: Config of what gives each patch a word.
         **slots: Arguments of ``BaseAlgorithm``.
+
+    Raises:
+        ValueError: The neck does not give a value to every word of the target.
     """
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)
         self.masker = COMPONENTS.build(masker)
         self.target = TARGETS.build(target)
+        if self.neck.out_channels != self.target.num_tokens:
+            raise ValueError(
+                f'the neck has out_channels={self.neck.out_channels}, the tokenizer {self.target.num_tokens} words: '
+                'they must be the same number'
+            )
         token = torch.empty(1, 1, self.backbone.embed_dim)
         self.mask_token = nn.Parameter(trunc_normal_(token, std=0.02, a=-0.02, b=0.02))
 
@@ -39,15 +47,21 @@ class BEiT(BaseAlgorithm):
         Args:
             views: Images (N, 3, H, W), and perhaps another rendering of them for the tokenizer.
             data_samples: Not used.
+
+        Raises:
+            ValueError: The tokenizer gives another number of words than the backbone has patches.
         """
         images, rendering = views[0], views[-1]
         mask = self.masker(images)  # (N, L)
         hidden = self.masker.hidden(mask)  # (N, K), K static
         tokens = self.backbone(images, mask=mask, mask_token=self.mask_token)  # (N, 1 + L, D)
         logits = self.neck(tokens, hidden)  # (N, K, C)
-        words, is_hidden = self.target(rendering).gather(1, hidden), mask.gather(1, hidden)  # (N, K)
+        words = self.target(rendering)  # (N, L)
+        if words.shape != mask.shape:
+            raise ValueError(f'the tokenizer gives {words.shape[1]} words to an image of {mask.shape[1]} patches')
+        words, is_hidden = words.gather(1, hidden), mask.gather(1, hidden)  # (N, K)
         is_right = (logits.argmax(dim=-1) == words) & is_hidden
-        return dict(loss=self.head(logits, words, is_hidden), accuracy=is_right.sum() / is_hidden.sum())
+        return dict(loss=self.head(logits, words, is_hidden), accuracy=is_right.sum() / is_hidden.sum().clamp(min=1))
 
     def extract_feat(self, images: Tensor) -> Tensor:
         """Returns the mean of the patches (N, D), which is what is fine-tuned: no loss meets the class token."""

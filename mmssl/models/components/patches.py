@@ -72,10 +72,15 @@ def hide_patches(tokens: Tensor, mask: Tensor, mask_token: Tensor | None) -> Ten
         (N, L, D) of the type of ``tokens``.
 
     Raises:
-        ValueError: There is no ``mask_token``.
+        ValueError: There is no ``mask_token``, or the mask is one of another number of patches.
     """
     if mask_token is None:
         raise ValueError('a mask needs the mask_token that stands in hidden places')
+    if mask.shape != tokens.shape[:2]:
+        raise ValueError(
+            f'the mask is one of {mask.shape[1]} patches, the images have {tokens.shape[1]}: masker and backbone need '
+            'the same patch_size'
+        )
     return torch.where(mask.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
 
 

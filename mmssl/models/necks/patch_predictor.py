@@ -32,6 +32,7 @@ class PatchPredictor(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.out_channels = out_channels
         self.num_prefix_tokens = num_prefix_tokens
         self.layer = nn.Linear(in_channels, out_channels)
         trunc_normal_(self.layer.weight, std=0.02, a=-bound, b=bound)

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmssl.registry import COMPONENTS, TARGETS
+from mmssl.utils.errors import UserError
 
 
 @TARGETS.register_module()
@@ -41,7 +42,13 @@ class TokenizerTarget(BaseModule):
             return self.tokenizer(self._pixels(images))
 
     def fit(self, images: Tensor) -> None:
-        """Fits a tokenizer that is made from images to normalised images (N, 3, H, W)."""
+        """Fits a tokenizer that is made from images to normalised images (N, 3, H, W).
+
+        Raises:
+            UserError: The tokenizer is none that is fitted.
+        """
+        if not hasattr(self.tokenizer, 'fit'):
+            raise UserError(f'{type(self.tokenizer).__name__} is not fitted to images: leave out FitTokenizerHook')
         self.tokenizer.fit(self._pixels(images))
 
     def _pixels(self, images: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 import torch
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
@@ -66,3 +67,10 @@ def test_words_of_one_view_where_there_is_no_other():
         target=dict(type='TokenizerTarget', tokenizer=dict(type='PatchCodebook', num_tokens=11, patch_size=8))
     )
     assert ALGORITHMS.build(config).loss([torch.randn(2, 3, 32, 32)])['loss'].isfinite()
+
+
+def test_numbers_that_do_not_fit():
+    with pytest.raises(ValueError, match='out_channels=9, the tokenizer 11 words'):
+        ALGORITHMS.build(CONFIG | dict(neck=dict(type='PatchPredictor', in_channels=24, out_channels=9)))
+    with pytest.raises(ValueError, match='gives 64 words to an image of 16 patches'):
+        ALGORITHMS.build(CONFIG).loss([torch.randn(2, 3, 32, 32)])  # a rendering of half the size is missing

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmssl.registry import ALGORITHMS
+from mmssl.visualization.reconstruction import reconstruct_images
 
 VIT = dict(
     type='BEiTViT', arch=dict(embed_dim=24, depth=2, num_heads=2), img_size=32, patch_size=8, output='maps'
@@ -22,7 +23,7 @@ SWIN = dict(
 )
 
 
-def build(backbone: dict, patch: int):
+def build(backbone: dict, patch: int, **options):
     return ALGORITHMS.build(
         dict(
             type='SimMIM',
@@ -31,6 +32,7 @@ def build(backbone: dict, patch: int):
             target=dict(type='PixelTarget', patch_size=patch, standardize=False),
             neck=dict(type='PixelShuffleDecoder', in_channels=24, stride=8),
             head=dict(type='MaskedL1Loss'),
+            **options,
         )
     )
 
@@ -56,3 +58,12 @@ def test_predictions_do_not_depend_on_hidden_pixels(backbone, patch):
 def test_the_mean_of_the_map_is_evaluated():
     model, images = build(SWIN, 4).eval(), torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(model.extract_feat(images), model.backbone(images)[-1].mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(('backbone', 'patch'), [(VIT, 8), (SWIN, 4)])
+def test_reconstructions_can_be_shown(backbone, patch):
+    model = build(backbone, patch, data_preprocessor=dict(type='SelfSupDataPreprocessor'))
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    shown = reconstruct_images(model, images)
+    assert shown.hidden.sum() == 2 * 10 * 64 and shown.pictures[''].shape == images.shape
+    assert (shown.target.int() - images.int()).abs().max() <= 1

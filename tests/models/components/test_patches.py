@@ -60,3 +60,5 @@ def test_a_token_stands_in_hidden_places_alone():
     assert hide_patches(tokens.bfloat16(), mask, token).dtype == torch.bfloat16
     with pytest.raises(ValueError, match='needs the mask_token'):
         hide_patches(tokens, mask, None)
+    with pytest.raises(ValueError, match='one of 3 patches, the images have 4'):
+        hide_patches(torch.randn(2, 4, 4), mask, token)

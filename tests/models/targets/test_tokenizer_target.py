@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.testing import assert_close
 
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.models.targets.tokenizer_target import TokenizerTarget
 from mmssl.registry import COMPONENTS
+from mmssl.utils.errors import UserError
 
 DALLE = dict(type='DALLETokenizer', checkpoint=None, width=8, num_groups=3, num_tokens=16)
 
@@ -45,3 +47,8 @@ def test_autocast_changes_no_words():
         assert torch.equal(target(images), target(images))
         mixed = target(images)
     assert torch.equal(mixed, target(images))
+
+
+def test_a_tokenizer_that_is_not_fitted_says_so():
+    with pytest.raises(UserError, match='DALLETokenizer is not fitted'):
+        TokenizerTarget(DALLE).fit(torch.randn(2, 3, 16, 16))
