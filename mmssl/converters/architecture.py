@@ -50,29 +50,30 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
 
     Returns:
         ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
-        ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size`` and
-        ``conv_stem``; for ``BEiTViT`` the first three, ``relative_table`` and ``layer_scale``; for a Swin transformer
-        what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT`` all of its arguments
-        that change its tensors.
+        ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size``,
+        ``conv_stem`` and ``final_norm``; for ``BEiTViT`` the first three, ``relative_table`` and ``layer_scale``; for a
+        Swin transformer what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT`` all
+        of its arguments that change its tensors.
 
     Raises:
         UserError: The backbone was cut, or the number of heads is needed and not known.
     """
-    known, name = dict(known or {}), kind(tensors)
-    if name == 'ResNet':
-        known |= _resnet(tensors)
-    if name == 'VisionTransformer':
-        known |= _vision_transformer(tensors, num_heads, known)
-    if name == 'MAE':
-        known |= _vision_transformer(_below(tensors, 'backbone.'), num_heads, known)
-        width, depth, mlp_ratio = _transformer(_below(tensors, 'neck.'), 'embed.weight')
-        known['decoder'] = dict(embed_dim=width, depth=depth, mlp_ratio=mlp_ratio)
-    if name == 'BEiTViT':
-        known |= _beit(tensors)
-    if name == 'HiViT':
-        known |= _hivit(tensors)
-    if name == 'Swin':
-        known = _swin(tensors) | known
+    known = dict(known or {})
+    match kind(tensors):
+        case 'ResNet':
+            return known | _resnet(tensors)
+        case 'VisionTransformer':
+            return known | _vision_transformer(tensors, num_heads, known)
+        case 'MAE':
+            width, depth, mlp_ratio = _transformer(_below(tensors, 'neck.'), 'embed.weight', 'norm.weight')
+            encoder = _vision_transformer(_below(tensors, 'backbone.'), num_heads, known)
+            return known | encoder | dict(decoder=dict(embed_dim=width, depth=depth, mlp_ratio=mlp_ratio))
+        case 'BEiTViT':
+            return known | _beit(tensors)
+        case 'HiViT':
+            return known | _hivit(tensors)
+        case 'Swin':
+            return _swin(tensors) | known
     return known
 
 
@@ -123,6 +124,7 @@ def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[
         img_size=_side(tensors['pos_embed'].shape[1] - 1) * patch_size,
         patch_size=patch_size,
         conv_stem=conv_stem,
+        final_norm='norm.weight' in tensors,
     )
 
 
@@ -131,7 +133,7 @@ def _below(tensors: Tensors, prefix: str) -> Tensors:
 
 
 def _beit(tensors: Tensors) -> dict[str, Any]:
-    dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'patch_embed.proj.weight')
+    dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'patch_embed.proj.weight', 'norm.weight')
     table = next(tensor for name, tensor in tensors.items() if name.endswith('relative_position_bias_table'))
     patch_size = tensors['patch_embed.proj.weight'].shape[-1]
     scale = tensors.get('blocks.0.gamma_1')
@@ -153,14 +155,13 @@ def _hivit(tensors: Tensors) -> dict[str, Any]:
             'a HiViT has two merges and absolute positions; this file has not: give the file of a whole one'
         )
     _, patches, dim = tensors['absolute_pos_embed'].shape
-    arch = dict(
-        embed_dim=dim, depths=(merges[0], merges[1] - merges[0] - 1, max(blocks) - merges[1]), num_heads=dim // 64
-    )
+    depths = (merges[0], merges[1] - merges[0] - 1, max(blocks) - merges[1])
+    arch: dict[str, Any] = dict(embed_dim=dim, depths=depths, num_heads=dim // 64)
     if any('.mlp.w1.' in name for name in tensors):
         hidden = next(len(tensor) for name, tensor in tensors.items() if name.endswith('.mlp.w1.weight'))
         arch |= dict(mlp_ratio=hidden / dim, fast=True)
     stride = tensors['patch_embed.proj.weight'].shape[-1]
-    described = dict(
+    described: dict[str, Any] = dict(
         type='HiViT',
         arch=next((name for name, usual in hivit.ARCHS.items() if usual == arch), arch),
         img_size=_side(patches) * 4 * stride,
@@ -197,9 +198,9 @@ def _swin(tensors: Tensors) -> dict[str, Any]:
 
 def _transformer(tensors: Tensors, *needed: str) -> tuple[int, int, float]:
     """Width, depth and ratio of the hidden layer to the width."""
-    missing = [name for name in (*needed, 'norm.weight', 'blocks.0.mlp.fc1.weight') if name not in tensors]
+    missing = [name for name in (*needed, 'blocks.0.mlp.fc1.weight') if name not in tensors]
     if missing:
-        raise UserError(f'a transformer without {", ".join(missing)} was cut: give the file of a whole one')
+        raise UserError(f'a transformer without {", ".join(missing)} is not whole: give the file of a whole one')
     depth = len({name.split('.')[1] for name in tensors if name.startswith('blocks.')})
     hidden, dim = tensors['blocks.0.mlp.fc1.weight'].shape
     return dim, depth, hidden / dim

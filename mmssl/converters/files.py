@@ -119,7 +119,7 @@ def _write_file(backbone: ConvertedBackbone, out: Path, target: str) -> None:
     elif target in ('timm', 'torchvision'):
         save_checkpoint_file(tensors, out)
     else:
-        meta = dict(mmssl_version=__version__, source=backbone.source)
+        meta: dict[str, Any] = dict(mmssl_version=__version__, source=backbone.source)
         if target == 'mmssl':
             meta['backbone'] = backbone.config
         save_checkpoint_file(dict(state_dict=tensors, meta=meta), out)

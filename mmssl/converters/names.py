@@ -90,6 +90,7 @@ def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     Raises:
         UserError: There are none.
     """
+    nested: Mapping[str, Any]
     if all(isinstance(checkpoint.get(part), Mapping) for part in ('student', 'teacher')):
         parts = [part for part in ('student', 'teacher', 'dino_loss') if part in checkpoint]
         nested = {f'{part}.{name}': value for part in parts for name, value in checkpoint[part].items()}

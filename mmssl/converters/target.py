@@ -35,11 +35,16 @@ class Layout:
             UserError: The library has no place for some of them.
         """
         tensors = tensors if self.prepare is None else self.prepare(tensors)
-        renamed = {name: self._name(name) for name in tensors}
-        without = [name for name, theirs in renamed.items() if theirs is None]
+        renamed, without = {}, []
+        for name, tensor in tensors.items():
+            theirs = self._name(name)
+            if theirs is None:
+                without.append(name)
+            else:
+                renamed[theirs] = tensor
         if without:
             raise UserError(f'the library has no place for {len(without)} tensors: {", ".join(without[:5])}')
-        return {renamed[name]: tensor for name, tensor in tensors.items()}
+        return renamed
 
     def _name(self, ours: str) -> str | None:
         matches = ((re.fullmatch(pattern, ours), theirs) for pattern, theirs in self.patterns)

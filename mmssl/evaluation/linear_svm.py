@@ -161,6 +161,19 @@ def draw_low_shot(targets: np.ndarray, shots: int, rng: np.random.Generator) -> 
     return drawn
 
 
+def _low_shot_map(
+    vectors: np.ndarray, drawn: np.ndarray, test_vectors: np.ndarray, test_targets: np.ndarray, cost: float
+) -> float:
+    precisions = []
+    for column in range(drawn.shape[1]):
+        rows = drawn[:, column] >= 0
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', ConvergenceWarning)
+            svm = make_svm(cost).fit(vectors[rows], _signs(drawn[rows, column]))
+        precisions.append(average_precision(test_targets[:, column], svm.decision_function(test_vectors)))
+    return 100 * fmean(precisions)
+
+
 @dataclass
 class LowShotResult:
     """What ``evaluate_low_shot`` found.
@@ -205,19 +218,12 @@ def evaluate_low_shot(
     """
     vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     shots = list(shots)
-
-    def one_map(sample: int, number: int, cost: float) -> float:
-        drawn = draw_low_shot(train[1], number, np.random.default_rng((seed, sample, number)))
-        precisions = []
-        for column in range(drawn.shape[1]):
-            rows = drawn[:, column] >= 0
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore', ConvergenceWarning)
-                svm = make_svm(cost).fit(vectors[rows], _signs(drawn[rows, column]))
-            precisions.append(average_precision(test[1][:, column], svm.decision_function(test_vectors)))
-        return 100 * fmean(precisions)
-
+    drawn = [
+        draw_low_shot(train[1], number, np.random.default_rng((seed, sample, number)))
+        for sample in range(num_samples)
+        for number in shots
+    ]
     maps = Parallel(num_jobs)(
-        delayed(one_map)(sample, number, cost) for sample in range(num_samples) for number in shots for cost in costs
+        delayed(_low_shot_map)(vectors, targets, test_vectors, test[1], cost) for targets in drawn for cost in costs
     )
     return LowShotResult(shots, list(costs), np.reshape(maps, (num_samples, len(shots), len(costs))))

@@ -37,9 +37,13 @@ class Scaler:
         if head not in HEADS:
             raise ValueError(f'a head is one of {HEADS}, got {head!r}')
         self.is_unit = head == 'unit'
-        first = sum(vectors[part].double().sum(0) for part in rows.split(_CHUNK)) / len(rows)
-        centre = first if head == 'standardized' else torch.zeros_like(first)
-        square = sum((vectors[part].double() - centre).square().sum(0) for part in rows.split(_CHUNK)) / len(rows)
+        centre = vectors.new_zeros(vectors.shape[1], dtype=torch.float64)
+        square = torch.zeros_like(centre)
+        if head == 'standardized':
+            for part in rows.split(_CHUNK):
+                centre += vectors[part].double().sum(0) / len(rows)
+        for part in rows.split(_CHUNK):
+            square += (vectors[part].double() - centre).square().sum(0) / len(rows)
         self.centre = centre.to(vectors.dtype)
         self.scale = (square if head == 'standardized' else square.mean()).sqrt().clamp(min=1e-6).to(vectors.dtype)
 

@@ -172,6 +172,24 @@ def test_a_converted_file_reads_back_as_it_was(tmp_path):
     assert back.keys() == expected.keys() and all(torch.equal(back[key], x) for key, x in expected.items())
 
 
+@torch.no_grad()
+def test_a_transformer_whose_last_norm_stands_in_its_head(tmp_path):
+    model = timm.models.VisionTransformer(img_size=32, patch_size=8, num_classes=5, global_pool='avg', **ARCH).eval()
+    torch.save(dict(model=model.state_dict()), tmp_path / 'mae_finetuned.pth')
+    for target in ('timm', 'mmssl'):
+        usage = convert_file(tmp_path / 'mae_finetuned.pth', tmp_path / 'out.pth', target, 'mae', num_heads=3).usage
+        if target == 'timm':
+            variables: dict = {}
+            exec(usage, variables)
+            tokens = variables['model'].eval().forward_features(IMAGES)
+        else:
+            config = eval(f'dict({usage})')['backbone'] | dict(type='mmssl.VisionTransformer', output='tokens')
+            backbone = MODELS.build(config)
+            backbone.init_weights()
+            tokens = backbone.eval()(IMAGES)
+        torch.testing.assert_close(tokens, model.forward_features(IMAGES), rtol=0, atol=1e-5)
+
+
 def transformer(**changes):
     return VisionTransformer(ARCH | changes, img_size=32, patch_size=8)
 
@@ -187,7 +205,9 @@ def transformer(**changes):
         (lambda: ResNet(18, width=0.125, out_indices=(1,)), 'timm', r'\(2, 2, 0, 0\) blocks .* whole one'),
         (transformer, 'timm', 'how many attention heads .* width 48 and depth 2.*--num-heads$'),
         (lambda: transformer(embed_dim=384, depth=12), 'timm', r'--num-heads \(one of \[6, 12\]\)'),
-        (lambda: VisionTransformer(ARCH, img_size=32, output='maps', out_indices=(0,)), 'timm', 'norm.weight was cut'),
+        (lambda: VisionTransformer(ARCH, img_size=32, final_norm=False), 'hf', 'always has a norm'),
+        (lambda: VisionTransformer(ARCH, img_size=32, final_norm=False), 'torchvision', 'without a norm'),
+        (lambda: BEiTViT(ARCH, img_size=32, output='maps', out_indices=(0,)), 'timm', 'norm.weight is not whole'),
         (lambda: VisionTransformer(ARCH, img_size=(32, 64)), 'timm', '8 positions of patches are no square'),
         (lambda: VisionTransformer(ARCH, img_size=32, conv_stem=True), 'hf', 'no convolutional stem'),
         (lambda: BEiTViT(ARCH, img_size=32, patch_size=8, layer_scale=0), 'mmseg', 'always scales .* --to mmssl'),

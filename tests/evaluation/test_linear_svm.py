@@ -125,3 +125,8 @@ def test_low_shot_benchmark():
         svm = make_svm(1.0).fit(vectors[rows], np.where(drawn[rows, column] == 1, 1, -1))
         precisions.append(average_precision(test[1][:, column], svm.decision_function(unit_vectors(test[0]))))
     assert result.maps[2, 1, 1] == pytest.approx(100 * np.mean(precisions))
+
+
+def test_processes_change_nothing():
+    train, test = problem(90), problem(60, seed=1)
+    assert evaluate_svm(train, test, (0.1, 10.0), num_jobs=2) == evaluate_svm(train, test, (0.1, 10.0))

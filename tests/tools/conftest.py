@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 _NUMBERS = itertools.count()
@@ -45,6 +46,12 @@ default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
 """
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _logger() -> None:
+    """Makes MMEngine's logger before a test captures the output, to a stream that is closed when that test ends."""
+    MMLogger.get_current_instance()
+
+
 @pytest.fixture(scope='session')
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of eight images."""
@@ -76,6 +83,8 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """A function that calls a tool, asserts that it ends as a mistake does, and returns its message."""
 
     def call(main: Callable, *argv: object) -> str:
+        # The logger of a test before writes to a stream that is closed.
+        MMLogger.get_instance(f'fails_{next(_NUMBERS)}')
         with pytest.raises(SystemExit) as exit_:
             main([str(arg) for arg in argv])
         message = capsys.readouterr().err

@@ -6,6 +6,8 @@ Names are those of the files on the hub, which every version of the library read
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from mmssl.converters.source import Tensors
 from mmssl.converters.target import Layout, Target
 from mmssl.models.backbones.resnet import DEPTHS
@@ -49,6 +51,8 @@ def _resnet(backbone: Mapping[str, Any]) -> dict[str, Any]:
 def _vision_transformer(backbone: Mapping[str, Any]) -> dict[str, Any]:
     if backbone['conv_stem']:
         raise UserError('the ViT of transformers has no convolutional stem')
+    if not backbone['final_norm']:
+        raise UserError('the ViT of transformers always has a norm after its last block')
     return dict(architectures=['ViTModel'], model_type='vit', qkv_bias=True, **_common(backbone))
 
 
@@ -125,7 +129,7 @@ def _common(backbone: Mapping[str, Any]) -> dict[str, Any]:
 
 def _split_qkv(tensors: Tensors) -> Tensors:
     """Query, key and value apart: (3 D, ...) -> three times (D, ...)."""
-    split = {}
+    split: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if '.attn.qkv.' in name:
             thirds = zip(('query', 'key', 'value'), tensor.chunk(3))

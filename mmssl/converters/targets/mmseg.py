@@ -30,7 +30,7 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     return (
         f"type='mmseg.VisionTransformer', img_size=({size}, {size}), patch_size={backbone['patch_size']}, "
         f'embed_dims={arch["embed_dim"]}, num_layers={arch["depth"]}, num_heads={arch["num_heads"]}, '
-        f'mlp_ratio={round(arch["mlp_ratio"])}, patch_bias=True, final_norm=True, '
+        f'mlp_ratio={round(arch["mlp_ratio"])}, patch_bias=True, final_norm={backbone["final_norm"]}, '
         "norm_cfg=dict(type='LN', eps=1e-6), act_cfg=dict(type='GELU')"
     )
 

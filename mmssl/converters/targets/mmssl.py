@@ -6,7 +6,15 @@ from typing import Any
 from mmssl.converters.target import Layout, Target
 from mmssl.models.backbones.vision_transformer import ARCHS
 
-_DEFAULTS = dict(width=1, width_per_group=64, stem='imagenet', conv_stem=False, stem_stride=4, position_bias='off')
+_DEFAULTS = dict(
+    width=1,
+    width_per_group=64,
+    stem='imagenet',
+    conv_stem=False,
+    final_norm=True,
+    stem_stride=4,
+    position_bias='off',
+)
 
 
 def _config(backbone: Mapping[str, Any]) -> str:

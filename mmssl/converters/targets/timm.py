@@ -24,12 +24,12 @@ def _resnet(backbone: Mapping[str, Any]) -> str:
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     if backbone['conv_stem']:
         raise UserError('timm has no plain vision transformer with a convolutional stem')
-    arch = backbone['arch']
+    arch, norm = backbone['arch'], '' if backbone['final_norm'] else ', final_norm=False'
     return (
         'model = timm.models.VisionTransformer(\n'
         f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
         f'depth={arch["depth"]},\n'
-        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0,\n'
+        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0{norm},\n'
         ")  # for the mean of the patches in place of the class token: global_pool='avg', fc_norm=False\n"
     )
 

@@ -27,6 +27,8 @@ def _resnet(backbone: Mapping[str, Any]) -> str:
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     if backbone['conv_stem']:
         raise UserError('a transformer with a convolutional stem is not exported to torchvision')
+    if not backbone['final_norm']:
+        raise UserError('torchvision has no vision transformer without a norm after its last block')
     arch = backbone['arch']
     return (
         'model = torchvision.models.VisionTransformer(\n'

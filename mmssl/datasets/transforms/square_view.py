@@ -36,6 +36,6 @@ class SquareView:
         if self.resize is not None:
             height, width = image.shape[:2]
             short = min(height, width)
-            sides = (self.resize * side // short for side in (height, width))
-            image = resize(image, *sides, self.interpolation).permute(1, 2, 0).numpy()
+            height, width = (self.resize * side // short for side in (height, width))
+            image = resize(image, height, width, self.interpolation).permute(1, 2, 0).numpy()
         return resize(image, self.size, self.size, self.interpolation)

@@ -40,7 +40,14 @@ class BatchMix(nn.Module):
             raise ValueError(f'mixup and cutmix must be >= 0 and one of them > 0, got {mixup} and {cutmix}')
         if not (0 <= prob <= 1 and 0 <= cutmix_prob <= 1):
             raise ValueError(f'probabilities must lie in [0, 1], got {prob} and {cutmix_prob}')
-        self._mix = Mixup(mixup, cutmix, None, prob, cutmix_prob, label_smoothing=0.0, num_classes=num_classes)
+        self._mix = Mixup(
+            mixup_alpha=mixup,
+            cutmix_alpha=cutmix,
+            prob=prob,
+            switch_prob=cutmix_prob,
+            label_smoothing=0.0,
+            num_classes=num_classes,
+        )
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mixed images, a new tensor, and targets, probabilities (N, C).
