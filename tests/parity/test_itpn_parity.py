@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
 from mmssl.models.targets.clip_target import CLIPTarget
-from mmssl.registry import MODELS
+from mmssl.utils.config import load_config
 from tests.parity.golden import Golden, Trace, in_recorded_order, summary
 from tests.parity.test_hivit_parity import build_classifier
+from tests.support.tools import ROOT
 
 CLIP = 'itpn/itpn_hivit-base-clip_32xb64-300e_in1k.py'
 PIXEL = 'itpn/itpn_hivit-base-pixel_64xb64-400e_in1k.py'
@@ -106,12 +109,12 @@ def test_classifier(goldens_dir):
     )
 
 
-@pytest.mark.parametrize(('case', 'layer_scale'), [('itpn_base_det_pixel', None), ('itpn_base_det_clip', 0.1)])
-def test_detection(goldens_dir, case, layer_scale):
-    golden = Golden(goldens_dir, case)
-    model = golden.load(
-        EncoderAndPyramid(dict(layer_scale=layer_scale), dict(fpn_depth=1, num_outs=5)), 'itpn'
-    )
+@pytest.mark.parametrize('kind', ['pixel', 'clip'])
+def test_detection(goldens_dir, kind):
+    golden = Golden(goldens_dir, f'itpn_base_det_{kind}')
+    # The official detector leaves half of the pyramid's blocks that pixel pre-training gave behind.
+    options = {'model.neck.fpn_depth': 1}
+    model = golden.load(EncoderAndPyramid(f'mmdetection/mask-rcnn_itpn-base-{kind}_3x_coco', options), 'itpn')
     outputs = {}
     for name, images in golden.inputs().items():
         maps = model(images)
@@ -123,7 +126,8 @@ def test_segmentation(goldens_dir):
     golden = Golden(goldens_dir, 'itpn_base_seg')
     ((name, images),) = golden.inputs().items()
     # Absolute positions have 14 rows whatever the image, relative ones as many as the training image.
-    model = EncoderAndPyramid(dict(position_bias='table'), dict(fpn_depth=2, concat=True, num_outs=4))
+    options = {'model.backbone.img_size': 224}
+    model = EncoderAndPyramid('mmsegmentation/upernet_itpn-base-pixel_160k_ade20k-512x512', options)
     grid = images.shape[-1] // 16
     for block in model.backbone.blocks[-24:]:
         block.attn.grid = (grid, grid)
@@ -134,13 +138,19 @@ def test_segmentation(goldens_dir):
 
 
 class EncoderAndPyramid(nn.Module):
-    """Backbone and neck of a detector; ``neck`` holds the pyramid under the name of pre-training."""
+    """Backbone and neck of a benchmark config as mmdet or mmseg builds them, the neck under its name of pre-training.
 
-    def __init__(self, backbone: dict, pyramid: dict) -> None:
+    Args:
+        config: File below configs/benchmarks, without its ending.
+        options: Settings that override it.
+    """
+
+    def __init__(self, config: str, options: dict) -> None:
         super().__init__()
-        backbone = dict(type='HiViT', arch='itpn-base', resample='dino', eps=1e-5) | backbone
-        self.backbone = MODELS.build(backbone)
-        self.neck = nn.ModuleDict(dict(pyramid=MODELS.build(dict(type='ITPNPyramid', eps=1e-5) | pyramid)))
+        cfg = load_config(ROOT / 'configs' / 'benchmarks' / f'{config}.py', options)
+        registry = import_module(f'{cfg.default_scope}.registry').MODELS
+        self.backbone = registry.build(cfg.model.backbone)
+        self.neck = nn.ModuleDict(dict(pyramid=registry.build(cfg.model.neck)))
 
     def forward(self, images):
         with torch.no_grad():
