@@ -270,9 +270,7 @@ def _wrong_keys(cfg: Config) -> list[str]:
     for key in cfg.keys():
         if key in known | _CUSTOMARY_VARIABLES or key.startswith('_'):
             continue
-        if key == 'optimizer' and 'optim_wrapper' in cfg and cfg.get('default_scope') != 'mmssl':
-            continue  # a variable in schedules of mmseg
-        if key in _FORMER_KEYS:
+        if key in _FORMER_KEYS and not (key == 'optimizer' and 'optim_wrapper' in cfg):  # mmseg has it as a variable
             hint = f"; MMEngine's name for it is {_FORMER_KEYS[key]}"
         else:
             hint = did_you_mean(key, known, cutoff=0.8)

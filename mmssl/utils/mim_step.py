@@ -105,25 +105,26 @@ class PlainLoop(nn.Module):
         self.patches = patchify(images, backbone.patch_size)  # (N, L, P)
         self.mask = algorithm.masker(images)
         self.num_tokens = 1 + algorithm.masker.visible(self.mask).shape[1]
-        self.encoder = _loop(self.patches.shape[2], backbone.blocks, decoder.embed.out_features)
-        self.decoder = _loop(None, decoder.blocks, decoder.predict.out_features)
+        self.embed = nn.Linear(self.patches.shape[2], backbone.feature_dim)
+        self.encoder = _loop(backbone.blocks, decoder.embed.out_features)
+        self.decoder = _loop(decoder.blocks, decoder.predict.out_features)
 
     def forward(self) -> Tensor:
         """Returns the loss, a scalar."""
-        latent = self.encoder(self.patches[:, : self.num_tokens])
+        # Under autocast tokens are float32 between blocks, since float32 positions are added to them.
+        latent = self.encoder(self.embed(self.patches[:, : self.num_tokens]).float()).float()
         length = 1 + self.mask.shape[1]
         tokens = torch.cat([latent] * -(-length // self.num_tokens), dim=1)[:, :length]
         error = (self.decoder(tokens)[:, 1:].float() - self.patches).square().mean(dim=-1)
         return (error * self.mask).sum() / self.mask.sum()
 
 
-def _loop(inputs: int | None, like: nn.Sequential, outputs: int) -> nn.Sequential:
-    """Blocks as in ``like``, behind a linear layer from ``inputs`` if there is one, then a norm and a linear layer."""
+def _loop(like: nn.Sequential, outputs: int) -> nn.Sequential:
+    """Blocks as in ``like``, a norm and a linear layer to ``outputs``."""
     first: Any = like[0]
     dim, ratio = first.norm1.normalized_shape[0], first.mlp.fc1.out_features / first.mlp.fc1.in_features
     blocks = [Block(dim, first.attn.num_heads, ratio, qkv_bias=True) for _ in like]
-    embed = [] if inputs is None else [nn.Linear(inputs, dim)]
-    return nn.Sequential(*embed, *blocks, nn.LayerNorm(dim), nn.Linear(dim, outputs))
+    return nn.Sequential(*blocks, nn.LayerNorm(dim), nn.Linear(dim, outputs))
 
 
 def measure_mim_memory(

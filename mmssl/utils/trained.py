@@ -24,6 +24,7 @@ def load_trained(
     config: str | None = None,
     cfg_options: dict[str, Any] | None = None,
     prefix: str | None = None,
+    *,
     whole: bool = False,
     random_init: int | None = None,
 ) -> tuple[Config, nn.Module]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
-from mmssl.converters import SOURCES, detect_source, rename
+from mmssl.converters import SOURCES, TARGETS, detect_source, rename
 
 # Recordings of each source, and official names of kinds that none of them has.
 CASES = {
@@ -79,6 +80,11 @@ SEVERAL = ('itpn_base_classifier', 'itpn_base_det_clip', 'itpn_base_seg', 'itpn_
 def test_no_source_is_missing_here():
     once = {id(source): name for name, source in reversed(SOURCES.items())}
     assert set(once.values()) == CASES.keys()
+
+
+def test_the_docs_name_every_source_and_every_target():
+    text = (Path(__file__).parents[2] / 'docs' / 'converters.md').read_text()
+    assert not [name for name in (*CASES, *TARGETS) if f'`{name}`' not in text]
 
 
 def recorded(goldens_dir, case: str) -> dict[str, list[int]]:

@@ -14,7 +14,7 @@ RECIPE = 'beit/beit_vit-base_16xb128-800e_in1k.py'
 
 def test_a_step(goldens_dir):
     golden = Golden(goldens_dir, 'beit_base_pretrain')
-    tokenizer = dict(checkpoint=None, num_tokens=8, width=8)  # its words are replaced by the recorded ones
+    tokenizer = dict(checkpoint=None, width=8)  # its words are replaced by the recorded ones
     (images,) = golden.inputs().values()
     overrides = {
         'model.backbone.drop_path_rate': 0.0,

@@ -35,7 +35,7 @@ def test_mae(goldens_dir, monkeypatch):
 def test_classifier(goldens_dir):
     golden = Golden(goldens_dir, 'hivit_base_classifier')
     images, labels = golden.inputs()['imgs'], torch.tensor(golden.literals['labels'])
-    model = golden.load(build_classifier('base'), 'hivit')
+    model = golden.load(build_classifier('base', golden), 'hivit')
     stages = model.backbone(images)
     features = stages[-1].mean(dim=1)
     loss = model.head(features, labels)
@@ -50,13 +50,14 @@ def test_classifier(goldens_dir):
     )
 
 
-def build_classifier(arch: str):
+def build_classifier(arch: str, golden: Golden):
     """The classifier of the official fine-tuning; its backbone returns the stages, for comparison."""
+    num_classes, width = dict(golden.record['state_dict'])['head.weight']
     return MODELS.build(
         dict(
             type='ImageClassifier',
             backbone=dict(type='HiViT', arch=arch, position_bias='table', output='units'),
             neck=dict(type='Identity'),
-            head=dict(type='LinearClsHead', in_channels=512, num_classes=1000, norm='layer'),
+            head=dict(type='LinearClsHead', in_channels=width, num_classes=num_classes, norm='layer'),
         )
     )

@@ -55,7 +55,8 @@ def test_clip(goldens_dir, monkeypatch):
     overrides |= {'model.neck.out_channels': teacher_tokens.shape[-1]}
     model = golden.build(CLIP, 'itpn_clip', overrides)
     labels = layer_norm(teacher_tokens, teacher_tokens.shape[-1:])
-    mask = torch.zeros(images.shape[0], 196, dtype=torch.bool)
+    (shape,) = (shape for name, shape, _ in golden.record['inputs'] if name == 'bool_masked_pos')
+    mask = torch.zeros(shape, dtype=torch.bool)
     for row, hidden in zip(mask, golden.literals['masked_ids']):
         row[hidden] = True
     monkeypatch.setattr(model.target, 'forward', lambda rendering: labels)
@@ -95,7 +96,7 @@ def test_clip_teacher(goldens_dir, tmp_path):
 def test_classifier(goldens_dir):
     golden = Golden(goldens_dir, 'itpn_base_classifier')
     images, labels = golden.inputs()['imgs'], torch.tensor(golden.literals['labels'])
-    model = golden.load(build_classifier('itpn-base'), 'itpn')
+    model = golden.load(build_classifier('itpn-base', golden), 'itpn')
     tokens = model.backbone(images)[-1]
     loss = model.head(tokens.mean(dim=1), labels)
     loss.backward()

@@ -99,6 +99,8 @@ def shrink_options(cfg: Config) -> dict[str, Any]:
     is_resnet = cfg.model.backbone.type == 'mmssl.ResNet'
     if is_resnet:
         options['model.backbone.width'] = cfg.model.backbone.get('width', 1) / 8
+        if 'shared_head' in cfg.model.get('roi_head', {}):
+            options['model.roi_head.shared_head.width'] = options['model.backbone.width']
     for place, value in _leaves(cfg):
         key = place.rpartition('.')[2]
         if key in ('scale', 'crop_size') and '_dataloader' in place or place == 'model.data_preprocessor.size':

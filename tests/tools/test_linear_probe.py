@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.support.image_files import write_images
 from tests.support.tools import load_tool
@@ -36,6 +37,24 @@ def test_table_and_file(checkpoint: Path, tmp_path: Path, capsys: pytest.Capture
     text = capsys.readouterr().out
     assert text.count('standardized') == text.count('scaled') == 2 and 'chosen by' in text
     assert f'top-1 {summary["sweep_top1"]:.2f} +- {summary["sweep_top1_std"]:.2f}' in text
+
+
+def test_random_init_probes_another_network(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = []
+    extract = probe.extract_features
+
+    def note(model, *args, **options):
+        weights.append(model.backbone.conv1.weight.detach().clone())
+        return extract(model, *args, **options)
+
+    monkeypatch.setattr(probe, 'extract_features', note)
+    options = '--lrs 0.1 --weight-decays 0 --epochs 2 --num-seeds 1'.split()
+    trained = torch.load(checkpoint, weights_only=True)['state_dict']['backbone.conv1.weight']
+    for extra in ([], ['--random-init', '--seed', '7'], ['--random-init', '--seed', '8']):
+        probe.main([str(checkpoint), *options, *extra])
+    loaded, first, second = weights[::2]
+    assert torch.equal(loaded, trained)
+    assert not torch.equal(first, trained) and not torch.equal(second, trained) and not torch.equal(first, second)
 
 
 def test_mistakes(checkpoint: Path, fails: Callable[..., str], tmp_path: Path) -> None:

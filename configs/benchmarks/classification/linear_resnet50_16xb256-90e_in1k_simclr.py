@@ -23,6 +23,7 @@ model = dict(
 
 _view = dict(type='AugmentedView', size=224, interpolation='bicubic')
 train_dataloader = dict(batch_size=256, dataset=dict(views=[_view]))
+val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=1.6, momentum=0.9, weight_decay=1e-6, nesterov=True))
 param_scheduler = dict(type='WarmupCosineLR')

@@ -3,9 +3,9 @@
     tools/dist_train.sh configs/benchmarks/classification/linear_resnet50_8xb128-80e_in1k_byol.py 8 \
         --pretrained CHECKPOINT
 
-Protocol: SGD with Nesterov momentum, learning rate 0.2 x batch / 256 without decay, cosine, crop and flip (official
-code, which its README calls a simplification: the paper chooses among five rates on images held out of the training
-set).
+Protocol: SGD with Nesterov momentum, learning rate 0.2 x batch / 256 without decay, cosine, bicubic crop and flip
+(official code, which its README calls a simplification: the paper chooses among five rates on images held out of the
+training set).
 Published: top-1 74.4 % of the released checkpoint of 1000 epochs (official README).
 """
 
@@ -22,8 +22,9 @@ model = dict(
     head=dict(type='LinearClsHead', in_channels=2048, num_classes=1000),
 )
 
-_view = dict(type='AugmentedView', size=224)
+_view = dict(type='AugmentedView', size=224, interpolation='bicubic')
 train_dataloader = dict(batch_size=128, dataset=dict(views=[_view]))
+val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.8, momentum=0.9, weight_decay=0.0, nesterov=True))
 param_scheduler = dict(type='WarmupCosineLR')

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.config import load_config
+from tests import test_world_size as every_method
 from tests.parity.golden import CONFIGS
 from tests.support.shrink import shrink
 
@@ -82,6 +83,19 @@ def test_the_loss_compares_both_with_the_teacher_of_the_second_view():
     for loss, prediction in zip(losses.values(), predictions(model, student, mask)):
         assert_close(loss, torch.nn.functional.smooth_l1_loss(prediction, target))
     assert not torch.allclose(losses['loss'], model.loss([student])['loss'])
+
+
+@pytest.mark.parametrize(
+    'check',
+    [
+        every_method.test_processes_share_a_batch_without_changing_the_step,
+        every_method.test_a_step_never_waits_for_the_device,
+    ],
+)
+def test_what_holds_for_every_method(check, tmp_path):
+    recipe = tmp_path / 'clip.py'  # each process would drop its own paths
+    recipe.write_text(f"_base_ = ['{CONFIGS / RECIPE}']\nmodel = dict(neck=dict(drop_path_rates=(0.0, 0.0)))\n")
+    check(str(recipe))
 
 
 def test_what_trains_and_what_is_saved():
