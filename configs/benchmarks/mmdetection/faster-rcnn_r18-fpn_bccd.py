@@ -38,11 +38,11 @@ _test_pipeline = [
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
 
-max_epochs = 6
+max_epochs = 3
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=_train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_test_pipeline))
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=6)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=3)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
 param_scheduler = dict(type='mmssl.WarmupCosineLR', warmup_epochs=1)
 auto_scale_lr = dict(base_batch_size=4)
