@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
 from mmssl.models.backbones.resnet import ResNet
@@ -137,6 +137,31 @@ def test_small_config_trains_evaluates_and_is_tested(
     assert f'{METRICS[data]}: {results[METRICS[data]]:.4f}' in capsys.readouterr().out
 
 
+def test_a_loss_that_is_not_finite_stops_a_segmenter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = (path for path in CONFIGS if path.stem == 'fpn_r18_camvid')
+    options = shrink_options(config(path.stem)) | {'optim_wrapper.optimizer.lr': 1e30}
+    options['data_root'] = str(WRITERS['camvid'](tmp_path / 'data'))
+    with pytest.raises(SystemExit) as exit_:
+        load_tool('train.py').main(
+            [str(path), '--work-dir', str(tmp_path), '--cfg-options', *(f'{k}={v}' for k, v in options.items())]
+        )
+    assert exit_.value.code == 2
+    assert 'the loss is not finite at iteration 2' in capsys.readouterr().err
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_a_box_that_is_a_point_is_ignored(tmp_path: Path) -> None:
+    root = WRITERS['bccd'](tmp_path / 'data')
+    for file in (root / 'Annotations').iterdir():
+        file.write_text(file.read_text().replace('<xmax>40</xmax><ymax>44</ymax>', '<xmax>4</xmax><ymax>6</ymax>'))
+    for path in CONFIGS:
+        if path.stem.endswith('_bccd'):
+            cfg = load_config(path, {'data_root': str(root)})
+            init_default_scope('mmdet')
+            info = DATASETS.build(cfg.train_dataloader.dataset).get_data_info(0)
+            assert [instance['ignore_flag'] for instance in info['instances']] == [1, 0]
+
+
 def test_2x_trains_24_epochs_and_1x_12() -> None:
     for path in CONFIGS:
         times = re.search(r'_([12])x_coco$', path.stem)
@@ -180,8 +205,6 @@ def test_camvid_ignores_void(tmp_path: Path) -> None:
     (path,) = (path for path in CONFIGS if path.stem == 'fcn_r50-d8_camvid')
     cfg = load_config(path, {'data_root': str(write_camvid(tmp_path / 'data'))})
     init_default_scope('mmseg')
-    from mmengine.registry import DATASETS
-
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     labels = {int(label) for item in dataset for label in item['data_samples'].gt_sem_seg.data.unique()}
     assert labels == {*range(11), 255} and len(dataset.metainfo['classes']) == 11

@@ -14,6 +14,8 @@ from mmssl.registry import RUNNERS
 class TransferRunner(PretrainRunner):
     """Trains configs of mmdet and mmseg with the safe checkpoints and loud loading of pre-training, also on CPUs.
 
+    A run whose loss is not finite stops: a detector may go on for long after a degenerate box made a term NaN.
+
     Optimizers are built as MMEngine does, because those configs are written for its constructors. A top-level
     ``max_epochs`` sets the length of a run by epochs; with several processes ``sync_bn=True`` synchronises every norm.
     """
@@ -25,5 +27,6 @@ class TransferRunner(PretrainRunner):
         return Runner.build_optim_wrapper(self, optim_wrapper)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
-        """Registers MMEngine's default hooks and a progress bar."""
-        Runner.register_default_hooks(self, dict(progress=dict(type='mmssl.ProgressBarHook')) | dict(hooks or {}))
+        """Registers MMEngine's default hooks, a progress bar, and the hook that looks at the losses."""
+        own = dict(progress=dict(type='mmssl.ProgressBarHook'), runtime_info=dict(type='mmssl.RuntimeInfoHook'))
+        Runner.register_default_hooks(self, own | dict(hooks or {}))

@@ -93,8 +93,8 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
             numbers = {key: next(values) for key in terms}
             for key, number in numbers.items():
                 hub.update_scalar(f'train/{key}', number)
-            # Not of the gradient's norm: float16 loss scaling copes with an overflow there.
-            if message is None and not all(math.isfinite(v) for key, v in numbers.items() if key != 'grad_norm'):
+            # Of losses alone: loss scaling of float16 copes with an overflow in the gradient's norm.
+            if message is None and not all(math.isfinite(v) for key, v in numbers.items() if 'loss' in key):
                 message = self._message(runner, iteration, numbers)
         for buffer in hub.log_scalars.values():
             buffer.max_length = _MAX_HISTORY
