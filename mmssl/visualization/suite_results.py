@@ -19,7 +19,7 @@ def plot_suite(protocols: Sequence[Protocol], results: Sequence[Result]) -> Figu
         protocols: What was run, in the order of the panels.
         results: What came of it; runs without a value are left out.
     """
-    figure = new_figure(max(2.4 * len(protocols), 3.2), 3.0)
+    figure = new_figure(3.0 * len(protocols), 3.0)
     summary = summarize(results)
     for axes, protocol in zip(figure.subplots(1, len(protocols), squeeze=False)[0], protocols):
         for place, (init, (_, colour)) in enumerate(_SHOWN.items()):
