@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT = 240.0
+_NO_GROUP, _ATTEMPTS = 'the processes did not find one another', 3  # on a busy machine gloo's first contact may fail
 
 
 def run_distributed(function: Callable[..., Any], world_size: int, *args: Any, timeout: float = TIMEOUT) -> list[Any]:
@@ -35,6 +36,16 @@ def run_distributed(function: Callable[..., Any], world_size: int, *args: Any, t
         RuntimeError: The function failed on some process; the message holds its traceback.
         TimeoutError: It did not return in time.
     """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _run_once(function, world_size, args, timeout)
+        except RuntimeError as error:
+            if _NO_GROUP not in str(error) or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError('not reached')
+
+
+def _run_once(function: Callable[..., Any], world_size: int, args: tuple, timeout: float) -> list[Any]:
     while len(_workers) < world_size:
         _workers.append(_Worker())
     workers = _workers[:world_size]
@@ -120,7 +131,10 @@ def _call(function: Callable[..., Any], args: tuple, group: dict, timeout: float
 
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(0)
-    dist.init_process_group('gloo', timeout=timedelta(seconds=timeout), **group)
+    try:
+        dist.init_process_group('gloo', timeout=timedelta(seconds=timeout), **group)
+    except RuntimeError as error:
+        raise RuntimeError(_NO_GROUP) from error
     result = function(*args)
     # after a failure the group stays: closing it would fail the others too, and hide which one was first
     dist.destroy_process_group()
