@@ -16,7 +16,7 @@ from typing import Any
 from mmengine.config import DictAction
 
 from mmssl.utils.errors import UserError
-from mmssl.utils.launch import LAUNCHERS
+from mmssl.utils.launch import LAUNCHERS, leave_processes
 
 _PACKAGE = str(Path(__file__).parents[1])
 _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
@@ -125,14 +125,20 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(main)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        failed = True
         try:
-            return main(*args, **kwargs)
+            result = main(*args, **kwargs)
+            failed = False
         except (ValueError, FileNotFoundError, TypeError, KeyError) as error:
             message = user_message(error)
             if message is None or os.environ.get('MMSSL_DEBUG', '0') != '0':
                 raise
             _report(message)
-            sys.exit(2)
+        finally:
+            leave_processes(failed)
+        if failed:
+            sys.exit(2)  # here, where nothing of the failed run is referred to any more
+        return result
 
     return wrapper
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from unittest.mock import patch
 
 import torch
+import torch.distributed
 from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import print_log
@@ -21,6 +23,8 @@ _STARTED_BY = {
     'slurm': 'srun, for example by tools/slurm_train.sh',
     'mpi': 'mpirun',
 }
+
+_joined: list[str] = []  # the backend of the group that this module made, if it made one
 
 
 def join_processes(cfg: Config, launcher: str) -> None:
@@ -63,6 +67,9 @@ def join_processes(cfg: Config, launcher: str) -> None:
             'start as many processes as there are GPUs'
         )
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+    import torch.distributed.nn.functional  # noqa: F401  imported when a group exists, its default arguments keep that
+
+    _joined.append(backend)
     if gpus:
         init_dist(launcher, **dist_cfg)
         return
@@ -70,3 +77,23 @@ def join_processes(cfg: Config, launcher: str) -> None:
         init_dist(launcher, **dist_cfg)
     if rank() == 0:
         print_log(f'no GPU here: {world_size()} processes on CPU with {backend}', logger='current')
+
+
+def leave_processes(failed: bool = False) -> None:
+    """Closes the group that ``join_processes`` made, if it made one; call it when the model is no longer in use.
+
+    An interpreter that ends while a thread of gloo still holds one of its objects is aborted, and the exit code of a
+    finished run would be that of a crash. The threads end with the group, and the group with the last
+    ``DistributedDataParallel`` around it.
+
+    Args:
+        failed: This process has failed, and the others may not have: nccl would wait for them, so its group is left
+            to the end of the process.
+    """
+    if not _joined:
+        return
+    backend = _joined.pop()
+    if not torch.distributed.is_initialized() or (failed and backend != 'gloo'):
+        return
+    gc.collect()
+    torch.distributed.destroy_process_group()
