@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from importlib import import_module
 from unittest.mock import patch
 
 import torch
@@ -67,8 +68,7 @@ def join_processes(cfg: Config, launcher: str) -> None:
             'start as many processes as there are GPUs'
         )
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
-    import torch.distributed.nn.functional  # noqa: F401  imported when a group exists, its default arguments keep that
-
+    import_module('torch.distributed.nn.functional')  # when a group exists, its default arguments would keep that
     _joined.append(backend)
     if gpus:
         init_dist(launcher, **dist_cfg)
