@@ -136,6 +136,7 @@ def test_a_step_never_waits_for_the_device(recipe):
             module._buffers.update({name: mode.from_tensor(x) for name, x in module.named_buffers(recurse=False)})
         _total(algorithm.loss(*batch)).backward()
         algorithm.on_step_end(progress=0.5)
+    assert any(p.grad is not None for p in algorithm.parameters())  # the whole step was run
 
 
 @each_recipe

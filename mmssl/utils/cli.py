@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import DictAction
+from mmengine.dist import is_distributed
 
 from mmssl.utils.errors import UserError
 from mmssl.utils.launch import LAUNCHERS, leave_processes
@@ -125,7 +126,7 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(main)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        failed = True
+        failed, joined_before = True, is_distributed()
         try:
             result = main(*args, **kwargs)
             failed = False
@@ -135,7 +136,8 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             _report(message)
         finally:
-            leave_processes(failed)
+            if not joined_before:
+                leave_processes(failed)
         if failed:
             sys.exit(2)  # here, where nothing of the failed run is referred to any more
         return result

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import torch
 import torch.distributed
 from mmengine.config import Config
-from mmengine.dist import init_dist, is_distributed
+from mmengine.dist import get_backend, init_dist, is_distributed
 from mmengine.logging import print_log
 from mmengine.utils.dl_utils import set_multi_processing
 
@@ -24,8 +24,6 @@ _STARTED_BY = {
     'slurm': 'srun, for example by tools/slurm_train.sh',
     'mpi': 'mpirun',
 }
-
-_joined: list[str] = []  # the backend of the group that this module made, if it made one
 
 
 def join_processes(cfg: Config, launcher: str) -> None:
@@ -69,7 +67,6 @@ def join_processes(cfg: Config, launcher: str) -> None:
         )
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
     import_module('torch.distributed.nn.functional')  # when a group exists, its default arguments would keep that
-    _joined.append(backend)
     if gpus:
         init_dist(launcher, **dist_cfg)
         return
@@ -80,7 +77,7 @@ def join_processes(cfg: Config, launcher: str) -> None:
 
 
 def leave_processes(failed: bool = False) -> None:
-    """Closes the group that ``join_processes`` made, if it made one; call it when the model is no longer in use.
+    """Closes the process group, if there is one; call it when the model is no longer in use.
 
     An interpreter that ends while a thread of gloo still holds one of its objects is aborted, and the exit code of a
     finished run would be that of a crash. The threads end with the group, and the group with the last
@@ -90,10 +87,6 @@ def leave_processes(failed: bool = False) -> None:
         failed: This process has failed, and the others may not have: nccl would wait for them, so its group is left
             to the end of the process.
     """
-    if not _joined:
-        return
-    backend = _joined.pop()
-    if not torch.distributed.is_initialized() or (failed and backend != 'gloo'):
-        return
-    gc.collect()
-    torch.distributed.destroy_process_group()
+    if is_distributed() and not (failed and get_backend() != 'gloo'):
+        gc.collect()
+        torch.distributed.destroy_process_group()

@@ -65,8 +65,11 @@ def test_timm_reads_our_residual_networks():
 
 
 def test_any_timm_model_comes_out_of_its_wrapper():
-    backbone = TimmBackbone('convnext_atto')
-    timm.create_model('convnext_atto', num_classes=0).load_state_dict(export(backbone.state_dict(), 'timm'))
+    backbone = randomise(TimmBackbone('convnext_atto')).eval()
+    target = timm.create_model('convnext_atto', num_classes=0).eval()
+    target.load_state_dict(export(backbone.state_dict(), 'timm'))
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(target(images), to_vector(backbone(images)))
 
 
 def test_the_student_or_the_teacher_comes_out_of_a_training_checkpoint():

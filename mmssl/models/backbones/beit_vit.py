@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModule
-from timm.layers import PatchEmbed, trunc_normal_
+from timm.layers import PatchEmbed, to_2tuple, trunc_normal_
 from timm.models.beit import Attention, Block
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from mmssl.models.backbones._arguments import check_block_indices, check_choices
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
-from mmssl.models.backbones.vision_transformer import _check_choices, _resolve
+from mmssl.models.backbones.vision_transformer import resolve_arch
 from mmssl.models.components.patches import hide_patches
 from mmssl.models.components.relative_positions import (
     CLS_ROWS,
@@ -119,22 +120,20 @@ class BEiTViT(OrderedLayers, BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        _check_choices(
+        check_choices(
             output=(output, ('cls', 'mean', 'maps', 'tokens')), relative_table=(relative_table, ('shared', 'per-block'))
         )
-        dim, depth, num_heads, mlp_ratio = _resolve(arch)
-        if not out_indices or not all(-depth <= index < depth for index in out_indices):
-            raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
+        dim, depth, num_heads, mlp_ratio = resolve_arch(arch)
+        check_block_indices(out_indices, depth)
         self.embed_dim = self.feature_dim = dim
         self.num_prefix_tokens = 1
         self.output = output
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
         num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
-        size = (img_size, img_size) if isinstance(img_size, int) else (img_size[0], img_size[1])
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
 
         self.patch_embed = PatchEmbed(
-            size, patch_size, embed_dim=dim, strict_img_size=False, dynamic_img_pad=True
+            to_2tuple(img_size), patch_size, embed_dim=dim, strict_img_size=False, dynamic_img_pad=True
         )
         self.grid_size = (self.patch_embed.grid_size[0], self.patch_embed.grid_size[1])
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))

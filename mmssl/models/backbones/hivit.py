@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from timm.layers import resample_abs_pos_embed
+from timm.layers import resample_abs_pos_embed, to_2tuple
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
+from mmssl.models.backbones._arguments import check_choices
 from mmssl.models.backbones._hivit_blocks import (
     Attention,
     Block,
@@ -118,7 +119,7 @@ class HiViT(OrderedLayers, BaseModule):
         super().__init__(init_cfg)
         options = _resolve(arch)
         depths, dim = options['depths'], options['embed_dim']
-        _check_choices(
+        check_choices(
             output=(output, ('units', 'maps', 'mean')),
             position_bias=(position_bias, ('off', 'table', 'axis')),
             position=(position, ('sincos', 'learned')),
@@ -130,16 +131,9 @@ class HiViT(OrderedLayers, BaseModule):
             raise ValueError(
                 f"early_block is one of the {depths[2]} blocks of stage 3 and needs output='units', got {early_block}"
             )
-        if window_size and (output != 'maps' or position_bias != 'off'):
-            raise ValueError("window_size is for output='maps' with position_bias='off'")
-        if not set(global_indices) <= set(range(depths[2] if window_size else 0)):
-            raise ValueError(
-                f'global_indices name blocks of stage 3, 0 to {depths[2] - 1}, beside a window_size; got '
-                f'{global_indices}'
-            )
+        _check_windows(output, position_bias, depths[2], window_size, global_indices)
         self.patch_size = _INNER * stem_stride
-        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
-        self.grid_size = self._grid(height, width)
+        self.grid_size = self._grid(*to_2tuple(img_size))
         self.feature_dim = dim
         self.output = output
         self.out_indices = tuple(out_indices)
@@ -311,16 +305,21 @@ def _to_positions(keep: Tensor) -> Tensor:
     return select_patches(everywhere, keep)
 
 
-def _check_choices(**choices: tuple[str, tuple[str, ...]]) -> None:
-    for name, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
+def _check_windows(
+    output: str, position_bias: str, depth: int, window_size: int, global_indices: Sequence[int]
+) -> None:
+    if window_size and (output != 'maps' or position_bias != 'off'):
+        raise ValueError("window_size is for output='maps' with position_bias='off'")
+    if not set(global_indices) <= set(range(depth if window_size else 0)):
+        raise ValueError(
+            f'global_indices name blocks of stage 3, 0 to {depth - 1}, beside a window_size; got {global_indices}'
+        )
 
 
 def _resolve(arch: str | dict) -> dict[str, Any]:
     """Returns every option of an architecture."""
     if isinstance(arch, str):
-        _check_choices(arch=(arch, tuple(ARCHS)))
+        check_choices(arch=(arch, tuple(ARCHS)))
         arch = ARCHS[arch]
     required = {'embed_dim', 'depths', 'num_heads'}
     if not required <= set(arch) <= required | set(_DEFAULTS) or len(arch['depths']) != 3 or arch['embed_dim'] % 4:

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModule
-from timm.layers import PatchEmbed, resample_abs_pos_embed, trunc_normal_
+from timm.layers import PatchEmbed, resample_abs_pos_embed, to_2tuple, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from mmssl.models.backbones._arguments import check_block_indices, check_choices
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.components.grid_attention import GridAttention
@@ -123,7 +124,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        _check_choices(
+        check_choices(
             output=(output, ('cls', 'mean', 'maps', 'tokens')),
             position=(position, ('learned', *_FIXED_POSITIONS)),
             resample=(resample, ('antialiased', 'dino')),
@@ -131,16 +132,9 @@ class VisionTransformer(OrderedLayers, BaseModule):
         )
         if conv_stem and (frozen_patch_embed or patch_size != 16):
             raise ValueError('conv_stem embeds patches of 16 pixels and trains: keep patch_size=16, do not freeze it')
-        dim, depth, num_heads, mlp_ratio = _resolve(arch)
-        if not out_indices or not all(-depth <= index < depth for index in out_indices):
-            raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {out_indices}')
-        if window_size and (output != 'maps' or not all(-depth <= index < depth for index in global_indices)):
-            raise ValueError(
-                f"window_size needs output='maps' and global_indices of blocks 0 to {depth - 1}, got {output!r} and "
-                f'{global_indices}'
-            )
-        if not window_size and (global_indices or relative_size):
-            raise ValueError('global_indices and relative_size are for a backbone with a window_size')
+        dim, depth, num_heads, mlp_ratio = resolve_arch(arch)
+        check_block_indices(out_indices, depth)
+        _check_windows(output, depth, window_size, global_indices, relative_size)
         self.embed_dim = self.feature_dim = dim
         self.patch_size = patch_size
         self.num_prefix_tokens = 0 if window_size else 1
@@ -149,7 +143,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
         num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
-        size = (img_size, img_size) if isinstance(img_size, int) else (img_size[0], img_size[1])
+        size = to_2tuple(img_size)
 
         self.patch_embed = (
             ConvStem(size, dim)
@@ -166,13 +160,12 @@ class VisionTransformer(OrderedLayers, BaseModule):
             self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(1, 1 + num_patches, dim), std=0.02))
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         options = dict(mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm)
-        blocks = [Block(dim, num_heads, drop_path=rate, **options) for rate in rates[:num_blocks]]
+        self.blocks = nn.Sequential(*(Block(dim, num_heads, drop_path=rate, **options) for rate in rates[:num_blocks]))
         if window_size:
             everywhere = {index % depth for index in global_indices}
-            for index, block in enumerate(blocks):
-                size = 0 if index in everywhere else window_size
-                block.attn = GridAttention(dim, num_heads, size, relative_size, qkv_bias=True)
-        self.blocks = nn.Sequential(*blocks)
+            for index, block in enumerate(self.blocks):
+                side = 0 if index in everywhere else window_size
+                block.attn = GridAttention(dim, num_heads, side, relative_size, qkv_bias=True)
         has_norm = final_norm and num_blocks == depth
         self.norm = norm(dim) if has_norm else nn.Identity()
         unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
@@ -275,16 +268,26 @@ class VisionTransformer(OrderedLayers, BaseModule):
             nn.init.zeros_(self.patch_embed.get_parameter('proj.bias'))
 
 
-def _check_choices(**choices: tuple[str, tuple[str, ...]]) -> None:
-    for name, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
+def _check_windows(
+    output: str, depth: int, window_size: int, global_indices: Sequence[int], relative_size: int
+) -> None:
+    if window_size and (output != 'maps' or not all(-depth <= index < depth for index in global_indices)):
+        raise ValueError(
+            f"window_size needs output='maps' and global_indices of blocks 0 to {depth - 1}, got {output!r} and "
+            f'{global_indices}'
+        )
+    if not window_size and (global_indices or relative_size):
+        raise ValueError('global_indices and relative_size are for a backbone with a window_size')
 
 
-def _resolve(arch: str | dict) -> tuple[int, int, int, float]:
-    """Returns embed_dim, depth, num_heads and mlp_ratio."""
+def resolve_arch(arch: str | dict) -> tuple[int, int, int, float]:
+    """Returns embed_dim, depth, num_heads and mlp_ratio of a key of ``ARCHS`` or a dict of them.
+
+    Raises:
+        ValueError: There is no such key, or the dict holds too little or something else.
+    """
     if isinstance(arch, str):
-        _check_choices(arch=(arch, tuple(ARCHS)))
+        check_choices(arch=(arch, tuple(ARCHS)))
         arch = ARCHS[arch]
     required = {'embed_dim', 'depth', 'num_heads'}
     if not required <= set(arch) <= required | {'mlp_ratio'}:

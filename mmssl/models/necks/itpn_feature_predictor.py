@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.model import BaseModule
+from timm.layers import to_2tuple
 from torch import Tensor, nn
 
 from mmssl.models.backbones._hivit_blocks import Places
@@ -52,7 +53,7 @@ class ITPNFeaturePredictor(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.grid_size = (grid_size, grid_size) if isinstance(grid_size, int) else (grid_size[0], grid_size[1])
+        self.grid_size = to_2tuple(grid_size)
         self.pyramid: Any = NECKS.build(pyramid)
         self.embed = LevelEmbedding(self.pyramid.out_channels, embed_dim)
         self.norm = nn.LayerNorm(embed_dim, eps=1e-6)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModule
+from timm.layers import to_2tuple
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
@@ -49,7 +50,7 @@ class MAEDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        rows, columns = (grid_size, grid_size) if isinstance(grid_size, int) else grid_size
+        rows, columns = to_2tuple(grid_size)
         self.num_patches = rows * columns
         self.num_prefix_tokens = num_prefix_tokens
         norm: Any = partial(nn.LayerNorm, eps=1e-6)

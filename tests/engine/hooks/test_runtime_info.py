@@ -51,3 +51,4 @@ def test_an_overflowing_gradient_norm_does_not_stop_the_run(started) -> None:
     runner.optim_wrapper.grad_norm = torch.tensor(float('inf'))
     for index in range(3):
         hook.after_train_iter(runner, index, outputs=dict(loss=torch.ones(())))
+    assert runner.message_hub.log_scalars['train/grad_norm'].data[0].tolist() == [float('inf')] * 3
