@@ -38,6 +38,8 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
 
     Blocks of one class, shape and setting share their code, which is compiled when the first of them is called.
     Shapes are static, so the first call with other shapes, in evaluation or on a last, smaller batch, compiles again.
+    On the CPU products of float32 matrices become oneDNN's (see ``engine/onednn.py``), unless another ``backend`` or a ``mode``
+    is given or ``options`` has a ``post_grad_custom_post_pass``, which may be None.
 
     Args:
         model: The algorithm, not the wrapper of distributed training.
@@ -52,8 +54,14 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
     config: Any = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, 8 * len(blocks))
     config.accumulated_recompile_limit = max(config.accumulated_recompile_limit, 8 * len(blocks))
+    options = {'dynamic': False, **options}
+    on_cpu = all(p.device.type == 'cpu' for block in blocks.values() for p in block.parameters())
+    if on_cpu and options.get('backend', 'inductor') == 'inductor' and options.get('mode') is None:
+        from mmssl.engine.onednn import inductor_options  # imports the compiler
+
+        options['options'] = {**inductor_options(), **(options.get('options') or {})}
     for block in blocks.values():
-        block.compile(**{'dynamic': False, **options})
+        block.compile(**options)
     return len(blocks)
 
 

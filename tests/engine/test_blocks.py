@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks, find_blocks
+from mmssl.engine.onednn import inductor_options
 from mmssl.engine.runner import PretrainRunner
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.registry import BACKBONES, NECKS
@@ -110,8 +111,11 @@ def test_the_default_backend_is_as_near_to_float64_as_float32_is() -> None:
     torch.testing.assert_close(loss, exact_loss.float(), rtol=1e-5, atol=1e-5)
     for gradient, expected in zip(gradients, exact_gradients, strict=True):
         assert (gradient - expected).norm() < 1e-4 * expected.norm()
-    _step(compiled.backbone, images + 1)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        _step(compiled.backbone, images + 1)
     assert counters['stats']['unique_graphs'] == 1
+    if inductor_options():  # three blocks, four layers, each with the gradients of input and weight
+        assert sum(event.name == 'mmssl::onednn_addmm' for event in profile.events()) == 3 * 4 * 3
 
 
 def test_blocks_with_rates_of_their_own_are_compiled_once_each() -> None:

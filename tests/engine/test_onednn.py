@@ -1,0 +1,104 @@
+"""oneDNN's products in compiled blocks: what is replaced, that the numbers are the same, and how to be without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from mmssl.engine.blocks import compile_blocks
+from mmssl.engine.onednn import OneDNNProducts, inductor_options, onednn_addmm
+
+ONEDNN = torch.ops.mmssl.onednn_addmm.default
+
+pytestmark = pytest.mark.skipif(not inductor_options(), reason='this torch has no oneDNN beside MKL')
+
+
+class _Blocks(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.GELU()))
+
+
+@pytest.mark.parametrize('transposed', [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize('with_bias', [False, True])
+def test_every_layout_gives_the_product(transposed: tuple[bool, bool], with_bias: bool) -> None:
+    a, b = torch.randn(37, 23, dtype=torch.float32), torch.randn(23, 19, dtype=torch.float32)
+    a, b = (x.t().contiguous().t() if turned else x for x, turned in zip((a, b), transposed))
+    bias = torch.randn(19, dtype=torch.float32) if with_bias else None
+    product = onednn_addmm(bias, a, b)
+    expected = a.double() @ b.double() + (0 if bias is None else bias.double())
+    torch.testing.assert_close(product.double(), expected, rtol=1e-5, atol=1e-5)
+    assert product.is_contiguous()
+    torch.library.opcheck(ONEDNN, (bias, a, b), test_utils=('test_schema', 'test_faketensor'))
+
+
+def _gradients(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+    weight, bias = weight.requires_grad_(), bias.requires_grad_()
+    return torch.autograd.grad(nn.functional.linear(x, weight, bias).square().sum(), [weight, bias])
+
+
+def test_products_of_a_linear_layer_are_replaced_forward_and_backward() -> None:
+    inputs = [torch.randn(*shape, dtype=torch.float32) for shape in ((5, 3), (4, 3), (4,))]
+    graph = make_fx(_gradients, tracing_mode='fake')(*inputs)
+    expected = graph(*inputs)
+    OneDNNProducts()(graph.graph)
+    graph.recompile()
+    targets = [node.target for node in graph.graph.nodes]
+    assert targets.count(ONEDNN) == 2  # the layer and the gradient of its weight
+    assert not {torch.ops.aten.mm.default, torch.ops.aten.addmm.default} & set(targets)
+    torch.testing.assert_close(graph(*inputs), expected)
+
+
+@pytest.mark.parametrize(
+    'function, shapes, dtype',
+    [
+        (torch.mm, [(5, 3), (3, 4)], torch.float64),
+        (torch.mm, [(5, 3), (3, 4)], torch.bfloat16),
+        (torch.mm, [(0, 3), (3, 4)], torch.float32),
+        (torch.addmm, [(5, 4), (5, 3), (3, 4)], torch.float32),
+        (torch.addmm, [(1,), (5, 3), (3, 4)], torch.float32),
+        (lambda *x: torch.addmm(*x, alpha=2.0), [(4,), (5, 3), (3, 4)], torch.float32),
+    ],
+    ids=['float64', 'bfloat16', 'empty', 'matrix added', 'scalar added', 'scaled'],
+)
+def test_other_products_stay(function: Any, shapes: list[tuple[int, ...]], dtype: torch.dtype) -> None:
+    graph = make_fx(function, tracing_mode='fake')(*(torch.randn(*shape).to(dtype) for shape in shapes))
+    before = graph.code
+    OneDNNProducts()(graph.graph)
+    graph.recompile()
+    assert graph.code == before
+
+
+@pytest.mark.parametrize(
+    'options, replaced',
+    [
+        ({}, True),
+        (dict(backend='inductor', options=dict(max_autotune=True)), True),
+        (dict(options=dict(post_grad_custom_post_pass=None)), False),
+        (dict(mode='max-autotune'), False),
+        (dict(backend='aot_eager'), False),
+    ],
+    ids=['default', 'own options', 'own pass', 'mode', 'backend'],
+)
+def test_who_asks_for_something_else_gets_it(
+    options: dict[str, Any], replaced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(nn.Module, 'compile', lambda self, **kwargs: calls.append(kwargs))
+    compile_blocks(_Blocks(), **options)
+    (got,) = calls
+    own = options.get('options', {})
+    assert own.items() <= got.get('options', {}).items()
+    assert isinstance(got.get('options', {}).get('post_grad_custom_post_pass'), OneDNNProducts) == replaced
+    assert {key: got[key] for key in options if key != 'options'} == {k: v for k, v in options.items() if k != 'options'}
+
+
+def test_blocks_elsewhere_than_on_the_cpu_keep_their_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(nn.Module, 'compile', lambda self, **kwargs: calls.append(kwargs))
+    compile_blocks(_Blocks().to('meta'))
+    assert calls == [dict(dynamic=False)]
