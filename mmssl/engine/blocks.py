@@ -38,8 +38,8 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
 
     Blocks of one class, shape and setting share their code, which is compiled when the first of them is called.
     Shapes are static, so the first call with other shapes, in evaluation or on a last, smaller batch, compiles again.
-    On the CPU products of float32 matrices become oneDNN's (see ``engine/onednn.py``), unless another ``backend`` or a ``mode``
-    is given or ``options`` has a ``post_grad_custom_post_pass``, which may be None.
+    On the CPU products of float32 matrices become oneDNN's (see ``engine/onednn.py``), unless another ``backend`` or a
+    ``mode`` is given or ``options`` has a ``post_grad_custom_post_pass``, which may be None.
 
     Args:
         model: The algorithm, not the wrapper of distributed training.

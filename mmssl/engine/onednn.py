@@ -55,7 +55,7 @@ class OneDNNProducts(CustomGraphPass):
 
 
 def inductor_options() -> dict[str, Any]:
-    """Returns ``options`` of ``torch.compile`` which bring the products in; none where torch has only one of the two."""
+    """Returns ``options`` of ``torch.compile`` which bring oneDNN in; none where torch lacks it, or has no MKL."""
     if not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()):
         return {}
     return dict(post_grad_custom_post_pass=_PASS)

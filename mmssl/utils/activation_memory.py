@@ -10,9 +10,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mmssl.utils.saved_bytes import count_saved_bytes
 
 
 def kept_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool = False) -> int:
@@ -29,18 +31,10 @@ def kept_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix
     model._apply(fake.from_tensor)  # tensors of the same shapes that hold nothing
     with fake, _attention(as_matrix):
         images = torch.empty(shape)
-        outside = {_memory(tensor) for tensor in [*model.parameters(), *model.buffers(), images]}
-        kept: dict[int, Tensor] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            kept[_memory(tensor)] = tensor
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        with count_saved_bytes(model, images) as saved:
             outputs = model(images)  # whose graph keeps what was saved, so that no memory is taken for another
-        sizes = {memory: tensor.untyped_storage().nbytes() for memory, tensor in kept.items() if memory not in outside}
         del outputs
-        return sum(sizes.values())
+    return saved.total
 
 
 def peak_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool = False) -> int:
@@ -78,10 +72,6 @@ def _resident() -> int:
         return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()
     except FileNotFoundError:
         return _peak()
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from mmengine.config import Config
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmssl.engine.blocks import compile_blocks
 from mmssl.models.algorithms.base import BaseAlgorithm
@@ -132,6 +134,8 @@ def measure_mim_memory(
 ) -> dict[str, Any]:
     """Compares the memory of a step with that of its backbone alone which sees everything, forward and backward.
 
+    On a GPU both are run. Without one shapes are followed and nothing is computed, so batches need no memory.
+
     Args:
         cfg: A config of masked image modelling; its data is not read.
         batch_size: Images; None takes the config's.
@@ -144,13 +148,13 @@ def measure_mim_memory(
         ``dtype``, ``device``.
     """
     device, algorithm, images = _prepare(cfg, batch_size)
-    step = _memory(algorithm, lambda: _loss(algorithm, images), dtype, device)
+    step = _memory(algorithm, _loss, images, dtype, device)
     options = {key: value for key, value in cfg.model.backbone.items() if key in ('type', 'arch', 'patch_size')}
     options.update(output='mean', img_size=tuple(images.shape[-2:]))
     if reference_arch is not None:
         options['arch'] = reference_arch
     backbone = BACKBONES.build(options).to(device)
-    reference = _memory(backbone, lambda: backbone(images).float().square().mean(), dtype, device)
+    reference = _memory(backbone, lambda model, images: model(images).float().square().mean(), images, dtype, device)
     return dict(step=step, reference=reference, batch_size=len(images), dtype=dtype, device=_name(device))
 
 
@@ -183,14 +187,22 @@ def _task(
     return model.zero_grad, step
 
 
-def _memory(model: nn.Module, loss: Callable[[], Tensor], dtype: str, device: torch.device) -> dict[str, int]:
+def _memory(
+    model: nn.Module, loss: Callable[[Any, Tensor], Tensor], images: Tensor, dtype: str, device: torch.device
+) -> dict[str, int]:
+    context: Any = nullcontext()
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats()
-    with count_saved_bytes(model) as saved, _autocast(dtype, device):
-        value = loss()
-    value.backward()
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    gradients = sum(p.grad.numel() * p.grad.element_size() for p in model.parameters() if p.grad is not None)
+    else:
+        context = FakeTensorMode(allow_non_fake_inputs=True)
+        model._apply(context.from_tensor)  # tensors of the same shapes that hold nothing
+        images = context.from_tensor(images)
+    with context:
+        with count_saved_bytes(model, images) as saved, _autocast(dtype, device):
+            value = loss(model, images)
+        value.backward()
+        weights = sum(p.numel() * p.element_size() for p in model.parameters())
+        gradients = sum(p.grad.numel() * p.grad.element_size() for p in model.parameters() if p.grad is not None)
     figures = dict(weights=weights, activations=saved.total, total=weights + gradients + saved.total)
     if device.type == 'cuda':
         figures['peak'] = torch.cuda.max_memory_allocated()
