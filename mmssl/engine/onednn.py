@@ -21,6 +21,8 @@ def onednn_addmm(bias: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
 
     Also an operator of torch, ``mmssl::onednn_addmm``, which compiled code calls. It has no gradient of its own.
     """
+    if bias is not None:
+        bias = bias.contiguous()  # oneDNN is given its address alone; factors come with their strides
     return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, 'none', [], '')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,17 +24,38 @@ class _Blocks(nn.Module):
         self.blocks = nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.GELU()))
 
 
-@pytest.mark.parametrize('transposed', [(False, False), (False, True), (True, False), (True, True)])
-@pytest.mark.parametrize('with_bias', [False, True])
-def test_every_layout_gives_the_product(transposed: tuple[bool, bool], with_bias: bool) -> None:
-    a, b = torch.randn(37, 23, dtype=torch.float32), torch.randn(23, 19, dtype=torch.float32)
-    a, b = (x.t().contiguous().t() if turned else x for x, turned in zip((a, b), transposed))
-    bias = torch.randn(19, dtype=torch.float32) if with_bias else None
-    product = onednn_addmm(bias, a, b)
-    expected = a.double() @ b.double() + (0 if bias is None else bias.double())
-    torch.testing.assert_close(product.double(), expected, rtol=1e-5, atol=1e-5)
-    assert product.is_contiguous()
-    torch.library.opcheck(ONEDNN, (bias, a, b), test_utils=('test_schema', 'test_faketensor'))
+_randn = partial(torch.randn, dtype=torch.float32)
+LAYOUTS: dict[str, Any] = {
+    'contiguous': lambda m, n: _randn(m, n),
+    'transposed': lambda m, n: _randn(n, m).t(),
+    'every second': lambda m, n: _randn(2 * m, 2 * n)[::2, ::2],
+    'part of a matrix': lambda m, n: _randn(m + 3, n + 5)[2 : m + 2, 3 : n + 3],
+    'row expanded': lambda m, n: _randn(1, n).expand(m, n),
+    'column expanded': lambda m, n: _randn(m, 1).expand(m, n),
+}
+BIASES: dict[str, Any] = {
+    'none': lambda n: None,
+    'contiguous': lambda n: _randn(n),
+    'every second': lambda n: _randn(2 * n)[::2],
+    'expanded': lambda n: _randn(1).expand(n),
+}
+
+
+@pytest.mark.parametrize('second', LAYOUTS)
+@pytest.mark.parametrize('first', LAYOUTS)
+def test_every_layout_gives_the_product(first: str, second: str) -> None:
+    a, b = LAYOUTS[first](37, 23), LAYOUTS[second](23, 19)
+    for make in BIASES.values():
+        bias = make(19)
+        product = onednn_addmm(bias, a, b)
+        expected = a.double() @ b.double() + (0 if bias is None else bias.double())
+        torch.testing.assert_close(product.double(), expected, rtol=1e-5, atol=1e-5)
+        assert product.is_contiguous()
+
+
+def test_the_operator_is_what_it_says() -> None:
+    a, b = (_randn(*shape) for shape in ((5, 3), (3, 4)))
+    torch.library.opcheck(ONEDNN, (None, a, b), test_utils=('test_schema', 'test_faketensor'))
 
 
 def _gradients(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
@@ -42,7 +64,7 @@ def _gradients(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
 
 
 def test_products_of_a_linear_layer_are_replaced_forward_and_backward() -> None:
-    inputs = [torch.randn(*shape, dtype=torch.float32) for shape in ((5, 3), (4, 3), (4,))]
+    inputs = [_randn(*shape) for shape in ((5, 3), (4, 3), (4,))]
     graph = make_fx(_gradients, tracing_mode='fake')(*inputs)
     expected = graph(*inputs)
     OneDNNProducts()(graph.graph)
