@@ -38,7 +38,7 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
 
     Blocks of one class, shape and setting share their code, which is compiled when the first of them is called.
     Shapes are static, so the first call with other shapes, in evaluation or on a last, smaller batch, compiles again.
-    On the CPU products of float32 matrices become oneDNN's (see ``engine/onednn.py``), unless another ``backend`` or a
+    On the CPU some kernels are replaced by faster ones (see ``engine/cpu_kernels.py``), unless another ``backend`` or a
     ``mode`` is given or ``options`` has a ``post_grad_custom_post_pass``, which may be None.
 
     Args:
@@ -57,7 +57,7 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
     options = {'dynamic': False, **options}
     on_cpu = all(p.device.type == 'cpu' for block in blocks.values() for p in block.parameters())
     if on_cpu and options.get('backend', 'inductor') == 'inductor' and options.get('mode') is None:
-        from mmssl.engine.onednn import inductor_options  # imports the compiler
+        from mmssl.engine.cpu_kernels import inductor_options  # imports the compiler
 
         options['options'] = {**inductor_options(), **(options.get('options') or {})}
     for block in blocks.values():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks, find_blocks
-from mmssl.engine.onednn import inductor_options
+from mmssl.engine.cpu_kernels import inductor_options
 from mmssl.engine.runner import PretrainRunner
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.registry import BACKBONES, NECKS

@@ -1,4 +1,4 @@
-"""oneDNN's products in compiled blocks: what is replaced, that the numbers are the same, and how to be without."""
+"""Kernels of compiled blocks on the CPU: what is replaced, that the numbers are the same, and how to be without."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mmssl.engine.blocks import compile_blocks
-from mmssl.engine.onednn import OneDNNProducts, inductor_options, onednn_addmm
+from mmssl.engine.cpu_kernels import FasterCPUKernels, inductor_options, onednn_addmm
 
+ATEN = torch.ops.aten
 ONEDNN = torch.ops.mmssl.onednn_addmm.default
 
 pytestmark = pytest.mark.skipif(not inductor_options(), reason='this torch has no oneDNN beside MKL')
@@ -67,7 +68,7 @@ def test_products_of_a_linear_layer_are_replaced_forward_and_backward() -> None:
     inputs = [_randn(*shape) for shape in ((5, 3), (4, 3), (4,))]
     graph = make_fx(_gradients, tracing_mode='fake')(*inputs)
     expected = graph(*inputs)
-    OneDNNProducts()(graph.graph)
+    FasterCPUKernels()(graph.graph)
     graph.recompile()
     targets = [node.target for node in graph.graph.nodes]
     assert targets.count(ONEDNN) == 2  # the layer and the gradient of its weight
@@ -90,7 +91,39 @@ def test_products_of_a_linear_layer_are_replaced_forward_and_backward() -> None:
 def test_other_products_stay(function: Any, shapes: list[tuple[int, ...]], dtype: torch.dtype) -> None:
     graph = make_fx(function, tracing_mode='fake')(*(torch.randn(*shape).to(dtype) for shape in shapes))
     before = graph.code
-    OneDNNProducts()(graph.graph)
+    FasterCPUKernels()(graph.graph)
+    graph.recompile()
+    assert graph.code == before
+
+
+def _attention_backward(gradient: Tensor, *qkv: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
+    out, log = ATEN._scaled_dot_product_flash_attention_for_cpu(*qkv, attn_mask=mask)
+    return ATEN._scaled_dot_product_flash_attention_for_cpu_backward(
+        gradient, *qkv, out, log, 0.0, False, attn_mask=mask
+    )
+
+
+@pytest.mark.parametrize('with_mask', [False, True])
+def test_the_backward_pass_of_bfloat16_attention_rounds_less(with_mask: bool) -> None:
+    inputs = [_randn(2, 3, 70, 8).bfloat16() for _ in range(4)]
+    mask = _randn(1, 1, 70, 70).bfloat16() if with_mask else None
+    graph = make_fx(partial(_attention_backward, mask=mask), tracing_mode='fake', _allow_non_fake_inputs=True)(*inputs)
+    before = graph(*inputs)
+    FasterCPUKernels()(graph.graph)
+    graph.graph.lint()
+    graph.recompile()
+    after = graph(*inputs)
+    exact = _attention_backward(*(x.double() for x in inputs), mask=None if mask is None else mask.double())
+    assert {x.dtype for x in after} == {torch.bfloat16}
+    for old, new, reference in zip(before, after, exact, strict=True):
+        assert (new - reference).norm() < 0.99 * (old - reference).norm() < 0.01 * reference.norm()
+
+
+@pytest.mark.parametrize('length, dtype', [(768, torch.bfloat16), (70, torch.float32)], ids=['long', 'float32'])
+def test_other_attention_stays(length: int, dtype: torch.dtype) -> None:
+    graph = make_fx(_attention_backward, tracing_mode='fake')(*(_randn(1, 1, length, 8).to(dtype) for _ in range(4)))
+    before = graph.code
+    FasterCPUKernels()(graph.graph)
     graph.recompile()
     assert graph.code == before
 
@@ -114,7 +147,7 @@ def test_who_asks_for_something_else_gets_it(
     compile_blocks(_Blocks(), **options)
     (got,) = calls
     inner = got.pop('options', {})
-    assert isinstance(inner.get('post_grad_custom_post_pass'), OneDNNProducts) == replaced
+    assert isinstance(inner.get('post_grad_custom_post_pass'), FasterCPUKernels) == replaced
     expected = dict(options, dynamic=False)
     own = expected.pop('options', {})
     assert own.items() <= inner.items() and got == expected
