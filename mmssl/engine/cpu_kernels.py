@@ -67,12 +67,13 @@ def inductor_options() -> dict[str, Any]:
 
 def _operands(node: fx.Node) -> tuple[fx.Node | None, fx.Node, fx.Node] | None:
     """Bias, and the two factors, if ``node`` is a product that oneDNN can take over."""
+    arguments: Any = node.args
     if node.kwargs:  # alpha and beta of addmm
         return None
     if node.target is _ATEN.mm.default:
-        bias, (a, b) = None, node.args
+        bias, (a, b) = None, arguments
     elif node.target is _ATEN.addmm.default:
-        bias, a, b = node.args
+        bias, a, b = arguments
     else:
         return None
     values = [part.meta['val'] for part in (bias, a, b) if part is not None]
@@ -92,22 +93,24 @@ def _replace_product(graph: fx.Graph, node: fx.Node, operands: tuple[fx.Node | N
 def _is_small_attention(node: fx.Node) -> bool:
     if node.target is not _ATTENTION_BACKWARD:
         return False
-    query = node.args[1].meta['val']  # (N, heads, L, channels)
+    arguments: Any = node.args
+    query = arguments[1].meta['val']  # (N, heads, L, channels)
     return query.dtype == torch.bfloat16 and query.shape[2] < _LARGE_TILES
 
 
 def _widen_attention(graph: fx.Graph, node: fx.Node) -> None:
     """Converts what ``node`` takes to float32, and the three gradients that it gives back to bfloat16."""
-    gradients = [user for user in node.users if user.target is getitem]
     with graph.inserting_before(node):
         node.args = tuple(_converted(graph, value, torch.float32) for value in node.args)
         node.kwargs = {name: _converted(graph, value, torch.float32) for name, value in node.kwargs.items()}
     node.meta['val'] = tuple(value.float() for value in node.meta['val'])
-    for gradient in gradients:
+    for gradient in [user for user in node.users if user.target is getitem]:
         gradient.meta['val'] = gradient.meta['val'].float()
+        users = list(gradient.users)
         with graph.inserting_after(gradient):
             narrow = _convert(graph, gradient, torch.bfloat16)
-        gradient.replace_all_uses_with(narrow, delete_user_cb=lambda user, narrow=narrow: user is not narrow)
+        for user in users:
+            user.replace_input_with(gradient, narrow)
 
 
 def _converted(graph: fx.Graph, value: Any, dtype: torch.dtype) -> Any:
