@@ -111,15 +111,6 @@ def test_a_checkpoint_of_the_whole_backbone_fills_the_model(path: Path, tmp_path
     assert all((value == 2).all() for stage in stages for value in stage.state_dict().values())
 
 
-COCO_SMALL = [path for path in SMALL if path.stem.endswith('coco-small')]
-
-
-@pytest.mark.parametrize('path', COCO_SMALL, ids=[path.stem for path in COCO_SMALL])
-def test_a_detector_that_is_sure_of_nothing_has_an_ap(path: Path) -> None:
-    """mmdet's CocoMetric reports nothing at all if no score is above the threshold, as after a few iterations."""
-    assert config(path.stem).model.test_cfg.rcnn.score_thr == 0
-
-
 @pytest.mark.parametrize('path', SMALL, ids=[path.stem for path in SMALL])
 def test_small_config_trains_evaluates_and_is_tested(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -127,6 +118,7 @@ def test_small_config_trains_evaluates_and_is_tested(
     data = path.stem.rpartition('_')[2]
     root, run = WRITERS[data](tmp_path / 'data'), tmp_path / 'run'
     options = shrink_options(config(path.stem))
+    options.pop('model.test_cfg.rcnn.score_thr', None)  # mmdet's CocoMetric reports nothing if no score is above it
     state = pretraining(load_config(path, options))
     torch.save(dict(state_dict=state), tmp_path / 'pretrained.pth')
     options['data_root'] = str(root)

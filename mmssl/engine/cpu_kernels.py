@@ -2,8 +2,7 @@
 
 - Matrix products of float32: oneDNN's, with the bias added on the way, in place of MKL's, whose result torch first
   fills with the bias.
-- The backward pass of attention on bfloat16: torch's float32 kernel, which is faster where the bfloat16 one works on
-  small tiles, and rounds less.
+- The backward pass of short attention on bfloat16: torch's float32 kernel, which is faster there and rounds less.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_file
 
 _ATEN = torch.ops.aten
 _ATTENTION_BACKWARD = _ATEN._scaled_dot_product_flash_attention_for_cpu_backward.default
-_LARGE_TILES = 768  # from so many queries on torch's kernel takes tiles of 256 of them, for which bfloat16 is faster
+_LONG = 640  # queries: from about here on bfloat16 is as fast, and from 768, where torch takes larger tiles, faster
 
 
 def onednn_addmm(bias: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
@@ -50,7 +49,7 @@ class FasterCPUKernels(CustomGraphPass):
                 continue
             if operands := _operands(node):
                 _replace_product(graph, node, operands)
-            elif _is_small_attention(node):
+            elif _is_short_attention(node):
                 _widen_attention(graph, node)
 
     def uuid(self) -> Any:
@@ -90,19 +89,19 @@ def _replace_product(graph: fx.Graph, node: fx.Node, operands: tuple[fx.Node | N
     graph.erase_node(node)
 
 
-def _is_small_attention(node: fx.Node) -> bool:
+def _is_short_attention(node: fx.Node) -> bool:
     if node.target is not _ATTENTION_BACKWARD:
         return False
     arguments: Any = node.args
     query = arguments[1].meta['val']  # (N, heads, L, channels)
-    return query.dtype == torch.bfloat16 and query.shape[2] < _LARGE_TILES
+    return query.dtype == torch.bfloat16 and query.shape[2] < _LONG
 
 
 def _widen_attention(graph: fx.Graph, node: fx.Node) -> None:
     """Converts what ``node`` takes to float32, and the three gradients that it gives back to bfloat16."""
     with graph.inserting_before(node):
-        node.args = tuple(_converted(graph, value, torch.float32) for value in node.args)
-        node.kwargs = {name: _converted(graph, value, torch.float32) for name, value in node.kwargs.items()}
+        node.args = tuple(_widened(graph, value) for value in node.args)
+        node.kwargs = {name: _widened(graph, value) for name, value in node.kwargs.items()}
     node.meta['val'] = tuple(value.float() for value in node.meta['val'])
     for gradient in [user for user in node.users if user.target is getitem]:
         gradient.meta['val'] = gradient.meta['val'].float()
@@ -113,9 +112,9 @@ def _widen_attention(graph: fx.Graph, node: fx.Node) -> None:
             user.replace_input_with(gradient, narrow)
 
 
-def _converted(graph: fx.Graph, value: Any, dtype: torch.dtype) -> Any:
-    is_narrow = isinstance(value, fx.Node) and value.meta['val'].dtype == torch.bfloat16
-    return _convert(graph, value, dtype) if is_narrow else value
+def _widened(graph: fx.Graph, argument: Any) -> Any:
+    is_narrow = isinstance(argument, fx.Node) and argument.meta['val'].dtype == torch.bfloat16
+    return _convert(graph, argument, torch.float32) if is_narrow else argument
 
 
 def _convert(graph: fx.Graph, node: fx.Node, dtype: torch.dtype) -> fx.Node:

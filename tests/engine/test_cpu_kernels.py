@@ -119,7 +119,7 @@ def test_the_backward_pass_of_bfloat16_attention_rounds_less(with_mask: bool) ->
         assert (new - reference).norm() < 0.99 * (old - reference).norm() < 0.01 * reference.norm()
 
 
-@pytest.mark.parametrize('length, dtype', [(768, torch.bfloat16), (70, torch.float32)], ids=['long', 'float32'])
+@pytest.mark.parametrize('length, dtype', [(640, torch.bfloat16), (70, torch.float32)], ids=['long', 'float32'])
 def test_other_attention_stays(length: int, dtype: torch.dtype) -> None:
     graph = make_fx(_attention_backward, tracing_mode='fake')(*(_randn(1, 1, length, 8).to(dtype) for _ in range(4)))
     before = graph.code

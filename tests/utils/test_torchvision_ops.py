@@ -264,7 +264,7 @@ def problem(
     return images, weight, offset, torch.ones(2, points, *size, dtype=torch.float64, requires_grad=True)
 
 
-def same_with_gradients(found: Tensor, expected: Tensor, *inputs: Tensor) -> None:
+def assert_same_with_gradients(found: Tensor, expected: Tensor, *inputs: Tensor) -> None:
     torch.testing.assert_close(found, expected)
     grad = torch.randn_like(expected)
     grads = [torch.autograd.grad(output, inputs, grad, retain_graph=True) for output in (found, expected)]
@@ -276,9 +276,11 @@ def same_with_gradients(found: Tensor, expected: Tensor, *inputs: Tensor) -> Non
 def test_deformable_convolution_without_offsets_is_a_convolution(ops: ModuleType, geometry: dict[str, int]) -> None:
     images, weight, offset, mask = problem(geometry)
     bias = torch.randn(6, dtype=torch.float64, requires_grad=True)
-    same_with_gradients(ops.deform_conv2d(images, offset, weight, *geometry_of(geometry)),
-                        F.conv2d(images, weight, **geometry), images, weight)  # fmt: skip
-    same_with_gradients(
+    assert_same_with_gradients(
+        ops.deform_conv2d(images, offset, weight, *geometry_of(geometry)),
+        F.conv2d(images, weight, **geometry), images, weight,
+    )  # fmt: skip
+    assert_same_with_gradients(
         ops.modulated_deform_conv2d(images, offset, mask * 0.3, weight, bias, *geometry_of(geometry)),
         F.conv2d(images, weight * 0.3, bias, **geometry), images, weight, bias,
     )  # fmt: skip
@@ -298,10 +300,10 @@ def test_whole_offsets_move_the_input_y_before_x(ops: ModuleType) -> None:
     # what the convolution of padding 1 sees: one row further down and two columns left; one column right
     wide = torch.cat([padded[:, :2, 4:13, 1:9], padded[:, 2:, 3:12, 4:12]], 1)
     expected = F.conv2d(wide, weight)
-    same_with_gradients(
+    assert_same_with_gradients(
         ops.deform_conv2d(images, offset, weight, *geometry_of(dict(padding=1), 2)), expected, images, weight
     )
-    same_with_gradients(
+    assert_same_with_gradients(
         ops.modulated_deform_conv2d(images, offset, mask, weight, None, *geometry_of(dict(padding=1), 2)),
         expected, images, weight,
     )  # fmt: skip
