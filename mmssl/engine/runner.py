@@ -17,11 +17,12 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from mmssl.engine.agreement import check_views
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
@@ -120,6 +121,12 @@ class PretrainRunner(Runner):
                 raise UserError(f'unknown collate function {collate_fn["type"]!r}')
             dataloader = dict(dataloader, collate_fn=dict(collate_fn, type=function))
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Builds the training loop and its data, and compares what the parts of the run must agree about."""
+        loop = super().build_train_loop(loop)
+        check_views(self.algorithm, loop.dataloader.dataset)
+        return loop
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """Builds the optimizer over the parameters that train; full precision unless a ``type`` is given."""

@@ -26,6 +26,8 @@ class SameView:
         ValueError: ``size`` is not positive, or ``interpolation`` is none of these.
     """
 
+    kind = 'same'
+
     def __init__(self, size: int, interpolation: str = 'bilinear') -> None:
         if size < 1:
             raise ValueError(f'size must be at least 1 pixel, got {size}')

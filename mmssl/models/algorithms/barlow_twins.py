@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS
 
 
@@ -17,6 +18,7 @@ class BarlowTwins(BaseAlgorithm):
     and this one by the size of the batch, which differ in an incomplete batch alone.
     """
 
+    views = Views(2, any_size=True)
     batch_coupled = 'cross-correlation of the batch'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

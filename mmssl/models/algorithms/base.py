@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mmssl.models.algorithms.views import Views
 from mmssl.models.components.pooling import to_vector
 from mmssl.registry import BACKBONES, HEADS, NECKS, PREPROCESSORS
 
@@ -16,6 +21,9 @@ class BaseAlgorithm(BaseModel):
     of normalisation layers: whatever else moves between steps (a teacher, a queue, centres) moves in ``on_step_end``,
     which the training loop calls once after each optimizer step that really happened.
 
+    A method states the views that its ``loss`` takes as a class attribute: ``views = Views(2)``. A method whose config
+    decides sets ``self.views`` in its constructor. Calling ``loss`` with other views is an error.
+
     Args:
         backbone: Config of the part that is kept downstream.
         neck: Config of the projector or decoder; ``dict(type='Identity')`` where a method has none.
@@ -23,6 +31,9 @@ class BaseAlgorithm(BaseModel):
         data_preprocessor: Config of the preprocessor; it moves, augments and normalises batches.
         init_cfg: MMEngine's initialisation config.
     """
+
+    views: Views | None = None
+    """Number, kind and sizes of the views that ``loss`` takes; None, in a class of a plugin, leaves them unchecked."""
 
     batch_coupled: str | None = None
     """Why a step over accumulated micro-batches is not the step over the whole batch; None where it is."""
@@ -42,6 +53,11 @@ class BaseAlgorithm(BaseModel):
         self.backbone = BACKBONES.build(backbone)
         self.neck = NECKS.build(neck)
         self.head = HEADS.build(head)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if 'loss' in vars(cls):
+            cls.loss = _with_checked_views(cls.loss)  # type: ignore[method-assign]
 
     def forward(
         self, inputs: list[Tensor] | Tensor, data_samples: dict | None = None, mode: str = 'tensor'
@@ -85,3 +101,15 @@ class BaseAlgorithm(BaseModel):
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].
         """
+
+
+def _with_checked_views(loss: Callable) -> Callable:
+    """Returns ``loss`` of an algorithm preceded by the comparison of its views with the contract."""
+
+    @wraps(loss)
+    def checked(self: BaseAlgorithm, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        if self.views is not None:
+            self.views.check_tensors(views, type(self).__name__)
+        return loss(self, views, data_samples)
+
+    return checked

@@ -9,6 +9,7 @@ from timm.layers import trunc_normal_
 from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
 
 
@@ -28,6 +29,8 @@ class BEiT(BaseAlgorithm):
     Raises:
         ValueError: The neck does not give a value to every word of the target.
     """
+
+    views = Views(1, rendering=True)
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.registry import ALGORITHMS
 
@@ -27,6 +28,7 @@ class CARE(BaseAlgorithm):
         **slots: Arguments of ``BaseAlgorithm``; the neck returns two embeddings (N, D).
     """
 
+    views = Views(2, any_size=True)
     batch_coupled = 'batch norm'
 
     def __init__(self, *, teacher: dict, **slots: Any) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.models.components.centered_softmax import CenteredSoftmax
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.models.components.encode_views import encode_views
@@ -34,6 +35,8 @@ class DINO(BaseAlgorithm):
         targets: Arguments of ``CenteredSoftmax`` without ``dim``, which is the ``out_channels`` of the neck.
         **slots: Arguments of ``BaseAlgorithm``.
     """
+
+    views = Views(GLOBAL_VIEWS, local=True)
 
     def __init__(self, *, teacher: dict, targets: dict, **slots: Any) -> None:
         super().__init__(**slots)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.models.components.pooling import to_vector
 from mmssl.registry import ALGORITHMS, COMPONENTS
@@ -31,6 +32,8 @@ class ImageClassifier(BaseAlgorithm):
             statistics are those of the trained network. None averages nothing.
         **slots: Arguments of ``BaseAlgorithm``.
     """
+
+    views = Views(1)
 
     def __init__(
         self, *, frozen: bool = False, mix: dict | None = None, average: dict | None = None, **slots: Any

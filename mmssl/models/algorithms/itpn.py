@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.models.components.masked_feature_modelling import MaskedFeatureModelling
 from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
 
@@ -25,6 +26,8 @@ class ITPN(BaseAlgorithm):
             project's reading of a part that the authors have not released.
         **slots: Arguments of ``BaseAlgorithm``.
     """
+
+    views = Views(1)
 
     def __init__(self, *, masker: dict, target: dict, mfm: bool | dict = False, **slots: Any) -> None:
         super().__init__(**slots)

@@ -9,6 +9,7 @@ from timm.layers import trunc_normal_
 from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
 
 
@@ -24,6 +25,8 @@ class ITPNCLIP(BaseAlgorithm):
         target: Config of the teacher.
         **slots: Arguments of ``BaseAlgorithm``. The backbone has an ``early_block``.
     """
+
+    views = Views(1, rendering=True)
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
 
 
@@ -23,6 +24,8 @@ class MAE(BaseAlgorithm):
         target: Config of what is predicted of a patch.
         **slots: Arguments of ``BaseAlgorithm``.
     """
+
+    views = Views(1)
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)

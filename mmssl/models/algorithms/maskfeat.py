@@ -9,6 +9,7 @@ from timm.layers import trunc_normal_
 from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.models.components.patches import select_patches
 from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
 
@@ -26,6 +27,8 @@ class MaskFeat(BaseAlgorithm):
         target: Config of what is predicted of a patch.
         **slots: Arguments of ``BaseAlgorithm``.
     """
+
+    views = Views(1)
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)

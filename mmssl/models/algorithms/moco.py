@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.models.components.batch_shuffle import BatchShuffle
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.models.components.feature_queue import FeatureQueue
@@ -32,6 +33,7 @@ class MoCo(BaseAlgorithm):
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
+    views = Views(2, any_size=True)
     batch_coupled = 'batch norm'
 
     def __init__(self, *, teacher: dict, queue: dict, norm_group_size: int | None = None, **slots: Any) -> None:

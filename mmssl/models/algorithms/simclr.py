@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS
 
 
@@ -18,6 +19,7 @@ class SimCLR(BaseAlgorithm):
     the paper's Eq. 1 with half its size.
     """
 
+    views = Views(2)
     batch_coupled = 'in-batch negatives'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

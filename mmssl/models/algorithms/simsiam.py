@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS
 
 
@@ -18,6 +19,7 @@ class SimSiam(BaseAlgorithm):
     deviation of the normalised embedding, about ``1 / sqrt(D)`` when all is well and 0 after a collapse.
     """
 
+    views = Views(2, any_size=True)
     batch_coupled = 'batch norm'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS
 
 
@@ -18,6 +19,7 @@ class VICReg(BaseAlgorithm):
     alone.
     """
 
+    views = Views(2, any_size=True)
     batch_coupled = 'variance and covariance of the batch'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

@@ -1,0 +1,92 @@
+"""The contract between the data and an algorithm: which views of an image ``loss`` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from mmssl.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Views:
+    """Number, kind and sizes of the views that ``loss`` of an algorithm takes.
+
+    Every algorithm states one as its class attribute ``views``: ``views = Views(2)``. The runner compares it with the
+    views of the training data before the first iteration, and ``BaseAlgorithm`` compares it with the tensors at each
+    call of ``loss``.
+
+    Args:
+        count: Number of views that are drawn independently of each other.
+        any_size: The sizes of these views may differ.
+        local: Any number of further views may follow them, none of them larger, as in multi-crop.
+        rendering: One ``SameView`` may follow, which shows the view before it once more to a tokenizer or teacher, at
+            any size.
+        kind: The attribute ``kind`` of the transforms of the views: ``'image'`` for one crop of an image per view,
+            which is also the kind of a transform without this attribute.
+    """
+
+    count: int
+    any_size: bool = False
+    local: bool = False
+    rendering: bool = False
+    kind: str = 'image'
+
+    def __str__(self) -> str:
+        text = f'{self.count} view' if self.count == 1 else f'{self.count} independent views'
+        text += '' if self.kind == 'image' else f' of the kind {self.kind!r}'
+        text += ' of one size' if self.count > 1 and not self.any_size else ''
+        text += ', then any number of views that are not larger' if self.local else ''
+        return text + (', then perhaps one SameView' if self.rendering else '')
+
+    def check_transforms(self, transforms: Sequence[Any], algorithm: str, place: str) -> None:
+        """Compares the contract with the transforms that draw the views.
+
+        Args:
+            transforms: The built transforms of a dataset's ``views``, in order.
+            algorithm: Name of the algorithm, for the message.
+            place: Key of the views in the config, for the message.
+
+        Raises:
+            UserError: There are too few or too many views, or one of another kind or size.
+        """
+        kinds = [getattr(transform, 'kind', 'image') for transform in transforms]
+        drawn = kinds[:-1] if self.rendering and kinds[-1:] == ['same'] else kinds
+        problem = self._wrong_number(len(drawn))
+        if problem is None and set(drawn) != {self.kind}:
+            names = ', '.join(type(transform).__name__ for transform in transforms)
+            problem = f'they are {names}'
+            if 'same' in drawn:
+                problem += ', and a SameView is no view of its own: it repeats the one before it'
+        sizes = [getattr(transform, 'size', None) for transform in transforms[: len(drawn)]]
+        if problem is None and all(isinstance(size, int) for size in sizes):
+            problem = self._wrong_sizes([(size, size) for size in sizes])
+        if problem is not None:
+            raise UserError(f'{algorithm} takes {self}; {place} has {len(transforms)}: {problem}')
+
+    def check_tensors(self, views: Sequence[Tensor], algorithm: str) -> None:
+        """Compares the contract with the views of a batch; ``algorithm`` is its name, for the message.
+
+        Raises:
+            UserError: There are too few or too many views, or one of another size.
+        """
+        most = len(views) - (self.rendering and len(views) == self.count + 1)
+        problem = self._wrong_number(most) or self._wrong_sizes([tuple(view.shape[-2:]) for view in views[:most]])
+        if problem is not None:
+            raise UserError(f'{algorithm} takes {self}; the batch has {len(views)}: {problem}')
+
+    def _wrong_number(self, number: int) -> str | None:
+        if number < self.count:
+            return f'{self.count - number} too few'
+        return f'{number - self.count} too many' if number > self.count and not self.local else None
+
+    def _wrong_sizes(self, sizes: Sequence[tuple[int, ...]]) -> str | None:
+        first, further = sizes[: self.count], sizes[self.count :]
+        largest = max(height * width for height, width in first)
+        too_large = any(height * width > largest for height, width in further)
+        if too_large or not self.any_size and len(set(first)) > 1:
+            return f'their sizes are {", ".join(f"{height}x{width}" for height, width in sizes)}'
+        return None
