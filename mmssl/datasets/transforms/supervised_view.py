@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from timm.data.auto_augment import rand_augment_transform
+from timm.data.auto_augment import posterize, rand_augment_transform
 from timm.data.transforms import str_to_pil_interp
 from torch import Tensor
 
@@ -37,6 +37,11 @@ def _seeded_globals(rng: np.random.Generator) -> Iterator[None]:
         np.random.set_state(states[1])  # noqa: NPY002
 
 
+def _posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:
+    """timm's operation, and black for 0 bits: so Pillow drew it up to version 12, and since 13 it refuses 0."""
+    return posterize(image, bits, **options) if bits > 0 else Image.new(image.mode, image.size)
+
+
 class DrawnSupervisedView(NamedTuple):
     """What is random about the view: as ``DrawnView``, and the seed of RandAugment and erasing."""
 
@@ -52,7 +57,8 @@ class SupervisedView:
 
     Everything is drawn from the image's own generator. A linear probe's view (crop and flip) is ``AugmentedView``.
 
-    RandAugment (arXiv:1909.13719) works on the crop with timm's operations; pixels from outside get ``mean``. Random
+    RandAugment (arXiv:1909.13719) works on the crop with timm's operations; pixels from outside get ``mean``, and an
+    image posterised to 0 bits is black. Random
     erasing (arXiv:1708.04896) fills a rectangle of 2 % to a third of the area with noise: a unit normal on the scale of
     the normalised image. timm writes it after the normalisation; here it is written before, in bytes, so it is rounded
     and cut at the ends of their range, about two standard deviations.
@@ -100,11 +106,15 @@ class SupervisedView:
             interpolation=str_to_pil_interp(interpolation),
         )
         try:
-            return rand_augment_transform(description, options)
+            augment = rand_augment_transform(description, options)
         except (AssertionError, ValueError, KeyError) as error:
             raise ValueError(
                 f"rand_augment must be a description such as 'rand-m9-mstd0.5-inc1', got {description!r}"
             ) from error
+        for operation in augment.ops:
+            if operation.aug_fn is posterize:
+                operation.aug_fn = _posterize
+        return augment
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Draws one view.

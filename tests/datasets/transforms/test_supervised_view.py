@@ -41,6 +41,33 @@ def test_the_generator_decides_and_the_global_ones_are_left_alone() -> None:
     assert len({view.numpy().tobytes() for view in views[0]}) == 20
 
 
+@pytest.mark.parametrize('description', ['rand-m9', 'rand-m9-inc1'])
+@pytest.mark.parametrize('magnitude', [0, 10])
+def test_every_operation_draws_at_both_ends_of_its_range(description: str, magnitude: int) -> None:
+    view = SupervisedView(32, rand_augment=description)
+    image = Image.fromarray(IMAGE[:32, :32])
+    names = set()
+    for operation in view.rand_augment.ops:
+        operation.prob, operation.magnitude = 1.0, magnitude
+        drawn = operation(image)
+        assert drawn.size == image.size and drawn.mode == 'RGB', operation.name
+        names.add(operation.name)
+    assert len(names) >= 15
+
+
+def test_an_image_of_no_bits_is_black() -> None:
+    for description, magnitude in (('rand-m9-inc1', 10), ('rand-m9', 0)):
+        (operation,) = (
+            operation
+            for operation in SupervisedView(32, rand_augment=description).rand_augment.ops
+            if operation.name.startswith('Posterize')
+        )
+        operation.prob, operation.magnitude = 1.0, magnitude
+        assert not np.array(operation(Image.fromarray(IMAGE))).any()
+        operation.magnitude = 5  # two bits of eight
+        np.testing.assert_array_equal(np.array(operation(Image.fromarray(IMAGE))), IMAGE & 0b11000000)
+
+
 def test_rand_augment_is_timms_with_timms_settings() -> None:
     view = SupervisedView(32, rand_augment=RAND_AUGMENT)
     crop = AugmentedView(32, interpolation='bicubic')
