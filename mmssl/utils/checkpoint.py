@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from argparse import Namespace
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -66,10 +68,11 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
     Raises:
         FileNotFoundError: There is no such file.
         UnreadableCheckpointError: The file is truncated, is no checkpoint, or holds more than tensors and plain data.
+        UserError: The address cannot be downloaded.
     """
     with torch.serialization.safe_globals(_SAFE_GLOBALS):
         if str(path).startswith(('http://', 'https://')):
-            return torch.hub.load_state_dict_from_url(str(path), map_location=map_location, weights_only=True)
+            return _load_address(str(path), map_location)
         path = Path(path).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'checkpoint not found: {path}')
@@ -84,6 +87,16 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
             size = path.stat().st_size
             raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes): {error}') from error
+
+
+def _load_address(address: str, map_location: str | torch.device) -> Any:
+    try:
+        return torch.hub.load_state_dict_from_url(address, map_location=map_location, weights_only=True)
+    except (URLError, TimeoutError, ConnectionError) as error:  # URLError also of an address that answers with an error
+        reason = getattr(error, 'reason', error)
+        raise UserError(
+            f'{address} cannot be downloaded ({reason}): fetch the file where there is a network, and give its path'
+        ) from error
 
 
 def _load_safetensors(path: Path, map_location: str | torch.device) -> dict[str, Any]:
@@ -160,11 +173,12 @@ def load_backbone(module: nn.Module, file: str | Path, prefix: str | None = None
         file: Training checkpoint, backbone file, or another checkpoint with the backbone's names under a prefix.
         prefix: What precedes the backbone's names in the file, e.g. ``'backbone'``. None finds the prefix under which
             most tensors match; of equal ones the shortest, so that a student precedes its teacher.
-        min_match: Share of the backbone's tensors, in (0, 1], that must be in the file with the same shape.
+        min_match: Share of the backbone's tensors, in (0, 1], that must be in the file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: Fewer than ``min_match`` of the tensors matched; lists what is missing and what was offered.
+        UserError: Fewer than ``min_match`` of the tensors are in the file, its first layer is not, or a tensor has
+            another shape; lists what is missing and what was offered.
     """
     offered = get_state_dict(load_checkpoint_file(file))
     load_matching(module, offered, str(file), prefix, min_match)
@@ -189,13 +203,19 @@ def load_matching(
         name: What ``module`` is called in messages.
 
     Raises:
-        UserError: Fewer than ``min_match`` of the tensors matched, or what is offered is deeper than ``module``.
+        UserError: Fewer than ``min_match`` of the tensors are offered, the first layer is not, one has another shape,
+            or what is offered is deeper than ``module``.
     """
     wanted = module.state_dict()
     found, matched, missing = _match(module, wanted, offered, prefix)
     total = len(matched) + len(missing)
-    if not total or len(matched) < min_match * total:
-        raise UserError(_mismatch_message(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source))
+    # A network without its first layer has lost what the others were trained on.
+    first = next((key for key, value in wanted.items() if value.ndim > 1 and key.endswith('weight')), None)
+    if not total or len(matched) < min_match * total or first in missing or any(key in found for key in missing):
+        lines = _mismatch(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source)
+        if first in missing and first in found and (option := _option_for(module, found[first])):
+            lines.append(f'The first layer of the file is another one: set model.{name}.{option} in the config.')
+        raise UserError('\n'.join(lines))
     parts = dict(module.named_children())
     surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
     if surplus:
@@ -252,18 +272,29 @@ def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:
     return max(matches, key=lambda prefix: (matches[prefix], -len(prefix)), default='')
 
 
-def _mismatch_message(
+def _option_for(module: nn.Module, weight: Tensor) -> str | None:
+    """The argument of the class of ``module`` that gives its first layer the kernel of ``weight`` (O, I, H, W)."""
+    kernel = weight.shape[-1]
+    arguments = inspect.signature(type(module).__init__).parameters
+    if weight.ndim != 4:
+        return None
+    if 'stem' in arguments:
+        return f"stem='{'small' if kernel == 3 else 'imagenet'}'"
+    return next((f'{key}={kernel}' for key in ('patch_size', 'stem_stride') if key in arguments), None)
+
+
+def _mismatch(
     wanted: dict[str, Tensor],
     found: dict[str, Tensor],
     missing: list[str],
     offered: dict[str, Tensor],
     score: str,
     source: str,
-) -> str:
+) -> list[str]:
     shapes = [
         f'{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}' for key in missing if key in found
     ]
-    lines = [
+    return [
         f'{score} tensors in {source} match, so nothing was loaded.',
         f'  missing: {_some([key for key in missing if key not in found])}',
         f'  of another shape: {_some(shapes)}',
@@ -271,7 +302,6 @@ def _mismatch_message(
         f'  offered: {_some(list(offered))}',
         'The file holds another architecture, or a name scheme that has to be converted first.',
     ]
-    return '\n'.join(lines)
 
 
 def _some(names: list[str], limit: int = 10) -> str:

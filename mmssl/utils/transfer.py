@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmssl.converters import SOURCES, convert
+from mmssl.converters.architecture import kind
 from mmssl.utils.checkpoint import find_prefix, get_state_dict, load_checkpoint_file, load_matching, matching_share
 from mmssl.utils.errors import UserError
 
@@ -32,11 +33,12 @@ def transfer_weights(
             ``mmssl.converters`` knows.
         use_teacher: Take the averaged networks (``teacher.backbone``, ``teacher.neck``) in place of the trained ones.
         prefix: What precedes the backbone's names, in a file of another kind.
-        min_match: Share of the tensors of each part, in (0, 1], that must be in the file with the same shape.
+        min_match: Share of the tensors of each part, in (0, 1], that must be in the file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: Too little of a part matched; lists what is missing, unexpected and of another shape.
+        UserError: Too little of a part is there, its first layer is not, or a tensor has another shape; lists what is
+            missing, unexpected and of another shape.
     """
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, nn.Module):
@@ -49,7 +51,12 @@ def transfer_weights(
             f'{file} holds no {"averaged (teacher) " if use_teacher else ""}backbone; '
             f'its names begin with {", ".join(sorted({".".join(name.split(".")[:2]) for name in tensors})[:10])}'
         )
-    load_matching(backbone, offered, str(file), '', min_match)
+    try:
+        load_matching(backbone, offered, str(file), '', min_match)
+    except UserError as error:
+        if other := _other_kind(offered, backbone):
+            raise UserError(f'{file} {other}: name a checkpoint or a config of the same kind\n{error}') from error
+        raise
     shared_head = getattr(getattr(model, 'roi_head', None), 'shared_head', None)
     if isinstance(shared_head, nn.Module):
         for name, stage in shared_head.named_children():
@@ -90,6 +97,8 @@ def read_algorithm(file: str | Path, backbone: nn.Module, prefix: str | None = N
         return best[1]
     offered = get_state_dict(checkpoint)
     wanted = backbone.state_dict()
+    if other := next(filter(None, (_other_kind(tensors, backbone) for tensors in _readings(checkpoint))), None):
+        raise UserError(f'{file} {other}: name a checkpoint or a config of the same kind')
     elsewhere = find_prefix(wanted, offered)
     hint = f"; its names are there with the prefix {elsewhere!r}: --prefix {elsewhere.removesuffix('.')}"
     raise UserError(
@@ -124,6 +133,16 @@ def _transfer_neck(neck: nn.Module, offered: Tensors, file: str, min_match: floa
         load_matching(neck, offered, file, prefix, min_match, 'neck')
     else:
         print_log(f'neck: {type(neck).__name__} begins anew, it is not in {file}', logger='current')
+
+
+def _other_kind(offered: Tensors, backbone: nn.Module) -> str | None:
+    """The clause ``holds a VisionTransformer, the config has a ResNet``; None where the names do not tell, or agree."""
+    parts = (_part(offered, owner) for owner in ('backbone.', 'teacher.backbone.'))
+    found = kind(next((part for part in parts if part), offered))
+    found = 'TimmBackbone' if found == 'Swin' else found
+    if found in (None, 'MAE') or found == type(backbone).__name__:
+        return None
+    return f'holds a {found}, the config has a {type(backbone).__name__}'
 
 
 def _part(tensors: Tensors, prefix: str) -> Tensors:

@@ -85,7 +85,7 @@ def test_the_tool_converts_and_says_how_to_load(
     convert.main(['--from', 'mmssl', '--to', 'mmssl', '--part', 'teacher.backbone', str(checkpoint), str(out)])
     content, printed = torch.load(out), capsys.readouterr().out
     assert f'{len(content["state_dict"])} tensors, read as mmssl' in printed
-    assert "type='ResNet', depth=18" in printed and "stem='small'" in printed
+    assert "type='mmssl.ResNet', depth=18" in printed and "stem='small'" in printed
     assert not any(tensor.any() for tensor in content['state_dict'].values())
 
 

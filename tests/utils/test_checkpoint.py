@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -183,8 +184,35 @@ def test_too_little_is_an_error_that_names_everything(tmp_path: Path) -> None:
     ):
         assert part in str(error.value)
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    with pytest.raises(UserError, match=r"set model.backbone.stem='imagenet' in the config"):
+        load_backbone(module, tmp_path / 'a.pth', min_match=0.9)  # a tensor of another shape is never passed over
+    del state['conv1.weight']
+    torch.save(state, tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='missing: conv1.weight'):  # and neither is a first layer that is missing
+        load_backbone(module, tmp_path / 'a.pth', min_match=0.9)
+    state['conv1.weight'] = torch.full_like(module.conv1.weight, 2)
+    torch.save(state, tmp_path / 'a.pth')
     load_backbone(module, tmp_path / 'a.pth', min_match=0.9)
-    assert (module.bn1.weight == 2).all() and torch.equal(module.conv1.weight, before['conv1.weight'])
+    assert (module.conv1.weight == 2).all()
+
+
+def test_one_tensor_of_another_shape_in_a_large_network_stops(tmp_path: Path) -> None:
+    torch.save(ResNet(18, 0.125, stem='small').state_dict(), tmp_path / 'small.pth')
+    with pytest.raises(UserError, match=r"backbone: 119/120 tensors (.|\n)*model.backbone.stem='small'"):
+        load_backbone(ResNet(18, 0.125), tmp_path / 'small.pth')
+    arch = dict(embed_dim=16, depth=12, num_heads=2)
+    torch.save(VisionTransformer(arch=arch, img_size=32, patch_size=4).state_dict(), tmp_path / 'patch4.pth')
+    with pytest.raises(UserError, match=r'model.backbone.patch_size=4'):
+        load_backbone(VisionTransformer(arch=arch, img_size=128, patch_size=16), tmp_path / 'patch4.pth')
+
+
+def test_an_address_without_a_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise URLError('Name or service not known')
+
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', fail)
+    with pytest.raises(UserError, match=r'^https://host/a.pth cannot be downloaded \(Name or service not known\)'):
+        load_backbone(_backbone(), 'https://host/a.pth')
 
 
 def test_nothing_to_load(tmp_path: Path) -> None:

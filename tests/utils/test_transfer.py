@@ -11,6 +11,7 @@ import torchvision
 from torch import Tensor, nn
 
 from mmssl.models.backbones.resnet import ResNet
+from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.heads.last_stage_head import LastStageHead
 from mmssl.utils import checkpoint as checkpoint_module
 from mmssl.utils import transfer as transfer_module
@@ -167,6 +168,15 @@ def test_another_depth_stops_with_the_list(save: Callable) -> None:
     with pytest.raises(UserError, match='holds a deeper backbone') as error:
         transfer_weights(Detector(backbone()), save(*algorithm(depth=34)))
     assert 'unexpected: layer1.2.conv1.weight' in str(error.value)
+
+
+def test_another_kind_of_backbone_is_called_by_its_name(save: Callable) -> None:
+    transformer = VisionTransformer(arch=dict(embed_dim=16, depth=2, num_heads=2), img_size=32, patch_size=16)
+    for prefix in ('backbone.', ''):
+        with pytest.raises(UserError, match='holds a VisionTransformer, the config has a ResNet'):
+            transfer_weights(Detector(backbone()), save(filled(transformer, 2, prefix)))
+    with pytest.raises(UserError, match='holds a ResNet, the config has a VisionTransformer'):
+        transfer_weights(Detector(transformer), save(*algorithm()))
 
 
 def test_another_width_stops_with_the_shapes(save: Callable) -> None:
