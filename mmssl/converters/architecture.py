@@ -16,6 +16,7 @@ from mmssl.models.components.relative_positions import CLS_ROWS
 from mmssl.utils.errors import UserError
 from mmssl.utils.trained import read_config_text
 
+_PLAIN = r'stem\.[01]\.\w+|fc\.(fc|bn)[67]\.\w+'  # Sobel and fully connected layers
 _NAMES = {
     'MAE': rf'backbone\.{VIT}|neck\.(mask_token|pos_embed|(embed|norm|predict)\.\w+|blocks\.\d+\.\S+)',
     'ResNet': RESNET,
@@ -24,7 +25,14 @@ _NAMES = {
     'HiViT': rf'{HIVIT}|blocks\.\d+\.(mlp\.(w[123]|ffn_ln)\.\w+|attn\.([qv]_bias|[qkv]_proj\.weight))',  # Fast-iTPN
     'Swin': rf'model\.{SWIN}',
     'TimmBackbone': r'model\..+',
+    'WideResNet': r'(stem\.(conv|bn)|stages\.\d\.(\d+\.(act[12]\.bn|conv[12]|shortcut)|bn))\.\w+',
+    # Of the three, each also has the names of those before it: AlexNet has one convolution a stage, NIN no biases.
+    'AlexNet': rf'stages\.\d\.0\.(conv|bn)\.\w+|{_PLAIN}',
+    'NIN': r'stages\.\d\.\d\.(conv\.weight|bn\.\w+)',
+    'VGG16': rf'stages\.\d\.\d\.(conv|bn)\.\w+|{_PLAIN}',
 }
+
+_FIRST = 'stages.0.0.conv.weight'
 
 
 def kind(tensors: Tensors) -> str | None:
@@ -52,8 +60,9 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
         ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size``,
         ``conv_stem`` and ``final_norm``; for ``BEiTViT`` the first three, ``relative_table`` and ``layer_scale``; for a
-        Swin transformer what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT`` all
-        of its arguments that change its tensors.
+        Swin transformer what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT``,
+        ``AlexNet``, ``NIN`` and ``VGG16`` all of their arguments that change their tensors; for ``WideResNet``
+        ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
 
     Raises:
         UserError: The backbone was cut, or the number of heads is needed and not known.
@@ -74,6 +83,14 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
             return known | _hivit(tensors)
         case 'Swin':
             return _swin(tensors) | known
+        case 'AlexNet':
+            return known | _alexnet(tensors, known)
+        case 'VGG16':
+            return known | _vgg16(tensors, known)
+        case 'NIN':
+            return known | dict(type='NIN', num_stages=_stages(tensors), width=len(tensors[_FIRST]) / 192)
+        case 'WideResNet':
+            return known | _wide_resnet(tensors)
     return known
 
 
@@ -110,6 +127,52 @@ def _resnet(tensors: Tensors) -> dict[str, Any]:
         width=channels / 64,
         width_per_group=inner * 64 // channels,
         stem='imagenet' if kernel == 7 else 'small',
+    )
+
+
+def _stages(tensors: Tensors) -> int:
+    return 1 + max(int(name.split('.')[1]) for name in tensors if name.startswith('stages.'))
+
+
+def _alexnet(tensors: Tensors, known: Mapping[str, Any]) -> dict[str, Any]:
+    if _stages(tensors) < 5:
+        raise UserError('an AlexNet has five convolutions; this file has not: give the file of a whole one')
+    channels = tuple(len(tensors[f'stages.{index}.0.conv.weight']) for index in range(5))
+    stem = 'imagenet' if tensors[_FIRST].shape[-1] == 11 else 'small'
+    described: dict[str, Any] = dict(type='AlexNet', channels=channels, stem=stem, sobel='stem.0.weight' in tensors)
+    if 'fc.fc6.weight' in tensors:
+        side = _side(tensors['fc.fc6.weight'].shape[1] // channels[-1])
+        for _ in range(3):  # the smallest map of which a pooling of 3 x 3 at stride 2 makes this one
+            side = 2 * side + 1
+        side = side if stem == 'small' else 4 * side + 3
+        described.update(fc=_fc(tensors, known), img_size=side + -side % 8)
+    return described
+
+
+def _vgg16(tensors: Tensors, known: Mapping[str, Any]) -> dict[str, Any]:
+    if _stages(tensors) < 5:
+        raise UserError('a VGG16 has five stages; this file has not: give the file of a whole one')
+    described: dict[str, Any] = dict(type='VGG16', width=len(tensors[_FIRST]) / 64, sobel='stem.0.weight' in tensors)
+    if 'fc.fc6.weight' in tensors:
+        pixels = tensors['fc.fc6.weight'].shape[1] // len(tensors['stages.4.0.conv.weight'])
+        described.update(fc=_fc(tensors, known), img_size=32 * _side(pixels))
+    return described
+
+
+def _fc(tensors: Tensors, known: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(known.get('fc') or {}, width=len(tensors['fc.fc7.weight']), norm='fc.bn6.weight' in tensors)
+
+
+def _wide_resnet(tensors: Tensors) -> dict[str, Any]:
+    if _stages(tensors) < 3:
+        raise UserError('a WideResNet has three stages; this file has not: give the file of a whole one')
+    blocks = 1 + max(int(name.split('.')[2]) for name in tensors if re.match(r'stages\.0\.\d+\.conv1', name))
+    is_madry = 'stages.1.0.act1.bn.weight' in tensors
+    return dict(
+        type='WideResNet',
+        depth=6 * blocks + (2 if is_madry else 4),
+        width_factor=len(tensors['stages.0.0.conv1.weight']) // 16,
+        variant='madry' if is_madry else 'zagoruyko',
     )
 
 

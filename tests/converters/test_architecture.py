@@ -4,14 +4,19 @@ import pytest
 import torch
 
 from mmssl.converters.architecture import describe, kind, known_config
+from mmssl.models.backbones.alexnet import AlexNet
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.hivit import HiViT
+from mmssl.models.backbones.nin import NIN
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
+from mmssl.models.backbones.vgg16 import VGG16
 from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.models.backbones.wide_resnet import WideResNet
 from mmssl.registry import BACKBONES
 
 ARCH = dict(embed_dim=48, depth=3, num_heads=3, mlp_ratio=2.0)
+CHANNELS = (4, 8, 8, 12, 16)
 HIVIT = dict(embed_dim=64, depths=(2, 1, 3), num_heads=1)
 SWIN = dict(name='swin_tiny_patch4_window7_224', embed_dim=12, depths=(1, 2, 1), num_heads=(1, 2, 3))
 
@@ -32,6 +37,12 @@ SWIN = dict(name='swin_tiny_patch4_window7_224', embed_dim=12, depths=(1, 2, 1),
         (HiViT, dict(arch=HIVIT, img_size=32, stem_stride=2, position_bias='table', layer_scale=0.1)),
         (HiViT, dict(arch=HIVIT, img_size=64, position_bias='axis')),
         (HiViT, dict(arch=HIVIT | dict(mlp_ratio=3.0, fast=True), img_size=64)),
+        (AlexNet, dict(channels=CHANNELS, sobel=True, fc=dict(width=12, norm=False), img_size=64)),
+        (AlexNet, dict(channels=CHANNELS, stem='small', fc=dict(width=12, norm=True), img_size=32)),
+        (VGG16, dict(width=0.125, sobel=False, fc=dict(width=12, norm=False), img_size=64)),
+        (NIN, dict(num_stages=3, width=0.125)),
+        (WideResNet, dict(depth=10, width_factor=2, variant='zagoruyko')),
+        (WideResNet, dict(depth=14, width_factor=1, variant='madry')),
         (TimmBackbone, dict(**SWIN, img_size=64, patch_size=2, window_size=8)),
         (TimmBackbone, dict(**SWIN, img_size=64, patch_size=4, window_size=8)),
     ],

@@ -1,12 +1,14 @@
-"""Pooled maps of a ResNet's stages."""
+"""Pooled maps of the stages of convolutional backbones."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import adaptive_max_pool2d, avg_pool2d
 
-from mmssl.evaluation.stage_features import POOLS, pooled_stage
+from mmssl.evaluation.stage_features import CONV_STAGES, POOLS, pooled_stage
+from mmssl.models.backbones.alexnet import AlexNet
+from mmssl.models.backbones.nin import NIN
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 
@@ -27,6 +29,24 @@ def test_stages_are_the_backbones_own():
         )
     stem = backbone.relu(backbone.bn1(backbone.conv1(images)))
     torch.testing.assert_close(pooled_stage(backbone, 'conv1')(images)[0, 13], stem[0, 0, 6:16, 6:16].mean())
+
+
+def test_stages_of_rotnets_and_deepclusters_alexnet_have_their_published_dimensions():
+    with torch.device('meta'):
+        images = torch.zeros(1, 3, 224, 224)
+        rotnet = AlexNet(channels=(64, 192, 384, 256, 256)).eval()
+        assert [pooled_stage(rotnet, stage)(images).shape[1] for stage in CONV_STAGES] == [9216, 9408, 9600, 9216, 9216]
+        deepcluster = AlexNet(sobel=True, fc={}).eval()
+        dims = [pooled_stage(deepcluster, stage)(images).shape[1] for stage in CONV_STAGES]
+        assert dims == [9600, 9216, 9600, 9600, 9216]
+
+
+def test_stages_of_other_backbones_are_their_maps():
+    backbone, images = NIN(3, width=0.125, out_indices=(1, 2)).eval(), torch.randn(2, 3, 32, 32)
+    second = backbone(images)[0]  # (2, 24, 8, 8)
+    torch.testing.assert_close(pooled_stage(backbone, 'conv2')(images), adaptive_max_pool2d(second, 20).flatten(1))
+    with pytest.raises(ValueError, match="conv1, conv2, conv3; got 'conv4'"):
+        pooled_stage(backbone, 'conv4')
 
 
 def test_what_has_no_such_stage():

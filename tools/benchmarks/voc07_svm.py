@@ -16,7 +16,7 @@ from torch import nn
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_features
 from mmssl.evaluation.linear_svm import COSTS, SHOTS, evaluate_low_shot, evaluate_svm
-from mmssl.evaluation.stage_features import POOLS, pooled_stage
+from mmssl.evaluation.stage_features import CONV_STAGES, POOLS, pooled_stage
 from mmssl.utils.cli import CfgOptions, tool
 from mmssl.utils.trained import load_trained
 
@@ -28,7 +28,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
     parser.add_argument('--data-root', default='data/VOCdevkit/VOC2007', help='default: %(default)s')
     parser.add_argument(
-        '--stages', nargs='+', default=['res5'], choices=[*POOLS, 'vector'], help='vector: as elsewhere (default: res5)'
+        '--stages',
+        nargs='+',
+        default=['res5'],
+        choices=[*dict.fromkeys([*POOLS, *CONV_STAGES]), 'vector'],
+        help='conv2 to conv5: of AlexNet, VGG16, NIN, WideResNet; vector: as elsewhere (default: res5)',
     )
     parser.add_argument('--costs', nargs='+', type=float, default=COSTS, help='default: %(default)s')
     default_shots = ' '.join(map(str, SHOTS))

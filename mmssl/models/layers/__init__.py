@@ -1,0 +1,5 @@
+"""Building blocks and pure functions without a role."""
+
+from mmssl.utils.imports import import_submodules
+
+import_submodules(__name__, __path__)
