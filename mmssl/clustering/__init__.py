@@ -1,0 +1,1 @@
+"""Clusters of features: arrays in, arrays out; nothing here knows models or training."""

@@ -1,0 +1,45 @@
+"""Which library computes nearest centroids, and how many rows it takes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import torch
+
+BACKENDS = ('auto', 'faiss', 'torch')
+_CHUNK_BYTES = 128 * 2**20
+
+
+def choose_backend(backend: str, device: torch.device | str | None) -> tuple[str, torch.device]:
+    """Returns the library and the device that compute.
+
+    Args:
+        backend: ``'auto'``, ``'faiss'`` or ``'torch'``. ``'auto'`` takes torch on a GPU and faiss on the CPU, or torch
+            where faiss is not installed.
+        device: Where torch computes; None means the first GPU, or the CPU where there is none. faiss computes on the
+            CPU.
+
+    Raises:
+        ValueError: The backend is unknown, or faiss is asked for and is not installed.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f'backend must be one of {", ".join(BACKENDS)}, got {backend!r}')
+    installed = find_spec('faiss') is not None
+    if backend == 'faiss' and not installed:
+        raise ValueError("backend='faiss' needs faiss: pip install faiss-cpu, or write backend='torch'")
+    device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    if backend == 'auto':
+        backend = 'faiss' if device.type == 'cpu' and installed else 'torch'
+    return backend, device
+
+
+def chunk_rows(num_columns: int, num_bytes: int = _CHUNK_BYTES) -> int:
+    """Returns how many float32 rows of ``num_columns`` numbers fit into ``num_bytes``, at least 1."""
+    return max(1, num_bytes // (4 * num_columns))
+
+
+def chunks(num_rows: int, rows_per_chunk: int) -> Iterator[slice]:
+    """Yields the slices that cover ``num_rows`` rows in order."""
+    for start in range(0, num_rows, rows_per_chunk):
+        yield slice(start, min(start + rows_per_chunk, num_rows))

@@ -1,0 +1,254 @@
+"""k-means, Euclidean and spherical, through faiss or torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from mmssl.clustering.backend import choose_backend, chunk_rows, chunks
+
+_PERTURBATION = 1 / 1024
+
+
+class KMeans:
+    """Lloyd's algorithm from chosen rows, as faiss runs it.
+
+    Both backends start from the same rows, treat empty clusters alike and stop early once the objective no longer
+    changes, so they give the same centroids up to rounding. The backend ``'torch'`` reads the features chunk by chunk
+    and adds in a fixed order: a run repeats exactly on the same kind of device.
+
+    An empty cluster gets a copy of the centroid of another one, which is drawn with a probability that grows with its
+    size; both copies are then multiplied by 1 +- 1/1024, coordinate by coordinate. The last assignment may still leave
+    clusters empty: nearest neighbours of the final centroids decide.
+
+    Args:
+        num_clusters: K.
+        num_iterations: Largest number of assignments and updates.
+        spherical: True takes the largest dot product and keeps centroids at length 1; give it rows of length 1.
+        seed: Seed of the initial centroids, which are distinct rows, and of ``max_points_per_centroid``.
+        max_points_per_centroid: Only so many rows per cluster, drawn at random, are clustered; None takes all.
+        empty_clusters: ``'split'`` as described, ``'keep'`` leaves an empty cluster's centroid where it was.
+        backend: ``'auto'``, ``'faiss'`` or ``'torch'``, see ``mmssl.clustering.backend``.
+        device: Where torch computes; None means the first GPU, or the CPU.
+
+    Raises:
+        ValueError: A number is not positive, or there is no such backend or treatment of empty clusters.
+    """
+
+    def __init__(
+        self,
+        num_clusters: int,
+        *,
+        num_iterations: int = 20,
+        spherical: bool = False,
+        seed: int = 0,
+        max_points_per_centroid: int | None = None,
+        empty_clusters: str = 'split',
+        backend: str = 'auto',
+        device: torch.device | str | None = None,
+    ) -> None:
+        if min(num_clusters, num_iterations, max_points_per_centroid or 1) < 1:
+            raise ValueError(
+                'num_clusters, num_iterations and max_points_per_centroid must be positive, got '
+                f'{num_clusters}, {num_iterations} and {max_points_per_centroid}'
+            )
+        if empty_clusters not in ('split', 'keep'):
+            raise ValueError(f"empty_clusters must be 'split' or 'keep', got {empty_clusters!r}")
+        self.num_clusters = num_clusters
+        self.num_iterations = num_iterations
+        self.spherical = spherical
+        self.seed = seed
+        self.max_points_per_centroid = max_points_per_centroid
+        self.empty_clusters = empty_clusters
+        self.backend, self.device = choose_backend(backend, device)
+        if empty_clusters == 'keep' and self.backend == 'faiss':  # faiss always splits
+            self.backend = 'torch'
+        self.objectives: list[float] = []
+
+    def fit(
+        self, features: np.ndarray, initial: np.ndarray | None = None, description: str | None = None
+    ) -> np.ndarray:
+        """Clusters the rows of ``features``; ``objectives`` then holds one number per assignment.
+
+        The objective is the sum of squared distances to the nearest centroid, or of dot products if ``spherical``.
+
+        Args:
+            features: (N, D) float32, in memory or memory-mapped; the backend ``'torch'`` takes float64 too and then
+                computes in it.
+            initial: (K, D) initial centroids; None draws rows of ``features``.
+            description: Label of a progress bar, which a terminal gets; None shows none.
+
+        Returns:
+            Centroids (K, D) of the type of ``features``.
+
+        Raises:
+            ValueError: There are fewer rows than clusters, the arrays have wrong shapes, or a number is not finite.
+        """
+        rng = np.random.default_rng(self.seed)
+        features = self._subsample(_checked(features, self.backend, self.num_clusters), rng)
+        if initial is None:
+            initial = features[rng.choice(len(features), self.num_clusters, replace=False)]
+        centroids = np.array(initial, dtype=features.dtype)
+        if centroids.shape != (self.num_clusters, features.shape[1]):
+            raise ValueError(
+                f'initial centroids must be ({self.num_clusters}, {features.shape[1]}), got {centroids.shape}'
+            )
+        self.objectives = []
+        step = self._faiss_step if self.backend == 'faiss' else self._torch_step
+        for _ in _bar(range(self.num_iterations), description):
+            updated, objective = step(features, self._normalized(centroids))
+            if not np.isfinite(objective):
+                raise ValueError('the features hold numbers that are not finite: they cannot be clustered')
+            self.objectives.append(objective)
+            centroids = updated
+            if len(self.objectives) > 1 and objective == self.objectives[-2]:
+                break  # the centroids have settled
+        return self._normalized(centroids)
+
+    def _subsample(self, features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        limit = self.num_clusters * (self.max_points_per_centroid or len(features))
+        if len(features) <= limit:
+            return features
+        return features[np.sort(rng.choice(len(features), limit, replace=False))]
+
+    def _normalized(self, centroids: np.ndarray) -> np.ndarray:
+        if not self.spherical:
+            return centroids
+        return centroids / np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+    def _faiss_step(self, features: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, float]:
+        """Returns the next centroids and the objective of the assignment to ``centroids``."""
+        import faiss
+
+        count, dim = features.shape
+        options = faiss.ClusteringParameters()
+        options.niter, options.spherical = 1, self.spherical
+        options.min_points_per_centroid, options.max_points_per_centroid = 1, count
+        clustering = faiss.Clustering(dim, self.num_clusters, options)
+        faiss.copy_array_to_vector(centroids.ravel(), clustering.centroids)
+        clustering.train(features, faiss.IndexFlatIP(dim) if self.spherical else faiss.IndexFlatL2(dim))
+        updated = faiss.vector_to_array(clustering.centroids).reshape(self.num_clusters, dim)
+        return updated, float(clustering.iteration_stats.at(0).obj)  # type: ignore[attr-defined]
+
+    def _torch_step(self, features: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, float]:
+        """Returns the next centroids and the objective of the assignment to ``centroids``."""
+        means = torch.from_numpy(centroids).to(self.device)
+        sums = torch.zeros(means.shape, dtype=torch.float64, device=self.device)
+        counts = torch.zeros(len(means), dtype=torch.int64, device=self.device)
+        objective = 0.0
+        for rows in chunks(len(features), chunk_rows(max(means.shape))):
+            points = torch.tensor(features[rows]).to(self.device)
+            labels, scores = _nearest(points, means, self.spherical)
+            lengths = torch.bincount(labels, minlength=len(means))
+            # Rows of a cluster one after the other: unlike index_add_, the same sum at every call on a GPU.
+            ordered = points[labels.argsort(stable=True)]
+            sums += torch.segment_reduce(ordered, 'sum', lengths=lengths, axis=0)
+            counts += lengths
+            objective += scores.sum(dtype=torch.float64).item()
+        filled = counts > 0
+        moved = torch.where(filled[:, None], sums / counts.clamp_min(1)[:, None], means.double())
+        updated = moved.to(means.dtype).cpu().numpy()
+        if self.empty_clusters == 'split':
+            split_empty_clusters(updated, counts.tolist())
+        return updated, objective
+
+
+def assign(
+    features: np.ndarray,
+    centroids: np.ndarray,
+    *,
+    backend: str = 'auto',
+    device: torch.device | str | None = None,
+    description: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the nearest centroid of every row, chunk by chunk.
+
+    With centroids of length 1 the nearest one is also that of the largest dot product.
+
+    Args:
+        features: (N, D) float32, in memory or memory-mapped; the backend ``'torch'`` takes float64 too.
+        centroids: (K, D).
+        backend: ``'auto'``, ``'faiss'`` or ``'torch'``, see ``mmssl.clustering.backend``.
+        device: Where torch computes; None means the first GPU, or the CPU.
+        description: Label of a progress bar, which a terminal gets; None shows none.
+
+    Returns:
+        Labels (N,) int64 and squared distances (N,) of the type of ``features``.
+    """
+    backend, device = choose_backend(backend, device)
+    features = _checked(features, backend)
+    centroids = np.ascontiguousarray(centroids, dtype=features.dtype)
+    labels, distances = np.empty(len(features), np.int64), np.empty(len(features), features.dtype)
+    parts = list(chunks(len(features), chunk_rows(max(centroids.shape))))
+    if backend == 'faiss':
+        import faiss
+
+        index = faiss.IndexFlatL2(centroids.shape[1])
+        index.add(centroids)
+        for rows in _bar(parts, description):
+            nearest, found = index.search(features[rows], 1)[::-1]
+            labels[rows], distances[rows] = nearest[:, 0], found[:, 0]
+        return labels, distances
+    means = torch.from_numpy(centroids).to(device)
+    for rows in _bar(parts, description):
+        nearest, found = _nearest(torch.tensor(features[rows]).to(device), means)
+        labels[rows], distances[rows] = nearest.cpu().numpy(), found.cpu().numpy()
+    return labels, distances
+
+
+def split_empty_clusters(centroids: np.ndarray, sizes: list[int]) -> int:
+    """Gives every empty cluster half of another one, in place, by the rule and the random numbers of faiss.
+
+    Args:
+        centroids: (K, D).
+        sizes: Rows of each cluster.
+
+    Returns:
+        How many clusters were empty.
+    """
+    empty = [cluster for cluster, size in enumerate(sizes) if size == 0]
+    if not empty:
+        return 0
+    shares = np.array(sizes, dtype=np.float64)
+    spare = max(sum(sizes) - len(sizes), 1)
+    generator = np.random.RandomState(1234)  # the Mersenne twister of faiss, with its seed
+    factors = np.where(np.arange(centroids.shape[1]) % 2, 1 - _PERTURBATION, 1 + _PERTURBATION).astype(centroids.dtype)
+    for cluster in empty:
+        for attempt in range(10 * len(sizes)):
+            donor = attempt % len(sizes)
+            if np.float32(generator.randint(2**32, dtype=np.uint32) / 2**32) < np.float32((shares[donor] - 1) / spare):
+                break
+        else:
+            donor = int(shares.argmax())
+        centroids[cluster] = centroids[donor] * factors
+        centroids[donor] *= 2 - factors
+        shares[cluster] = shares[donor] = shares[donor] / 2
+    return len(empty)
+
+
+def _nearest(points: Tensor, means: Tensor, spherical: bool = False) -> tuple[Tensor, Tensor]:
+    """Labels (N,) and squared distances, or the largest dot products if ``spherical``."""
+    if spherical:
+        scores, labels = (points @ means.T).max(1)
+        return labels, scores
+    lengths = means.square().sum(1)
+    partial, labels = torch.addmm(lengths, points, means.T, alpha=-2).min(1)
+    return labels, (partial + points.square().sum(1)).clamp_min(0)
+
+
+def _checked(features: np.ndarray, backend: str, num_clusters: int = 1) -> np.ndarray:
+    accepted = ('float32',) if backend == 'faiss' else ('float32', 'float64')
+    if features.ndim != 2 or features.dtype.name not in accepted:
+        raise ValueError(f'features must be (N, D) {" or ".join(accepted)}, got {features.shape} {features.dtype}')
+    if len(features) < num_clusters:
+        raise ValueError(f'{len(features)} rows cannot make {num_clusters} clusters: lower num_clusters')
+    return features if features.flags.c_contiguous else np.ascontiguousarray(features)
+
+
+def _bar(steps: Iterable, description: str | None) -> Iterable:
+    return track(steps, description, transient=True) if description and sys.stdout.isatty() else steps
