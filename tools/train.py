@@ -15,7 +15,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmssl.engine.dry_run import dry_run
+from mmssl.engine.dry_run import Report, dry_run
+from mmssl.engine.stages import StepReport, dry_run_stages, read_stages, run_stages, select
 from mmssl.registry import RUNNERS
 from mmssl.utils.cli import add_run_options, add_transfer_options, tool, transfer_options
 from mmssl.utils.config import check_config, load_config
@@ -42,6 +43,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--dry-run', action='store_true', help='build everything, run one iteration, print the cost, leave no file'
     )
+    parser.add_argument('--from-stage', metavar='NAME', help='begin with this stage of a config with stages')
+    parser.add_argument('--only-stage', metavar='NAME', help='run this stage of a config with stages')
     add_run_options(parser)
     return parser.parse_args(argv)
 
@@ -74,6 +77,31 @@ def apply_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmssl.TransferHook', **transfer)]
 
 
+def train_stages(cfg: Config, args: argparse.Namespace) -> StepReport | None:
+    """Runs the stages of a config, or reports what they would cost."""
+    if args.resume not in (None, 'auto') or args.pretrained is not None:
+        raise UserError('a config with stages takes --resume without a path, and no --pretrained')
+    stages = read_stages(args.config, args.cfg_options)
+    selected = select(stages, args.only_stage, args.from_stage)
+    join_processes(cfg, args.launcher)
+    for stage in stages:
+        if stage.trains:
+            apply_args(stage.config, args)
+            stage.config.launcher = args.launcher
+    if args.dry_run:
+        return dry_run_stages(stages, selected, cfg.work_dir)
+    return run_stages(stages, selected, cfg.work_dir, resume=args.resume is not None)
+
+
+def train(cfg: Config, args: argparse.Namespace) -> Report | None:
+    """Runs one training, or reports what it would cost."""
+    if args.from_stage or args.only_stage:
+        raise UserError(f'{args.config} has no stages for --from-stage or --only-stage')
+    check_config(cfg, data=not args.dry_run)
+    join_processes(cfg, args.launcher)
+    return dry_run(cfg) if args.dry_run else RUNNERS.build(cfg).train()
+
+
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
@@ -81,15 +109,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.default_scope)
     apply_args(cfg, args)
-    check_config(cfg, data=not args.dry_run)
-    join_processes(cfg, args.launcher)
-    if not args.dry_run:
-        RUNNERS.build(cfg).train()
-        return
-    report = dry_run(cfg)
-    if rank() == 0:
-        print(report)
-    sys.exit(1 if report.problems else 0)
+    report = train_stages(cfg, args) if 'stages' in cfg else train(cfg, args)
+    if args.dry_run:
+        if rank() == 0:
+            print(report)
+        sys.exit(1 if report.problems else 0)
 
 
 if __name__ == '__main__':

@@ -208,12 +208,16 @@ class PretrainRunner(Runner):
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
         super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
         replace_file(f'{path}.tmp', path)
-        backbone = getattr(self.algorithm, 'backbone', None)
-        if backbone is not None and self.writes_backbone_files:
-            state = {key: value.cpu() for key, value in backbone.state_dict().items()}
-            meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, checkpoint=filename)
-            meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
-            save_checkpoint_file(dict(state_dict=state, meta=meta), backbone_file(path))
+        if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
+            self.save_backbone(backbone_file(path), checkpoint=filename)
+
+    @master_only
+    def save_backbone(self, path: str | Path, **meta: Any) -> None:
+        """Writes the weights of the backbone alone; ``meta`` is kept beside them."""
+        state = {key: value.cpu() for key, value in self.algorithm.backbone.state_dict().items()}
+        meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
+        meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
+        save_checkpoint_file(dict(state_dict=state, meta=meta), path)
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
         """Loads weights; on resume all must match, else 99 % of the model's or of its backbone's tensors.

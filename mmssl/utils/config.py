@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from mmssl.utils.errors import UserError, did_you_mean
 
 _OWN_KEYS = {
     'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters',
-    'checkpoint_blocks',
+    'checkpoint_blocks', 'stages', 'step',
 }  # fmt: skip
 # What MMEngine's runner reads from the config and not through its constructor.
 _RUNNER_KEYS = {'compile', 'activation_checkpointing'}
@@ -75,8 +75,9 @@ _REGISTRIES = {
     'vis_backends': mmengine_registry.VISBACKENDS,
     'model_wrapper_cfg': mmengine_registry.MODEL_WRAPPERS,
     'runner_type': roles.RUNNERS,
+    'step': roles.STEPS,
 }
-_NEED_TYPE = {'model', 'backbone', 'neck', 'head', 'dataset', 'optimizer'}
+_NEED_TYPE = {'model', 'backbone', 'neck', 'head', 'dataset', 'optimizer', 'step'}
 # What a dict without ``type`` is handed to.
 _IMPLIED_TYPES: dict[str, Callable] = {
     'train_cfg': EpochBasedTrainLoop,
@@ -90,6 +91,7 @@ _TAKEN_OUT = {
     'parameter scheduler': {'convert_to_iter_based', 'by_epoch'},
     'loop': {'by_epoch'},
 }
+_FILES = ('load_from', 'checkpoint', 'labels', 'vocabulary')  # keys whose text is the path of a file
 _DATALOADER_ONLY = {'num_batch_per_epoch'}
 _TARGET = 'model.target.'
 
@@ -140,7 +142,7 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
     except TypeError as error:
         raise UserError(f'--cfg-options do not fit the config: {error}') from error
     if 'data_root' in (cfg_options or {}):
-        _move_data(cfg, cfg.data_root)
+        move_data([cfg], cfg.data_root)
 
 
 def evaluation_dataloader(cfg: Config, data: str) -> dict:
@@ -182,7 +184,8 @@ def check_config(cfg: Config, data: bool = True) -> None:
     if cfg.get('default_scope', 'mmssl') == 'mmssl':
         check = _PartsCheck(cfg)
         for key, value in cfg.items():
-            check.visit(value, key, key, None)
+            if key != 'stages':  # of which each is checked by itself
+                check.visit(value, key, key, None)
         problems += check.problems
     problems = problems or missing_paths(cfg, data)
     if len(problems) > 1:
@@ -218,7 +221,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
 
     What only a test reads does not count while there is a training set.
     """
-    keys = ('load_from', 'checkpoint', 'data_root') if data else ('load_from', 'checkpoint')
+    keys = (*_FILES, 'data_root') if data else _FILES
     places: dict[str, list[str]] = defaultdict(list)
     for place, path in _paths(cfg, keys):
         unused = place.startswith('test_') and cfg.get('train_dataloader') is not None
@@ -252,16 +255,18 @@ def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[
             yield from _paths(value, keys, inner)
 
 
-def _move_data(cfg: Config, target: str) -> None:
-    roots = dict(_paths(cfg, ('data_root',)))
-    common = os.path.commonpath([os.path.abspath(root) for root in roots.values()]) if roots else ''
-    # Metrics of mmdet and mmseg name files below the root of the data by their whole path.
-    for place, path in _paths(cfg, ('ann_file', 'seg_prefix')):
-        if roots and '_evaluator' in place and os.path.abspath(path).startswith(common + os.sep):
-            roots[place] = path
-    cfg.merge_from_dict(
-        {place: os.path.normpath(os.path.join(target, os.path.relpath(root, common))) for place, root in roots.items()}
-    )
+def move_data(configs: Sequence[Config], target: str) -> None:
+    """Moves the datasets of ``configs``: ``target`` takes the place of the folder that their data roots share."""
+    roots = [dict(_paths(cfg, ('data_root',))) for cfg in configs]
+    everywhere = [os.path.abspath(root) for found in roots for root in found.values()]
+    common = os.path.commonpath(everywhere) if everywhere else ''
+    for cfg, found in zip(configs, roots):
+        # Metrics of mmdet and mmseg name files below the root of the data by their whole path.
+        for place, path in _paths(cfg, ('ann_file', 'seg_prefix')):
+            if found and '_evaluator' in place and os.path.abspath(path).startswith(common + os.sep):
+                found[place] = path
+        moved = {key: os.path.normpath(os.path.join(target, os.path.relpath(p, common))) for key, p in found.items()}
+        cfg.merge_from_dict(moved)
 
 
 def _wrong_keys(cfg: Config) -> list[str]:

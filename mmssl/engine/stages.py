@@ -1,0 +1,381 @@
+"""Several trainings, one after the other, from one config with ``stages=[...]``; see docs/stages.md."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import re
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mmengine.config import Config
+from mmengine.dist import barrier
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+
+from mmssl.engine.dry_run import dry_run
+from mmssl.engine.runner import resumable_checkpoints
+from mmssl.registry import BACKBONES, MODELS, RUNNERS, STEPS
+from mmssl.utils.checkpoint import replace_file, save_checkpoint_file
+from mmssl.utils.config import apply_options, check_config, load_config, move_data
+from mmssl.utils.dist import rank
+from mmssl.utils.errors import UserError, did_you_mean
+
+RECORD = 'stage.json'  # in the folder of a stage: what it took, and whether it has finished
+_KEYS = {'name', 'recipe', 'config', 'step', 'takes', 'leaves'}
+_LEFT_BY_TRAININGS = {'backbone': 'backbone.pth', 'checkpoint': 'checkpoint.pth'}
+
+
+class Step(Protocol):
+    """What a stage that trains nothing is: a class in the registry ``STEPS``, whose arguments are the stage's ``step``.
+
+    Every process of a run builds it and calls its methods; ``seed`` is among its arguments.
+    """
+
+    def run(self, folder: Path) -> None:
+        """Writes every artefact of the stage to ``folder``."""
+
+    def dry_run(self, folder: Path) -> StepReport:
+        """Writes stand-ins of the same form and size to ``folder``, and tells what ``run`` would cost."""
+
+
+@dataclass
+class StepReport:
+    """What a dry run says of a step.
+
+    Args:
+        lines: Text for people.
+        problems: What would keep the step from running.
+    """
+
+    lines: list[str]
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return '\n'.join([*self.lines, *(f'PROBLEM: {problem}' for problem in self.problems)])
+
+
+@dataclass
+class Stage:
+    """A training, or a step that trains nothing.
+
+    Args:
+        name: The name of the stage, and of its folder below the work directory.
+        config: Config of the training, or ``Config(dict(step=...))``.
+        takes: Dotted key of ``config`` -> ``'stage.artefact'``, whose path is written there before the stage begins.
+        leaves: Artefact -> file in the folder of the stage.
+    """
+
+    name: str
+    config: Config
+    takes: dict[str, str]
+    leaves: dict[str, str]
+
+    @property
+    def trains(self) -> bool:
+        """Whether the stage is a training."""
+        return 'step' not in self.config
+
+
+def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> list[Stage]:
+    """Reads the stages of a config file and applies command-line options to them.
+
+    An option ``NAME.key`` reaches the stage NAME alone and wins over an artefact that the stage takes for that key; any
+    other option reaches every training, and ``data_root`` every stage. The seed of a stage is that of its config plus
+    its position, so that two stages of one config never begin with the same weights.
+
+    Args:
+        path: Config file with ``stages``.
+        cfg_options: Dotted keys and values.
+
+    Raises:
+        UserError: A stage has no name or an unknown key, takes what no earlier stage leaves, or leaves what a training
+            cannot leave.
+    """
+    whole = load_config(path)
+    own = deepcopy(whole)
+    stages: list[Stage] = []
+    for number, entry in enumerate(own.pop('stages')):
+        stages.append(_read(dict(entry), number, own, Path(path), stages))
+    names, options = [stage.name for stage in stages], dict(cfg_options or {})
+    data_root = options.pop('data_root', None)
+    for stage in stages:
+        prefix = '' if stage.trains else 'step.'
+        mine = {} if not stage.trains else {k: v for k, v in options.items() if k.partition('.')[0] not in names}
+        mine |= {prefix + k.partition('.')[2]: v for k, v in options.items() if k.partition('.')[0] == stage.name}
+        apply_options(stage.config, mine)
+        stage.takes = {key: artefact for key, artefact in stage.takes.items() if key not in mine}
+    if data_root is not None:
+        move_data([stage.config for stage in stages], data_root)
+    return stages
+
+
+def _read(entry: dict, number: int, own: Config, path: Path, before: Sequence[Stage]) -> Stage:
+    """Checks one entry of ``stages`` and returns it as a stage."""
+    name = entry.get('name')
+    if not (isinstance(name, str) and re.fullmatch(r'[A-Za-z][\w-]*', name)):
+        raise UserError(f'{path}: stages[{number}] needs a name of letters, digits, - and _, got {name!r}')
+    if name in [stage.name for stage in before] or name in own:
+        raise UserError(
+            f'{path}: {name!r} names two stages, or is a key of the config; give stage {number} another name'
+        )
+    if unknown := entry.keys() - _KEYS:
+        wrong = sorted(unknown)[0]
+        raise UserError(f'{path}: stage {name!r} has no key {wrong!r}{did_you_mean(wrong, _KEYS)}')
+    if 'step' in entry:
+        config, prefix = Config(dict(step=entry['step']), filename=str(own.filename)), 'step.'
+        config.step.setdefault('seed', (own.get('randomness') or {}).get('seed') or 0)
+        config.step.seed += number
+        leaves = dict(entry.get('leaves', {}))
+    else:
+        config, prefix = _training(entry, own, path), ''
+        config.randomness = dict(config.get('randomness') or {})
+        config.randomness.seed = (config.randomness.get('seed') or 0) + number
+        leaves = dict(entry.get('leaves', {'backbone': _LEFT_BY_TRAININGS['backbone']}))
+        if unknown := leaves.keys() - _LEFT_BY_TRAININGS.keys():
+            raise UserError(f'{path}: training {name!r} leaves a backbone and a checkpoint, no {sorted(unknown)[0]!r}')
+    offered = {f'{stage.name}.{artefact}': None for stage in before for artefact in stage.leaves}
+    for artefact in entry.get('takes', {}).values():
+        if artefact not in offered:
+            raise UserError(
+                f'{path}: stage {name!r} takes {artefact!r}, and the stages before it leave '
+                f'{", ".join(offered) or "nothing"}{did_you_mean(artefact, offered)}'
+            )
+    return Stage(name, config, {prefix + key: value for key, value in entry.get('takes', {}).items()}, leaves)
+
+
+def _training(entry: dict, own: Config, path: Path) -> Config:
+    """The config of a training: a recipe or the file itself, and the changes of ``config``."""
+    config = load_config(path.parent / entry['recipe']) if 'recipe' in entry else deepcopy(own)
+    config.pop('stages', None)
+    apply_options(config, entry.get('config'))
+    config.experiment_name = f'{path.stem}_{entry["name"]}'  # loggers of one process are told apart by it
+    return config
+
+
+def select(stages: Sequence[Stage], only: str | None = None, first: str | None = None) -> list[Stage]:
+    """Returns the stages to run: all, the stage ``only``, or ``first`` and those after it.
+
+    Raises:
+        UserError: Both are given, or there is no stage of that name.
+    """
+    names = [stage.name for stage in stages]
+    if only is not None and first is not None:
+        raise UserError('--only-stage and --from-stage exclude each other')
+    wanted = only if only is not None else first
+    if wanted is None:
+        return list(stages)
+    if wanted not in names:
+        raise UserError(f'there is no stage {wanted!r}; the stages are {", ".join(names)}{did_you_mean(wanted, names)}')
+    position = names.index(wanted)
+    return [stages[position]] if only is not None else list(stages[position:])
+
+
+def check_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str | Path, data: bool = True) -> None:
+    """Looks for mistakes in the selected stages before the first of them begins.
+
+    Args:
+        stages: All stages of the config.
+        selected: Those that are to run.
+        work_dir: Where stages that are not to run have left their artefacts.
+        data: As for ``check_config``.
+
+    Raises:
+        UserError: A config has a mistake, or an artefact of a stage that is not to run does not exist.
+    """
+    left = _artefacts(stages, work_dir)
+    will_be_made = {f'{stage.name}.{artefact}' for stage in selected for artefact in stage.leaves}
+    for stage in selected:
+        config = deepcopy(stage.config)
+        for key, artefact in stage.takes.items():
+            apply_options(config, {key: ''})  # an empty path is not looked for
+            if artefact not in will_be_made and not left[artefact].is_file():
+                raise UserError(
+                    f'stage {stage.name!r} takes {artefact!r}, whose file {left[artefact]} does not exist: '
+                    f'run stage {artefact.partition(".")[0]!r} first'
+                )
+        try:
+            check_config(config, data)
+        except UserError as error:
+            raise UserError(f'stage {stage.name!r}: {error}') from error
+
+
+def run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str | Path, resume: bool = False) -> None:
+    """Runs the selected stages one after the other, each in its own folder below the work directory.
+
+    Args:
+        stages: All stages of the config.
+        selected: Those to run.
+        work_dir: Folder of the whole run.
+        resume: Leave out what has finished and go on within the stage that was interrupted. Otherwise the checkpoints
+            that an earlier run has left in the folder of a stage are moved aside.
+
+    Raises:
+        UserError: A config has a mistake, an artefact is missing, or is another one than the stage began with.
+    """
+    check_stages(stages, selected, work_dir)
+    left = _artefacts(stages, work_dir)
+    for stage in selected:
+        folder = Path(work_dir, stage.name)
+        taken = _take(stage, left)
+        has_finished = resume and _has_finished(stage, folder, taken)
+        barrier()  # every process has read the record before one writes it
+        if has_finished:
+            print_log(f'stage {stage.name}: has finished before', logger='current')
+            continue
+        print_log(f'stage {stage.name}: begins in {folder}', logger='current')
+        started = time.perf_counter()
+        if rank() == 0:
+            if not resume:
+                _move_aside(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_record(folder, taken=taken, finished=False)
+        barrier()
+        run_stage(stage, folder, resume)
+        barrier()
+        if rank() == 0:
+            minutes = round((time.perf_counter() - started) / 60, 2)
+            _write_record(folder, taken=taken, finished=True, leaves=stage.leaves, minutes=minutes)
+        barrier()
+
+
+def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[[Config], Any] = RUNNERS.build) -> Any:
+    """Runs one stage, whose artefacts have been filled in, and writes what it leaves to ``folder``.
+
+    Args:
+        stage: The stage.
+        folder: Its folder.
+        resume: Whether a training goes on from its latest checkpoint.
+        build: Makes the runner of a training from its config.
+
+    Returns:
+        The runner of a training, None for a step.
+
+    Raises:
+        UserError: A step has not written what it should leave.
+    """
+    if not stage.trains:
+        with DefaultScope.overwrite_default_scope('mmssl'):
+            STEPS.build(stage.config.step).run(folder)
+        missing = [name for name, file in stage.leaves.items() if not (folder / file).is_file()]
+        if missing:
+            raise UserError(f'stage {stage.name!r} ended without writing {stage.leaves[missing[0]]!r} ({missing[0]})')
+        return None
+    stage.config.work_dir = str(folder)
+    stage.config.resume = resume and bool(resumable_checkpoints(folder))
+    if stage.config.resume:
+        stage.config.load_from = None
+    gc.collect()  # the model and the workers of the stage before
+    runner = build(stage.config)
+    runner.train()
+    if 'backbone' in stage.leaves:
+        runner.save_backbone(folder / stage.leaves['backbone'])
+    if 'checkpoint' in stage.leaves:
+        runner.save_checkpoint(
+            str(folder), stage.leaves['checkpoint'], save_optimizer=False, save_param_scheduler=False
+        )
+    return runner
+
+
+def dry_run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str | Path) -> StepReport:
+    """Builds every selected stage and measures what it would cost, with stand-ins for what earlier ones will leave.
+
+    Args:
+        stages: All stages of the config.
+        selected: Those to look at.
+        work_dir: Where stages that are not selected have left their artefacts.
+
+    Returns:
+        The reports of the stages as one.
+    """
+    check_stages(stages, selected, work_dir, data=False)
+    whole = StepReport([])
+    with tempfile.TemporaryDirectory() as temporary:
+        left = _artefacts(stages, work_dir) | _artefacts(selected, temporary)
+        for stage in selected:
+            folder = Path(temporary, stage.name)
+            folder.mkdir()
+            _take(stage, left)
+            if stage.trains:
+                report: Any = dry_run(stage.config)
+                _write_stand_ins(stage, folder)
+            else:
+                with DefaultScope.overwrite_default_scope('mmssl'):
+                    report = STEPS.build(stage.config.step).dry_run(folder)
+            whole.lines.append(f'--- stage {stage.name}\n{report}')
+            whole.problems += [f'stage {stage.name}: {problem}' for problem in report.problems]
+    return whole
+
+
+def _write_stand_ins(stage: Stage, folder: Path) -> None:
+    """Writes what a training leaves with random weights."""
+    with DefaultScope.overwrite_default_scope('mmssl'):
+        if 'backbone' in stage.leaves:
+            state = BACKBONES.build(stage.config.model.backbone).state_dict()
+            save_checkpoint_file(dict(state_dict=state), folder / stage.leaves['backbone'])
+        if 'checkpoint' in stage.leaves:
+            state = MODELS.build(stage.config.model).state_dict()
+            meta = dict(cfg=stage.config.pretty_text)
+            save_checkpoint_file(dict(state_dict=state, meta=meta), folder / stage.leaves['checkpoint'])
+
+
+def _artefacts(stages: Sequence[Stage], work_dir: str | Path) -> dict[str, Path]:
+    """``stage.artefact`` -> path of its file."""
+    return {f'{s.name}.{name}': Path(work_dir, s.name, file) for s in stages for name, file in s.leaves.items()}
+
+
+def _take(stage: Stage, left: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """Writes the paths of artefacts into the config, and returns what the record says of them."""
+    taken = {}
+    for key, artefact in stage.takes.items():
+        path = left[artefact]
+        if not path.is_file():
+            raise UserError(f'stage {stage.name!r} takes {artefact!r}, whose file {path} does not exist')
+        apply_options(stage.config, {key: str(path)})
+        taken[key] = dict(artefact=artefact, file=str(path), sha256=_sha256(path))
+    return taken
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _has_finished(stage: Stage, folder: Path, taken: dict[str, dict[str, str]]) -> bool:
+    """Whether the record says so; an artefact that is no longer the same one is an error."""
+    if not (folder / RECORD).is_file():
+        return False
+    record = json.loads((folder / RECORD).read_text())
+    for key, now in taken.items():
+        if record['taken'].get(key, {}).get('sha256') != now['sha256']:
+            raise UserError(
+                f'stage {stage.name!r} began with another {now["artefact"]!r} than {now["file"]} is now: '
+                f'start it again with --from-stage {stage.name}'
+            )
+    return record['finished'] and all((folder / file).is_file() for file in stage.leaves.values())
+
+
+def _write_record(folder: Path, **values: Any) -> None:
+    temporary = folder / f'{RECORD}.tmp'
+    temporary.write_text(json.dumps(values, indent=2) + '\n')
+    replace_file(temporary, folder / RECORD)
+
+
+def _move_aside(folder: Path) -> None:
+    """Moves what an earlier run has left, so that a later ``--resume`` does not go on from it."""
+    files = [*folder.glob('*.pth'), *folder.glob(RECORD), *folder.glob('last_checkpoint')]
+    if files:
+        aside = folder / time.strftime('replaced_%Y%m%d_%H%M%S')
+        aside.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            file.rename(aside / file.name)
+        print_log(f'{len(files)} files of an earlier run are now in {aside}', logger='current')
