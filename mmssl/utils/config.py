@@ -258,8 +258,7 @@ def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[
 def move_data(configs: Sequence[Config], target: str) -> None:
     """Moves the datasets of ``configs``: ``target`` takes the place of the folder that their data roots share."""
     roots = [dict(_paths(cfg, ('data_root',))) for cfg in configs]
-    everywhere = [os.path.abspath(root) for found in roots for root in found.values()]
-    common = os.path.commonpath(everywhere) if everywhere else ''
+    common = os.path.commonpath([os.path.abspath(root) for found in roots for root in found.values()] or [os.sep])
     for cfg, found in zip(configs, roots):
         # Metrics of mmdet and mmseg name files below the root of the data by their whole path.
         for place, path in _paths(cfg, ('ann_file', 'seg_prefix')):
