@@ -94,14 +94,21 @@ class EmbeddingStatistics:
         min_rank: Below this ``rankme`` the collapse is called dimensional; default 2 % of the largest rank possible,
             and at least 1.5.
         max_samples: At most so many images are compared, evenly spread over the dataset.
+
+    Raises:
+        ValueError: Fewer than two images would be compared.
     """
 
     def __init__(self, min_std: float = 0.01, min_rank: float | None = None, max_samples: int = 8192) -> None:
+        if max_samples < 2:
+            raise ValueError(f'max_samples must be at least 2, got {max_samples}')
         self.min_std = min_std
         self.min_rank = min_rank
         self.max_samples = max_samples
 
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
+        if len(queries) < 2:
+            raise ValueError('EmbeddingStatistics compares images with each other and was given one: evaluate two or more')
         rows = torch.linspace(0, len(queries) - 1, min(len(queries), self.max_samples)).long()
         sample = queries.select(rows.to(queries.labels.device))
         width = sample.vectors.shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from mmengine.logging import print_log
@@ -54,6 +54,26 @@ class Features:
     def to(self, device: torch.device | str) -> Features:
         """The same rows on ``device``."""
         return Features(self.vectors.to(device), self.labels.to(device), self.indices.to(device))
+
+
+def number_classes(bank: Features, queries: Features) -> tuple[Features, Features, int]:
+    """Numbers the classes of the labelled rows 0 .. C - 1, in the order of their ids, which may have gaps.
+
+    Args:
+        bank: Features to learn from; C counts their classes.
+        queries: Features to classify.
+
+    Returns:
+        The labelled rows of both, and C. A query whose class the bank lacks has the label -1, which no prediction is.
+
+    Raises:
+        ValueError: Neither the bank nor the queries have labels.
+    """
+    bank, queries = bank.labelled(), queries.labelled()
+    ids, labels = bank.labels.unique(return_inverse=True)
+    places = torch.searchsorted(ids, queries.labels).clamp(max=len(ids) - 1)
+    places = places.where(ids[places] == queries.labels, -1)
+    return replace(bank, labels=labels), replace(queries, labels=places), len(ids)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmssl.evaluation.extract import Features
+from mmssl.evaluation.extract import Features, number_classes
 from mmssl.evaluation.weighted_knn import top_accuracy
 from mmssl.registry import METRICS
 
@@ -89,6 +89,9 @@ class LinearProbe:
         labels_per_class: Train on so many images per class instead of all, averaged over ``num_draws`` random draws.
         num_draws: Draws that are averaged.
         seed: Seed of the draws and of the held-out fifth.
+
+    Raises:
+        ValueError: A penalty is negative, there is none, or a count is less than 1.
     """
 
     def __init__(
@@ -99,19 +102,26 @@ class LinearProbe:
         seed: int = 0,
     ) -> None:
         self.penalties = list(penalty) if isinstance(penalty, Sequence) else [penalty]
+        if not self.penalties or min(self.penalties) < 0:
+            raise ValueError(f'penalty must be one or more numbers of at least 0, got {penalty}')
+        if num_draws < 1 or (labels_per_class is not None and labels_per_class < 1):
+            raise ValueError(
+                f'labels_per_class (None: all) and num_draws must be at least 1, got {labels_per_class} and {num_draws}'
+            )
         self.labels_per_class = labels_per_class
         self.num_draws = num_draws if labels_per_class else 1
         self.seed = seed
 
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
-        bank, queries = bank.labelled(), queries.labelled()
+        bank, queries, num_classes = number_classes(bank, queries)
         generator = torch.Generator().manual_seed(self.seed)
-        accuracies = [self._one_draw(bank, queries, generator) for _ in range(self.num_draws)]
+        accuracies = [self._one_draw(bank, queries, num_classes, generator) for _ in range(self.num_draws)]
         name = f'linear{self.labels_per_class or ""}'
         return {f'{name}_top{best}': fmean(values) for best, values in zip((1, 5), zip(*accuracies))}
 
-    def _one_draw(self, bank: Features, queries: Features, generator: torch.Generator) -> tuple[float, float]:
-        num_classes = int(bank.labels.max()) + 1
+    def _one_draw(
+        self, bank: Features, queries: Features, num_classes: int, generator: torch.Generator
+    ) -> tuple[float, float]:
         if self.labels_per_class:
             bank = bank.select(draw_per_class(bank.labels.cpu(), self.labels_per_class, generator))
         scale = bank.vectors.std(0).clamp(min=1e-6)

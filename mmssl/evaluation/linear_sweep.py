@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mmssl.evaluation.extract import Features
+from mmssl.evaluation.extract import Features, number_classes
 from mmssl.registry import METRICS
 
 HEADS = ('standardized', 'scaled', 'unit')
@@ -233,6 +233,11 @@ class LinearSweep:
                 'lrs, weight_decays and heads need at least one entry, num_seeds >= 1 and 0 < held_out < 1 must hold; '
                 f'got {lrs}, {weight_decays}, {heads}, {num_seeds} and {held_out}'
             )
+        if min(lrs) <= 0 or min(weight_decays) < 0 or epochs <= 0 or batch_size < 1:
+            raise ValueError(
+                'lrs, epochs and batch_size must be positive and weight_decays not negative; got '
+                f'{lrs}, {epochs}, {batch_size} and {weight_decays}'
+            )
         self.settings = list(itertools.product(lrs, weight_decays))
         self.heads = tuple(heads)
         self.epochs = epochs
@@ -254,11 +259,10 @@ class LinearSweep:
         Raises:
             ValueError: There are no labels, or too few images to hold some out.
         """
-        bank, queries = bank.labelled(), queries.labelled()
+        bank, queries, num_classes = number_classes(bank, queries)
         num_held_out = int(self.held_out * len(bank))
         if num_held_out < 1:
             raise ValueError(f'{len(bank)} labelled training images are too few to hold out {self.held_out:g} of them')
-        num_classes = int(bank.labels.max()) + 1
         candidates = [Candidate(head, *setting, held_out=[]) for head in self.heads for setting in self.settings]
         result = SweepResult(candidates, [], [], [])
         for seed in self.seeds:

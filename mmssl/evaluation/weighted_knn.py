@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmssl.evaluation.extract import Features
+from mmssl.evaluation.extract import Features, number_classes
 from mmssl.registry import METRICS
 
 
@@ -34,20 +34,35 @@ def nearest_neighbours(queries: Tensor, bank: Tensor, k: int, chunk_size: int = 
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
-def vote(similarities: Tensor, labels: Tensor, *, temperature: float, num_classes: int) -> Tensor:
-    """Sums exp(similarity / temperature) of the neighbours of each class.
+def class_similarities(similarities: Tensor, labels: Tensor, *, temperature: float, num_classes: int) -> Tensor:
+    """Soft maximum of the neighbours' similarities per class: T log sum exp(similarity / T).
+
+    It orders the classes as their votes, the sums of exp(similarity / T), do, and stays finite at every temperature,
+    where a vote overflows (exp(1 / T) exceeds float32 below T = 0.0113).
 
     Args:
-        similarities: (N, k).
+        similarities: (N, k) in [-1, 1].
         labels: (N, k) int64, the neighbours' classes.
-        temperature: Smaller trusts the nearest more.
+        temperature: T > 0; smaller trusts the nearest more.
         num_classes: C.
 
     Returns:
-        (N, C) votes.
+        (N, C), minus infinity for a class without a neighbour.
+
+    Raises:
+        ValueError: The temperature is not positive and finite.
     """
-    votes = similarities.new_zeros(len(similarities), num_classes)
-    return votes.scatter_add_(1, labels, (similarities / temperature).exp())
+    _check_temperature(temperature)
+    largest = similarities.new_full((len(similarities), num_classes), -torch.inf)
+    largest.scatter_reduce_(1, labels, similarities, 'amax')
+    shares = torch.zeros_like(largest)
+    shares.scatter_add_(1, labels, ((similarities - largest.gather(1, labels)) / temperature).exp())
+    return largest + temperature * shares.log()
+
+
+def _check_temperature(temperature: float) -> None:
+    if not 0 < temperature < torch.inf:
+        raise ValueError(f'temperature must be positive and finite, got {temperature}; DINO uses 0.07')
 
 
 def weighted_knn_votes(
@@ -55,19 +70,23 @@ def weighted_knn_votes(
 ) -> Tensor:
     """Votes of the ``k`` nearest rows of the bank by cosine similarity, as in DINO (arXiv:2104.14294, App. F.1).
 
+    A vote is the sum of exp(similarity / T) over the neighbours of a class. It can overflow where T is below 0.012
+    (float32); ``class_similarities``, which ``WeightedKNN`` uses, orders the classes alike and cannot.
+
     Args:
         queries: (N, D).
         bank: (B, D).
         bank_labels: (B,) int64 in [0, C).
         k: Neighbours that vote.
-        temperature: A neighbour's vote is exp(similarity / temperature).
+        temperature: T > 0.
         num_classes: C.
 
     Returns:
         (N, C) votes; the class with most is the prediction.
     """
     similarities, rows = nearest_neighbours(queries, bank, k)
-    return vote(similarities, bank_labels[rows], temperature=temperature, num_classes=num_classes)
+    scores = class_similarities(similarities, bank_labels[rows], temperature=temperature, num_classes=num_classes)
+    return (scores / temperature).exp()
 
 
 def top_accuracy(scores: Tensor, labels: Tensor, num_best: int = 1) -> float:
@@ -91,24 +110,29 @@ class WeightedKNN:
 
     Args:
         k: Neighbours that vote, one number or several.
-        temperature: A neighbour's vote is exp(similarity / temperature).
+        temperature: A neighbour's vote is exp(similarity / temperature); positive.
+
+    Raises:
+        ValueError: There is no ``k``, one is less than 1, or the temperature is not positive.
     """
 
     def __init__(self, k: int | Sequence[int] = 20, temperature: float = 0.07) -> None:
         self.k = [k] if isinstance(k, int) else list(k)
+        if not self.k or min(self.k) < 1:
+            raise ValueError(f'k must be at least 1, got {k}; DINO uses 20')
+        _check_temperature(temperature)
         self.temperature = temperature
 
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
-        bank, queries = bank.labelled(), queries.labelled()
-        num_classes = int(bank.labels.max()) + 1
+        bank, queries, num_classes = number_classes(bank, queries)
         similarities, rows = nearest_neighbours(queries.vectors, bank.vectors, max(self.k))
         neighbour_labels = bank.labels[rows]
         results = {}
         for position, k in enumerate(self.k):
-            votes = vote(
+            scores = class_similarities(
                 similarities[:, :k], neighbour_labels[:, :k], temperature=self.temperature, num_classes=num_classes
             )
             suffix = f'_k{k}' if position else ''
-            results[f'knn_top1{suffix}'] = top_accuracy(votes, queries.labels)
-            results[f'knn_top5{suffix}'] = top_accuracy(votes, queries.labels, min(5, k))
+            results[f'knn_top1{suffix}'] = top_accuracy(scores, queries.labels)
+            results[f'knn_top5{suffix}'] = top_accuracy(scores, queries.labels, min(5, k))
         return results

@@ -66,6 +66,8 @@ def embedding_map(
     if labels is None:
         colours = LINES[0]
     else:
+        if not named:  # ids may have gaps
+            labels = labels.unique(return_inverse=True)[1]
         palette = class_colours(int(labels.max()) + 1)
         colours = [palette[label] for label in labels.tolist()]
     for axes, (title, xy) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items()):

@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mmssl.evaluation.extract import Features
 from mmssl.evaluation.linear_probe import LinearProbe, draw_per_class, fit_linear
+from mmssl.evaluation.linear_sweep import LinearSweep
 
 
 def clusters(count: int, spread: float = 0.3, seed: int = 0) -> Features:
@@ -88,3 +89,19 @@ def test_probe_works_inside_no_grad_and_leaves_features_alone() -> None:
     with torch.no_grad():
         LinearProbe()(bank, bank)
     assert torch.equal(bank.vectors, before) and not bank.vectors.requires_grad
+
+
+def test_ids_with_gaps_are_classes_like_others() -> None:
+    vectors = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(60) % 3
+    rows = torch.arange(60)
+    gaps = torch.tensor([5, 10**9, 10**12])[labels]  # a matrix of 10**12 classes would not end
+    plain, sparse = Features(vectors, labels, rows), Features(vectors, gaps, rows)
+    for metric in (LinearProbe(), LinearProbe(labels_per_class=4, num_draws=2), LinearSweep(epochs=2, num_seeds=1)):
+        assert metric(sparse, sparse) == metric(plain, plain)
+
+
+@pytest.mark.parametrize('arguments', [dict(penalty=-1.0), dict(penalty=[]), dict(labels_per_class=0), dict(num_draws=0)])
+def test_settings_without_a_meaning_are_refused(arguments: dict) -> None:
+    with pytest.raises(ValueError, match='must be'):
+        LinearProbe(**arguments)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmssl.evaluation.extract import Features
-from mmssl.evaluation.weighted_knn import WeightedKNN, nearest_neighbours, top_accuracy, weighted_knn_votes
+from mmssl.evaluation.weighted_knn import WeightedKNN, class_similarities, nearest_neighbours, top_accuracy, weighted_knn_votes
 
 BANK = torch.tensor([[1, 0], [0.9, 0.436], [0, 1], [0.05, 0.999], [0.1, 0.995]], dtype=torch.float64)
 BANK_LABELS = torch.tensor([0, 0, 1, 1, 1])
@@ -75,3 +75,29 @@ def test_no_labels_at_all_is_explained() -> None:
     unlabelled = features(BANK.float(), torch.full((5,), -1))
     with pytest.raises(ValueError, match='none of the 5 images has a label'):
         WeightedKNN()(unlabelled, unlabelled)
+
+
+@pytest.mark.parametrize('temperature', [1e-30, 0.01, 0.07, 1e30])
+def test_every_temperature_gives_the_right_class_in_float32(temperature: float) -> None:
+    bank, queries = features(BANK.float(), BANK_LABELS), features(BANK.float(), BANK_LABELS)
+    assert WeightedKNN(k=1, temperature=temperature)(bank, queries)['knn_top1'] == 100
+    near = class_similarities(
+        torch.tensor([[0.9, 0.8, 0.8]]), torch.tensor([[0, 1, 1]]), temperature=temperature, num_classes=3
+    )[0]
+    # One neighbour at 0.9 against two at 0.8: the two win where 2 exp(-0.1 / T) > 1, which is T > 0.144.
+    assert near.isfinite().tolist() == [True, True, False]
+    assert bool(near[1] > near[0]) == (temperature > 0.144)
+
+
+def test_ids_with_gaps_are_classes_like_others() -> None:
+    gaps = torch.tensor([7, 7, 10**12, 10**12, 10**12])
+    plain = WeightedKNN(k=2)(features(BANK, BANK_LABELS), features(BANK.flip(0), BANK_LABELS.flip(0)))
+    assert WeightedKNN(k=2)(features(BANK, gaps), features(BANK.flip(0), gaps.flip(0))) == plain
+    unknown = features(BANK, torch.tensor([7, 7, 8, 10**13, 10**12]))
+    assert WeightedKNN(k=1)(features(BANK, gaps), unknown)['knn_top1'] == pytest.approx(60)
+
+
+@pytest.mark.parametrize('arguments', [dict(temperature=0.0), dict(temperature=-1.0), dict(k=0), dict(k=[])])
+def test_settings_without_a_meaning_are_refused(arguments: dict) -> None:
+    with pytest.raises(ValueError, match='DINO uses'):
+        WeightedKNN(**arguments)
