@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import cv2
@@ -11,34 +13,53 @@ from PIL import Image
 _PNG_HEAD, _PNG_TAIL = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 _JPEG_HEAD, _JPEG_TAIL = b'\xff\xd8', b'\xff\xd9'
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame; the three are tables
+_MAX_PIXELS = 2**29  # OpenCV reads images of up to twice as many
+_DIM = 4096  # 16-bit images in which no sample reaches this are taken for data of fewer bits
 
 
 class UnreadableImageError(ValueError):
-    """The bytes are no complete image of a kind that can be shown in eight bits."""
+    """The bytes are no complete image, or one whose samples have no known range."""
 
 
-def decode_image(data: bytes) -> np.ndarray:
+def decode_image(data: bytes, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """Decodes an image file into RGB.
 
-    Grey and palette images become RGB, transparency is dropped, CMYK is converted, and 16-bit samples are scaled to
-    0-255. The EXIF orientation is not applied, as in torchvision's loaders and in every published recipe.
+    Grey and palette images become RGB, transparency is dropped and CMYK is converted. The EXIF orientation is not
+    applied, as in torchvision's loaders and in every published recipe. Samples of 16 bits are scaled from 0-65535 to
+    0-255. Where that would give a nearly black image (no sample reaches 4096, as with 12-bit data), and for samples
+    without a defined range (signed, 32 bits, floating point), the image is refused unless ``value_range`` is given.
 
     Args:
         data: The whole file, of any format that Pillow reads.
+        value_range: The sample values that become 0 and 255, for samples of more than 8 bits; values outside are
+            clipped. It does not change 8-bit images.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        UnreadableImageError: The file is damaged, truncated or of a kind without a defined range (float samples).
+        UnreadableImageError: The file is damaged or truncated, has more than 2**30 pixels, or its range is not known.
     """
     try:
         if _has_fast_path(data):
             return _decode_fast(data)
-        with Image.open(BytesIO(data)) as image:
-            return _to_rgb(image)
+        with _pixel_limit(), Image.open(BytesIO(data)) as image:
+            samples = _deep_samples(image, data)
+            return _to_rgb(image) if samples is None else _scale(samples, value_range)
+    except UnreadableImageError:
+        raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
         raise UnreadableImageError(f'{type(error).__name__}: {error}') from error
+
+
+@contextmanager
+def _pixel_limit() -> Iterator[None]:
+    """Gives Pillow the limit of OpenCV: Pillow refuses twice its ``MAX_IMAGE_PIXELS``, and warns from there on."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _MAX_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _has_fast_path(data: bytes) -> bool:
@@ -70,12 +91,61 @@ def _decode_fast(data: bytes) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def _deep_samples(image: Image.Image, data: bytes) -> np.ndarray | None:
+    """Returns the samples, (H, W) or (H, W, 3), where they are not plain bytes; None where they are."""
+    bits, signed = _sample_format(image, data)
+    if len(image.getbands()) > 1:  # Pillow keeps the upper byte of 16
+        if bits <= 8:
+            return None
+        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+        if samples is None:
+            raise UnreadableImageError(f'colour samples of {bits} bits that OpenCV cannot read')
+        return samples[..., 2::-1] if samples.ndim == 3 else samples
     if image.mode == 'F':
-        raise UnreadableImageError('float samples have no defined range; store the image with 8 or 16 bits')
-    if image.mode.startswith('I'):  # I;16 and its byte orders, or 16 bits in 32
-        samples = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return np.repeat(((samples * 255 + 32767) // 65535).astype(np.uint8)[..., None], 3, axis=2)
+        return np.asarray(image)
+    if image.mode.startswith('I'):
+        samples = np.asarray(image)
+        if bits <= 16 and not signed:
+            return samples.astype(np.uint16)
+        return samples if signed else samples.view(np.uint32)
+    return np.asarray(image).view(np.int8) if signed else None
+
+
+def _sample_format(image: Image.Image, data: bytes) -> tuple[int, bool]:
+    """Bits of a sample, and whether samples are signed."""
+    if image.format == 'TIFF':
+        bits, formats = (image.tag_v2.get(tag, (default,)) for tag, default in ((258, 1), (339, 1)))
+        return max(bits), 2 in formats
+    if image.format == 'PNG':
+        return data[24], False
+    return (16 if image.mode.startswith('I') else 8), False
+
+
+def _scale(samples: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Maps samples to bytes, the range to 0-255."""
+    largest = samples.max()
+    if value_range is None:
+        if samples.dtype != np.uint16:
+            kind = {'f': 'floating point', 'i': 'signed'}.get(samples.dtype.kind, f'{8 * samples.itemsize}-bit')
+            raise UnreadableImageError(
+                f'{kind} samples ({samples.min():g} to {largest:g}) have no defined range: set value_range=(black, '
+                'white) of the dataset, or store the image with 8 or 16 bits'
+            )
+        if 0 < largest < _DIM:
+            raise UnreadableImageError(
+                f'the largest of its 16-bit samples is {largest}, so the image would be nearly black: set '
+                'value_range=(black, white) of the dataset, such as (0, 4095) for 12 bits'
+            )
+        value_range = 0, 65535
+    low, high = value_range
+    scaled = ((samples.astype(np.float64) - low) * (255 / (high - low))).round().clip(0, 255)
+    if not np.isfinite(scaled).all():
+        raise UnreadableImageError('samples are NaN')
+    pixels = scaled.astype(np.uint8)
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else np.ascontiguousarray(pixels)
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode == 'P':
         image = image.convert('RGBA')  # a palette with transparency has no direct way to RGB
     return np.array(image.convert('RGB'))
