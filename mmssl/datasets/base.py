@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mmssl.datasets.decode import UnreadableImageError
+from mmssl.datasets.decode import UnreadableImageError, decode_image
 from mmssl.datasets.transforms.same_view import SameView
 from mmssl.registry import TRANSFORMS
 
@@ -24,12 +24,12 @@ class ImageDataset(Dataset):
     by (seed, epoch, index), view after view, so it depends neither on the number of workers nor on earlier items.
 
     An image that cannot be read is replaced by another one, the same each time for the same (seed, epoch, index), and
-    its name is reported in the item's ``skipped``; ``UnreadableImagesHook`` counts these and stops above 1 %.
+    its name and the reason are reported in the item's ``skipped``; ``UnreadableImagesHook`` counts and shows these.
 
     Items: ``inputs`` (training: a list with one uint8 (3, S, S) tensor per view; evaluation: one such tensor),
     ``photometric`` (training only: a list with one float32 program per view, see
     ``mmssl.models.preprocessing.photometric``), ``data_samples`` (``index`` and ``label``, -1 where there is none) and
-    ``skipped`` (names). Batch them with ``collate_fn=dict(type='collate_views')``.
+    ``skipped`` (texts). Batch them with ``collate_fn=dict(type='collate_views')``.
 
     Args:
         views: For training: one config per view, such as ``dict(type='AugmentedView', size=224, ...)``. Multi-crop
@@ -41,6 +41,8 @@ class ImageDataset(Dataset):
         split: ``'all'``, or for a source that has no split of its own ``'val'`` (every ``val_every``-th image, in the
             order of names, so balanced over class folders) or ``'train'`` (the others).
         val_every: See ``split``.
+        value_range: The sample values that become black and white, for image files with more than 8 bits a sample,
+            such as (0, 4095) for 12 bits; see ``decode_image``. Other files do not need it.
     """
 
     classes: tuple[str, ...] | None = None
@@ -53,6 +55,7 @@ class ImageDataset(Dataset):
         seed: int | None = None,
         split: str = 'all',
         val_every: int = 10,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         if (views is None) == (transform is None):
             raise ValueError('give either views (training) or transform (evaluation), and not both')
@@ -60,6 +63,9 @@ class ImageDataset(Dataset):
             raise ValueError("views is empty; give one dict(type='AugmentedView', ...) per view")
         if split not in ('all', 'train', 'val') or val_every < 2:
             raise ValueError(f"split must be 'all', 'train' or 'val' and val_every >= 2, got {split!r} and {val_every}")
+        if value_range is not None and not value_range[0] < value_range[1]:
+            raise ValueError(f'value_range must be (black, white) with black < white, got {tuple(value_range)}')
+        self.value_range = value_range
         self.views = [TRANSFORMS.build(view) for view in views or ()]
         if self.views and isinstance(self.views[0], SameView):
             raise ValueError('the first view has none before it that a SameView could render again')
@@ -86,6 +92,10 @@ class ImageDataset(Dataset):
 
     def _name(self, row: int) -> str:
         return f'{self.describe()}[{row}]'
+
+    def _decode(self, data: bytes) -> np.ndarray:
+        """Decodes the bytes of an image file into uint8 RGB (H, W, 3)."""
+        return decode_image(data, self.value_range)
 
     def describe(self) -> str:
         """Returns a short name of the source for messages."""
@@ -133,11 +143,10 @@ class ImageDataset(Dataset):
             try:
                 return self.load(candidate), candidate, skipped
             except (UnreadableImageError, OSError) as error:
-                skipped.append(self.name(candidate))
-                reason = error
+                skipped.append(printable(f'{self.name(candidate)} ({_reason(error)})'))
             candidate = int(np.random.default_rng((seed, epoch, index, attempt)).integers(len(self)))
         raise ValueError(
-            f'{len(skipped)} images in a row cannot be read, among them {skipped[:3]}. The last reason was: {reason}. '
+            f'{len(skipped)} images in a row cannot be read, among them {"; ".join(skipped[:3])}. '
             'Is the storage mounted, and are these images?'
         )
 
@@ -150,3 +159,13 @@ class ImageDataset(Dataset):
         is_train = torch.ones(len(rows), dtype=torch.bool)
         is_train[::val_every] = False
         return is_train.nonzero().squeeze(1)
+
+
+def printable(text: str) -> str:
+    """Replaces what no terminal or log file can take: bytes of a file name that are not UTF-8 become ``\\udcff``."""
+    return text.encode('utf-8', 'backslashreplace').decode()
+
+
+def _reason(error: Exception) -> str:
+    """The error without the path, which an ``OSError`` repeats."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

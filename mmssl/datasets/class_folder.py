@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from array import array
+from collections.abc import Sequence
 
 import torch
 
@@ -15,7 +17,7 @@ class ClassFolder(ImageFiles):
     """Images in class folders: ``data_root/<class>/**/<image>``, classes numbered in the order of their names.
 
     Args:
-        data_root: The folder of the class folders.
+        data_root: The folder of the class folders, or several: class folders of one name are then one class.
         **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
 
     Raises:
@@ -23,26 +25,28 @@ class ClassFolder(ImageFiles):
         ValueError: An image lies beside the class folders, so it has no class.
     """
 
-    def __init__(self, data_root: str, **kwargs) -> None:
-        classes: list[str] = []
+    def __init__(self, data_root: str | Sequence[str], **kwargs) -> None:
+        roots = [data_root] if isinstance(data_root, str) else list(data_root)
+        numbers: dict[str, int] = {}  # of the classes, in the order of their first image
         labels = array('i')
 
         def names():
-            for name in find_images(data_root):
-                folder, separator, _ = name.partition('/')
-                if not separator:
-                    raise ValueError(
-                        f'{data_root}/{name} lies in no class folder; expected {data_root}/<class>/{name}. '
-                        "For images without classes use type='ImageFolder'."
-                    )
-                if not classes or classes[-1] != folder:
-                    classes.append(folder)
-                labels.append(len(classes) - 1)
-                yield name
+            for root in roots:
+                for name in find_images(root):
+                    folder, separator, _ = name.partition('/')
+                    if not separator:
+                        raise ValueError(
+                            f'{root}/{name} lies in no class folder; expected {root}/<class>/{name}. '
+                            "For images without classes use type='ImageFolder'."
+                        )
+                    labels.append(numbers.setdefault(folder, len(numbers)))
+                    yield name if len(roots) == 1 else os.path.join(os.path.abspath(os.path.expanduser(root)), name)
 
         super().__init__(data_root, names(), **kwargs)
-        self.classes = tuple(classes)
-        self.labels = torch.frombuffer(labels, dtype=torch.int32)
+        self.classes = tuple(sorted(numbers))
+        place = {name: number for number, name in enumerate(self.classes)}
+        order = torch.tensor([place[name] for name in numbers], dtype=torch.int32)
+        self.labels = order[torch.frombuffer(labels, dtype=torch.int32)]
 
     def _label(self, row: int) -> int:
         return int(self.labels[row])

@@ -8,7 +8,7 @@ from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 _PNG_HEAD, _PNG_TAIL = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 _JPEG_HEAD, _JPEG_TAIL = b'\xff\xd8', b'\xff\xd9'
@@ -48,6 +48,9 @@ def decode_image(data: bytes, value_range: tuple[float, float] | None = None) ->
             return _to_rgb(image) if samples is None else _scale(samples, value_range)
     except UnreadableImageError:
         raise
+    except UnidentifiedImageError as error:
+        start = f'it begins with {data[:16]!r}' if data else 'it is empty'
+        raise UnreadableImageError(f'no image file of a known kind: {start}') from error
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
         raise UnreadableImageError(f'{type(error).__name__}: {error}') from error
 

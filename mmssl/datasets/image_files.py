@@ -3,50 +3,75 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from mmengine.logging import print_log
 
-from mmssl.datasets.base import ImageDataset
-from mmssl.datasets.decode import decode_image
+from mmssl.datasets.base import ImageDataset, printable
 from mmssl.datasets.shared_strings import SharedStrings
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm', '.gif', '.jp2')
+IMAGE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.bmp', '.dib', '.webp', '.tif', '.tiff', '.ppm', '.pgm'),
+    *('.pbm', '.pnm', '.gif', '.jp2', '.j2k', '.avif', '.avifs', '.tga'),
+)
+_MAX_SHOWN = 5
 
 
-def find_images(folder: str) -> Iterator[str]:
+def is_image_name(path: str) -> bool:
+    """Whether a path names an image file that is not hidden."""
+    name = os.path.basename(path)
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+
+
+def find_images(folder: str | Sequence[str]) -> Iterator[str]:
     """Yields the image files below ``folder``, relative to it, in the order of their names.
 
-    Hidden files and folders are left out, links to folders are followed once.
+    Hidden files and folders are left out. Links to folders are followed, except to a folder that the link lies in.
+    Files with other endings are counted in the log.
+
+    Args:
+        folder: A folder, or several, which are searched one after the other and give absolute paths.
 
     Raises:
         FileNotFoundError: There is no such folder.
     """
-    folder = os.path.expanduser(folder)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f'{folder} is not a folder; set data_root to one with images')
-    yield from _walk(folder, '', set())
+    others: Counter[str] = Counter()
+    if isinstance(folder, str):
+        folder = os.path.expanduser(folder)
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f'{printable(folder)} is not a folder; set data_root to one with images')
+        yield from _walk(folder, '', frozenset(), others)
+    else:
+        for one in folder:
+            root = os.path.abspath(os.path.expanduser(one))
+            yield from (os.path.join(root, name) for name in find_images(root))
+    if others:
+        kinds = ', '.join(f'{count} {suffix or "without ending"}' for suffix, count in others.most_common(_MAX_SHOWN))
+        print_log(printable(f'{folder}: left out what is no image by its ending: {kinds}'), logger='current', level=30)
 
 
-def _walk(folder: str, prefix: str, visited: set[str]) -> Iterator[str]:
+def _walk(folder: str, prefix: str, above: frozenset[str], others: Counter[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
-    if real in visited:
+    if real in above:  # a circle of links
         return
-    visited.add(real)
     with os.scandir(folder) as entries:
         visible = sorted((entry for entry in entries if not entry.name.startswith('.')), key=lambda entry: entry.name)
     for entry in visible:
         if entry.is_dir():
-            yield from _walk(entry.path, f'{prefix}{entry.name}/', visited)
-        elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+            yield from _walk(entry.path, f'{prefix}{entry.name}/', above | {real}, others)
+        elif is_image_name(entry.name):
             yield prefix + entry.name
+        else:
+            others[os.path.splitext(entry.name)[1].lower()] += 1
 
 
 class ImageFiles(ImageDataset):
     """Base of the sources whose images are files below one folder.
 
     Args:
-        data_root: The folder.
+        data_root: The folder, or several.
         names: Paths of the files relative to ``data_root``; an absolute path stands for itself.
         **kwargs: As for ``ImageDataset``.
 
@@ -54,8 +79,9 @@ class ImageFiles(ImageDataset):
         FileNotFoundError: There are no images.
     """
 
-    def __init__(self, data_root: str, names: Iterable[str], **kwargs) -> None:
-        self.data_root = os.path.expanduser(data_root)
+    def __init__(self, data_root: str | Sequence[str], names: Iterable[str], **kwargs) -> None:
+        roots = [data_root] if isinstance(data_root, str) else list(data_root)
+        self.data_root = ', '.join(map(os.path.expanduser, roots))
         self.names = SharedStrings(names)
         if not len(self.names):
             raise FileNotFoundError(f'{data_root} holds no images ({", ".join(IMAGE_SUFFIXES)})')
@@ -72,4 +98,4 @@ class ImageFiles(ImageDataset):
 
     def _load(self, row: int) -> np.ndarray:
         with open(self._name(row), 'rb') as file:
-            return decode_image(file.read())
+            return self._decode(file.read())

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from pathlib import Path
 
 import torch
 
-from mmssl.datasets.image_files import ImageFiles
+from mmssl.datasets.base import printable
+from mmssl.datasets.image_files import IMAGE_SUFFIXES, ImageFiles
 from mmssl.registry import DATASETS
+
+_SEPARATOR, _NUMBER = r'\s*[\s,;]\s*', r'-?\d+(?:\.\d*)?'
+_IMAGE_LINE = re.compile(  # a path up to the ending of an image file, perhaps in quotes, then perhaps a label
+    rf'"?(.+(?:{"|".join(map(re.escape, IMAGE_SUFFIXES))}))"?(?:{_SEPARATOR}(\S.*))?', re.IGNORECASE
+)
+_OTHER_LINE = re.compile(rf'(.+?){_SEPARATOR}({_NUMBER})')
 
 
 @DATASETS.register_module()
 class ImageList(ImageFiles):
     """The images that a text file lists, one a line: ``path`` or ``path label``.
 
-    A line's last word is its label if it is a whole number. Either every line has a label or none has. Empty lines
-    and lines that begin with ``#`` are left out. A path that does not exist is an unreadable image.
+    Path and label are separated by spaces, a tab, a comma or a semicolon. Labels are whole numbers (``3`` or ``3.0``)
+    or names of classes, which are numbered in the order of the names. A path ends at the ending of an image file
+    (``.jpg``); where a line has none, its last word is a label if it is a whole number. Either every line has a label
+    or none has. Empty lines and lines that begin with ``#`` are left out. A path that does not exist is an unreadable
+    image.
 
     Args:
         list_file: The text file, UTF-8.
@@ -25,30 +36,55 @@ class ImageList(ImageFiles):
 
     Raises:
         FileNotFoundError: There is no such list, or it is empty.
-        ValueError: Some lines have a label and some have none.
+        ValueError: Some lines have a label and some have none, or some labels are numbers and some are names.
     """
 
     def __init__(self, list_file: str, data_root: str | None = None, **kwargs) -> None:
         path = Path(list_file).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'{list_file} is not a file; set list_file to one with a path in each line')
-        labels = array('i')
+        labels, numbers = array('i'), {}
+        first = None
 
         def names():
-            with path.open(encoding='utf-8') as lines:
-                for number, line in enumerate(lines, 1):
-                    line = line.strip()
+            nonlocal first
+            with path.open(encoding='utf-8-sig', errors='surrogateescape') as lines:
+                for number, line in enumerate(map(str.strip, lines), 1):
                     if not line or line.startswith('#'):
                         continue
-                    name, _, label = line.rpartition(' ')
-                    is_labelled = bool(name) and label.isdecimal()
-                    labels.append(int(label) if is_labelled else -1)
-                    if is_labelled != (labels[0] >= 0):
-                        raise ValueError(f'{list_file}:{number}: some lines have a label and some have none: {line!r}')
-                    yield name.rstrip() if is_labelled else line
+                    try:
+                        name, label = _split(line)
+                    except ValueError as error:
+                        raise ValueError(f'{list_file}:{number}: {error}') from error
+                    kind = 'no label' if label is None else 'a number' if isinstance(label, int) else 'a class name'
+                    first = first or kind
+                    if kind != first:
+                        raise ValueError(
+                            f'{list_file}:{number}: some lines have a label and some have none, or another kind: the '
+                            f'first line has {first}, this one {kind}: {printable(line)!r}'
+                        )
+                    labels.append(numbers.setdefault(label, len(numbers)) if isinstance(label, str) else label or 0)
+                    yield name
 
         super().__init__(str(path.parent if data_root is None else data_root), names(), **kwargs)
-        self.labels = torch.frombuffer(labels, dtype=torch.int32)
+        self.labels = None if first == 'no label' else torch.frombuffer(labels, dtype=torch.int32)
+        if numbers:
+            self.classes = tuple(sorted(numbers))
+            place = {name: number for number, name in enumerate(self.classes)}
+            self.labels = torch.tensor([place[name] for name in numbers], dtype=torch.int32)[self.labels]
 
     def _label(self, row: int) -> int:
-        return int(self.labels[row])
+        return -1 if self.labels is None else int(self.labels[row])
+
+
+def _split(line: str) -> tuple[str, str | int | None]:
+    """Path and label of a line: a number, a name, or None."""
+    match = _IMAGE_LINE.fullmatch(line) or _OTHER_LINE.fullmatch(line)
+    if match is None:
+        return line, None
+    name, label = match[1], match[2] and match[2].strip('"')
+    if label is None or not re.fullmatch(rf'(?:{_NUMBER}{_SEPARATOR})*{_NUMBER}', label):
+        return name, label
+    if not re.fullmatch(r'\d+(?:\.0*)?', label):
+        raise ValueError(f'the label of {printable(name)} is {label!r}; it must be a whole number from 0 on, or a name')
+    return name, int(float(label))

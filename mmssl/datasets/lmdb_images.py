@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
 from mmssl.datasets.base import ImageDataset
-from mmssl.datasets.decode import UnreadableImageError, decode_image
+from mmssl.datasets.decode import UnreadableImageError
+from mmssl.datasets.image_files import is_image_name
 from mmssl.datasets.shared_strings import SharedStrings
 from mmssl.registry import DATASETS
+
+_BOOKKEEPING = frozenset({'num-samples', 'num_samples', 'length', 'len', 'keys', 'meta', 'metadata', 'classes'})
 
 
 @DATASETS.register_module()
@@ -20,7 +24,8 @@ class LmdbImages(ImageDataset):
     """An LMDB of image files by their names.
 
     A key ``<class>/<name>`` gives the class, numbered in the order of the names; a database without such keys has no
-    labels. Keys that begin with two underscores are bookkeeping and are left out. Needs ``pip install lmdb``.
+    labels. Where a key ends like an image file (``.jpg``), only such keys are images; else all are but
+    bookkeeping: keys that begin with two underscores, and ``num-samples`` and the like. Needs ``pip install lmdb``.
 
     Args:
         data_root: The database: its folder, or its file.
@@ -40,13 +45,12 @@ class LmdbImages(ImageDataset):
         labels = array('i')
 
         def names():
-            with self._open().begin() as transaction:
-                for key in transaction.cursor().iternext(keys=True, values=False):
-                    if not key.startswith(b'__'):
-                        name = key.decode()
-                        folder, separator, _ = name.partition('/')
-                        labels.append(classes.setdefault(folder, len(classes)) if separator else -1)
-                        yield name
+            has_endings = any(map(is_image_name, self._keys()))
+            for name in self._keys():
+                if is_image_name(name) or not has_endings:
+                    folder, separator, _ = name.partition('/')
+                    labels.append(classes.setdefault(folder, len(classes)) if separator else -1)
+                    yield name
 
         self.names = SharedStrings(names())
         if not labels:
@@ -68,6 +72,13 @@ class LmdbImages(ImageDataset):
             environment = lmdb.open(self.data_root, subdir=is_folder, readonly=True, lock=False, readahead=False)
             self._environment = os.getpid(), environment
         return self._environment[1]
+
+    def _keys(self) -> Iterator[str]:
+        with self._open().begin() as transaction:
+            for key in transaction.cursor().iternext(keys=True, values=False):
+                name = key.decode('utf-8', 'surrogateescape')
+                if not name.startswith('__') and name not in _BOOKKEEPING:
+                    yield name
 
     def _close(self) -> None:
         if self._environment is not None:
@@ -91,7 +102,7 @@ class LmdbImages(ImageDataset):
 
     def _load(self, row: int) -> np.ndarray:
         with self._open().begin() as transaction:
-            data = transaction.get(self.names[row].encode())
+            data = transaction.get(self.names[row].encode('utf-8', 'surrogateescape'))
         if data is None:
             raise UnreadableImageError(f'{self._name(row)} has vanished')
-        return decode_image(data)
+        return self._decode(data)

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from mmssl.datasets.base import ImageDataset
-from mmssl.datasets.decode import decode_image
-from mmssl.datasets.image_files import IMAGE_SUFFIXES
+from mmssl.datasets.image_files import is_image_name
 from mmssl.datasets.shared_strings import SharedStrings
 from mmssl.registry import DATASETS
 
@@ -20,6 +19,9 @@ from mmssl.registry import DATASETS
 @DATASETS.register_module()
 class TarShards(ImageDataset):
     """Images in uncompressed tar files, in the layout of WebDataset: ``<key>.jpg`` and, for its label, ``<key>.cls``.
+
+    Every image file is a sample, also where two of them share a key (``1.jpg`` and ``1.png``, ``a.0.png`` and
+    ``a.1.png``); the key finds its label only.
 
     The shards are indexed once with Python's ``tarfile``; then every image is read from its place, so that order and
     resume are as exact as with single files, which a stream with a shuffle buffer cannot offer.
@@ -30,7 +32,7 @@ class TarShards(ImageDataset):
 
     Raises:
         FileNotFoundError: There are no shards, or no images in them.
-        ValueError: A shard is compressed or damaged, or only some images have a label.
+        ValueError: A shard is compressed or damaged, a label is no number, or only some images have one.
     """
 
     def __init__(self, data_root: str, **kwargs) -> None:
@@ -73,24 +75,36 @@ class TarShards(ImageDataset):
         shard, offset, size = self.places[row].tolist()
         with open(self.shards[shard], 'rb') as file:
             file.seek(offset)
-            return decode_image(file.read(size))
+            return self._decode(file.read(size))
 
 
 def _index(shard: str) -> list[tuple[str, int, int, int]]:
-    images: dict[str, tuple[str, int, int]] = {}
+    """Name, offset, size and label (-1: none) of every image of a shard."""
+    images: dict[str, tuple[int, int]] = {}
     labels: dict[str, int] = {}
     try:
         with tarfile.open(shard, 'r:') as tar:
             for member in tar:
-                folder, base = os.path.split(member.name)
-                stem, _, suffix = base.partition('.')  # a key ends at the first dot, as in WebDataset
-                key = os.path.join(folder, stem)
-                if suffix == 'cls':
+                if member.isfile() and member.name.endswith('.cls'):
                     file = tar.extractfile(member)
                     assert file is not None, f'{member.name} is no file'
-                    labels[key] = int(file.read())
-                elif f'.{suffix.lower()}'.endswith(IMAGE_SUFFIXES):
-                    images[key] = (member.name, member.offset_data, member.size)
+                    labels[member.name.removesuffix('.cls')] = _read_label(f'{shard}:{member.name}', file.read())
+                elif member.isfile() and is_image_name(member.name):
+                    images[member.name] = member.offset_data, member.size
     except tarfile.ReadError as error:
         raise ValueError(f'{shard} is no uncompressed tar file ({error}); unpack .tar.gz to .tar first') from error
-    return [(*place, labels.get(key, -1)) for key, place in images.items()]
+    return [(name, *place, _find_label(name, labels)) for name, place in images.items()]
+
+
+def _find_label(name: str, labels: dict[str, int]) -> int:
+    """The label under the name without its ending, or under WebDataset's key, which ends at the first dot; else -1."""
+    folder, base = os.path.split(name)
+    keys = os.path.splitext(name)[0], os.path.join(folder, base.partition('.')[0])
+    return next((labels[key] for key in keys if key in labels), -1)
+
+
+def _read_label(name: str, content: bytes) -> int:
+    try:
+        return int(content)
+    except ValueError as error:
+        raise ValueError(f'{name} holds {content[:40]!r}, which is no class number') from error

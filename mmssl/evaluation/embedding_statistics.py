@@ -108,7 +108,7 @@ class EmbeddingStatistics:
 
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
         if len(queries) < 2:
-            raise ValueError('EmbeddingStatistics compares images with each other and was given one: evaluate two or more')
+            raise ValueError('EmbeddingStatistics compares images with each other, and there is one: evaluate more')
         rows = torch.linspace(0, len(queries) - 1, min(len(queries), self.max_samples)).long()
         sample = queries.select(rows.to(queries.labels.device))
         width = sample.vectors.shape[1]

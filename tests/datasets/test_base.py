@@ -1,5 +1,6 @@
 """ImageDataset: what an item is, what its randomness depends on, and what happens to unreadable images."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,12 +71,19 @@ def test_unreadable_image_is_replaced_by_the_same_one_each_time(folder: str) -> 
     (Path(folder) / '0.png').write_bytes(b'damaged')
     images = ImageFolder(folder, seed=5, **EVALUATION)
     item = images[(1, 0)]
-    assert item['skipped'] == [f'{folder}/0.png']
+    assert item['skipped'] == [f"{folder}/0.png (no image file of a known kind: it begins with b'damaged')"]
     found = item['data_samples']['index']
-    assert images.name(found) == f'{folder}/{value_of(item) // 10}.png' != item['skipped'][0]
+    assert images.name(found) == f'{folder}/{value_of(item) // 10}.png' != f'{folder}/0.png'
     assert images[(1, 0)]['data_samples']['index'] == found
     assert len({images[(epoch, 0)]['data_samples']['index'] for epoch in range(20)}) > 3
     assert collate_views([images[1], item])['skipped'] == item['skipped']
+
+
+def test_a_name_that_is_not_utf8_can_be_reported(folder: str) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b'/\xff.png')).write_bytes(b'damaged')
+    images = ImageFolder(folder, **EVALUATION)
+    (skipped,) = images[len(images) - 1]['skipped']
+    assert skipped.encode('utf-8').startswith(f'{folder}/\\udcff.png (no image file'.encode())
 
 
 def test_nothing_readable_is_an_error(folder: str) -> None:
@@ -93,6 +101,7 @@ def test_nothing_readable_is_an_error(folder: str) -> None:
         (dict(views=[]), 'views is empty'),
         (dict(**EVALUATION, split='test'), "got 'test'"),
         (dict(**EVALUATION, split='val', val_every=1), 'and 1'),
+        (dict(**EVALUATION, value_range=(4095, 0)), r'black < white, got \(4095, 0\)'),
     ],
 )
 def test_wrong_arguments(arguments: dict, message: str, folder: str) -> None:

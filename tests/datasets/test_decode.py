@@ -2,8 +2,10 @@
 
 from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from mmssl.datasets.decode import UnreadableImageError, decode_image
@@ -96,3 +98,51 @@ def test_orientation_tag_is_not_applied() -> None:
 def test_damage_is_an_error(data: bytes) -> None:
     with pytest.raises(UnreadableImageError):
         decode_image(data)
+
+
+def tiff(samples: np.ndarray, **options) -> bytes:
+    buffer = BytesIO()
+    tifffile.imwrite(buffer, samples, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (tiff(np.array([[0, 70_000]], np.int32)), r'signed samples \(0 to 70000\)'),
+        (tiff(np.array([[0, 4_000_000_000]], np.uint32)), r'32-bit samples \(0 to 4e\+09\)'),
+        (tiff(np.array([[-500, 300]], np.int16)), r'signed samples \(-500 to 300\)'),
+        (tiff(np.array([[-50, 30]], np.int8)), r'signed samples \(-50 to 30\)'),
+        (tiff(np.array([[0, 1]], np.float32)), 'floating point samples'),
+        (encoded(Image.fromarray(np.array([[0, 4095]], np.uint16)), 'PNG'), '16-bit samples is 4095'),
+        (cv2.imencode('.png', np.full((4, 4, 3), 4080, np.uint16))[1].tobytes(), '16-bit samples is 4080'),
+        (tiff(np.full((4, 4, 3), 4080, np.uint16), photometric='rgb'), '16-bit samples is 4080'),
+    ],
+    ids=['int32', 'uint32', 'int16', 'int8', 'float', '12-bit grey', '12-bit colour', '12-bit colour tiff'],
+)
+def test_samples_without_a_known_range_are_refused_until_it_is_given(data: bytes, message: str) -> None:
+    with pytest.raises(UnreadableImageError, match=message + '.*set value_range='):
+        decode_image(data)
+    assert (decode_image(data, value_range=(-1e15, 0.99e15)) == 128).all()
+
+
+def test_the_given_range_becomes_black_to_white() -> None:
+    signed = tiff(np.array([[-2000, -1000, 0, 1000, 2000]], np.int16))
+    assert decode_image(signed, value_range=(-1000, 1000))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    large = tiff(np.array([[0, 2**31, 2**32 - 1]], np.uint32))
+    assert decode_image(large, value_range=(0, 2**32 - 1))[0, :, 1].tolist() == [0, 128, 255]
+    colour = np.array([[[4095, 2048, 0]]], np.uint16)
+    assert decode_image(cv2.imencode('.png', colour[..., ::-1])[1].tobytes(), (0, 4095)).tolist() == [[[255, 128, 0]]]
+    assert decode_image(tiff(colour, photometric='rgb'), (0, 4095)).tolist() == [[[255, 128, 0]]]
+    black = encoded(Image.fromarray(np.zeros((2, 2), np.uint16)), 'PNG')
+    assert not decode_image(black).any()  # black in every range
+    plain = encoded(Image.fromarray(PIXELS), 'PNG')
+    np.testing.assert_array_equal(decode_image(plain, (0, 4095)), decode_image(plain))
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'TIFF'])
+def test_the_limit_of_pixels_does_not_depend_on_the_format(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.new('L', (1000, 1000)), kind)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # Pillow's own, for other code
+    assert decode_image(data).shape == (1000, 1000, 3)
+    assert Image.MAX_IMAGE_PIXELS == 1000

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from mmssl.datasets.class_folder import ClassFolder
 from mmssl.datasets.image_folder import ImageFolder
@@ -99,3 +100,68 @@ def test_ten_thousand_files_cost_no_list_of_names(tmp_path: Path) -> None:
     members = vars(images).values()
     assert not any(isinstance(member, (list, dict, tuple)) and len(member) > 10 for member in members)
     assert images.labels.dtype == torch.int32 and images.label(9_999) == 9_999 % 7
+
+
+@pytest.mark.parametrize('ending', ['jfif', 'jpe', 'avif', 'tga', 'JPG', 'pnm'])
+def test_endings_that_can_be_read_are_found(ending: str, tmp_path: Path) -> None:
+    kind = {'jfif': 'JPEG', 'jpe': 'JPEG', 'JPG': 'JPEG', 'pnm': 'PPM'}.get(ending, ending)
+    Image.new('RGB', (16, 16), (80, 80, 80)).save(tmp_path / f'a.{ending}', kind)
+    assert value_of(ImageFolder(str(tmp_path), **EVALUATION)[0]) == pytest.approx(80, abs=2)
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path, ['a.png'])
+    for name in ('b.heic', 'c.HEIC', 'notes', '.hidden.heic'):
+        (tmp_path / name).touch()
+    messages = []
+    monkeypatch.setattr('mmssl.datasets.image_files.print_log', lambda message, **kwargs: messages.append(message))
+    assert len(ImageFolder(str(tmp_path), **EVALUATION)) == 1
+    assert messages == [f'{tmp_path}: left out what is no image by its ending: 2 .heic, 1 without ending']
+
+
+def test_class_folders_linked_to_each_other_are_both_there(tmp_path: Path) -> None:
+    write_images(tmp_path, ['cat/0.png', 'cat/1.png', 'dog/0.png'])
+    (tmp_path / 'tiger').symlink_to(tmp_path / 'cat')
+    images = ClassFolder(str(tmp_path), **EVALUATION)
+    assert images.classes == ('cat', 'dog', 'tiger')
+    assert [images.label(i) for i in range(len(images))] == [0, 0, 1, 2, 2]
+
+
+def test_several_folders_share_their_classes(tmp_path: Path) -> None:
+    write_images(tmp_path / 'a', ['dog/0.png', 'cat/1.png'])
+    write_images(tmp_path / 'b', ['emu/0.png', 'dog/1.png', 'ant/2.png'])
+    roots = [str(tmp_path / 'a'), str(tmp_path / 'b')]
+    images = ClassFolder(roots, **EVALUATION)
+    assert images.classes == ('ant', 'cat', 'dog', 'emu')
+    found = {Path(images.name(i)).relative_to(tmp_path).as_posix(): images.label(i) for i in range(len(images))}
+    assert found == {'a/cat/1.png': 1, 'a/dog/0.png': 2, 'b/ant/2.png': 0, 'b/dog/1.png': 2, 'b/emu/0.png': 3}
+    assert value_of(images[4]) == 0
+    assert len(ImageFolder(roots, **EVALUATION)) == 5
+
+
+@pytest.mark.parametrize('separator', [' ', '\t', ', ', ',', ';'])
+@pytest.mark.parametrize(
+    ('labels', 'numbers'), [(['1', '0'], [1, 0]), (['3.0', '2'], [3, 2]), (['dog', 'big cat'], [1, 0])]
+)
+def test_lists_as_they_are_written(separator: str, labels: list[str], numbers: list[int], tmp_path: Path) -> None:
+    write_images(tmp_path, ['a b.png', 'b.png'])
+    lines = [f'{name}{separator}{label}' for name, label in zip(('b.png', 'a b.png'), labels)]
+    (tmp_path / 'list.txt').write_text('\ufeff' + '\n'.join(lines), encoding='utf-8')
+    images = ImageList(str(tmp_path / 'list.txt'), **EVALUATION)
+    assert [value_of(images[i]) for i in range(2)] == [10, 0]
+    assert [images.label(i) for i in range(2)] == numbers
+    assert images.classes == (('big cat', 'dog') if labels[0] == 'dog' else None)
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        ('a.png 1\nb.png cat\n', 'list.txt:2.*first line has a number, this one a class name'),
+        ('a.png 1 2\n', "list.txt:1: the label of a.png is '1 2'; it must be a whole number"),
+        ('a.png -1\n', "list.txt:1: the label of a.png is '-1'"),
+    ],
+)
+def test_labels_that_are_unclear_are_refused(lines: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / 'list.txt').write_text(lines)
+    with pytest.raises(ValueError, match=message):
+        ImageList(str(tmp_path / 'list.txt'), **EVALUATION)

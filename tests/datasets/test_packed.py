@@ -83,3 +83,29 @@ def test_tar_errors(tmp_path: Path) -> None:
     write_tar(tmp_path / '0.tar', {'a.png': encode(flat_image(0))}, 'w:gz')
     with pytest.raises(ValueError, match='unpack .tar.gz to .tar first'):
         TarShards(str(tmp_path), **EVALUATION)
+
+
+def test_every_image_of_a_tar_is_a_sample(tmp_path: Path) -> None:
+    names = ['photo.0.png', 'photo.1.png', '2024.01.05.png', '1.jpg', '1.png', '.hidden.png', 'a/._x.jpg']
+    members = {name: encode(flat_image(10 * number), name[-4:]) for number, name in enumerate(names)}
+    labels = {'photo.0.cls': b'3', 'photo.cls': b'4', '2024.cls': b'5', '1.cls': b'6'}
+    write_tar(tmp_path / '0.tar', members | labels)
+    images = TarShards(str(tmp_path), **EVALUATION)
+    found = {images.name(i).rpartition(':')[2]: (value_of(images[i]), images.label(i)) for i in range(len(images))}
+    assert found == {
+        'photo.0.png': (0, 3),
+        'photo.1.png': (10, 4),
+        '2024.01.05.png': (20, 5),
+        '1.jpg': (30, 6),
+        '1.png': (40, 6),
+    }
+    write_tar(tmp_path / '1.tar', {'x.png': encode(flat_image(0)), 'x.cls': b'cat'})
+    with pytest.raises(ValueError, match=r"1\.tar:x\.cls holds b'cat', which is no class number"):
+        TarShards(str(tmp_path), **EVALUATION)
+
+
+@pytest.mark.parametrize('names', [['a.png', 'num-samples', '._a.png'], ['a', 'num-samples']])
+def test_bookkeeping_of_an_lmdb_is_no_image(names: list[str], tmp_path: Path) -> None:
+    write_lmdb(tmp_path, names)
+    images = LmdbImages(str(tmp_path), **EVALUATION)
+    assert [images.name(i) for i in range(len(images))] == [f'{tmp_path}:{names[0]}']

@@ -101,7 +101,9 @@ def test_ids_with_gaps_are_classes_like_others() -> None:
         assert metric(sparse, sparse) == metric(plain, plain)
 
 
-@pytest.mark.parametrize('arguments', [dict(penalty=-1.0), dict(penalty=[]), dict(labels_per_class=0), dict(num_draws=0)])
+@pytest.mark.parametrize(
+    'arguments', [dict(penalty=-1.0), dict(penalty=[]), dict(labels_per_class=0), dict(num_draws=0)]
+)
 def test_settings_without_a_meaning_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match='must be'):
         LinearProbe(**arguments)

@@ -8,10 +8,15 @@ from torch import Tensor
 from mmssl.datasets.transforms.geometry import check_interpolation, resize
 from mmssl.registry import TRANSFORMS
 
+_MAX_ASPECT = 16
+
 
 @TRANSFORMS.register_module()
 class CenterCropView:
     """Shorter side to ``resize``, then the central ``size`` x ``size`` pixels: 256 and 224 in the usual protocol.
+
+    The longer side of an image counts up to 16 times the shorter one; what lies outside this central part is cut off
+    first, because the whole of a 1 x 60000 image would become 256 x 15360000 pixels.
 
     Args:
         size: Side of the view, in pixels.
@@ -28,9 +33,15 @@ class CenterCropView:
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """Returns uint8 (3, size, size) of ``image``, uint8 (H, W, 3)."""
+        short = min(image.shape[:2])
+        image = _central(_central(image, 0, _MAX_ASPECT * short), 1, _MAX_ASPECT * short)
         height, width = image.shape[:2]
-        short = min(height, width)
         height, width = (self.resize * side // short for side in (height, width))
         scaled = resize(image, height, width, self.interpolation)
         top, left = round((height - self.size) / 2), round((width - self.size) / 2)
         return scaled[:, top : top + self.size, left : left + self.size]
+
+
+def _central(image: np.ndarray, axis: int, length: int) -> np.ndarray:
+    start = max(image.shape[axis] - length, 0) // 2
+    return image[start : start + length] if axis == 0 else image[:, start : start + length]

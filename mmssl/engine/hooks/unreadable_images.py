@@ -1,4 +1,4 @@
-"""Counting, reporting and, above 1 %, refusing unreadable images."""
+"""Counting, reporting and, above a limit, refusing unreadable images."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from mmengine.runner import Runner
 
 from mmssl.registry import HOOKS
 
-_MAX_SHARE = 0.01
 _NUM_SHOWN = 5
 
 
 @HOOKS.register_module()
 class UnreadableImagesHook(Hook):
-    """Reports at the end of each epoch how many images could not be read, with the first few paths.
+    """Shows the first image that could not be read, and at the end of each epoch how many there were, with reasons.
 
-    A run stops as soon as more different images of an epoch failed than 1 % of a process's share of the dataset.
+    A run stops as soon as more different images of an epoch failed than ``max_share`` of a process's share of the
+    dataset; one image is always allowed.
+
+    Args:
+        max_share: In [0, 1].
+
+    Raises:
+        ValueError: ``max_share`` is outside its range.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_share: float = 0.01) -> None:
+        if not 0 <= max_share <= 1:
+            raise ValueError(f'max_share must be in [0, 1], got {max_share}')
+        self.max_share = max_share
         self._names: dict[str, None] = {}  # a set that remembers the order
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -31,17 +40,21 @@ class UnreadableImagesHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None, outputs: dict | None = None
     ) -> None:
-        """Counts what the batch met.
+        """Counts what the batch met, and shows the first.
 
         Raises:
-            ValueError: More than 1 % of this process's share of the dataset has turned out to be unreadable.
+            ValueError: More than ``max_share`` of this process's share of the dataset has turned out to be unreadable.
         """
-        self._names.update(dict.fromkeys((data_batch or {}).get('skipped', ())))
+        skipped = (data_batch or {}).get('skipped', ())
+        if skipped and not self._names:
+            runner.logger.warning(f'unreadable, another image takes its place: {skipped[0]}')
+        self._names.update(dict.fromkeys(skipped))
         num_images = len(runner.train_dataloader.sampler)
-        if len(self._names) > _MAX_SHARE * num_images:
+        if len(self._names) > max(self.max_share * num_images, 1):
             raise ValueError(
-                f'{len(self._names)} of {num_images} images are unreadable, more than 1 %: {self._shown()}. Replace or '
-                'remove them; if all of them are on one disk, check that it is mounted and complete.'
+                f'{len(self._names)} of {num_images} images are unreadable, more than {100 * self.max_share:g} %: '
+                f'{self._shown()}. Replace or remove them; if all of them are on one disk, check that it is mounted '
+                'and complete. To go on without them set default_hooks.unreadable_images.max_share (0.05: 5 %).'
             )
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -55,4 +68,4 @@ class UnreadableImagesHook(Hook):
             )
 
     def _shown(self) -> str:
-        return ', '.join(list(self._names)[:_NUM_SHOWN]) + (', ...' if len(self._names) > _NUM_SHOWN else '')
+        return '; '.join(list(self._names)[:_NUM_SHOWN]) + ('; ...' if len(self._names) > _NUM_SHOWN else '')

@@ -26,3 +26,11 @@ def test_image_of_the_right_size_is_left_alone() -> None:
 def test_crop_larger_than_the_image() -> None:
     with pytest.raises(ValueError, match='size 224 and resize 200'):
         CenterCropView(size=224, resize=200)
+
+
+@pytest.mark.parametrize('shape', [(1, 60_000, 3), (60_000, 1, 3)])
+def test_a_long_image_costs_no_memory(shape: tuple[int, ...]) -> None:
+    image = np.zeros(shape, np.uint8)  # in full it would become 256 x 15,360,000 pixels
+    image.reshape(-1, 3)[29_990:30_010] = 255
+    view = CenterCropView(224, resize=256)(image)
+    assert view.shape == (3, 224, 224) and view.float().mean() == 255

@@ -1,0 +1,70 @@
+"""Several sources as one: images, labels, names and seeds; weights; and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmssl.datasets.concat_dataset import ConcatDataset
+from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.datasets.repeat_dataset import RepeatDataset
+from tests.support.image_files import EVALUATION, TRAINING, value_of, write_images
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> list[dict]:
+    write_images(tmp_path / 'a', ['dog/0.png', 'cat/1.png'])
+    write_images(tmp_path / 'b', ['emu/0.png', 'dog/1.png', 'ant/2.png'])
+    return [dict(type='ClassFolder', data_root=str(tmp_path / name)) for name in 'ab']
+
+
+def test_images_labels_and_names_of_all_sources(roots: list[dict]) -> None:
+    images = ConcatDataset(roots, **EVALUATION)
+    assert images.classes == ('ant', 'cat', 'dog', 'emu')
+    found = [(Path(images.name(i)).parent.name, images.label(i), value_of(images[i])) for i in range(len(images))]
+    assert found == [('cat', 1, 10), ('dog', 2, 0), ('ant', 0, 20), ('dog', 2, 10), ('emu', 3, 0)]
+
+
+def test_weights_repeat_a_source_with_other_augmentations(roots: list[dict]) -> None:
+    images = ConcatDataset(roots, weights=[3, 1], **TRAINING)
+    assert EpochSampler(images, seed=7).dataset_size == len(images) == 9
+    assert images.seed == 7
+    assert [images.label(i) for i in range(9)] == [1, 2, 1, 2, 1, 2, 0, 2, 3]
+    programs = [torch.stack(images[(0, i)]['photometric']) for i in (0, 2, 4)]
+    assert not torch.equal(programs[0], programs[1]) and not torch.equal(programs[0], programs[2])
+    again = torch.stack(ConcatDataset(roots, weights=[3, 1], seed=7, **TRAINING)[(0, 2)]['photometric'])
+    assert torch.equal(again, programs[1])
+    assert len(RepeatDataset(roots[0], 4, **EVALUATION)) == 8
+
+
+def test_sources_without_labels(roots: list[dict]) -> None:
+    plain = [dict(source, type='ImageFolder') for source in roots]
+    assert (ConcatDataset(plain, **EVALUATION).classes, ConcatDataset(plain, **EVALUATION).label(4)) == (None, -1)
+    mixed = ConcatDataset([roots[0], plain[1]], **EVALUATION)
+    assert [mixed.label(i) for i in range(5)] == [0, 1, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(weights=[1]), r'for each of the 2 datasets, got \[1\]'),
+        (dict(weights=[1, 0.5]), 'whole number from 1 on'),
+        (dict(datasets=[]), 'for each of the 0 datasets'),
+    ],
+)
+def test_wrong_arguments(change: dict, message: str, roots: list[dict]) -> None:
+    with pytest.raises(ValueError, match=message):
+        ConcatDataset(**{'datasets': roots, **EVALUATION, **change})
+
+
+def test_views_stand_in_one_place(roots: list[dict]) -> None:
+    with pytest.raises(ValueError, match=r'datasets\[1\] has transform: give it once'):
+        ConcatDataset([roots[0], dict(roots[1], **EVALUATION)], **EVALUATION)
+
+
+def test_labels_without_names_cannot_be_matched(roots: list[dict], tmp_path: Path) -> None:
+    (tmp_path / 'list.txt').write_text('a/dog/0.png 1')
+    numbered = dict(type='ImageList', list_file=str(tmp_path / 'list.txt'))
+    with pytest.raises(ValueError, match='labels without names of classes'):
+        ConcatDataset([roots[0], numbered], **EVALUATION)
+    assert ConcatDataset([numbered, numbered], **EVALUATION).label(1) == 1
