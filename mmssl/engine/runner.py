@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from mmssl.engine.agreement import check_views
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
+from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
@@ -135,7 +136,12 @@ class PretrainRunner(Runner):
             if 'type' not in optim_wrapper:
                 optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=None)
             optim_wrapper.setdefault('constructor', 'GroupedOptimWrapperConstructor')
-        return super().build_optim_wrapper(optim_wrapper)
+        return self._checked(super().build_optim_wrapper(optim_wrapper))
+
+    def _checked(self, optim_wrapper: OptimWrapper) -> OptimWrapper:
+        if isinstance(optim_wrapper, OptimWrapper):  # not several optimizers in a dict
+            check_param_options(self.algorithm, optim_wrapper.optimizer)
+        return optim_wrapper
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: OptimWrapper) -> list:
         def with_length(cfg: Any) -> Any:

@@ -24,7 +24,7 @@ class TransferRunner(PretrainRunner):
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """Builds the optimizer with MMEngine's defaults."""
-        return Runner.build_optim_wrapper(self, optim_wrapper)
+        return self._checked(Runner.build_optim_wrapper(self, optim_wrapper))
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Registers MMEngine's default hooks, a progress bar, and the hook that looks at the losses."""

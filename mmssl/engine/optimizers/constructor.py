@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 
+from mmssl.engine.optimizers.local_rate import options_of_parameters, use_local_rates
 from mmssl.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -27,6 +28,10 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     segmentation code, by counting layers otherwise, gives the last block more than the full lr; it has ``layer_decay``
     times that here, as in classification.
 
+    ``local_rate=.2`` in a group scales its gradients when the optimizer steps (see ``use_local_rates``). A layer may ask
+    for this and any other option of a group itself, by ``param_options``, name of its parameter -> options; a custom
+    key overrides them, ``custom_keys={'.adder': dict(local_rate=None)}`` for instance.
+
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper, with ``optimizer``.
         paramwise_cfg: A dict with any of ``custom_keys``, ``vectors`` and ``layer_decay``, in (0, 1], or None.
@@ -47,10 +52,17 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if not 0 < decay <= 1:
             raise ValueError(f'layer_decay multiplies the lr from one layer to the one below, in (0, 1], got {decay}')
 
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Returns the wrapper of an optimizer over the parameters of ``model`` that train."""
+        wrapper = super().__call__(model)
+        use_local_rates(wrapper.optimizer)
+        return wrapper
+
     def add_params(self, params: list[dict], module: nn.Module, **kwargs: object) -> None:
         """Appends the parameter groups of ``module`` to ``params``."""
         custom_keys = self.paramwise_cfg.get('custom_keys', {})
         scales, tables = self._layers(module)
+        asked = options_of_parameters(module)
         groups: dict[str, dict] = {}
         matched = set()
         for name, param in module.named_parameters():
@@ -59,7 +71,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             key = max((key for key in custom_keys if key in name), key=len, default=None)
             matched.add(key)
             vector = self.paramwise_cfg.get('vectors', {}) if param.ndim <= 1 or name in tables else {}
-            options = self._options({**vector, **custom_keys.get(key, {})}, scales.get(name, 1.0))
+            options = self._options({**asked.get(name, {}), **vector, **custom_keys.get(key, {})}, scales.get(name, 1.0))
             groups.setdefault(repr(sorted(options.items())), dict(params=[], **options))['params'].append(param)
         unmatched = set(custom_keys) - matched
         if unmatched:

@@ -1,0 +1,72 @@
+"""The adaptive local learning rate, an option of parameter groups (Chen et al., 2020, arXiv:1912.13200, Eq. 12, 13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from mmssl.utils.errors import UserError
+
+
+def use_local_rates(optimizer: Optimizer) -> None:
+    r"""Makes every step of ``optimizer``, whatever its class, follow the ``local_rate`` of its parameter groups.
+
+    In a group with ``local_rate=eta`` the step begins by scaling the gradient ``g`` of each tensor of k elements to
+    ``eta sqrt(k) g / |g|``, in place, and then goes on as ever: momentum, weight decay and lr are those of the
+    optimizer. A gradient of 0 stays 0.
+
+    At that time the gradient is complete: accumulated, averaged over the processes, unscaled and clipped. The official
+    code scales inside the backward pass, where it is none of these: loss scaling then divides a gradient that did not
+    grow with the loss, accumulation and averaging add up unit vectors instead of gradients, and clipping by the norm
+    of all gradients sees the scaled ones. One process in full precision without these takes the same step either way.
+
+    Args:
+        optimizer: Its groups may get or lose the option later; groups without it are left alone.
+    """
+    if not any(hook is _scale_gradients for hook in optimizer._optimizer_step_pre_hooks.values()):
+        optimizer.register_step_pre_hook(_scale_gradients)
+
+
+def check_param_options(model: nn.Module, optimizer: Optimizer) -> None:
+    """Checks that the options which layers ask for (``param_options``) arrived in the groups of the optimizer.
+
+    Raises:
+        UserError: An optimizer constructor passed over them; the layer would train at a rate without meaning.
+    """
+    options = {id(param): group for group in optimizer.param_groups for param in group['params']}
+    for name, asked in options_of_parameters(model).items():
+        param = model.get_parameter(name)
+        missing = sorted(set(asked) - set(options.get(id(param), asked)))
+        if param.requires_grad and missing:
+            raise UserError(
+                f'the optimizer has no {", ".join(missing)} for {name}, which its layer needs: set '
+                "optim_wrapper.constructor='mmssl.GroupedOptimWrapperConstructor'"
+            )
+
+
+def options_of_parameters(model: nn.Module) -> dict[str, dict[str, Any]]:
+    """Returns, by name, the options that layers ask for in the parameter groups of their own parameters."""
+    return {
+        f'{prefix}.{name}' if prefix else name: dict(options)
+        for prefix, module in model.named_modules()
+        for name, options in getattr(module, 'param_options', {}).items()
+    }
+
+
+@torch.no_grad()
+def _scale_gradients(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    # A fused optimizer divides by the scale of the loss itself, after this.
+    loss_scale = getattr(optimizer, 'grad_scale', None)
+    for group in optimizer.param_groups:
+        eta = group.get('local_rate')
+        if eta is None:
+            continue
+        for param in group['params']:
+            if param.grad is not None:
+                norm = torch.linalg.vector_norm(param.grad).clamp(min=1e-12)
+                param.grad.mul_(eta * param.numel() ** 0.5 / norm)
+                if loss_scale is not None:
+                    param.grad.mul_(loss_scale)

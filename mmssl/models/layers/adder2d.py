@@ -1,0 +1,141 @@
+"""The layer of AdderNet: an L1 distance in place of a convolution (Chen et al., 2020, arXiv:1912.13200)."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from mmssl.models.layers.adder_kernels import plain
+
+_HAS_TRITON = find_spec('triton') is not None
+
+
+def adder2d(images: Tensor, filters: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    r"""Minus the L1 distance of every patch to every filter (Eq. 2): ``Y(u, t) = -sum_k |X(u, k) - F(t, k)|``.
+
+    With the upstream gradient ``g`` the gradients are not those of ``Y``: filters get
+    ``sum_u g(u, t) (X(u, k) - F(t, k))`` (Eq. 4), images ``sum_t g(u, t) clip(F(t, k) - X(u, k), -1, 1)`` (Eq. 5), added
+    up over the patches that a pixel is part of. The paper's adaptive learning rate (Eq. 13) is not part of the
+    gradient, as it is in the official code: see ``mmssl.engine.optimizers.local_rate``.
+
+    Of the images and the filters alone is kept for the backward pass, and no temporary tensor grows with the product
+    of filters and patches. float32 tensors on a GPU go through Triton kernels where Triton is installed.
+
+    Args:
+        images: (N, C, H, W), float32 or float64.
+        filters: (T, C, K, K) of the same type.
+        stride: In both directions, >= 1.
+        padding: Zeros on every side, >= 0; they count as pixels of value 0.
+
+    Returns:
+        (N, T, H', W'), at most 0, with ``H' = (H + 2 padding - K) // stride + 1``.
+
+    Raises:
+        ValueError: Filters have other channels than the images, or are larger than the padded images.
+        RuntimeError: The gradient is to be differentiated again; a gradient of the gradients is not defined.
+    """
+    if filters.shape[1] != images.shape[1]:
+        raise ValueError(f'filters for {filters.shape[1]} channels on images of {images.shape[1]} channels')
+    if min(images.shape[2:]) + 2 * padding < filters.shape[2]:
+        size = tuple(images.shape[2:])
+        raise ValueError(f'images of {size} pixels, padded by {padding}, are smaller than filters of {filters.shape[2]}')
+    return _Adder2dFunction.apply(images, filters, stride, padding)
+
+
+class Adder2d(nn.Module):
+    """``adder2d`` with its filters ``adder`` (T, C, K, K), which begin as N(0, 1).
+
+    It computes in float32 at least, also under autocast, in training and in inference: sums reach thousands, where
+    float16 steps by 1 to 4. Under autocast it also returns float32, otherwise the type of its input.
+
+    The optimizer is asked to train the filters at the paper's local learning rate with eta = 0.2; a custom key of the
+    recipe's ``paramwise_cfg`` overrides it, ``custom_keys={'.adder': dict(local_rate=0.1)}``. The unused bias of the
+    official code is left out.
+
+    Args:
+        in_channels: C.
+        out_channels: Number of filters T.
+        kernel_size: Side K of the filters.
+        stride: In both directions.
+        padding: Zeros on every side.
+    """
+
+    param_options: ClassVar[dict[str, dict]] = {'adder': dict(local_rate=0.2)}
+    """Name of a parameter -> options of its parameter group in an optimizer."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.padding = padding
+        self.adder = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns (N, T, H', W') of images (N, C, H, W)."""
+        dtype = torch.promote_types(images.dtype, torch.float32)
+        output = adder2d(images.to(dtype), self.adder.to(dtype), self.stride, self.padding)
+        return output if torch.is_autocast_enabled(images.device.type) else output.to(images.dtype)
+
+    def extra_repr(self) -> str:
+        """Returns the arguments."""
+        outputs, inputs, kernel, _ = self.adder.shape
+        return f'{inputs}, {outputs}, kernel_size={kernel}, stride={self.stride}, padding={self.padding}'
+
+
+class _Adder2dFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(images, filters)
+        ctx.geometry = stride, padding
+        return torch.ops.mmssl.adder2d(images, filters, stride, padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        arguments = (grad.contiguous(), *ctx.saved_tensors, *ctx.geometry)
+        of_images = torch.ops.mmssl.adder2d_input_gradient(*arguments) if ctx.needs_input_grad[0] else None
+        of_filters = torch.ops.mmssl.adder2d_filter_gradient(*arguments) if ctx.needs_input_grad[1] else None
+        return of_images, of_filters, None, None
+
+
+def _kernels(images: Tensor) -> Any:
+    if not (_HAS_TRITON and images.is_cuda and images.dtype == torch.float32):
+        return plain
+    from mmssl.models.layers.adder_kernels import fused
+
+    return fused
+
+
+def _forward(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+    return _kernels(images).negative_l1(images, filters, stride, padding)
+
+
+def _input_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+    return _kernels(images).input_gradient(grad, images, filters, stride, padding)
+
+
+def _filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+    return _kernels(images).filter_gradient(grad, images, filters, stride, padding)
+
+
+def _output_like(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+    sides = ((side + 2 * padding - filters.shape[2]) // stride + 1 for side in images.shape[2:])
+    return images.new_empty(images.shape[0], filters.shape[0], *sides)
+
+
+# Operators, so that compiled graphs and tensors without values see one operation instead of its loop.
+_LIBRARY = torch.library.Library('mmssl', 'FRAGMENT')
+_GEOMETRY = 'Tensor images, Tensor filters, int stride, int padding'
+for _name, _inputs, _function, _fake in (
+    ('adder2d', _GEOMETRY, _forward, _output_like),
+    ('adder2d_input_gradient', f'Tensor grad, {_GEOMETRY}', _input_gradient, lambda grad, x, *_: torch.empty_like(x)),
+    ('adder2d_filter_gradient', f'Tensor grad, {_GEOMETRY}', _filter_gradient, lambda grad, x, f, *_: torch.empty_like(f)),
+):
+    _LIBRARY.define(f'{_name}({_inputs}) -> Tensor')
+    _LIBRARY.impl(_name, _function, 'CompositeExplicitAutograd')
+    torch.library.register_fake(f'mmssl::{_name}', _fake, lib=_LIBRARY)
