@@ -28,9 +28,9 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     segmentation code, by counting layers otherwise, gives the last block more than the full lr; it has ``layer_decay``
     times that here, as in classification.
 
-    ``local_rate=.2`` in a group scales its gradients when the optimizer steps (see ``use_local_rates``). A layer may ask
-    for this and any other option of a group itself, by ``param_options``, name of its parameter -> options; a custom
-    key overrides them, ``custom_keys={'.adder': dict(local_rate=None)}`` for instance.
+    ``local_rate=.2`` in a group scales its gradients when the optimizer steps (see ``use_local_rates``). A layer may
+    ask for this and any other option of a group itself, by ``param_options``, name of its parameter -> options; a
+    custom key overrides them, ``custom_keys={'.adder': dict(local_rate=None)}`` for instance.
 
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper, with ``optimizer``.
@@ -71,7 +71,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             key = max((key for key in custom_keys if key in name), key=len, default=None)
             matched.add(key)
             vector = self.paramwise_cfg.get('vectors', {}) if param.ndim <= 1 or name in tables else {}
-            options = self._options({**asked.get(name, {}), **vector, **custom_keys.get(key, {})}, scales.get(name, 1.0))
+            own = {**asked.get(name, {}), **vector, **custom_keys.get(key, {})}
+            options = self._options(own, scales.get(name, 1.0))
             groups.setdefault(repr(sorted(options.items())), dict(params=[], **options))['params'].append(param)
         unmatched = set(custom_keys) - matched
         if unmatched:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from mmssl.models.layers.adder_kernels import plain
 
@@ -17,13 +16,14 @@ _HAS_TRITON = find_spec('triton') is not None
 def adder2d(images: Tensor, filters: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
     r"""Minus the L1 distance of every patch to every filter (Eq. 2): ``Y(u, t) = -sum_k |X(u, k) - F(t, k)|``.
 
-    With the upstream gradient ``g`` the gradients are not those of ``Y``: filters get
-    ``sum_u g(u, t) (X(u, k) - F(t, k))`` (Eq. 4), images ``sum_t g(u, t) clip(F(t, k) - X(u, k), -1, 1)`` (Eq. 5), added
-    up over the patches that a pixel is part of. The paper's adaptive learning rate (Eq. 13) is not part of the
-    gradient, as it is in the official code: see ``mmssl.engine.optimizers.local_rate``.
+    With the upstream gradient ``g`` the gradients are not those of ``Y``. Filters get
+    ``sum_u g(u, t) (X(u, k) - F(t, k))`` (Eq. 4). Images get ``sum_t g(u, t) clip(F(t, k) - X(u, k), -1, 1)`` (Eq. 5),
+    added up over the patches that a pixel is part of. The official code multiplies the filter gradient by the adaptive
+    learning rate (Eq. 13) at once; here the optimizer does so, see ``mmssl.engine.optimizers.local_rate``.
 
-    Of the images and the filters alone is kept for the backward pass, and no temporary tensor grows with the product
-    of filters and patches. float32 tensors on a GPU go through Triton kernels where Triton is installed.
+    The backward pass keeps the images and the filters alone, and no temporary tensor is larger than a few times the
+    images, the output or a tile of fixed size. float32 tensors on a GPU go through Triton kernels where Triton is
+    installed.
 
     Args:
         images: (N, C, H, W), float32 or float64.
@@ -41,8 +41,8 @@ def adder2d(images: Tensor, filters: Tensor, stride: int = 1, padding: int = 0) 
     if filters.shape[1] != images.shape[1]:
         raise ValueError(f'filters for {filters.shape[1]} channels on images of {images.shape[1]} channels')
     if min(images.shape[2:]) + 2 * padding < filters.shape[2]:
-        size = tuple(images.shape[2:])
-        raise ValueError(f'images of {size} pixels, padded by {padding}, are smaller than filters of {filters.shape[2]}')
+        size = f'{tuple(images.shape[2:])} pixels, padded by {padding}'
+        raise ValueError(f'images of {size}, are smaller than filters of {filters.shape[2]}')
     return _Adder2dFunction.apply(images, filters, stride, padding)
 
 
@@ -95,8 +95,9 @@ class _Adder2dFunction(torch.autograd.Function):
         return torch.ops.mmssl.adder2d(images, filters, stride, padding)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph=True
+            raise RuntimeError('adder layers define a gradient and no gradient of it: leave out create_graph=True')
         arguments = (grad.contiguous(), *ctx.saved_tensors, *ctx.geometry)
         of_images = torch.ops.mmssl.adder2d_input_gradient(*arguments) if ctx.needs_input_grad[0] else None
         of_filters = torch.ops.mmssl.adder2d_filter_gradient(*arguments) if ctx.needs_input_grad[1] else None
@@ -123,18 +124,26 @@ def _filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int,
     return _kernels(images).filter_gradient(grad, images, filters, stride, padding)
 
 
-def _output_like(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+def _fake_output(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
     sides = ((side + 2 * padding - filters.shape[2]) // stride + 1 for side in images.shape[2:])
     return images.new_empty(images.shape[0], filters.shape[0], *sides)
+
+
+def _fake_input_gradient(grad: Tensor, images: Tensor, *others: Any) -> Tensor:
+    return torch.empty_like(images, memory_format=torch.contiguous_format)
+
+
+def _fake_filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, *geometry: int) -> Tensor:
+    return torch.empty_like(filters)
 
 
 # Operators, so that compiled graphs and tensors without values see one operation instead of its loop.
 _LIBRARY = torch.library.Library('mmssl', 'FRAGMENT')
 _GEOMETRY = 'Tensor images, Tensor filters, int stride, int padding'
 for _name, _inputs, _function, _fake in (
-    ('adder2d', _GEOMETRY, _forward, _output_like),
-    ('adder2d_input_gradient', f'Tensor grad, {_GEOMETRY}', _input_gradient, lambda grad, x, *_: torch.empty_like(x)),
-    ('adder2d_filter_gradient', f'Tensor grad, {_GEOMETRY}', _filter_gradient, lambda grad, x, f, *_: torch.empty_like(f)),
+    ('adder2d', _GEOMETRY, _forward, _fake_output),
+    ('adder2d_input_gradient', f'Tensor grad, {_GEOMETRY}', _input_gradient, _fake_input_gradient),
+    ('adder2d_filter_gradient', f'Tensor grad, {_GEOMETRY}', _filter_gradient, _fake_filter_gradient),
 ):
     _LIBRARY.define(f'{_name}({_inputs}) -> Tensor')
     _LIBRARY.impl(_name, _function, 'CompositeExplicitAutograd')
