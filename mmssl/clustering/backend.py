@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
 import torch
+from rich.progress import track
 
 BACKENDS = ('auto', 'faiss', 'torch')
 _CHUNK_BYTES = 128 * 2**20
@@ -43,3 +45,8 @@ def chunks(num_rows: int, rows_per_chunk: int) -> Iterator[slice]:
     """Yields the slices that cover ``num_rows`` rows in order."""
     for start in range(0, num_rows, rows_per_chunk):
         yield slice(start, min(start + rows_per_chunk, num_rows))
+
+
+def bar(steps: Iterable, description: str | None) -> Iterable:
+    """Shows a progress bar over ``steps`` when the output is a terminal and ``description`` is given."""
+    return track(steps, description, transient=True) if description and sys.stdout.isatty() else steps

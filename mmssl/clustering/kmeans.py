@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
-from mmssl.clustering.backend import choose_backend, chunk_rows, chunks
+from mmssl.clustering.backend import bar, choose_backend, chunk_rows, chunks
 
 _PERTURBATION = 1 / 1024
 
@@ -100,7 +96,7 @@ class KMeans:
             )
         self.objectives = []
         step = self._faiss_step if self.backend == 'faiss' else self._torch_step
-        for _ in _bar(range(self.num_iterations), description):
+        for _ in bar(range(self.num_iterations), description):
             updated, objective = step(features, self._normalized(centroids))
             if not np.isfinite(objective):
                 raise ValueError('the features hold numbers that are not finite: they cannot be clustered')
@@ -190,12 +186,12 @@ def assign(
 
         index = faiss.IndexFlatL2(centroids.shape[1])
         index.add(centroids)
-        for rows in _bar(parts, description):
+        for rows in bar(parts, description):
             nearest, found = index.search(features[rows], 1)[::-1]
             labels[rows], distances[rows] = nearest[:, 0], found[:, 0]
         return labels, distances
     means = torch.from_numpy(centroids).to(device)
-    for rows in _bar(parts, description):
+    for rows in bar(parts, description):
         nearest, found = _nearest(torch.tensor(features[rows]).to(device), means)
         labels[rows], distances[rows] = nearest.cpu().numpy(), found.cpu().numpy()
     return labels, distances
@@ -248,7 +244,3 @@ def _checked(features: np.ndarray, backend: str, num_clusters: int = 1) -> np.nd
     if len(features) < num_clusters:
         raise ValueError(f'{len(features)} rows cannot make {num_clusters} clusters: lower num_clusters')
     return features if features.flags.c_contiguous else np.ascontiguousarray(features)
-
-
-def _bar(steps: Iterable, description: str | None) -> Iterable:
-    return track(steps, description, transient=True) if description and sys.stdout.isatty() else steps

@@ -1,0 +1,77 @@
+"""Principal components with whitening, computed chunk by chunk."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mmssl.clustering.backend import bar, choose_backend, chunk_rows, chunks
+
+
+class PCAWhitening:
+    """Projects rows on their first principal components and divides each by the root of its scatter eigenvalue.
+
+    The scatter matrix is the sum, not the mean, of the outer products of the centred rows. This is the convention of
+    faiss (``PCAMatrix`` with ``eigen_power=-0.5``): the covariance of the result is I / N. The signs of the components
+    are arbitrary, and here they are chosen so that the largest entry of each is positive.
+
+    Args:
+        dim: Number of components that are kept.
+        unit_length: Whether each row is divided by its length afterwards, as DeepCluster does.
+        device: Where the sums are computed, in float64; None means the first GPU, or the CPU.
+
+    Raises:
+        ValueError: ``dim`` is not positive.
+    """
+
+    def __init__(self, dim: int, *, unit_length: bool = True, device: torch.device | str | None = None) -> None:
+        if dim < 1:
+            raise ValueError(f'dim must be positive, got {dim}')
+        self.dim = dim
+        self.unit_length = unit_length
+        self.device = choose_backend('torch', device)[1]
+
+    def fit(self, features: np.ndarray, description: str | None = None) -> PCAWhitening:
+        """Computes the mean (D,) and the projection (dim, D) of ``features`` (N, D), read once.
+
+        Args:
+            features: (N, D), in memory or memory-mapped.
+            description: Label of a progress bar, which a terminal gets; None shows none.
+
+        Raises:
+            ValueError: There are fewer rows or columns than components, or some component has no variance.
+        """
+        count, width = features.shape
+        if min(count, width) < self.dim:
+            raise ValueError(f'{count} rows of {width} numbers do not have {self.dim} principal components')
+        shift = self._read(features, slice(0, 1))  # sums of differences lose fewer digits than sums of values
+        total = torch.zeros(width, dtype=torch.float64, device=self.device)
+        products = torch.zeros(width, width, dtype=torch.float64, device=self.device)
+        for rows in bar(list(chunks(count, chunk_rows(width))), description):
+            centred = self._read(features, rows) - shift
+            total += centred.sum(0)
+            products.addmm_(centred.T, centred)
+        scatter = products - total[:, None] * total / count
+        values, vectors = torch.linalg.eigh(scatter)
+        self.eigenvalues, components = values.flip(0)[: self.dim], vectors.T.flip(0)[: self.dim]
+        if self.eigenvalues[-1] <= 1e-12 * self.eigenvalues[0]:
+            raise ValueError(
+                f'the features vary in fewer than {self.dim} directions: keep fewer components, or look for a collapse'
+            )
+        largest = components.gather(1, components.abs().argmax(1, keepdim=True))
+        self.mean = shift[0] + total / count
+        self.projection = components * largest.sign() / self.eigenvalues.sqrt()[:, None]
+        return self
+
+    def transform(self, features: np.ndarray, description: str | None = None) -> np.ndarray:
+        """Returns the whitened rows (N, dim), of the type of ``features``."""
+        result = np.empty((len(features), self.dim), features.dtype)
+        for rows in bar(list(chunks(len(features), chunk_rows(features.shape[1]))), description):
+            whitened = (self._read(features, rows) - self.mean) @ self.projection.T
+            result[rows] = (normalize(whitened, dim=1) if self.unit_length else whitened).cpu().numpy()
+        return result
+
+    def _read(self, features: np.ndarray, rows: slice) -> Tensor:
+        return torch.tensor(features[rows]).to(self.device, torch.float64)
