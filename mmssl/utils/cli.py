@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import functools
 import os
 import re
@@ -31,7 +32,25 @@ class CfgOptions(DictAction):
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}')
-        super().__call__(parser, namespace, values, option_string)
+        as_text = dict(value.split('=', maxsplit=1) for value in values)
+        dicts = {key: _read_dict(parser, key, text) for key, text in as_text.items() if text.lstrip().startswith('{')}
+        # Names keep their blanks, and a dict would send MMEngine's reader round in circles.
+        own = dicts | {key: as_text[key] for key in ('classes',) if key in as_text}
+        others = [f'{key}={text}' for key, text in as_text.items() if key not in own]
+        super().__call__(parser, namespace, others, option_string)
+        getattr(namespace, self.dest).update(own)
+
+
+def _read_dict(parser: argparse.ArgumentParser, key: str, text: str) -> dict[str, Any]:
+    try:
+        value = ast.literal_eval(text)
+        assert isinstance(value, dict) and all(isinstance(name, str) for name in value)
+    except (ValueError, SyntaxError, AssertionError):
+        parser.error(
+            f'--cfg-options {key}={text}: this is no dict of Python, whose names have quotes; write one option for '
+            f'each entry, such as {key}.NAME=VALUE'
+        )
+    return value
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

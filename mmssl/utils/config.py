@@ -18,6 +18,8 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcesso
 from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
+from mmssl.config.classes import read_classes, set_classes, set_ignored_labels
+from mmssl.config.length import follow_length, old_length
 from mmssl.utils.downstream import prepare_downstream
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -99,9 +101,13 @@ _TARGET = 'model.target.'
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
     """Reads a config file and applies command-line options to it.
 
-    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise. The
-    option ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common.
-    Models of mmdet and mmseg find mmcv's operators from now on, compiled or not.
+    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise.
+    Models of mmdet and mmseg find mmcv's operators from now on, compiled or not. Some options change several places:
+
+    - ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common;
+    - ``max_epochs`` and ``max_iters`` move the loop and the schedules' milestones, see ``config.length``;
+    - ``classes`` and ``ignore_labels`` make a detection or segmentation config one for other data, see
+      ``config.classes``.
 
     Args:
         path: The config file.
@@ -122,6 +128,8 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         cfg.setdefault('default_scope', 'mmssl')
         if cfg.default_scope == 'mmssl':
             cfg.setdefault('runner_type', 'PretrainRunner')
+    except UserError:
+        raise
     except Exception as error:  # a config is a program: anything may go wrong in it
         root: BaseException = error
         while cause := root.__cause__ or (root.__context__ if isinstance(root, ImportError) else None):
@@ -132,17 +140,26 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
 
 
 def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
-    """Writes command-line options into ``cfg``; see ``load_config`` for ``data_root``.
+    """Writes command-line options into ``cfg``; see ``load_config`` for those that change several places.
 
     Raises:
-        UserError: An option goes below a value that is no dict, such as a loop that the config switches off.
+        UserError: An option goes below a value that is no dict, such as a loop that the config switches off, or the
+            value of one that changes several places does not fit.
     """
+    options = dict(cfg_options or {})
+    classes, ignored = options.pop('classes', None), options.pop('ignore_labels', None)
+    before = old_length(cfg)
     try:
-        cfg.merge_from_dict(cfg_options or {})
+        cfg.merge_from_dict(options)
     except TypeError as error:
         raise UserError(f'--cfg-options do not fit the config: {error}') from error
-    if 'data_root' in (cfg_options or {}):
+    follow_length(cfg, options, before)
+    if 'data_root' in options:
         move_data([cfg], cfg.data_root)
+    if classes is not None:
+        set_classes(cfg, read_classes(classes))
+    if ignored is not None:
+        set_ignored_labels(cfg, ignored)
 
 
 def evaluation_dataloader(cfg: Config, data: str) -> dict:

@@ -1,0 +1,1 @@
+"""Configs: options that change several places at once."""

@@ -1,0 +1,159 @@
+"""Own classes for a config of mmdet or mmseg: names in one place, from which data sets, heads and pipelines follow."""
+
+from __future__ import annotations
+
+import ast
+import colorsys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DATASETS
+
+from mmssl.utils.errors import UserError
+
+_MASKS = 'LoadAnnotations'
+
+
+def read_classes(value: Any) -> tuple[str, ...]:
+    """Names of classes as the option ``classes`` gives them.
+
+    Args:
+        value: Names as a sequence or as text (``"('WBC', 'RBC')"``, ``'WBC,RBC'``, ``'raccoon'``), or a text file with
+            one name per line.
+
+    Raises:
+        UserError: There is no name, a name stands twice, or the file does not exist.
+    """
+    if isinstance(value, str):
+        value = _read_text(value.strip())
+    names = tuple(str(name).strip() for name in (value if isinstance(value, (list, tuple)) else [value]))
+    if not names or not all(names):
+        raise UserError(f"classes takes one or more names, such as classes=\"('raccoon',)\", got {value!r}")
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UserError(f'classes names {", ".join(twice)} more than once: {", ".join(names)}')
+    return names
+
+
+def _read_text(text: str) -> Any:
+    if Path(text).is_file():
+        return [line.strip() for line in Path(text).read_text(encoding='utf-8-sig').splitlines() if line.strip()]
+    if '/' in text or text.endswith('.txt'):
+        raise UserError(f'classes={text!r}: this file does not exist; it has one name per line')
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):  # names without quotes
+        return [name.strip(' \'"') for name in text.strip('()[]').split(',') if name.strip()]
+
+
+def set_classes(cfg: Config, classes: Sequence[str]) -> None:
+    """Makes ``cfg`` a config for other classes: metainfo of every data set, ``num_classes`` of every head.
+
+    Metrics take their classes from the data set. A segmentation mask is then expected to hold 0 to C - 1, and 255 for
+    pixels to ignore: what the config made of other labels goes, since it belonged to its own data.
+
+    Args:
+        cfg: A config of mmdet or mmseg.
+        classes: The names, in the order of their labels.
+
+    Raises:
+        UserError: The config is of another library, or has no head with classes.
+    """
+    if cfg.get('default_scope') not in ('mmdet', 'mmseg'):
+        raise UserError(
+            'classes is an option of detection and segmentation configs; a classifier takes the names of the class '
+            'folders, and their number as model.head.num_classes'
+        )
+    metainfo = dict(classes=tuple(classes), palette=palette(len(classes)))
+    has_own_masks = False
+    for dataset in datasets(cfg):
+        if cfg.default_scope == 'mmseg' and not _knows(dataset, classes):
+            has_own_masks = True
+            _use_plain_masks(dataset)
+        dataset['metainfo'] = ConfigDict(metainfo)
+    if has_own_masks and cfg.get('test_pipeline'):
+        _use_plain_masks(dict(pipeline=cfg.test_pipeline))
+    heads = list(heads_with_classes(cfg.model))
+    if not heads:
+        raise UserError('no head of this model has num_classes in the config, so classes cannot be set')
+    for _, head in heads:
+        head['num_classes'] = len(classes)
+
+
+def set_ignored_labels(cfg: Config, labels: Sequence[int] | int) -> None:
+    """Makes a segmentation config ignore ``labels`` of the masks, in place of those it ignored."""
+    labels = [labels] if isinstance(labels, int) else list(labels)
+    if cfg.get('default_scope') != 'mmseg':
+        raise UserError('ignore_labels is an option of segmentation configs')
+    if not all(isinstance(label, int) and 0 <= label <= 255 for label in labels):
+        raise UserError(f'ignore_labels takes labels of the masks, 0 to 255, such as ignore_labels=[11]; got {labels}')
+    pipelines = [dataset['pipeline'] for dataset in datasets(cfg)]
+    for pipeline in [*pipelines, *filter(None, [cfg.get('test_pipeline')])]:
+        pipeline[:] = [step for step in pipeline if _name(step) != 'IgnoreLabels']
+        place = next((i for i, step in enumerate(pipeline) if _name(step) == _MASKS), None)
+        if place is not None and labels:
+            pipeline.insert(place + 1, ConfigDict(type='mmssl.IgnoreLabels', labels=labels))
+
+
+def datasets(cfg: Config, loaders: Sequence[str] = ('train', 'val', 'test')) -> Iterator[dict[str, Any]]:
+    """The config of every data set that the loaders read, those inside a concatenation or repetition one by one."""
+    for name in loaders:
+        loader = cfg.get(f'{name}_dataloader')
+        if loader and loader.get('dataset'):
+            yield from _leaves(loader['dataset'])
+
+
+def _leaves(dataset: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else [])
+    if not inner:
+        yield dataset
+    for part in inner:
+        yield from _leaves(part)
+
+
+def heads_with_classes(node: Any, place: str = 'model') -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every (dotted key, config) of a part of the model whose config says ``num_classes``."""
+    for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
+        if isinstance(value, (dict, list, tuple)):
+            yield from heads_with_classes(value, f'{place}.{key}')
+    if isinstance(node, dict) and isinstance(node.get('num_classes'), int) and 'backbone' not in place:
+        yield place, node
+
+
+def palette(number: int) -> list[tuple[int, int, int]]:
+    """Colours that differ from their neighbours: hues by the golden ratio, in two degrees of brightness."""
+    golden = (5**0.5 - 1) / 2
+    hues = [(0.02 + i * golden) % 1 for i in range(number)]
+    colors = [colorsys.hsv_to_rgb(hue, 0.75, 0.95 if i % 2 == 0 else 0.7) for i, hue in enumerate(hues)]
+    return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in colors]
+
+
+def _knows(dataset: dict[str, Any], classes: Sequence[str]) -> bool:
+    """Whether the labels in the masks of a data set are those of ``classes``, or its class of mmseg maps them so."""
+    if tuple((dataset.get('metainfo') or {}).get('classes', ())) == tuple(classes):
+        return True
+    return set(classes) <= set(_published(dataset))
+
+
+def _published(dataset: dict[str, Any]) -> Sequence[str]:
+    name = dataset['type']
+    cls = DATASETS.get(name if '.' in name else f'mmseg.{name}') if isinstance(name, str) else name
+    return getattr(cls, 'METAINFO', {}).get('classes', ())
+
+
+def _use_plain_masks(dataset: dict[str, Any]) -> None:
+    """Masks as they are: no data set with names of its own, no label that moves or is left out."""
+    if 'type' in dataset and _published(dataset):
+        dataset['type'] = 'BaseSegDataset'
+        dataset.pop('reduce_zero_label', None)
+    pipeline = dataset.get('pipeline') or []
+    pipeline[:] = [step for step in pipeline if _name(step) != 'IgnoreLabels']
+    for step in pipeline:
+        if _name(step) == _MASKS:
+            step.pop('reduce_zero_label', None)
+
+
+def _name(step: dict[str, Any]) -> str:
+    return str(step['type']).rpartition('.')[2]

@@ -1,0 +1,68 @@
+"""The length of a run in a config: one option moves the loop and the milestones of its schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from mmssl.utils.errors import UserError
+
+_UNITS = {'max_epochs': True, 'max_iters': False}  # option -> whether schedules count it with by_epoch=True
+
+
+def old_length(cfg: Config) -> dict[str, int]:
+    """The length that a config says before options change it: ``max_epochs``, ``max_iters``, or none."""
+    train_cfg = cfg.get('train_cfg') or {}
+    found = {key: cfg.get(key, train_cfg.get(key)) for key in _UNITS}
+    return {key: value for key, value in found.items() if isinstance(value, int)}
+
+
+def follow_length(cfg: Config, options: Mapping[str, Any], before: Mapping[str, int]) -> None:
+    """Lets loop and schedules follow a length that options changed.
+
+    ``max_epochs=24`` and ``train_cfg.max_epochs=24`` mean the same, and so do ``max_iters``. Of MMEngine's schedules
+    that count in the same unit, ends at the old length move to the new one, and milestones by the same factor; what
+    comes before, such as a warm-up, stays. Schedules of mmssl follow the run by themselves. Options that set a schedule
+    have the last word.
+
+    Args:
+        cfg: The config with the options applied.
+        options: Dotted keys and values.
+        before: What ``old_length`` returned before.
+
+    Raises:
+        UserError: A length is no positive integer, or both ways to write it disagree.
+    """
+    for key, by_epoch in _UNITS.items():
+        given = {name: options[name] for name in (key, f'train_cfg.{key}') if name in options}
+        if not given:
+            continue
+        new = next(iter(given.values()))
+        if not isinstance(new, int) or isinstance(new, bool) or new < 1:
+            raise UserError(f'{next(iter(given))} must be a whole number of at least 1, got {new!r}')
+        if len(set(given.values())) > 1:
+            raise UserError(f'{key}={given[key]} and train_cfg.{key}={given[f"train_cfg.{key}"]} contradict each other')
+        train_cfg = cfg.get('train_cfg') or {}
+        for owner in (cfg, train_cfg):
+            if key in owner:
+                owner[key] = new
+        if key in before and not any(name.startswith('param_scheduler') for name in options):
+            _move_schedules(cfg.get('param_scheduler'), by_epoch, before[key], new)
+
+
+def _move_schedules(schedules: Any, by_epoch: bool, old: int, new: int) -> None:
+    for schedule in schedules if isinstance(schedules, (list, tuple)) else [schedules]:
+        if not isinstance(schedule, dict) or schedule.get('by_epoch', True) != by_epoch:
+            continue
+        begin = schedule.get('begin', 0)
+        if begin >= new:
+            raise UserError(f'a run of {new} ends before the schedule {schedule.get("type")} begins, at {begin}')
+        if 'milestones' in schedule:  # fractions of the run stay
+            steps = schedule['milestones']
+            schedule['milestones'] = [max(round(s * new / old), 1) if isinstance(s, int) else s for s in steps]
+        if schedule.get('T_max') == old - begin:
+            schedule['T_max'] = max(new - begin, 1)
+        if schedule.get('end') == old:
+            schedule['end'] = new
