@@ -11,7 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
+from mmssl.models.components.adversarial_images import AdversarialImages
 from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.models.components.label_check import LabelCheck
 from mmssl.models.components.pooling import to_vector
 from mmssl.registry import ALGORITHMS, COMPONENTS
 
@@ -25,8 +27,9 @@ class ImageClassifier(BaseAlgorithm):
 
     Args:
         frozen: Whether the head alone trains.
-        mix: Config of what mixes images and labels, such as ``dict(type='BatchMix', num_classes=1000)``; None mixes
-            nothing.
+        mix: Config of what mixes images and labels, such as ``dict(type='BatchMix', num_classes=1000)``, or None.
+        attack: Config of an attack such as ``dict(type='PGDAttack', num_steps=7)``, which replaces the images by
+            adversarial ones (Madry et al., 2018, arXiv:1706.06083), made in training mode as in the official code.
         average: Arguments of ``EMATeacher`` for a moving average of the weights, which is then what is evaluated:
             ``dict(momentum=0.9999, schedule='constant')``, momentum being the weight of the OLD value. Running
             statistics are those of the trained network. None averages nothing.
@@ -36,11 +39,18 @@ class ImageClassifier(BaseAlgorithm):
     views = Views(1)
 
     def __init__(
-        self, *, frozen: bool = False, mix: dict | None = None, average: dict | None = None, **slots: Any
+        self,
+        *,
+        frozen: bool = False,
+        mix: dict | None = None,
+        attack: dict | None = None,
+        average: dict | None = None,
+        **slots: Any,
     ) -> None:
         super().__init__(**slots)
         self.frozen = frozen
         self.mix = None if mix is None else COMPONENTS.build(mix)
+        self.attack = None if attack is None else AdversarialImages(attack)
         self.average = None if average is None else EMATeacher(**average, **self._parts())
         if frozen:
             self.backbone.requires_grad_(False)
@@ -48,7 +58,7 @@ class ImageClassifier(BaseAlgorithm):
         self.train()
         norms = [m for part in self._parts().values() for m in part.modules() if isinstance(m, _BatchNorm)]
         self.batch_coupled = 'batch norm' if any(norm.training for norm in norms) else None
-        self._labels_seen = False
+        self.check_labels = LabelCheck(self.head.num_classes)
 
     def _parts(self) -> dict[str, Any]:
         return dict(backbone=self.backbone, neck=self.neck, head=self.head)
@@ -76,7 +86,9 @@ class ImageClassifier(BaseAlgorithm):
         (images,) = views
         assert data_samples is not None, 'labels stand in data_samples'
         targets = data_samples['label']  # (N,)
-        self._check(targets)
+        self.check_labels(targets)
+        if self.attack is not None:
+            images = self.attack(self, images, targets, data_samples['index'])
         if self.mix is not None:
             images, targets = self.mix(images, targets)  # targets (N, C)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -99,19 +111,10 @@ class ImageClassifier(BaseAlgorithm):
 
     def on_step_end(self, progress: float) -> None:
         """Moves the average towards the weights."""
+        if self.attack is not None:
+            self.attack.position.advance(progress)
         if self.average is None:
             return
         self.average.update(progress, **self._parts())
         for buffer, current in zip(self.average.buffers(), chain(*(p.buffers() for p in self._parts().values()))):
             buffer.copy_(current)
-
-    def _check(self, labels: Tensor) -> None:
-        """Looks at the first labels, and only at these: a GPU would have to be waited for at every step."""
-        if self._labels_seen:
-            return
-        self._labels_seen = True
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0:
-            raise ValueError('an image has no label: train on a dataset with labels, such as ClassFolder or ImageNet1k')
-        if high >= self.head.num_classes:
-            raise ValueError(f'label {high} is no class of a head with num_classes={self.head.num_classes}')

@@ -1,0 +1,42 @@
+"""The images of adversarial training."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mmssl.models.components.pgd_attack import statistics_kept
+from mmssl.models.components.run_position import RunPosition
+from mmssl.models.preprocessing.pixels import from_pixels, to_pixels
+from mmssl.registry import COMPONENTS
+
+
+class AdversarialImages(nn.Module):
+    """Replaces the images of a batch by adversarial ones, with another random start at every step of the run.
+
+    Args:
+        attack: Config of an attack such as ``PGDAttack``.
+    """
+
+    def __init__(self, attack: dict) -> None:
+        super().__init__()
+        self.attack = COMPONENTS.build(attack)
+        self.position = RunPosition()
+
+    def forward(self, model: nn.Module, images: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+        """Returns adversarial images (N, 3, H, W), normalised.
+
+        Running statistics of batch norms are left as they are: the training step alone moves them.
+
+        Args:
+            model: An algorithm with backbone, neck and head, in the mode in which it is attacked.
+            images: (N, 3, H, W), normalised by its preprocessor.
+            labels: (N,) int64.
+            indices: (N,) int64, positions of the images in their dataset.
+        """
+        def predict(pixels: Tensor) -> Tensor:
+            return model.head.predict(model.neck(model.backbone(from_pixels(pixels, model.data_preprocessor))))
+
+        with statistics_kept(model):
+            pixels = to_pixels(images, model.data_preprocessor)
+            attacked = self.attack(predict, pixels, labels, indices, self.position.count)
+        return from_pixels(attacked, model.data_preprocessor)
