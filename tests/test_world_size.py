@@ -96,14 +96,14 @@ def test_gradient_reaches_what_trains_and_nothing_else(recipe):
     _total(algorithm.loss(*_batch(cfg))).backward()
     with_gradient = {name for name, p in algorithm.named_parameters() if p.grad is not None}
     assert with_gradient == {name for name, p in algorithm.named_parameters() if p.requires_grad}
-    assert {name.split('.')[0] for name in with_gradient} <= {'backbone', 'neck', 'head', 'mask_token'}
+    assert {name.split('.')[0] for name in with_gradient} <= {'backbone', 'neck', 'head', 'mask_token', 'discriminator'}
 
 
 @each_recipe
 def test_the_optimizer_moves_neither_teacher_nor_frozen_parameters(recipe):
     cfg = shrink(load_config(CONFIGS / recipe))
     algorithm = _build(cfg)
-    before = _copy(algorithm)
+    before = {name: p.detach().clone() for name, p in algorithm.named_parameters()}
     with DefaultScope.overwrite_default_scope('mmssl'):
         default = dict(type='MixedPrecisionOptimWrapper', dtype=None, constructor='GroupedOptimWrapperConstructor')
         optim_wrapper = build_optim_wrapper(algorithm, default | dict(cfg.optim_wrapper))
@@ -131,6 +131,8 @@ def test_the_loss_changes_no_state_but_norm_statistics(recipe):
 def test_a_step_never_waits_for_the_device(recipe):
     cfg = shrink(load_config(CONFIGS / recipe))
     algorithm, batch = _build(cfg), _batch(cfg)
+    if hasattr(algorithm, 'check_labels'):
+        algorithm.check_labels.done = True  # the first labels of a run alone are looked at
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:  # tensors without values: reading one is an error
         for module in algorithm.modules():
             module._buffers.update({name: mode.from_tensor(x) for name, x in module.named_buffers(recurse=False)})

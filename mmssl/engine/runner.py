@@ -91,7 +91,7 @@ class PretrainRunner(Runner):
         if not self.distributed:
             return revert_sync_batchnorm(model)
         if self.cfg.get('sync_bn'):
-            model = convert_sync_batchnorm(model)
+            model = convert_sync_batchnorm(model, second_order=getattr(model, 'second_order', False))
         arguments = signature(DistributedDataParallel).parameters
         # The newer name of broadcast_buffers; the old one warns where there is a new one.
         buffers = 'forward_sync_buffers' if 'forward_sync_buffers' in arguments else 'broadcast_buffers'

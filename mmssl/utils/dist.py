@@ -73,7 +73,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _sum_constant(gradient).chunk(world_size())[rank()]
+        return _Sum.apply(gradient).chunk(world_size())[rank()]  # differentiable again, as gradients may be in a loss
 
 
 class _Sum(torch.autograd.Function):
@@ -83,7 +83,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _sum_constant(gradient)
+        return _Sum.apply(gradient)
 
 
 def _sum_constant(tensor: Tensor) -> Tensor:

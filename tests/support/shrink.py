@@ -30,6 +30,8 @@ def shrink(cfg: Config) -> Config:
     """
     cfg = deepcopy(cfg)
     _shrink_backbone(cfg.model.backbone)
+    if 'discriminator' in cfg.model:
+        _shrink_igam(cfg.model)
     _shrink_parts(cfg.model)
     if 'in_channels' in cfg.model.neck:
         cfg.model.neck.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim
@@ -53,10 +55,23 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
             backbone['patch_size'] = _PATCH
+    elif backbone['type'] == 'WideResNet':
+        backbone.update(depth=10 if backbone.get('variant') else 16, width_factor=1)
+    elif backbone['type'] == 'AdaptedInput':
+        _shrink_backbone(backbone.network)
     elif backbone.get('name', '').startswith('swin'):
         backbone.update(_SWIN)
     else:
         raise ValueError(f'shrink() knows no small {backbone["type"]}: add one here')
+
+
+def _shrink_igam(model: dict) -> None:
+    """Makes teacher and discriminator small too, and matches gradients from the start of the run on."""
+    _shrink_backbone(model.teacher.backbone)
+    for classifier in (model, model.teacher):
+        classifier.head['in_channels'] = BACKBONES.build(classifier.backbone).feature_dim
+    model.discriminator.update(num_layers=3, base_channels=4)
+    model['matching_start'] = 0.0
 
 
 def _shrink_parts(part: Any) -> None:

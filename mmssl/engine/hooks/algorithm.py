@@ -13,11 +13,12 @@ from mmssl.registry import HOOKS
 
 @HOOKS.register_module()
 class AlgorithmHook(Hook):
-    """Calls ``on_train_start()`` and ``on_step_end(progress)`` of the algorithm.
+    """Calls ``on_train_start()``, ``on_step_start()`` and ``on_step_end(progress)`` of the algorithm.
 
-    ``on_train_start`` is called once per run, not on resume. ``on_step_end`` is called once after each optimizer step
-    that happened: once per accumulated batch, and not after a step that float16 loss scaling left out. Progress is
-    the position in the run, which such a step moves as well.
+    ``on_train_start`` is called once per run, not on resume. ``on_step_start`` is called when the optimizer steps, with
+    gradients that are complete and clipped. ``on_step_end`` is called once after each optimizer step that happened:
+    once per accumulated batch, and not after a step that float16 loss scaling left out. Progress is the position in the
+    run, which such a step moves as well.
     """
 
     priority = 'ABOVE_NORMAL'
@@ -28,7 +29,10 @@ class AlgorithmHook(Hook):
         self.accumulation = runner.optim_wrapper._accumulative_counts
         self.total_steps = -(-runner.max_iters // self.accumulation)
         self.stepped = False
-        self.handle = runner.optim_wrapper.optimizer.register_step_post_hook(self._note_step)
+        optimizer = runner.optim_wrapper.optimizer
+        self.handles = [optimizer.register_step_post_hook(self._note_step)]
+        if hasattr(self.algorithm, 'on_step_start'):
+            self.handles.append(optimizer.register_step_pre_hook(lambda *args: self.algorithm.on_step_start()))
         reason = getattr(self.algorithm, 'batch_coupled', None)
         if self.accumulation > 1 and reason:
             runner.logger.warning(
@@ -52,4 +56,5 @@ class AlgorithmHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Lets go of the optimizer."""
-        self.handle.remove()
+        for handle in self.handles:
+            handle.remove()

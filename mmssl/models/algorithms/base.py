@@ -38,6 +38,9 @@ class BaseAlgorithm(BaseModel):
     batch_coupled: str | None = None
     """Why a step over accumulated micro-batches is not the step over the whole batch; None where it is."""
 
+    second_order = False
+    """Whether the loss holds gradients, so that every layer has to be differentiable twice."""
+
     def __init__(
         self,
         *,
@@ -94,6 +97,9 @@ class BaseAlgorithm(BaseModel):
 
     def on_train_start(self) -> None:
         """Called once before the first step of a run that is not resumed, after weights were initialised or loaded."""
+
+    def on_step_start(self) -> None:
+        """Called when the gradients of a step are complete, before the optimizer uses them; it may drop some."""
 
     def on_step_end(self, progress: float) -> None:
         """Called after each optimizer step that happened.

@@ -55,7 +55,7 @@ class SyncBatchNorm(_BatchNorm):
         self.running_var.lerp_(var.to(self.running_var.dtype), weight)
 
 
-def convert_sync_batchnorm(module: nn.Module) -> nn.Module:
+def convert_sync_batchnorm(module: nn.Module, second_order: bool = False) -> nn.Module:
     """Replaces batch norms by synchronised ones: torch's on a GPU, ``SyncBatchNorm`` elsewhere.
 
     With one process nothing changes. torch's layers, which configs of mmseg name, become ours where there is no GPU. A
@@ -64,6 +64,8 @@ def convert_sync_batchnorm(module: nn.Module) -> nn.Module:
 
     Args:
         module: Any module, already on its device.
+        second_order: Whether gradients are differentiated again, which torch's layer cannot do: ``SyncBatchNorm``
+            everywhere.
 
     Returns:
         ``module``, or its replacement if it is itself a batch norm.
@@ -71,16 +73,17 @@ def convert_sync_batchnorm(module: nn.Module) -> nn.Module:
     if world_size() == 1 or not getattr(module, 'sync', True):
         return module
     if isinstance(module, _BatchNorm):
-        done = isinstance(module, (SyncBatchNorm, nn.SyncBatchNorm) if _on_gpu(module) else SyncBatchNorm)
-        return module if done else _synchronised(module)
+        native = _on_gpu(module) and not second_order
+        done = isinstance(module, (SyncBatchNorm, nn.SyncBatchNorm) if native else SyncBatchNorm)
+        return module if done else _synchronised(module, native)
     for name, child in module.named_children():
-        setattr(module, name, convert_sync_batchnorm(child))
+        setattr(module, name, convert_sync_batchnorm(child, second_order))
     return module
 
 
-def _synchronised(norm: _BatchNorm) -> _BatchNorm:
+def _synchronised(norm: _BatchNorm, native: bool) -> _BatchNorm:
     has_both_or_none = (norm.weight is None) == (norm.bias is None)  # torch's kernels are not specified for one alone
-    new = (nn.SyncBatchNorm if _on_gpu(norm) and has_both_or_none else SyncBatchNorm)(
+    new = (nn.SyncBatchNorm if native and has_both_or_none else SyncBatchNorm)(
         norm.num_features, norm.eps, norm.momentum, affine=False, track_running_stats=False
     )
     new.affine, new.track_running_stats, new.training = norm.affine, norm.track_running_stats, norm.training

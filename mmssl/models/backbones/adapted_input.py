@@ -1,0 +1,44 @@
+"""A backbone that prepares its own input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmssl.registry import BACKBONES, COMPONENTS
+
+
+@BACKBONES.register_module()
+class AdaptedInput(BaseModule):
+    """``network(step_n(...step_1(images)))``: a backbone behind maps of images to images.
+
+    What a network needs of its input then belongs to the network: two networks with different normalisations, sizes or
+    channels take the same images, and gradients with respect to these images are comparable. Attacks go through it.
+
+    Args:
+        network: Config of the backbone.
+        steps: Configs of the maps, such as ``dict(type='PerImageNorm')`` and ``dict(type='FitImages', size=64)``.
+        init_cfg: MMEngine's initialisation config.
+    """
+
+    def __init__(self, network: dict, steps: Sequence[dict] = (), init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.steps = nn.Sequential(*(COMPONENTS.build(step) for step in steps))
+        self.network = BACKBONES.build(network)
+        self.feature_dim = getattr(self.network, 'feature_dim', None)
+        self.num_prefix_tokens = getattr(self.network, 'num_prefix_tokens', None)
+
+    def forward(self, images: Tensor, **kwargs: Any) -> Any:
+        """Returns what the network returns for the prepared images (N, 3, H, W)."""
+        return self.network(self.steps(images), **kwargs)
+
+    def layers_to_output(self) -> dict[str, int]:
+        """Distance of every parameter from the output, as the network counts it."""
+        return {f'network.{name}': distance for name, distance in self.network.layers_to_output().items()}
+
+    def no_weight_decay(self) -> set[str]:
+        """What the network names."""
+        return {f'network.{name}' for name in self.network.no_weight_decay()}

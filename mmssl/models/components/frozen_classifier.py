@@ -1,0 +1,91 @@
+"""A classifier that teaches and does not change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.model import BaseModule
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmssl.models.components.left_out import leave_out_of_checkpoints
+from mmssl.registry import BACKBONES, COMPONENTS, HEADS, NECKS
+from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
+from mmssl.utils.errors import UserError
+
+STATISTICS = ('running', 'batch')
+
+
+@COMPONENTS.register_module()
+class FrozenClassifier(BaseModule):
+    """``head.predict(neck(backbone(images)))`` with weights from a checkpoint of ``ImageClassifier``.
+
+    No parameter has a gradient, none is written to checkpoints, and running statistics stay as they are.
+
+    Args:
+        backbone: Config of the backbone.
+        head: Config of the head, which has ``predict``.
+        neck: Config of the neck; None is ``Identity``.
+        checkpoint: Training checkpoint of the classifier; None keeps the initial weights.
+        statistics: ``'running'``: batch norms are in evaluation mode. ``'batch'``: while the student trains they use
+            the statistics of the batch, as in the official code of IGAM.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: ``statistics`` is neither.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        neck: dict | None = None,
+        checkpoint: str | None = None,
+        statistics: str = 'running',
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if statistics not in STATISTICS:
+            raise ValueError(f'statistics must be one of {STATISTICS}, got {statistics!r}')
+        self.backbone = BACKBONES.build(backbone)
+        self.neck = NECKS.build(neck or dict(type='Identity'))
+        self.head = HEADS.build(head)
+        self.checkpoint = checkpoint
+        self.statistics = statistics
+        self.requires_grad_(False)
+        for norm in self._norms():
+            norm.track_running_stats = False  # in training mode it would move them
+        leave_out_of_checkpoints(self)
+        self.train()
+
+    def init_weights(self) -> None:
+        """Reads the weights.
+
+        Raises:
+            UserError: There is no such file, or it holds another classifier.
+        """
+        super().init_weights()
+        if self.checkpoint is None:
+            return
+        if not Path(self.checkpoint).is_file():
+            raise UserError(f'the checkpoint of the teacher, {self.checkpoint}, does not exist')
+        offered = get_state_dict(load_checkpoint_file(self.checkpoint))
+        for name, part in self.named_children():
+            if part.state_dict():
+                load_matching(part, offered, self.checkpoint, prefix=name, min_match=1.0, name=f'teacher.{name}')
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns logits (N, C) of images (N, 3, H, W)."""
+        return self.head.predict(self.neck(self.backbone(images)))
+
+    def train(self, mode: bool = True) -> FrozenClassifier:
+        """Sets the mode of the batch norms, if they use the statistics of the batch; the rest stays in eval mode."""
+        super().train(False)
+        if self.statistics == 'batch':
+            self.training = mode
+            for norm in self._norms():
+                norm.train(mode)
+        return self
+
+    def _norms(self) -> list[_BatchNorm]:
+        return [module for module in self.modules() if isinstance(module, _BatchNorm)]

@@ -1,0 +1,30 @@
+"""Uniform noise on images."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mmssl.models.components.run_position import RunPosition
+from mmssl.models.layers.indexed_noise import indexed_uniform
+from mmssl.models.preprocessing.pixels import from_pixels, to_pixels
+
+
+def add_pixel_noise(
+    images: Tensor, strength: float, indices: Tensor, position: RunPosition, preprocessor: nn.Module
+) -> Tensor:
+    """Returns images with noise uniform in ``-strength`` to ``strength``, clipped to the range of pixels.
+
+    The noise of an image depends on its index and on the number of steps done, not on the process it is on.
+
+    Args:
+        images: (N, 3, H, W), normalised by ``preprocessor``.
+        strength: In pixel values of 0-255; 0 leaves the images as they are.
+        indices: (N,) int64, positions of the images in their dataset.
+        position: Where in its run the training is.
+        preprocessor: See ``to_pixels``.
+    """
+    if not strength:
+        return images
+    uniform = indexed_uniform(indices, images.shape[1:], position.count).to(images.dtype)
+    pixels = to_pixels(images, preprocessor) + strength * (2 * uniform - 1)
+    return from_pixels(pixels.clamp(0, 255), preprocessor)

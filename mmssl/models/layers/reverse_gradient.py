@@ -1,0 +1,31 @@
+"""Gradient reversal: one backward pass for two players that want the opposite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
+    """Returns ``x`` as it is; its gradient is multiplied by ``-weight`` (Ganin and Lempitsky, 2015, arXiv:1409.7495).
+
+    What comes after minimises a loss, and what came before maximises ``weight`` times that loss.
+
+    Args:
+        x: Any shape.
+        weight: Weight of the loss in the objective of what came before, >= 0.
+    """
+    return _Reverse.apply(x, weight)
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * -ctx.weight, None

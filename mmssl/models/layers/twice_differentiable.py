@@ -1,0 +1,23 @@
+"""The precision and the kernels that gradients of gradients need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+@contextmanager
+def twice_differentiable(device_type: str) -> Iterator[None]:
+    """Computes without autocast, and attention by the kernel that can be differentiated twice.
+
+    Gradients with respect to pixels are of the order of 1e-7, which is below what float16 holds, and their products
+    are smaller.
+
+    Args:
+        device_type: Type of the device that computes, such as ``'cuda'``.
+    """
+    with torch.autocast(device_type, enabled=False), sdpa_kernel(SDPBackend.MATH):
+        yield
