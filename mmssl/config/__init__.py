@@ -1,1 +1,1 @@
-"""Configs: options that change several places at once."""
+"""Configs: options of the command line, values, and what the keys mean."""

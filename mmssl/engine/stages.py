@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from mmengine.dist import barrier
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
+from mmssl.config.options import option_path, renamed, write_options
 from mmssl.engine.dry_run import dry_run
 from mmssl.engine.runner import resumable_checkpoints
 from mmssl.registry import BACKBONES, MODELS, RUNNERS, STEPS
@@ -103,17 +105,22 @@ def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     stages: list[Stage] = []
     for number, entry in enumerate(own.pop('stages')):
         stages.append(_read(dict(entry), number, own, Path(path), stages))
-    names, options = [stage.name for stage in stages], dict(cfg_options or {})
-    data_root = options.pop('data_root', None)
+    names, options = [stage.name for stage in stages], cfg_options or {}
     for stage in stages:
-        prefix = '' if stage.trains else 'step.'
-        mine = {} if not stage.trains else {k: v for k, v in options.items() if k.partition('.')[0] not in names}
-        mine |= {prefix + k.partition('.')[2]: v for k, v in options.items() if k.partition('.')[0] == stage.name}
+        mine = renamed(options, partial(_key_in_stage, stage, names))
         apply_options(stage.config, mine)
         stage.takes = {key: artefact for key, artefact in stage.takes.items() if key not in mine}
-    if data_root is not None:
-        move_data([stage.config for stage in stages], data_root)
+    if 'data_root' in options:
+        move_data([stage.config for stage in stages], option_path(options, 'data_root'))
     return stages
+
+
+def _key_in_stage(stage: Stage, names: Sequence[str], key: str) -> str | None:
+    """The key of an option of the command line in the config of a stage, None where it is for another one."""
+    name, _, rest = key.partition('.')
+    if name == stage.name:
+        return rest if stage.trains else f'step.{rest}'
+    return key if stage.trains and name not in names and key != 'data_root' else None
 
 
 def _read(entry: dict, number: int, own: Config, path: Path, before: Sequence[Stage]) -> Stage:
@@ -154,7 +161,7 @@ def _training(entry: dict, own: Config, path: Path) -> Config:
     """The config of a training: a recipe or the file itself, and the changes of ``config``."""
     config = load_config(path.parent / entry['recipe']) if 'recipe' in entry else deepcopy(own)
     config.pop('stages', None)
-    apply_options(config, entry.get('config'))
+    write_options(config, entry.get('config') or {}, f'stage {entry["name"]!r}: config')
     config.experiment_name = f'{path.stem}_{entry["name"]}'  # loggers of one process are told apart by it
     return config
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import functools
 import os
 import re
@@ -14,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
 from mmengine.dist import is_distributed
 
+from mmssl.config.options import Options
 from mmssl.utils.errors import UserError
 from mmssl.utils.launch import LAUNCHERS, leave_processes
 
@@ -25,32 +24,20 @@ _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 _OTHER_RANKS_WAIT = 15.0  # seconds in which the launcher ends a process whose rank 0 failed as well
 
 
-class CfgOptions(DictAction):
-    """``KEY=VALUE ...`` on the command line; MMEngine's action, which ends a forgotten ``=`` in a traceback."""
+class CfgOptions(argparse.Action):
+    """``KEY=VALUE ...`` on the command line, as ``Options``."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}')
-        as_text = dict(value.split('=', maxsplit=1) for value in values)
-        dicts = {key: _read_dict(parser, key, text) for key, text in as_text.items() if text.lstrip().startswith('{')}
-        # Names keep their blanks, and a dict would send MMEngine's reader round in circles.
-        own = dicts | {key: as_text[key] for key in ('classes',) if key in as_text}
-        others = [f'{key}={text}' for key, text in as_text.items() if key not in own]
-        super().__call__(parser, namespace, others, option_string)
-        getattr(namespace, self.dest).update(own)
-
-
-def _read_dict(parser: argparse.ArgumentParser, key: str, text: str) -> dict[str, Any]:
-    try:
-        value = ast.literal_eval(text)
-        assert isinstance(value, dict) and all(isinstance(name, str) for name in value)
-    except (ValueError, SyntaxError, AssertionError):
-        parser.error(
-            f'--cfg-options {key}={text}: this is no dict of Python, whose names have quotes; write one option for '
-            f'each entry, such as {key}.NAME=VALUE'
-        )
-    return value
+        options = getattr(namespace, self.dest, None) or Options()
+        try:
+            for value in values:
+                options.add(*value.split('=', maxsplit=1))
+        except UserError as error:
+            parser.error(str(error))
+        setattr(namespace, self.dest, options)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

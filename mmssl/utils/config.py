@@ -19,34 +19,15 @@ from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
 from mmssl.config.classes import read_classes, set_classes, set_ignored_labels
+from mmssl.config.compilation import block_compile_options
+from mmssl.config.keys import CUSTOMARY_VARIABLES, FORMER_KEYS, READ_KEYS
 from mmssl.config.length import follow_length, old_length
+from mmssl.config.options import renamed, write_options
+from mmssl.config.pure_python import with_names
+from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_values
 from mmssl.utils.downstream import prepare_downstream
 from mmssl.utils.errors import UserError, did_you_mean
 
-_OWN_KEYS = {
-    'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters',
-    'checkpoint_blocks', 'stages', 'step',
-}  # fmt: skip
-# What MMEngine's runner reads from the config and not through its constructor.
-_RUNNER_KEYS = {'compile', 'activation_checkpointing'}
-# Variables that configs of the OpenMMLab family customarily carry beside the runner's keys.
-_CUSTOMARY_VARIABLES = {
-    'backend_args', 'base_lr', 'batch_size', 'bgr_mean', 'bgr_std', 'data_root', 'dataset_type', 'file_client_args',
-    'img_norm_cfg', 'img_scale', 'img_size', 'max_iters', 'num_classes', 'num_workers', 'resume_from', 'strategy',
-    'test_dataset', 'test_pipeline', 'train_dataset', 'train_pipeline', 'tta_model', 'tta_pipeline',
-    'val_dataset', 'val_pipeline', 'view_pipeline', 'view_pipeline1', 'view_pipeline2', 'vis_backends', 'work_dir',
-}  # fmt: skip
-_FORMER_KEYS = {
-    'checkpoint_config': 'default_hooks.checkpoint',
-    'data': 'train_dataloader, val_dataloader and test_dataloader',
-    'dist_params': 'env_cfg.dist_cfg',
-    'evaluation': 'val_cfg and val_evaluator',
-    'log_config': 'default_hooks.logger',
-    'lr_config': 'param_scheduler',
-    'optimizer': 'optim_wrapper.optimizer',
-    'optimizer_config': 'optim_wrapper',
-    'runner': 'train_cfg or max_epochs',
-}
 _REGISTRIES = {
     'model': roles.MODELS,
     'data_preprocessor': roles.MODELS,
@@ -123,7 +104,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
     prepare_downstream()
     try:
-        cfg = Config.fromfile(path)
+        cfg = with_names(Config.fromfile(path))
         apply_options(cfg, cfg_options)
         cfg.setdefault('default_scope', 'mmssl')
         if cfg.default_scope == 'mmssl':
@@ -143,23 +124,20 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
     """Writes command-line options into ``cfg``; see ``load_config`` for those that change several places.
 
     Raises:
-        UserError: An option goes below a value that is no dict, such as a loop that the config switches off, or the
-            value of one that changes several places does not fit.
+        UserError: An option would change nothing, or goes below a value that is no dict, such as a loop that the config
+            switches off, or the value of one that changes several places does not fit.
     """
-    options = dict(cfg_options or {})
-    classes, ignored = options.pop('classes', None), options.pop('ignore_labels', None)
+    options = cfg_options or {}
     before = old_length(cfg)
-    try:
-        cfg.merge_from_dict(options)
-    except TypeError as error:
-        raise UserError(f'--cfg-options do not fit the config: {error}') from error
-    follow_length(cfg, options, before)
+    written = renamed(options, lambda key: None if key in ('classes', 'ignore_labels') else key)
+    write_options(cfg, written)
+    follow_length(cfg, written, before)
     if 'data_root' in options:
         move_data([cfg], cfg.data_root)
-    if classes is not None:
-        set_classes(cfg, read_classes(classes))
-    if ignored is not None:
-        set_ignored_labels(cfg, ignored)
+    if 'classes' in options:
+        set_classes(cfg, read_classes(getattr(options, 'texts', options).get('classes', options['classes'])))
+    if 'ignore_labels' in options:
+        set_ignored_labels(cfg, options['ignore_labels'])
 
 
 def evaluation_dataloader(cfg: Config, data: str) -> dict:
@@ -193,7 +171,7 @@ def check_config(cfg: Config, data: bool = True) -> None:
     Raises:
         UserError: There are mistakes; the message names each with its place in the config.
     """
-    problems = _wrong_keys(cfg)
+    problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg)]
     try:
         block_compile_options(cfg.get('compile'))
     except UserError as error:
@@ -209,28 +187,6 @@ def check_config(cfg: Config, data: bool = True) -> None:
         problems = [f'{len(problems)} mistakes in {cfg.filename}', *problems]
     if problems:
         raise UserError('\n  '.join(problems))
-
-
-def block_compile_options(value: Any) -> dict[str, Any] | None:
-    """Options for ``torch.compile`` where ``compile`` of a config names the blocks; None where it is MMEngine's.
-
-    Args:
-        value: ``'blocks'``, ``dict(target='blocks', ...)`` with options of ``torch.compile``, or, for MMEngine, a bool,
-            None or a dict without ``target``.
-
-    Raises:
-        UserError: It is anything else.
-    """
-    if value == 'blocks':
-        return {}
-    if isinstance(value, dict) and value.get('target') == 'blocks':
-        return {key: option for key, option in value.items() if key != 'target'}
-    if value is None or isinstance(value, bool) or isinstance(value, dict) and 'target' not in value:
-        return None
-    raise UserError(
-        "compile takes 'blocks', dict(target='blocks', ...) with options of torch.compile, or what MMEngine takes: "
-        f'True, False or a dict of such options for the whole train_step; got {value!r}'
-    )
 
 
 def missing_paths(cfg: Config, data: bool = True) -> list[str]:
@@ -266,14 +222,20 @@ def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[
     for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
         inner = f'{place}.{key}' if place else str(key)
         if isinstance(value, str):
-            if key in keys and (place or key == 'load_from'):
+            name = place.rpartition('.')[2] if isinstance(key, int) else key  # of an element the name of its list
+            holder = place.rpartition('.')[0] if isinstance(key, int) else place
+            if name in keys and (holder or key == 'load_from'):
                 yield inner, value
         elif isinstance(value, (dict, list, tuple)) and not inner.startswith('_'):
             yield from _paths(value, keys, inner)
 
 
-def move_data(configs: Sequence[Config], target: str) -> None:
-    """Moves the datasets of ``configs``: ``target`` takes the place of the folder that their data roots share."""
+def move_data(configs: Sequence[Config], target: str | list[str]) -> None:
+    """Moves the datasets of ``configs``: ``target`` takes the place of the folder that their data roots share.
+
+    A list of targets makes a list of each data root.
+    """
+    targets = target if isinstance(target, list) else [target]
     roots = [dict(_paths(cfg, ('data_root',))) for cfg in configs]
     common = os.path.commonpath([os.path.abspath(root) for found in roots for root in found.values()] or [os.sep])
     for cfg, found in zip(configs, roots):
@@ -281,20 +243,20 @@ def move_data(configs: Sequence[Config], target: str) -> None:
         for place, path in _paths(cfg, ('ann_file', 'seg_prefix')):
             if found and '_evaluator' in place and os.path.abspath(path).startswith(common + os.sep):
                 found[place] = path
-        moved = {key: os.path.normpath(os.path.join(target, os.path.relpath(p, common))) for key, p in found.items()}
-        cfg.merge_from_dict(moved)
+        for place, path in found.items():
+            moved = [os.path.normpath(os.path.join(folder, os.path.relpath(path, common))) for folder in targets]
+            cfg.merge_from_dict({place: moved if isinstance(target, list) else moved[0]})
 
 
 def _wrong_keys(cfg: Config) -> list[str]:
-    known = set(inspect.signature(Runner.__init__).parameters) - {'self'} | _OWN_KEYS | _RUNNER_KEYS
     problems = []
     for key in cfg.keys():
-        if key in known | _CUSTOMARY_VARIABLES or key.startswith('_'):
+        if key in READ_KEYS | CUSTOMARY_VARIABLES or key.startswith('_'):
             continue
-        if key in _FORMER_KEYS and not (key == 'optimizer' and 'optim_wrapper' in cfg):  # mmseg has it as a variable
-            hint = f"; MMEngine's name for it is {_FORMER_KEYS[key]}"
+        if key in FORMER_KEYS and not (key == 'optimizer' and 'optim_wrapper' in cfg):  # mmseg has it as a variable
+            hint = f"; MMEngine's name for it is {FORMER_KEYS[key]}"
         else:
-            hint = did_you_mean(key, known, cutoff=0.8)
+            hint = did_you_mean(key, READ_KEYS, cutoff=0.8)
         if hint or cfg.get('default_scope') == 'mmssl':
             hint = hint or f'; a variable of the config itself starts with an underscore: _{key}'
             problems.append(f'unknown top-level key {key!r}{hint}')
@@ -340,6 +302,8 @@ class _PartsCheck:
             self.problems.append(f'{place}: type is missing')
         if target is not None and registry is not mmengine_registry.WEIGHT_INITIALIZERS:
             self.check_arguments(node, place, target, registry)
+            self.problems += wrong_values(node, place, target)
+        self.problems += wrong_numbers(node, place)
         for inner, value in node.items():
             self.visit(value, f'{place}.{inner}', inner, registry)
 

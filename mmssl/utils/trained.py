@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
+from mmssl.config.literals import DictCalls
 from mmssl.registry import MODELS
 from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
 from mmssl.utils.config import apply_options, load_config
@@ -95,24 +96,10 @@ def read_config_text(text: str, source: str) -> Config:
         UserError: The text holds something else, such as a class in place of its name.
     """
     try:
-        statements = _DictCalls().visit(ast.parse(text)).body
+        statements = DictCalls().visit(ast.parse(text)).body
         return Config({target.id: ast.literal_eval(s.value) for s in statements for target in s.targets})
     except (SyntaxError, ValueError, AttributeError) as error:
         raise UserError(
             f'the config in {source} holds more than plain values and is not read ({error}): '
             'name the file that it was trained with by --config'
         ) from error
-
-
-class _DictCalls(ast.NodeTransformer):
-    """Turns ``dict(a=1)`` and ``dict({'a': 1})`` into ``{'a': 1}``."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if not isinstance(node.func, ast.Name) or node.func.id != 'dict':
-            return node
-        if len(node.args) == 1 and not node.keywords:
-            return node.args[0]
-        if node.args or not all(keyword.arg for keyword in node.keywords):
-            return node
-        return ast.Dict([ast.Constant(keyword.arg) for keyword in node.keywords], [k.value for k in node.keywords])

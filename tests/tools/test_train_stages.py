@@ -144,7 +144,7 @@ def test_a_dry_run_looks_at_every_stage_and_leaves_no_file(
         ("name='second'", "name='first'", "'first' names two stages"),
         ("name='second', takes", "name='second', take", "stage 'second' has no key 'take'; did you mean 'takes'"),
         ("type='SumWeights'", "type='SumWeight'", "stage 'sum': step.type: no step is called 'SumWeight'"),
-        ('max_epochs=1', 'max_epoch=1', "stage 'first': unknown top-level key 'max_epoch'"),
+        ('max_epochs=1', 'max_epoch=1', "stage 'first': config max_epoch=1 changes nothing: nothing reads max_epoch;"),
     ],
 )
 def test_mistakes_are_found_before_the_first_stage(

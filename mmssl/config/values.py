@@ -1,0 +1,174 @@
+"""Values against what a part takes, as the annotations of its arguments say."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Union
+
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+# Annotations of other libraries are often loose; those of these hold.
+_TRUSTED = ('mmssl', 'torch', 'mmengine')
+_PLAIN = (bool, int, float, str, list, tuple)
+_LISTS = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
+_DICTS = (dict, collections.abc.Mapping)
+_WORDS = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'text', type(None): 'None'}
+_EXAMPLES = {bool: 'True', int: '8', float: '0.05 (with a point)', str: 'WORD'}
+_TOP_LEVEL = {
+    'max_epochs': int, 'sync_bn': bool | str, 'checkpoint_blocks': bool, 'model_wrapper_cfg': dict | None,
+    'runner_type': str, 'find_unused_parameters': bool,
+}  # fmt: skip
+
+# Key -> smallest value, of keys at the top and of those behind the last dot of a loader, a loop or a seed.
+_SMALLEST = {
+    'max_epochs': 1, 'max_iters': 1, 'val_interval': 1, 'batch_size': 1, 'num_workers': 0, 'accumulative_counts': 1,
+    'seed': 0, 'prefetch_factor': 1,
+}  # fmt: skip
+_RANGED = ('dataloader', 'train_cfg', 'optim_wrapper', 'randomness')
+
+
+def wrong_values(node: dict, place: str, target: Callable) -> Iterator[str]:
+    """One message for each value of ``node`` that ``target``, which is built from it, does not take.
+
+    Args:
+        node: The arguments.
+        place: Dotted key of ``node``.
+        target: A class or function; one of a library without strict annotations is not compared.
+    """
+    if str(getattr(target, '__module__', '')).split('.')[0] not in _TRUSTED:
+        return
+    hints = argument_hints(target)
+    for key, value in node.items():
+        if key in hints and not fits(value, *hints[key]):
+            yield wrong_type(f'{place}.{key}' if place else key, hints[key][0], value)
+
+
+def wrong_top_level_values(cfg: Any) -> Iterator[str]:
+    """One message for each top-level value of another type than the runner takes, or out of range."""
+    hints = argument_hints(Runner) | {key: (hint, None) for key, hint in _TOP_LEVEL.items()}
+    for key, value in cfg.items():
+        if value is not None and key in hints and not fits(value, *hints[key]):
+            yield wrong_type(key, hints[key][0], value)
+    yield from _out_of_range(cfg, '', ('max_epochs',))
+
+
+def wrong_numbers(node: dict, place: str) -> Iterator[str]:
+    """One message for each number of a loader, loop, optimizer wrapper or seed that is out of range."""
+    if place.endswith(_RANGED):
+        yield from _out_of_range(node, f'{place}.', _SMALLEST)
+    clip = node.get('clip_grad') if place.endswith('optim_wrapper') else None
+    if isinstance(clip, dict) and isinstance(clip.get('max_norm'), (int, float)) and clip['max_norm'] <= 0:
+        yield (
+            f'{place}.clip_grad.max_norm must be above 0, got {clip["max_norm"]}: with it no gradient would be left; '
+            f'without clipping: {place}.clip_grad=None'
+        )
+
+
+def _out_of_range(node: Any, prefix: str, keys: Any) -> Iterator[str]:
+    for key in keys:
+        value = node.get(key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value < _SMALLEST[key]:
+            yield f'{prefix}{key} must be at least {_SMALLEST[key]}, got {value}'
+
+
+def wrong_type(place: str, hint: Any, value: Any) -> str:
+    """Says what the key takes and how it is written."""
+    examples = [_EXAMPLES[part] for part in _parts(hint) if part in _EXAMPLES]
+    if any(_origin(part) in _LISTS for part in _parts(hint)):
+        examples.append('[0.2,1.0]')
+    if any(_origin(part) in _DICTS for part in _parts(hint)):
+        examples.append('"dict(key=1)"')
+    written = f'; on a command line: {" or ".join(f"{place}={example}" for example in examples)}' if examples else ''
+    return f'{place} takes {describe(hint)}, got {value!r}{written}'
+
+
+def describe(hint: Any) -> str:
+    """What an annotation allows, in words."""
+    words = []
+    for part in _parts(hint):
+        if typing.get_origin(part) is Literal:
+            words += [repr(option) for option in typing.get_args(part)]
+        elif _origin(part) in _LISTS:
+            words.append('a list')
+        elif _origin(part) in _DICTS:
+            words.append('a dict')
+        else:
+            words.append(_WORDS.get(part, getattr(part, '__name__', str(part))))
+    return ' or '.join(dict.fromkeys(words))
+
+
+def argument_hints(target: Callable) -> dict[str, tuple[Any, Any]]:
+    """Name -> (annotation, default) of the arguments of a class or function whose annotations can be resolved."""
+    functions = [target]
+    if inspect.isclass(target):
+        functions = [vars(base)['__init__'] for base in reversed(target.__mro__) if '__init__' in vars(base)]
+    found: dict[str, tuple[Any, Any]] = {}
+    for function in functions:
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            continue
+        for name, parameter in parameters.items():
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                hint = _resolved(parameter.annotation, getattr(function, '__globals__', {}))
+                found[name] = (hint, parameter.default)
+    return found
+
+
+def fits(value: Any, hint: Any, default: Any = inspect.Parameter.empty) -> bool:
+    """Whether ``value`` may be given for an argument with this annotation and default; in doubt it may."""
+    if value is None and default is None or type(value) is type(default) and value == default:
+        return True
+    return any(_fits(value, part) for part in _parts(hint))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if typing.get_origin(hint) is Literal:
+        return value in typing.get_args(hint)
+    origin, arguments = _origin(hint), typing.get_args(hint)
+    if origin in _LISTS:
+        if not isinstance(value, _PLAIN + (dict, type(None))):
+            return True
+        elements = [argument for argument in arguments if argument is not Ellipsis]
+        same = len(set(map(str, elements))) == 1
+        return isinstance(value, (list, tuple)) and (not same or all(fits(item, elements[0]) for item in value))
+    if origin in _DICTS:
+        return isinstance(value, dict)
+    if origin is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if origin is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin in (bool, str, type(None)):
+        return isinstance(value, origin)
+    if inspect.isclass(origin) and issubclass(origin, (Tensor, nn.Module, Dataset)):
+        return not isinstance(value, _PLAIN)
+    return True
+
+
+def _parts(hint: Any) -> list[Any]:
+    """The alternatives of a union."""
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        return [part for argument in typing.get_args(hint) for part in _parts(argument)]
+    return [hint]
+
+
+def _origin(hint: Any) -> Any:
+    return typing.get_origin(hint) or hint
+
+
+def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
+    """The annotation itself where it is written as text; ``Any`` where there is none that can be resolved."""
+    if annotation is inspect.Parameter.empty:
+        return Any
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, dict(names))  # source text of a trusted library
+    except (NameError, TypeError, AttributeError, SyntaxError):  # a name that exists for type checkers alone
+        return Any
