@@ -1,0 +1,70 @@
+"""Labels of a file are joined by name; noise on labels is deterministic and of the stated amount."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmssl.datasets.relabelled_images import RelabelledImages, image_name, read_labels, write_labels
+from mmssl.registry import DATASETS
+
+PLAIN = dict(type='CenterCropView', size=8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(6):
+        path = tmp_path / 'images' / f'class {number % 2}' / f'{number}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((9, 9, 3), number, np.uint8)).save(path)
+    return tmp_path / 'images'
+
+
+def test_the_order_of_the_file_and_the_place_of_the_images_do_not_matter(folder, tmp_path):
+    source = dict(type='ClassFolder', data_root=str(folder))
+    plain = DATASETS.build(dict(source, transform=PLAIN))
+    pixels = plain.load(3).mean()
+    names = [image_name(plain, index) for index in range(len(plain))]
+    assert names[0] == 'class 0/0.png'
+    labels = {name: 10 + number for number, name in enumerate(names)}
+    shuffled = list(reversed(labels.items()))[1:]  # the last image has no label
+    write_labels(tmp_path / 'labels.txt', *zip(*shuffled), 'a comment')
+    assert read_labels(tmp_path / 'labels.txt') == dict(shuffled)
+
+    moved = folder.rename(tmp_path / 'moved')
+    dataset = RelabelledImages(
+        dict(type='ClassFolder', data_root=str(moved)), labels=str(tmp_path / 'labels.txt'), transform=PLAIN
+    )
+    assert len(dataset) == 5 and dataset.classes is None
+    assert [dataset.label(index) for index in range(5)] == [10, 11, 12, 13, 14]
+    item = dataset[3]
+    assert item['data_samples'] == dict(index=3, label=13)
+    assert item['inputs'].float().mean() == pixels
+
+
+def test_labels_of_another_dataset_and_lines_without_label_are_refused(folder, tmp_path):
+    source, file = dict(type='ImageFolder', data_root=str(folder)), tmp_path / 'labels.txt'
+    write_labels(file, ['other/0.png'], [1], 'comment')
+    with pytest.raises(
+        ValueError, match=r"labels images such as 'other/0.png', and none of .* such as 'class 0/0.png'"
+    ):
+        RelabelledImages(source, labels=str(file), transform=PLAIN)
+    file.write_text('class 0/0.png\n')
+    with pytest.raises(ValueError, match='labels.txt:1: a line is "name label"'):
+        RelabelledImages(source, labels=str(file), transform=PLAIN)
+    with pytest.raises(FileNotFoundError, match='is not a file: name the labels'):
+        RelabelledImages(source, labels=str(tmp_path / 'none.txt'), transform=PLAIN)
+
+
+def test_noise_changes_its_share_of_the_labels_and_the_seed_decides():
+    def labels(**noise):
+        dataset = RelabelledImages(dict(type='PhotoPatches', split='train'), num_classes=18, transform=PLAIN, **noise)
+        return np.array([dataset.label(index) for index in range(len(dataset))])
+
+    clean, noisy = labels(), labels(noise=0.5)
+    assert (clean != noisy).mean() == pytest.approx(0.5 * (1 - 1 / 18), abs=0.02)
+    assert (noisy == labels(noise=0.5)).all() and (noisy != labels(noise=0.5, noise_seed=1)).any()
+    assert np.bincount(labels(noise=1.0)).min() > 300  # of 400 a class
+    with pytest.raises(ValueError, match='needs num_classes'):
+        RelabelledImages(dict(type='PhotoPatches'), noise=0.1, transform=PLAIN)
