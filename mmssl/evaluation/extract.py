@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -15,6 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from mmssl.utils.dist import gather_constant, rank, world_size
+
+_ROWS_AT_A_TIME = 4096
 
 
 @dataclass
@@ -144,6 +148,47 @@ def extract_features(
             if rank() == 0:
                 parts.append(tuple(column.cpu() for column in columns))
     return _in_dataset_order(parts, len(dataloader.dataset)) if rank() == 0 else None
+
+
+@torch.no_grad()
+def extract_to_file(
+    model: nn.Module,
+    dataloader: DataLoader,
+    file: Path,
+    *,
+    dtype: str | None = None,
+    description: str | None = None,
+) -> Features | None:
+    """Embeds every image as ``extract_features`` does, and keeps the vectors in a memory-mapped ``.npy`` file.
+
+    Args:
+        model: As in ``extract_features``, and so are ``dataloader``, ``dtype`` and ``description``.
+        file: Written by the main process: (number of images, D) float32.
+
+    Returns:
+        On the main process the features, whose ``vectors`` are pages of the file, None elsewhere.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    size = len(dataloader.dataset)
+    labels, seen, vectors = torch.full((size,), -1), torch.zeros(size, dtype=torch.bool), None
+    with evaluating(model):
+        for batch in progress(dataloader, description, len(dataloader)):
+            columns = [gather_constant(column) for column in _embed(model, batch, model.extract_feat, dtype)]
+            if rank() == 0:
+                found, label, index = (column.cpu() for column in columns)
+                if vectors is None:
+                    vectors = np.lib.format.open_memmap(file, 'w+', np.float32, (size, found.shape[1]))
+                vectors[index.numpy()], labels[index], seen[index] = found.numpy(), label, True
+    if rank() != 0:
+        return None
+    assert vectors is not None, 'a dataset holds at least one image'
+    rows = seen.nonzero().squeeze(1)
+    if len(rows) < size:  # those of unreadable images are closed up
+        print_log(f'{size - len(rows)} of {size} images gave no features', logger='current', level=30)
+        for start in range(0, len(rows), _ROWS_AT_A_TIME):
+            some = rows[start : start + _ROWS_AT_A_TIME]
+            vectors[start : start + len(some)] = vectors[some.numpy()]
+    return Features(torch.from_numpy(vectors[: len(rows)]), labels[rows], rows)
 
 
 @torch.no_grad()

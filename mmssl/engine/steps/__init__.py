@@ -1,0 +1,5 @@
+"""Stages that train nothing."""
+
+from mmssl.utils.imports import import_submodules
+
+import_submodules(__name__, __path__)
