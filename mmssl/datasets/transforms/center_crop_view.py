@@ -1,11 +1,14 @@
-"""The one plain view of evaluation."""
+"""The one plain view: of evaluation, and of a teacher that sees images as they are."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from mmssl.datasets.transforms.augmented_view import DrawnView
 from mmssl.datasets.transforms.geometry import check_interpolation, resize
+from mmssl.datasets.transforms.photometric_program import CODES, NUM_STEPS
 from mmssl.registry import TRANSFORMS
 
 _MAX_ASPECT = 16
@@ -16,7 +19,8 @@ class CenterCropView:
     """Shorter side to ``resize``, then the central ``size`` x ``size`` pixels: 256 and 224 in the usual protocol.
 
     The longer side of an image counts up to 16 times the shorter one; what lies outside this central part is cut off
-    first, because the whole of a 1 x 60000 image would become 256 x 15360000 pixels.
+    first, because the whole of a 1 x 60000 image would become 256 x 15360000 pixels. Among the ``views`` of training it
+    is a view in which nothing is random.
 
     Args:
         size: Side of the view, in pixels.
@@ -40,6 +44,14 @@ class CenterCropView:
         scaled = resize(image, height, width, self.interpolation)
         top, left = round((height - self.size) / 2), round((width - self.size) / 2)
         return scaled[:, top : top + self.size, left : left + self.size]
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None) -> DrawnView:
+        """Draws nothing, as training asks every view to draw; ``shape`` is the height and width of the image."""
+        return DrawnView((0, 0, *shape[:2]), False, torch.tensor([(CODES['none'], 0.0)] * NUM_STEPS))
+
+    def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
+        """Returns the view, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        return self(image)
 
 
 def _central(image: np.ndarray, axis: int, length: int) -> np.ndarray:

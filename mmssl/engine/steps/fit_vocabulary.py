@@ -1,0 +1,113 @@
+"""BoWNet's step between two trainings: a vocabulary of visual words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmssl.clustering.kmeans import KMeans, assign
+from mmssl.clustering.scores import cluster_sizes, size_scores
+from mmssl.engine.stages import StepReport
+from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_loader, try_images
+from mmssl.evaluation.extract import extract_chosen
+from mmssl.models.layers.visual_words import without_border
+from mmssl.models.targets.visual_words_target import last_map
+from mmssl.registry import STEPS
+from mmssl.utils.dist import rank
+from mmssl.visualization.word_sheet import word_sheet
+
+
+@STEPS.register_module()
+class FitVocabulary:
+    """Clusters the vectors of a frozen network's maps into visual words (BoWNet, arXiv:2002.12247, section 3.1).
+
+    The vectors of all positions of some images, which are drawn at random and not augmented, go through k-means with
+    the squared Euclidean distance, without normalisation. The first process works for all.
+
+    Writes ``vocabulary.npy`` (K, C), ``words.json``, which tells how often each word occurs in these images, and
+    ``words.png``, the patches that are nearest to some of the words.
+
+    Args:
+        seed: Seed of the images and of the initial words.
+        dataloader: Images: config with ``batch_size``, ``num_workers`` and ``dataset``, which has a ``transform``.
+        backbone: Config of the network, which returns maps; the last one counts.
+        checkpoint: File of its weights, see ``frozen_network``.
+        num_words: Number K of words.
+        data_preprocessor: Config, see ``frozen_network``.
+        sampled_images: How many images are drawn. All their vectors are held in memory; 50 or more a word are enough.
+        num_iterations: Iterations of k-means.
+        border: Width of the border of the map that is left out, in positions, as in the target.
+        dtype: ``'bfloat16'`` or ``'float16'`` extracts under autocast.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        dataloader: dict,
+        backbone: dict,
+        checkpoint: str | None = None,
+        num_words: int = 2048,
+        data_preprocessor: dict | None = None,
+        sampled_images: int = 4096,
+        num_iterations: int = 50,
+        border: int = 0,
+        dtype: str | None = None,
+    ) -> None:
+        self.seed, self.dataloader = seed, dataloader
+        self.network = dict(backbone=backbone, checkpoint=checkpoint, data_preprocessor=data_preprocessor)
+        self.kmeans = KMeans(num_words, num_iterations=num_iterations, seed=seed)
+        self.sampled_images, self.border, self.dtype = sampled_images, border, dtype
+
+    def run(self, folder: Path) -> None:
+        """Extracts, clusters, and draws some words."""
+        if rank() != 0:
+            return
+        network = frozen_network(**self.network)
+        network.extract_feat = lambda images: self._positions(network.backbone(images))
+        loader = plain_loader(self.dataloader, self.seed)
+        count = min(self.sampled_images, len(loader.dataset))
+        rows = np.sort(np.random.default_rng(self.seed).choice(len(loader.dataset), count, replace=False)).tolist()
+        features = extract_chosen(network, loader, rows, dtype=self.dtype, description='maps').vectors  # (I, P, C)
+        vectors = features.flatten(0, 1).numpy()
+        words = self.kmeans.fit(vectors, description='words')
+        np.save(folder / 'vocabulary.npy', words)
+        labels, distances = assign(vectors, words, device=self.kmeans.device, description='nearest words')
+        sizes = cluster_sizes(labels, len(words))
+        scores = size_scores(sizes)
+        (folder / 'words.json').write_text(json.dumps(dict(scores=scores, counts=sizes.tolist()), indent=2) + '\n')
+        used = f'{len(words) - int(scores["empty"])} of {len(words)} words occur in {count} images'
+        print_log(f'{used}; as spread as {scores["effective"]:.0f} equally frequent ones', logger='current')
+        shape = features.shape[:2]
+        sheet = word_sheet(loader.dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border)
+        sheet.savefig(folder / 'words.png', dpi=120)
+
+    def _positions(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """The vectors of all positions, (N, P, C)."""
+        return without_border(last_map(features), self.border).flatten(2).transpose(1, 2)
+
+    def dry_run(self, folder: Path) -> StepReport:
+        """Measures one batch, and writes random words."""
+        network = frozen_network(**self.network, allow_random=True)
+        number, problems = dataset_or_problem(self.dataloader, 'dataloader')
+        features, per_image = try_images(network, self.dataloader)
+        _, positions, dim = self._positions(features).shape
+        words = self.kmeans.num_clusters
+        if rank() == 0:
+            np.save(folder / 'vocabulary.npy', torch.randn(words, dim).relu().numpy())
+        images = min(self.sampled_images, number or self.sampled_images)
+        vectors = images * positions
+        if vectors < words:
+            problems.append(f'{vectors:,} vectors cannot make {words:,} words: raise sampled_images')
+        lines = [
+            f'{images:,} images with {positions} positions: {vectors:,} x {dim}, {vectors / words:.0f} for each word, '
+            f'{8 * vectors * dim / 2**30:.2f} GiB of memory while they are collected',
+            f'{images * per_image / 60:.1f} min to extract, then {self.kmeans.num_iterations} iterations of k-means '
+            f'({self.kmeans.backend} on {self.kmeans.device})',
+        ]
+        return StepReport(lines, problems)

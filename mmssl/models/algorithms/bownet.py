@@ -1,0 +1,48 @@
+"""BoWNet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
+from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+
+
+@ALGORITHMS.register_module()
+class BoWNet(BaseAlgorithm):
+    """Predicting bags of visual words (Gidaris et al., 2020, arXiv:2002.12247, Fig. 1).
+
+    A frozen network describes an image as it is by a bag of visual words; the student, which begins with random
+    weights, predicts that bag from a perturbed view of the same image. In the next round of the recipe the student is
+    the frozen network. The official repository holds no code: what the paper leaves open is stated in the recipes.
+
+    Args:
+        target: Config of what makes the bags, such as ``VisualWordsTarget``.
+        mix: Config of what mixes images and bags, such as ``dict(type='BagMix')``; None mixes nothing.
+        **slots: Arguments of ``BaseAlgorithm``.
+    """
+
+    views = Views(2, any_size=True)
+
+    def __init__(self, *, target: dict, mix: dict | None = None, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.target = TARGETS.build(target)
+        self.mix = None if mix is None else COMPONENTS.build(mix)
+        self.batch_coupled = 'batch norm' if any(isinstance(m, _BatchNorm) for m in self.backbone.modules()) else None
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the mean cross entropy ``-sum_k y_k log p_k`` over the images.
+
+        Args:
+            views: The perturbed view (N, 3, H, W) and the image as it is (N, 3, H', W'), for the frozen network.
+            data_samples: Not used.
+        """
+        images, clean = views
+        bags = self.target(clean)  # y (N, K)
+        if self.mix is not None:
+            images, bags = self.mix(images, bags)
+        return dict(loss=self.head(self.neck(self.backbone(images)), bags))  # Eq. 5

@@ -1,0 +1,48 @@
+"""Predicting visual words from a feature vector."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.functional import linear, normalize
+
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import HEADS, LOSSES
+
+
+@HEADS.register_module()
+class WordPredictHead(BaseModule):
+    """``gamma * <feature, w_k / |w_k|>`` as the logit of word k, with its loss (BoWNet, arXiv:2002.12247, Eq. 4).
+
+    The weights are normalised at each call and one learned gamma scales all of them: how often a word occurs then
+    cannot be expressed by the length of its weight. The feature is not normalised, and there is no bias.
+
+    Args:
+        in_channels: Width D of the features.
+        num_words: Number K of words.
+        gamma: Initial scale. The paper gives none; with 1 the softmax over thousands of words is almost uniform.
+        loss: Config of a loss that takes logits and probabilities; the default is the cross entropy.
+        init_cfg: MMEngine's initialisation config. The directions of the weights begin uniform on the sphere.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_words: int,
+        gamma: float = 10.0,
+        loss: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.weight = nn.Parameter(torch.randn(num_words, in_channels) / in_channels**0.5)
+        self.gamma = nn.Parameter(torch.tensor(float(gamma)))
+        self.loss = LOSSES.build(loss or dict(type='CrossEntropyLoss'))
+
+    def predict(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """Returns logits (N, K) of what a backbone returns, or of vectors (N, D)."""
+        return self.gamma * linear(to_vector(features), normalize(self.weight))
+
+    def forward(self, features: Tensor | tuple[Tensor, ...], bags: Tensor) -> Tensor:
+        """Returns the loss, a scalar, of features and bags (N, K) whose rows sum to 1."""
+        return self.loss(self.predict(features), bags)

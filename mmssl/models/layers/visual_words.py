@@ -1,0 +1,68 @@
+"""Feature maps as bags of visual words (BoWNet, arXiv:2002.12247, section 3; OBoW, arXiv:2012.11552, section 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+POOLS = ('max', 'avg')
+
+
+def without_border(maps: Tensor, border: int) -> Tensor:
+    """Leaves out the outermost ``border`` rows and columns of maps (N, C, H, W), where padding shows."""
+    return maps[..., border : maps.shape[-2] - border, border : maps.shape[-1] - border] if border else maps
+
+
+def word_distances(maps: Tensor, words: Tensor) -> Tensor:
+    """Squared distances between the vectors of maps and words.
+
+    Args:
+        maps: (N, C, H, W).
+        words: (K, C).
+
+    Returns:
+        (N, K, H, W), not negative.
+    """
+    vectors = maps.flatten(2).transpose(1, 2)  # (N, H * W, C)
+    products = vectors @ words.T
+    distances = words.square().sum(1) - 2 * products + vectors.square().sum(2, keepdim=True)
+    return distances.clamp(min=0).transpose(1, 2).unflatten(2, maps.shape[-2:])
+
+
+def bag_of_words(words: Tensor, num_words: int, binary: bool = False, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Returns the share of each word in an image, (N, K), whose rows sum to 1.
+
+    Args:
+        words: (N, H, W) int64, the word at each position.
+        num_words: Number K of words.
+        binary: True counts a word that occurs several times once.
+        dtype: Of the bags.
+    """
+    words = words.flatten(1)
+    bags = torch.zeros(len(words), num_words, device=words.device, dtype=dtype)
+    ones = torch.ones_like(words, dtype=bags.dtype)
+    bags = bags.scatter(1, words, ones) if binary else bags.scatter_add(1, words, ones)
+    return bags / bags.sum(1, keepdim=True)
+
+
+def soft_codes(distances: Tensor, sharpness: Tensor | float) -> Tensor:
+    """Returns the share of each word at each position: ``softmax(-sharpness * distance)`` over the words (OBoW, Eq. 5).
+
+    Args:
+        distances: (N, K, H, W), squared.
+        sharpness: Positive; OBoW's is ``inverse_temperature / mean smallest distance``.
+    """
+    return torch.softmax(-sharpness * distances, dim=1)
+
+
+def pool_codes(codes: Tensor, pool: str = 'max') -> Tensor:
+    """Returns bags (N, K) whose rows sum to 1, of codes (N, K, H, W).
+
+    Args:
+        codes: What ``soft_codes`` returned.
+        pool: ``'max'`` or ``'avg'`` over positions, before the division by the sum.
+    """
+    if pool not in POOLS:
+        raise ValueError(f'pool must be one of {POOLS}, got {pool!r}')
+    bags = codes.flatten(2).amax(2) if pool == 'max' else codes.flatten(2).mean(2)
+    return bags / bags.sum(1, keepdim=True)

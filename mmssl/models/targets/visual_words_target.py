@@ -1,0 +1,112 @@
+"""Bags of visual words as what is to be predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmssl.models.components.left_out import leave_out_of_checkpoints
+from mmssl.models.layers.visual_words import bag_of_words, without_border, word_distances
+from mmssl.registry import BACKBONES, TARGETS
+from mmssl.utils.checkpoint import load_backbone
+from mmssl.utils.errors import UserError
+
+
+@TARGETS.register_module()
+class VisualWordsTarget(BaseModule):
+    """Which visual words a frozen network sees in an image (Gidaris et al., 2020, arXiv:2002.12247, section 3.1).
+
+    Every position of the network's last map gets the nearest word of a vocabulary; an image is described by the share
+    of each word. The network is in evaluation mode always and is left out of checkpoints, whereas the vocabulary, which
+    defines what the student's outputs mean, is in them.
+
+    Args:
+        backbone: Config of the frozen network; of several maps the last one counts.
+        checkpoint: File with its weights, as a training leaves it. With None they are random, and of no use but for
+            trying things out.
+        vocabulary: ``.npy`` file of words (K, C), as the step ``FitVocabulary`` writes it; None likewise.
+        num_words: Number K of words.
+        binary: Whether a word that occurs several times counts once, as in the paper's experiments on ImageNet.
+        border: Width of the border of the map that is left out, in positions. The paper says nothing of it; OBoW
+            leaves out 1.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        checkpoint: str | None = None,
+        vocabulary: str | None = None,
+        num_words: int = 2048,
+        binary: bool = False,
+        border: int = 0,
+    ) -> None:
+        super().__init__()
+        self.teacher = BACKBONES.build(backbone).eval().requires_grad_(False)
+        leave_out_of_checkpoints(self)  # the parameters of the network; the words are no parameter
+        self.checkpoint, self.vocabulary = checkpoint, vocabulary
+        self.binary, self.border = binary, border
+        self.register_buffer('words', torch.randn(num_words, self.teacher.feature_dim).relu())
+
+    def init_weights(self) -> None:
+        """Reads the network and the vocabulary.
+
+        Raises:
+            FileNotFoundError: A file does not exist.
+            UserError: A file holds another network or another number of words.
+        """
+        if self.checkpoint is not None:
+            load_backbone(self.teacher, self.checkpoint, min_match=1.0)
+        if self.vocabulary is not None:
+            self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns bags (N, K) of normalised images (N, 3, H, W) without augmentation; rows sum to 1."""
+        return bag_of_words(self.word_map(images), len(self.words), self.binary, self.words.dtype)
+
+    @torch.no_grad()
+    def word_map(self, images: Tensor) -> Tensor:
+        """Returns the word at each position, (N, h, w) int64."""
+        maps = without_border(last_map(self.teacher(images)), self.border)
+        with torch.autocast(images.device.type, enabled=False):
+            return word_distances(maps.to(self.words.dtype), self.words).argmin(dim=1)
+
+    def train(self, mode: bool = True) -> VisualWordsTarget:
+        """Sets the mode; the network stays in evaluation mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+
+def last_map(features: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """Returns the last map (N, C, H, W) of what a backbone returns.
+
+    Raises:
+        ValueError: The backbone returns no maps.
+    """
+    features = features[-1] if isinstance(features, tuple) else features
+    if features.ndim != 4:
+        raise ValueError(f'visual words need a backbone that returns maps (N, C, H, W), got {tuple(features.shape)}')
+    return features
+
+
+def read_vocabulary(file: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Reads words of the shape (K, C) from a ``.npy`` file.
+
+    Raises:
+        UserError: The file does not exist, or its words are others.
+    """
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise UserError(f'the vocabulary {file} does not exist: the step FitVocabulary writes it')
+    words = np.load(path)
+    if words.shape != shape:
+        raise UserError(
+            f'{file} holds {words.shape[0]} words of {words.shape[-1]} channels and the target has {shape[0]} of '
+            f'{shape[1]}: set num_words, or fit a vocabulary to the maps of the same backbone'
+        )
+    return words

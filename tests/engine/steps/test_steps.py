@@ -1,0 +1,112 @@
+"""Clusters and vocabularies of a small network: what is written, and that it is right."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+
+from mmssl.clustering.kmeans import assign
+from mmssl.datasets.relabelled_images import read_labels
+from mmssl.engine.steps.cluster_features import ClusterFeatures, normalize_rows
+from mmssl.engine.steps.fit_vocabulary import FitVocabulary
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import BACKBONES, DATASETS, PREPROCESSORS
+from mmssl.utils.checkpoint import save_checkpoint_file
+from mmssl.utils.errors import UserError
+
+BACKBONE = dict(type='ResNet', depth=18, stem='small', width=0.125, out_indices=(1,))
+LOADER = dict(
+    batch_size=30,
+    dataset=dict(type='PhotoPatches', split='test', size=16, transform=dict(type='CenterCropView', size=16)),
+)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _scope():
+    with DefaultScope.overwrite_default_scope('mmssl'):
+        yield
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('weights') / 'backbone.pth'
+    save_checkpoint_file(dict(state_dict=BACKBONES.build(BACKBONE).state_dict()), path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def maps(checkpoint):
+    """The maps of all images of the test split, (N, C, H, W)."""
+    backbone, dataset = BACKBONES.build(BACKBONE).eval(), DATASETS.build(LOADER['dataset'])
+    backbone.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
+    images = torch.stack([dataset[row]['inputs'] for row in range(len(dataset))])
+    preprocess = PREPROCESSORS.build(dict(type='SelfSupDataPreprocessor'))
+    with torch.no_grad():
+        return backbone(preprocess(dict(inputs=images), False)['inputs'])[-1]
+
+
+def test_clusters_of_normalised_features_become_labels(checkpoint, maps, tmp_path):
+    train = dict(LOADER, dataset=dict(LOADER['dataset'], split='train', patch_seed=1))
+    step = ClusterFeatures(
+        seed=0, dataloader=train, test_dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_clusters=7
+    )
+    step.run(tmp_path)
+    centroids = np.load(tmp_path / 'centroids.npy')
+    features = to_vector(maps).numpy().copy()
+    normalize_rows(features)
+    labels = list(read_labels(tmp_path / 'test_labels.txt').values())
+    assert labels == assign(features, centroids)[0].tolist() == assign(features, centroids, backend='torch')[0].tolist()
+    found = json.loads((tmp_path / 'clusters.json').read_text())
+    assert sum(found['sizes']) == 7200 == len(read_labels(tmp_path / 'labels.txt')) and found['scores']['nmi'] > 0.1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'centroids.npy', 'clusters.json', 'labels.txt', 'test_labels.txt'
+    ]  # fmt: skip
+    with pytest.raises(UserError, match='ResNet would have random weights: name its checkpoint'):
+        ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE).run(tmp_path)
+
+
+def test_rows_have_length_one_and_nought_stays():
+    features = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    features[3] = 0
+    scaled = features * np.arange(1, 51, dtype=np.float32)[:, None]
+    normalize_rows(features)
+    normalize_rows(scaled)
+    lengths = np.linalg.norm(features, axis=1)
+    assert lengths[3] == 0 and np.abs(np.delete(lengths, 3) - 1).max() < 1e-4
+    np.testing.assert_allclose(features, scaled, atol=1e-4)
+
+
+def test_the_vocabulary_is_that_of_the_vectors_of_some_images(checkpoint, maps, tmp_path):
+    step = FitVocabulary(
+        seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_words=9, sampled_images=400
+    )
+    step.run(tmp_path)
+    words = np.load(tmp_path / 'vocabulary.npy')
+    vectors = maps.flatten(2).transpose(1, 2).flatten(0, 1).numpy().copy()
+    labels, distances = assign(vectors, words)
+    means = [vectors[labels == word].mean(0) for word in range(9)]
+    assert np.square(words - means).sum(1).mean() < 0.1 * distances.mean()  # of all images, not of these 400
+    counts = json.loads((tmp_path / 'words.json').read_text())['counts']
+    assert len(counts) == 9 and sum(counts) == 400 * maps[0, 0].numel() and min(counts) > 0
+    assert (tmp_path / 'words.png').stat().st_size > 10_000
+
+
+def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
+    report = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, num_clusters=5000).dry_run(tmp_path)
+    assert 'features: 1,080 x 16' in str(report) and '1,080 images cannot make 5,000 clusters' in str(report)
+    assert len(read_labels(tmp_path / 'labels.txt')) == 1080
+    missing = dict(
+        LOADER, dataset=dict(type='ImageNet1k', data_root='/none', transform=dict(type='CenterCropView', size=16))
+    )
+    report = ClusterFeatures(seed=0, dataloader=missing, backbone=BACKBONE, num_images=10**6).dry_run(tmp_path)
+    assert 'features: 1,000,000 x 16' in str(report) and 'PROBLEM: labels.txt: /none/train' in str(report)
+    report = FitVocabulary(seed=0, dataloader=LOADER, backbone=BACKBONE, num_words=10, sampled_images=20).dry_run(
+        tmp_path
+    )
+    assert '20 images with 64 positions: 1,280 x 16, 128 for each word' in str(report) and not report.problems
+    assert np.load(tmp_path / 'vocabulary.npy').shape == (10, 16)
