@@ -1,0 +1,68 @@
+"""OBoW."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
+from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.registry import ALGORITHMS, COMPONENTS
+
+
+@ALGORITHMS.register_module()
+class OBoW(BaseAlgorithm):
+    """Online bags of visual words (Gidaris et al., 2021, arXiv:2012.11552, Fig. 1).
+
+    A moving average of the student describes the whole image by soft bags of visual words, one bag for each of its
+    levels; the student predicts the bags from crops. The vocabularies are queues of the teacher's features. The losses
+    of crops of one size are averaged, and those of several sizes summed.
+
+    The official code moves the teacher before it makes the bags; here it moves after the step, which is the same
+    sequence seen one step later.
+
+    Args:
+        teacher: Arguments of ``EMATeacher``; officially ``momentum=0.99, schedule='cosine'``.
+        vocabularies: Configs of a ``WordQueue`` for each map that the backbone returns, in their order.
+        **slots: Arguments of ``BaseAlgorithm``; the head is a ``GeneratedWordsHead``.
+    """
+
+    views = Views(1, local=True)
+    batch_coupled = 'batch norm'
+
+    def __init__(self, *, teacher: dict, vocabularies: list[dict], **slots: Any) -> None:
+        super().__init__(**slots)
+        self.teacher = EMATeacher(**teacher, backbone=self.backbone)
+        self.vocabularies = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the divergence between the bags of the image as it is, the first view, and those from its crops.
+
+        Args:
+            views: The whole image (N, 3, H, W), then crops, those of one size after one another.
+            data_samples: Not used.
+        """
+        image, *crops = views
+        weights = self.head.weights([vocabulary.words for vocabulary in self.vocabularies])  # (K, D) of each level
+        maps = self.teacher(image)  # (N, C, H, W) of each level, no gradient
+        bags = [vocabulary(level) for vocabulary, level in zip(self.vocabularies, maps)]  # (N, K) of each level
+        losses = []
+        for _, group in groupby(crops, key=lambda crop: crop.shape[-2:]):
+            same_size = list(group)
+            features = self.neck(self.backbone(torch.cat(same_size)))
+            losses.append(self.head(features, weights, [bag.repeat(len(same_size), 1) for bag in bags]))
+        return dict(loss=torch.stack(losses).sum())
+
+    def on_train_start(self) -> None:
+        """Copies the student into the teacher."""
+        self.teacher.copy_from(backbone=self.backbone)
+
+    def on_step_end(self, progress: float) -> None:
+        """Moves the teacher towards the student, and the words of the step into the vocabularies."""
+        self.teacher.update(progress, backbone=self.backbone)
+        for vocabulary in self.vocabularies:
+            vocabulary.commit()

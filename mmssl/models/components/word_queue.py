@@ -1,0 +1,90 @@
+"""A vocabulary of visual words that is renewed while the network learns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+from mmssl.models.layers.visual_words import pool_codes, soft_codes, without_border, word_distances
+from mmssl.registry import COMPONENTS
+from mmssl.utils.dist import gather_constant, sum_over_processes, world_size
+
+_NEIGHBOURHOOD = 3  # positions
+
+
+@COMPONENTS.register_module()
+class WordQueue(nn.Module):
+    """Visual words as a queue of features, and soft bags of them (OBoW, Gidaris et al., 2021, arXiv:2012.11552).
+
+    Each image of a step replaces the oldest word by the mean of 3 x 3 positions around a random place of its map
+    (section 3.3). Bags are soft: ``softmax(-inverse_temperature / m * squared distance)`` over the words, where m is
+    the moving average of the smallest distance of a position (Eq. 5), pooled over positions and divided by their sum.
+
+    The bags of a step are made of the words before the step and of m after it, as in the official code. New words and
+    the new m wait until the step has happened: call ``commit`` then. m counts the images of all processes; the official
+    code has one m for each process.
+
+    Args:
+        num_words: Number K of words, a multiple of the global batch size.
+        channels: Channels C of the maps.
+        inverse_temperature: 15 for ResNet-50 and 10 for ResNet-18 in the official recipes.
+        momentum: Weight of the OLD value of m.
+        border: Width of the border of the map that is left out, in positions.
+        pool: ``'max'`` or ``'avg'`` over positions.
+    """
+
+    words: Tensor
+    pointer: Tensor
+    min_distance: Tensor
+
+    def __init__(
+        self,
+        num_words: int,
+        channels: int,
+        inverse_temperature: float = 15.0,
+        momentum: float = 0.99,
+        border: int = 1,
+        pool: str = 'max',
+    ) -> None:
+        super().__init__()
+        self.inverse_temperature, self.momentum = inverse_temperature, momentum
+        self.border, self.pool = border, pool
+        self.register_buffer('words', torch.randn(num_words, channels).relu())
+        self.register_buffer('pointer', torch.zeros((), dtype=torch.long))
+        self.register_buffer('min_distance', torch.tensor(0.5))
+        self._staged: list[tuple[Tensor, Tensor]] = []
+
+    @torch.no_grad()
+    def forward(self, maps: Tensor) -> Tensor:
+        """Returns bags (N, K) of maps (N, C, H, W); while training, words and m of the step are staged."""
+        maps = without_border(maps.to(self.words.dtype), self.border)
+        distances, mean = word_distances(maps, self.words), self.min_distance
+        if self.training:
+            now = sum_over_processes(distances.amin(1).mean()) / world_size()
+            mean = self.momentum * mean + (1 - self.momentum) * now
+            self._staged.append((self._new_words(maps), mean))
+        return pool_codes(soft_codes(distances, self.inverse_temperature / mean), self.pool)
+
+    def _new_words(self, maps: Tensor) -> Tensor:
+        """One vector of each image of all processes, (M, C)."""
+        means = avg_pool2d(maps, _NEIGHBOURHOOD, stride=1).flatten(2)  # (N, C, L)
+        places = self.draw_places(len(means), means.shape[2], means.device)
+        new = gather_constant(means.take_along_dim(places[:, None, None], dim=2).squeeze(2))
+        if len(self.words) % len(new):
+            raise ValueError(f'num_words must be a multiple of the global batch {len(new)}, got {len(self.words)}')
+        return new
+
+    def draw_places(self, number: int, length: int, device: torch.device) -> Tensor:
+        """Draws one of ``length`` places for each of ``number`` images, (N,) int64."""
+        return torch.randint(length, (number,), device=device)
+
+    @torch.no_grad()
+    def commit(self) -> None:
+        """Overwrites the oldest words with what was staged, and m."""
+        for new, mean in self._staged:
+            positions = (self.pointer + torch.arange(len(new), device=new.device)) % len(self.words)
+            self.words.index_copy_(0, positions, new)
+            self.pointer.add_(len(new)).remainder_(len(self.words))
+            self.min_distance.copy_(mean)
+        self._staged.clear()

@@ -1,0 +1,84 @@
+"""Predicting visual words whose weights are generated from the words themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.functional import kl_div, linear, log_softmax, normalize
+
+from mmssl.models.components.pooling import to_vector
+from mmssl.models.losses.numerics import in_full_precision
+from mmssl.registry import HEADS
+
+
+class WordWeights(nn.Module):
+    """Words (K, C) to weights (K, D) of unit length: normalise, linear, batch norm over words, ReLU, linear, normalise.
+
+    Args:
+        channels: Channels C of a word.
+        out_channels: Width D of the features that the weights meet.
+    """
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 2 * out_channels, bias=False)
+        self.bn = nn.BatchNorm1d(2 * out_channels)
+        self.bn.sync = False  # every process has all words
+        self.fc2 = nn.Linear(2 * out_channels, out_channels)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Returns the weights."""
+        return normalize(self.fc2(self.bn(self.fc1(normalize(words))).relu()))
+
+
+@HEADS.register_module()
+class GeneratedWordsHead(BaseModule):
+    """``kappa * <feature, G(word_k)>`` as the logit of word k of each level (OBoW, arXiv:2012.11552, section 3.4).
+
+    The vocabulary changes at every step, so the weights of the classifier are computed from the words by a small
+    network G, one for each level of the teacher. All levels are predicted from one feature, which is not normalised.
+
+    Args:
+        in_channels: Width D of the features.
+        word_channels: Channels of the words of each level.
+        kappa: Fixed scale: 8 for ResNet-50 and 5 for ResNet-18 in the official recipes.
+        init_cfg: MMEngine's initialisation config.
+    """
+
+    def __init__(
+        self, in_channels: int, word_channels: Sequence[int], kappa: float = 5.0, init_cfg: dict | None = None
+    ) -> None:
+        super().__init__(init_cfg)
+        self.kappa = kappa
+        self.generators = nn.ModuleList(WordWeights(channels, in_channels) for channels in word_channels)
+
+    def weights(self, vocabularies: Sequence[Tensor]) -> list[Tensor]:
+        """Returns the weights (K, D) of each level from its words (K, C)."""
+        return [generator(words) for generator, words in zip(self.generators, vocabularies)]
+
+    def predict(self, features: Tensor | tuple[Tensor, ...], weights: Sequence[Tensor]) -> list[Tensor]:
+        """Returns logits (N, K) of each level of what a backbone returns, or of vectors (N, D)."""
+        scaled = self.kappa * to_vector(features)
+        return [linear(scaled, weight) for weight in weights]
+
+    def forward(
+        self, features: Tensor | tuple[Tensor, ...], weights: Sequence[Tensor], bags: Sequence[Tensor]
+    ) -> Tensor:
+        """Returns the mean over the levels of ``KL(bag || softmax(logits))``, which is a mean over the images.
+
+        Args:
+            features: What a backbone returns, or vectors (N, D).
+            weights: Of each level, as ``weights`` returns them.
+            bags: (N, K) of each level; rows sum to 1.
+        """
+        losses = [bag_divergence(logits, bag) for logits, bag in zip(self.predict(features, weights), bags)]
+        return torch.stack(losses).mean()
+
+
+@in_full_precision
+def bag_divergence(logits: Tensor, bags: Tensor) -> Tensor:
+    """Returns the mean over images of ``KL(bag || softmax(logits))``, a scalar, of logits and bags (N, K)."""
+    return kl_div(log_softmax(logits, dim=1), bags, reduction='batchmean')
