@@ -21,7 +21,11 @@ class LARS(Optimizer):
     - ``lr_mode='post'`` (BYOL, MoCo v3, Barlow Twins, VICReg): ``v = momentum v + u``, ``w = w - lr v``;
     - ``lr_mode='classic'`` (SimCLR): ``v = momentum v + lr u``, ``w = w - v``.
 
-    The two differ whenever the learning rate changes. Parameters of at most one dimension (biases, norms) get neither
+    The two differ whenever the learning rate changes. ``ratio='larc'`` (SwAV, DeepCluster-v2) has
+    ``q = trust_coefficient |w| / (|g| + weight_decay |w| + 1e-8)``, and ``u = g`` without decay if either norm is 0;
+    these methods exclude nothing.
+
+    Parameters of at most one dimension (biases, norms) get neither
     decay nor ratio, whatever their name; a parameter group may override that rule with the key ``excluded``.
     Nothing is read back from the device.
 
@@ -32,6 +36,7 @@ class LARS(Optimizer):
         weight_decay: Coefficient of the L2 term, >= 0.
         trust_coefficient: The factor of the trust ratio, > 0.
         lr_mode: ``'post'`` or ``'classic'``.
+        ratio: ``'lars'`` or ``'larc'``, see above.
         excluded: True: no parameter gets decay and ratio; False: all do; None: by the rule above.
 
     Raises:
@@ -46,6 +51,7 @@ class LARS(Optimizer):
         weight_decay: float = 0.0,
         trust_coefficient: float = 1e-3,
         lr_mode: str = 'post',
+        ratio: str = 'lars',
         excluded: bool | None = None,
     ) -> None:
         if lr < 0 or weight_decay < 0 or trust_coefficient <= 0 or not 0 <= momentum < 1:
@@ -55,12 +61,15 @@ class LARS(Optimizer):
             )
         if lr_mode not in ('post', 'classic'):
             raise ValueError(f"lr_mode must be 'post' or 'classic', got {lr_mode!r}")
+        if ratio not in ('lars', 'larc'):
+            raise ValueError(f"ratio must be 'lars' or 'larc', got {ratio!r}")
         defaults = dict(
             lr=lr,
             momentum=momentum,
             weight_decay=weight_decay,
             trust_coefficient=trust_coefficient,
             lr_mode=lr_mode,
+            ratio=ratio,
             excluded=excluded,
         )
         super().__init__(params, defaults)
@@ -80,7 +89,8 @@ class LARS(Optimizer):
             if plain:
                 self._apply(plain, [p.grad for p in plain if p.grad is not None], group)
             if scaled:
-                self._apply(scaled, trusted_updates(scaled, group['weight_decay'], group['trust_coefficient']), group)
+                updates = larc_updates if group['ratio'] == 'larc' else trusted_updates
+                self._apply(scaled, updates(scaled, group['weight_decay'], group['trust_coefficient']), group)
         return loss
 
     def _apply(self, params: list[Tensor], updates: list[Tensor], group: dict) -> None:
@@ -105,4 +115,17 @@ def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient
     update_norms = torch.stack(torch._foreach_norm(updates))
     ratios = torch.where((weight_norms > 0) & (update_norms > 0), trust_coefficient * weight_norms / update_norms, 1.0)
     torch._foreach_mul_(updates, list(ratios.unbind()))
+    return updates
+
+
+def larc_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
+    """Returns ``q (g + weight_decay w)`` with LARC's ``q``, and ``g`` where a norm is 0, in new tensors."""
+    grads = [p.grad for p in params if p.grad is not None]
+    weight_norms, grad_norms = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(grads))
+    is_scaled = (weight_norms > 0) & (grad_norms > 0)
+    ratios = trust_coefficient * weight_norms / (grad_norms + weight_decay * weight_norms + 1e-8)
+    decays = torch.where(is_scaled, weight_decay, 0.0).to(ratios.dtype)
+    updates = list(torch._foreach_mul(params, list(decays.unbind())))
+    torch._foreach_add_(updates, grads)
+    torch._foreach_mul_(updates, list(torch.where(is_scaled, ratios, 1.0).unbind()))
     return updates

@@ -23,6 +23,23 @@ def test_two_steps_with_a_changing_lr(lr_mode: str, expected: list[float]) -> No
     torch.testing.assert_close(w.detach()[0], torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-10)
 
 
+def test_larc_adds_the_norms_and_leaves_nothing_out() -> None:
+    w = torch.tensor([3.0, 4.0], dtype=torch.float64, requires_grad=True)
+    zero = torch.zeros(2, requires_grad=True)
+    still = torch.ones(2, requires_grad=True)
+    optimizer = LARS([w, zero, still], lr=1.0, weight_decay=0.1, ratio='larc', excluded=False)
+    zero.grad, still.grad = torch.tensor([1.0, 2.0]), torch.zeros(2)
+    for lr, grad in ((1.0, [0.6, 0.8]), (0.5, [0.8, -0.6])):
+        optimizer.param_groups[0]['lr'] = lr
+        w.grad = torch.tensor(grad, dtype=torch.float64)
+        optimizer.step()
+        zero.grad = None
+    expected = torch.tensor([2.9938183890, 3.9945337773], dtype=torch.float64)
+    torch.testing.assert_close(w.detach(), expected, rtol=0, atol=1e-10)
+    assert torch.equal(zero.detach(), torch.tensor([-1.0, -2.0]))  # a weight of norm 0 takes the gradient itself
+    assert torch.equal(still.detach(), torch.ones(2))  # a gradient of norm 0 decays nothing
+
+
 @pytest.mark.parametrize('lr_mode', ['post', 'classic'])
 def test_one_dimension_is_plain_momentum_sgd(lr_mode: str) -> None:
     ours, theirs = (torch.tensor([1.0, -2.0], requires_grad=True) for _ in range(2))
@@ -77,16 +94,19 @@ def test_state_dict_round_trip_continues_alike() -> None:
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize('wrong', [dict(lr=-1.0), dict(lr=1.0, lr_mode='pre'), dict(lr=1.0, momentum=1.0)])
+@pytest.mark.parametrize(
+    'wrong', [dict(lr=-1.0), dict(lr=1.0, lr_mode='pre'), dict(lr=1.0, ratio='lamb'), dict(lr=1.0, momentum=1.0)]
+)
 def test_rejects(wrong: dict) -> None:
     with pytest.raises(ValueError, match='got'):
         LARS([torch.ones(1, requires_grad=True)], **wrong)
 
 
-def test_reads_nothing_back_from_the_device() -> None:
+@pytest.mark.parametrize('ratio', ['lars', 'larc'])
+def test_reads_nothing_back_from_the_device(ratio: str) -> None:
     with FakeTensorMode():  # tensors without values: reading one is an error
         weight, bias = torch.ones(2, 3, requires_grad=True), torch.ones(3, requires_grad=True)
-        optimizer = LARS([weight, bias], lr=0.1, weight_decay=0.1)
+        optimizer = LARS([weight, bias], lr=0.1, weight_decay=0.1, ratio=ratio)
         for _ in range(2):
             weight.grad, bias.grad = torch.ones(2, 3), torch.ones(3)
             optimizer.step()
