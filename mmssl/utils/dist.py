@@ -66,6 +66,20 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     return tensor if world_size() == 1 else _Sum.apply(tensor)
 
 
+@torch.no_grad()
+def max_over_processes(tensor: Tensor) -> Tensor:
+    """Takes the largest value over processes of every entry of ``tensor``, without gradient.
+
+    Args:
+        tensor: Any shape, the same on every process.
+    """
+    if world_size() == 1:
+        return tensor.detach()
+    largest = tensor.detach().clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return largest
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
