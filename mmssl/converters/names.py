@@ -12,7 +12,7 @@ from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean
 
-_CONTAINERS = ('state_dict', 'model', 'model_state')  # where official codes put their tensors
+_CONTAINERS = ('state_dict', 'model', 'model_state', 'network')  # where official codes put their tensors
 
 
 class Converted(NamedTuple):
@@ -47,8 +47,8 @@ def convert(state_dict: Mapping[str, Any], source: str, part: str | None = None)
     """Converts an official checkpoint into the state dict of an algorithm, or of one part of it.
 
     Args:
-        state_dict: Tensors by their official names, or a checkpoint that holds them under ``state_dict``, ``model`` or
-            ``model_state``.
+        state_dict: Tensors by their official names, or a checkpoint that holds them under ``state_dict``, ``model``,
+            ``model_state`` or ``network``.
         source: A key of ``SOURCES``: a module of ``mmssl/converters/sources`` or one of its aliases.
         part: Keep this part only and strip its prefix: ``'backbone'`` or ``'teacher.backbone'`` load into a backbone.
 

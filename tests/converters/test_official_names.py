@@ -20,6 +20,22 @@ CASES = {
     'barlowtwins': (['barlowtwins_r50'], []),
     'vicreg': (['vicreg_r50'], []),
     'dino': (['dino_vitt_multicrop', 'dino_loss_4crops'], []),
+    'swav': (['swav_r50'], []),
+    'rotnet': (['rotnet_alexnet', 'rotnet_nin'], []),
+    'obow': (
+        [],
+        [
+            f'{network}{name}'
+            for network in ('', 'feature_extractor_teacher.')
+            for name in (
+                '_feature_blocks.0.Conv.weight',
+                '_feature_blocks.0.bn.running_var',
+                '_feature_blocks.4.1.downsample.0.weight',
+                'wide.stages.2.3.act1.bn.weight',
+            )
+        ]
+        + ['bow_predictor.layers_w.0.b0_fc.weight'],
+    ),
     'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),
