@@ -25,7 +25,7 @@ CARDS = sorted(CONFIGS.glob('*/README.md'))
 RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
-FAMILIES = {'hivit', 'swin', 'vit'}  # of transformers, as names of recipes begin
+FAMILIES = {'alexnet', 'hivit', 'nin', 'swin', 'vit'}  # of backbones without a depth, as names of recipes begin
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
@@ -121,6 +121,8 @@ def test_training_views_and_batches(path: Path) -> None:
     if 'masker' in cfg.model:  # one view, perhaps rendered for a teacher as well
         assert sizes[0] == cfg.model.backbone.get('img_size', size)
         assert all(view.type == 'SameView' for view in views[1:])
+    elif cfg.model.type == 'RotNet':  # which makes its labels of the image, and colours none
+        assert sizes == [size]
     else:
         assert sizes == [size, size] + [local] * (len(sizes) - 2)
         assert all(view.grayscale == 0.2 for view in views)
@@ -147,6 +149,10 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     assert any(not torch.equal(param, before[name]) for name, param in model.named_parameters())
 
 
+SWAV = [
+    f'swav_resnet50{recipe}e_in1k'
+    for recipe in ('_64xb64-800', '_64xb64-400', '_4xb64-400', '-2views_64xb64-400')
+]
 # Trainable and total parameters of backbone, neck and head, and of the whole with its teacher.
 COUNTS = {
     'simclr_resnet50_16xb256-100e_in1k': (23_508_032 + 8_659_072, 23_508_032 + 8_659_072),
@@ -172,6 +178,11 @@ COUNTS = {
     'dino_vit-small_16xb64-300e_in1k': (21_665_664 + 22_352_128, 2 * (21_665_664 + 22_352_128)),
     'dino_vit-base_16xb64-100e_in1k': (85_798_656 + 23_073_024, 2 * (85_798_656 + 23_138_560)),
     'dino_resnet50_8xb64-100e_in1k': (23_508_032 + 25_694_464, 2 * (23_508_032 + 25_760_000)),
+    **dict.fromkeys(SWAV, (28_354_752, 28_354_752)),
+    'swav_resnet50-2x_128xb32-400e_in1k': (128_918_784, 128_918_784),
+    'swav_resnet50-4x_64xb40-400e_in1k': (443_944_320, 443_944_320),
+    'rotnet_alexnet_1xb192-50e_in1k': (57_030_724, 57_030_724),
+    'rotnet_resnet50_8xb16-70e_in1k': (23_508_032 + 8196, 23_508_032 + 8196),
     'mae_vit-base_64xb64-800e_in1k': (111_655_680, 111_907_840),
     'mae_vit-base_64xb64-1600e_in1k': (111_655_680, 111_907_840),
     'mae_vit-large_64xb64-800e_in1k': (329_239_296, 329_541_888),
@@ -263,6 +274,11 @@ SCHEDULES = {
     ],
     'vicreg_resnet50_32xb64-1000e_in1k': [(0, 0.0), (5, 0.8), (10, 1.6), (505, 0.8008)],
     'vicreg_resnet50_8xb64-100e_in1k': [(10, 0.6), (55, 0.3003)],
+    'swav_resnet50_64xb64-800e_in1k': [(0, 0.3), (5, 2.55), (10, 4.8), (405, 2.4024)],
+    'swav_resnet50_4xb64-400e_in1k': [(0, 0.6), (200, 0.3003)],
+    'rotnet_alexnet_1xb192-50e_in1k': [(14, 0.01), (15, 1e-3), (30, 1e-4), (45, 1e-5)],
+    'rotnet_nin_1xb128-200e_cifar10': [(59, 0.1), (60, 0.02), (120, 0.004), (160, 0.0008)],
+    'rotnet_resnet50_8xb16-70e_in1k': [(0, 0.02), (5, 0.2), (29, 0.2), (30, 0.02), (50, 0.002)],
     'hivitmae_hivit-base_16xb256-1600e_in1k': [(0, [0.0] * 2), (40, [1.6e-3] * 2), (820, [8e-4] * 2)],
     'itpn_hivit-base-pixel_64xb64-400e_in1k': [(20, [1.2e-3] * 2), (40, [2.4e-3] * 2), (220, [1.2e-3] * 2)],
     'itpn_hivit-large-pixel_64xb64-1600e_in1k': [(40, [2.4e-3] * 2), (820, [1.2e-3] * 2)],

@@ -21,7 +21,8 @@ _SWIN = dict(img_size=IMAGE_SIZE, patch_size=4, window_size=2, embed_dim=16, dep
 def shrink(cfg: Config) -> Config:
     """Returns a copy of a recipe with a tiny model, small views and batches of 8; what defines the method is kept.
 
-    The backbone becomes a ResNet-18 of an eighth of the width, a ViT of two blocks or a Swin of two stages; the MLPs
+    The backbone becomes a ResNet-18 of an eighth of the width, a ViT of two blocks, a Swin of two stages or a narrow
+    network of its own kind; the MLPs
     keep their layers, norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries; a
     decoder has one block. Views have 32 px, local ones 16, and patches 8, Swin's 4.
 
@@ -33,8 +34,9 @@ def shrink(cfg: Config) -> Config:
     if 'discriminator' in cfg.model:
         _shrink_igam(cfg.model)
     _shrink_parts(cfg.model)
-    if 'in_channels' in cfg.model.neck:
-        cfg.model.neck.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim
+    wide = cfg.model.head if cfg.model.neck.type == 'Identity' else cfg.model.neck
+    if 'in_channels' in wide:
+        wide.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim
     views = cfg.train_dataloader.dataset.views
     largest = max(view.size for view in views)
     for view in views:
@@ -51,6 +53,18 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(_HIVIT)
         if 'early_block' in backbone:
             backbone['early_block'] = 0
+    elif backbone['type'] == 'AlexNet':
+        backbone.update(channels=(8, 16, 16, 16, 16), stem='small', img_size=IMAGE_SIZE)
+        if backbone.get('fc') is not None:
+            backbone['fc'].update(width=_HIDDEN, dropout=(0, 0))
+    elif backbone['type'] == 'VGG16':
+        backbone.update(width=0.0625, img_size=IMAGE_SIZE)
+        if backbone.get('fc') is not None:
+            backbone['fc'].update(width=_HIDDEN, dropout=(0, 0))
+    elif backbone['type'] == 'NIN':
+        backbone.update(width=0.0625)
+    elif backbone['type'] == 'WideResNet':
+        backbone.update(depth=14 if backbone.get('variant') == 'madry' else 10, width_factor=1)
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
@@ -87,6 +101,8 @@ def _shrink_parts(part: Any) -> None:
         part['out_channels'] = _EMBEDDING
     if 'queue' in part:
         part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
+    if 'num_prototypes' in part:
+        part.update(in_channels=_EMBEDDING, num_prototypes=_EMBEDDING)
     if 'masker' in part:
         patch = part['backbone'].get('patch_size', _PATCH)  # of HiViT it follows from the stem
         _shrink_masked(part['masker'], part['target'], part['neck'], patch)

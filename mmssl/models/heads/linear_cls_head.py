@@ -25,7 +25,7 @@ class LinearClsHead(BaseModule):
             probe, arXiv:2111.06377, Appendix A.1); ``'layer'``, a layer norm, the ``fc_norm`` of a ViT that is
             fine-tuned on the mean of its tokens. Both have an epsilon of 1e-6.
         logit_norm: Whether a batch norm with factor and offset follows the linear layer (the official probe of CARE).
-        init_std: Standard deviation of the initial weights; 0 starts from zero.
+        init_std: Standard deviation of the initial weights; 0 starts from zero; None is PyTorch's own initialisation.
         loss: Config of a loss that takes logits and targets.
         init_cfg: MMEngine's initialisation config.
 
@@ -39,12 +39,12 @@ class LinearClsHead(BaseModule):
         num_classes: int,
         norm: str = 'none',
         logit_norm: bool = False,
-        init_std: float = 0.01,
+        init_std: float | None = 0.01,
         loss: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if norm not in NORMS or init_std < 0:
+        if norm not in NORMS or (init_std or 0) < 0:
             raise ValueError(f'norm must be one of {NORMS} and init_std >= 0, got {norm!r} and {init_std}')
         self.num_classes = num_classes
         self.norm: nn.Module = nn.Identity()
@@ -53,8 +53,9 @@ class LinearClsHead(BaseModule):
         elif norm == 'layer':
             self.norm = nn.LayerNorm(in_channels, eps=1e-6)
         self.fc = nn.Linear(in_channels, num_classes)
-        nn.init.normal_(self.fc.weight, std=init_std)
-        nn.init.zeros_(self.fc.bias)
+        if init_std is not None:
+            nn.init.normal_(self.fc.weight, std=init_std)
+            nn.init.zeros_(self.fc.bias)
         self.logit_norm = nn.BatchNorm1d(num_classes) if logit_norm else nn.Identity()
         self.loss = LOSSES.build(loss or dict(type='CrossEntropyLoss'))
 

@@ -1,0 +1,84 @@
+"""SwAV."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
+from mmssl.models.components.assignment_queue import AssignmentQueue
+from mmssl.models.components.encode_views import encode_views
+from mmssl.models.layers.sinkhorn import sinkhorn
+from mmssl.models.losses.numerics import in_full_precision
+from mmssl.registry import ALGORITHMS
+
+GLOBAL_VIEWS = 2
+unit_length = in_full_precision(normalize)
+
+
+@ALGORITHMS.register_module()
+class SwAV(BaseAlgorithm):
+    """Swapping assignments between views (Caron et al., 2020, arXiv:2006.09882, Algorithm 1).
+
+    Every view predicts the codes of the two global views, which come first. Codes are assignments to prototypes over
+    the batch of all processes, each prototype having about the same share. The official code keeps the prototypes for
+    the first epoch: ``FreezeHook`` in the recipes. Differences from it, none of which changes a number:
+
+    - prototypes get unit length before the first step and after each instead of before each;
+    - one queue holds the embeddings of all processes instead of one per process those of its own.
+
+    Args:
+        epsilon: Weight of the entropy of the codes, see ``sinkhorn``.
+        iterations: Iterations of ``sinkhorn``.
+        queue: Arguments of ``AssignmentQueue``, ``length``, ``dim`` and ``start``, for batches that are smaller than
+            the number of prototypes; None assigns the batch alone.
+        **slots: Arguments of ``BaseAlgorithm``; the head is a ``PrototypeHead``.
+    """
+
+    views = Views(GLOBAL_VIEWS, local=True)
+    batch_coupled = 'codes of the batch'
+
+    def __init__(
+        self, *, epsilon: float = 0.05, iterations: int = 3, queue: dict | None = None, **slots: Any
+    ) -> None:
+        super().__init__(**slots)
+        self.epsilon = epsilon
+        self.iterations = iterations
+        self.queue = None if queue is None else AssignmentQueue(**queue, num_views=GLOBAL_VIEWS)
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns Eq. 1 and 2 of V views (N, 3, H, W), the mean over 2 (V - 1) pairs."""
+        embeddings = unit_length(self.neck(encode_views(self.backbone, views)), dim=1)  # (V * N, D)
+        embeddings = embeddings.unflatten(0, (len(views), -1))
+        scores = self.head.scores(embeddings)  # (V, N, C)
+        return dict(loss=self.head(scores, self.codes(embeddings[:GLOBAL_VIEWS], scores[:GLOBAL_VIEWS])))
+
+    @torch.no_grad()
+    def codes(self, embeddings: Tensor, scores: Tensor) -> Tensor:
+        """Returns the codes (2, N, C) of the global views, without gradient, and stages their embeddings.
+
+        Args:
+            embeddings: (2, N, D), of unit length.
+            scores: (2, N, C), against the prototypes.
+        """
+        weights = None
+        if self.queue is not None:
+            earlier, weights = self.queue.share()  # (2, Q / processes, D)
+            scores = torch.cat([scores, self.head.scores(earlier)], dim=1)
+            weights = torch.cat([weights.new_ones(embeddings.shape[1]), weights])
+            self.queue.stage(embeddings)
+        return sinkhorn(scores, self.epsilon, self.iterations, weights)[:, : embeddings.shape[1]]
+
+    def on_train_start(self) -> None:
+        """Gives the prototypes unit length."""
+        self.head.normalize_prototypes()
+
+    def on_step_end(self, progress: float) -> None:
+        """Gives the prototypes unit length again and moves the embeddings of the step into the queue."""
+        self.head.normalize_prototypes()
+        if self.queue is not None:
+            self.queue.commit(progress)

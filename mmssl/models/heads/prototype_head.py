@@ -1,0 +1,43 @@
+"""Prototypes that samples are assigned to, and the loss of predicting an assignment."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.functional import linear, normalize
+
+from mmssl.models.losses.numerics import in_full_precision
+from mmssl.registry import HEADS, LOSSES
+
+
+@HEADS.register_module()
+class PrototypeHead(BaseModule):
+    """C prototypes of unit length: scores are cosines, computed in full precision.
+
+    Args:
+        in_channels: Width D of an embedding.
+        num_prototypes: Number of prototypes C.
+        loss: Config of a loss that takes scores and codes.
+        init_cfg: MMEngine's initialisation config.
+    """
+
+    def __init__(
+        self, in_channels: int, num_prototypes: int, loss: dict | None = None, init_cfg: dict | None = None
+    ) -> None:
+        super().__init__(init_cfg)
+        self.prototypes = nn.Linear(in_channels, num_prototypes, bias=False)
+        self.loss = LOSSES.build(loss or dict(type='ViewCrossEntropyLoss', temperature=0.1))
+
+    @torch.no_grad()
+    def normalize_prototypes(self) -> None:
+        """Gives every prototype unit length; called before the first step and after each."""
+        self.prototypes.weight.copy_(normalize(self.prototypes.weight, dim=1))
+
+    def scores(self, embeddings: Tensor) -> Tensor:
+        """Returns the cosines (..., C) of embeddings of unit length, (..., D)."""
+        return in_full_precision(linear)(embeddings, self.prototypes.weight)
+
+    def forward(self, scores: Tensor, codes: Tensor) -> Tensor:
+        """Returns the loss, a scalar, of scores (V, N, C) and codes (T, N, C)."""
+        return self.loss(scores, codes)
