@@ -21,6 +21,7 @@ CASES = {
     'vicreg': (['vicreg_r50'], []),
     'dino': (['dino_vitt_multicrop', 'dino_loss_4crops'], []),
     'swav': (['swav_r50'], []),
+    'igam': (['igam_wrn_tf'], []),
     'rotnet': (['rotnet_alexnet', 'rotnet_nin'], []),
     'obow': (
         [],
