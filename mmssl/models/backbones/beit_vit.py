@@ -174,7 +174,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         x = self.patch_embed(images)  # (N, L, D)
         if mask is not None:
             x = hide_patches(x, mask, mask_token)
-        x = torch.cat([self.cls_token.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
+        x = torch.cat([self.cls_token.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)
         shared = None if self.rel_pos_bias is None else self._bias(self.rel_pos_bias, grid)
         maps = []
         for index, block in enumerate(self.blocks):

@@ -190,7 +190,7 @@ class HiViT(OrderedLayers, BaseModule):
         if keep is not None:
             keep = _to_positions(keep)
             units = select_patches(units, keep)
-            positions = select_patches(positions.expand(len(images), -1, -1), keep)
+            positions = select_patches(positions.expand(images.shape[0], -1, -1), keep)
         *stages, tokens = self._first_stages(units)
         if mask is not None:
             assert mask_token is not None, 'a mask comes with the token that stands at hidden places'

@@ -207,7 +207,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         if keep is not None:
             if self.output == 'maps':
                 raise ValueError('keep leaves patches out, of which no maps can be made: choose another output')
-            places = select_patches(positions[:, 1:].expand(len(images), -1, -1), keep)
+            places = select_patches(positions[:, 1:].expand(images.shape[0], -1, -1), keep)
             x = self._embed_visible(images, keep) + places  # (N, K, D)
         else:
             x = self.patch_embed(images)  # (N, L, D)
@@ -215,7 +215,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
                 x = hide_patches(x, mask, mask_token)
             x = x + positions[:, 1:]
         if self.cls_token is not None:
-            x = torch.cat([(self.cls_token + positions[:, :1]).expand(len(x), -1, -1), x], dim=1)
+            x = torch.cat([(self.cls_token + positions[:, :1]).expand(x.shape[0], -1, -1), x], dim=1)
         if self.output == 'maps':
             return self._maps(x, grid)
         x = self.norm(self.blocks(x))
@@ -242,7 +242,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
                 x = self.norm(x)
             if index in self.out_indices:
                 tokens = x.flatten(1, -2)[:, self.num_prefix_tokens :]
-                maps.append(tokens.transpose(1, 2).reshape(len(x), -1, *grid))
+                maps.append(tokens.transpose(1, 2).reshape(x.shape[0], -1, *grid))
         return tuple(maps)
 
     def _init_parameters(self, init: str) -> None:

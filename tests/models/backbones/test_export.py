@@ -1,0 +1,40 @@
+"""Every backbone can be exported once for all batch sizes."""
+
+import pytest
+import torch
+
+import mmssl.models  # noqa: F401  # registers the backbones
+from mmssl.registry import BACKBONES
+
+_VIT = dict(arch=dict(embed_dim=24, depth=2, num_heads=2), img_size=32, patch_size=8)
+_HIVIT = dict(arch=dict(embed_dim=24, depths=(1, 1, 1), num_heads=2), img_size=64)
+SMALL = {  # others are built by their defaults
+    'AlexNet': [dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True)],
+    'BEiTViT': [_VIT],
+    'HiViT': [dict(_HIVIT, position_bias='table'), dict(_HIVIT, output='maps')],
+    'NIN': [dict(width=0.125)],
+    'ResNet': [dict(depth=18, width=0.125, stem='small')],
+    'TimmBackbone': [dict(name='resnet10t')],
+    'VGG16': [dict(width=0.125)],
+    'VisionTransformer': [
+        dict(_VIT, output='mean', resample='dino', img_size=64),
+        dict(_VIT, output='maps', window_size=2, global_indices=[1], relative_size=4),
+    ],
+    'WideResNet': [dict(depth=10, width_factor=1)],
+}
+CASES = [
+    pytest.param(name, options, id=f'{name}{number}')
+    for name, cls in BACKBONES.members.items()
+    if cls.__module__.startswith('mmssl.')
+    for number, options in enumerate(SMALL.get(name, [{}]))
+]
+
+
+@pytest.mark.parametrize(('name', 'options'), CASES)
+def test_the_batch_size_stays_free(name, options):
+    torch.manual_seed(0)
+    backbone = BACKBONES.build(dict(type=name, **options)).eval()
+    images = torch.randn(3, 3, 64, 64)
+    batch = torch.export.Dim('batch', min=2, max=64)
+    exported = torch.export.export(backbone, (images[:2],), dynamic_shapes=({0: batch},)).module()
+    torch.testing.assert_close(exported(images), backbone(images), rtol=1e-4, atol=1e-4)
