@@ -220,7 +220,8 @@ class PretrainRunner(Runner):
     @master_only
     def save_backbone(self, path: str | Path, **meta: Any) -> None:
         """Writes the weights of the backbone alone; ``meta`` is kept beside them."""
-        state = {key: value.cpu() for key, value in self.algorithm.backbone.state_dict().items()}
+        state = self.algorithm.backbone.state_dict()  # its metadata tells the grid of its position tables
+        state.update({key: value.cpu() for key, value in state.items()})
         meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
         meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from mmssl.checkpoints.grids import TABLES
 from mmssl.utils.errors import UserError
 
 _multiarray = (getattr(np, '_core', None) or np.core).multiarray
@@ -152,6 +153,8 @@ def backbone_file(checkpoint: str | Path) -> Path:
 def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
     """Returns the tensors of a checkpoint by name, whether they lie at the top or under a usual key.
 
+    Tables of positions get the attribute ``grid``, (rows, columns), where the checkpoint tells their grid of patches.
+
     Raises:
         UserError: There are none.
     """
@@ -159,8 +162,38 @@ def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
         for nested in (checkpoint.get('state_dict'), checkpoint.get('model'), checkpoint):
             tensors = {k: v for k, v in nested.items() if isinstance(v, Tensor)} if isinstance(nested, dict) else {}
             if tensors:
+                _mark_grids(tensors, getattr(nested, '_metadata', {}), checkpoint)
                 return tensors
     raise UserError("the checkpoint has no tensors under 'state_dict', 'model' or at its top")
+
+
+def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
+    """Writes the grid beside every table of positions: that in the metadata of its owner, else that of the config."""
+    tables = [name for name in tensors if name.rpartition('.')[2] in TABLES]
+    if not tables:
+        return
+    grids = {owner: content['grid_size'] for owner, content in metadata.items() if 'grid_size' in content}
+    of_config = None if grids else _grid_of_config(checkpoint)
+    for name in tables:
+        owners = [owner for owner in grids if not owner or name.startswith(f'{owner}.')]
+        grid = grids[max(owners, key=len)] if owners else of_config
+        if grid is not None:
+            tensors[name].grid = tuple(grid)
+
+
+def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The grid of the backbone that the config in a checkpoint describes, for files without such metadata."""
+    from mmssl.converters.architecture import known_config
+    from mmssl.registry import BACKBONES
+
+    backbone = known_config(checkpoint)
+    if not backbone or str(backbone.get('type')).removeprefix('mmssl.') not in BACKBONES.members:
+        return None
+    try:
+        with torch.device('meta'):
+            return getattr(BACKBONES.build(dict(backbone, init_cfg=None)), 'grid_size', None)
+    except (TypeError, ValueError):  # written by another version
+        return None
 
 
 def load_backbone(module: nn.Module, file: str | Path, prefix: str | None = None, min_match: float = 0.99) -> None:

@@ -13,6 +13,7 @@ from timm.models.beit import Attention, Block
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from mmssl.checkpoints.grids import describe_grid, known_grid
 from mmssl.models.backbones._arguments import check_block_indices, check_choices
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
@@ -150,6 +151,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         unused = [f'blocks.{index}.' for index in range(num_blocks, depth)]
         skip_on_load(self, *unused, *(() if has_norm else ['norm.']))
         self.register_load_state_dict_pre_hook(_adapt_loaded_tables)
+        describe_grid(self)
         self._index: Tensor
         self.register_buffer('_index', relative_index(self.grid_size), persistent=False)
         self._init_parameters()
@@ -209,14 +211,22 @@ class BEiTViT(OrderedLayers, BaseModule):
                 block.mlp.fc2.weight.div_((2 * number) ** 0.5)
 
 
-def _adapt_loaded_tables(module: BEiTViT, state_dict: dict, prefix: str, *args: object) -> None:
-    """Copies a shared table to every block where each has its own, and resizes tables of another (square) grid."""
+def _adapt_loaded_tables(
+    module: BEiTViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object
+) -> None:
+    """Copies a shared table to every block where each has its own, and resizes tables of another grid."""
     if module.rel_pos_bias is None and prefix + _SHARED_TABLE in state_dict:
         shared = state_dict.pop(prefix + _SHARED_TABLE)
         for index in range(len(module.blocks)):
-            state_dict[f'{prefix}blocks.{index}.attn.{_TABLE}'] = shared.clone()
+            state_dict[f'{prefix}blocks.{index}.attn.{_TABLE}'] = own_table = shared.clone()
+            own_table.grid = known_grid(shared, local_metadata)
     for name, own in module.named_parameters():
         key = prefix + name
-        if name.endswith(_TABLE) and key in state_dict and state_dict[key].shape[0] != own.shape[0]:
-            table = state_dict[key]
-            state_dict[key] = resize_relative_table(table, square_grid(table, CLS_ROWS), module.grid_size)
+        if not name.endswith(_TABLE) or key not in state_dict:
+            continue
+        table = state_dict[key]
+        grid = known_grid(table, local_metadata)
+        if grid is None and table.shape[0] != own.shape[0]:
+            grid = square_grid(table, CLS_ROWS)
+        if grid is not None:
+            state_dict[key] = resize_relative_table(table, grid, module.grid_size)

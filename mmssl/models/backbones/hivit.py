@@ -13,6 +13,7 @@ from timm.layers import resample_abs_pos_embed, to_2tuple
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
+from mmssl.checkpoints.grids import TABLES, describe_grid, known_grid, square_side
 from mmssl.models.backbones._arguments import check_choices
 from mmssl.models.backbones._hivit_blocks import (
     Attention,
@@ -157,6 +158,7 @@ class HiViT(OrderedLayers, BaseModule):
             self.register_buffer('_pairs', pair_index(self.grid_size), persistent=False)
         self.apply(truncated_normal_linear)
         self.register_load_state_dict_pre_hook(_adapt_loaded_positions)
+        describe_grid(self)
 
     def forward(
         self,
@@ -330,8 +332,10 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
     return {**_DEFAULTS, **arch}
 
 
-def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args: object) -> None:
-    """Resizes the positions of a checkpoint, whose grid is taken to be square, to this module's grid.
+def _adapt_loaded_positions(
+    module: HiViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object
+) -> None:
+    """Resizes the positions of a checkpoint to this module's grid; a grid of which nothing tells is taken to be square.
 
     Relative positions that a checkpoint knows nothing of stay as they begin, and those that this module has no use for
     are passed over: pre-training on pixels has none, fine-tuning has them, detection has none again.
@@ -351,12 +355,14 @@ def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, *args:
         key, leaf = prefix + name, name.rpartition('.')[2]
         if is_backbone and leaf in _RELATIVE and leaf not in known:
             state_dict[key] = parameter.detach()
-        if key not in state_dict or state_dict[key].shape == parameter.shape:
+        loaded = state_dict.get(key)
+        grid = None if loaded is None else known_grid(loaded, local_metadata)
+        if loaded is None or loaded.shape == parameter.shape and (grid is None or leaf not in TABLES):
             continue
-        loaded = state_dict[key]
         if leaf == 'absolute_pos_embed':
-            state_dict[key] = resample_abs_pos_embed(loaded, module.grid_size, num_prefix_tokens=0)
+            grid = grid or square_side(loaded, 0)
+            state_dict[key] = resample_abs_pos_embed(loaded, module.grid_size, grid, num_prefix_tokens=0)
         elif leaf == 'relative_position_bias_table':
-            state_dict[key] = bicubic_relative_table(loaded, square_grid(loaded, 0), module.grid_size)
+            state_dict[key] = bicubic_relative_table(loaded, grid or square_grid(loaded, 0), module.grid_size)
         elif leaf in ('rel_pos_h', 'rel_pos_w'):
             state_dict[key] = interpolate(loaded.T[None], len(parameter), mode='linear')[0].T

@@ -14,6 +14,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from mmssl.checkpoints.grids import describe_grid, known_grid, square_side
 from mmssl.models.backbones._arguments import check_block_indices, check_choices
 from mmssl.models.backbones._layers import OrderedLayers
 from mmssl.models.backbones._loading import skip_on_load
@@ -171,6 +172,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
         skip_on_load(self, *([] if has_norm else ['norm.']), *(['cls_token'] if window_size else []), *unbuilt)
         self.register_load_state_dict_pre_hook(_resample_loaded_positions)
+        describe_grid(self)
 
         self._init_parameters(init)
         if frozen_patch_embed:
@@ -300,8 +302,15 @@ def _xavier_uniform(weight: Tensor, fan_out: int, fan_in: int) -> None:
     nn.init.uniform_(weight, -bound, bound)
 
 
-def _resample_loaded_positions(module: VisionTransformer, state_dict: dict, prefix: str, *args: object) -> None:
-    """Resamples the position table of a checkpoint, taken to be square, to this module's grid."""
+def _resample_loaded_positions(
+    module: VisionTransformer, state_dict: dict, prefix: str, local_metadata: dict, *args: object
+) -> None:
+    """Resamples the position table of a checkpoint to this module's grid; a grid of which nothing tells is square."""
     key = prefix + 'pos_embed'
-    if key in state_dict and state_dict[key].shape[1] != module.pos_embed.shape[1]:
-        state_dict[key] = resample_abs_pos_embed(state_dict[key], module.grid_size)
+    if key not in state_dict:
+        return
+    table = state_dict[key]
+    grid = known_grid(table, local_metadata)
+    if grid is None and table.shape[1] == module.pos_embed.shape[1]:
+        return
+    state_dict[key] = resample_abs_pos_embed(table, module.grid_size, grid or square_side(table, 1))

@@ -1,0 +1,1 @@
+"""Reading and writing checkpoints, and matching their names and tables."""

@@ -1,0 +1,51 @@
+"""Which grid of patches a table of positions belongs to.
+
+The length of a table does not tell: 64 rows are a grid of 8 x 8 or of 4 x 16. A backbone therefore writes its grid into
+the metadata of its state dict, and tensors read from a checkpoint carry it as the attribute ``grid``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+TABLES = ('pos_embed', 'absolute_pos_embed', 'relative_position_bias_table')
+"""Last parts of the names of the tables."""
+
+
+def describe_grid(module: nn.Module) -> None:
+    """Makes ``module`` write its ``grid_size`` (rows, columns) into the metadata of its state dict."""
+    module.register_state_dict_post_hook(_write_grid)
+
+
+def _write_grid(module: Any, state_dict: dict, prefix: str, local_metadata: dict) -> None:
+    local_metadata['grid_size'] = tuple(module.grid_size)
+
+
+def known_grid(table: Tensor, metadata: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Returns rows and columns of the grid of a table that is loaded; None where nothing tells.
+
+    Args:
+        table: As it stands in the state dict.
+        metadata: What torch hands to a loading hook about the module.
+    """
+    return getattr(table, 'grid', None) or metadata.get('grid_size')
+
+
+def square_side(table: Tensor, num_prefix_tokens: int) -> tuple[int, int]:
+    """Returns the grid, taken to be square, of a table (1, prefix + L, D) of which nothing tells the grid.
+
+    Raises:
+        ValueError: L is no square.
+    """
+    patches = table.shape[1] - num_prefix_tokens
+    side = math.isqrt(max(patches, 0))
+    if side**2 != patches:
+        raise ValueError(
+            f'the grid of {patches} positions is not known and is no square: load a checkpoint of mmssl, which carries '
+            'its config, or set the img_size that it was trained with'
+        )
+    return side, side
