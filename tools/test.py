@@ -36,7 +36,7 @@ def keep_test_parts(cfg: Config) -> None:
         if cfg.get('val_dataloader') is None:
             raise UserError('the config has neither a test_dataloader nor a val_dataloader: nothing to evaluate on')
         cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
-        if cfg.test_cfg.get('type') in ('EmbeddingValLoop', 'AccuracyValLoop'):
+        if cfg.test_cfg.get('type') in ('EmbeddingValLoop', 'AccuracyValLoop', 'RobustnessValLoop'):
             cfg.test_cfg.type = cfg.test_cfg.type.replace('Val', 'Test')
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'load_from'):
         cfg[key] = None

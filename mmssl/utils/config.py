@@ -51,6 +51,7 @@ _REGISTRIES = {
     'val_evaluator': roles.EVALUATORS,
     'test_evaluator': roles.EVALUATORS,
     'metrics': roles.METRICS,
+    'attacks': roles.MODELS,
     'default_hooks': roles.HOOKS,
     'custom_hooks': roles.HOOKS,
     'log_processor': roles.LOG_PROCESSORS,

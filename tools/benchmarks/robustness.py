@@ -1,0 +1,90 @@
+"""Accuracy under attack: ``python tools/benchmarks/robustness.py CHECKPOINT --attacks fgsm pgd10 pgd100 margin100``.
+
+The images are the config's validation images. The robust accuracy, the share of images on which no attack succeeds, is
+reported only where the attacks can be believed: their loss has to rise with their steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.utils.data import Subset
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.robustness import RobustnessEvaluator
+from mmssl.utils.cli import CfgOptions, tool
+from mmssl.utils.config import evaluation_dataloader
+from mmssl.utils.errors import UserError
+from mmssl.utils.trained import load_trained
+from mmssl.visualization.style import spread
+
+NAME = re.compile(r'(pgd|margin)([1-9]\d*)')
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Accuracy of a classifier on images and under attacks')
+    parser.add_argument('checkpoint', help='training checkpoint of a classifier')
+    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    parser.add_argument(
+        '--attacks',
+        nargs='+',
+        default=['fgsm', 'pgd5', 'pgd10', 'pgd20', 'pgd100'],
+        metavar='NAME',
+        help='fgsm, pgdK and marginK with K steps, autoattack (default: %(default)s)',
+    )
+    parser.add_argument('--epsilon', type=float, default=8.0, help='radius in pixel values of 0-255 (default: 8)')
+    parser.add_argument('--step-size', type=float, default=2.0, help='of pgd and margin, likewise (default: 2)')
+    parser.add_argument('--norm', choices=['linf', 'l2'], default='linf', help='(default: linf)')
+    parser.add_argument('--restarts', type=int, default=1, help='of pgd and margin (default: 1)')
+    parser.add_argument('--seed', type=int, default=0, help='of random starts (default: 0)')
+    parser.add_argument('--num-images', type=int, help='images, spread evenly over the data set (default: all)')
+    parser.add_argument('--out', help='JSON file to write the results to')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    return parser.parse_args(argv)
+
+
+def attack_config(name: str, args: argparse.Namespace) -> dict:
+    """The config of the attack that the command line calls ``name``."""
+    ball = dict(epsilon=args.epsilon, norm=args.norm)
+    if name == 'fgsm':
+        return dict(type='FGSMAttack', **ball)
+    if name == 'autoattack':
+        return dict(type='AutoAttack', seed=args.seed, **ball)
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise UserError(f'attacks are fgsm, pgdK and marginK with K steps, and autoattack, got {name!r}')
+    options = dict(step_size=args.step_size, num_steps=int(match[2]), num_restarts=args.restarts, seed=args.seed)
+    objective = dict(pgd='cross_entropy', margin='margin')[match[1]]
+    return dict(type='PGDAttack', objective=objective, **ball, **options)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    args = parse_args(argv)
+    cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
+    if not hasattr(model, 'predict'):
+        raise UserError(f'{type(model).__name__} is no classifier: name the checkpoint of one, such as ImageClassifier')
+    evaluator = RobustnessEvaluator({name: attack_config(name, args) for name in args.attacks})
+    loader = PretrainRunner.build_dataloader(evaluation_dataloader(cfg, 'val'), seed=0)
+    if args.num_images is not None:
+        rows = spread(len(loader.dataset), args.num_images).tolist()
+        kept = dict(batch_size=loader.batch_size, collate_fn=loader.collate_fn)
+        loader = type(loader)(Subset(loader.dataset, rows), **kept)
+    results = evaluator.run(model, loader, 'attacks')
+    for name, value in results.items():
+        print(f'{name}: {value:.2f}')
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        content = dict(checkpoint=args.checkpoint, epsilon=args.epsilon, norm=args.norm, num_images=len(loader.dataset))
+        Path(args.out).write_text(json.dumps(dict(content, **results), indent=2) + '\n')
+    return results
+
+
+if __name__ == '__main__':
+    main()
