@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmssl.datasets.checks import check_data
 from mmssl.registry import RUNNERS
 from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
 from mmssl.utils.cli import add_run_options, tool
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     if not Path(args.checkpoint).is_file():
         raise UserError(f'checkpoint {args.checkpoint!r} does not exist')
     join_processes(cfg, args.launcher)
+    check_data(cfg, ('test',))
     runner = RUNNERS.build(cfg)
     load_weights(runner.model.module if is_model_wrapper(runner.model) else runner.model, args.checkpoint)
     results = {name: float(value) for name, value in runner.test().items()}

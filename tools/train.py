@@ -15,6 +15,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmssl.datasets.checks import check_data
 from mmssl.engine.dry_run import Report, dry_run
 from mmssl.engine.stages import StepReport, dry_run_stages, read_stages, run_stages, select
 from mmssl.registry import RUNNERS
@@ -52,10 +53,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def apply_args(cfg: Config, args: argparse.Namespace) -> None:
     """Writes the command line into the config: it has precedence over the file."""
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
@@ -71,8 +69,6 @@ def apply_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
-    if args.dry_run and cfg.default_scope != 'mmssl':
-        raise UserError(f'--dry-run is for models of mmssl; the scope of this config is {cfg.default_scope!r}')
     if transfer := transfer_options(args):
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmssl.TransferHook', **transfer)]
 
@@ -99,7 +95,10 @@ def train(cfg: Config, args: argparse.Namespace) -> Report | None:
         raise UserError(f'{args.config} has no stages for --from-stage or --only-stage')
     check_config(cfg, data=not args.dry_run)
     join_processes(cfg, args.launcher)
-    return dry_run(cfg) if args.dry_run else RUNNERS.build(cfg).train()
+    if args.dry_run:
+        return dry_run(cfg)
+    check_data(cfg)
+    return RUNNERS.build(cfg).train()
 
 
 @tool

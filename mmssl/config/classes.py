@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import colorsys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def _read_text(text: str) -> Any:
         return [name.strip(' \'"') for name in text.strip('()[]').split(',') if name.strip()]
 
 
-def set_classes(cfg: Config, classes: Sequence[str]) -> None:
+def set_classes(cfg: Config, classes: Sequence[str], options: Mapping[str, Any] | None = None) -> None:
     """Makes ``cfg`` a config for other classes: metainfo of every data set, ``num_classes`` of every head.
 
     Metrics take their classes from the data set. A segmentation mask is then expected to hold 0 to C - 1, and 255 for
@@ -57,10 +57,14 @@ def set_classes(cfg: Config, classes: Sequence[str]) -> None:
     Args:
         cfg: A config of mmdet or mmseg.
         classes: The names, in the order of their labels.
+        options: Other options that were given beside them.
 
     Raises:
-        UserError: The config is of another library, or has no head with classes.
+        UserError: The config is of another library, has no head with classes, or an option gives a head another number.
     """
+    for key, value in (options or {}).items():
+        if key.endswith('.num_classes') and value != len(classes):
+            raise UserError(f'{key}={value} contradicts classes, which has {len(classes)} names: leave one of both out')
     if cfg.get('default_scope') not in ('mmdet', 'mmseg'):
         raise UserError(
             'classes is an option of detection and segmentation configs; a classifier takes the names of the class '
@@ -137,10 +141,14 @@ def _knows(dataset: dict[str, Any], classes: Sequence[str]) -> bool:
     return set(classes) <= set(_published(dataset))
 
 
-def _published(dataset: dict[str, Any]) -> Sequence[str]:
+def dataset_class(dataset: dict[str, Any], scope: str) -> Any:
+    """The class of a data set in a config of the library ``scope``; None for an unknown one."""
     name = dataset['type']
-    cls = DATASETS.get(name if '.' in name else f'mmseg.{name}') if isinstance(name, str) else name
-    return getattr(cls, 'METAINFO', {}).get('classes', ())
+    return DATASETS.get(name if '.' in name else f'{scope}.{name}') if isinstance(name, str) else name
+
+
+def _published(dataset: dict[str, Any]) -> Sequence[str]:
+    return getattr(dataset_class(dataset, 'mmseg'), 'METAINFO', {}).get('classes', ())
 
 
 def _use_plain_masks(dataset: dict[str, Any]) -> None:

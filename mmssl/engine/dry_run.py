@@ -17,11 +17,14 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from PIL import Image
 from torch import Tensor, nn
 
+from mmssl.config.classes import datasets, heads_with_classes
+from mmssl.datasets.checks import check_annotations
 from mmssl.models.components.feature_queue import FeatureQueue
+from mmssl.profiling.annotated_noise import write_noise
 from mmssl.registry import DATASETS, RUNNERS
 from mmssl.utils.cli import user_message
 from mmssl.utils.config import missing_target_weights
@@ -32,7 +35,11 @@ from mmssl.utils.saved_bytes import SavedBytes, count_saved_bytes
 _CPU_IMAGES = 8
 _CPU_SIZE = 224
 # Images of a training set by the data part of a recipe's name, for when the data is not here.
-_PUBLISHED_SIZES = {'in1k': 1_281_167, 'in1k-1p': 12_811, 'in1k-10p': 128_116, 'cifar10': 50_000}
+_PUBLISHED_SIZES = {
+    'in1k': 1_281_167, 'in1k-1p': 12_811, 'in1k-10p': 128_116, 'cifar10': 50_000, 'coco': 118_287, 'voc0712': 16_551,
+    'voc12aug': 10_582, 'ade20k': 20_210, 'ade20k-512x512': 20_210, 'ade20k-640x640': 20_210,
+}  # fmt: skip
+_CPU_ANNOTATED = 2  # images of a detector or segmenter on a CPU, which are large
 _SYNTHETIC_SIDE = 256
 
 
@@ -123,7 +130,7 @@ def dry_run(cfg: Config) -> Report:
         cfg = copy.deepcopy(cfg)
         cfg.update(work_dir=folder, log_level='ERROR', visualizer=None)
         cfg.get('default_hooks', {}).get('checkpoint', {}).pop('out_dir', None)
-        problems, num_images = _replace_missing_data(cfg, Path(folder) / 'images')
+        problems, notes, num_images = _replace_missing_data(cfg, Path(folder) / 'images')
         problems += _replace_missing_weights(cfg)
         if cfg.optim_wrapper.get('dtype') == 'float16' and not torch.cuda.is_available():
             cfg.optim_wrapper.dtype = 'bfloat16'
@@ -146,7 +153,9 @@ def dry_run(cfg: Config) -> Report:
                 if batch_size >= full or user_message(error) is None:
                     raise
                 batch_size = min(2 * batch_size, full)
-        return _report(cfg, runner, probe, problems, num_images, full, batch_size)
+        report = _report(cfg, runner, probe, problems, num_images, full, batch_size)
+        report.notes += notes
+        return report
 
 
 class _Stop(Exception):
@@ -233,7 +242,7 @@ def _report(
             )
     workers = max(min(cfg.train_dataloader.get('num_workers', 0), (os.cpu_count() or 1) // world_size()), 1)
     seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
-    if cfg.train_dataloader.dataset.get('data_root', '').startswith(cfg.work_dir):
+    if any(str(dataset.get('data_root')).startswith(cfg.work_dir) for dataset in datasets(cfg, ['train'])):
         notes.append('measured on synthetic images, since the data is not here')
     notes.append(f'data loading: {workers} workers that share the work perfectly are assumed, at most one per core')
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', batch_size * world_size())
@@ -246,11 +255,18 @@ def _report(
         processes=world_size(),
         recipe_processes=max(base // batch_size, 1),
         num_images=num_images,
-        max_epochs=runner.max_epochs,
+        max_epochs=_epochs(runner, num_images, batch_size * world_size()),
         device=device,
         problems=problems,
         notes=notes,
     )
+
+
+def _epochs(runner: Runner, num_images: int | None, global_batch: int) -> float:
+    """Epochs of the run, also of one that is counted in iterations."""
+    if not isinstance(runner.train_loop, IterBasedTrainLoop) or num_images is None:
+        return runner.max_epochs
+    return round(runner.max_iters * global_batch / num_images, 1)
 
 
 def _count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
@@ -277,8 +293,14 @@ def _memory(model: nn.Module, optimizer: torch.optim.Optimizer, activations: flo
     return {**parts, 'sum': sum(parts.values())}
 
 
-def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | None]:
-    """Builds every dataset once; one that cannot be built is reported and its config replaced by synthetic images."""
+def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], list[str], int | None]:
+    """Builds every dataset once; one that cannot be built is reported and its config replaced by synthetic images.
+
+    Returns:
+        Problems, notes, and the number of training images, None where it is not known.
+    """
+    if cfg.get('default_scope') in ('mmdet', 'mmseg'):
+        return _replace_missing_annotations(cfg, folder)
     places: dict[str, list[str]] = defaultdict(list)
     num_images = None
     for place, loader in _dataloaders(cfg):
@@ -288,15 +310,37 @@ def _replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], int | N
         except (FileNotFoundError, ValueError) as error:
             if user_message(error) is None:
                 raise
-            parts = Path(cfg.filename or '').stem.split('_')
-            length = next((_PUBLISHED_SIZES[part] for part in parts if part in _PUBLISHED_SIZES), None)
+            length = _published_size(cfg)
             places[str(error)].append(place)
             _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
             view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
             loader['dataset'] = dict(type='ClassFolder', data_root=str(folder), **view_cfg)
         if place == 'train_dataloader':
             num_images = length
-    return [f'{", ".join(found)}: {message}' for message, found in places.items()], num_images
+    return [f'{", ".join(found)}: {message}' for message, found in places.items()], [], num_images
+
+
+def _replace_missing_annotations(cfg: Config, folder: Path) -> tuple[list[str], list[str], int | None]:
+    """The same for a detector or segmenter, whose data are checked; validation needs them all."""
+    found = check_annotations(cfg)
+    if not found.problems:
+        return [], found.notes, len(DATASETS.build(cfg.train_dataloader.dataset))
+    number = 4 * cfg.train_dataloader.batch_size * world_size()
+    num_classes = max(head['num_classes'] for _, head in heads_with_classes(cfg.model))
+    noise = write_noise(folder, number, num_classes, cfg.default_scope)
+    for dataset in datasets(cfg, ['train']):
+        pipeline = dataset.get('pipeline', [])
+        shifts = any(step.get('reduce_zero_label') for step in pipeline)
+        dataset.clear()
+        dataset.update(noise, pipeline=pipeline, **(dict(reduce_zero_label=True) if shifts else {}))
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
+    return found.problems, found.notes, _published_size(cfg)
+
+
+def _published_size(cfg: Config) -> int | None:
+    parts = Path(cfg.filename or '').stem.split('_')
+    return next((_PUBLISHED_SIZES[part] for part in parts if part in _PUBLISHED_SIZES), None)
 
 
 def _replace_missing_weights(cfg: Config) -> list[str]:
@@ -335,6 +379,8 @@ def _write_synthetic(folder: Path, number: int) -> None:
 
 def _cpu_batch_size(cfg: Config) -> int:
     """Images per view that cost as much as ``_CPU_IMAGES`` of 224 px."""
+    if cfg.get('default_scope') in ('mmdet', 'mmseg'):
+        return _CPU_ANNOTATED
     size = max((view.get('size', _CPU_SIZE) for view in cfg.train_dataloader.dataset.get('views', [])), default=224)
     return max(2 ** int(np.log2(_CPU_IMAGES * (_CPU_SIZE / size) ** 2)), _CPU_IMAGES)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
 
 from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import RUNNERS
+from mmssl.utils.errors import UserError
 
 
 @RUNNERS.register_module()
@@ -22,6 +26,18 @@ class TransferRunner(PretrainRunner):
 
     writes_backbone_files = False  # a whole model is what was trained
 
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Builds the loop, and compares the classes of its data with the heads of the model.
+
+        Raises:
+            UserError: A head has another number of classes.
+        """
+        loop = super().build_train_loop(loop)
+        classes = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
+        if classes is not None:
+            check_heads(self.algorithm, classes)
+        return loop
+
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """Builds the optimizer with MMEngine's defaults."""
         return self._checked(Runner.build_optim_wrapper(self, optim_wrapper))
@@ -30,3 +46,19 @@ class TransferRunner(PretrainRunner):
         """Registers MMEngine's default hooks, a progress bar, and the hook that looks at the losses."""
         own = dict(progress=dict(type='mmssl.ProgressBarHook'), runtime_info=dict(type='mmssl.RuntimeInfoHook'))
         Runner.register_default_hooks(self, own | dict(hooks or {}))
+
+
+def check_heads(model: nn.Module, classes: Sequence[str]) -> None:
+    """Compares ``num_classes`` of every head with the classes of the data; a proposal head has one of its own.
+
+    Raises:
+        UserError: A head has another number.
+    """
+    for name, part in model.named_modules():
+        number, parts = getattr(part, 'num_classes', None), name.split('.')
+        is_head = any(p.endswith('head') for p in parts) and not {'rpn_head', 'semantic_head'} & set(parts)
+        if is_head and isinstance(number, int) and number != len(classes):
+            raise UserError(
+                f'{name} of the model has {number} classes and the data has {len(classes)} ({", ".join(classes[:8])}): '
+                'the option classes sets both'
+            )

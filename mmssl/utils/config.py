@@ -136,7 +136,8 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
     if 'data_root' in options:
         move_data([cfg], cfg.data_root)
     if 'classes' in options:
-        set_classes(cfg, read_classes(getattr(options, 'texts', options).get('classes', options['classes'])))
+        names = read_classes(getattr(options, 'texts', options).get('classes', options['classes']))
+        set_classes(cfg, names, written)
     if 'ignore_labels' in options:
         set_ignored_labels(cfg, options['ignore_labels'])
 

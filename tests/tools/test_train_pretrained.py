@@ -62,9 +62,3 @@ def test_options_that_make_no_sense(write_config: Writer, fails: Fails, pretrain
     assert 'name it by --pretrained' in fails(train.main, write_config(), '--use-teacher')
     options = ['--work-dir', tmp_path / 'run', '--pretrained', pretrained, '--cfg-options', f'load_from={pretrained}']
     assert 'exclude each other' in fails(train.main, write_config(), *options)
-
-
-def test_a_dry_run_is_for_models_of_mmssl(write_config: Writer, fails: Fails) -> None:
-    pytest.importorskip('mmdet')
-    config = write_config(append="default_scope = 'mmdet'\n")
-    assert "the scope of this config is 'mmdet'" in fails(train.main, config, '--dry-run')

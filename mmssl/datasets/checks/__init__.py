@@ -1,0 +1,145 @@
+"""Checks of annotated data before a run: names, files and labels, from names and annotation files."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from mmengine.config import Config
+
+from mmssl.config.classes import dataset_class, datasets, heads_with_classes
+from mmssl.datasets.checks.coco import check_coco
+from mmssl.datasets.checks.findings import Findings, some
+from mmssl.datasets.checks.masks import check_masks
+from mmssl.datasets.checks.voc import check_voc
+from mmssl.utils.dist import rank
+from mmssl.utils.errors import UserError
+
+_IGNORED = 255
+
+
+def check_annotations(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) -> Findings:
+    """Compares the data of a detection or segmentation config with its classes, and the classes with its heads.
+
+    Data in the layouts of Pascal VOC, COCO and masks are looked into; of another class of data sets only the names.
+
+    Args:
+        cfg: A config of mmdet or mmseg; for one of another library nothing is found.
+        loaders: Whose data are read: of ``'train'``, ``'val'`` and ``'test'``.
+    """
+    found = Findings()
+    if cfg.get('default_scope') not in ('mmdet', 'mmseg'):
+        return found
+    seen: list[tuple[str, dict]] = []
+    names: dict[str, tuple[str, ...]] = {}
+    for loader in loaders:
+        for dataset in datasets(cfg, [loader]):
+            place = f'{loader}_dataloader'
+            try:
+                names[place] = class_names(dataset, cfg.default_scope)
+            except UserError as error:
+                found.problems.append(f'{place}: {error}')
+                continue
+            source = _source(dataset)
+            if source not in seen:  # a test set is often the validation set
+                found.add(_check(dataset, names[place], cfg.default_scope, loader == 'train'), place)
+            seen.append(source)
+    for place, own in names.items():
+        first = next(iter(names))
+        if own != names[first]:
+            found.problems.append(
+                f'{place} has the classes {some(own, 8)}, and {first} {some(names[first], 8)}: they must agree, '
+                'which the option classes sees to'
+            )
+    if names:
+        found.problems += wrong_heads(cfg, names[next(iter(names))])
+    return found
+
+
+def check_data(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) -> None:
+    """Checks as ``check_annotations`` does, and prints what is left out of a run that can start.
+
+    Raises:
+        UserError: There are problems; the message names all of them.
+    """
+    found = check_annotations(cfg, loaders)
+    if rank() == 0:
+        for note in found.notes:
+            print(f'note: {note}')
+    if found.problems:
+        head = [f'{len(found.problems)} problems with the data'] if len(found.problems) > 1 else []
+        raise UserError('\n  '.join([*head, *found.problems]))
+
+
+def class_names(dataset: dict[str, Any], scope: str) -> tuple[str, ...]:
+    """The classes of a data set, from its metainfo or its class.
+
+    Raises:
+        UserError: There are none, or ``metainfo.classes`` is a single name without a comma.
+    """
+    given = (dataset.get('metainfo') or {}).get('classes')
+    if isinstance(given, str):
+        try:
+            with open(given, encoding='utf-8') as file:
+                return tuple(line.rstrip('\n\r') for line in file)
+        except OSError:
+            raise UserError(
+                f'metainfo.classes is the text {given!r} and no list of names: write ({given!r},), with a comma'
+            ) from None
+    classes = given or getattr(dataset_class(dataset, scope), 'METAINFO', {}).get('classes')
+    if not classes:
+        raise UserError(
+            f'{dataset.get("type")} has no names of classes: --cfg-options classes="(\'NAME\', ...)" sets them '
+            'everywhere, metainfo=dict(classes=(...)) for one data set'
+        )
+    return tuple(classes)
+
+
+def wrong_heads(cfg: Config, classes: tuple[str, ...]) -> list[str]:
+    """One sentence for each head of the config that has another number of classes than the data."""
+    problems = [
+        f'{place}.num_classes is {head["num_classes"]}, and the data has {len(classes)} classes ({some(classes, 8)}): '
+        'the option classes sets both'
+        for place, head in heads_with_classes(cfg.model)
+        if head['num_classes'] != len(classes) and not place.endswith('rpn_head')
+    ]
+    if cfg.default_scope == 'mmseg' and len(classes) == 1:
+        problems.append(
+            f'a segmenter of the single class {classes[0]} has nothing to tell it from: name the background as well'
+        )
+    return problems
+
+
+def _source(dataset: dict[str, Any]) -> tuple[str, dict]:
+    keys = ('data_root', 'ann_file', 'data_prefix', 'metainfo', 'img_suffix', 'seg_map_suffix')
+    return str(dataset.get('type')), {key: dataset.get(key) for key in keys}
+
+
+def _check(dataset: dict[str, Any], classes: tuple[str, ...], scope: str, is_training: bool) -> Findings:
+    cls = dataset_class(dataset, scope)
+    bases = {base.__name__ for base in inspect.getmro(cls)} if inspect.isclass(cls) else set()
+    if 'XMLDataset' in bases:
+        return check_voc(dataset, classes, is_training)
+    if 'CocoDataset' in bases:
+        return check_coco(dataset, classes, is_training)
+    if 'BaseSegDataset' not in bases:
+        return Findings()
+    complete = _defaults(cls) | dataset
+    published = cls.METAINFO.get('classes', ())
+    num_labels = len(published) or len(classes)
+    num_labels += bool(complete.get('reduce_zero_label'))  # then 0 is ignored and the classes begin with 1
+    ignored = [complete.get('ignore_index', _IGNORED), _IGNORED]
+    for step in dataset.get('pipeline') or ():
+        if str(step['type']).endswith('IgnoreLabels'):
+            ignored += step['labels']
+    return check_masks(complete, num_labels, ignored)
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """Defaults of the arguments of a class of data sets, its own before those of its bases."""
+    defaults: dict[str, Any] = {}
+    for base in reversed(inspect.getmro(cls)):
+        if '__init__' in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()
+            defaults |= {p.name: p.default for p in parameters if p.default is not p.empty}
+    return defaults
