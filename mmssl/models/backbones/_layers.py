@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from torch import nn
+from mmssl.models.backbones._loading import LoudLoading
 
 
-class OrderedLayers(nn.Module):
+class OrderedLayers(LoudLoading):
     """Mixin of backbones whose blocks run in the order in which their parameters are registered."""
 
     block_pattern: ClassVar[str]

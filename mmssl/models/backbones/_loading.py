@@ -1,8 +1,18 @@
-"""Loading a checkpoint of a whole network into a backbone that was built only as deep as its outputs need."""
+"""How backbones load checkpoints: loudly, and also those of a network that is deeper than they were built."""
 
 from __future__ import annotations
 
+from mmengine.registry import DefaultScope
 from torch import nn
+
+
+class LoudLoading(nn.Module):
+    """Mixin before ``BaseModule``: an ``init_cfg`` of the type ``Pretrained`` is mmssl's, whoever builds the module."""
+
+    def init_weights(self) -> None:
+        """Initialises the weights in the scope ``mmssl``."""
+        with DefaultScope.overwrite_default_scope('mmssl'):
+            super().init_weights()
 
 
 def skip_on_load(module: nn.Module, *prefixes: str) -> None:

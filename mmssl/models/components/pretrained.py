@@ -1,0 +1,42 @@
+"""Initial weights from a checkpoint, loudly."""
+
+from __future__ import annotations
+
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
+
+from mmssl.registry import WEIGHT_INITIALIZERS
+from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class Pretrained:
+    """``init_cfg=dict(type='Pretrained', checkpoint=...)`` with the rules of every other way of loading.
+
+    MMEngine's class of this name loads what fits and goes on where nothing does. This one finds the prefix of the names
+    in the file and stops where fewer than 99 % of the module's tensors are in it. It takes MMEngine's place in the
+    scope ``mmssl``, and for mmssl's backbones in the models of every other library.
+
+    Args:
+        checkpoint: File, http(s) address, or one of MMEngine's addresses such as ``'torchvision://resnet50'``.
+        prefix: What precedes the module's names in the file, such as ``'backbone'``; None finds it.
+        map_location: Device on which the file is read.
+    """
+
+    def __init__(self, checkpoint: str, prefix: str | None = None, map_location: str = 'cpu') -> None:
+        self.checkpoint = checkpoint
+        self.prefix = prefix
+        self.map_location = map_location
+
+    def __call__(self, module: nn.Module) -> None:
+        """Loads the weights.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            UserError: The file is damaged, or holds another network.
+        """
+        if '://' in self.checkpoint and not self.checkpoint.startswith(('http://', 'https://')):
+            content = CheckpointLoader.load_checkpoint(self.checkpoint, self.map_location)
+        else:
+            content = load_checkpoint_file(self.checkpoint, self.map_location)
+        load_matching(module, get_state_dict(content), self.checkpoint, self.prefix, name=type(module).__name__)
