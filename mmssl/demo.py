@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from torch import nn
 from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.image_files import find_images
 from mmssl.engine.runner import PretrainRunner
+from mmssl.engine.stages import Stage, run_stage, run_stages
 from mmssl.evaluation.extract import Features, extract_features
 from mmssl.registry import ALGORITHMS, DATASETS
 from mmssl.utils.errors import UserError
@@ -96,7 +98,7 @@ def use_folder(cfg: Config, folder: str) -> None:
     The number of iterations stays about that of the config; small folders get smaller batches.
 
     Args:
-        cfg: A demo config; changed.
+        cfg: A demo config, or that of a stage that trains nothing; changed.
         folder: Folder of images or of class folders.
 
     Raises:
@@ -109,12 +111,16 @@ def use_folder(cfg: Config, folder: str) -> None:
     has_classes = all('/' in name for name in names) and len({name.split('/')[0] for name in names}) > 1
     source = dict(type='ClassFolder' if has_classes else 'ImageFolder', data_root=folder)
     val_every = 10 if len(names) >= 1000 else 4
-    loaders = {'train': cfg.train_dataloader, 'bank': cfg.val_cfg.bank_dataloader, 'val': cfg.val_dataloader}
-    for name, loader in loaders.items():
-        kept = {key: loader.dataset[key] for key in ('views', 'transform') if key in loader.dataset}
-        split = 'val' if name == 'val' else 'train'
-        loader.dataset = dict(**source, split=split, val_every=val_every, **kept)
+    for name, loader in _dataloaders(cfg).items():
+        relabelled = 'dataset' in loader.dataset
+        dataset = loader.dataset.dataset if relabelled else loader.dataset
+        kept = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
+        split = 'val' if name in ('val', 'test') else 'train'
+        dataset = dict(**source, split=split, val_every=val_every, **kept)
+        loader.dataset = dict(loader.dataset, dataset=dataset) if relabelled else dataset
         loader.update(num_workers=2, persistent_workers=True)
+    if 'step' in cfg:
+        return
     if not has_classes:
         cfg.val_evaluator.metrics = [metric for metric in cfg.val_evaluator.metrics if 'Statistics' in metric.type]
 
@@ -127,43 +133,98 @@ def use_folder(cfg: Config, folder: str) -> None:
     cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
 
 
-def run(cfg: Config, epochs: int | None = None) -> Outcome:
-    """Pre-trains by ``cfg``, evaluates before and after, and writes ``report.html`` to its work directory.
+def _dataloaders(cfg: Config) -> dict[str, Any]:
+    """The dataloaders of a config by the images that they load."""
+    if 'step' in cfg:
+        found = {'train': cfg.step.dataloader, 'test': cfg.step.get('test_dataloader')}
+        return {name: loader for name, loader in found.items() if loader is not None}
+    return {'train': cfg.train_dataloader, 'bank': cfg.val_cfg.bank_dataloader, 'val': cfg.val_dataloader}
+
+
+def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None) -> Outcome:
+    """Pre-trains, evaluates before, after each training and at the end, and writes ``report.html``.
 
     Args:
-        cfg: A demo config, complete with ``work_dir``.
-        epochs: Length of the pre-training; None is the config's, cut to about five minutes where it would be long.
+        stages: The stages of a demo config, or its only training.
+        work_dir: Folder for everything that is written.
+        epochs: Length of each training; None is the config's, cut to about five minutes in all where it would be long.
     """
-    precision = time_precisions(cfg)
-    long = cfg.max_epochs * precision.minutes_per_epoch > PATIENCE
-    cfg.max_epochs = epochs or (max(1, int(5 / precision.minutes_per_epoch)) if long else cfg.max_epochs)
-    cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
-    cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=precision.dtype)
-    cfg.val_cfg.dtype = precision.dtype
-    runner = build_runner(cfg)
-    runner.model.to(memory_format=precision.layout)
-    runner.logger.info(
-        f'fastest on this machine: {precision} ({precision.gain:.1f} times the speed of plain float32); '
-        f'{cfg.max_epochs} epochs take about {cfg.max_epochs * precision.minutes_per_epoch:.1f} minutes'
-    )
-
-    representations = [
-        represent(runner, 'raw pixels', pixels=True),
-        represent(runner, 'random initialisation'),
-    ]
-    start = time.perf_counter()
-    runner.train()
-    minutes = (time.perf_counter() - start) / 60
-    representations.append(represent(runner, 'pre-trained'))
-
+    run_ = _Run(stages, Path(work_dir), epochs)
+    if len(stages) > 1:
+        run_stages(stages, stages, work_dir, run=run_)
+    else:
+        run_(stages[0], Path(work_dir))
+    runner, representations = run_.runner, run_.representations
     table, train = results_table(representations), runner.train_dataloader.dataset
     subtitle = (
         f'{type(runner.algorithm).__name__}, {runner.max_epochs} epoch{"s" * (runner.max_epochs > 1)} of '
-        f'{len(train):,} images in {minutes:.1f} minutes, {precision}, seed {runner.seed}'
+        f'{len(train):,} images in {run_.minutes:.1f} minutes, {run_.precision}, seed {runner.seed}'
     )
-    sections = report_sections(runner, representations, table)
-    report = write_report(Path(runner.work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
-    return Outcome(table, report, minutes)
+    if len(stages) > 1:
+        subtitle += f'; stages: {", ".join(stage.name for stage in stages)}'
+    sections = [*report_sections(runner, representations, table), *run_.sections]
+    report = write_report(Path(work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
+    return Outcome(table, report, run_.minutes)
+
+
+class _Run:
+    """Runs one stage after another and keeps what it finds: representations, in the order of the table, and figures.
+
+    Args:
+        stages: All stages.
+        work_dir: Folder of the run.
+        epochs: As of ``run``.
+    """
+
+    def __init__(self, stages: Sequence[Stage], work_dir: Path, epochs: int | None) -> None:
+        trainings = [stage for stage in stages if stage.trains]
+        self.last, self.share = trainings[-1], 1 / len(trainings)
+        self.epochs, self.minutes = epochs, 0.0
+        self.representations: list[Representation] = []
+        self.sections: list[Section] = []
+
+    def __call__(self, stage: Stage, folder: Path, resume: bool = False) -> None:
+        """Runs one stage."""
+        if not stage.trains:
+            run_stage(stage, folder)
+            self.sections += [Section(f'Stage {stage.name}: {path.stem}', image=path) for path in folder.glob('*.png')]
+            return
+        self.precision = precision = time_precisions(stage.config)
+        set_length(stage.config, precision, self.epochs, self.share)
+        self.runner = run_stage(stage, folder, build=lambda cfg: self._build(cfg, stage, precision))
+        self.minutes += (time.perf_counter() - self.start) / 60
+        name = 'pre-trained' if stage is self.last else f'after {stage.name}'
+        self.representations.append(represent(self.runner, name))
+
+    def _build(self, cfg: Config, stage: Stage, precision: Precision) -> PretrainRunner:
+        """Builds the runner of a training; evaluates the pixels and the last training's network as it begins."""
+        runner = build_runner(cfg)
+        runner.model.to(memory_format=precision.layout)
+        runner.logger.info(
+            f'fastest on this machine: {precision} ({precision.gain:.1f} times the speed of plain float32); '
+            f'{cfg.max_epochs} epochs take about {cfg.max_epochs * precision.minutes_per_epoch:.1f} minutes'
+        )
+        if stage is self.last:
+            before = [represent(runner, 'raw pixels', pixels=True), represent(runner, 'random initialisation')]
+            self.representations = before + self.representations
+        self.start = time.perf_counter()
+        return runner
+
+
+def set_length(cfg: Config, precision: Precision, epochs: int | None, share: float = 1.0) -> None:
+    """Sets the length and the precision of a training.
+
+    Args:
+        cfg: Config of the training; changed.
+        precision: How its steps are fastest.
+        epochs: Length; None is the config's, cut to its share of five minutes where it would take that of eight.
+        share: Of the minutes of the demo.
+    """
+    long = cfg.max_epochs * precision.minutes_per_epoch > share * PATIENCE
+    cfg.max_epochs = epochs or (max(1, int(share * 5 / precision.minutes_per_epoch)) if long else cfg.max_epochs)
+    cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
+    cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=precision.dtype)
+    cfg.val_cfg.dtype = precision.dtype
 
 
 def build_runner(cfg: Config) -> PretrainRunner:
@@ -233,7 +294,7 @@ def report_sections(
     runner: PretrainRunner, representations: Sequence[Representation], table: list[list[str]] | None
 ) -> list[Section]:
     """The parts of the report."""
-    _, before, after = representations
+    before, after = representations[1], representations[-1]
     classes = runner.val_dataloader.dataset.classes
     train = runner.train_dataloader.dataset
     shown = torch.linspace(0, len(train) - 1, NUM_SHOWN).long().tolist()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmssl import demo
+from mmssl.engine.stages import Stage, read_stages
 from mmssl.utils.cli import tool
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.errors import UserError
@@ -46,16 +47,20 @@ def show(outcome: demo.Outcome) -> None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_config(CONFIGS / f'{args.method}_photos.py')
-    if args.data:
-        demo.use_folder(cfg, args.data)
+    path = CONFIGS / f'{args.method}_photos.py'
+    cfg = load_config(path)
+    stages = read_stages(path) if 'stages' in cfg else [Stage('training', cfg, takes={}, leaves={})]
     if args.epochs is not None and args.epochs < 1:
         raise UserError(f'--epochs must be at least 1, got {args.epochs}')
-    cfg.randomness.seed = args.seed
-    cfg.work_dir = args.work_dir
     init_default_scope(cfg.default_scope)
-    check_config(cfg)
-    show(demo.run(cfg, args.epochs))
+    for stage in stages:
+        if args.data:
+            demo.use_folder(stage.config, args.data)
+        seeded = stage.config.randomness if stage.trains else stage.config.step
+        seeded.seed += args.seed
+        if len(stages) == 1:
+            check_config(stage.config)
+    show(demo.run(stages, args.work_dir, args.epochs))
 
 
 if __name__ == '__main__':

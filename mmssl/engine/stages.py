@@ -213,7 +213,13 @@ def check_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: s
             raise UserError(f'stage {stage.name!r}: {error}') from error
 
 
-def run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str | Path, resume: bool = False) -> None:
+def run_stages(
+    stages: Sequence[Stage],
+    selected: Sequence[Stage],
+    work_dir: str | Path,
+    resume: bool = False,
+    run: Callable[[Stage, Path, bool], Any] | None = None,
+) -> None:
     """Runs the selected stages one after the other, each in its own folder below the work directory.
 
     Args:
@@ -222,6 +228,7 @@ def run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str
         work_dir: Folder of the whole run.
         resume: Leave out what has finished and go on within the stage that was interrupted. Otherwise the checkpoints
             that an earlier run has left in the folder of a stage are moved aside.
+        run: Runs one stage; the default is ``run_stage``.
 
     Raises:
         UserError: A config has a mistake, an artefact is missing, or is another one than the stage began with.
@@ -244,7 +251,7 @@ def run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str
             folder.mkdir(parents=True, exist_ok=True)
             _write_record(folder, taken=taken, finished=False)
         barrier()
-        run_stage(stage, folder, resume)
+        (run or run_stage)(stage, folder, resume)
         barrier()
         if rank() == 0:
             minutes = round((time.perf_counter() - started) / 60, 2)

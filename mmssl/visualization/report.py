@@ -35,12 +35,14 @@ class Section:
         title: Heading.
         text: One paragraph under it.
         figure: A figure, or none.
+        image: A PNG file in place of a figure, or none.
         table: Rows of cells, the first row being the head, or none; the last row is emphasised.
     """
 
     title: str
     text: str = ''
     figure: Figure | None = None
+    image: Path | None = None
     table: Sequence[Sequence[str]] | None = None
 
     def html(self) -> str:
@@ -53,12 +55,17 @@ class Section:
             parts.append('<table><tr>' + ''.join(f'<th>{escape(cell)}</th>' for cell in head) + '</tr>')
             parts += ['<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in row) + '</tr>' for row in body]
             parts.append('</table>')
-        if self.figure:
-            buffer = BytesIO()
-            self.figure.savefig(buffer, format='png', dpi=110)
-            data = base64.b64encode(buffer.getvalue()).decode()
+        if self.figure or self.image:
+            data = base64.b64encode(self._png()).decode()
             parts.append(f'<img alt="{escape(self.title)}" src="data:image/png;base64,{data}">')
         return '<section>' + '\n'.join(parts) + '</section>'
+
+    def _png(self) -> bytes:
+        if self.image:
+            return self.image.read_bytes()
+        buffer = BytesIO()
+        self.figure.savefig(buffer, format='png', dpi=110)
+        return buffer.getvalue()
 
 
 def write_report(path: str | Path, title: str, subtitle: str, sections: Sequence[Section]) -> Path:
