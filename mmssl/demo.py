@@ -21,6 +21,7 @@ from mmssl.datasets.image_files import find_images
 from mmssl.engine.runner import PretrainRunner
 from mmssl.engine.stages import Stage, run_stage, run_stages
 from mmssl.evaluation.extract import Features, extract_features
+from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, DATASETS
 from mmssl.utils.errors import UserError
 from mmssl.visualization.augmented_views import augmented_views
@@ -276,6 +277,7 @@ def step_seconds(model: nn.Module, batch: dict, dtype: str | None) -> float:
     """Seconds of one forward and backward pass; on a CPU those of an idle machine, whatever else is running."""
     data = model.data_preprocessor(batch, True)
     device = data['inputs'][0].device
+    data['data_samples'] = with_placeholder_labels(model, data['data_samples'], len(data['inputs'][0]))
     start = _now(device)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
         losses = model(**data, mode='loss')

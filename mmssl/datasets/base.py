@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 
 import numpy as np
@@ -120,6 +121,16 @@ class ImageDataset(Dataset):
     def load(self, index: int) -> np.ndarray:
         """Returns image ``index`` as it is stored, uint8 RGB (H, W, 3)."""
         return self._load(int(self._rows[index]))
+
+    def with_transform(self, transform: dict) -> ImageDataset:
+        """Returns the same images, which are not listed again, as one plain view each.
+
+        Args:
+            transform: As in the constructor.
+        """
+        other = copy.copy(self)
+        other.views, other.transform = [], TRANSFORMS.build(transform)
+        return other
 
     def __getitem__(self, item: int | tuple[int, int]) -> dict:
         epoch, index = item if isinstance(item, tuple) else (0, item)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from mmssl.config.classes import datasets, heads_with_classes
 from mmssl.datasets.checks import check_annotations
+from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook, describe_estimate
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.profiling.annotated_noise import write_noise
 from mmssl.registry import DATASETS, RUNNERS
@@ -58,6 +59,7 @@ class Report:
         num_images: Images of an epoch, None when unknown.
         max_epochs: Epochs of the run.
         device: Name of the device.
+        labelling: Bytes on the main process while it labels the training set, per use.
         problems: Why the run would not start as it is.
         notes: What the figures rest on.
     """
@@ -72,6 +74,7 @@ class Report:
     num_images: int | None
     max_epochs: float
     device: str
+    labelling: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -92,6 +95,7 @@ class Report:
             lines.append(f'  {name:<12}' + ''.join(f'{number:>13,}' for number in numbers))
         lines.append(f'memory on one device ({self.device}), batch size {self.batch_size}')
         lines += [f'  {name:<16}{size / 2**30:>9.2f} GiB' for name, size in self.memory.items()]
+        lines += describe_estimate(self.labelling) if self.labelling else []
         lines.append(f'time of an iteration of {self.batch_size} images per process')
         lines += [f'  {name:<16}{seconds:>9.3f} s' for name, seconds in self.seconds.items()]
         lines += [f'  {line}' for line in self._run_times()]
@@ -203,6 +207,8 @@ def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
     cfg.train_dataloader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
     cfg.train_dataloader.pop('prefetch_factor', None)
     runner = RUNNERS.build(cfg)
+    for hook in _labelling_hooks(runner):
+        hook.only_estimate = True
     runner.register_hook(probe)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -257,6 +263,11 @@ def _report(
         num_images=num_images,
         max_epochs=_epochs(runner, num_images, batch_size * world_size()),
         device=device,
+        labelling={
+            name: size
+            for hook in _labelling_hooks(runner)
+            for name, size in hook.estimate(num_images or len(runner.train_dataloader.dataset), model).items()
+        },
         problems=problems,
         notes=notes,
     )
@@ -267,6 +278,10 @@ def _epochs(runner: Runner, num_images: int | None, global_batch: int) -> float:
     if not isinstance(runner.train_loop, IterBasedTrainLoop) or num_images is None:
         return runner.max_epochs
     return round(runner.max_iters * global_batch / num_images, 1)
+
+
+def _labelling_hooks(runner: Runner) -> list[PseudoLabelsHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, PseudoLabelsHook)]
 
 
 def _count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,6 +81,11 @@ def number_classes(bank: Features, queries: Features) -> tuple[Features, Feature
     return replace(bank, labels=labels), replace(queries, labels=places), len(ids)
 
 
+def random_state_kept() -> AbstractContextManager:
+    """Restores torch's random state, on the CPU and the current GPU, when the context ends."""
+    return torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else [])
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Puts ``model`` in evaluation mode and back, module by module, and leaves the random state as it was.
@@ -88,10 +94,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     would change what is trained afterwards.
     """
     modes = {module: module.training for module in model.modules()}
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     model.eval()
     try:
-        with torch.random.fork_rng(devices=devices):
+        with random_state_kept():
             yield
     finally:
         for module, mode in modes.items():
@@ -225,15 +230,78 @@ def extract_chosen(
     return Features(*(torch.cat(column) for column in zip(*parts)))
 
 
+@dataclass
+class Rows:
+    """Features of a training set, one row per image.
+
+    Args:
+        vectors: (N, D) float32 in dataset order, in memory or memory-mapped.
+        seen: (N,) bool, False for images that gave no features; their rows are 0.
+    """
+
+    vectors: np.ndarray
+    seen: np.ndarray
+
+
+@torch.no_grad()
+def extract_rows(
+    model: nn.Module,
+    dataloader: DataLoader,
+    *,
+    feature: Callable[[Any], Tensor],
+    allocate: Callable[[int, int], np.ndarray],
+    training: bool = False,
+    dtype: str | None = None,
+    description: str | None = None,
+) -> Rows | None:
+    """Embeds the images of ``dataloader`` as ``extract_features`` does, for sets whose features may be large.
+
+    Rows are written where they belong as they arrive, so the features exist once. The copy of a batch to the host
+    waits until the next batch is under way, so the device does not wait for the host.
+
+    Args:
+        model: As in ``extract_features``, and so are ``dataloader``, ``dtype`` and ``description``.
+        dataloader: Its batches may hold views instead of images.
+        feature: Maps prepared images or views to vectors (N, D).
+        allocate: Makes the array of zeros (N, D) float32, given N and D.
+        training: Leaves ``model`` in training mode: its norms use, and its running statistics follow, the batches.
+
+    Returns:
+        On the main process the features, None elsewhere.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    size, vectors, seen = len(dataloader.dataset), None, np.zeros(len(dataloader.dataset), bool)
+    waiting: tuple[Tensor, ...] | None = None
+
+    def write(columns: tuple[Tensor, ...]) -> None:
+        nonlocal vectors
+        values, indices = (column.cpu().numpy() for column in columns)
+        if vectors is None:
+            vectors = allocate(size, values.shape[1])
+        vectors[indices], seen[indices] = values, True
+
+    with random_state_kept() if training else evaluating(model):
+        for batch in progress(dataloader, description, len(dataloader)):
+            rows, _, indices = _embed(model, batch, feature, dtype)
+            columns = gather_constant(rows), gather_constant(indices)
+            if rank() == 0:
+                if waiting is not None:
+                    write(waiting)
+                waiting = columns
+        if waiting is not None:
+            write(waiting)
+    return Rows(vectors, seen) if vectors is not None else None
+
 def _embed(
-    model: nn.Module, batch: dict, feature: Callable[[Tensor], Tensor], dtype: str | None
+    model: nn.Module, batch: dict, feature: Callable[[Any], Tensor], dtype: str | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Vectors, labels and indices of a batch, on the device of the model."""
     batch = model.data_preprocessor(batch, False)
     images, samples = batch['inputs'], batch['data_samples']
-    with _autocast(images.device, dtype):
+    device = _device(model)
+    with _autocast(device, dtype):
         vectors = feature(images).float()
-    return vectors, samples['label'].to(images.device), samples['index'].to(images.device)
+    return vectors, samples['label'].to(device), samples['index'].to(device)
 
 
 def _in_dataset_order(parts: list[tuple[Tensor, ...]], size: int) -> Features:

@@ -1,0 +1,218 @@
+"""From the features of a training set to labels: what the methods that learn from clusters call."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmssl.clustering.backend import choose_backend, chunk_rows, chunks
+from mmssl.clustering.kmeans import KMeans, assign
+from mmssl.clustering.sinkhorn import sinkhorn, transport_labels
+from mmssl.clustering.whitening import PCAWhitening
+from mmssl.registry import LABELLERS
+
+Scores = Callable[[Tensor, int], Tensor]
+
+
+@dataclass
+class Labels:
+    """A labelling of a training set.
+
+    Args:
+        labels: (H, N) int64, the cluster of each image for each of H heads.
+        centroids: (H, K, D) float32 where the clusters have centroids, else None.
+        numbers: What is logged of the computation.
+    """
+
+    labels: np.ndarray
+    centroids: np.ndarray | None = None
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+class Labeller:
+    """Base of what makes labels.
+
+    Args:
+        num_clusters: K.
+        num_heads: Number of independent labellings H.
+
+    Raises:
+        ValueError: One of them is not positive.
+    """
+
+    def __init__(self, num_clusters: int, num_heads: int = 1) -> None:
+        if min(num_clusters, num_heads) < 1:
+            raise ValueError(f'num_clusters and num_heads must be positive, got {num_clusters} and {num_heads}')
+        self.num_clusters = num_clusters
+        self.num_heads = num_heads
+
+    def check(self, num_images: int) -> None:
+        """Raises a ValueError where ``num_images`` are too few for the clusters."""
+        if num_images < self.num_clusters:
+            raise ValueError(f'{num_images} images cannot make {self.num_clusters} clusters: lower num_clusters')
+
+    @abstractmethod
+    def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
+        """Labels the images of ``features``.
+
+        Args:
+            features: (N, D) float32, in memory or memory-mapped.
+            seed: Seed of everything that is drawn.
+            scores: (features (n, D), head) -> logits (n, K) of the network's head, where labels depend on them.
+        """
+
+    @abstractmethod
+    def memory(self, num_images: int, width: int) -> dict[str, int]:
+        """Returns the bytes of a labelling beside the features (N, ``width``), per use."""
+
+
+@LABELLERS.register_module()
+class KMeansLabeller(Labeller):
+    """Labels are the clusters of k-means, of whitened features where asked for.
+
+    DeepCluster (arXiv:1807.05520): ``whiten=256``; version 2 (arXiv:2006.09882, Appendix D):
+    ``num_heads=3, num_crops=2, spherical=True, num_iterations=10, empty_clusters='keep'``.
+
+    Args:
+        num_clusters: K.
+        num_heads: Number of labellings H, each from its own initial centroids.
+        num_crops: The features are those of so many crops of an image, side by side; head h takes crop
+            ``h % num_crops``.
+        whiten: Principal components that are kept, whitened and scaled to length 1; None clusters the features
+            themselves.
+        **options: Arguments of ``KMeans``: ``num_iterations``, ``spherical``, ``max_points_per_centroid``,
+            ``empty_clusters``, ``backend`` and ``device``.
+    """
+
+    def __init__(
+        self,
+        num_clusters: int,
+        num_heads: int = 1,
+        num_crops: int = 1,
+        whiten: int | None = None,
+        **options: object,
+    ) -> None:
+        super().__init__(num_clusters, num_heads)
+        self.num_crops = num_crops
+        self.whiten = whiten
+        self.options = options
+        self.device = KMeans(num_clusters, **options).device  # type: ignore[arg-type]  # checks the options
+
+    def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
+        """Clusters the features head by head."""
+        width = features.shape[1] // self.num_crops
+        labels, centroids, objectives = [], [], []
+        for head, head_seed in enumerate(np.random.SeedSequence(seed).generate_state(self.num_heads)):
+            crop = head % self.num_crops
+            rows = features[:, crop * width : (crop + 1) * width]
+            if self.whiten is not None:
+                whitening = PCAWhitening(self.whiten, device=self.device).fit(rows, 'principal components')
+                rows = whitening.transform(rows, 'whitening')
+            rows = np.ascontiguousarray(rows)
+            kmeans = KMeans(self.num_clusters, seed=int(head_seed), **self.options)  # type: ignore[arg-type]
+            centroids.append(kmeans.fit(rows, description='k-means'))
+            found, _ = assign(rows, centroids[-1], backend=kmeans.backend, device=kmeans.device)
+            labels.append(found)
+            objectives.append(kmeans.objectives[-1] / len(rows))
+        return Labels(np.stack(labels), np.stack(centroids), dict(kmeans_objective=float(np.mean(objectives))))
+
+    def memory(self, num_images: int, width: int) -> dict[str, int]:
+        """Returns the bytes of rows that are clustered, of centroids and sums, and of labels."""
+        width = width // self.num_crops
+        dim = self.whiten or width
+        copied = self.whiten is not None or self.num_crops > 1
+        parts = {'rows that are clustered': 4 * num_images * dim if copied else 0}
+        if self.whiten is not None:
+            parts['principal components'] = 4 * 8 * width**2 + 4 * 8 * width * min(chunk_rows(width), num_images)
+        parts['centroids'] = (3 * 4 + 8) * self.num_clusters * dim
+        rows = min(chunk_rows(max(self.num_clusters, dim)), num_images)
+        parts['distances of a chunk'] = 4 * rows * (self.num_clusters + 3 * dim)
+        parts['labels'] = (8 * self.num_heads + 4 + 8) * num_images
+        return parts
+
+
+@LABELLERS.register_module()
+class TransportLabeller(Labeller):
+    """Labels are a transport of the network's own predictions onto clusters of equal size (SeLa, arXiv:1911.05371).
+
+    Args:
+        num_clusters: K.
+        num_heads: Number of heads H.
+        power: The paper's lambda; 25 on ImageNet, 10 on CIFAR.
+        tolerance: See ``sinkhorn``; 0.1 on ImageNet, 0.01 on CIFAR.
+        device: Where the scores are computed and scaled; None means the first GPU, or the CPU.
+        memory_limit: Bytes of log-probabilities of one head above which they are recomputed from the features in each
+            iteration, which is slower. None means four fifths of the free memory of a GPU, 12e9 on the CPU.
+    """
+
+    def __init__(
+        self,
+        num_clusters: int,
+        num_heads: int = 1,
+        power: float = 25.0,
+        tolerance: float = 0.1,
+        device: str | None = None,
+        memory_limit: float | None = None,
+    ) -> None:
+        super().__init__(num_clusters, num_heads)
+        self.power = power
+        self.tolerance = tolerance
+        self.device = choose_backend('torch', device)[1]
+        if memory_limit is None:
+            on_gpu = self.device.type == 'cuda'
+            memory_limit = 0.8 * torch.cuda.mem_get_info(self.device)[0] if on_gpu else 12e9
+        self.memory_limit = memory_limit
+
+    def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
+        """Balances the scores of every head over its clusters."""
+        if scores is None:
+            raise ValueError('TransportLabeller needs an algorithm with label_scores(features, head)')
+        results = [self._label_head(features, scores, head) for head in range(self.num_heads)]
+        labels, iterations = zip(*results)
+        return Labels(np.stack(labels), None, dict(sinkhorn_iterations=float(np.mean(iterations))))
+
+    @torch.no_grad()
+    def _label_head(self, features: np.ndarray, scores: Scores, head: int) -> tuple[np.ndarray, int]:
+        parts = list(chunks(len(features), chunk_rows(max(self.num_clusters, features.shape[1]))))
+
+        def compute() -> Iterator[Tensor]:
+            for rows in parts:
+                yield torch.log_softmax(scores(torch.tensor(features[rows]).to(self.device), head).float(), 1)
+
+        source = compute
+        if 4 * len(features) * self.num_clusters <= self.memory_limit:
+            stored = list(compute())
+            source = lambda: iter(stored)  # noqa: E731
+        transport = sinkhorn(source, self.num_clusters, power=self.power, tolerance=self.tolerance)
+        return transport_labels(source, transport, self.power).numpy(), transport.iterations
+
+    def memory(self, num_images: int, width: int) -> dict[str, int]:
+        """Returns the bytes of log-probabilities of a head, of what is computed from a chunk, and of labels."""
+        table = 4 * num_images * self.num_clusters
+        rows = min(chunk_rows(max(self.num_clusters, width)), num_images)
+        return {
+            'log-probabilities of a head': table if table <= self.memory_limit else 0,
+            'scores of a chunk': 4 * 8 * rows * self.num_clusters,
+            'factors of the images': 3 * 8 * num_images,
+            'labels': 8 * self.num_heads * num_images,
+        }
+
+
+def features_memory(num_images: int, width: int, limit: float) -> tuple[str, int]:
+    """Returns where float32 features (N, ``width``) are kept, ``'memory'`` or ``'file'``, and their bytes."""
+    size = 4 * num_images * width
+    return ('memory' if size <= limit else 'file'), size
+
+
+def allocate_features(num_images: int, width: int, limit: float, folder: Path) -> np.ndarray:
+    """Returns zeros (N, ``width``) float32, memory-mapped in ``folder`` where they take more than ``limit`` bytes."""
+    if features_memory(num_images, width, limit)[0] == 'memory':
+        return np.zeros((num_images, width), np.float32)
+    folder.mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(folder / 'features.npy', 'w+', np.float32, (num_images, width))

@@ -1,0 +1,251 @@
+"""Labels that are made of the model's own features while it trains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmssl.clustering.labels import Labels, allocate_features, features_memory
+from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
+from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.engine.loops import seed_iteration
+from mmssl.evaluation.extract import Rows, extract_rows, random_state_kept
+from mmssl.registry import HOOKS, LABELLERS
+from mmssl.utils.dist import rank, world_size
+from mmssl.utils.errors import UserError
+
+_LABEL_EPOCH = 2**32  # added to the iteration: no training epoch draws the augmentations of a labelling
+_KEY = 'pseudo_labels'  # in a checkpoint
+
+
+@HOOKS.register_module()
+class PseudoLabelsHook(Hook):
+    """Labels the training set anew whenever the algorithm asks for it, see ``LabelledAlgorithm``.
+
+    A labelling extracts the features of all images, each process its share; the main process makes the labels, the
+    others wait. The labels go to the algorithm, to the sampler where it takes some (``ClusterSampler``), and into every
+    batch as ``data_samples['pseudo_label']`` (N, H), by the images' ``index``. The optimizer forgets its state of what
+    the algorithm begins anew.
+
+    Checkpoints hold the labels. A labelling depends on weights, seed and iteration alone, so a run that was killed
+    between a labelling and the next checkpoint makes the same labels once more.
+
+    Each labelling logs its scores: agreement with the classes of the training set where it has some (``nmi``, ``ari``,
+    ``purity``) and with the labels before it (``nmi_previous``), and the sizes of the clusters. Classes are used for
+    nothing else. It warns when the clusters collapse.
+
+    Args:
+        labeller: Config of what makes labels of features, such as ``dict(type='KMeansLabeller', num_clusters=1000)``.
+        transform: Config of the plain view of the pass over unaugmented images, such as
+            ``dict(type='CenterCropView', resize=256, size=224)``; not used by algorithms that read augmented views.
+        batch_size: Images per process in that pass; None means those of training.
+        dtype: ``'bfloat16'`` or ``'float16'`` extracts under autocast.
+        memory_limit: Features that take more bytes than this go into a memory-mapped file in the work directory.
+
+    Raises:
+        ValueError: An argument is not positive.
+    """
+
+    def __init__(
+        self,
+        labeller: dict,
+        transform: dict | None = None,
+        batch_size: int | None = None,
+        dtype: str | None = None,
+        memory_limit: float = 16e9,
+    ) -> None:
+        if min(batch_size or 1, memory_limit) <= 0:
+            raise ValueError(f'batch_size and memory_limit must be positive, got {batch_size} and {memory_limit}')
+        self.labeller = LABELLERS.build(labeller)
+        self.transform = transform
+        self.batch_size = batch_size
+        self.dtype = dtype
+        self.memory_limit = memory_limit
+        self.labels: np.ndarray | None = None
+        self.done = 0
+        self.only_estimate = False
+
+    # When
+
+    def before_run(self, runner: Runner) -> None:
+        """Asks the algorithm when it wants labels; checks that they can be made.
+
+        Raises:
+            UserError: The algorithm takes no labels, or the training set is too small or has no plain view.
+        """
+        algorithm, dataset = runner.algorithm, runner.train_dataloader.dataset
+        if not hasattr(algorithm, 'take_labels'):
+            raise UserError(f'{type(algorithm).__name__} takes no labels: remove PseudoLabelsHook from custom_hooks')
+        if algorithm.label_pass == 'plain' and self.transform is None:
+            raise UserError("PseudoLabelsHook needs the plain view: transform=dict(type='CenterCropView', size=...)")
+        if not self.only_estimate:
+            self.labeller.check(len(dataset))
+        self.images_per_iteration = runner.train_dataloader.batch_sampler.batch_size * world_size()
+        epoch = len(runner.train_dataloader) * self.images_per_iteration
+        self.times = np.asarray(algorithm.label_times(epoch, runner.max_epochs), dtype=float)
+        algorithm.before_labels(len(dataset))
+        self.group = None
+        if world_size() > 1:  # the main process may take longer than the timeout of the group of training
+            self.group = dist.new_group(backend='gloo', timeout=timedelta(days=7))
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Labels where it is time to, before the sampler draws the epoch."""
+        self._label_when_due(runner)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Labels where it is time to within an epoch, and gives the batch its labels."""
+        self._label_when_due(runner)
+        samples = data_batch['data_samples']
+        samples['pseudo_label'] = torch.from_numpy(self.labels[:, samples['index'].numpy()].T.copy())
+
+    def _label_when_due(self, runner: Runner) -> None:
+        due = int(np.searchsorted(self.times, runner.iter * self.images_per_iteration, side='right'))
+        if due <= self.done:
+            return
+        self.done = due
+        start = time.perf_counter()
+        with random_state_kept():
+            seed_iteration(runner.seed, runner.iter, rank())
+            result = self._made_labels(runner)
+            seed_iteration(runner.seed, runner.iter, 0)  # what begins anew is the same on every process
+            modules = runner.algorithm.take_labels(result.labels, result.centroids)
+        for parameter in (p for module in modules for p in module.parameters()):
+            runner.optim_wrapper.optimizer.state.pop(parameter, None)
+        previous, self.labels = self.labels, result.labels
+        self._give_to_sampler(runner)
+        self._log(runner, result, previous, time.perf_counter() - start)
+        seed_iteration(runner.seed, runner.iter, rank())
+
+    # How
+
+    def _made_labels(self, runner: Runner) -> Labels:
+        """The labels, which the main process makes, on every process."""
+        algorithm = runner.algorithm
+        if self.only_estimate:
+            shape = self.labeller.num_heads, len(runner.train_dataloader.dataset)
+            return Labels(np.arange(shape[1]) % self.labeller.num_clusters + np.zeros((shape[0], 1), np.int64))
+        rows = self._features(runner)
+        message: list[Any] = [None, None]
+        if rank() == 0:
+            try:
+                message[0] = self._label(algorithm, rows, runner.seed)
+            except ValueError as error:
+                message[1] = str(error)
+        if self.group is not None:
+            dist.broadcast_object_list(message, src=0, group=self.group)
+        if message[1] is not None:
+            raise UserError(f'labels cannot be made at iteration {runner.iter}: {message[1]}')
+        return message[0]
+
+    def _label(self, algorithm: Any, rows: Rows, seed: int) -> Labels:
+        labelling_seed = int(np.random.SeedSequence((seed, self.done)).generate_state(1)[0])
+        features = rows.vectors if rows.seen.all() else rows.vectors[rows.seen]
+        result = self.labeller.label(features, labelling_seed, algorithm.label_scores)
+        labels = np.full((len(result.labels), len(rows.seen)), -1)
+        labels[:, rows.seen] = result.labels
+        return Labels(labels, result.centroids, result.numbers)
+
+    def _features(self, runner: Runner) -> Rows | None:
+        algorithm = runner.algorithm
+        stored = algorithm.stored_features()
+        if stored is not None:
+            return Rows(*(tensor.cpu().numpy() for tensor in stored)) if rank() == 0 else None
+        loader, training = runner.train_dataloader, algorithm.label_pass == 'training'
+        dataset = loader.dataset if training else loader.dataset.with_transform(self.transform)
+        sampler = EpochSampler(dataset, shuffle=training, drop_last=False, seed=runner.seed)
+        sampler.set_epoch(_LABEL_EPOCH + runner.iter)
+        passes: DataLoader = DataLoader(
+            dataset,
+            loader.batch_sampler.batch_size if training else self.batch_size or loader.batch_sampler.batch_size,
+            sampler=sampler,
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn,
+            pin_memory=loader.pin_memory,
+            drop_last=training,  # norms cannot normalise a last batch of one image
+        )
+        if training:
+            algorithm.train()
+        folder = Path(runner.work_dir, 'labels')
+        return extract_rows(
+            algorithm,
+            passes,
+            feature=algorithm.label_features,
+            allocate=lambda count, width: allocate_features(count, width, self.memory_limit, folder),
+            training=training,
+            dtype=self.dtype,
+            description='features of the training set',
+        )
+
+    def _give_to_sampler(self, runner: Runner) -> None:
+        sampler = runner.train_dataloader.sampler
+        if hasattr(sampler, 'set_labels'):
+            sampler.set_labels(self.labels[0])
+
+    # What became of it
+
+    def _log(self, runner: Runner, result: Labels, previous: np.ndarray | None, seconds: float) -> None:
+        if rank() > 0 or self.only_estimate:
+            return
+        sizes = cluster_sizes(result.labels[0], self.labeller.num_clusters)
+        numbers = dict(result.numbers, **{f'clusters_{name}': value for name, value in size_scores(sizes).items()})
+        numbers.update(agreement(result.labels[0], self._classes(runner)))
+        if previous is not None:
+            numbers['nmi_previous'] = agreement(result.labels[0], previous[0]).get('nmi', 0.0)
+        runner.visualizer.add_scalars(dict(numbers, labelling_seconds=seconds), step=runner.iter)
+        shown = ', '.join(f'{name} {value:.4g}' for name, value in numbers.items())
+        runner.logger.info(f'labels made in {seconds:.1f} s after {runner.iter} iterations: {shown}')
+        warning = collapse(sizes)
+        if warning is not None:
+            runner.logger.warning(warning)
+
+    def _classes(self, runner: Runner) -> np.ndarray:
+        if not hasattr(self, '_known_classes'):
+            dataset = runner.train_dataloader.dataset
+            self._known_classes = np.array([dataset.label(index) for index in range(len(dataset))])
+        return self._known_classes
+
+    def estimate(self, num_images: int, algorithm: Any) -> dict[str, int]:
+        """Returns the bytes of a labelling of ``num_images`` on the main process, per use; a file is no memory."""
+        place, size = features_memory(num_images, algorithm.label_width, self.memory_limit)
+        parts = {f'features, in {"memory" if place == "memory" else "a file"}': size}
+        return parts | self.labeller.memory(num_images, algorithm.label_width)
+
+    # Checkpoints
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds the labels."""
+        labels = torch.from_numpy(self.labels.astype(np.int32))
+        checkpoint[_KEY] = dict(labels=labels, done=self.done)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Takes the labels of a run that is resumed.
+
+        Raises:
+            UserError: The checkpoint has none, or those of another training set.
+        """
+        if not runner._resume:
+            return
+        state: dict[str, Any] = checkpoint.get(_KEY) or {}
+        labels, size = state.get('labels'), len(runner.train_dataloader.dataset)
+        if labels is None or labels.shape[1] != size:
+            found = 'no labels' if labels is None else f'labels of {labels.shape[1]} images'
+            raise UserError(f'the checkpoint holds {found}, and the training set {size} images: it cannot be resumed')
+        self.labels, self.done = labels.numpy().astype(np.int64), state['done']
+        self._give_to_sampler(runner)
+
+
+def describe_estimate(parts: dict[str, int]) -> Sequence[str]:
+    """Lines that say what a labelling takes."""
+    memory = sum(size for name, size in parts.items() if 'in a file' not in name)
+    lines = [f'  {name:<28}{size / 2**30:>9.2f} GiB' for name, size in parts.items() if size]
+    return [f'memory of a labelling on the main process: {memory / 2**30:.2f} GiB', *lines]

@@ -1,0 +1,48 @@
+"""DeepCluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from mmssl.models.algorithms.labelled import LabelledAlgorithm
+from mmssl.models.algorithms.views import Views
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import ALGORITHMS
+
+
+@ALGORITHMS.register_module()
+class DeepCluster(LabelledAlgorithm):
+    """Deep clustering for unsupervised learning of visual features (Caron et al., 2018, arXiv:1807.05520).
+
+    Before every epoch the features of all images are clustered by k-means; the network then learns to tell the
+    clusters apart, with a classifier that begins anew. The parts of the official loop are
+
+    - a pass over the unaugmented images in eval mode, k-means on whitened features, another seed each time:
+      ``PseudoLabelsHook(labeller=dict(type='KMeansLabeller', num_clusters=10000, whiten=256), transform=...)``;
+    - images that are uniform over clusters: ``ClusterSampler``;
+    - two optimizers, the classifier's without momentum: one SGD whose group of the classifier has momentum 0, which
+      takes the same steps: ``paramwise_cfg=dict(custom_keys={'head': dict(momentum=0.0)})``.
+
+    Args:
+        **slots: Arguments of ``BaseAlgorithm``. What the backbone returns is clustered: fc7 before its ReLU, which
+            stands in the head (``ClusterHead(relu=True)``), or the pooled map of a ResNet.
+    """
+
+    views = Views(1)
+
+    def __init__(self, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.label_width = self.backbone.feature_dim
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the cross entropy of one view (N, 3, H, W) and the clusters of its images."""
+        features = self.neck(to_vector(self.backbone(views[0])))
+        return dict(loss=self.head(features, self.labels_of(data_samples)))
+
+    def take_labels(self, labels: np.ndarray, centroids: np.ndarray | None) -> list[nn.Module]:
+        """Begins the classifier anew."""
+        self.head.reset()
+        return [self.head]

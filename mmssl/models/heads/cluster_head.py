@@ -1,0 +1,118 @@
+"""The linear classifier of methods that learn from clusters."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmssl.models.losses.numerics import in_full_precision
+from mmssl.registry import HEADS
+from mmssl.utils.dist import sum_over_processes, world_size
+
+INITS = ('normal', 'torch')
+
+
+@in_full_precision
+def cluster_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over heads, and over the images of all processes that have a label, of the cross entropy.
+
+    In a loop over the images i and heads h of one process: the sum of
+    ``-log_softmax(logits[i, h])[labels[i, h]]`` where ``labels[i, h] >= 0``, over the number of these terms.
+
+    Args:
+        logits: (N, H, K).
+        labels: (N, H) int64, negative where an image has no label: such an entry gives no gradient.
+
+    Returns:
+        Scalar; the average over processes is the loss of the whole batch.
+    """
+    total = nn.functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten().clamp_min(-1), ignore_index=-1, reduction='sum'
+    )
+    count = sum_over_processes((labels >= 0).sum().to(logits.dtype)) / world_size()
+    return total / count.clamp_min(1 / world_size())
+
+
+@HEADS.register_module()
+class ClusterHead(BaseModule):
+    """H linear classifiers over K clusters each, with the cross entropy to one label per classifier.
+
+    | method | arguments |
+    |---|---|
+    | DeepCluster | ``relu=True`` (before fc8: what is clustered precedes this ReLU) |
+    | DeepCluster-v2 | ``num_heads=3, bias=False, temperature=0.1, frozen=True``, the weights are centroids |
+    | SeLa | ``num_heads=10, init='torch'`` |
+
+    Args:
+        in_channels: Width D of the features.
+        num_clusters: K.
+        num_heads: H.
+        bias: Whether the classifiers have a bias.
+        relu: Whether a ReLU precedes them.
+        temperature: Divides the logits, > 0.
+        init: ``'normal'`` is N(0, 0.01) with biases 0, ``'torch'`` PyTorch's own.
+        frozen: The weights never train.
+        init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: ``temperature`` is not positive or ``init`` is unknown.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_clusters: int,
+        num_heads: int = 1,
+        *,
+        bias: bool = True,
+        relu: bool = False,
+        temperature: float = 1.0,
+        init: str = 'normal',
+        frozen: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if temperature <= 0 or init not in INITS:
+            raise ValueError(f'temperature must be positive and init one of {INITS}, got {temperature} and {init!r}')
+        self.num_clusters = num_clusters
+        self.num_heads = num_heads
+        self.temperature = temperature
+        self.init = init
+        self.relu = nn.ReLU() if relu else nn.Identity()
+        self.fc = nn.Linear(in_channels, num_heads * num_clusters, bias=bias).requires_grad_(not frozen)
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Draws initial weights."""
+        if self.init == 'torch':
+            self.fc.reset_parameters()
+            return
+        nn.init.normal_(self.fc.weight, std=0.01)
+        if self.fc.bias is not None:
+            nn.init.zeros_(self.fc.bias)
+
+    @torch.no_grad()
+    def set_centroids(self, centroids: Tensor) -> None:
+        """Makes centroids (H, K, D) the weights."""
+        self.fc.weight.copy_(centroids.flatten(0, 1))
+
+    def predict(self, features: Tensor) -> Tensor:
+        """Returns logits (N, H, K) of features (N, D)."""
+        return self.fc(self.relu(features)).unflatten(1, (self.num_heads, self.num_clusters)) / self.temperature
+
+    def scores(self, features: Tensor, head: int) -> Tensor:
+        """Returns the logits (N, K) of one head."""
+        rows = slice(head * self.num_clusters, (head + 1) * self.num_clusters)
+        bias = None if self.fc.bias is None else self.fc.bias[rows]
+        return nn.functional.linear(self.relu(features), self.fc.weight[rows], bias) / self.temperature
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Returns the loss, a scalar, see ``cluster_cross_entropy``.
+
+        Args:
+            features: (N, D).
+            labels: (N, H) int64, negative where an image has none.
+        """
+        return cluster_cross_entropy(self.predict(features), labels)

@@ -1,0 +1,186 @@
+"""Labels are made when the algorithm asks, of the right images, survive interruption, and reach batch and sampler."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mmssl.clustering.labels import KMeansLabeller
+from mmssl.clustering.scores import agreement
+from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
+from mmssl.utils.errors import UserError
+from mmssl.visualization.curves import read_scalars, series
+from tests.support.interruption import Interruption, assert_resume_is_exact
+from tests.support.tiny_run import build_runner, tiny_config, train
+
+MODEL = dict(
+    type='DeepCluster',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    backbone=dict(type='ResNet', depth=18, stem='small', width=0.125),
+    neck=dict(type='Identity'),
+    head=dict(type='ClusterHead', in_channels=64, num_clusters=5),
+)
+HOOK = dict(
+    type='PseudoLabelsHook',
+    labeller=dict(type='KMeansLabeller', num_clusters=5, whiten=8),
+    transform=dict(type='CenterCropView', resize=16, size=16),
+)
+LOADER = dict(
+    dataset=dict(type='LabelledNoise', num_images=26, views=[dict(type='AugmentedView', size=16)]),
+    sampler=dict(type='ClusterSampler'),
+    collate_fn=dict(type='collate_views'),
+    batch_size=4,
+    drop_last=True,
+    num_workers=0,
+)
+OPTIMIZER = dict(
+    optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-5),
+    paramwise_cfg=dict(custom_keys={'head': dict(momentum=0.0)}),
+)
+CHANGES = dict(model=MODEL, train_dataloader=LOADER, optim_wrapper=OPTIMIZER)
+
+
+class Watch(Hook):
+    """Keeps what the hook of labels did."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.labels, self.heads, self.states = [], [], []
+
+    def before_train_epoch(self, runner) -> None:
+        (hook,) = (hook for hook in runner.hooks if isinstance(hook, PseudoLabelsHook))
+        head = runner.algorithm.head.fc.weight
+        self.labels.append(hook.labels.copy())
+        self.heads.append(head.detach().clone())
+        self.states.append(runner.optim_wrapper.optimizer.state.get(head))
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        samples = data_batch['data_samples']
+        expected = self.labels[-1][:, samples['index'].numpy()].T
+        assert (samples['pseudo_label'].numpy() == expected).all() and (expected >= 0).all()
+
+
+@pytest.fixture(scope='module')
+def watched(tmp_path_factory):
+    """A run of three epochs and what was seen of it."""
+    folder = tmp_path_factory.mktemp('labels')
+    runner, watch = build_runner(tiny_config(folder, **CHANGES, custom_hooks=[HOOK])), Watch()
+    runner.register_hook(watch)
+    runner.train()
+    return runner, watch
+
+
+def test_each_epoch_has_new_labels_a_new_head_and_no_optimizer_state_of_it(watched):
+    runner, watch = watched
+    assert len(watch.labels) == 3
+    assert all(labels.shape == (1, 26) and set(labels[0]) <= set(range(5)) for labels in watch.labels)
+    for head, state in zip(watch.heads, watch.states):
+        assert head.std().item() == pytest.approx(0.01, rel=0.15) and not state
+    assert not torch.equal(watch.heads[0], watch.heads[1])
+    assert not (watch.labels[0] == watch.labels[1]).all()
+    momenta = {group['momentum'] for group in runner.optim_wrapper.param_groups}
+    assert momenta == {0.9, 0.0}
+
+
+def test_scores_are_logged(watched):
+    runner, watch = watched
+    entries = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
+    steps, values = series(entries, 'nmi')
+    assert steps == [0, 6, 12] and all(0 <= value <= 1 for value in values)
+    assert series(entries, 'nmi_previous')[0] == [6, 12]
+    expected = agreement(watch.labels[1][0], watch.labels[0][0])['nmi']
+    assert series(entries, 'nmi_previous')[1][0] == pytest.approx(expected)
+
+
+def test_a_resumed_run_ends_in_the_same_bits(tmp_path):
+    assert_resume_is_exact(tmp_path, custom_hooks=[HOOK], **CHANGES)
+
+
+class StopAfterLabels(Hook):
+    """Stops the second epoch when its labels are made."""
+
+    priority = 'LOWEST'
+
+    def before_train_epoch(self, runner) -> None:
+        if runner.epoch == 1:
+            raise Interruption
+
+
+def test_a_run_stopped_between_labelling_and_training_ends_in_the_same_bits(tmp_path, watched):
+    each_epoch = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)))
+    runner = build_runner(tiny_config(tmp_path, **CHANGES, **each_epoch, custom_hooks=[HOOK]))
+    runner.register_hook(StopAfterLabels())
+    with pytest.raises(Interruption):
+        runner.train()
+    resumed = train(tiny_config(tmp_path, **CHANGES, **each_epoch, custom_hooks=[HOOK], resume=True))
+    for name, tensor in watched[0].model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize(
+    ('changes', 'hook', 'message'),
+    [
+        (dict(model=dict(MODEL)), dict(HOOK, transform=None), 'needs the plain view'),
+        ({}, dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=50)), '26 images cannot make 50 clusters'),
+        (dict(model=None), HOOK, 'MoCo takes no labels'),
+    ],
+)
+def test_mistakes_end_the_run_before_its_first_iteration(tmp_path, changes, hook, message):
+    changes = CHANGES | changes
+    if changes['model'] is None:
+        changes = {}
+    with pytest.raises((UserError, ValueError), match=message):
+        train(tiny_config(tmp_path, **changes, custom_hooks=[hook]))
+
+
+def test_a_labelling_of_imagenet_fits_16_gib_and_the_estimate_holds_at_a_hundredth():
+    hook = PseudoLabelsHook(dict(type='KMeansLabeller', num_clusters=10_000, whiten=256), transform={})
+    parts = hook.estimate(1_281_167, SimpleNamespace(label_width=4096))
+    assert parts['features, in a file'] == 4 * 1_281_167 * 4096
+    assert memory_of(parts) < 16 * 2**30
+    words = PseudoLabelsHook(dict(type='KMeansLabeller', num_clusters=16_000), transform={})
+    assert memory_of(words.estimate(1_281_167, SimpleNamespace(label_width=2048))) < 16 * 2**30
+
+    features = np.random.default_rng(0).normal(size=(12_811, 512)).astype(np.float32)
+    labeller = KMeansLabeller(100, whiten=32, num_iterations=2)
+    estimate = sum(labeller.memory(*features.shape).values())
+    labeller.label(features[:500], seed=0)  # libraries are loaded
+    with ResidentMemory() as memory:
+        labeller.label(features, seed=0)
+    assert 0.2 * estimate < memory.peak < estimate
+
+
+class ResidentMemory:
+    """The largest growth of this process's memory while the context lasts, in bytes."""
+
+    def __enter__(self) -> ResidentMemory:
+        self.start, self.peak, self.running = resident(), 0, True
+        self.thread = threading.Thread(target=self._watch)
+        self.thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while self.running:
+            self.peak = max(self.peak, resident() - self.start)
+            time.sleep(1e-3)
+
+    def __exit__(self, *args: object) -> None:
+        self.running = False
+        self.thread.join()
+
+
+def resident() -> int:
+    return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()
+
+
+def memory_of(parts: dict[str, int]) -> int:
+    return sum(size for name, size in parts.items() if 'in a file' not in name)
