@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.source import HIVIT, RESNET, SWIN, VIT, Tensors
+from mmssl.converters.source import ADDER_RESNET, HIVIT, RESNET, SWIN, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
-from mmssl.models.backbones import hivit
+from mmssl.models.backbones import adder_resnet, hivit
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.backbones.vision_transformer import ARCHS
 from mmssl.models.components.relative_positions import CLS_ROWS
@@ -19,6 +19,9 @@ from mmssl.utils.trained import read_config_text
 _PLAIN = r'stem\.[01]\.\w+|fc\.(fc|bn)[67]\.\w+'  # Sobel and fully connected layers
 _NAMES = {
     'MAE': rf'backbone\.{VIT}|neck\.(mask_token|pos_embed|(embed|norm|predict)\.\w+|blocks\.\d+\.\S+)',
+    'AdderResNet': ADDER_RESNET,
+    'AdderVGG': r'stem\.(conv|bn)\.\w+|stages\.(0\.0|[12]\.[12])\.(conv\.adder|bn\.\w+)',
+    'LeNet5BN': r'stem\.(conv|bn)\.\w+|stages\.([01]\.1|2\.0)\.(conv\.adder|bn\.\w+)',
     'ResNet': RESNET,
     'VisionTransformer': VIT,
     'BEiTViT': BEIT,
@@ -58,7 +61,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
 
     Returns:
         ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
-        ``width_per_group`` and ``stem``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size``,
+        ``width_per_group`` and ``stem``; for ``AdderResNet`` the first two and ``stem``, for ``AdderVGG`` and
+        ``LeNet5BN`` ``width``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size``,
         ``conv_stem`` and ``final_norm``; for ``BEiTViT`` the first three, ``relative_table`` and ``layer_scale``; for a
         Swin transformer what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT``,
         ``AlexNet``, ``NIN`` and ``VGG16`` all of their arguments that change their tensors; for ``WideResNet``
@@ -69,6 +73,14 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
     """
     known = dict(known or {})
     match kind(tensors):
+        case 'AdderResNet':
+            return known | _adder_resnet(tensors)
+        case 'AdderVGG':
+            return known | dict(type='AdderVGG', width=len(tensors['stem.conv.weight']) / 128)
+        case 'LeNet5BN':
+            return known | dict(type='LeNet5BN', width=len(tensors['stem.conv.weight']) / 6)
+        case 'ResNet' if known.get('type') == 'AdderResNet':  # with convolutions, to compare with
+            return known
         case 'ResNet':
             return known | _resnet(tensors)
         case 'VisionTransformer':
@@ -110,8 +122,7 @@ def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _resnet(tensors: Tensors) -> dict[str, Any]:
-    blocks = Counter(name[5] for name in tensors if re.fullmatch(r'layer\d\.\d+\.conv1\.weight', name))
-    counts = tuple(blocks[stage] for stage in '1234')
+    counts = _blocks(tensors)
     is_bottleneck = 'layer1.0.conv3.weight' in tensors
     depths = [depth for depth, (_, of_depth) in DEPTHS.items() if of_depth == counts and (depth >= 50) == is_bottleneck]
     if not depths or 'conv1.weight' not in tensors:
@@ -128,6 +139,25 @@ def _resnet(tensors: Tensors) -> dict[str, Any]:
         width_per_group=inner * 64 // channels,
         stem='imagenet' if kernel == 7 else 'small',
     )
+
+
+def _adder_resnet(tensors: Tensors) -> dict[str, Any]:
+    counts = tuple(count for count in _blocks(tensors) if count)
+    depths = [depth for depth, (_, of_depth, _) in adder_resnet.DEPTHS.items() if of_depth == counts]
+    if not depths or 'conv1.weight' not in tensors:
+        raise UserError(
+            f'an adder network with {counts} blocks in its stages is none of the depths '
+            f'{sorted(adder_resnet.DEPTHS)}: give the file of a whole one'
+        )
+    channels, _, kernel, _ = tensors['conv1.weight'].shape
+    width = channels / adder_resnet.DEPTHS[depths[0]][2]
+    return dict(type='AdderResNet', depth=depths[0], width=width, stem='imagenet' if kernel == 7 else 'small')
+
+
+def _blocks(tensors: Tensors) -> tuple[int, ...]:
+    """Number of blocks in each of four stages."""
+    blocks = Counter(name[5] for name in tensors if re.fullmatch(r'layer\d\.\d+\.conv1\.(weight|adder)', name))
+    return tuple(blocks[stage] for stage in '1234')
 
 
 def _stages(tensors: Tensors) -> int:

@@ -26,6 +26,7 @@ class LinearClsHead(BaseModule):
             fine-tuned on the mean of its tokens. Both have an epsilon of 1e-6.
         logit_norm: Whether a batch norm with factor and offset follows the linear layer (the official probe of CARE).
         init_std: Standard deviation of the initial weights; 0 starts from zero; None is PyTorch's own initialisation.
+        bias: Whether the linear layer has a bias, which ``logit_norm`` makes superfluous.
         loss: Config of a loss that takes logits and targets.
         init_cfg: MMEngine's initialisation config.
 
@@ -40,6 +41,7 @@ class LinearClsHead(BaseModule):
         norm: str = 'none',
         logit_norm: bool = False,
         init_std: float | None = 0.01,
+        bias: bool = True,
         loss: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -52,10 +54,11 @@ class LinearClsHead(BaseModule):
             self.norm = nn.BatchNorm1d(in_channels, affine=False, eps=1e-6)
         elif norm == 'layer':
             self.norm = nn.LayerNorm(in_channels, eps=1e-6)
-        self.fc = nn.Linear(in_channels, num_classes)
+        self.fc = nn.Linear(in_channels, num_classes, bias=bias)
         if init_std is not None:
             nn.init.normal_(self.fc.weight, std=init_std)
-            nn.init.zeros_(self.fc.bias)
+            if bias:
+                nn.init.zeros_(self.fc.bias)
         self.logit_norm = nn.BatchNorm1d(num_classes) if logit_norm else nn.Identity()
         self.loss = LOSSES.build(loss or dict(type='CrossEntropyLoss'))
 

@@ -1,0 +1,37 @@
+"""Adder layer, batch norm and ReLU, and the same with a convolution."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import nn
+
+from mmssl.models.layers.adder2d import Adder2d
+
+
+def adder_unit(inputs: int, outputs: int, kernel: int, padding: int = 0, adder: bool = True) -> nn.Sequential:
+    """Returns an adder layer, a batch norm and a ReLU, named ``conv``, ``bn`` and ``relu``.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        kernel: Side of the filters in pixels.
+        padding: Zeros on every side.
+        adder: False gives a convolution without bias instead of the adder layer.
+    """
+    layer = Adder2d if adder else _conv
+    conv = layer(inputs, outputs, kernel, padding=padding)
+    return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(outputs), relu=nn.ReLU(inplace=True)))
+
+
+def use_adders(module: nn.Module) -> None:
+    """Puts ``Adder2d`` in the place of every convolution in ``module``, which have no bias, groups or dilation."""
+    for parent in list(module.modules()):
+        for name, conv in list(parent.named_children()):
+            if isinstance(conv, nn.Conv2d):
+                (kernel, _), (stride, _), (padding, _) = conv.kernel_size, conv.stride, conv.padding
+                setattr(parent, name, Adder2d(conv.in_channels, conv.out_channels, kernel, stride, int(padding)))
+
+
+def _conv(inputs: int, outputs: int, kernel: int, padding: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False)
