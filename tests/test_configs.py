@@ -25,7 +25,8 @@ CARDS = sorted(CONFIGS.glob('*/README.md'))
 RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
-FAMILIES = {'alexnet', 'hivit', 'nin', 'swin', 'vit'}  # of backbones without a depth, as names of recipes begin
+FAMILIES = {'alexnet', 'hivit', 'lenet5', 'nin', 'swin', 'vgg', 'vit'}  # without a depth, as names of recipes begin
+SIZES = {'cifar10': (32, 16), 'cifar100': (32, 16), 'mnist': (28, 14)}  # of views, and of local ones
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
@@ -116,12 +117,12 @@ def test_training_views_and_batches(path: Path) -> None:
     cfg = load_config(path)
     loader, views = cfg.train_dataloader, cfg.train_dataloader.dataset.views
     assert loader.drop_last and loader.sampler.type == 'EpochSampler'
-    size, local = (32, 16) if path.stem.endswith('cifar10') else (224, 96)
+    size, local = SIZES.get(path.stem.rpartition('_')[2], (224, 96))
     sizes = [view.size for view in views]
     if 'masker' in cfg.model:  # one view, perhaps rendered for a teacher as well
         assert sizes[0] == cfg.model.backbone.get('img_size', size)
         assert all(view.type == 'SameView' for view in views[1:])
-    elif cfg.model.type == 'RotNet':  # which makes its labels of the image, and colours none
+    elif cfg.model.type in ('RotNet', 'ImageClassifier'):  # one view, whose colours stay
         assert sizes == [size]
     else:
         assert sizes == [size, size] + [local] * (len(sizes) - 2)
@@ -137,7 +138,8 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     optim = optimizer(cfg, model)
     before = {name: param.detach().clone() for name, param in model.named_parameters()}
     sizes = [view.size for view in cfg.train_dataloader.dataset.views]
-    terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes])
+    labels = dict(label=torch.arange(BATCH_SIZE))
+    terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes], labels)
     sum(value for name, value in terms.items() if name.startswith('loss')).backward()
     optim.step()
     model.on_step_end(0.5)
@@ -213,6 +215,8 @@ COUNTS = {
     'care_resnet50_8xb128-800e_in1k': (79_440_448, 79_440_448 + 75_221_056),
     'care_resnet101_8xb128-100e_in1k': (98_432_576, 98_432_576 + 94_213_184),
     'care_resnet152_8xb128-100e_in1k': (114_076_224, 114_076_224 + 109_856_832),
+    'addernet_resnet18_8xb32-150e_in1k': (11_176_512 + 515_000,) * 2,
+    'addernet_resnet50_8xb32-150e_in1k': (25_559_032,) * 2,
     'care_resnet50-2x_8xb128-100e_in1k': (122_766_656, 122_766_656 + 118_547_264),
 }
 
@@ -256,6 +260,12 @@ def test_frozen_parameters() -> None:
 
 # (epoch, learning rate); where the schedule moves per iteration the value is that of the epoch's first one.
 SCHEDULES = {
+    'addernet_resnet20_1xb256-400e_cifar10': [  # of adder filters, and of the others
+        (0, [0.1] * 2),
+        (1, [0.05 * (1 + math.cos(math.pi / 400))] * 2),
+        (200, [0.05] * 2),
+        (399, [0.05 * (1 + math.cos(399 * math.pi / 400))] * 2),
+    ],
     'mocov3_resnet50_16xb256-100e_in1k': [(0, 0.0), (5, 4.8), (10, 9.6), (55, 4.8)],
     'mocov3_vit-small_32xb128-300e_in1k': [(0, 0.0), (20, 1.2e-3), (40, 2.4e-3), (170, 1.2e-3)],
     'mocov2_resnet50_8xb32-200e_in1k': [(0, 0.03), (100, 0.015)],

@@ -23,7 +23,7 @@ from tests.support.distributed import run_distributed
 from tests.support.shrink import shrink
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-RECIPES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('*/*cifar10*.py'))
+RECIPES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('*/*_cifar10.py'))
 GLOBAL_BATCH = 8
 
 each_recipe = pytest.mark.parametrize('recipe', RECIPES)

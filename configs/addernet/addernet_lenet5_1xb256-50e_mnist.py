@@ -16,7 +16,7 @@ model = dict(
     data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[33.32] * 3, std=[78.57] * 3),
     backbone=dict(type='LeNet5BN'),
     neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=84, num_classes=10, init_std=0.063),
+    head=dict(type='LinearClsHead', in_channels=84, num_classes=10, init_std=None),
 )
 
 train_dataloader = dict(batch_size=256, dataset=dict(views=[dict(type='PaddedCropView', size=28, padding=0, flip=0.0)]))

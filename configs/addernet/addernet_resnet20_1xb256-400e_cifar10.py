@@ -21,8 +21,8 @@ model = dict(
     ),
     backbone=dict(type='AdderResNet', depth=20),
     neck=dict(type='Identity'),
-    # A batch norm follows the logits; the weights have the standard deviation of a new convolution of PyTorch.
-    head=dict(type='LinearClsHead', in_channels=64, num_classes=10, bias=False, logit_norm=True, init_std=0.072),
+    # A batch norm follows the logits; the weights begin as those of PyTorch.
+    head=dict(type='LinearClsHead', in_channels=64, num_classes=10, bias=False, logit_norm=True, init_std=None),
 )
 
 train_dataloader = dict(batch_size=256, dataset=dict(views=[dict(type='PaddedCropView', size=32)]))

@@ -18,7 +18,7 @@ model = dict(
     ),
     backbone=dict(type='AdderVGG'),
     neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=512, num_classes=10, bias=False, logit_norm=True, init_std=0.026),
+    head=dict(type='LinearClsHead', in_channels=512, num_classes=10, bias=False, logit_norm=True, init_std=None),
 )
 
 train_dataloader = dict(batch_size=256, dataset=dict(views=[dict(type='PaddedCropView', size=32)]))

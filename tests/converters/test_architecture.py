@@ -4,9 +4,12 @@ import pytest
 import torch
 
 from mmssl.converters.architecture import describe, kind, known_config
+from mmssl.models.backbones.adder_resnet import AdderResNet
+from mmssl.models.backbones.adder_vgg import AdderVGG
 from mmssl.models.backbones.alexnet import AlexNet
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.hivit import HiViT
+from mmssl.models.backbones.lenet5_bn import LeNet5BN
 from mmssl.models.backbones.nin import NIN
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
@@ -28,6 +31,10 @@ SWIN = dict(name='swin_tiny_patch4_window7_224', embed_dim=12, depths=(1, 2, 1),
         (ResNet, dict(depth=34, width=0.25, stem='small')),
         (ResNet, dict(depth=50, width=0.125, width_per_group=128)),
         (ResNet, dict(depth=101, width=0.125)),
+        (AdderResNet, dict(depth=20, width=0.25, stem='small')),
+        (AdderResNet, dict(depth=50, width=0.125, stem='imagenet')),
+        (AdderVGG, dict(width=0.0625)),
+        (LeNet5BN, dict(width=2)),
         (VisionTransformer, dict(arch=ARCH, img_size=48, patch_size=8)),
         (VisionTransformer, dict(arch=ARCH, img_size=64, conv_stem=True)),
         (VisionTransformer, dict(arch=ARCH, img_size=48, patch_size=8, final_norm=False)),

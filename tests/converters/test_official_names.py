@@ -13,6 +13,7 @@ from mmssl.converters import SOURCES, TARGETS, detect_source, rename
 
 # Recordings of each source, and official names of kinds that none of them has.
 CASES = {
+    'addernet': (['addernet_resnet20'], ['fc.bias']),
     'mocov3': (['mocov3_r50', 'mocov3_vits'], []),
     'moco': (['mocov1_r50', 'mocov2_r50'], []),
     'simsiam': (['simsiam_r18', 'simsiam_r50'], []),

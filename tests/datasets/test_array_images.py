@@ -11,6 +11,7 @@ import pytest
 
 from mmssl.datasets.cifar import CIFAR10, CIFAR100
 from mmssl.datasets.fashion_mnist import FashionMNIST, read_idx
+from mmssl.datasets.mnist import MNIST
 from mmssl.datasets.restricted_pickle import load_arrays
 from tests.support.image_files import EVALUATION, TRAINING
 
@@ -87,6 +88,7 @@ def test_fashion_mnist(compressed: bool, tmp_path: Path) -> None:
     assert len(images) == 3 and images.classes[9] == 'ankle boot'
     for channel in images[2]['inputs']:
         np.testing.assert_array_equal(channel, PIXELS[2, :28, :28, 0])
+    assert MNIST(str(tmp_path), split='test', **EVALUATION).classes == tuple('0123456789')
     train = FashionMNIST(str(tmp_path), **TRAINING)
     assert len(train) == 6 and train[5]['data_samples'] == dict(index=5, label=0)
 

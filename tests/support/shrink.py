@@ -15,6 +15,9 @@ _HIDDEN, _EMBEDDING, _QUEUE, _PATCH = 48, 32, 64, 8
 _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
 _HIVIT = dict(arch=dict(embed_dim=48, depths=(1, 1, 2), num_heads=4), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
 _STAGES = (12, 24, 48)
+_NARROW = dict(
+    AdderResNet=dict(depth=20, stem='small', width=0.25), AdderVGG=dict(width=0.0625), LeNet5BN=dict(width=1)
+)
 _SWIN = dict(img_size=IMAGE_SIZE, patch_size=4, window_size=2, embed_dim=16, depths=(2, 2), num_heads=(2, 4))
 
 
@@ -49,6 +52,8 @@ def _shrink_backbone(backbone: dict) -> None:
     if backbone['type'] == 'ResNet':
         backbone.update(depth=18, stem='small', width=0.125)
         backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
+    elif backbone['type'] in _NARROW:
+        backbone.update(_NARROW[backbone['type']])
     elif backbone['type'] == 'HiViT':
         backbone.update(_HIVIT)
         if 'early_block' in backbone:

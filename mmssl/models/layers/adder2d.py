@@ -79,7 +79,9 @@ class Adder2d(nn.Module):
         """Returns (N, T, H', W') of images (N, C, H, W)."""
         dtype = torch.promote_types(images.dtype, torch.float32)
         output = adder2d(images.to(dtype), self.adder.to(dtype), self.stride, self.padding)
-        return output if torch.is_autocast_enabled(images.device.type) else output.to(images.dtype)
+        device = images.device.type
+        in_autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        return output if in_autocast else output.to(images.dtype)
 
     def extra_repr(self) -> str:
         """Returns the arguments."""
