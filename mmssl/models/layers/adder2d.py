@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from mmssl.models.layers.adder_kernels import plain
-
-_HAS_TRITON = find_spec('triton') is not None
+from mmssl.models.layers import adder_tiles, adder_triton
 
 
 def adder2d(images: Tensor, filters: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
@@ -107,11 +104,8 @@ class _Adder2dFunction(torch.autograd.Function):
 
 
 def _kernels(images: Tensor) -> Any:
-    if not (_HAS_TRITON and images.is_cuda and images.dtype == torch.float32):
-        return plain
-    from mmssl.models.layers.adder_kernels import fused
-
-    return fused
+    fused = adder_triton.IS_AVAILABLE and images.is_cuda and images.dtype == torch.float32
+    return adder_triton if fused else adder_tiles
 
 
 def _forward(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:

@@ -159,13 +159,13 @@ def test_one_operation_for_tensors_without_values_and_in_compiled_graphs():
 
 _INTERPRETED = """
 import torch
-from mmssl.models.layers.adder_kernels import fused, plain
+from mmssl.models.layers import adder_tiles, adder_triton
 for images, filters, stride, padding in ((2, 4, 7, 6), (3, 4, 3, 3), 2, 1), ((2, 5, 5, 6), (34, 5, 3, 3), 1, 1):
     x, f = torch.randn(images), torch.randn(filters)
-    y = plain.negative_l1(x, f, stride, padding)
+    y = adder_tiles.negative_l1(x, f, stride, padding)
     g = torch.randn_like(y)
     for name, args in ('negative_l1', (x, f)), ('input_gradient', (g, x, f)), ('filter_gradient', (g, x, f)):
-        found, expected = (getattr(module, name)(*args, stride, padding) for module in (fused, plain))
+        found, expected = (getattr(code, name)(*args, stride, padding) for code in (adder_triton, adder_tiles))
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
         print(name)
 """

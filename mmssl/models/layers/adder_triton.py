@@ -1,15 +1,23 @@
 """The L1 layer in Triton: each result is computed in registers, so nothing is written but the results.
 
-The functions take the arguments of ``plain`` and give its results, float32. Tests run the kernels in Triton's
+The functions take the arguments of ``adder_tiles`` and give its results, float32. Tests run the kernels in Triton's
 interpreter; they were not measured on a GPU.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # no wheel for this system
+    triton = None
+
+IS_AVAILABLE = triton is not None
 
 _POSITIONS, _CHANNELS = 128, 32  # what a program computes at once
 _SHARES = 64  # of the positions, at most, over which the filter gradient is summed separately
@@ -68,7 +76,11 @@ def _sizes(images: Tensor, filters: Tensor, output: Tensor) -> tuple[int, ...]:
     return (*images.shape[1:], len(filters), *output.shape[2:])
 
 
-@triton.jit
+def _jit(function: Any) -> Any:
+    return triton.jit(function) if IS_AVAILABLE else function
+
+
+@_jit
 def _forward_kernel(
     images, filters, output, positions, C, H, W, T, OH, OW,
     K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_T: tl.constexpr,
@@ -90,7 +102,7 @@ def _forward_kernel(
     tl.store(output + place, -distance, mask=(position < positions)[:, None] & (t < T)[None, :])
 
 
-@triton.jit
+@_jit
 def _input_kernel(
     grad, images, filters, result, positions, C, H, W, T, OH, OW,
     K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_C: tl.constexpr,
@@ -115,7 +127,7 @@ def _input_kernel(
     tl.store(result + place, total, mask=inside)
 
 
-@triton.jit
+@_jit
 def _filter_kernel(
     grad, images, filters, sums, positions, share, C, H, W, T, OH, OW,
     K: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
