@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 from argparse import Namespace
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -82,17 +83,25 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         try:
             return torch.load(path, map_location=map_location, weights_only=True)
         except UnpicklingError as error:
-            raise UnreadableCheckpointError(
-                f'{path} is no checkpoint of tensors and plain data, or it is damaged; it is not loaded: {error}'
-            ) from error
+            raise UnreadableCheckpointError(f'{path} is not loaded: {_reason(error)}') from error
         except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
             size = path.stat().st_size
             raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes): {error}') from error
 
 
+def _reason(error: UnpicklingError) -> str:
+    """What the file holds, in place of torch's advice to load it all the same."""
+    match = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if match is None:
+        return 'it is damaged, or no checkpoint'
+    return f'it holds {match[1]}, which could run code; a checkpoint holds tensors and plain data only'
+
+
 def _load_address(address: str, map_location: str | torch.device) -> Any:
     try:
         return torch.hub.load_state_dict_from_url(address, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        raise UnreadableCheckpointError(f'{address} is not loaded: {_reason(error)}') from error
     except (URLError, TimeoutError, ConnectionError) as error:  # URLError also of an address that answers with an error
         reason = getattr(error, 'reason', error)
         raise UserError(
@@ -160,11 +169,17 @@ def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
     """
     if isinstance(checkpoint, dict):
         for nested in (checkpoint.get('state_dict'), checkpoint.get('model'), checkpoint):
-            tensors = {k: v for k, v in nested.items() if isinstance(v, Tensor)} if isinstance(nested, dict) else {}
+            tensors = _named_tensors(nested) if isinstance(nested, dict) else {}
             if tensors:
                 _mark_grids(tensors, getattr(nested, '_metadata', {}), checkpoint)
                 return tensors
     raise UserError("the checkpoint has no tensors under 'state_dict', 'model' or at its top")
+
+
+def _named_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a dict, without the ``_orig_mod.`` that ``torch.compile`` puts into names."""
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    return {str(key).replace('_orig_mod.', ''): value for key, value in tensors.items()}
 
 
 def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
@@ -172,7 +187,11 @@ def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], chec
     tables = [name for name in tensors if name.rpartition('.')[2] in TABLES]
     if not tables:
         return
-    grids = {owner: content['grid_size'] for owner, content in metadata.items() if 'grid_size' in content}
+    grids = {
+        owner.replace('_orig_mod.', ''): content['grid_size']
+        for owner, content in metadata.items()
+        if 'grid_size' in content
+    }
     of_config = None if grids else _grid_of_config(checkpoint)
     for name in tables:
         owners = [owner for owner in grids if not owner or name.startswith(f'{owner}.')]

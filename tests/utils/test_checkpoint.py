@@ -229,3 +229,25 @@ def test_position_embeddings_of_another_size(tmp_path: Path) -> None:
     load_backbone(large, tmp_path / 'a.pth')
     torch.testing.assert_close(large.blocks.state_dict(), small.blocks.state_dict())
     torch.testing.assert_close(large.pos_embed[:, :1], small.pos_embed[:, :1])  # of the class token
+
+
+class _Code:
+    def __reduce__(self) -> tuple:
+        return os.mkdir, ('must-not-exist',)
+
+
+def test_what_could_run_code_is_named_and_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), extra=_Code()), 'a.pth')
+    with pytest.raises(UnreadableCheckpointError, match=r'not loaded: it holds posix\.mkdir, which could') as error:
+        load_checkpoint_file('a.pth')
+    assert 'weights_only' not in str(error.value) and not Path('must-not-exist').exists()
+
+
+def test_names_of_compiled_models_are_those_of_the_model(tmp_path: Path) -> None:
+    source, target = _backbone(), _backbone()
+    filled = {f'backbone._orig_mod.{key}': value for key, value in _filled(source, 3).items()}
+    state = {key.replace('layer1.', 'layer1._orig_mod.'): value for key, value in filled.items()}
+    torch.save(dict(state_dict=state), tmp_path / 'a.pth')
+    load_backbone(target, tmp_path / 'a.pth')
+    assert all((value == 3).all() for value in target.state_dict().values())
