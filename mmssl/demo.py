@@ -297,11 +297,13 @@ def report_sections(
 ) -> list[Section]:
     """The parts of the report."""
     before, after = representations[1], representations[-1]
+    algorithm = runner.algorithm
     classes = runner.val_dataloader.dataset.classes
     train = runner.train_dataloader.dataset
     shown = torch.linspace(0, len(train) - 1, NUM_SHOWN).long().tolist()
     scalars = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
-    hides = hasattr(runner.algorithm, 'reconstruct')
+    hides = hasattr(algorithm, 'reconstruct')
+    relates = algorithm.views is None or algorithm.views.count > 1
     sections = []
     if table:
         text = (
@@ -320,8 +322,8 @@ def report_sections(
         Section(
             'What the network sees',
             'Training images and below them their augmented views, as the model gets them. '
-            + ('' if hides else 'The method learns that views of one image belong together.'),
-            augmented_views(train, runner.algorithm.data_preprocessor, shown),
+            + ('The method learns that views of one image belong together.' if relates else ''),
+            augmented_views(train, algorithm.data_preprocessor, shown, shown=algorithm.shown_views),
         ),
         *([reconstruction_section(runner)] if hides else []),
         Section(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmssl.datasets.base import ImageDataset
@@ -16,7 +17,11 @@ from mmssl.visualization.image_grid import image_grid
 
 
 def augmented_views(
-    dataset: ImageDataset, preprocessor: SelfSupDataPreprocessor, indices: Sequence[int], epoch: int = 0
+    dataset: ImageDataset,
+    preprocessor: SelfSupDataPreprocessor,
+    indices: Sequence[int],
+    epoch: int = 0,
+    shown: Callable[[list[Tensor]], list[Tensor]] = list,
 ) -> Figure:
     """Draws images in columns: the image, cropped to a square, and below it its views after the device's part.
 
@@ -27,9 +32,10 @@ def augmented_views(
         preprocessor: That of the model.
         indices: Of the images.
         epoch: Whose crops and colours are drawn.
+        shown: Views -> what the network is shown of them, the ``shown_views`` of its algorithm.
     """
     batch = collate_views([dataset[epoch, index] for index in indices])
-    views = [preprocessor.denormalize(view).cpu() for view in preprocessor(batch, True)['inputs']]
+    views = [preprocessor.denormalize(view).cpu() for view in shown(preprocessor(batch, True)['inputs'])]
     size = max(view.shape[-1] for view in views)
     square = CenterCropView(size)
     rows = [torch.stack([square(dataset.load(index)) for index in batch['data_samples']['index'].tolist()])]

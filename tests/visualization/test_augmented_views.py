@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmssl.datasets.image_folder import ImageFolder
+from mmssl.models.algorithms.rotnet import RotNet
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.visualization.augmented_views import augmented_views
 from tests.support.image_files import write_images
@@ -23,3 +24,13 @@ def test_rows_are_the_image_and_its_views(small: int, tmp_path: Path) -> None:
     expected = [0, 10, 20, 255, 245, 235, 0, 10, 20]
     assert [image.shape for image in shown] == [(8, 8, 3)] * 9
     np.testing.assert_allclose([image.mean() for image in shown], np.array(expected) / 255, atol=1e-6)
+
+
+def test_what_a_method_shows_its_network_takes_the_place_of_the_views(tmp_path: Path) -> None:
+    write_images(tmp_path, ['0.png'])
+    dataset = ImageFolder(str(tmp_path), views=[dict(type='AugmentedView', size=8)])
+    figure = augmented_views(dataset, SelfSupDataPreprocessor(), [0], shown=RotNet.shown_views)
+    _, first, *others = (axes.get_images()[0].get_array() for axes in figure.axes)
+    assert len(others) == 3
+    for quarters, image in enumerate(others, 1):
+        np.testing.assert_array_equal(image, np.rot90(first, quarters))

@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset.seed = (cfg.get('randomness') or {}).get('seed') or 0
     count = min(args.num_images, len(dataset))
     indices = [number * len(dataset) // count for number in range(count)]
-    figure = augmented_views(dataset, MODELS.build(cfg.model.data_preprocessor), indices, args.epoch)
+    preprocessor, method = MODELS.build(cfg.model.data_preprocessor), MODELS.get(cfg.model.type)
+    figure = augmented_views(dataset, preprocessor, indices, args.epoch, method.shown_views)
     out = Path(args.out or Path('work_dirs') / Path(args.config).stem / 'views.png')
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=150)

@@ -88,6 +88,11 @@ class BaseAlgorithm(BaseModel):
         """
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define loss()')
 
+    @staticmethod
+    def shown_views(views: list[Tensor]) -> list[Tensor]:
+        """Returns the views as the network gets them, for figures: a method that changes them itself overrides this."""
+        return views
+
     def extract_feat(self, images: Tensor) -> Tensor:
         """Returns what is evaluated downstream: the pooled last features (N, D) of images (N, 3, H, W).
 

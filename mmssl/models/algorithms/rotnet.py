@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.layers.rotations import four_rotations
+from mmssl.models.layers.rotations import NUM_ROTATIONS, four_rotations
 from mmssl.registry import ALGORITHMS
 
 
@@ -29,6 +29,11 @@ class RotNet(BaseAlgorithm):
     def __init__(self, **slots: Any) -> None:
         super().__init__(**slots)
         self.batch_coupled = 'batch norm' if any(isinstance(m, _BatchNorm) for m in self.modules()) else None
+
+    @staticmethod
+    def shown_views(views: list[Tensor]) -> list[Tensor]:
+        """Returns the four rotations of the view, one batch (N, 3, S, S) each."""
+        return list(four_rotations(views[0])[0].unflatten(0, (-1, NUM_ROTATIONS)).unbind(1))
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the mean cross entropy over the four rotations of one view (N, 3, S, S), and their accuracy."""
