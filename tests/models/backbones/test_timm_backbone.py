@@ -95,3 +95,11 @@ def test_tables_of_other_windows_are_resized_as_in_the_official_code():
     expected = resize_relative_table(small.get_parameter(name), (2, 2), (4, 4))
     assert expected.shape == (49, 2)
     torch.testing.assert_close(large.get_parameter(name), expected)
+
+
+def test_selas_pre_activation_network_is_one_of_timms():
+    """It has no norm behind its last block (arXiv:1911.05371), and ten heads of 3000 clusters on it."""
+    with torch.device('meta'):
+        backbone = TimmBackbone('resnetv2_50', out_indices=(4,))
+    assert sum(p.numel() for p in backbone.parameters()) == 84_966_256 - 10 * (2048 * 3000 + 3000)
+    assert backbone.feature_dim == 2048
