@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.dataset import InfiniteSampler
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
+from mmssl.engine.agreement import image_sources
 from mmssl.registry import LOOPS
-from mmssl.utils.dist import rank
+from mmssl.utils.dist import rank, world_size
+from mmssl.utils.errors import UserError
 
 
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
@@ -32,28 +37,114 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
 
 @LOOPS.register_module()
 class PretrainTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's epoch loop that can begin within an epoch and seeds every iteration.
+    """MMEngine's epoch loop that can begin within an epoch, end within one, and seeds every iteration.
 
-    The iteration alone says where a run is: a checkpoint of iteration i continues with batch ``i % epoch length``.
+    The iteration alone says where a run is: a checkpoint of iteration i continues with batch ``i % epoch length`` of
+    epoch ``i // epoch length``. A run of ``max_iters`` iterations is one of epochs whose last may be incomplete, so it
+    is drawn, seeded and resumed as a run of epochs is.
+
+    Args:
+        runner: The runner.
+        dataloader: Config of the training data, or the dataloader.
+        max_epochs: Length of the run in epochs.
+        max_iters: Length of the run in iterations instead; ``val_interval`` (1000 by default) and ``val_begin`` then
+            count iterations.
+        **options: ``val_begin``, ``val_interval`` and ``dynamic_intervals`` of MMEngine's loops.
+
+    Raises:
+        UserError: Neither or both lengths are given, an epoch has no batch, or the sampler does not suit.
     """
 
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int | None = None,
+        max_iters: int | None = None,
+        **options: Any,
+    ) -> None:
+        if (max_epochs is None) == (max_iters is None):
+            raise UserError(
+                'the length of a run is either max_epochs or train_cfg.max_iters, '
+                f'got max_epochs={max_epochs} and max_iters={max_iters}'
+            )
+        if max_iters is not None:
+            options.setdefault('val_interval', 1000)
+        super().__init__(runner, dataloader, max_epochs=max_epochs or 1, **options)
+        check_batches(self.dataloader)
+        self.counts_iterations = max_iters is not None
+        if max_iters is not None:
+            self._max_iters = max_iters
+            self._max_epochs = -(-max_iters // len(self.dataloader))
+
+    @property
+    def length_in_epochs(self) -> float:
+        """Length of the run; not whole where the last epoch is incomplete."""
+        return self._max_iters / len(self.dataloader)
+
+    def run(self) -> nn.Module:
+        """Trains to the end of the run, and validates in between."""
+        self._epoch = self._iter // len(self.dataloader)  # a run that ended within an epoch may be prolonged
+        if not self.counts_iterations:
+            return super().run()
+        self.runner.call_hook('before_train')
+        while self._iter < self._max_iters and not self.stop_training:
+            self.run_epoch()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
     def run_epoch(self) -> None:
-        """Runs the rest of the current epoch, all of it unless the run was resumed within."""
+        """Runs the rest of the current epoch: all of it unless the run was resumed, or ends, within."""
         runner, sampler = self.runner, self.dataloader.sampler
         start = self._iter - self._epoch * len(self.dataloader)
+        stop = min(len(self.dataloader), start + self._max_iters - self._iter)
         runner.call_hook('before_train_epoch')
         runner.model.train()
-        batches = self.dataloader
+        batches: Any = self.dataloader
         if hasattr(sampler, 'set_start'):
             sampler.set_start(start * self.dataloader.batch_size)
         elif start:
             batches = islice(batches, start, None)
-        for idx, data_batch in enumerate(batches, start):
+        for idx, data_batch in zip(range(start, stop), batches):
             self.run_iter(idx, data_batch)
+            if self.stop_training and self.counts_iterations:
+                break
         runner.call_hook('after_train_epoch')
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
-        """Runs one iteration from its own random state."""
+        """Runs one iteration from its own random state; validates after it where the run counts iterations."""
         seed_iteration(self.runner.seed, self._iter, rank())
         super().run_iter(idx, data_batch)
+        if self.counts_iterations and self.runner.val_loop is not None and self._iter >= self.val_begin:
+            if self._iter % self.val_interval == 0 or self._iter == self._max_iters:
+                self.runner.val_loop.run()
+                self.runner.model.train()
+
+
+def check_batches(loader: DataLoader) -> None:
+    """Looks for what keeps a training set from giving batches that differ from epoch to epoch.
+
+    Raises:
+        UserError: There are fewer images than a batch, or the sampler has no end or does not tell the epoch.
+    """
+    dataset, sampler = loader.dataset, loader.sampler
+    if len(loader) == 0:
+        size = loader.batch_size
+        raise UserError(
+            f'the {len(dataset)} images of train_dataloader.dataset do not fill one batch: on each of {world_size()} '
+            f'processes are {len(sampler)} images, batch_size is {size} and drop_last=True. Use more images or '
+            f'train_dataloader.batch_size={max(len(sampler), 1)}'
+        )
+    name = type(sampler).__name__
+    if isinstance(sampler, InfiniteSampler):
+        raise UserError(
+            f"train_dataloader.sampler: {name} has no epochs, so a run could not be resumed exactly; write dict(type="
+            "'EpochSampler'), also for a run of train_cfg.max_iters iterations"
+        )
+    draws = any(getattr(source, 'views', None) for _, source in image_sources(dataset, ''))
+    if draws and loader.batch_size is not None and not hasattr(sampler, 'set_start'):
+        raise UserError(
+            f'train_dataloader.sampler: {name} does not tell the dataset which epoch it is, so every epoch would have '
+            "the same crops and colours; write dict(type='EpochSampler')"
+        )

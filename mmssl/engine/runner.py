@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Callable
 from copy import deepcopy
 from inspect import signature
 from pathlib import Path
@@ -22,9 +23,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmssl.engine.agreement import check_views
+from mmssl.engine.agreement import check_batch, check_views
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.optimizers.local_rate import check_param_options
+from mmssl.engine.resume import check_resumable
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
@@ -56,24 +58,35 @@ class PretrainRunner(Runner):
     """
 
     writes_backbone_files = True
+    _saved_weights: dict | None = None
 
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
         """Builds the runner from a config; fills in the training loop, the seed and the scope."""
         cfg = deepcopy(cfg)
         if cfg.get('train_dataloader') is not None:
-            train_cfg = dict(cfg.get('train_cfg') or {})
-            if 'by_epoch' not in train_cfg:
-                train_cfg.setdefault('type', 'PretrainTrainLoop')
-            if 'max_epochs' in cfg:
-                train_cfg['max_epochs'] = cfg['max_epochs']
-            cfg['train_cfg'] = train_cfg
+            cfg['train_cfg'] = cls._train_loop_config(dict(cfg.get('train_cfg') or {}), cfg.get('max_epochs'))
         cfg.setdefault('default_scope', 'mmssl')
         randomness = dict(cfg.get('randomness') or {})
         if randomness.get('seed') is None:
             randomness['seed'] = 0  # a seed drawn anew by each process could not be resumed from
         cfg['randomness'] = randomness
         return super().from_cfg(cfg)
+
+    @classmethod
+    def _train_loop_config(cls, train_cfg: dict, max_epochs: int | None) -> dict:
+        """The config of the training loop, which counts epochs unless ``max_iters`` or ``by_epoch=False`` is given."""
+        by_epoch = train_cfg.pop('by_epoch', None)
+        if train_cfg.get('type') in ('EpochBasedTrainLoop', 'IterBasedTrainLoop'):
+            by_epoch = train_cfg.pop('type') == 'EpochBasedTrainLoop'
+        train_cfg.setdefault('type', 'PretrainTrainLoop')
+        if by_epoch is False and 'max_iters' not in train_cfg:
+            raise UserError('train_cfg.by_epoch=False needs the length of the run: train_cfg.max_iters=NUMBER')
+        if 'max_iters' in train_cfg and by_epoch is not True:
+            train_cfg.pop('max_epochs', None)
+        elif max_epochs is not None:
+            train_cfg['max_epochs'] = max_epochs
+        return train_cfg
 
     @property
     def algorithm(self) -> nn.Module:
@@ -127,6 +140,7 @@ class PretrainRunner(Runner):
         """Builds the training loop and its data, and compares what the parts of the run must agree about."""
         loop = super().build_train_loop(loop)
         check_views(self.algorithm, loop.dataloader.dataset)
+        check_batch(self.algorithm, loop.dataloader)
         return loop
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
@@ -134,14 +148,24 @@ class PretrainRunner(Runner):
         if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
             optim_wrapper = dict(optim_wrapper)
             if 'type' not in optim_wrapper:
-                optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=None)
+                optim_wrapper['type'] = 'MixedPrecisionOptimWrapper'
+                optim_wrapper.setdefault('dtype', None)
             optim_wrapper.setdefault('constructor', 'GroupedOptimWrapperConstructor')
-        return self._checked(super().build_optim_wrapper(optim_wrapper))
+        return self._checked(super().build_optim_wrapper, optim_wrapper)
 
-    def _checked(self, optim_wrapper: OptimWrapper) -> OptimWrapper:
-        if isinstance(optim_wrapper, OptimWrapper):  # not several optimizers in a dict
-            check_param_options(self.algorithm, optim_wrapper.optimizer)
-        return optim_wrapper
+    def _checked(self, build: Callable[[Any], OptimWrapper], optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
+        """Builds the optimizer and looks for what would keep a run from learning."""
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise UserError(f'no parameter of {self.model_name} trains: all of them are frozen')
+        try:
+            built = build(optim_wrapper)
+        except ValueError as error:  # of torch, such as a negative lr
+            raise UserError(f'optim_wrapper: {error}') from error
+        if isinstance(built, OptimWrapper):  # not several optimizers in a dict
+            check_param_options(self.algorithm, built.optimizer)
+            if isinstance(optim_wrapper, dict) and not any(group['lr'] for group in built.param_groups):
+                raise UserError('optim_wrapper.optimizer.lr is 0, so nothing would be learned: set it above 0')
+        return built
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: OptimWrapper) -> list:
         def with_length(cfg: Any) -> Any:
@@ -152,7 +176,8 @@ class PretrainRunner(Runner):
                 return cfg
             # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
-            return dict(cfg, by_epoch=by_epoch, max_epochs=self.max_epochs)
+            length = self.max_epochs if by_epoch else getattr(self.train_loop, 'length_in_epochs', self.max_epochs)
+            return dict(cfg, by_epoch=by_epoch, max_epochs=length)
 
         schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
         return super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)
@@ -215,13 +240,27 @@ class PretrainRunner(Runner):
         super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
         replace_file(f'{path}.tmp', path)
         if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
-            self.save_backbone(backbone_file(path), checkpoint=filename)
+            self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename)
+        self._saved_weights = None
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Calls all hooks, and notes what they have made of the weights of a checkpoint that is about to be written."""
+        super().call_hook(fn_name, **kwargs)
+        if fn_name == 'before_save_checkpoint':
+            self._saved_weights = kwargs['checkpoint']['state_dict']
 
     @master_only
-    def save_backbone(self, path: str | Path, **meta: Any) -> None:
-        """Writes the weights of the backbone alone; ``meta`` is kept beside them."""
+    def save_backbone(self, path: str | Path, weights: dict | None = None, **meta: Any) -> None:
+        """Writes the weights of the backbone alone; ``meta`` is kept beside them.
+
+        Args:
+            path: File to write.
+            weights: Those of the whole model, such as an average of which a hook has made the checkpoint; None takes
+                the weights that the model has now.
+            **meta: Plain values.
+        """
         state = self.algorithm.backbone.state_dict()  # its metadata tells the grid of its position tables
-        state.update({key: value.cpu() for key, value in state.items()})
+        state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
         meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
         meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)
@@ -236,7 +275,7 @@ class PretrainRunner(Runner):
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         offered, backbone = get_state_dict(checkpoint), getattr(self.algorithm, 'backbone', None)
         if self._resume:
-            self._check_resumable(checkpoint, filename)
+            check_resumable(self, checkpoint, filename)
         if strict or self._resume:
             load_matching(self.algorithm, offered, str(filename), min_match=1.0, name='model')
         else:
@@ -248,17 +287,6 @@ class PretrainRunner(Runner):
                 load_matching(backbone, offered, str(filename))
         self._has_loaded = True
         return checkpoint
-
-    def _check_resumable(self, checkpoint: dict, filename: str) -> None:
-        if 'optimizer' not in checkpoint or 'meta' not in checkpoint:
-            raise UserError(f'{filename} holds weights and no run to resume; to start from its weights set load_from')
-        length = len(self.train_dataloader)
-        before = checkpoint['meta'].get('epoch_length', length)
-        if before != length:
-            raise UserError(
-                f'{filename} is of a run with {before} iterations per epoch, this one has {length}: resume with the '
-                'same data, batch size and number of processes, or start anew from its weights (load_from)'
-            )
 
     def load_or_resume(self) -> None:
         """Resumes from the newest checkpoint of the work directory that is whole, or loads ``load_from``.
@@ -283,6 +311,11 @@ class PretrainRunner(Runner):
         """Continues the run of a checkpoint."""
         super().resume(filename, *args, **kwargs)
         self.message_hub.update_info('last_ckpt', str(filename))
+        if self.iter >= self.max_iters:
+            self.logger.warning(
+                f'{filename} is the end of this run ({self.iter} of {self.max_iters} iterations): nothing is trained. '
+                'To go on, raise max_epochs or train_cfg.max_iters'
+            )
 
 
 def _plain(config: ConfigDict | None) -> dict | None:

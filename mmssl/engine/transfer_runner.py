@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -40,7 +41,14 @@ class TransferRunner(PretrainRunner):
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """Builds the optimizer with MMEngine's defaults."""
-        return self._checked(Runner.build_optim_wrapper(self, optim_wrapper))
+        return self._checked(partial(Runner.build_optim_wrapper, self), optim_wrapper)
+
+    @classmethod
+    def _train_loop_config(cls, train_cfg: dict, max_epochs: int | None) -> dict:
+        """The loop that the config names, which is MMEngine's."""
+        if 'by_epoch' not in train_cfg:
+            train_cfg.setdefault('type', 'mmssl.PretrainTrainLoop')
+        return train_cfg if max_epochs is None else dict(train_cfg, max_epochs=max_epochs)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Registers MMEngine's default hooks, a progress bar, and the hook that looks at the losses."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch.optim import Optimizer
 
 from mmssl.registry import HOOKS
+from mmssl.utils.errors import UserError
+
+_STEPS_WATCHED = 2
 
 
 @HOOKS.register_module()
@@ -28,7 +33,7 @@ class AlgorithmHook(Hook):
         self.algorithm = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.accumulation = runner.optim_wrapper._accumulative_counts
         self.total_steps = -(-runner.max_iters // self.accumulation)
-        self.stepped = False
+        self.stepped, self.steps_to_watch = False, _STEPS_WATCHED
         optimizer = runner.optim_wrapper.optimizer
         self.handles = [optimizer.register_step_post_hook(self._note_step)]
         if hasattr(self.algorithm, 'on_step_start'):
@@ -42,8 +47,25 @@ class AlgorithmHook(Hook):
         if runner.iter == 0 and hasattr(self.algorithm, 'on_train_start'):
             self.algorithm.on_train_start()
 
-    def _note_step(self, *args: Any) -> None:
+    def _note_step(self, optimizer: Optimizer, *args: Any) -> None:
         self.stepped = True
+        if self.steps_to_watch:
+            self._watch(optimizer)
+
+    @torch.no_grad()
+    def _watch(self, optimizer: Optimizer) -> None:
+        """Looks for a gradient that is not 0; waits for the device in the first steps alone."""
+        gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+        if any(bool(gradient.any()) for gradient in gradients):
+            self.steps_to_watch = 0
+            return
+        self.steps_to_watch -= 1
+        if not self.steps_to_watch:
+            raise UserError(
+                f'the gradient of every parameter was exactly 0 in {_STEPS_WATCHED} steps, so nothing is learned. '
+                'Does the loss depend on the weights: is the batch large enough for it, is anything hidden by the '
+                'masker, is a weight of the loss 0?'
+            )
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Tells the algorithm about a step."""

@@ -98,5 +98,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if 'lr_mult' in custom or scale != 1:
             options['lr'] = self.base_lr * custom.get('lr_mult', 1) * scale
         if 'decay_mult' in custom:
-            options['weight_decay'] = self.base_wd * custom['decay_mult']
+            if self.base_wd is None and custom['decay_mult']:
+                raise ValueError('decay_mult multiplies optim_wrapper.optimizer.weight_decay, which is not given')
+            options['weight_decay'] = (self.base_wd or 0.0) * custom['decay_mult']
         return options

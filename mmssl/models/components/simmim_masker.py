@@ -32,18 +32,18 @@ class SimMIMMasker(Masker):
     """Hides the same number of square units, larger than patches, in every image (SimMIM).
 
     Args:
-        ratio: Share of hidden units in [0, 1]; of U units ``ceil(ratio * U)`` are hidden, as in the official code.
+        ratio: Share of hidden units in (0, 1]; of U units ``ceil(ratio * U)`` are hidden, as in the official code.
         unit_size: Side of a unit in pixels, a multiple of ``patch_size``.
         patch_size: Side of a patch of the backbone in pixels: 16 of a ViT, 4 of Swin.
 
     Raises:
-        ValueError: ``ratio`` lies outside [0, 1], or ``unit_size`` is no multiple of ``patch_size``.
+        ValueError: ``ratio`` lies outside (0, 1], or ``unit_size`` is no multiple of ``patch_size``.
     """
 
     def __init__(self, ratio: float = 0.6, unit_size: int = 32, patch_size: int = 16) -> None:
         super().__init__(patch_size)
-        if not 0 <= ratio <= 1:
-            raise ValueError(f'ratio is the share of hidden units in [0, 1], got {ratio}')
+        if not 0 < ratio <= 1:
+            raise ValueError(f'ratio is the share of hidden units in (0, 1], got {ratio}')
         if unit_size % patch_size:
             raise ValueError(f'unit_size must be a multiple of patch_size={patch_size}, got {unit_size}')
         self.ratio = ratio

@@ -28,17 +28,17 @@ class UniformMasker(Masker):
     """Hides the same share of every image, all sets of patches being equally likely (MAE, iTPN).
 
     Args:
-        ratio: Share of hidden patches in [0, 1); ``int(L * (1 - ratio))`` stay visible, as in the official code.
+        ratio: Share of hidden patches in (0, 1); ``int(L * (1 - ratio))`` stay visible, as in the official code.
         patch_size: Side of a patch in pixels.
 
     Raises:
-        ValueError: ``ratio`` lies outside [0, 1).
+        ValueError: ``ratio`` lies outside (0, 1).
     """
 
     def __init__(self, ratio: float = 0.75, patch_size: int = 16) -> None:
         super().__init__(patch_size)
-        if not 0 <= ratio < 1:
-            raise ValueError(f'ratio is the share of hidden patches in [0, 1), got {ratio}')
+        if not 0 < ratio < 1:
+            raise ValueError(f'ratio is the share of hidden patches in (0, 1), got {ratio}')
         self.ratio = ratio
 
     def num_hidden(self, num_patches: int) -> int:

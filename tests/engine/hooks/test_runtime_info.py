@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
+from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from mmssl.engine.hooks.runtime_info import RuntimeInfoHook
 from mmssl.engine.runner import PretrainRunner
+from mmssl.utils.dist import rank
+from tests.support.distributed import run_distributed
 from tests.support.tiny_run import build_runner, tiny_config
 
 
@@ -52,3 +57,33 @@ def test_an_overflowing_gradient_norm_does_not_stop_the_run(started) -> None:
     for index in range(3):
         hook.after_train_iter(runner, index, outputs=dict(loss=torch.ones(())))
     assert runner.message_hub.log_scalars['train/grad_norm'].data[0].tolist() == [float('inf')] * 3
+
+
+def _logged_losses(interval: int) -> tuple[list[float], int, str]:
+    """What one of several processes logs of losses that differ, its collectives, and why a later NaN stops it."""
+    hub = MessageHub.get_instance(f'losses_{interval}')
+    runner = SimpleNamespace(
+        message_hub=hub, model=nn.Linear(1, 1), iter=0, epoch=0, hooks=[], train_dataloader=range(100),
+        optim_wrapper=SimpleNamespace(get_lr=lambda: dict(lr=[0.1]), grad_norm=None),
+    )  # fmt: skip
+    hook = RuntimeInfoHook()
+    hook.on_gpu, hook.check_interval, hook.pending = True, interval, []
+    collectives = []
+    reduce = torch.distributed.all_reduce
+    torch.distributed.all_reduce = lambda *args, **kwargs: collectives.append(1) or reduce(*args, **kwargs)
+    try:
+        for index in range(6):
+            hook.after_train_iter(runner, index, outputs=dict(loss=torch.tensor(float(index + 10 * rank()))))
+        losses = hub.log_scalars['train/loss'].data[0].tolist()
+        hook.pending.append((7, dict(loss=torch.tensor(float('nan') if rank() else 1.0))))
+        message = hook._read(runner)
+    finally:
+        torch.distributed.all_reduce = reduce
+    return losses, len(collectives), message
+
+
+def test_logged_losses_are_means_over_processes_with_one_collective_per_line() -> None:
+    for losses, collectives, message in run_distributed(_logged_losses, 2, 3):
+        assert losses == [index + 5.0 for index in range(6)]
+        assert collectives == 3  # two lines of three iterations, and the last one
+        assert 'the loss is not finite' in message

@@ -51,9 +51,9 @@ def test_positions_of_a_varying_number_are_filled_up():
     assert mask.gather(1, Some(1).hidden(mask)).tolist() == [[True, True], [True, False]]
 
 
-@pytest.mark.parametrize('ratio', [-0.1, 1.0])
+@pytest.mark.parametrize('ratio', [-0.1, 0.0, 1.0])
 def test_ratio_is_a_share(ratio):
-    with pytest.raises(ValueError, match=r'share of hidden patches in \[0, 1\)'):
+    with pytest.raises(ValueError, match=r'share of hidden patches in \(0, 1\)'):
         UniformMasker(ratio)
 
 
