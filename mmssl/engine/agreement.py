@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmssl.models.algorithms.views import Views
+from mmssl.models.components.label_check import LabelCheck
 from mmssl.utils.dist import world_size
 from mmssl.utils.errors import UserError
 
@@ -29,6 +36,152 @@ def check_views(algorithm: nn.Module, dataset: Any) -> None:
     for place, part in image_sources(dataset, 'train_dataloader.dataset'):
         if getattr(part, 'views', None):
             contract.check_transforms(part.views, type(algorithm).__name__, f'{place}.views')
+
+
+def check_classes(algorithm: nn.Module, dataset: Any) -> None:
+    """Compares the classes of the training set with those of a classifier, from names or stored labels alone.
+
+    Args:
+        algorithm: One that learns from labels has a ``check_labels``; any other is left unchecked.
+        dataset: The training set.
+
+    Raises:
+        UserError: Images have no labels, there are more classes than outputs, or what mixes labels has other classes.
+    """
+    check = getattr(algorithm, 'check_labels', None)
+    if not isinstance(check, LabelCheck) or not hasattr(dataset, 'label'):
+        return
+    if dataset.label(0) < 0:
+        raise UserError(
+            f'{type(algorithm).__name__} learns from labels, and the images of train_dataloader.dataset '
+            f'({dataset.describe()}) have none: use a dataset with labels, such as ClassFolder or ImageNet1k'
+        )
+    names, labels = dataset.classes, getattr(dataset, 'labels', None)
+    number = len(names) if names else int(labels.max()) + 1 if isinstance(labels, Tensor) else 0
+    if number > check.num_classes:
+        shown = f' ({", ".join(names[:5])}{", ..." if number > 5 else ""})' if names else ''
+        raise UserError(
+            f'train_dataloader.dataset has {number} classes{shown} and the head {check.num_classes}: set '
+            f'model.head.num_classes={number}'
+        )
+    if names and number < check.num_classes:
+        print_log(f'the head has {check.num_classes} classes, and the training set {number} of them', logger='current')
+    mixed = getattr(getattr(algorithm, 'mix', None), 'num_classes', check.num_classes)
+    if mixed != check.num_classes:
+        raise UserError(
+            f'model.mix.num_classes={mixed} and model.head.num_classes={check.num_classes} must be the same number'
+        )
+
+
+def check_sizes(algorithm: nn.Module, dataset: Any) -> None:
+    """Compares what view, backbone, masker, decoder and target of an algorithm must have in common.
+
+    Sizes that parts state are compared first; then one image of zeros goes through the parts in evaluation mode, which
+    finds what they do not state.
+
+    Args:
+        algorithm: The algorithm; one without a contract of views, such as a detector, is left unchecked.
+        dataset: The training set.
+
+    Raises:
+        UserError: Two parts do not fit; the message names both, with their keys.
+    """
+    if not isinstance(getattr(algorithm, 'views', None), Views):
+        return
+    transforms = next((part.views for _, part in image_sources(dataset, '') if getattr(part, 'views', None)), [])
+    sizes = [getattr(transform, 'size', None) for transform in transforms]
+    if not sizes or not all(isinstance(size, int) for size in sizes):
+        return
+    for problem in _wrong_masks(algorithm, sizes[0]):
+        raise UserError(problem)
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    was_training = [(module, module.training) for module in algorithm.modules()]
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            algorithm.eval()
+            _try_out(algorithm, sizes)
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        for module, mode in was_training:
+            module.training = mode
+
+
+def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
+    masker, view = getattr(algorithm, 'masker', None), f'train_dataloader.dataset.views.0.size={size}'
+    patch = getattr(masker, 'patch_size', None)
+    if not isinstance(patch, int):
+        return
+    for key in ('patch_size', 'unit_size'):
+        side = getattr(masker, key, None)
+        if isinstance(side, int) and size % side:
+            yield f'{view} is no multiple of model.masker.{key}={side}'
+    for name in ('backbone', 'target'):
+        other = getattr(getattr(algorithm, name, None), 'patch_size', patch)
+        if isinstance(other, int) and other != patch:
+            yield f'model.masker.patch_size={patch} and the patches of model.{name}, {other} pixels, must be equal'
+    grid = size // patch
+    for module in algorithm.neck.modules():
+        shape = getattr(module, 'grid_size', None)
+        patches = math.prod(shape) if isinstance(shape, tuple) else getattr(module, 'num_patches', None)
+        if isinstance(patches, int) and patches != grid**2:
+            yield (
+                f'{view} and model.masker.patch_size={patch} make {grid} x {grid} = {grid**2} patches, and '
+                f'model.neck.grid_size is for {patches}: set model.neck.grid_size={grid}, or another size of the view'
+            )
+
+
+def _try_out(algorithm: Any, sizes: list[int]) -> None:
+    """Sends an image through masker, target, backbone and neck, and compares what comes out."""
+    parameter = next(algorithm.parameters())
+    images, rendering = (parameter.new_zeros(1, 3, size, size) for size in (sizes[0], sizes[-1]))
+    views = f'train_dataloader.dataset.views.0.size={sizes[0]}'
+    predicted = None
+    with _explained(f'the parts of {type(algorithm).__name__} do not fit an image of {views}'):
+        if hasattr(algorithm, 'masker'):
+            mask = algorithm.masker(images)
+            if hasattr(algorithm, 'reconstruct'):
+                predicted = algorithm.reconstruct(images)[1]
+        else:
+            features = algorithm.backbone(images)
+    if not hasattr(algorithm, 'masker'):
+        width = getattr(algorithm.backbone, 'feature_dim', None)
+        with _explained(f'model.neck does not take what model.backbone returns (feature_dim={width})'):
+            algorithm.neck(features)
+        return
+    if not callable(getattr(algorithm, 'target', None)):
+        return
+    with _explained(f'model.target does not take the last view, of {sizes[-1]} pixels'):
+        target = algorithm.target(rendering)
+    if not isinstance(target, Tensor) or target.ndim < 2 or mask.ndim != 2:
+        return
+    if target.shape[1] != mask.shape[1]:
+        raise UserError(
+            f'model.target gives {target.shape[1]} targets to a view of {sizes[-1]} pixels, and the masker hides among '
+            f'{mask.shape[1]} patches ({views}): change the size of the last view or the patches of the target'
+        )
+    if isinstance(predicted, Tensor) and predicted.shape[1] != mask.shape[1]:
+        stride = getattr(algorithm.neck, 'stride', None)
+        raise UserError(
+            f'model.neck{"" if stride is None else f" with stride={stride}"} predicts {predicted.shape[1]} patches, '
+            f'and the masker hides among {mask.shape[1]} ({views}): the decoder must return to the size of the image'
+        )
+    width = predicted.shape[-1] if isinstance(predicted, Tensor) else getattr(algorithm.neck, 'out_channels', None)
+    if target.ndim == 3 and width is not None and width != target.shape[-1]:
+        raise UserError(
+            f'model.neck predicts {width} values per patch and model.target has {target.shape[-1]}: set '
+            f'model.neck.out_channels={target.shape[-1]}'
+        )
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, NotImplementedError):  # parts that are called in another way: nothing to say about
+        pass
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise UserError(f'{what}: {error}') from error
 
 
 def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:

@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmssl.engine.agreement import check_batch, check_views
+from mmssl.engine.agreement import check_batch, check_classes, check_sizes, check_views
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
@@ -139,8 +139,11 @@ class PretrainRunner(Runner):
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the training loop and its data, and compares what the parts of the run must agree about."""
         loop = super().build_train_loop(loop)
-        check_views(self.algorithm, loop.dataloader.dataset)
+        dataset = loop.dataloader.dataset
+        check_views(self.algorithm, dataset)
         check_batch(self.algorithm, loop.dataloader)
+        check_classes(self.algorithm, dataset)
+        check_sizes(self.algorithm, dataset)
         return loop
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:

@@ -90,6 +90,13 @@ def test_a_batch_that_does_not_fit_is_halved_and_reported(
     assert code == 1 and 'batch size 4 does not fit in memory; 2 does' in text
 
 
+def test_finds_parts_that_do_not_fit(write_config: Writer, fails: Callable[..., str]) -> None:
+    message = fails(train.main, write_config(('] * 2', '] * 3')), '--dry-run')
+    assert 'SimCLR takes 2 independent views of one size; train_dataloader.dataset.views has 3: 1 too many' in message
+    wrong = write_config(('in_channels=64', 'in_channels=65'))
+    assert 'model.neck does not take what model.backbone returns' in fails(train.main, wrong, '--dry-run')
+
+
 CONFIGS = Path(__file__).parents[2] / 'configs'
 MASKED = [path for path in sorted(CONFIGS.glob('*/*_in1k.py')) if 'masker' in load_config(path).model]
 

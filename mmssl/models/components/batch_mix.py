@@ -36,6 +36,7 @@ class BatchMix(nn.Module):
         cutmix_prob: float = 0.5,
     ) -> None:
         super().__init__()
+        self.num_classes = num_classes
         if min(mixup, cutmix) < 0 or not mixup + cutmix > 0:
             raise ValueError(f'mixup and cutmix must be >= 0 and one of them > 0, got {mixup} and {cutmix}')
         if not (0 <= prob <= 1 and 0 <= cutmix_prob <= 1):

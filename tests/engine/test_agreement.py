@@ -1,0 +1,104 @@
+"""What parts must share is compared before the first iteration, and the message names both of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmssl.engine.agreement import check_classes, check_sizes
+from mmssl.registry import ALGORITHMS, TRANSFORMS
+from mmssl.utils.config import load_config
+from mmssl.utils.errors import UserError
+from tests.support.shrink import shrink
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+RECIPES = {path.stem.split('_')[0]: path for path in sorted(CONFIGS.glob('[!_]*/*_cifar10.py'))}
+
+
+def small(method: str) -> Config:
+    init_default_scope('mmssl')
+    return shrink(load_config(RECIPES[method]))
+
+
+def check(cfg: Config) -> None:
+    views = [TRANSFORMS.build(dict(view)) for view in cfg.train_dataloader.dataset.views]
+    check_sizes(ALGORITHMS.build(cfg.model), SimpleNamespace(views=views))
+
+
+@pytest.mark.parametrize('method', [name for name, path in RECIPES.items() if 'stages' not in load_config(path)])
+def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
+    cfg = small(method)
+    if 'views' not in cfg.train_dataloader.dataset:
+        pytest.skip('the views of this recipe stand elsewhere')
+    model = ALGORITHMS.build(cfg.model)
+    modes = [module.training for module in model.modules()]
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    before = torch.random.get_rng_state()
+    check_sizes(model, SimpleNamespace(views=[TRANSFORMS.build(dict(v)) for v in cfg.train_dataloader.dataset.views]))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ('method', 'changes', 'message'),
+    [
+        (
+            'mae',
+            {'train_dataloader.dataset.views.0.size': 64},
+            r'views.0.size=64 and model.masker.patch_size=8 make 8 x 8 = 64 patches, and model.neck.grid_size is for '
+            r'16: set model.neck.grid_size=8',
+        ),
+        ('itpn', {'model.neck.grid_size': 3}, r'= 16 patches, and model.neck.grid_size is for 9'),
+        ('mae', {'model.masker.patch_size': 16}, r'model.masker.patch_size=16 and the patches of model.backbone, 8'),
+        ('maskfeat', {'model.target.patch_size': 16}, r'patch_size=8 and the patches of model.target, 16 pixels'),
+        ('mae', {'train_dataloader.dataset.views.0.size': 36}, r'views.0.size=36 is no multiple of model.masker'),
+        ('simmim', {'model.masker.unit_size': 24}, r'views.0.size=32 is no multiple of model.masker.unit_size=24'),
+        ('mae', {'model.neck.out_channels': 48}, r'predicts 48 values per patch and model.target has 192: set'),
+        ('maskfeat', {'model.neck.out_channels': 5}, r'model.neck predicts 5 values per patch and model.target has'),
+        ('beit', {'model.target.tokenizer.patch_size': 16}, r'model.target gives 4 targets to a view of 32 pixels'),
+        ('simmim', {'model.neck.stride': 16}, r'with stride=16 predicts 64 patches, and the masker hides among 16'),
+        ('simclr', {'model.neck.in_channels': 99}, r'model.neck does not take what model.backbone returns \(feature_d'),
+        ('beit', {'model.masker.num_hidden': 99}, r'the parts of BEiT do not fit an image of .*views.0.size=32'),
+    ],
+)
+def test_parts_that_do_not_fit(method: str, changes: dict[str, Any], message: str) -> None:
+    cfg = small(method)
+    cfg.merge_from_dict(changes)
+    with pytest.raises(UserError, match=message):
+        check(cfg)
+
+
+def classifier(**changes: Any) -> torch.nn.Module:
+    init_default_scope('mmssl')
+    backbone = dict(type='ResNet', depth=18, stem='small', width=0.125)
+    head = dict(type='LinearClsHead', in_channels=64, num_classes=3)
+    return ALGORITHMS.build(
+        dict(type='ImageClassifier', backbone=backbone, neck=dict(type='Identity'), head=head) | changes
+    )
+
+
+def labelled(classes: tuple[str, ...] | None, labels: list[int]) -> SimpleNamespace:
+    return SimpleNamespace(
+        classes=classes, labels=torch.tensor(labels), label=labels.__getitem__, describe=lambda: 'somewhere'
+    )
+
+
+def test_classes_of_data_and_head() -> None:
+    model = classifier()
+    check_classes(model, labelled(('a', 'b', 'c'), [0, 1, 2]))
+    check_classes(model, labelled(None, [0, 2]))
+    for data in (labelled(('a', 'b', 'c', 'd'), [0]), labelled(None, [0, 3])):
+        with pytest.raises(UserError, match=r'has 4 classes.* and the head 3: set model.head.num_classes=4'):
+            check_classes(model, data)
+    with pytest.raises(UserError, match=r'learns from labels, and the images of .* \(somewhere\) have none'):
+        check_classes(model, labelled(None, [-1]))
+    mixed = classifier(mix=dict(type='BatchMix', num_classes=5))
+    with pytest.raises(UserError, match=r'model.mix.num_classes=5 and model.head.num_classes=3 must be the same'):
+        check_classes(mixed, labelled(('a', 'b', 'c'), [0]))
