@@ -167,7 +167,7 @@ class PretrainRunner(Runner):
         if isinstance(built, OptimWrapper):  # not several optimizers in a dict
             check_param_options(self.algorithm, built.optimizer)
             if isinstance(optim_wrapper, dict) and not any(group['lr'] for group in built.param_groups):
-                raise UserError('optim_wrapper.optimizer.lr is 0, so nothing would be learned: set it above 0')
+                self.logger.warning('optim_wrapper.optimizer.lr is 0: the weights will stay as they are')
         return built
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: OptimWrapper) -> list:
