@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,22 @@ def test_a_word_with_spaces_stays_one_argument(tmp_path: Path) -> None:
 def test_a_missing_argument_prints_the_usage(script: str, arguments: list[str]) -> None:
     finished = run(script, *arguments)
     assert finished.returncode != 0 and f'usage: tools/{script}' in finished.stderr
+
+
+@pytest.mark.parametrize('number', ['0', '-1', 'all'])
+def test_a_number_of_processes_that_is_none(number: str) -> None:
+    finished = run('dist_train.sh', 'c.py', number)
+    assert finished.returncode == 2
+    assert finished.stderr == f"error: the number of processes must be 1 or more, got '{number}'\n"
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        finished = run('dist_train.sh', 'c.py', '1', PORT=str(taken.getsockname()[1]), PYTHON=sys.executable)
+    assert finished.returncode == 2 and 'Traceback' not in finished.stderr
+    assert 'error: the port is in use by another program; name a free one by PORT=NUMBER' in finished.stderr
 
 
 def test_slurm_starts_one_task_on_each_node(tmp_path: Path) -> None:

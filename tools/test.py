@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
@@ -13,6 +14,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmssl.datasets.checks import check_data
+from mmssl.datasets.class_numbers import share_classes
 from mmssl.registry import RUNNERS
 from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
 from mmssl.utils.cli import add_run_options, tool
@@ -45,14 +47,19 @@ def keep_test_parts(cfg: Config) -> None:
     cfg.resume = False
 
 
-def load_weights(model: nn.Module, checkpoint: str) -> None:
+def load_weights(model: nn.Module, checkpoint: str, content: Any) -> None:
     """Loads ``model`` from a training checkpoint of the same model, or its backbone alone from another file.
+
+    Args:
+        model: The model.
+        checkpoint: The file, for messages.
+        content: What ``load_checkpoint_file`` returned.
 
     Raises:
         UserError: The training checkpoint was written for another model, or the model needs more than a backbone.
         FileNotFoundError, ValueError: The file is missing or damaged, or its backbone is another one.
     """
-    offered = get_state_dict(load_checkpoint_file(checkpoint))
+    offered = get_state_dict(content)
     load_matching(model.backbone, offered, checkpoint)
     if not any(name.startswith('backbone.') for name in offered):  # a backbone file, or one from elsewhere
         if hasattr(model, 'predict'):
@@ -78,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.default_scope)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    work_dir = args.work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(args.config).stem
+    cfg.work_dir = str(Path(work_dir).expanduser())
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
     keep_test_parts(cfg)
     check_config(cfg)
@@ -87,7 +95,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     join_processes(cfg, args.launcher)
     check_data(cfg, ('test',))
     runner = RUNNERS.build(cfg)
-    load_weights(runner.model.module if is_model_wrapper(runner.model) else runner.model, args.checkpoint)
+    content = load_checkpoint_file(args.checkpoint)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    load_weights(model, args.checkpoint, content)
+    if hasattr(model, 'check_labels'):  # a classifier: classes have the numbers that they had in training
+        trained_on = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
+        share_classes(trained_on, runner.test_dataloader.dataset, 'test_dataloader.dataset', is_closed=True)
     results = {name: float(value) for name, value in runner.test().items()}
     if rank() == 0:
         for name, value in results.items():

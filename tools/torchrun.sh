@@ -6,6 +6,10 @@ set -euo pipefail
 
 script=${1:?usage: tools/torchrun.sh SCRIPT PROCESSES [arguments]}
 processes=${2:?usage: tools/torchrun.sh SCRIPT PROCESSES [arguments]}
+if ! [[ $processes =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: the number of processes must be 1 or more, got '$processes'" >&2
+    exit 2
+fi
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 if [[ -z ${PYTHON:-} ]]; then

@@ -19,7 +19,7 @@ from mmssl.datasets.checks import check_data
 from mmssl.engine.dry_run import Report, dry_run
 from mmssl.engine.stages import StepReport, dry_run_stages, read_stages, run_stages, select
 from mmssl.registry import RUNNERS
-from mmssl.utils.cli import add_run_options, add_transfer_options, tool, transfer_options
+from mmssl.utils.cli import add_run_options, add_transfer_options, tool, transfer_options, whole_number
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--auto-scale-lr', action='store_true', help='scale the learning rate by global batch / base_batch_size'
     )
     parser.add_argument('--no-validate', action='store_true', help='no evaluation while training')
-    parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
+    parser.add_argument('--seed', type=whole_number, help='seed of weights, order and augmentation')
     parser.add_argument(
         '--dry-run', action='store_true', help='build everything, run one iteration, print the cost, leave no file'
     )
@@ -53,7 +53,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def apply_args(cfg: Config, args: argparse.Namespace) -> None:
     """Writes the command line into the config: it has precedence over the file."""
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    work_dir = args.work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(args.config).stem
+    cfg.work_dir = str(Path(work_dir).expanduser())
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

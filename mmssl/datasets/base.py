@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ class ImageDataset(Dataset):
     """
 
     classes: tuple[str, ...] | None = None
+    _numbers_of_classes: list[int] | None = None
 
     def __init__(
         self,
@@ -112,7 +114,16 @@ class ImageDataset(Dataset):
 
     def label(self, index: int) -> int:
         """Returns the label of image ``index``, -1 where there is none, without reading the image."""
-        return self._label(int(self._rows[index]))
+        label = self._label(int(self._rows[index]))
+        return label if self._numbers_of_classes is None or label < 0 else self._numbers_of_classes[label]
+
+    def number_classes(self, classes: Sequence[str]) -> None:
+        """Numbers the classes as ``classes`` does, which names all of them and may name more."""
+        place = {name: number for number, name in enumerate(classes)}
+        before = self._numbers_of_classes or range(len(self.classes or ()))
+        numbers = {number: place[name] for number, name in enumerate(self.classes or ())}
+        self._numbers_of_classes = [numbers[number] for number in before]
+        self.classes = tuple(classes)
 
     def name(self, index: int) -> str:
         """Returns the path or name of image ``index``."""

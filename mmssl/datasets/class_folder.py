@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 import torch
 
-from mmssl.datasets.image_files import ImageFiles, find_images
+from mmssl.datasets.image_files import ImageFiles, find_images, folders_in
 from mmssl.registry import DATASETS
 
 
 @DATASETS.register_module()
 class ClassFolder(ImageFiles):
     """Images in class folders: ``data_root/<class>/**/<image>``, classes numbered in the order of their names.
+
+    A folder without images is a class as well, so it keeps the numbers of the classes after it.
 
     Args:
         data_root: The folder of the class folders, or several: class folders of one name are then one class.
@@ -43,7 +45,7 @@ class ClassFolder(ImageFiles):
                     yield name if len(roots) == 1 else os.path.join(os.path.abspath(os.path.expanduser(root)), name)
 
         super().__init__(data_root, names(), **kwargs)
-        self.classes = tuple(sorted(numbers))
+        self.classes = tuple(sorted(numbers.keys() | {folder for root in roots for folder in folders_in(root)}))
         place = {name: number for number, name in enumerate(self.classes)}
         order = torch.tensor([place[name] for name in numbers], dtype=torch.int32)
         self.labels = order[torch.frombuffer(labels, dtype=torch.int32)]

@@ -52,6 +52,12 @@ def find_images(folder: str | Sequence[str]) -> Iterator[str]:
         print_log(printable(f'{folder}: left out what is no image by its ending: {kinds}'), logger='current', level=30)
 
 
+def folders_in(folder: str) -> list[str]:
+    """Returns the names of the visible folders in ``folder``, sorted."""
+    with os.scandir(os.path.expanduser(folder)) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith('.'))
+
+
 def _walk(folder: str, prefix: str, above: frozenset[str], others: Counter[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in above:  # a circle of links

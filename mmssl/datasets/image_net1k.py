@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmssl.datasets.image_files import ImageFiles, find_images
+from mmssl.datasets.image_files import ImageFiles, find_images, folders_in
 from mmssl.registry import DATASETS
 
 _DEVKIT = 'ILSVRC2012_devkit_t12'
@@ -52,13 +52,14 @@ class ImageNet1k(ImageFiles):
                 yield name
 
         super().__init__(str(root / split), names(), **kwargs)
-        if split == 'val' and not any(synsets):
+        has_folders = any(synsets)
+        if split == 'val' and not has_folders:
             synsets = validation_synsets(root)
             if len(synsets) != self._num_images():
                 raise ValueError(f'{root}/val holds {self._num_images()} images, their label file {len(synsets)} lines')
         classes, labels = np.unique(synsets, return_inverse=True)
-        if subset:
-            folders = np.array(sorted(entry.name for entry in (root / split).iterdir() if entry.is_dir()))
+        if has_folders:  # also those without images, which would otherwise shift the classes after them
+            folders = np.array(folders_in(str(root / split)))
             unknown = np.setdiff1d(classes, folders)
             if len(unknown):
                 raise ValueError(f'{subset} names synsets without a folder in {root / split}, such as {unknown[0]}')
@@ -102,8 +103,18 @@ def validation_synsets(root: Path) -> list[str]:
 
             rows = loadmat(meta, squeeze_me=True)['synsets'][:_NUM_CLASSES]  # the later ones are inner nodes
             synset_of = {int(row['ILSVRC2012_ID']): str(row['WNID']) for row in rows}
-            return [synset_of[int(number)] for number in truth.read_text().split()]
+            return [_synset(synset_of, number, f'{truth}:{line}') for line, number in enumerate(_words(truth), 1)]
     raise FileNotFoundError(
         f'the images in {root}/val have no class folders, and {root} holds neither {_DEVKIT}/ nor {_SYNSET_LIST} '
         'to label them; unpack the development kit there'
     )
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text().split()
+
+
+def _synset(synset_of: dict[int, str], number: str, place: str) -> str:
+    if not number.isdecimal() or int(number) not in synset_of:
+        raise ValueError(f'{place}: expected the number of a synset, 1 to {len(synset_of)}, got {number!r}')
+    return synset_of[int(number)]

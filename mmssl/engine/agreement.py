@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mmssl.evaluation.result_names import result_names
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.label_check import LabelCheck
 from mmssl.utils.dist import world_size
-from mmssl.utils.errors import UserError
+from mmssl.utils.errors import UserError, did_you_mean
 
 
 def check_views(algorithm: nn.Module, dataset: Any) -> None:
@@ -182,6 +184,29 @@ def _explained(what: str) -> Iterator[None]:
         pass
     except (RuntimeError, ValueError, AssertionError) as error:
         raise UserError(f'{what}: {error}') from error
+
+
+def check_watched_results(hooks: Sequence[Hook], loop: Any) -> None:
+    """Compares the results that hooks choose by, ``save_best`` for instance, with those of a validation.
+
+    Args:
+        hooks: The hooks of the run.
+        loop: The validation loop.
+
+    Raises:
+        UserError: A hook looks for a result of another name.
+    """
+    names = result_names(getattr(loop, 'evaluator', None))
+    for hook in hooks:
+        for key in ('save_best', 'monitor'):
+            wanted = getattr(hook, key, None)
+            wanted = [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []
+            for name in wanted:
+                if names is not None and name not in names and name != 'auto':
+                    raise UserError(
+                        f'{type(hook).__name__}: {key}={name!r} is none of the results of the validation, which are '
+                        f'{", ".join(names)}{did_you_mean(name, names)}'
+                    )
 
 
 def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:

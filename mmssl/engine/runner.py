@@ -23,7 +23,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmssl.engine.agreement import check_batch, check_classes, check_sizes, check_views
+from mmssl.datasets.class_numbers import share_classes
+from mmssl.engine.agreement import check_batch, check_classes, check_sizes, check_views, check_watched_results
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
@@ -144,6 +145,15 @@ class PretrainRunner(Runner):
         check_batch(self.algorithm, loop.dataloader)
         check_classes(self.algorithm, dataset)
         check_sizes(self.algorithm, dataset)
+        return loop
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Builds the validation loop, whose classes get the numbers that the training set gives them."""
+        loop = super().build_val_loop(loop)
+        if hasattr(self.algorithm, 'check_labels') and self._train_dataloader is not None:
+            learned = getattr(self.train_dataloader.dataset, 'classes', None)
+            share_classes(learned, loop.dataloader.dataset, 'val_dataloader.dataset', is_closed=True)
+        check_watched_results(self.hooks, loop)
         return loop
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:

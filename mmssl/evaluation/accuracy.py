@@ -26,6 +26,11 @@ class AccuracyEvaluator:
     def __init__(self, num_best: Sequence[int] = (1, 5)) -> None:
         self.num_best = tuple(num_best)
 
+    @property
+    def result_names(self) -> list[str]:
+        """The keys of the results."""
+        return [f'top{number}' for number in self.num_best]
+
     def evaluate(self, logits: Features) -> dict[str, float]:
         """Returns the accuracies.
 

@@ -99,6 +99,8 @@ class EmbeddingStatistics:
         ValueError: Fewer than two images would be compared.
     """
 
+    result_names = ('embedding_std', 'rankme', 'uniformity', 'alignment')
+
     def __init__(self, min_std: float = 0.01, min_rank: float | None = None, max_samples: int = 8192) -> None:
         if max_samples < 2:
             raise ValueError(f'max_samples must be at least 2, got {max_samples}')

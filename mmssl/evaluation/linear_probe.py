@@ -112,6 +112,11 @@ class LinearProbe:
         self.num_draws = num_draws if labels_per_class else 1
         self.seed = seed
 
+    @property
+    def result_names(self) -> list[str]:
+        """The keys of the results."""
+        return [f'linear{self.labels_per_class or ""}_top{best}' for best in (1, 5)]
+
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
         bank, queries, num_classes = number_classes(bank, queries)
         generator = torch.Generator().manual_seed(self.seed)

@@ -245,6 +245,8 @@ class LinearSweep:
         self.seeds = range(seed, seed + num_seeds)
         self.held_out = held_out
 
+    result_names = ('sweep_top1', 'sweep_top1_std', 'sweep_top5')
+
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
         return self.run(bank, queries).summary()
 

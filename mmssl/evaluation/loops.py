@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import DataLoader
 
+from mmssl.datasets.class_numbers import share_classes
 from mmssl.evaluation.embedding_evaluator import EmbeddingEvaluator
 from mmssl.evaluation.extract import extract_features
 from mmssl.registry import LOOPS
@@ -41,6 +42,8 @@ class _EmbeddingLoop(BaseLoop):
         if isinstance(bank_dataloader, dict):
             bank_dataloader = runner.build_dataloader(bank_dataloader, seed=runner.seed)
         self.bank_dataloader = bank_dataloader
+        learned = getattr(bank_dataloader.dataset, 'classes', None)
+        share_classes(learned, self.dataloader.dataset, f'{self.stage}_dataloader.dataset')
         self.evaluator = runner.build_evaluator(evaluator) if isinstance(evaluator, dict) else evaluator
         self.dtype = dtype
 

@@ -123,6 +123,12 @@ class WeightedKNN:
         _check_temperature(temperature)
         self.temperature = temperature
 
+    @property
+    def result_names(self) -> list[str]:
+        """The keys of the results."""
+        suffixes = [f'_k{k}' if position else '' for position, k in enumerate(self.k)]
+        return [f'knn_top{best}{suffix}' for suffix in suffixes for best in (1, 5)]
+
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
         bank, queries, num_classes = number_classes(bank, queries)
         similarities, rows = nearest_neighbours(queries.vectors, bank.vectors, max(self.k))

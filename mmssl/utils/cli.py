@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dis
 import functools
 import os
 import re
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from mmengine.dist import is_distributed
@@ -38,6 +40,17 @@ class CfgOptions(argparse.Action):
         except UserError as error:
             parser.error(str(error))
         setattr(namespace, self.dest, options)
+
+
+def whole_number(text: str) -> int:
+    """The type of an option that takes 0, 1, 2 and so on."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f'takes a whole number of at least 0, such as 7, got {text!r}')
+    return number
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -123,8 +136,9 @@ def _short_names(checkpoints: list[str]) -> list[str]:
 def tool(main: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a tool's ``main``: a user's mistake ends in its one message and exit code 2.
 
-    A mistake is a ``UserError``, a ``ValueError`` or ``FileNotFoundError`` that mmssl itself raised, whose messages say
-    what was wrong and what would be right, or what MMEngine raised while it built a part, such as a missing argument.
+    A mistake is a ``UserError``, a ``ValueError`` or ``FileNotFoundError`` that a ``raise`` of mmssl itself raised,
+    whose message says what was wrong and what would be right, a file that does not exist, or what MMEngine raised
+    while it built a part, such as a missing argument.
     Everything else is unexpected and keeps its traceback, and with the
     environment variable ``MMSSL_DEBUG=1`` a mistake does so too. Of several processes the first one prints; another
     prints only when it is still alive some seconds later, that is, when the mistake was its own.
@@ -155,8 +169,8 @@ def user_message(error: BaseException) -> str | None:
     """What to tell the user about ``error``, None when it is no mistake of a user; see ``tool``."""
     if in_worker := re.match(r'Caught \w+ in DataLoader worker', str(error)):
         # torch raises an error of a worker again, with the worker's traceback as its message
-        frames = re.findall(r'^  File "(.+?)", line', str(error)[in_worker.end() :], re.MULTILINE)
-        is_own = frames and frames[-1].startswith(_PACKAGE)
+        frames = re.findall(r'^  File "(.+?)", line.*\n +(\S+)', str(error)[in_worker.end() :], re.MULTILINE)
+        is_own = frames and frames[-1][0].startswith(_PACKAGE) and frames[-1][1] == 'raise'
         return re.split(r'^\S*Error: ', str(error), flags=re.MULTILINE)[-1] if is_own else None
     if isinstance(error, UserError):
         return str(error)
@@ -164,7 +178,23 @@ def user_message(error: BaseException) -> str | None:
     module = frame.f_globals.get('__name__', '')
     if isinstance(error, (TypeError, KeyError)):
         return str(error.args[0]) if module.startswith('mmengine.registry') else None
-    return str(error) if module.split('.')[0] == 'mmssl' else None
+    is_own = module.split('.')[0] == 'mmssl'
+    if isinstance(error, FileNotFoundError) and is_own and error.filename is not None:  # of open(), say
+        return f'{error.filename!r} does not exist'
+    return str(error) if is_own and _is_deliberate(error) else None
+
+
+def _is_deliberate(error: BaseException) -> bool:
+    """Whether a ``raise`` statement raised the error, and not an operation, such as ``int()``, that failed."""
+    *_, last = _frames(error.__traceback__)
+    code = last.tb_frame.f_code.co_code
+    return code[last.tb_lasti] == dis.opmap['RAISE_VARARGS']
+
+
+def _frames(traceback_: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback_ is not None:
+        yield traceback_
+        traceback_ = traceback_.tb_next
 
 
 def _report(message: str) -> None:

@@ -15,6 +15,14 @@ def run() -> None:
     """Starts the processes; exits with the code of the one that failed first."""
     try:
         main()
+    except (RuntimeError, ValueError) as error:
+        if 'EADDRINUSE' in str(error) or 'address already in use' in str(error).lower():
+            print('error: the port is in use by another program; name a free one by PORT=NUMBER', file=sys.stderr)
+        elif isinstance(error, ValueError):
+            print(f'error: {error}', file=sys.stderr)
+        else:
+            raise
+        sys.exit(2)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         print(f'process {rank} ended with exit code {failure.exitcode}; its message is above', file=sys.stderr)

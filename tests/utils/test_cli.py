@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,6 +45,41 @@ def test_a_value_error_of_mmssl_is_a_users_mistake() -> None:
     with pytest.raises(ValueError) as error:
         to_vector(torch.zeros(1, 2, 3))
     assert not isinstance(error.value, UserError) and cli.user_message(error.value) == str(error.value)
+
+
+def _own_code(text: str) -> Callable[[], None]:
+    """A function of a module of mmssl, made of ``text``."""
+    names: dict = dict(__name__='mmssl.made_up')
+    exec(compile(text, str(Path(cli.__file__).parent / 'made_up.py'), 'exec'), names)
+    return names['f']
+
+
+@pytest.mark.parametrize(
+    ('body', 'message'),
+    [
+        ("raise ValueError('size must be 1')", 'size must be 1'),
+        ("raise FileNotFoundError('no images in x')", 'no images in x'),
+        ("open('/no/such/file')", "'/no/such/file' does not exist"),
+        ("int('12a')", None),
+        ('a, b = [1]', None),
+        ("[].index('x')", None),
+        ("with open('/dev/null'): int('a')", None),
+    ],
+)
+def test_only_what_mmssl_raises_on_purpose_is_a_message(body: str, message: str | None) -> None:
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        _own_code(f'def f():\n    {body}')()
+    assert cli.user_message(error.value) == message
+
+
+@pytest.mark.parametrize('text', ['-1', '1.5', 'x'])
+def test_a_seed_is_a_whole_number(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--seed', type=cli.whole_number)
+    assert parser.parse_args(['--seed', '7']).seed == 7
+    with pytest.raises(SystemExit):
+        parser.parse_args([f'--seed={text}'])
+    assert f"takes a whole number of at least 0, such as 7, got '{text}'" in capsys.readouterr().err
 
 
 class _Broken(torch.utils.data.Dataset):

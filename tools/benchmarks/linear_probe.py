@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_features
 from mmssl.evaluation.linear_sweep import HEADS, LinearSweep
@@ -53,14 +54,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         args.checkpoint, args.config, args.cfg_options, args.prefix, random_init=random_init
     )
     dtype = {None: None, 'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
+    loaders = {
+        data: PretrainRunner.build_dataloader(evaluation_dataloader(cfg, data), seed=0) for data in ('bank', 'val')
+    }
+    share_classes(loaders['bank'].dataset.classes, loaders['val'].dataset, 'val_dataloader.dataset')
     bank, queries = (
-        extract_features(
-            model,
-            PretrainRunner.build_dataloader(evaluation_dataloader(cfg, data), seed=0),
-            dtype=dtype,
-            description=f'features: {data}',
-        )
-        for data in ('bank', 'val')
+        extract_features(model, loader, dtype=dtype, description=f'features: {data}')
+        for data, loader in loaders.items()
     )
     device = next(model.parameters()).device
     result = sweep.run(bank.to(device), queries.to(device))

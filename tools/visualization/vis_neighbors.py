@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_chosen
 from mmssl.utils.cli import add_trained_options, tool, trained_options
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not features:
             loaders = (evaluation_dataloader(cfg, data) for data in ('bank', args.data))
             bank, queries = (PretrainRunner.build_dataloader(loader, seed=0) for loader in loaders)
+            share_classes(bank.dataset.classes, queries.dataset, f'{args.data}_dataloader.dataset')
             bank_rows = spread(len(bank.dataset), args.num_bank).tolist()
             query_rows = spread(len(queries.dataset), args.num_queries).tolist()
         features[name] = (

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmssl.registry import HOOKS
 from mmssl.utils.checkpoint import backbone_file, replace_file
+from mmssl.utils.errors import UserError, did_you_mean
 
 
 @HOOKS.register_module()
@@ -20,6 +21,14 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
     The pointer file ``last_checkpoint`` is replaced in one step, backbone files go with their checkpoints, and
     nothing is written once a loss was not finite.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except (ValueError, KeyError) as error:  # such as a result of which it is unknown whether more is better
+            raise UserError(
+                f"CheckpointHook: {error.args[0]} (rule='greater' or rule='less' says which value of save_best is best)"
+            ) from error
 
     def before_train(self, runner: Runner) -> None:
         """Prepares, and removes what a killed run left half-written."""
@@ -71,6 +80,12 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         if not self.save_best:
             return
+        wrong = [name for name in self.save_best if name != 'auto' and name not in metrics]
+        if wrong:
+            raise UserError(
+                f'save_best={wrong[0]!r} is none of the results of the validation, which are {", ".join(metrics)}'
+                f'{did_you_mean(wrong[0], metrics)}'
+            )
         runner.call_hook('before_checkpoint')
         before = self._best_files()
         super()._save_best_checkpoint(runner, metrics)

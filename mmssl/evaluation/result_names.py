@@ -1,0 +1,45 @@
+"""What the results of an evaluation are called, before there are any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_IOU = {'mIoU': ('aAcc', 'mIoU', 'mAcc'), 'mDice': ('aAcc', 'mDice', 'mAcc')}
+_IOU['mFscore'] = ('aAcc', 'mFscore', 'mPrecision', 'mRecall')
+
+
+def result_names(evaluator: Any) -> list[str] | None:
+    """Returns the names of the results of an evaluator, None where one of its metrics does not say them.
+
+    Args:
+        evaluator: One with ``result_names`` or ``metrics``. A metric of mmssl says its names as ``result_names``; those
+            of mmdet's and mmseg's most common metrics are known.
+    """
+    own = getattr(evaluator, 'result_names', None)
+    if own is not None:
+        return list(own)
+    names: list[str] = []
+    for metric in getattr(evaluator, 'metrics', ()):
+        found = getattr(metric, 'result_names', None)
+        found = _of_openmmlab(metric) if found is None else found
+        if found is None:
+            return None
+        names += found
+    return names or None
+
+
+def _of_openmmlab(metric: Any) -> list[str] | None:
+    kind, prefix = type(metric).__name__, getattr(metric, 'prefix', None)
+    names: list[str] = []
+    if kind == 'CocoMetric' and not getattr(metric, 'classwise', False):
+        for name in metric.metrics:
+            if name in ('bbox', 'segm'):
+                names += [f'{name}_{part}' for part in ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')]
+            else:
+                return None
+    elif kind == 'IoUMetric':
+        for name in metric.metrics:
+            names += _IOU.get(name, ())
+    else:
+        return None
+    return [f'{prefix}/{name}' if prefix else name for name in dict.fromkeys(names)]
