@@ -19,7 +19,7 @@ model = dict(
         type='MLPProjector', in_channels=512, hidden_channels=2048, out_channels=128, bias=True, last_bias=True
     ),
     head=dict(type='PrototypeHead', in_channels=128, num_prototypes=1000),
-    queue=dict(length=3584, dim=128, start=15 / 200),
+    queue=dict(length=3584, start=15 / 200),
 )
 custom_hooks = [dict(type='FreezeHook', name='head.prototypes', epochs=1)]
 

@@ -19,7 +19,7 @@ model = dict(
         type='MLPProjector', in_channels=8192, hidden_channels=8192, out_channels=128, bias=True, last_bias=True
     ),
     head=dict(type='PrototypeHead', in_channels=128, num_prototypes=3000),
-    queue=dict(length=2560, dim=128),
+    queue=dict(length=2560),
 )
 custom_hooks = [dict(type='FreezeHook', name='head.prototypes', epochs=1)]
 

@@ -20,7 +20,7 @@ model = dict(
         type='MLPProjector', in_channels=2048, hidden_channels=2048, out_channels=128, bias=True, last_bias=True
     ),
     head=dict(type='PrototypeHead', in_channels=128, num_prototypes=3000),
-    queue=dict(length=3840, dim=128, start=15 / 400),
+    queue=dict(length=3840, start=15 / 400),
 )
 custom_hooks = [dict(type='FreezeHook', name='head.prototypes', epochs=1)]
 

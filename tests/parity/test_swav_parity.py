@@ -22,7 +22,7 @@ def test_a_step_with_views_of_two_sizes(goldens_dir, case):
     overrides, kept = {}, ()
     if 'queue' in inputs:
         queue = normalize(inputs.pop('queue'), dim=2)
-        overrides['model.queue'] = dict(length=queue.shape[1], dim=queue.shape[2])
+        overrides['model.queue'] = dict(length=queue.shape[1])
         kept = ('queue.features', 'queue.count')
     model = golden.build(RECIPE, 'swav', overrides, kept)
     if queue is not None:

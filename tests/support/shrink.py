@@ -105,7 +105,9 @@ def _shrink_parts(part: Any) -> None:
         part['hidden_channels'] = part['hidden_channels'] and _HIDDEN
         part['out_channels'] = _EMBEDDING
     if 'queue' in part:
-        part['queue'].update(length=_QUEUE, dim=_EMBEDDING)
+        part['queue'].update(length=_QUEUE)
+        if 'dim' in part['queue']:
+            part['queue']['dim'] = _EMBEDDING
     if 'num_prototypes' in part:
         part.update(in_channels=_EMBEDDING, num_prototypes=_EMBEDDING)
     if 'masker' in part:

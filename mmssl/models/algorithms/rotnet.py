@@ -22,12 +22,17 @@ class RotNet(BaseAlgorithm):
 
     Args:
         **slots: Arguments of ``BaseAlgorithm``.
+
+    Raises:
+        ValueError: The head has not four classes.
     """
 
     views = Views(1)
 
     def __init__(self, **slots: Any) -> None:
         super().__init__(**slots)
+        if self.head.num_classes != NUM_ROTATIONS:
+            raise ValueError(f'model.head.num_classes must be {NUM_ROTATIONS} rotations, got {self.head.num_classes}')
         self.batch_coupled = 'batch norm' if any(isinstance(m, _BatchNorm) for m in self.modules()) else None
 
     @staticmethod

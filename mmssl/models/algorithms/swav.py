@@ -34,9 +34,12 @@ class SwAV(BaseAlgorithm):
     Args:
         epsilon: Weight of the entropy of the codes, see ``sinkhorn``.
         iterations: Iterations of ``sinkhorn``.
-        queue: Arguments of ``AssignmentQueue``, ``length``, ``dim`` and ``start``, for batches that are smaller than
-            the number of prototypes; None assigns the batch alone.
+        queue: Arguments of ``AssignmentQueue``, ``length`` and ``start``, for batches that are smaller than the number
+            of prototypes; None assigns the batch alone.
         **slots: Arguments of ``BaseAlgorithm``; the head is a ``PrototypeHead``.
+
+    Raises:
+        ValueError: ``epsilon`` or ``iterations`` is outside its range.
     """
 
     views = Views(GLOBAL_VIEWS, local=True)
@@ -46,9 +49,12 @@ class SwAV(BaseAlgorithm):
         self, *, epsilon: float = 0.05, iterations: int = 3, queue: dict | None = None, **slots: Any
     ) -> None:
         super().__init__(**slots)
+        if epsilon <= 0 or iterations < 1:
+            raise ValueError(f'SwAV needs epsilon > 0 and iterations >= 1, got {epsilon} and {iterations}')
         self.epsilon = epsilon
         self.iterations = iterations
-        self.queue = None if queue is None else AssignmentQueue(**queue, num_views=GLOBAL_VIEWS)
+        width = self.head.prototypes.in_features
+        self.queue = None if queue is None else AssignmentQueue(**queue, dim=width, num_views=GLOBAL_VIEWS)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns Eq. 1 and 2 of V views (N, 3, H, W), the mean over 2 (V - 1) pairs."""

@@ -1,4 +1,4 @@
-"""What convolutional backbones share that are a stem and stages one after the other."""
+"""The parent of convolutional backbones that are a stem and stages in sequence."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mmssl.models.backbones._loading import skip_on_load
 
 
 class StagedBackbone(OrderedLayers, BaseModule):
-    """A stem, stages, and where there are such the fully connected layers behind them.
+    """A stem, stages, and perhaps fully connected layers behind them.
 
-    A subclass calls ``_build`` with its layers at the end of its constructor. Stages after the last of
-    ``out_indices`` are not kept, so every parameter that trains receives a gradient; a checkpoint of the whole network
+    The constructor of a subclass makes the layers and hands them to ``_build``. Stages after the last of
+    ``out_indices`` are dropped, so every parameter that trains receives a gradient. A checkpoint of the whole network
     loads all the same.
 
     Args:
@@ -36,12 +36,12 @@ class StagedBackbone(OrderedLayers, BaseModule):
         self.norm_eval = norm_eval
 
     def _build(self, stem: nn.Module, stages: Sequence[nn.Module], fc: nn.Module | None = None) -> None:
-        """Takes the layers, as far as the outputs need them, and freezes what is to be frozen.
+        """Keeps the layers that the outputs need, and freezes those that ``frozen_stages`` names.
 
         Args:
             stem: Images -> the input of the first stage.
             stages: All stages of the network.
-            fc: The map of the last stage -> the vector that is returned in the place of maps.
+            fc: Fully connected layers, the map of the last stage -> a vector; ``forward`` then returns that vector.
 
         Raises:
             ValueError: There is no such stage.

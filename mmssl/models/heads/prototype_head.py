@@ -35,7 +35,16 @@ class PrototypeHead(BaseModule):
         self.prototypes.weight.copy_(normalize(self.prototypes.weight, dim=1))
 
     def scores(self, embeddings: Tensor) -> Tensor:
-        """Returns the cosines (..., C) of embeddings of unit length, (..., D)."""
+        """Returns the cosines (..., C) of embeddings of unit length, (..., D).
+
+        Raises:
+            ValueError: The embeddings have another width than the prototypes.
+        """
+        if embeddings.shape[-1] != self.prototypes.in_features:
+            raise ValueError(
+                f'prototypes of in_channels={self.prototypes.in_features} cannot score embeddings of width '
+                f'{embeddings.shape[-1]}: model.head.in_channels must be the out_channels of model.neck'
+            )
         return in_full_precision(linear)(embeddings, self.prototypes.weight)
 
     def forward(self, scores: Tensor, codes: Tensor) -> Tensor:

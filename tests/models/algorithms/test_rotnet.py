@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -25,6 +26,11 @@ def test_the_four_copies_of_an_image_are_in_one_batch():
     accuracy = (logits.argmax(dim=1) == labels).float().mean()
     assert_close(losses['rotation_accuracy'], accuracy)
     assert not losses['rotation_accuracy'].requires_grad
+
+
+def test_a_head_of_another_number_of_classes():
+    with pytest.raises(ValueError, match='num_classes must be 4 rotations, got 10'):
+        build('RotNet', neck=dict(type='Identity'), head=dict(HEAD, num_classes=10))
 
 
 def test_flat_noise_does_not_tell_its_rotation():

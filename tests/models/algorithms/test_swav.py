@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, normalize
@@ -15,7 +16,7 @@ from tests.support.interruption import assert_resume_is_exact
 from tests.support.small_parts import BACKBONE, DIM, build, mlp, views
 
 HEAD = dict(type='PrototypeHead', in_channels=DIM, num_prototypes=6)
-QUEUE = dict(length=16, dim=DIM)
+QUEUE = dict(length=16)
 
 
 def swav(**changes) -> SwAV:
@@ -78,6 +79,13 @@ def test_identical_images_have_uniform_codes():
     assert_close(algorithm.loss([image, image])['loss'].item(), torch.tensor(6.0, dtype=torch.float64).log().item())
 
 
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match='epsilon > 0 and iterations >= 1, got 0 and 3'):
+        swav(epsilon=0)
+    with pytest.raises(ValueError, match=r'in_channels=16 .* width 24: model.head.in_channels must be'):
+        swav(neck=mlp(64, out_channels=24)).loss(views(2))
+
+
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path):
     model = dict(
         type='SwAV',
@@ -85,7 +93,7 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path):
         backbone=BACKBONE,
         neck=mlp(64, bias=True, last_bias=True),
         head=HEAD,
-        queue=dict(length=8, dim=DIM, start=1 / 6),
+        queue=dict(length=8, start=1 / 6),
     )
     hooks = [dict(type='FreezeHook', name='head.prototypes', epochs=1)]
     optimizer = dict(optimizer=dict(type='LARS', lr=0.5, weight_decay=1e-4, ratio='larc', excluded=False))
