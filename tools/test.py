@@ -6,22 +6,21 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.registry import RUNNERS
-from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
+from mmssl.utils.checkpoint import load_checkpoint_file
 from mmssl.utils.cli import add_run_options, tool
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
 from mmssl.utils.launch import join_processes
+from mmssl.utils.transfer import load_trained_weights
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -29,6 +28,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
     parser.add_argument('--out', help='write the results to this .json file')
+    parser.add_argument('--show-dir', metavar='FOLDER', help='write pictures of up to 200 predictions there')
     add_run_options(parser)
     return parser.parse_args(argv)
 
@@ -47,39 +47,6 @@ def keep_test_parts(cfg: Config) -> None:
     cfg.resume = False
 
 
-def load_weights(model: nn.Module, checkpoint: str, content: Any) -> None:
-    """Loads ``model`` from a training checkpoint of the same model, or its backbone alone from another file.
-
-    Args:
-        model: The model.
-        checkpoint: The file, for messages.
-        content: What ``load_checkpoint_file`` returned.
-
-    Raises:
-        UserError: The training checkpoint was written for another model, or the model needs more than a backbone.
-        FileNotFoundError, ValueError: The file is missing or damaged, or its backbone is another one.
-    """
-    offered = get_state_dict(content)
-    load_matching(model.backbone, offered, checkpoint)
-    if not any(name.startswith('backbone.') for name in offered):  # a backbone file, or one from elsewhere
-        if hasattr(model, 'predict'):
-            raise UserError(
-                f'{checkpoint} holds a backbone and no classifier, detector or segmenter on it: '
-                'train one with tools/train.py CONFIG --pretrained CHECKPOINT'
-            )
-        return
-    expected = {name: value.shape for name, value in model.state_dict().items()}
-    found = {name: value.shape for name, value in offered.items()}
-    odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if odd:
-        raise UserError(
-            f'{checkpoint} was written while training another model than the {type(model).__name__} of this config: '
-            f'{len(odd)} tensors beside the backbone differ, such as {", ".join(odd[:3])}; '
-            'give the config that it was trained with, or the _backbone.pth file beside it'
-        )
-    model.load_state_dict(offered)
-
-
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
@@ -89,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     cfg.work_dir = str(Path(work_dir).expanduser())
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
     keep_test_parts(cfg)
+    if args.show_dir:
+        pictures = dict(type='mmssl.PicturesHook', out_dir=args.show_dir)
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]
     check_config(cfg)
     if not Path(args.checkpoint).is_file():
         raise UserError(f'checkpoint {args.checkpoint!r} does not exist')
@@ -97,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     runner = RUNNERS.build(cfg)
     content = load_checkpoint_file(args.checkpoint)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    load_weights(model, args.checkpoint, content)
+    load_trained_weights(model, args.checkpoint, content)
     if hasattr(model, 'check_labels'):  # a classifier: classes have the numbers that they had in training
         trained_on = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
         share_classes(trained_on, runner.test_dataloader.dataset, 'test_dataloader.dataset', is_closed=True)

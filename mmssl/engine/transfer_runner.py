@@ -51,8 +51,12 @@ class TransferRunner(PretrainRunner):
         return train_cfg if max_epochs is None else dict(train_cfg, max_epochs=max_epochs)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
-        """Registers MMEngine's default hooks, a progress bar, and the hook that looks at the losses."""
-        own = dict(progress=dict(type='mmssl.ProgressBarHook'), runtime_info=dict(type='mmssl.RuntimeInfoHook'))
+        """Registers MMEngine's default hooks, a progress bar, and hooks that look at the losses and at results."""
+        own = dict(
+            progress=dict(type='mmssl.ProgressBarHook'),
+            runtime_info=dict(type='mmssl.RuntimeInfoHook'),
+            no_detections=dict(type='mmssl.NoDetectionsHook'),
+        )
         Runner.register_default_hooks(self, own | dict(hooks or {}))
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,9 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
         set_classes(cfg, names, written)
     if 'ignore_labels' in options:
         set_ignored_labels(cfg, options['ignore_labels'])
+    tested = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    if options and cfg.get('default_scope') == 'mmseg' and 'test_pipeline' in cfg and 'pipeline' in tested:
+        cfg.test_pipeline = deepcopy(tested.pipeline)  # which the inference of mmseg reads
 
 
 def evaluation_dataloader(cfg: Config, data: str) -> dict:
@@ -156,7 +160,8 @@ def evaluation_dataloader(cfg: Config, data: str) -> dict:
     )
     if loaders[data] is None:
         present = [name for name, loader in loaders.items() if loader is not None]
-        raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}')
+        hint = '' if present else '; after a run with --no-validate name the config that has them by --config'
+        raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}{hint}')
     return loaders[data]
 
 

@@ -51,12 +51,7 @@ def transfer_weights(
             f'{file} holds no {"averaged (teacher) " if use_teacher else ""}backbone; '
             f'its names begin with {", ".join(sorted({".".join(name.split(".")[:2]) for name in tensors})[:10])}'
         )
-    try:
-        load_matching(backbone, offered, str(file), '', min_match)
-    except UserError as error:
-        if other := _other_kind(offered, backbone):
-            raise UserError(f'{file} {other}: name a checkpoint or a config of the same kind\n{error}') from error
-        raise
+    _load_backbone(backbone, offered, str(file), '', min_match)
     shared_head = getattr(getattr(model, 'roi_head', None), 'shared_head', None)
     if isinstance(shared_head, nn.Module):
         for name, stage in shared_head.named_children():
@@ -64,6 +59,49 @@ def transfer_weights(
                 load_matching(stage, _part(offered, f'{name}.'), str(file), '', min_match, f'shared head, {name}')
     if isinstance(getattr(model, 'neck', None), nn.Module):
         _transfer_neck(model.neck, _part(tensors, f'{owner}neck.'), str(file), min_match)
+
+
+def load_trained_weights(model: nn.Module, checkpoint: str, content: Any) -> None:
+    """Loads ``model`` from a training checkpoint of the same model, or its backbone alone from another file.
+
+    Args:
+        model: The model.
+        checkpoint: The file, for messages.
+        content: What ``load_checkpoint_file`` returned.
+
+    Raises:
+        UserError: The training checkpoint was written for another model, or the model needs more than a backbone.
+    """
+    offered = get_state_dict(content)
+    _load_backbone(model.backbone, offered, checkpoint, None)
+    if not any(name.startswith('backbone.') for name in offered):  # a backbone file, or one from elsewhere
+        if hasattr(model, 'predict'):
+            raise UserError(
+                f'{checkpoint} holds a backbone and no classifier, detector or segmenter on it: '
+                'train one with tools/train.py CONFIG --pretrained CHECKPOINT'
+            )
+        return
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    found = {name: value.shape for name, value in offered.items()}
+    odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if odd:
+        raise UserError(
+            f'{checkpoint} was written while training another model than the {type(model).__name__} of this config: '
+            f'{len(odd)} tensors beside the backbone differ, such as {", ".join(odd[:3])}; '
+            'give the config that it was trained with, or the _backbone.pth file beside it'
+        )
+    model.load_state_dict(offered)
+
+
+def _load_backbone(
+    backbone: nn.Module, offered: Tensors, file: str, prefix: str | None, min_match: float = 0.99
+) -> None:
+    try:
+        load_matching(backbone, offered, file, prefix, min_match)
+    except UserError as error:
+        if other := _other_kind(offered, backbone):
+            raise UserError(f'{file} {other}: name a checkpoint or a config of the same kind\n{error}') from error
+        raise
 
 
 def read_algorithm(file: str | Path, backbone: nn.Module, prefix: str | None = None) -> Tensors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmssl.visualization.style import BAD, FAINT, GOOD, INK, new_figure
+
+_CHARACTERS = 13  # of a title that fit into an inch
+
+
+def _wrap(title: str, side: float) -> str:
+    """Breaks the lines of a title where its column of ``side`` inches ends."""
+    width = max(int(_CHARACTERS * side), 1)
+    return '\n'.join(part for line in title.split('\n') for part in textwrap.wrap(line, width) or [''])
 
 
 def image_grid(
@@ -34,9 +43,11 @@ def image_grid(
     pixels = pixels.clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
     num_rows, num_columns = pixels.shape[:2]
     gap = 0.27 / side
+    titles = [_wrap(title, side) for title in titles]
+    lines = max((title.count('\n') + 1 for title in titles), default=1)
     widths = [width for column in range(num_columns) for width in ([gap, 1.0] if column in gaps else [1.0])]
     left = 1.25 if labels else 0.05
-    figure = new_figure(left + side * sum(widths), 0.35 + side * num_rows)
+    figure = new_figure(left + side * sum(widths), 0.19 + 0.16 * lines + side * num_rows)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.04, wspace=0.0, hspace=0.0)
     axes = figure.subplots(num_rows, len(widths), squeeze=False, gridspec_kw=dict(width_ratios=widths))
     for row in range(num_rows):

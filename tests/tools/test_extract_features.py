@@ -38,6 +38,19 @@ def test_files_hold_the_features_of_the_checkpoint(write_config: Callable[..., P
     np.testing.assert_allclose(written['vectors'][:4], expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
+def test_every_image_of_a_folder_with_its_name(write_config: Callable[..., Path], images: Path, tmp_path: Path) -> None:
+    config, checkpoint = write_config((f"'{images}'", "'/no/such/folder'")), tmp_path / 'backbone.pth'
+    save_backbone(config, checkpoint)
+    (tmp_path / 'photos' / 'deep').mkdir(parents=True)
+    for index in range(8):
+        (tmp_path / 'photos' / 'deep' / f'{index}.png').hardlink_to(images / f'{index}.png')
+    out = tmp_path / 'x.npz'
+    tool.main([str(config), str(checkpoint), '--images', str(tmp_path / 'photos'), '--out', str(out)])
+    written = np.load(out)
+    assert written['names'].tolist() == [str(tmp_path / 'photos' / 'deep' / f'{i}.png') for i in range(8)]
+    assert written['vectors'].shape == (8, 64)
+
+
 def test_mistakes(write_config: Callable[..., Path], fails: Callable[..., str], tmp_path: Path) -> None:
     config, checkpoint = write_config(), tmp_path / 'backbone.pth'
     save_backbone(config, checkpoint)
@@ -46,4 +59,5 @@ def test_mistakes(write_config: Callable[..., Path], fails: Callable[..., str], 
     assert 'does not exist' in fails(tool.main, config, tmp_path / 'no.pth', *out)
     assert 'no test images; it has val, bank' in fails(tool.main, config, checkpoint, *out, '--data', 'test')
     assert 'backbone: 120/200' in fails(tool.main, write_config(('depth=18', 'depth=34')), checkpoint, *out)
+    assert 'name one' in fails(tool.main, config, checkpoint, *out, '--images', tmp_path, '--data', 'val')
     assert not (tmp_path / 'x.npy').exists()

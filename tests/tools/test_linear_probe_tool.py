@@ -35,6 +35,7 @@ def test_table_and_file(checkpoint: Path, tmp_path: Path, capsys: pytest.Capture
     assert len(written['top1']) == len(written['chosen']) == 2
     assert summary['sweep_top1'] > 80 and summary['sweep_top5'] == 100
     text = capsys.readouterr().out
+    assert 'the classifier learns from 24 images (the bank) and is evaluated on 24\n' in text
     assert text.count('standardized') == text.count('scaled') == 2 and 'chosen by' in text
     assert f'top-1 {summary["sweep_top1"]:.2f} +- {summary["sweep_top1_std"]:.2f}' in text
 

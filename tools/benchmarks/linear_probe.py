@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         extract_features(model, loader, dtype=dtype, description=f'features: {data}')
         for data, loader in loaders.items()
     )
+    print(f'the classifier learns from {len(bank):,} images (the bank) and is evaluated on {len(queries):,}')
     device = next(model.parameters()).device
     result = sweep.run(bank.to(device), queries.to(device))
     print(f'{"head":<14}{"lr":>8}{"decay":>8}  held-out top-1, mean of {len(result.top1)} seeds')

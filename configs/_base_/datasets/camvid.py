@@ -14,7 +14,7 @@ _train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
-_test_pipeline = [
+test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(480, 360), keep_ratio=True),
     *_read_masks,
@@ -49,7 +49,7 @@ val_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(**_dataset, data_prefix=dict(img_path='img/val', seg_map_path='ann/val'), pipeline=_test_pipeline),
+    dataset=dict(**_dataset, data_prefix=dict(img_path='img/val', seg_map_path='ann/val'), pipeline=test_pipeline),
 )
 val_cfg = dict(type='ValLoop')
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])

@@ -31,7 +31,7 @@ _train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),
 ]
-_test_pipeline = [
+test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(320, 240), keep_ratio=True),
     dict(type='LoadAnnotations'),
@@ -41,7 +41,7 @@ _test_pipeline = [
 
 max_epochs = 2
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=_train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_test_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.01))

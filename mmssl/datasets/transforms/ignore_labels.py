@@ -24,7 +24,9 @@ class IgnoreLabels:
         self.ignore_index = ignore_index
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replaces ``results['gt_seg_map']`` (H, W), the mask that ``LoadAnnotations`` read."""
+        """Replaces ``results['gt_seg_map']`` (H, W), the mask that ``LoadAnnotations`` read, where there is one."""
+        if 'gt_seg_map' not in results:  # inference, for which mmseg takes LoadAnnotations out of the pipeline
+            return results
         mask = results['gt_seg_map']
         results['gt_seg_map'] = np.where(np.isin(mask, self.labels), self.ignore_index, mask).astype(mask.dtype)
         return results

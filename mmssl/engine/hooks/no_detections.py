@@ -1,0 +1,42 @@
+"""A sentence where a detector found nothing, which leaves mmdet without an AP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmssl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class NoDetectionsHook(Hook):
+    """Counts the boxes of an evaluation, and says what to do when there is none."""
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Begins to count."""
+        self.images = self.boxes = 0
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence | None = None
+    ) -> None:
+        """Counts the boxes of a batch."""
+        for sample in outputs or ():
+            if 'pred_instances' in sample:
+                self.images += 1
+                self.boxes += len(sample.pred_instances)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Warns where images were looked at and nothing was found."""
+        if self.images and not self.boxes:
+            runner.logger.warning(
+                f'no box in any of {self.images:,} images reached the score threshold of the model, so there is no AP: '
+                'train longer, or keep boxes of any score with --cfg-options model.test_cfg.rcnn.score_thr=0.0 '
+                '(model.test_cfg.score_thr=0.0 for a detector of one stage)'
+            )
+
+    before_test_epoch = before_val_epoch
+    after_test_iter = after_val_iter
+    after_test_epoch = after_val_epoch

@@ -1,0 +1,89 @@
+"""Pictures of predictions beside the annotation, while a checkpoint is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmssl.evaluation.extract import evaluating
+from mmssl.registry import HOOKS
+from mmssl.utils.dist import rank
+from mmssl.visualization.predictions import (
+    below,
+    best_classes,
+    from_sample,
+    read_upright,
+    save_picture,
+    side_by_side,
+)
+from mmssl.visualization.style import spread
+
+MAX_PICTURES = 200
+
+
+@HOOKS.register_module()
+class PicturesHook(Hook):
+    """Draws what a detector, a segmenter or a classifier says of up to 200 test images, spread over the test set.
+
+    ``tools/test.py --show-dir`` adds it. The annotation is on the left, the prediction on the right; below a
+    classifier's image stand its best classes and the true one.
+
+    Args:
+        out_dir: Folder of the pictures.
+        score: Least score of a box.
+    """
+
+    def __init__(self, out_dir: str, score: float = 0.3) -> None:
+        self.out_dir = Path(out_dir)
+        self.score = score
+        self.number = 0
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence | None = None
+    ) -> None:
+        """Draws the samples of mmdet and mmseg; each process those that it tests."""
+        loader = runner.test_loop.dataloader
+        chosen = set(spread(len(loader), MAX_PICTURES).tolist())
+        if batch_idx not in chosen:
+            return
+        meta = loader.dataset.metainfo
+        for sample in outputs or ():
+            prediction = from_sample(sample, meta['classes'], meta.get('palette') or ())
+            if prediction is None or 'img_path' not in sample:
+                continue
+            image = read_upright(sample.img_path)
+            drawn = prediction.above(self.score).draw(image)
+            truth = from_sample(sample, meta['classes'], meta.get('palette') or (), truth=True)
+            if truth is not None:
+                drawn = side_by_side(truth.draw(image), drawn, ('annotation', 'prediction'))
+            save_picture(drawn, self.out_dir, sample.img_path)
+            self.number += 1
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Draws the images of a classifier, and says how many pictures there are."""
+        dataset = runner.test_loop.dataloader.dataset
+        if rank() > 0:
+            return
+        if self.number == 0 and hasattr(dataset, 'load') and hasattr(runner.algorithm, 'predict'):
+            self._draw_classified(runner, dataset)
+        if self.number == 0:
+            runner.logger.warning(f'{type(runner.algorithm).__name__} predicts nothing that a picture could show')
+        else:
+            runner.logger.info(f'{self.number} pictures of {len(dataset):,} images: {self.out_dir}')
+
+    def _draw_classified(self, runner: Runner, dataset: Any) -> None:
+        model = runner.algorithm
+        names = dataset.classes or tuple(str(label) for label in range(model.head.num_classes))
+        with evaluating(model):
+            for index in spread(len(dataset), MAX_PICTURES).tolist():
+                batch = runner.test_loop.dataloader.collate_fn([dataset[index]])
+                logits = model.predict(model.data_preprocessor(batch, False)['inputs'])[0]
+                best, label = best_classes(logits, names, 3), dataset.label(index)
+                lines = [f'{name} {score:.2f}' for name, score in zip(best.names, best.scores.tolist())]
+                truth = [f'true: {names[label]}'] if label >= 0 else []
+                save_picture(below(dataset.load(index), [*lines, *truth]), self.out_dir, dataset.name(index))
+                self.number += 1

@@ -1,0 +1,159 @@
+"""Pictures of what a detector, a segmenter or a classifier says of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
+
+from mmssl.config.classes import palette
+
+_ALPHA = 0.5
+_LINE = 15  # pixels of a line of text
+
+
+@dataclass
+class Prediction:
+    """What a model says of one image, or what stands in its annotation.
+
+    Args:
+        classes: Names of the classes.
+        boxes: (K, 4) corners x1, y1, x2, y2 in pixels, of a detector.
+        labels: (K,) int64; of a classifier the classes from the likeliest on.
+        scores: (K,) in [0, 1]; None in an annotation.
+        masks: (K, H, W) bool, of a detector with masks.
+        label_map: (H, W) int64, of a segmenter; labels beyond the classes are ignored ones.
+        colors: One (red, green, blue) for each class; by default those of ``palette``.
+    """
+
+    classes: Sequence[str]
+    boxes: Tensor | None = None
+    labels: Tensor | None = None
+    scores: Tensor | None = None
+    masks: Tensor | None = None
+    label_map: Tensor | None = None
+    colors: Sequence[tuple[int, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.colors = [tuple(color) for color in self.colors] or palette(len(self.classes))
+
+    @property
+    def names(self) -> list[str]:
+        """The names that belong to ``labels``."""
+        return [] if self.labels is None else [self.classes[label] for label in self.labels.tolist()]
+
+    def above(self, score: float) -> Prediction:
+        """The boxes whose score is at least ``score``."""
+        if self.boxes is None or self.scores is None:
+            return self
+        keep = self.scores >= score
+        masks = None if self.masks is None else self.masks[keep]
+        return Prediction(
+            self.classes, self.boxes[keep], self.labels[keep], self.scores[keep], masks, None, self.colors
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values: boxes with names and scores, names with scores, or shares of the image by name."""
+        if self.label_map is not None:
+            number = self.label_map.numel()
+            found = torch.bincount(self.label_map.flatten().clamp(0, len(self.classes)), minlength=len(self.classes))
+            shares = {name: int(count) / number for name, count in zip(self.classes, found)}
+            return dict(shares={name: round(share, 4) for name, share in shares.items() if share})
+        scores = None if self.scores is None else [round(score, 4) for score in self.scores.tolist()]
+        boxes = [] if self.boxes is None else [[round(x, 1) for x in box] for box in self.boxes.tolist()]
+        return dict(names=self.names, scores=scores) | (dict(boxes=boxes) if self.boxes is not None else {})
+
+    def draw(self, image: np.ndarray) -> np.ndarray:
+        """Draws on ``image``, uint8 RGB (H, W, 3); returns a new one, which is higher where a text stands below."""
+        if self.label_map is not None:
+            return self._draw_map(image)
+        captions = self.names
+        if self.scores is not None:
+            captions = [f'{name} {score:.2f}' for name, score in zip(captions, self.scores.tolist())]
+        if self.boxes is None:
+            return below(image, captions)
+        drawn = torch.from_numpy(image).permute(2, 0, 1)
+        colors = [self.colors[label] for label in self.labels.tolist()]
+        if self.masks is not None and len(self.masks):
+            drawn = draw_segmentation_masks(drawn, self.masks.bool(), alpha=_ALPHA, colors=colors)
+        if len(self.boxes):
+            drawn = draw_bounding_boxes(drawn, self.boxes, labels=captions, colors=colors, width=2)
+        return drawn.permute(1, 2, 0).contiguous().numpy()
+
+    def _draw_map(self, image: np.ndarray) -> np.ndarray:
+        present = [label for label in self.label_map.unique().tolist() if 0 <= label < len(self.classes)]
+        drawn = torch.from_numpy(image).permute(2, 0, 1)
+        if present:
+            masks = torch.stack([self.label_map == label for label in present])
+            colors = [self.colors[label] for label in present]
+            drawn = draw_segmentation_masks(drawn, masks, alpha=_ALPHA, colors=colors)
+        pixels = drawn.permute(1, 2, 0).contiguous().numpy()
+        return below(pixels, [self.classes[label] for label in present], [self.colors[label] for label in present])
+
+
+def best_classes(logits: Tensor, classes: Sequence[str], number: int) -> Prediction:
+    """The likeliest classes by the logits (C,) of an image."""
+    scores, labels = logits.float().softmax(0).topk(min(number, len(classes)))
+    return Prediction(classes, labels=labels.cpu(), scores=scores.cpu())
+
+
+def from_sample(sample: Any, classes: Sequence[str], colors: Sequence = (), truth: bool = False) -> Prediction | None:
+    """The prediction in a data sample of mmdet or mmseg, or the annotation; None where there is none."""
+    key = 'gt' if truth else 'pred'
+    if f'{key}_sem_seg' in sample:
+        return Prediction(classes, label_map=getattr(sample, f'{key}_sem_seg').data[0].long().cpu(), colors=colors)
+    if f'{key}_instances' not in sample:
+        return None
+    found = getattr(sample, f'{key}_instances').cpu()
+    boxes, masks = getattr(found.bboxes, 'tensor', found.bboxes), found.get('masks')
+    if masks is not None and not isinstance(masks, Tensor):
+        masks = masks.to_tensor(torch.bool, 'cpu')
+    if masks is not None and masks.shape[1:] != sample.ori_shape:  # truth that was resized with its image
+        masks = None
+    return Prediction(classes, boxes, found.labels, found.get('scores'), masks, None, colors)
+
+
+def read_upright(path: str) -> np.ndarray:
+    """The image as mmdet and mmseg read it, turned as its camera says; uint8 RGB (H, W, 3)."""
+    import mmcv
+
+    return np.ascontiguousarray(mmcv.imread(path, channel_order='rgb'))
+
+
+def below(image: np.ndarray, lines: Sequence[str], colors: Sequence[tuple[int, ...]] = ()) -> np.ndarray:
+    """Writes lines of text below ``image``, a coloured square before each where ``colors`` are given."""
+    height, width = image.shape[:2]
+    canvas = Image.new('RGB', (width, height + _LINE * len(lines)), 'white')
+    canvas.paste(Image.fromarray(image), (0, 0))
+    pen = ImageDraw.Draw(canvas)
+    for row, line in enumerate(lines):
+        top = height + _LINE * row
+        if colors:
+            pen.rectangle((3, top + 3, 12, top + 12), fill=colors[row])
+        pen.text((18 if colors else 3, top + 1), line, fill='black')
+    return np.array(canvas)
+
+
+def side_by_side(left: np.ndarray, right: np.ndarray, titles: tuple[str, str]) -> np.ndarray:
+    """Two pictures beside each other, each above its title."""
+    pictures = [below(picture, [title]) for picture, title in zip((left, right), titles)]
+    height = max(len(picture) for picture in pictures)
+    padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0)), constant_values=255) for p in pictures]
+    return np.concatenate(padded, axis=1)
+
+
+def save_picture(picture: np.ndarray, folder: Path, source: str) -> Path:
+    """Writes a picture into ``folder`` under the name of the image ``source``, numbered where that is taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem, number = Path(source).stem, 1
+    while (path := folder / f'{stem}{"" if number == 1 else f"_{number}"}.jpg').exists():
+        number += 1
+    Image.fromarray(picture).save(path, quality=92)
+    return path

@@ -1,0 +1,83 @@
+"""Predict images: ``python tools/predict.py CONFIG CHECKPOINT photos/ --out predictions/``.
+
+For classifiers, detectors and segmenters. ``--out`` gets one picture for each image, ``predictions.json``, and the
+masks of a segmenter as ``NAME_mask.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmssl.apis.predict import Predictor, list_images, read_image
+from mmssl.datasets.decode import UnreadableImageError
+from mmssl.utils.cli import CfgOptions, tool
+from mmssl.utils.errors import UserError
+from mmssl.visualization.predictions import Prediction, read_upright, save_picture
+
+SHOWN = 5  # names in the line of an image
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Predict images with a trained classifier, detector or segmenter')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='training checkpoint')
+    parser.add_argument('images', nargs='+', help='images, or folders of them')
+    parser.add_argument('--out', metavar='FOLDER', help='write pictures and predictions.json there')
+    parser.add_argument('--score', type=float, default=0.3, help='least score of a box (default: 0.3)')
+    parser.add_argument('--num-best', type=int, default=5, help='classes that a classifier names (default: 5)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    return parser.parse_args(argv)
+
+
+def text_of(prediction: Prediction) -> str:
+    """One line for people."""
+    facts = prediction.summary()
+    if 'shares' in facts:
+        return ', '.join(f'{name} {share:.0%}' for name, share in sorted(facts['shares'].items(), key=lambda x: -x[1]))
+    found = [f'{name} {score:.2f}' for name, score in zip(facts['names'], facts['scores'])]
+    more = f', ... ({len(found)} in all)' if len(found) > SHOWN else ''
+    return ', '.join(found[:SHOWN]) + more or 'nothing above the score'
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> list[dict]:
+    args = parse_args(argv)
+    sources = list(list_images(args.images))
+    if not sources:
+        raise UserError(f'there is no image in {", ".join(args.images)}')
+    predictor = Predictor(args.config, args.checkpoint, args.cfg_options, args.num_best)
+    read = read_image if predictor.transform is not None else read_upright
+    results, unreadable = [], 0
+    for source in sources:
+        try:
+            image = read(source)
+        except (UnreadableImageError, OSError) as error:
+            unreadable += 1
+            print(f'{source}: cannot be read ({error})')
+            continue
+        prediction = predictor.predict(source).above(args.score)
+        results.append(dict(image=source, **prediction.summary()))
+        print(f'{source}: {text_of(prediction)}')
+        if args.out:
+            path = save_picture(prediction.draw(image), Path(args.out), source)
+            if prediction.label_map is not None:
+                mask = Image.fromarray(prediction.label_map.numpy().astype(np.uint8))
+                mask.save(path.with_name(f'{path.stem}_mask.png'))
+    if args.out and results:
+        (Path(args.out) / 'predictions.json').write_text(json.dumps(results, indent=1) + '\n')
+        print(f'{len(results)} pictures and predictions.json: {args.out}')
+    if unreadable:
+        raise UserError(f'{unreadable} of {len(sources)} images cannot be read')
+    return results
+
+
+if __name__ == '__main__':
+    main()
