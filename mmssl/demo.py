@@ -281,7 +281,7 @@ def step_seconds(model: nn.Module, batch: dict, dtype: str | None) -> float:
     start = _now(device)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is not None):
         losses = model(**data, mode='loss')
-    losses['loss'].backward()
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
     return _now(device) - start
 
 

@@ -25,8 +25,10 @@ CARDS = sorted(CONFIGS.glob('*/README.md'))
 RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
-FAMILIES = {'alexnet', 'hivit', 'lenet5', 'nin', 'swin', 'vgg', 'vit'}  # without a depth, as names of recipes begin
-SIZES = {'cifar10': (32, 16), 'cifar100': (32, 16), 'mnist': (28, 14)}  # of views, and of local ones
+# Without a depth, as names of recipes begin.
+FAMILIES = {'alexnet', 'hivit', 'lenet5', 'nin', 'swin', 'vgg', 'vit', 'wideresnet10', 'wideresnet32'}
+_SMALL = (32, 16)
+SIZES = dict(cifar10=_SMALL, cifar100=_SMALL, photos=_SMALL, mnist=(28, 14))  # of views, and of local ones
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
@@ -122,7 +124,7 @@ def test_training_views_and_batches(path: Path) -> None:
     if 'masker' in cfg.model:  # one view, perhaps rendered for a teacher as well
         assert sizes[0] == cfg.model.backbone.get('img_size', size)
         assert all(view.type == 'SameView' for view in views[1:])
-    elif cfg.model.type in ('RotNet', 'ImageClassifier'):  # one view, whose colours stay
+    elif cfg.model.type in ('RotNet', 'ImageClassifier', 'IGAM'):  # one view, whose colours stay
         assert sizes == [size]
     else:
         assert sizes == [size, size] + [local] * (len(sizes) - 2)
@@ -138,7 +140,7 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     optim = optimizer(cfg, model)
     before = {name: param.detach().clone() for name, param in model.named_parameters()}
     sizes = [view.size for view in cfg.train_dataloader.dataset.views]
-    labels = dict(label=torch.arange(BATCH_SIZE))
+    labels = dict(label=torch.arange(BATCH_SIZE), index=torch.arange(BATCH_SIZE))
     terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes], labels)
     sum(value for name, value in terms.items() if name.startswith('loss')).backward()
     optim.step()

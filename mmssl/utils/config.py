@@ -206,6 +206,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
     for place, path in _paths(cfg, keys):
         unused = place.startswith('test_') and cfg.get('train_dataloader') is not None
         unused |= not data and place.startswith(_TARGET)
+        unused |= place.startswith('stages.')  # of which each is checked by itself
         if path and '://' not in path and not unused and not Path(path).expanduser().exists():
             places[path].append(place)
     problems = []

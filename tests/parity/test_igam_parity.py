@@ -21,7 +21,7 @@ from mmssl.registry import ALGORITHMS, BACKBONES
 from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS, Golden, summary
 
-RECIPE = CONFIGS / 'igam/igam_wideresnet32-10_1xb32-205e_cifar100_cifar10.py'
+RECIPE = CONFIGS / 'igam/igam_wideresnet32-10_1xb32-205e_cifar10_cifar100.py'
 NETWORKS = {
     'igam_wrn_tf': dict(type='WideResNet', depth=32, width_factor=1, variant='madry'),
     'igam_losses_restated': dict(type='TwoConvs'),

@@ -74,8 +74,6 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if not backbone.get('conv_stem'):
             backbone['patch_size'] = _PATCH
-    elif backbone['type'] == 'WideResNet':
-        backbone.update(depth=10 if backbone.get('variant') else 16, width_factor=1)
     elif backbone['type'] == 'AdaptedInput':
         _shrink_backbone(backbone.network)
     elif backbone.get('name', '').startswith('swin'):

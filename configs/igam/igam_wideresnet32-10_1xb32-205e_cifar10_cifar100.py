@@ -1,12 +1,10 @@
 """IGAM, CIFAR-10 to CIFAR-100, wide ResNet-32-10: robust teacher, its logits, student, with the official settings.
 
-    python tools/train.py configs/igam/igam_wideresnet32-10_1xb32-205e_cifar100_cifar10.py
+    python tools/train.py configs/igam/igam_wideresnet32-10_1xb32-205e_cifar10_cifar100.py
 
 Cost: 80,000 steps of 128 images with ten attacks each, 4,700 steps of a linear layer, 320,000 steps of 32 images, the
 last 40,000 with gradients of gradients. Not measured here.
 Expected: no figure that could be verified.
-
-With a teacher of your own, ``--only-stage student --cfg-options student.model.teacher.checkpoint=FILE``.
 """
 
 _base_ = ['../_base_/datasets/cifar100_labels.py', '../_base_/default_runtime.py']
@@ -17,7 +15,7 @@ stages = [
     dict(name='teacher', recipe='stages/adversarial_wideresnet32-10_1xb128-205e_cifar10.py'),
     dict(
         name='logits',
-        recipe='stages/logits_wideresnet32-10_1xb128-12e_cifar100_cifar10.py',
+        recipe='stages/logits_wideresnet32-10_1xb128-12e_cifar10_cifar100.py',
         takes={'load_from': 'teacher.backbone'},
         leaves=dict(checkpoint='checkpoint.pth'),
     ),

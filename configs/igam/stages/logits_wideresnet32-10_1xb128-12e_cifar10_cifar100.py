@@ -1,6 +1,6 @@
 """A linear layer for CIFAR-100 on the frozen features of a robust network for CIFAR-10: the second stage of IGAM.
 
-    python tools/train.py configs/igam/stages/logits_wideresnet32-10_1xb128-12e_cifar100_cifar10.py \
+    python tools/train.py configs/igam/stages/logits_wideresnet32-10_1xb128-12e_cifar10_cifar100.py \
         --pretrained CHECKPOINT
 
 Cost: 4,680 steps of 128 images without a backward pass through the network. Not measured here.
