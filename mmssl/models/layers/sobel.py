@@ -13,11 +13,13 @@ class Sobel(nn.Sequential):
     """
 
     def __init__(self) -> None:
-        super().__init__(nn.Conv2d(3, 1, 1), nn.Conv2d(1, 2, 3, padding=1))
+        grey, edges = nn.Conv2d(3, 1, 1), nn.Conv2d(1, 2, 3, padding=1)
+        super().__init__(grey, edges)
         across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
-        nn.init.constant_(self[0].weight, 1 / 3)
         with torch.no_grad():
-            self[1].weight.copy_(torch.stack([across, across.T])[:, None])
-        for layer in self:
-            nn.init.zeros_(layer.bias)
+            grey.weight.fill_(1 / 3)
+            edges.weight.copy_(torch.stack([across, across.T])[:, None])
+            for parameter in self.parameters():
+                if parameter.ndim == 1:
+                    parameter.zero_()
         self.requires_grad_(False)

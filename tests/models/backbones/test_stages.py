@@ -7,7 +7,8 @@ import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmssl.registry import BACKBONES
+from mmssl.registry import ALGORITHMS, BACKBONES
+from mmssl.utils.checkpoint import load_backbone
 
 SMALL = {
     'AlexNet': dict(channels=(4, 8, 8, 12, 16), stem='small', sobel=True),
@@ -63,6 +64,29 @@ def test_distances_count_blocks_from_the_output(name):
     distances = build(name).layers_to_output()
     blocks = {'AlexNet': 5, 'VGG16': 13, 'NIN': 12, 'WideResNet': 3, 'WideResNet madry': 6}[name]
     assert set(distances.values()) - {blocks + 1, 0} == set(range(1, blocks + 1))
+
+
+@each_backbone
+def test_a_method_and_a_classifier_train_them_and_a_backbone_file_goes_from_one_to_the_other(name, tmp_path):
+    config = dict(type=name.split()[0], **SMALL[name])
+    width = BACKBONES.build(config).feature_dim
+    neck = dict(type='MLPProjector', in_channels=width, hidden_channels=8, out_channels=4)
+    simclr = ALGORITHMS.build(dict(type='SimCLR', backbone=config, neck=neck, head=dict(type='NTXentLoss')))
+    simclr.loss([images(), images().flip(3)])['loss'].backward()
+    assert all((p.grad is not None) == p.requires_grad for p in simclr.parameters())
+    file = tmp_path / 'backbone.pth'
+    torch.save(dict(state_dict=simclr.backbone.state_dict(), meta=dict(backbone=config)), file)
+
+    head = dict(type='LinearClsHead', in_channels=width, num_classes=3)
+    classifier = ALGORITHMS.build(
+        dict(type='ImageClassifier', backbone=config, neck=dict(type='Identity'), head=head, frozen=True)
+    )
+    load_backbone(classifier.backbone, file)
+    for key, tensor in classifier.backbone.state_dict().items():
+        assert torch.equal(tensor, simclr.backbone.state_dict()[key]), key
+    classifier.loss([images()], dict(label=torch.tensor([0, 2])))['loss'].backward()
+    assert {key for key, p in classifier.named_parameters() if p.grad is not None} == {'head.fc.weight', 'head.fc.bias'}
+    assert classifier.extract_feat(images()).shape == (2, width)
 
 
 @each_backbone
