@@ -24,12 +24,14 @@ from torch import Tensor, nn
 from mmssl.config.classes import datasets, heads_with_classes
 from mmssl.datasets.checks import check_annotations
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook, describe_estimate
+from mmssl.engine.loops import too_few_images
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.profiling.annotated_noise import write_noise
 from mmssl.registry import DATASETS, RUNNERS
 from mmssl.utils.cli import user_message
 from mmssl.utils.config import missing_target_weights
 from mmssl.utils.dist import world_size
+from mmssl.utils.errors import UserError
 from mmssl.utils.saved_bytes import SavedBytes, count_saved_bytes
 
 # On a CPU, images of 224 px per view in the measured iteration: what takes seconds and fits in memory.
@@ -154,7 +156,7 @@ def dry_run(cfg: Config) -> Report:
                 batch_size //= 2
                 problems.append(f'batch size {full} does not fit in memory; {batch_size} does')
             except ValueError as error:  # such as a norm group that the reduced batch does not fill
-                if batch_size >= full or user_message(error) is None:
+                if batch_size >= full or isinstance(error, UserError) or user_message(error) is None:
                     raise
                 batch_size = min(2 * batch_size, full)
         report = _report(cfg, runner, probe, problems, num_images, full, batch_size)
@@ -167,7 +169,7 @@ class _Stop(Exception):
 
 
 class _Probe(Hook):
-    """Measures the second iteration, and in the first what is kept for the backward pass."""
+    """Measures the second iteration, or the only one, and in the first what is kept for the backward pass."""
 
     priority = 'VERY_LOW'
 
@@ -186,10 +188,11 @@ class _Probe(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        if self._iterations > 0:
-            self.seconds['model'] = self._lap()
+        self.seconds['model'] = self._lap()
+        if self._iterations == 0:
+            self._recording.__exit__(None, None, None)
+        if self._iterations > 0 or runner.max_iters == 1:
             raise _Stop
-        self._recording.__exit__(None, None, None)
         self._iterations += 1
         self._lap()
 
@@ -216,10 +219,7 @@ def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
         runner.train()
     except _Stop:
         return runner
-    raise ValueError(
-        f'the run ended before its second iteration: an epoch of {len(runner.train_dataloader.dataset)} images has '
-        f'{len(runner.train_dataloader)} batches of {batch_size}'
-    )
+    raise UserError(f'the run ended after {runner.iter} of {runner.max_iters} iterations, before it could be measured')
 
 
 def _report(
@@ -246,6 +246,9 @@ def _report(
             problems.append(
                 f'queue length {len(module.features)} is no multiple of the global batch {batch_size * world_size()}'
             )
+    loader = runner.train_dataloader
+    if loader.drop_last and loader.batch_size is not None and len(loader.sampler) < batch_size:
+        problems.append(too_few_images(loader, batch_size))
     workers = max(min(cfg.train_dataloader.get('num_workers', 0), (os.cpu_count() or 1) // world_size()), 1)
     seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
     if any(str(dataset.get('data_root')).startswith(cfg.work_dir) for dataset in datasets(cfg, ['train'])):
@@ -275,7 +278,9 @@ def _report(
 
 def _epochs(runner: Runner, num_images: int | None, global_batch: int) -> float:
     """Epochs of the run, also of one that is counted in iterations."""
-    if not isinstance(runner.train_loop, IterBasedTrainLoop) or num_images is None:
+    loop = runner.train_loop
+    counts_iterations = isinstance(loop, IterBasedTrainLoop) or getattr(loop, 'counts_iterations', False)
+    if not counts_iterations or num_images is None:
         return runner.max_epochs
     return round(runner.max_iters * global_batch / num_images, 1)
 

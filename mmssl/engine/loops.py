@@ -130,12 +130,7 @@ def check_batches(loader: DataLoader) -> None:
     """
     dataset, sampler = loader.dataset, loader.sampler
     if len(loader) == 0:
-        size = loader.batch_size
-        raise UserError(
-            f'the {len(dataset)} images of train_dataloader.dataset do not fill one batch: on each of {world_size()} '
-            f'processes are {len(sampler)} images, batch_size is {size} and drop_last=True. Use more images or '
-            f'train_dataloader.batch_size={max(len(sampler), 1)}'
-        )
+        raise UserError(too_few_images(loader, loader.batch_size))
     name = type(sampler).__name__
     if isinstance(sampler, InfiniteSampler):
         raise UserError(
@@ -148,3 +143,14 @@ def check_batches(loader: DataLoader) -> None:
             f'train_dataloader.sampler: {name} does not tell the dataset which epoch it is, so every epoch would have '
             "the same crops and colours; write dict(type='EpochSampler')"
         )
+
+
+def too_few_images(loader: DataLoader, batch_size: int | None) -> str:
+    """Says that a training set does not fill one batch of ``batch_size`` images on each process."""
+    images, processes = len(loader.sampler), world_size()
+    where = '' if processes == 1 else f', {images} on each of {processes} processes,'
+    return (
+        f'the {len(loader.dataset)} images of train_dataloader.dataset{where} do not fill one batch of {batch_size}, '
+        'and drop_last=True leaves incomplete ones out: use more images or '
+        f'train_dataloader.batch_size={max(images, 1)}'
+    )

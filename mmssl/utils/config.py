@@ -15,7 +15,7 @@ from typing import Any
 from mmengine import registry as mmengine_registry
 from mmengine.config import Config
 from mmengine.registry import Registry
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcessor, Runner
+from mmengine.runner import LogProcessor, Runner
 from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
@@ -65,7 +65,6 @@ _REGISTRIES = {
 _NEED_TYPE = {'model', 'backbone', 'neck', 'head', 'dataset', 'optimizer', 'step'}
 # What a dict without ``type`` is handed to.
 _IMPLIED_TYPES: dict[str, Callable] = {
-    'train_cfg': EpochBasedTrainLoop,
     'log_processor': LogProcessor,
     'randomness': Runner.set_randomness,
 }
@@ -298,8 +297,8 @@ class _PartsCheck:
 
     def visit_dict(self, node: dict, place: str, key: str, registry: Registry | None) -> None:
         target: Any = DataLoader if key.endswith('dataloader') else _IMPLIED_TYPES.get(key)
-        if key == 'train_cfg' and node.get('by_epoch') is False:
-            target = IterBasedTrainLoop
+        if key == 'train_cfg':
+            target = roles.LOOPS.get('PretrainTrainLoop')
         elif key == 'optim_wrapper':
             target = roles.OPTIM_WRAPPERS.get('MixedPrecisionOptimWrapper')
         if 'type' in node and registry is not None:

@@ -161,6 +161,11 @@ def test_values_of_the_wrong_type_or_size(word: str, message: str) -> None:
         check_config(load_config(RECIPE, written(word)), data=False)
 
 
+@pytest.mark.parametrize('words', [['train_cfg.max_iters=5'], ['train_cfg.by_epoch=False', 'train_cfg.max_iters=5']])
+def test_a_recipe_becomes_a_run_of_iterations(words: list[str]) -> None:
+    check_config(load_config(RECIPE, written(*words)), data=False)
+
+
 def test_backends_may_be_given_on_the_command_line() -> None:
     cfg = load_config(RECIPE, written("visualizer.vis_backends=[dict(type='TensorboardVisBackend')]"))
     assert cfg.visualizer.vis_backends[0].type == 'TensorboardVisBackend'

@@ -101,7 +101,7 @@ def test_a_run_that_has_ended_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('changes', 'loader', 'message'),
     [
-        ({}, dict(batch_size=32), r'the 26 images .* do not fill one batch.*batch_size=26'),
+        ({}, dict(batch_size=32), r'the 26 images .* do not fill one batch of 32, .*batch_size=26'),
         (dict(train_cfg=dict(by_epoch=False)), {}, r'needs the length of the run: train_cfg.max_iters=NUMBER'),
         ({}, dict(sampler=dict(type='InfiniteSampler')), r"InfiniteSampler has no epochs.*'EpochSampler'"),
         ({}, dict(sampler=dict(type='DefaultSampler')), r'DefaultSampler does not tell .* same crops and colours'),

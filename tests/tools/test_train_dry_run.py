@@ -57,6 +57,19 @@ def test_a_batch_too_large_for_a_cpu_is_scaled(
     assert code == 0 and 'measured with 2 images per process, scaled to 4' in text
 
 
+def test_reports_a_full_batch_that_the_images_do_not_fill(
+    write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('mmssl.engine.dry_run._cpu_batch_size', lambda cfg: 2)
+    code, text = dry_run(capsys, write_config(), '--cfg-options', 'train_dataloader.batch_size=64')
+    assert code == 1 and 'PROBLEM: the 8 images of train_dataloader.dataset do not fill one batch of 64' in text
+
+
+def test_a_run_of_a_single_iteration(write_config: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = dry_run(capsys, write_config(), '--cfg-options', 'train_cfg.max_iters=1')
+    assert code == 0 and 'for 0.5 epochs' in text and text.endswith('ready to train\n')
+
+
 def test_reports_a_queue_that_the_full_batch_does_not_divide(
     write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
