@@ -31,10 +31,11 @@ CONFIGS = sorted((ROOT / 'configs' / 'benchmarks').glob('mm*/*.py'))
 configs = pytest.mark.parametrize('path', CONFIGS, ids=[path.stem for path in CONFIGS])
 WRITERS: dict[str, Callable[[Path], Path]] = {
     'coco-small': write_coco,
+    'coco-polygons': write_coco,
     'bccd': lambda root: write_voc(root, ('WBC', 'RBC', 'Platelets')),
     'camvid': write_camvid,
 }
-METRICS = {'coco-small': 'coco/bbox_mAP', 'bccd': 'pascal_voc/mAP', 'camvid': 'mIoU'}
+METRICS = {'coco-small': 'coco/bbox_mAP', 'coco-polygons': 'coco/segm_mAP', 'bccd': 'pascal_voc/mAP', 'camvid': 'mIoU'}
 RESNETS = [path for path in CONFIGS if re.search(r'_r\d+', path.stem)]
 SMALL = [path for path in CONFIGS if path.stem.rpartition('_')[2] in WRITERS]
 
@@ -136,6 +137,25 @@ def test_small_config_trains_evaluates_and_is_tested(
     results = load_tool('test.py').main([str(path), str(run / 'epoch_1.pth'), *arguments])
     assert 0 <= results[METRICS[data]] == pytest.approx(validated, abs=1e-3)
     assert f'{METRICS[data]}: {results[METRICS[data]]:.4f}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'stem'),
+    [
+        ('mae_caltech101', 'faster-rcnn_vit-tiny_bccd'),
+        ('itpn_caltech101', 'faster-rcnn_itpn-tiny_bccd'),
+    ],
+)
+def test_small_recipes_with_units_of_16_pixels_fit(recipe: str, stem: str, tmp_path: Path) -> None:
+    cfg = load_config(ROOT / 'configs' / 'demo' / f'{recipe}.py')
+    check_config(cfg, data=False)
+    init_default_scope('mmssl')
+    trained = MODELS.build(cfg.model)
+    parts = dict(backbone=trained.backbone, neck=getattr(trained.neck, 'pyramid', nn.Identity()))
+    state = {f'{part}.{name}': value for part, module in parts.items() for name, value in module.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'epoch_1.pth')
+    init_default_scope(config(stem).default_scope)
+    transfer_weights(MODELS.build(config(stem).model), tmp_path / 'epoch_1.pth')
 
 
 def test_a_loss_that_is_not_finite_stops_a_segmenter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
+from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmssl.engine.runner import PretrainRunner
+from mmssl.models.components.pretrained import Pretrained
 from mmssl.registry import RUNNERS
 from mmssl.utils.errors import UserError
 
@@ -39,6 +42,11 @@ class TransferRunner(PretrainRunner):
             check_heads(self.algorithm, classes)
         return loop
 
+    def _init_model_weights(self) -> None:
+        """Initialises the weights, and loads those that an ``init_cfg`` names with mmssl's rules."""
+        with loud_pretrained():
+            super()._init_model_weights()
+
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """Builds the optimizer with MMEngine's defaults."""
         return self._checked(partial(Runner.build_optim_wrapper, self), optim_wrapper)
@@ -58,6 +66,17 @@ class TransferRunner(PretrainRunner):
             no_detections=dict(type='mmssl.NoDetectionsHook'),
         )
         Runner.register_default_hooks(self, own | dict(hooks or {}))
+
+
+@contextmanager
+def loud_pretrained() -> Iterator[None]:
+    """Puts mmssl's ``Pretrained`` in the place of MMEngine's, which goes on where nothing of the file fits."""
+    original = WEIGHT_INITIALIZERS.module_dict['Pretrained']
+    WEIGHT_INITIALIZERS.register_module('Pretrained', force=True, module=Pretrained)
+    try:
+        yield
+    finally:
+        WEIGHT_INITIALIZERS.register_module('Pretrained', force=True, module=original)
 
 
 def check_heads(model: nn.Module, classes: Sequence[str]) -> None:

@@ -266,7 +266,7 @@ def load_matching(
     if not total or len(matched) < min_match * total or first in missing or any(key in found for key in missing):
         lines = _mismatch(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source)
         if first in missing and first in found and (option := _option_for(module, found[first])):
-            lines.append(f'The first layer of the file is another one: set model.{name}.{option} in the config.')
+            lines.append(f'The first layer of the file is another one: set model.backbone.{option} in the config.')
         raise UserError('\n'.join(lines))
     parts = dict(module.named_children())
     surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]

@@ -170,7 +170,7 @@ def _transfer_neck(neck: nn.Module, offered: Tensors, file: str, min_match: floa
     if getattr(neck, 'pretrained_with_backbone', False) or matching_share(neck, offered, prefix) >= min_match:
         load_matching(neck, offered, file, prefix, min_match, 'neck')
     else:
-        print_log(f'neck: {type(neck).__name__} begins anew, it is not in {file}', logger='current')
+        print_log(f'neck: {type(neck).__name__} keeps its random weights, it is not in {file}', logger='current')
 
 
 def _other_kind(offered: Tensors, backbone: nn.Module) -> str | None:

@@ -8,9 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmssl.datasets.checks import check_annotations
+from mmssl.datasets.checks.findings import Findings
 from mmssl.engine.transfer_runner import check_heads
 from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
@@ -77,6 +80,24 @@ def test_heads_are_compared_where_the_config_does_not_say_their_classes() -> Non
         check_heads(model, ('a', 'b'))
     model.roi_head.bbox_head[0].num_classes = 2
     check_heads(model, ('a', 'b'))
+
+
+def test_the_config_of_the_page_is_for_the_class(tmp_path: Path, raccoons: Path) -> None:
+    page = (ROOT / 'docs' / 'own_classes.md').read_text()
+    text = re.search(r'```python\n(_base_.*?)```', page, re.S)[1]
+    text = text.replace("'configs/", f"'{ROOT}/configs/").replace('/data/raccoons', str(raccoons))
+    (tmp_path / 'raccoons.py').write_text(text)
+    cfg = load_config(tmp_path / 'raccoons.py')
+    assert check_annotations(cfg, ('train', 'val', 'test')) == Findings() and cfg.max_epochs == 12
+
+
+def test_weights_of_a_whole_detector_are_loaded_loudly(raccoons: Path, fails: Fails, tmp_path: Path) -> None:
+    run = ['--work-dir', tmp_path / 'run', '--cfg-options', *options(DETECTOR, raccoons, 'classes=raccoon')]
+    init = "model.init_cfg={'type': 'Pretrained', 'checkpoint': '%s'}"
+    torch.save(dict(state_dict={'conv1.weight': torch.zeros(8, 3, 7, 7)}), tmp_path / 'other.pth')
+    message = fails(train.main, DETECTOR, *run, init % (tmp_path / 'other.pth'))
+    assert 'tensors in' in message and 'match, so nothing was loaded' in message
+    assert not list((tmp_path / 'run').glob('*.pth'))
 
 
 @pytest.mark.parametrize('path', [DETECTOR, SEGMENTER], ids=['detector', 'segmenter'])
