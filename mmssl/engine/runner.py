@@ -16,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
@@ -29,6 +30,7 @@ from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
 from mmssl.engine.schedules import ClosedFormSchedule
+from mmssl.engine.screen import keep_screen_short
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.checkpoint import (
@@ -95,6 +97,17 @@ class PretrainRunner(Runner):
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     # Building
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Builds the logger; config, environment and hooks go to its file and not to the screen."""
+        logger = super().build_logger(*args, **kwargs)
+        keep_screen_short(logger)
+        return logger
+
+    def _log_env(self, env_cfg: dict) -> None:
+        super()._log_env(env_cfg)
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+        self.logger.info(f'{device}, process 1 of {self.world_size}, seed {self.seed}; config and log: {self._log_dir}')
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Moves the model to its device and, with several processes, synchronises norms and wraps it."""

@@ -34,9 +34,15 @@ def apply(config: Path, *argv: str) -> Config:
     return cfg
 
 
-def test_trains_validates_and_resumes(write_config: Writer, tmp_path: Path) -> None:
+def test_trains_validates_and_resumes(
+    write_config: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, work_dir = write_config(), tmp_path / 'run'
     train.main([str(config), '--work-dir', str(work_dir), '--cfg-options', 'max_epochs=1'])
+    start = capsys.readouterr().out.partition('Epoch(train)')[0]
+    assert 'process 1 of 1, seed 0; config and log:' in start and len(start.splitlines()) < 24  # fits a screen
+    log = ''.join(file.read_text() for file in work_dir.glob('*/*.log'))
+    assert 'Config:\n' in log and 'System environment' in log and 'Hooks will be executed' in log
     assert (work_dir / 'epoch_1_backbone.pth').is_file()
     scalars = ''.join(file.read_text() for file in work_dir.glob('*/vis_data/scalars.json'))
     assert 'loss' in scalars and 'embedding_std' in scalars
