@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.nn.grad import conv2d_weight
 
 _ROWS = 160  # elements of a patch in a block: a 3x3 patch of 16 channels has 144
 _BLOCK = 288 * 1024  # bytes of a block on the CPU: its result and what is computed from it fit in a cache of 1 MiB too
@@ -76,7 +77,7 @@ def filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, 
 
     It is the filter gradient of a convolution less the filters times the sums of ``grad``.
     """
-    products = torch.nn.grad.conv2d_weight(images, list(filters.shape), grad, stride, padding)
+    products = conv2d_weight(images, list(filters.shape), grad, stride, padding)
     return products - filters * grad.sum((0, 2, 3)).view(-1, 1, 1, 1)
 
 

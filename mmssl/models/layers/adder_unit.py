@@ -29,8 +29,8 @@ def use_adders(module: nn.Module) -> None:
     for parent in list(module.modules()):
         for name, conv in list(parent.named_children()):
             if isinstance(conv, nn.Conv2d):
-                (kernel, _), (stride, _), (padding, _) = conv.kernel_size, conv.stride, conv.padding
-                setattr(parent, name, Adder2d(conv.in_channels, conv.out_channels, kernel, stride, int(padding)))
+                kernel, stride, padding = conv.kernel_size[0], conv.stride[0], int(conv.padding[0])
+                setattr(parent, name, Adder2d(conv.in_channels, conv.out_channels, kernel, stride, padding))
 
 
 def _conv(inputs: int, outputs: int, kernel: int, padding: int) -> nn.Conv2d:
