@@ -13,7 +13,7 @@ from torch.nn.functional import fold, unfold
 
 from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.layers.adder2d import Adder2d
-from mmssl.utils.activation_memory import peak_bytes
+from mmssl.profiling.allocator import peak_allocated
 from mmssl.utils.timing import Tasks, time_in_turns
 
 KINDS = ('adder', 'cdist', 'broadcast', 'convolution')
@@ -75,22 +75,19 @@ def measure_adder_step(depth: int = 20, batch_size: int = 32, size: int = 32, re
 
 
 def measure_adder_memory(depth: int = 20, batch_size: int = 32, size: int = 32) -> dict[str, int]:
-    """Largest memory of the step in bytes, per kind, beyond network and images; arguments as above.
+    """Most bytes that a step has allocated at a time, per kind, beyond network, gradients and images.
 
-    On a GPU it is that of torch's allocator, on a CPU the growth of the resident set of a process of its own.
+    Arguments as above.
     """
-    shape = (batch_size, 3, size, size)
-    if get_device() != 'cuda':
-        return {kind: peak_bytes(partial(build, kind, depth), shape) for kind in KINDS}
-    return {kind: _cuda_peak(build(kind, depth).cuda(), torch.randn(shape, device='cuda')) for kind in KINDS}
-
-
-def _cuda_peak(network: nn.Module, images: Tensor) -> int:
-    _step(network, images)  # makes the gradients, which stay
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    _step(network, images)
-    return torch.cuda.max_memory_allocated() - before
+    device = get_device()
+    images = torch.randn(batch_size, 3, size, size, device=device)
+    peaks = {}
+    for kind in KINDS:
+        network = build(kind, depth).to(device)
+        for param in network.parameters():
+            param.grad = torch.zeros_like(param)
+        peaks[kind] = peak_allocated(partial(_step, network, images), device)
+    return peaks
 
 
 def _step(network: nn.Module, images: Tensor) -> None:
