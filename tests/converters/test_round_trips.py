@@ -134,7 +134,7 @@ def build(target: str, model, tensors: dict[str, Tensor]) -> nn.Module:
     else:
         provide_mmcv_ops()
         config = eval(f'dict({model})')
-        built = MODELS.build(config | (dict(type=f'mmssl.{config["type"]}') if target == 'mmssl' else {}))
+        built = MODELS.build(config)
         missing = built.load_state_dict(tensors, strict=False)
         assert not missing.unexpected_keys
         # Indices are made, not learned; other maps than the last have norms that were not trained.

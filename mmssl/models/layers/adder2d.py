@@ -108,6 +108,7 @@ def _kernels(images: Tensor) -> Any:
     return adder_triton if fused else adder_tiles
 
 
+@torch.no_grad()  # an exported network calls the operator with parameters that require a gradient
 def _forward(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
     return _kernels(images).negative_l1(images, filters, stride, padding)
 

@@ -22,7 +22,13 @@ MODEL = dict(
 HOOK = dict(type='FitTokenizerHook', num_images=10)
 
 
-CHANGES = dict(model=MODEL, optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)), custom_hooks=[HOOK])
+ONE_VIEW = dict(type='NoiseImages', num_images=26, views=[dict(type='AugmentedView', size=16)])
+CHANGES = dict(
+    model=MODEL,
+    train_dataloader=dict(tiny_config('')['train_dataloader'], dataset=ONE_VIEW),
+    optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
+    custom_hooks=[HOOK],
+)
 
 
 def test_words_are_typical_patches_of_the_training_images(tmp_path):
