@@ -30,6 +30,7 @@ from mmssl.visualization.embedding_map import embedding_map, project_tsne
 from mmssl.visualization.neighbours import neighbour_sheet
 from mmssl.visualization.reconstruction import reconstruction_figure
 from mmssl.visualization.report import Section, write_report
+from mmssl.visualization.robustness_report import RobustnessReport
 from mmssl.visualization.style import spread
 
 METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
@@ -163,7 +164,7 @@ def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None
     )
     if len(stages) > 1:
         subtitle += f'; stages: {", ".join(stage.name for stage in stages)}'
-    sections = [*report_sections(runner, representations, table), *run_.sections]
+    sections = [*report_sections(runner, representations, table), *run_.robustness.sections(), *run_.sections]
     report = write_report(Path(work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
     return Outcome(table, report, run_.minutes)
 
@@ -183,6 +184,7 @@ class _Run:
         self.epochs, self.minutes = epochs, 0.0
         self.representations: list[Representation] = []
         self.sections: list[Section] = []
+        self.robustness = RobustnessReport()
 
     def __call__(self, stage: Stage, folder: Path, resume: bool = False) -> None:
         """Runs one stage."""
@@ -196,6 +198,7 @@ class _Run:
         self.minutes += (time.perf_counter() - self.start) / 60
         name = 'pre-trained' if stage is self.last else f'after {stage.name}'
         self.representations.append(represent(self.runner, name))
+        self.robustness.add(stage.name, self.runner.algorithm, self.runner.val_dataloader)
 
     def _build(self, cfg: Config, stage: Stage, precision: Precision) -> PretrainRunner:
         """Builds the runner of a training; evaluates the pixels and the last training's network as it begins."""

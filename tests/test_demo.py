@@ -45,7 +45,8 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     model.on_train_start()
     sizes = [view.size if 'masker' in cfg.model else 8 for view in cfg.train_dataloader.dataset.views]
     views = [torch.randn(64, 3, size, size) for size in sizes]
-    model.loss(views)['loss'].backward()
+    samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64))
+    sum(model.loss(views, samples).values()).backward()
     assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
 
 

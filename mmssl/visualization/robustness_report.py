@@ -1,0 +1,69 @@
+"""The part of a report that compares classifiers under attack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mmssl.evaluation.robustness import RobustnessEvaluator
+from mmssl.visualization.input_gradients import image_gradients, input_gradient_figure
+from mmssl.visualization.report import Section
+from mmssl.visualization.style import spread
+
+ATTACKS = dict(fgsm=dict(type='FGSMAttack'), pgd10=dict(type='PGDAttack', num_steps=10))
+TITLES = dict(clean_top1='images', fgsm_top1='FGSM', pgd10_top1='PGD-10', robust_top1='robust')
+
+
+class RobustnessReport:
+    """Collects input gradients and accuracies of one network after another.
+
+    Args:
+        num_images: Images of the figure.
+    """
+
+    def __init__(self, num_images: int = 6) -> None:
+        self.num_images = num_images
+        self.gradients: dict[str, Tensor] = {}
+        self.table = [['accuracy in %', *TITLES.values()]]
+
+    def add(self, name: str, model: Any, dataloader: DataLoader) -> None:
+        """Looks at a network; one that is no classifier, or images without labels, are passed over.
+
+        Args:
+            name: What the network is called in the report.
+            model: An algorithm.
+            dataloader: Test images, the same for all networks.
+        """
+        dataset = dataloader.dataset
+        rows = spread(len(dataset), self.num_images).tolist()
+        labels = torch.tensor([dataset.label(row) for row in rows])
+        if not hasattr(model, 'predict') or labels.min() < 0:
+            return
+        self.images = torch.stack([dataset[row]['inputs'] for row in rows])
+        self.gradients[name] = image_gradients(model, self.images, labels)
+        results = RobustnessEvaluator(ATTACKS).run(model, dataloader)
+        assert results is not None, 'a report is written by one process'
+        cells = [f'{results[key]:.1f}' if key in results else 'gradient masked' for key in TITLES]
+        self.table.append([name, *cells])
+
+    def sections(self) -> list[Section]:
+        """The parts of the report; none where fewer than two networks were compared."""
+        if len(self.gradients) < 2:
+            return []
+        return [
+            Section(
+                'Input gradients',
+                'Test images, and how the loss of each network changes with their pixels: grey where it does not. The '
+                'gradient of a robust network looks more like the object.',
+                input_gradient_figure(self.images, self.gradients),
+            ),
+            Section(
+                'Under attack',
+                'Accuracy on test images whose pixels an attack has changed by up to 8 of 255. Robust: the image and '
+                'all attacks on it are classified correctly.',
+                table=self.table,
+            ),
+        ]
