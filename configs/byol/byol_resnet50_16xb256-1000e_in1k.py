@@ -28,8 +28,10 @@ _view = dict(
     type='AugmentedView',
     size=224,
     min_scale=0.08,
-    interpolation='bicubic',
+    crop='clamped',
+    interpolation='bicubic-aliased',
     jitter=(0.4, 0.4, 0.2, 0.1),
+    colors='tensorflow-offset',
     grayscale=0.2,
 )
 _views = [dict(_view, blur=1.0), dict(_view, blur=0.1, solarize=0.2)]

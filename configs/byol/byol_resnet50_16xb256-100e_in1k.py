@@ -2,7 +2,7 @@
 
     tools/dist_train.sh configs/byol/byol_resnet50_16xb256-100e_in1k.py 16
 
-Cost: 31,200 steps of 4096 image pairs; the official run used 512 TPU v3 cores. Not measured here.
+Cost: 31,200 steps of 4096 image pairs. Not measured here.
 Expected: no official figure for this length.
 """
 
@@ -28,8 +28,10 @@ _view = dict(
     type='AugmentedView',
     size=224,
     min_scale=0.08,
-    interpolation='bicubic',
+    crop='clamped',
+    interpolation='bicubic-aliased',
     jitter=(0.4, 0.4, 0.2, 0.1),
+    colors='tensorflow-offset',
     grayscale=0.2,
 )
 _views = [dict(_view, blur=1.0), dict(_view, blur=0.1, solarize=0.2)]

@@ -35,5 +35,5 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.06, momentum=0.9, weight_decay=1e-4),
     paramwise_cfg=dict(vectors=dict(decay_mult=0)),
 )
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=10, end_factor=1.7e-5)
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=10, peak_in_warmup=True, end_factor=1.7e-5)
 auto_scale_lr = dict(base_batch_size=512, rule='linear')

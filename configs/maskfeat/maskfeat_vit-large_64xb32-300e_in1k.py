@@ -13,7 +13,7 @@ max_epochs = 300
 model = dict(
     type='MaskFeat',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='large', patch_size=16, output='tokens'),
+    backbone=dict(type='VisionTransformer', arch='large', patch_size=16, output='tokens', init='maskfeat'),
     masker=dict(type='BlockwiseMasker', num_hidden=78, min_block=15, patch_size=16),
     target=dict(type='HOGTarget', patch_size=16, num_bins=9, cell_size=8),
     neck=dict(type='PatchPredictor', in_channels=1024, out_channels=108),

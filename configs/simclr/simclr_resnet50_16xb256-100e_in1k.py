@@ -32,8 +32,10 @@ _view = dict(
     type='AugmentedView',
     size=224,
     min_scale=0.08,
-    interpolation='bicubic',
+    crop='distorted',
+    interpolation='bicubic-aliased',
     jitter=(0.8, 0.8, 0.8, 0.2),
+    colors='tensorflow',
     grayscale=0.2,
     blur=0.5,
 )

@@ -45,6 +45,6 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = dict(
-    type='WarmupCosineLR', warmup_epochs=10, start_factor=0.005, end_factor=0.05, cosine_from_start=True
+    type='WarmupCosineLR', warmup_epochs=10, start_factor=0.005, end_factor=0.05, cosine_from_start=True, delay=1
 )
 auto_scale_lr = dict(base_batch_size=2048, rule='linear')

@@ -32,5 +32,5 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=4e-4, weight_decay=0.05),
     paramwise_cfg=dict(vectors=dict(decay_mult=0), custom_keys=dict(cls_token=dict(decay_mult=0))),
 )
-param_scheduler = dict(type='StepLR', milestones=[7 / 8], by_epoch=False, warmup_epochs=10, start_factor=0.005)
+param_scheduler = dict(type='StepLR', milestones=[7 / 8], by_epoch=False, warmup_epochs=10, start_factor=0.005, delay=1)
 auto_scale_lr = dict(base_batch_size=2048, rule='linear')

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from mmssl.converters.architecture import describe, known_config
+from mmssl.converters.arrays import load_official_file
 from mmssl.converters.detect import detect_source
 from mmssl.converters.export import layout_of, target_of
 from mmssl.converters.names import convert, part_of
 from mmssl.converters.sources import SOURCES
-from mmssl.utils.checkpoint import load_checkpoint_file, save_checkpoint_file, save_safetensors
+from mmssl.utils.checkpoint import save_checkpoint_file, save_safetensors
 from mmssl.utils.errors import UserError
 from mmssl.version import __version__
 
@@ -85,8 +86,8 @@ def convert_file(
     """Writes the backbone in a checkpoint file as another library reads it; see ``convert_backbone``.
 
     Args:
-        file: Training checkpoint, backbone file, or a file of an official code, timm or torchvision; ``.safetensors``
-            too.
+        file: Training checkpoint, backbone file, or a file of an official code, timm or torchvision; see
+            ``load_official_file``.
         out: File to write, ``.pth``, or ``.safetensors`` for timm and torchvision; for ``'hf'`` a folder.
         target: A key of ``TARGETS``.
         source: A key of ``SOURCES``; None finds it by the names.
@@ -103,7 +104,7 @@ def convert_file(
     if out.suffix not in suffixes:
         what = f'a file that ends in {" or ".join(suffixes)}' if suffixes[0] else 'a folder, whose name has no ending'
         raise UserError(f'{target} reads {what}, got {str(out)!r}')
-    backbone = convert_backbone(load_checkpoint_file(file), target, source, part, num_heads)
+    backbone = convert_backbone(load_official_file(file), target, source, part, num_heads)
     if out.suffix:
         _write_file(backbone, out, target)
     else:

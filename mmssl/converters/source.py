@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 Tensors = Mapping[str, Tensor]
@@ -59,3 +60,21 @@ class Source:
     reshape: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     prepare: Callable[[Tensors], Tensors] | None = None
     num_heads: Mapping[int, int] = field(default_factory=dict)
+
+
+def torch_layout(tensor: Tensor) -> Tensor:
+    """A tensor of TensorFlow or JAX as torch keeps it.
+
+    Args:
+        tensor: Kernel (height, width, in, out) or (in, out), or statistics (C,) or (1, 1, 1, C) of a norm.
+    """
+    if tensor.ndim == 4 and tensor.shape[:3] != (1, 1, 1):
+        return tensor.permute(3, 2, 0, 1).contiguous()
+    return tensor.T.contiguous() if tensor.ndim == 2 and len(tensor) > 1 else tensor.flatten()
+
+
+def with_counters(tensors: Tensors) -> Tensors:
+    """Adds the counters of batches that torch's norms have and others do not."""
+    means = [name for name in tensors if name.endswith('.running_mean')]
+    counters = [name.replace('running_mean', 'num_batches_tracked') for name in means]
+    return {**dict.fromkeys(counters, torch.zeros((), dtype=torch.int64)), **tensors}

@@ -26,14 +26,28 @@ class ClosedFormSchedule(_ParamScheduler):
         by_epoch: Whether the value changes once per epoch or at every iteration.
         param_name: What is scheduled: ``'lr'``, which parameter groups with ``fix_lr=True`` keep, or another of their
             entries.
+        delay: Steps by which every value comes late; the first value is held until then.
+
+    Raises:
+        ValueError: ``delay`` is negative.
     """
 
     _STATE = ('base_values', 'last_step', '_global_step', '_last_value')
 
     def __init__(
-        self, optimizer: Optimizer, *, max_epochs: int, end: int, by_epoch: bool, param_name: str = 'lr'
+        self,
+        optimizer: Optimizer,
+        *,
+        max_epochs: int,
+        end: int,
+        by_epoch: bool,
+        param_name: str = 'lr',
+        delay: int = 0,
     ) -> None:
+        if delay < 0:
+            raise ValueError(f'delay is a number of steps of at least 0, got {delay}')
         self.max_epochs = max_epochs
+        self.delay = delay
         super().__init__(optimizer, param_name, end=end, by_epoch=by_epoch)
         # With accumulated gradients the schedule rightly moves before the first step; the base would warn of it.
         self.optimizer._global_step = 0
@@ -47,7 +61,7 @@ class ClosedFormSchedule(_ParamScheduler):
         return epochs * self.end / self.max_epochs
 
     def _get_value(self) -> list[float]:
-        factor = self.factor(self._global_step)
+        factor = self.factor(max(self._global_step - self.delay, 0))
         return [
             base if self.param_name == 'lr' and group.get('fix_lr') else base * factor
             for base, group in zip(self.base_values, self.optimizer.param_groups)
@@ -71,7 +85,7 @@ class WarmupCosineLR(ClosedFormSchedule):
 
     At step t of T with W warm-up steps the factor is ``p + start_factor (1 - p)`` with ``p = t / W`` for ``t < W`` and
     ``q + end_factor (1 - q)`` after, with ``q = (1 + cos(pi (t - W) / (T - W))) / 2``; with ``cosine_from_start`` it is
-    ``q = (1 + cos(pi t / T)) / 2``.
+    ``q = (1 + cos(pi t / T)) / 2``. With ``peak_in_warmup`` it is ``p = t / (W - 1)``.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
@@ -83,6 +97,9 @@ class WarmupCosineLR(ClosedFormSchedule):
         end_factor: The factor at the end of the run, in [0, 1]; 0.001 in Barlow Twins and VICReg.
         cosine_from_start: The cosine spans the whole run and the warm-up stands in for its beginning, so that the lr
             falls a little where the warm-up ends, as in SimMIM.
+        peak_in_warmup: The last step of the warm-up has the highest lr, and so has the step after it, as in DINO, BEiT
+            and iTPN with CLIP, whose warm-up is ``numpy.linspace(0, lr, W)``.
+        delay: Steps by which every lr comes late, 1 in SimMIM, which sets the lr of step t after step t.
 
     Raises:
         ValueError: The warm-up is longer than the run, or a factor is outside its range.
@@ -98,19 +115,23 @@ class WarmupCosineLR(ClosedFormSchedule):
         start_factor: float = 0.0,
         end_factor: float = 0.0,
         cosine_from_start: bool = False,
+        peak_in_warmup: bool = False,
+        delay: int = 0,
     ) -> None:
         _check_warmup(max_epochs, warmup_epochs, start_factor=start_factor, end_factor=end_factor)
         self.warmup_epochs = warmup_epochs
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.cosine_from_start = cosine_from_start
-        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
+        self.peak_in_warmup = peak_in_warmup
+        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch, delay=delay)
 
     def factor(self, step: float) -> float:
         """Returns the factor at ``step``, in [0, 1]."""
         warmup = self.epochs_to_steps(self.warmup_epochs)
         if step < warmup:
-            return self.start_factor + (1 - self.start_factor) * step / warmup
+            risen = step / max(warmup - self.peak_in_warmup, 1)
+            return self.start_factor + (1 - self.start_factor) * min(risen, 1)
         start = 0 if self.cosine_from_start else warmup
         cosine = (1 + math.cos(math.pi * (step - start) / max(self.end - start, 1))) / 2
         return cosine + self.end_factor * (1 - cosine)
@@ -129,6 +150,7 @@ class StepLR(ClosedFormSchedule):
         by_epoch: Whether the lr changes once per epoch or at every iteration.
         warmup_epochs: Epochs of warm-up, in [0, max_epochs], in which the lr is not yet multiplied.
         start_factor: The factor at the start of the warm-up, in [0, 1].
+        delay: Steps by which every lr comes late, 1 in SimMIM, which sets the lr of step t after step t.
 
     Raises:
         ValueError: A milestone is outside (0, 1), the warm-up is longer than the run, or ``start_factor`` is outside
@@ -145,6 +167,7 @@ class StepLR(ClosedFormSchedule):
         by_epoch: bool = True,
         warmup_epochs: float = 0,
         start_factor: float = 0.0,
+        delay: int = 0,
     ) -> None:
         _check_warmup(max_epochs, warmup_epochs, start_factor=start_factor)
         if not all(0 < milestone < 1 for milestone in milestones):
@@ -153,7 +176,7 @@ class StepLR(ClosedFormSchedule):
         self.gamma = gamma
         self.warmup_epochs = warmup_epochs
         self.start_factor = start_factor
-        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
+        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch, delay=delay)
 
     def factor(self, step: float) -> float:
         """Returns ``gamma`` to the number of milestones passed, or the factor of the warm-up."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from mmssl.converters import SOURCES, convert
 from mmssl.converters.architecture import kind
-from mmssl.utils.checkpoint import find_prefix, get_state_dict, load_checkpoint_file, load_matching, matching_share
+from mmssl.converters.arrays import load_official_file
+from mmssl.utils.checkpoint import find_prefix, get_state_dict, load_matching, matching_share
 from mmssl.utils.errors import UserError
 
 Tensors = dict[str, Tensor]
@@ -116,7 +117,7 @@ def read_algorithm(file: str | Path, backbone: nn.Module, prefix: str | None = N
         FileNotFoundError: There is no such file.
         UserError: No reading gives a backbone; lists the names.
     """
-    checkpoint = load_checkpoint_file(file)
+    checkpoint = load_official_file(file)
     if prefix is not None:
         prefix = prefix.removesuffix('.') + '.' if prefix else ''
         named = _part(get_state_dict(checkpoint), prefix)

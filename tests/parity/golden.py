@@ -101,13 +101,13 @@ class Golden:
             tensors[name] = change['scale'] * tensors[name]
         return tensors
 
-    def inputs(self) -> dict[str, Tensor]:
-        """The inputs by their names, float64, without those that stand under ``literals``."""
+    def inputs(self, prefix: str = '') -> dict[str, Tensor]:
+        """The inputs whose names begin with ``prefix``, float64, without those that stand under ``literals``."""
         makers = {'image': image, 'fill': fill}
         return {
             name: torch.as_tensor(makers[kind](name, shape, self.salt))
             for name, shape, kind in self.record['inputs']
-            if kind in makers
+            if kind in makers and name.startswith(prefix)
         }
 
     def build(
@@ -131,7 +131,7 @@ class Golden:
         model.load_state_dict(weights, strict=True)
         for ours, name in derived.items():
             if self.derived[name] is not None:
-                message = _difference(summary(_official(weights, ours)), self.derived[name], TOLERANCES['derived'])
+                message = difference(summary(official(weights, ours)), self.derived[name], TOLERANCES['derived'])
                 assert not message, f'{name}: {message}'
         return model.train(self.record['mode'] == 'train')
 
@@ -147,7 +147,7 @@ class Golden:
     def state(self, model: nn.Module, source: str) -> dict[str, Summary]:
         """The recorded part of the state after the step, by official names."""
         tensors = model.state_dict()
-        return {name: summary(_official(tensors, rename(name, source))) for name in self.record.get('after_step', {})}
+        return {name: summary(official(tensors, rename(name, source))) for name in self.record.get('after_step', {})}
 
     def check(self, results: Mapping[str, Mapping[str, Any]], sections: Iterable[str] | None = None) -> None:
         """Compares results with the recording.
@@ -164,7 +164,7 @@ class Golden:
             recorded, found = self.record.get(section, {}), results.get(section, {})
             wrong += [f'{section}: {name} in one of the two only' for name in recorded.keys() ^ found.keys()]
             for name in recorded.keys() & found.keys():
-                message = _difference(found[name], recorded[name], TOLERANCES[section])
+                message = difference(found[name], recorded[name], TOLERANCES[section])
                 if message:
                     wrong.append(f'{section}: {name}: {message}')
         assert not wrong, f'{len(wrong)} differences\n' + '\n'.join(sorted(wrong, reverse=True)[:20])
@@ -196,18 +196,20 @@ class Trace:
         return self.outputs[name]
 
 
-def _official(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+def official(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """The tensor of ours called ``name``, in the shape that the official code gives it."""
     tensor = tensors[name]
     if name == 'queue.pointer':
         return tensor.reshape(1)
     return tensor.T if name == 'queue.features' else tensor
 
 
-def _difference(found: Any, recorded: Any, tolerance: float) -> str | None:
+def difference(found: Any, recorded: Any, tolerance: float) -> str | None:
+    """What differs between two numbers, tensors or summaries by more than ``tolerance``; None if nothing does."""
     if found is None or recorded is None:
         return None if found is recorded else f'{found} instead of {recorded}'
     if not isinstance(recorded, dict):
-        found, recorded = summary(found), summary(recorded)
+        found, recorded = found if isinstance(found, dict) else summary(found), summary(recorded)
     if 'shape' in recorded and recorded['shape'] != found['shape']:
         return f'shape {found["shape"]} instead of {recorded["shape"]}'
     size = max(1, int(np.prod(found['shape'])))

@@ -3,8 +3,8 @@
     tools/dist_train.sh configs/benchmarks/classification/finetune_resnet50_8xb32-105e_in1k_vissl.py 8 \
         --pretrained CHECKPOINT
 
-Protocol: SGD with Nesterov momentum, learning rate 0.1 at batch 256, a tenth after 30, 60, 90 and 100 epochs, decay
-1e-4 but on norms, crop and flip (VISSL; the file of its transfer benchmark as published now has no decay).
+Protocol: SGD with Nesterov momentum, learning rate 0.1 at batch 256, a tenth after 30, 60, 90 and 100 epochs, no
+decay, crop and flip (VISSL's transfer benchmark).
 Published: no figure.
 """
 
@@ -23,10 +23,7 @@ model = dict(
 _view = dict(type='AugmentedView', size=224)
 train_dataloader = dict(batch_size=32, dataset=dict(views=[_view]))
 
-optim_wrapper = dict(
-    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=True),
-    paramwise_cfg=dict(vectors=dict(decay_mult=0.0), custom_keys={'head.fc.bias': dict(decay_mult=1.0)}),
-)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=True))
 param_scheduler = dict(type='StepLR', milestones=[30 / 105, 60 / 105, 90 / 105, 100 / 105])
 auto_scale_lr = dict(base_batch_size=256, rule='linear')
 default_hooks = dict(checkpoint=dict(save_best='top1'))

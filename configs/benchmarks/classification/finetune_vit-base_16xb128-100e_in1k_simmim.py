@@ -4,8 +4,9 @@
         --pretrained CHECKPOINT
 
 Protocol: mean of the patch tokens and a norm after it, relative positions of each block; AdamW with learning rate
-1.25e-3 x batch / 512, decay 0.05, layer decay 0.65, 20 epochs of warm-up from 1e-6, cosine to 1e-6, gradients clipped
-at 5, stochastic depth 0.1, RandAugment, erasing, mixup, CutMix, label smoothing (official code).
+1.25e-3 x batch / 512, decay 0.05, layer decay 0.65, 20 epochs of warm-up from 1e-6 in place of the beginning of a
+cosine to 1e-6, one step late, gradients clipped at 5, stochastic depth 0.1, RandAugment, erasing, mixup, CutMix, label
+smoothing (official code).
 Published: top-1 83.8 % after 800 epochs of pre-training (official README).
 """
 
@@ -47,6 +48,8 @@ optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay=0.65, vectors=dict(decay_mult=0.0)),
     clip_grad=dict(max_norm=5.0),
 )
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, start_factor=2e-4, end_factor=2e-4)
+param_scheduler = dict(
+    type='WarmupCosineLR', warmup_epochs=20, start_factor=2e-4, end_factor=2e-4, cosine_from_start=True, delay=1
+)
 auto_scale_lr = dict(base_batch_size=2048, rule='linear')
 default_hooks = dict(checkpoint=dict(save_best='top1'))

@@ -4,7 +4,7 @@
         --pretrained CHECKPOINT
 
 Protocol: the classifier begins at zero; SGD with Nesterov momentum, learning rate 0.1 x batch / 256 and decay 1e-6,
-batch 4096, cosine, bicubic crop and flip, images in [0, 1] (official README).
+batch 4096, cosine, TensorFlow's bicubic crop and flip, images in [0, 1] (official README and code).
 Published: top-1 69.1 % of the released checkpoint of 1000 epochs (official README).
 """
 
@@ -21,9 +21,9 @@ model = dict(
     head=dict(type='LinearClsHead', in_channels=2048, num_classes=1000, init_std=0.0),
 )
 
-_view = dict(type='AugmentedView', size=224, interpolation='bicubic')
+_view = dict(type='AugmentedView', size=224, crop='distorted', interpolation='bicubic-aliased')
 train_dataloader = dict(batch_size=256, dataset=dict(views=[_view]))
-val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
+val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic-aliased')))
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=1.6, momentum=0.9, weight_decay=1e-6, nesterov=True))
 param_scheduler = dict(type='WarmupCosineLR')

@@ -5,7 +5,7 @@
 
 Protocol: SGD with learning rate 30 without decay, a tenth after 60 and 80 epochs, batch 256, crop and flip (official
 code).
-Published: top-1 of the last epoch 60.6 % (MoCo v1, 200 epochs), 67.5 % and 71.1 % (v2, 200 and 800 epochs) (official
+Published: top-1 60.6 % (MoCo v1, 200 epochs), 67.5 % and 71.1 % (v2, 200 and 800 epochs) (official
 README).
 """
 

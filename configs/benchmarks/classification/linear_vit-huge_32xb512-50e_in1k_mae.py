@@ -4,7 +4,7 @@
         --pretrained CHECKPOINT
 
 Protocol: class token after the final norm, batch norm without factor and offset before the linear layer; LARS with
-learning rate 0.1 x batch / 256 without decay, batch 16384, 10 epochs of warm-up, cosine, bicubic crop and flip
+learning rate 0.1 x batch / 256 without decay, batch 16384, 10 epochs of warm-up, cosine, clamped bicubic crop and flip
 (official code).
 Published: top-1 77.2 % of the released checkpoint (official FINETUNE.md).
 Note: the norm sees the global batch here, and the 512 images of a GPU in the official code.
@@ -24,7 +24,7 @@ model = dict(
     head=dict(type='LinearClsHead', in_channels=1280, num_classes=1000, norm='batch'),
 )
 
-_view = dict(type='AugmentedView', size=224, interpolation='bicubic')
+_view = dict(type='AugmentedView', size=224, crop='clamped', interpolation='bicubic')
 train_dataloader = dict(batch_size=512, dataset=dict(views=[_view]))
 val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
 

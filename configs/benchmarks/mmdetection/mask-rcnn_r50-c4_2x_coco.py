@@ -6,6 +6,8 @@ Source: MoCo's detectors (He et al., 2020, arXiv:1911.05722): the last stage, wi
 of the regions; every layer trains, norms are synchronised over the processes, the 3x3 convolutions stride, short side
 640 to 800 pixels, batch 16 at learning rate 0.02; mmdet's 2x schedule (a tenth at epochs 16 and 22) for detectron2's
 180,000 iterations.
+Different from detectron2: warm-up of 500 iterations, not 1000, and the statistics of the norms are running averages,
+not computed anew before the test.
 Published: no number that was checked against its source.
 """
 
@@ -22,18 +24,5 @@ model = dict(
     train_cfg=dict(rpn=dict(allowed_border=-1)),
 )
 sync_bn = 'torch'
+optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0))  # as detectron2 does, which decays other biases
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))
-
-# MoCo's recipe for this length bounds the long side of training images by 1200.
-_scales = [(1200, side) for side in range(640, 801, 32)]
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-            dict(type='RandomChoiceResize', scales=_scales, keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='PackDetInputs'),
-        ]
-    )
-)

@@ -20,4 +20,5 @@ model = dict(
     neck=dict(norm_cfg=dict(type='BN')),
 )
 sync_bn = 'torch'
+optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0))  # as detectron2 does, which decays other biases
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))

@@ -23,6 +23,7 @@ model = dict(
         output='maps',
         out_indices=(3, 5, 7, 11),
         relative_table='per-block',
+        final_norm=False,
         drop_path_rate=0.1,
     ),
     neck=dict(embed_dim=768),

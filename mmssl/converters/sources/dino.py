@@ -7,7 +7,7 @@ _WEIGHT = 'last_layer.parametrizations.weight.original'  # 0: gains, 1: directio
 SOURCE = Source(
     num_heads={384: 6},
     patterns=(
-        (r'(?:dino_loss\.)?center', r'targets.center'),
+        (r'(?:(?:dino_)?loss\.)?center', r'targets.center'),
         (rf'(?:student\.(?:module\.)?)?(?:backbone\.)?({BACKBONE})', r'backbone.\1'),
         (rf'teacher\.(?:module\.)?(?:backbone\.)?({BACKBONE})', r'teacher.backbone.\1'),
         *(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.datasets.transforms.geometry import CROP_ATTEMPTS, check_interpolation, draw_crop, resize
-from mmssl.datasets.transforms.photometric_program import CODES, GROUPS, JITTER, NUM_STEPS
+from mmssl.datasets.transforms.geometry import CROP_ATTEMPTS, CROPS, check_interpolation, resize
+from mmssl.datasets.transforms.photometric_program import CODES, COLORS, GROUPS, JITTER, NUM_STEPS
 from mmssl.registry import TRANSFORMS
 
 _MAX_DRAWS = 2 * CROP_ATTEMPTS + 2 + 1 + len(GROUPS) + 2 * len(JITTER) + 1
@@ -42,24 +43,30 @@ class AugmentedView:
 
     - MoCo v2, SimSiam: ``min_scale=0.2, jitter=(.4, .4, .4, .1), grayscale=0.2, blur=0.5``
     - MoCo v1: ``min_scale=0.2, jitter=(.4, .4, .4, .4), jitter_prob=1.0, grayscale=0.2, order=('grayscale', 'jitter')``
-    - SimCLR: ``min_scale=0.08, interpolation='bicubic', jitter=(.8, .8, .8, .2), grayscale=0.2, blur=0.5``
-    - BYOL, first and second view: ``min_scale=0.08, interpolation='bicubic', jitter=(.4, .4, .2, .1), grayscale=0.2``
-      with ``blur=1.0`` and with ``blur=0.1, solarize=0.2``
+    - SimCLR: ``min_scale=0.08, crop='distorted', interpolation='bicubic-aliased', jitter=(.8, .8, .8, .2),
+      colors='tensorflow', grayscale=0.2, blur=0.5``
+    - BYOL, first and second view: ``min_scale=0.08, crop='clamped', interpolation='bicubic-aliased',
+      jitter=(.4, .4, .2, .1), colors='tensorflow-offset', grayscale=0.2`` with ``blur=1.0`` and with
+      ``blur=0.1, solarize=0.2``
 
-    The operations are torchvision's, and so is the crop (ten attempts, then the central rectangle). The official BYOL
-    and SimCLR codes differ in detail: the crop clamps (BYOL) or tries a hundred times (SimCLR), BYOL adds a brightness
-    offset instead of multiplying, takes contrast around each channel's own mean and saturation in HSV.
+    Crop and operations are torchvision's (a crop is tried ten times, then the central rectangle is taken) unless
+    ``crop``, ``interpolation`` and ``colors`` name those of TensorFlow, which SimCLR's and BYOL's official codes have.
 
     Args:
         size: Side of the view, in pixels.
         min_scale: Smallest area of the crop, as a fraction of the image's.
         max_scale: Largest area.
         ratio: Smallest and largest width / height of the crop.
-        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased as Pillow does it.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased as Pillow does it, or
+            ``'bicubic-aliased'``, TensorFlow's.
+        crop: ``'torchvision'``, ``'clamped'`` or ``'distorted'``: see ``draw_crop``, ``draw_clamped_crop`` and
+            ``draw_distorted_crop``.
         flip: Probability of a horizontal flip.
         jitter: Strengths of brightness, contrast, saturation and hue: the first three are factors uniform in
             1 - x to 1 + x (not below 0), hue a shift uniform in -x to x turns, x <= 0.5; in random order.
         jitter_prob: Probability of the jitter as a whole.
+        colors: Rules of the jitter: ``'torchvision'``; ``'tensorflow'``: contrast around each channel's own mean,
+            saturation in HSV; ``'tensorflow-offset'``: also a brightness that is added, uniform in -x to x.
         grayscale: Probability of grey (three equal channels).
         blur: Probability of a Gaussian blur.
         blur_sigma: Smallest and largest standard deviation of the blur, in pixels, uniform.
@@ -77,9 +84,11 @@ class AugmentedView:
         max_scale: float = 1.0,
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         interpolation: str = 'bilinear',
+        crop: str = 'torchvision',
         flip: float = 0.5,
         jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
         jitter_prob: float = 0.8,
+        colors: str = 'torchvision',
         grayscale: float = 0.0,
         blur: float = 0.0,
         blur_sigma: tuple[float, float] = (0.1, 2.0),
@@ -91,6 +100,12 @@ class AugmentedView:
         self.scale = (min_scale, max_scale)
         self.ratio = (ratio[0], ratio[1])
         self.interpolation = check_interpolation(interpolation)
+        if crop not in CROPS or colors not in COLORS:
+            raise ValueError(
+                f'crop must be one of {tuple(CROPS)} and colors one of {tuple(COLORS)}, got {crop!r} and {colors!r}'
+            )
+        self.draw_box = CROPS[crop]
+        self.colors = COLORS[colors]
         self.flip = flip
         self.jitter = tuple(jitter)
         self.probabilities = dict(
@@ -140,10 +155,11 @@ class AugmentedView:
             rng: Source of all draws.
             previous: What was drawn for the view before this one in the list; not used here.
         """
-        draw = iter(rng.random(_MAX_DRAWS).tolist()).__next__  # a call of rng takes longer than the arithmetic here
+        numbers = iter(rng.random(_MAX_DRAWS).tolist())  # a call of rng takes longer than the arithmetic here
+        draw = chain(numbers, iter(rng.random, None)).__next__  # a distorted crop may need more
         height, width = shape
         return DrawnView(
-            draw_crop(draw, height, width, self.scale, self.ratio), draw() < self.flip, self.draw_program(draw)
+            self.draw_box(draw, height, width, self.scale, self.ratio), draw() < self.flip, self.draw_program(draw)
         )
 
     def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
@@ -171,7 +187,8 @@ class AugmentedView:
 
     def _draw_jitter(self, draw: Callable[[], float]) -> list[tuple[int, float]]:
         steps = []
-        for name, strength in zip(JITTER, self.jitter):
-            low, high = (-strength, strength) if name == 'hue' else (max(0.0, 1 - strength), 1 + strength)
+        for name, strength in zip(self.colors, self.jitter):
+            is_shift = name in ('hue', 'brightness_offset')
+            low, high = (-strength, strength) if is_shift else (max(0.0, 1 - strength), 1 + strength)
             steps.append((draw(), CODES[name], low + draw() * (high - low), strength))
         return [(code, value) for _, code, value, strength in sorted(steps) if strength > 0]

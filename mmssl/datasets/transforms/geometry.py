@@ -1,4 +1,4 @@
-"""Crop and resize, with torchvision's rules and Pillow's antialiased filters."""
+"""Crop and resize, with torchvision's rules and Pillow's antialiased filters, or with TensorFlow's."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-INTERPOLATIONS = ('bilinear', 'bicubic', 'lanczos')
+INTERPOLATIONS = ('bilinear', 'bicubic', 'bicubic-aliased', 'lanczos')
 CROP_ATTEMPTS = 10
+BOX_ATTEMPTS = 100
+_MIN_COVERED = 0.1  # share of the image that TensorFlow's crop must cover, whatever the smallest area
 
 
 def check_interpolation(interpolation: str) -> str:
@@ -55,6 +57,75 @@ def draw_crop(
     return (height - h) // 2, (width - w) // 2, h, w
 
 
+def draw_clamped_crop(
+    draw: Callable[[], float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """Draws a rectangle as BYOL and MAE's linear probe do: as ``draw_crop``, but once, and cut to the image's sides.
+
+    Arguments and result are those of ``draw_crop``.
+    """
+    area = height * width * (scale[0] + draw() * (scale[1] - scale[0]))
+    aspect = ratio[0] * (ratio[1] / ratio[0]) ** draw()
+    h, w = min(height, round(math.sqrt(area / aspect))), min(width, round(math.sqrt(area * aspect)))
+    h, w = max(h, 1), max(w, 1)
+    return int(draw() * (height - h + 1)), int(draw() * (width - w + 1)), h, w
+
+
+def draw_distorted_crop(
+    draw: Callable[[], float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """Draws a rectangle as TensorFlow's ``sample_distorted_bounding_box`` does for the whole image, as SimCLR uses it.
+
+    The aspect ratio is uniform in ``ratio``, and the height uniform between those of the smallest and the largest area
+    that fits: small crops are likelier than with ``draw_crop``. Up to a hundred attempts, because a crop must cover a
+    tenth of the image; then the whole image. The last row and column of places are never drawn, as in TensorFlow.
+
+    Arguments and result are those of ``draw_crop``.
+    """
+    smallest, largest = (share * height * width for share in scale)
+    for _ in range(BOX_ATTEMPTS):
+        aspect = ratio[0] + draw() * (ratio[1] - ratio[0])
+        tallest = round(math.sqrt(largest / aspect))
+        if round(tallest * aspect) > width:
+            tallest = int((width + 0.5 - 1e-7) / aspect)
+            tallest -= round(tallest * aspect) > width
+        tallest = min(tallest, height)
+        h = min(round(math.sqrt(smallest / aspect)), tallest)
+        h += int(draw() * (tallest - h + 1))
+        h += round(h * aspect) * h < smallest  # rounding may have taken a little too much, or too little
+        h -= round(h * aspect) * h > largest
+        w = round(h * aspect)
+        fits = 0 < h <= height and 0 < w <= width and smallest <= h * w <= largest
+        top, left = int(draw() * (height - h)), int(draw() * (width - w))
+        if fits and h * w >= _MIN_COVERED * height * width:
+            return top, left, h, w
+    return 0, 0, height, width
+
+
+CROPS = dict(torchvision=draw_crop, clamped=draw_clamped_crop, distorted=draw_distorted_crop)
+
+
+def _aliased_bicubic(image: np.ndarray, height: int, width: int) -> Tensor:
+    """``tf.image.resize`` with the method bicubic and no antialiasing: four taps on each axis, whatever the scale."""
+    rows, row_weights = _taps(image.shape[0], height)
+    columns, column_weights = _taps(image.shape[1], width)
+    pixels = torch.from_numpy(np.ascontiguousarray(image))
+    pixels = torch.einsum('otwc,ot->owc', pixels[rows].float(), row_weights)
+    pixels = torch.einsum('hotc,ot->hoc', pixels[:, columns], column_weights)
+    return pixels.round_().clamp_(0, 255).to(torch.uint8).permute(2, 0, 1)
+
+
+def _taps(size: int, new_size: int) -> tuple[Tensor, Tensor]:
+    """Positions and weights, (new_size, 4) each, of Keys' cubic with a = -1/2; outside of the image the weight is 0."""
+    places = (torch.arange(new_size, dtype=torch.float64) + 0.5) * size / new_size - 0.5
+    taps = places.floor()[:, None] + torch.arange(-1, 3)
+    distance = (places[:, None] - taps).abs()
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    weights = torch.where(distance <= 1, near, far) * ((taps >= 0) & (taps < size))
+    return taps.clamp(0, size - 1).long(), (weights / weights.sum(dim=1, keepdim=True)).float()
+
+
 def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Tensor:
     """Resizes with a filter that widens when the image shrinks, on bytes.
 
@@ -65,7 +136,8 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Te
         image: uint8 (H, W, 3); a slice of a larger array is fine.
         height: Of the result, in pixels.
         width: Of the result, in pixels.
-        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'`` (three lobes).
+        interpolation: ``'bilinear'``, ``'bicubic'``, ``'lanczos'`` (three lobes), or ``'bicubic-aliased'``,
+            TensorFlow's bicubic, whose filter does not widen.
 
     Returns:
         uint8 (3, height, width), stored pixel by pixel (channels last).
@@ -75,6 +147,8 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Te
     pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
     if pixels.shape[2:] == (height, width):
         return pixels[0]
+    if interpolation == 'bicubic-aliased':
+        return _aliased_bicubic(image, height, width)
     if interpolation == 'lanczos':  # of torch's releases only the newest have it
         resized = Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.LANCZOS)
         return torch.from_numpy(np.array(resized)).permute(2, 0, 1)

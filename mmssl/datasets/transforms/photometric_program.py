@@ -7,8 +7,17 @@ rows. The workers draw it, so that it depends on (seed, epoch, index, view) alon
 from __future__ import annotations
 
 # The code of an operation is its position here; 'none' leaves the image as it is and pads programs to one length.
-OPERATIONS = ('none', 'brightness', 'contrast', 'saturation', 'hue', 'grayscale', 'blur', 'solarize')
+OPERATIONS = (
+    *('none', 'brightness', 'contrast', 'saturation', 'hue', 'grayscale', 'blur', 'solarize'),
+    *('brightness_offset', 'channel_contrast', 'hsv_saturation'),
+)
 CODES = {name: code for code, name in enumerate(OPERATIONS)}
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
+# The operations of the jitter, in the order of its strengths, by the library whose rules they follow.
+COLORS = {
+    'torchvision': JITTER,
+    'tensorflow': ('brightness', 'channel_contrast', 'hsv_saturation', 'hue'),
+    'tensorflow-offset': ('brightness_offset', 'channel_contrast', 'hsv_saturation', 'hue'),
+}
 GROUPS = ('jitter', 'grayscale', 'blur', 'solarize')
 NUM_STEPS = len(JITTER) + len(GROUPS) - 1

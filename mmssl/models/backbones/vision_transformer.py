@@ -96,7 +96,9 @@ class VisionTransformer(OrderedLayers, BaseModule):
         final_norm: Whether a norm follows the last block. Without it a checkpoint's is passed over: a ViT that is
             fine-tuned on the mean of its tokens has one after the mean instead, in its head.
         init: ``'timm'``: truncated normal of 0.02; ``'mocov3'``: Xavier uniform with q, k, v as three matrices and the
-            patch embedding as one; ``'mae'``: Xavier uniform with q, k, v as one matrix, and a class token of 0.02.
+            patch embedding as one; ``'mae'``: Xavier uniform with q, k, v as one matrix, and a class token of 0.02;
+            ``'maskfeat'``: ``'timm'`` with a class token and a patch embedding of 0.02 and, in the blocks, biases of
+            linear layers and norms that begin at 0.02.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
@@ -129,7 +131,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
             output=(output, ('cls', 'mean', 'maps', 'tokens')),
             position=(position, ('learned', *_FIXED_POSITIONS)),
             resample=(resample, ('antialiased', 'dino')),
-            init=(init, ('mae', 'mocov3', 'timm')),
+            init=(init, ('mae', 'maskfeat', 'mocov3', 'timm')),
         )
         if conv_stem and (frozen_patch_embed or patch_size != 16):
             raise ValueError('conv_stem embeds patches of 16 pixels and trains: keep patch_size=16, do not freeze it')
@@ -249,7 +251,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
 
     def _init_parameters(self, init: str) -> None:
         if self.cls_token is not None:
-            nn.init.normal_(self.cls_token, std=0.02 if init == 'mae' else 1e-6)
+            nn.init.normal_(self.cls_token, std=0.02 if init in ('mae', 'maskfeat') else 1e-6)
         if init == 'mae':
             self.apply(xavier_uniform_linear)
             if isinstance(self.patch_embed, PatchEmbed):
@@ -257,13 +259,17 @@ class VisionTransformer(OrderedLayers, BaseModule):
                 _xavier_uniform(weight, weight.shape[0], weight[0].numel())
             return
         for name, module in self.blocks.named_modules():
+            if init == 'maskfeat' and isinstance(module, nn.LayerNorm):
+                nn.init.constant_(module.bias, 0.02)
             if isinstance(module, nn.Linear):
-                if init == 'timm':
+                if init in ('timm', 'maskfeat'):
                     trunc_normal_(module.weight, std=0.02)
                 else:
                     rows = module.out_features // 3 if name.endswith('qkv') else module.out_features
                     _xavier_uniform(module.weight, rows, module.in_features)
-                nn.init.zeros_(module.bias)
+                nn.init.constant_(module.bias, 0.02 if init == 'maskfeat' else 0.0)
+        if init == 'maskfeat' and isinstance(self.patch_embed, PatchEmbed):
+            trunc_normal_(self.patch_embed.proj.weight, std=0.02)
         if init == 'mocov3' and isinstance(self.patch_embed, PatchEmbed):
             weight = self.patch_embed.proj.weight
             _xavier_uniform(weight, weight.shape[0], weight[0].numel())

@@ -1,7 +1,8 @@
 """Photometric operations on a batch, each image with its own number.
 
-The functions equal torchvision's on float images in [0, 1]: no rounding to eight bits between operations, which
-Pillow has. Their first argument is (N, 3, H, W), their second (N,); they return a new tensor.
+The functions equal torchvision's on float images in [0, 1], or TensorFlow's where their docstring says so: no rounding
+to eight bits between operations, which Pillow has. Their first argument is (N, 3, H, W), their second (N,); they return
+a new tensor.
 """
 
 from __future__ import annotations
@@ -30,11 +31,34 @@ def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
     return images.mul(_per_image(factor)).clamp_(0, 1)
 
 
+def add_brightness(images: Tensor, offset: Tensor) -> Tensor:
+    """Adds ``offset`` in [-1, 1] and clips to [0, 1], as TensorFlow's ``adjust_brightness`` does."""
+    return images.add(_per_image(offset)).clamp_(0, 1)
+
+
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Scales the distance from the image's mean luma by ``factor`` >= 0 and clips to [0, 1]."""
     factor = _per_image(factor)
     mean = _luma(images.mean(dim=(2, 3), keepdim=True))
     return images.mul(factor).add_(mean.mul_(1 - factor)).clamp_(0, 1)
+
+
+def adjust_channel_contrast(images: Tensor, factor: Tensor) -> Tensor:
+    """Scales the distance of each channel from its own mean by ``factor`` >= 0, as TensorFlow does; clips to [0, 1]."""
+    mean = images.mean(dim=(2, 3), keepdim=True)
+    return torch.lerp(mean, images, _per_image(factor)).clamp_(0, 1)
+
+
+def adjust_hsv_saturation(images: Tensor, factor: Tensor) -> Tensor:
+    """Multiplies the saturation of HSV by ``factor`` >= 0 and clips it to 1, as TensorFlow's ``adjust_saturation``.
+
+    With value V and saturation S a channel x is V - S V k with k from the hue, so it becomes
+    V - (V - x) min(factor, 1 / S).
+    """
+    value = images.amax(dim=1, keepdim=True)
+    chroma = value - images.amin(dim=1, keepdim=True)
+    ratio = torch.minimum(_per_image(factor), value / chroma.clamp(min=1e-12))
+    return torch.addcmul(value, images - value, ratio)
 
 
 def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
@@ -110,6 +134,9 @@ FUNCTIONS = dict(
     grayscale=grayscale,
     blur=gaussian_blur,
     solarize=solarize,
+    brightness_offset=add_brightness,
+    channel_contrast=adjust_channel_contrast,
+    hsv_saturation=adjust_hsv_saturation,
 )
 
 
