@@ -77,6 +77,17 @@ def test_cosine_over_the_whole_run_is_timms() -> None:
     assert expected[100] < 7.9e-4
 
 
+def test_peak_in_the_warmup_of_dino_and_a_delay() -> None:
+    options = dict(max_epochs=10, end=100, warmup_epochs=2, end_factor=0.1)
+    lrs = _lrs(WarmupCosineLR(_optimizer(1.0), peak_in_warmup=True, **options), 100)
+    cosine = [0.1 + 0.45 * (1 + math.cos(math.pi * step / 80)) for step in range(80)]
+    assert lrs == pytest.approx([step / 19 for step in range(20)] + cosine)
+    late = _lrs(WarmupCosineLR(_optimizer(1.0), delay=3, **options), 100)
+    assert late[3:] == _lrs(WarmupCosineLR(_optimizer(1.0), **options), 97) and set(late[:3]) == {0.0}
+    with pytest.raises(ValueError, match='delay.* -1'):
+        WarmupCosineLR(_optimizer(1.0), delay=-1, **options)
+
+
 def test_steps_of_simmim_after_a_warmup() -> None:
     options = dict(max_epochs=800, end=8000, milestones=[7 / 8], by_epoch=False, warmup_epochs=10)
     lrs = _lrs(StepLR(_optimizer(4e-4), start_factor=0.005, **options), 8000)

@@ -14,8 +14,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Write the backbone in a checkpoint as another library reads it')
     parser.add_argument(
         'file',
-        help='training checkpoint, backbone file, or a file of an official code (.pth, .safetensors; .pkl of BYOL; .npz, '
-        '.index or the folder of a SavedModel of SimCLR)',
+        help='training checkpoint, backbone file, or a file of an official code (.pth, .safetensors; .pkl of BYOL; '
+        '.npz, .index or the folder of a SavedModel of SimCLR)',
     )
     parser.add_argument(
         'out', help='file to write: .pth, for timm and torchvision also .safetensors; for hf a new folder'

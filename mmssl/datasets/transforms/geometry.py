@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-INTERPOLATIONS = ('bilinear', 'bicubic', 'bicubic-aliased', 'lanczos')
+INTERPOLATIONS = ('bilinear', 'bicubic', 'lanczos', 'bicubic-aliased')
 CROP_ATTEMPTS = 10
 BOX_ATTEMPTS = 100
 _MIN_COVERED = 0.1  # share of the image that TensorFlow's crop must cover, whatever the smallest area

@@ -76,7 +76,7 @@ def test_order_of_groups() -> None:
     assert {steps[0][0] for steps in moco_v1 if len(steps) == 5} == {'grayscale'}
     default = programs(jitter=(0.4, 0, 0, 0), jitter_prob=1.0, grayscale=1.0, blur=1.0, solarize=1.0)
     assert {tuple(name for name, _ in steps) for steps in default} == {('brightness', 'grayscale', 'blur', 'solarize')}
-    assert [CODES[name] for name in OPERATIONS] == list(range(8))
+    assert [CODES[name] for name in OPERATIONS] == list(range(11))
 
 
 def test_flip() -> None:

@@ -8,7 +8,13 @@ from skimage.data import astronaut
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as reference
 
-from mmssl.datasets.transforms.geometry import check_interpolation, draw_crop, resize
+from mmssl.datasets.transforms.geometry import (
+    check_interpolation,
+    draw_clamped_crop,
+    draw_crop,
+    draw_distorted_crop,
+    resize,
+)
 
 RATIO = (3 / 4, 4 / 3)
 
@@ -45,6 +51,63 @@ def test_where_no_attempt_fits_the_central_rectangle_is_taken(size: tuple[int, i
     if size[0] > size[1]:
         draws = iter([0.999, 0.001] * 10)
     assert draw_crop(draws.__next__, *size, (0.99, 1.0), RATIO) == expected
+
+
+def test_a_clamped_crop_is_cut_and_never_drawn_again() -> None:
+    draws = iter([1.0, 1.0, 0.0, 0.999])  # the whole area at the widest ratio: 346 x 462 of an image 375 wide
+    assert draw_clamped_crop(draws.__next__, 400, 400, (0.08, 1.0), RATIO) == (0, 0, 346, 400)
+    draw = np.random.default_rng(0).random
+    boxes = np.array([draw_clamped_crop(draw, 300, 500, (0.5, 1.0), RATIO) for _ in range(99)])
+    assert (boxes[:, 0] + boxes[:, 2]).max() <= 300 and (boxes[:, 1] + boxes[:, 3]).max() <= 500
+    assert (boxes[:, 2] == 300).any() and (boxes[:, 2] * boxes[:, 3]).min() > 0.48 * 300 * 400
+
+
+def test_a_distorted_crop_is_drawn_by_its_height() -> None:
+    draws = iter([0.25, 0.5, 0.0, 0.999])
+    # ratio 0.75 + 0.25 (4/3 - 0.75); heights from that of 8 % of the area to that of the whole, 375
+    aspect = 0.75 + 0.25 * (4 / 3 - 0.75)
+    low = round((0.08 * 375 * 500 / aspect) ** 0.5)
+    height = low + (375 - low + 1) // 2
+    width = round(height * aspect)
+    expected = (0, int(0.999 * (500 - width)), height, width)
+    assert draw_distorted_crop(draws.__next__, 375, 500, (0.08, 1.0), RATIO) == expected
+
+
+def test_distorted_crops_are_smaller_and_cover_a_tenth() -> None:
+    draw = np.random.default_rng(0).random
+    boxes = np.array([draw_distorted_crop(draw, 375, 500, (0.08, 1.0), RATIO) for _ in range(4000)])
+    top, left, height, width = boxes.T
+    assert (top + height).max() <= 375 and (left + width).max() <= 500
+    area, ratio = height * width / (375 * 500), width / height
+    assert area.min() >= 0.1 and abs(area.mean() - 0.388) < 0.015 and abs((area < 0.2).mean() - 0.24) < 0.03
+    assert abs(ratio.mean() - (3 / 4 + 4 / 3) / 2) < 0.02  # uniform, where torchvision's logarithm is
+    never = iter(lambda: 0.0, None)  # the smallest height of the narrowest ratio covers less than a tenth, every time
+    assert draw_distorted_crop(never.__next__, 375, 500, (0.08, 1.0), RATIO) == (0, 0, 375, 500)
+
+
+@pytest.mark.parametrize('size', [(7, 5), (40, 31)])
+def test_tensorflows_bicubic_has_four_taps_of_keys_cubic(size: tuple[int, int]) -> None:
+    image = astronaut()[:20, :16]
+    expected = np.zeros((*size, 3))
+    for row in range(size[0]):
+        for column in range(size[1]):
+            y, x = (row + 0.5) * 20 / size[0] - 0.5, (column + 0.5) * 16 / size[1] - 0.5
+            total, weights = 0.0, 0.0
+            for i in range(int(np.floor(y)) - 1, int(np.floor(y)) + 3):
+                for j in range(int(np.floor(x)) - 1, int(np.floor(x)) + 3):
+                    if 0 <= i < 20 and 0 <= j < 16:
+                        weight = keys(abs(y - i)) * keys(abs(x - j))
+                        total, weights = total + weight * image[i, j].astype(float), weights + weight
+            expected[row, column] = total / weights
+    found = resize(image, *size, 'bicubic-aliased').permute(1, 2, 0).numpy()
+    assert np.abs(found - expected.clip(0, 255)).max() <= 0.5 + 1e-3
+
+
+def keys(distance: float) -> float:
+    """Keys' cubic kernel with a = -1/2."""
+    if distance <= 1:
+        return 1.5 * distance**3 - 2.5 * distance**2 + 1
+    return -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2 if distance < 2 else 0.0
 
 
 @pytest.mark.parametrize('interpolation', ['bilinear', 'bicubic'])

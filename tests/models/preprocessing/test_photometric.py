@@ -1,5 +1,6 @@
 """Photometric operations in a batch against torchvision's functions for one image, and against Pillow."""
 
+import colorsys
 import math
 from collections.abc import Callable
 
@@ -34,6 +35,19 @@ def blur(image: Tensor, sigma: float) -> Tensor:
     return reference.gaussian_blur(image, [size, size], [sigma, sigma])
 
 
+def plain_contrast(image: Tensor, factor: float) -> Tensor:
+    """TensorFlow's, channel by channel."""
+    return torch.stack([(factor * (channel - channel.mean()) + channel.mean()).clamp(0, 1) for channel in image])
+
+
+def plain_saturation(image: Tensor, factor: float) -> Tensor:
+    """TensorFlow's, pixel by pixel through HSV."""
+    pixels = image.double().permute(1, 2, 0).reshape(-1, 3).tolist()
+    hsv = (colorsys.rgb_to_hsv(*pixel) for pixel in pixels)
+    changed = [colorsys.hsv_to_rgb(h, min(max(s * factor, 0.0), 1.0), v) for h, s, v in hsv]
+    return torch.tensor(changed).reshape(*image.shape[1:], 3).permute(2, 0, 1)
+
+
 REFERENCES: dict[str, tuple[Callable, list[float]]] = dict(
     brightness=(reference.adjust_brightness, [0.0, 0.6, 1.0, 1.8]),
     contrast=(reference.adjust_contrast, [0.0, 0.6, 1.0, 1.8]),
@@ -42,6 +56,9 @@ REFERENCES: dict[str, tuple[Callable, list[float]]] = dict(
     grayscale=(lambda image, _: reference.rgb_to_grayscale(image, 3), [0.0] * 4),
     blur=(blur, [0.1, 0.7, 1.3, 2.0]),
     solarize=(reference.solarize, [0.0, 0.25, 128 / 255, 1.0]),
+    brightness_offset=(lambda image, offset: (image + offset).clamp(0, 1), [-0.8, -0.1, 0.0, 0.4]),
+    channel_contrast=(plain_contrast, [0.0, 0.6, 1.0, 1.8]),
+    hsv_saturation=(plain_saturation, [0.0, 0.6, 1.8, 1.2]),
 )
 
 
@@ -50,7 +67,7 @@ def test_every_operation_has_a_function_and_a_reference() -> None:
 
 
 @pytest.mark.parametrize('name', REFERENCES)
-def test_equals_torchvision_image_by_image(name: str) -> None:
+def test_equals_its_reference_image_by_image(name: str) -> None:
     function, values = REFERENCES[name]
     batch = images()
     expected = torch.stack([function(image, value) for image, value in zip(batch, values)])
