@@ -200,7 +200,8 @@ def test_c4_models_normalise_after_the_last_stage() -> None:
         model = build(stem)
         assert isinstance(model.roi_head.shared_head.norm, nn.BatchNorm2d)
         assert not hasattr(model.backbone, 'layer4') and model.data_preprocessor._channel_conversion
-    assert max(scale[0] for scale in config(stem).train_dataloader.dataset.pipeline[2].scales) == 1200
+        assert config(stem).optim_wrapper.paramwise_cfg == dict(norm_decay_mult=0)
+    assert {scale[0] for scale in config(stem).train_dataloader.dataset.pipeline[2].scales} == {1333}
 
 
 def test_voc_is_measured_as_in_mocos_table() -> None:

@@ -114,7 +114,7 @@ def test_views(path: Path) -> None:
     plain = TRANSFORMS.build(cfg.val_dataloader.dataset.transform)
     assert TRANSFORMS.build(view).size == plain.size == size
     if view.type == 'AugmentedView':
-        assert set(view) <= {'type', 'size', 'interpolation', 'min_scale'}  # a crop and a flip, nothing else
+        assert set(view) <= {'type', 'size', 'interpolation', 'min_scale', 'crop'}  # a crop and a flip, nothing else
         assert plain.interpolation == view.get('interpolation', 'bilinear') or path.stem.endswith('dino')
     else:
         assert view.rand_augment == 'rand-m9-mstd0.5-inc1' and view.erase == 0.25
@@ -177,7 +177,7 @@ SCHEDULES = {
     'linear_vit-base_8xb128-100e_in1k_dino': [(0, 0.004), (50, 0.002)],
     'semi_resnet50_8xb32-20e_in1k-10p_swav': [(0, [0.01, 0.2]), (12, [0.002, 0.04]), (16, [0.0004, 0.008])],
     'finetune_resnet50_8xb32-105e_in1k_vissl': [
-        (epoch, [rate] * 3) for epoch, rate in ((0, 0.1), (30, 1e-2), (60, 1e-3), (90, 1e-4), (100, 1e-5))
+        *((0, 0.1), (30, 1e-2), (60, 1e-3), (90, 1e-4), (100, 1e-5)),
     ],
 }
 

@@ -89,7 +89,7 @@ def test_docstring_gives_command_cost_and_expectation(path: Path) -> None:
     assert re.search(rf'^    .*(train\.py|dist_train\.sh) {path.relative_to(ROOT)}( \d+)?$', docstring, re.M)
     assert re.search(r'^Cost: .*\d', docstring, re.M)
     expected = re.search(r'^Expected: (.*)', docstring, re.M)[1]
-    assert re.search(r'\d.*%.*\((official|released|PASSL|mmselfsup)', expected) or expected.startswith('no ')
+    assert re.search(r'\d.*%.*\((official|released|the paper|PASSL|mmselfsup)', expected) or expected.startswith('no ')
 
 
 @recipes
@@ -260,7 +260,11 @@ def test_frozen_parameters() -> None:
     assert frozen('mocov3_resnet50_16xb256-100e_in1k') == set()
 
 
-# (epoch, learning rate); where the schedule moves per iteration the value is that of the epoch's first one.
+# (epoch, learning rate); where the schedule moves per iteration the value is that of the epoch's first one. Where the
+# warm-up's last step has the highest rate, half of its epochs are a little more than half of the way; where rates come
+# a step late, an epoch begins with that of the step before.
+_HALF = 5 * ITERATIONS / (10 * ITERATIONS - 1)
+_LATE = 1 / (100 * ITERATIONS)
 SCHEDULES = {
     'addernet_resnet20_1xb256-400e_cifar10': [  # of adder filters, and of the others
         (0, [0.1] * 2),
@@ -276,7 +280,7 @@ SCHEDULES = {
     'byol_resnet50_16xb256-100e_in1k': [(0, 0.0), (10, 7.2), (55, 3.6)],
     'byol_resnet50_16xb256-1000e_in1k': [(10, 3.2), (505, 1.6)],
     'simclr_resnet50_16xb256-100e_in1k': [(0, 0.0), (5, 2.4), (10, 4.8), (55, 2.4)],
-    'dino_vit-small_8xb64-100e_in1k': [(0, [0.0] * 2), (5, [5e-4] * 2), (10, [1e-3] * 2), (55, [5.005e-4] * 2)],
+    'dino_vit-small_8xb64-100e_in1k': [(0, [0.0] * 2), (5, [1e-3 * _HALF] * 2), (10, [1e-3] * 2), (55, [5.005e-4] * 2)],
     'dino_resnet50_8xb64-100e_in1k': [(10, [0.06] * 2), (55, [0.03 * (1 + 1.7e-5)] * 2)],
     'barlowtwins_resnet50_16xb128-1000e_in1k': [  # of weights, and of biases and norms
         (0, [0.0, 0.0]),
@@ -298,20 +302,24 @@ SCHEDULES = {
     'mae_vit-base_64xb64-800e_in1k': [(0, [0.0] * 2), (20, [1.2e-3] * 2), (40, [2.4e-3] * 2), (420, [1.2e-3] * 2)],
     'simmim_swin-base_16xb128-100e_in1k': [  # with weight decay, and without
         (0, [4e-6] * 2),
-        (5, [4.02e-4] * 2),
-        (10, [8e-4 * (0.05 + 0.95 * (1 + math.cos(math.pi / 10)) / 2)] * 2),
-        (50, [4.2e-4] * 2),
+        (5, [4e-6 + 7.96e-4 * (0.5 - 10 * _LATE)] * 2),
+        (11, [8e-4 * (0.05 + 0.95 * (1 + math.cos(math.pi * (0.11 - _LATE))) / 2)] * 2),
+        (50, [8e-4 * (0.05 + 0.95 * (1 + math.cos(math.pi * (0.5 - _LATE))) / 2)] * 2),
     ],
     'simmim_swin-base_16xb128-800e_in1k': [
         (0, [2e-6] * 2),
-        (10, [4e-4] * 2),
-        (699, [4e-4] * 2),
-        (700, [4e-5] * 2),
+        (11, [4e-4] * 2),
+        (700, [4e-4] * 2),
+        (701, [4e-5] * 2),
         (799, [4e-5] * 2),
     ],
-    'simmim_vit-base_16xb128-800e_in1k': [(5, [2.01e-4] * 2), (699, [4e-4] * 2), (700, [4e-5] * 2)],
+    'simmim_vit-base_16xb128-800e_in1k': [  # the official step comes late as well
+        (5, [2e-6 + 3.98e-4 * (0.5 - 10 * _LATE)] * 2),
+        (700, [4e-4] * 2),
+        (701, [4e-5] * 2),
+    ],
     'beit_vit-base_16xb128-800e_in1k': [(0, [0.0] * 2), (10, [1.5e-3] * 2), (405, [(1.5e-3 + 1e-5) / 2] * 2)],
-    'beit_vit-base_16xb128-300e_in1k': [(5, [7.5e-4] * 2), (155, [(1.5e-3 + 1e-5) / 2] * 2)],
+    'beit_vit-base_16xb128-300e_in1k': [(5, [1.5e-3 * _HALF] * 2), (155, [(1.5e-3 + 1e-5) / 2] * 2)],
     'maskfeat_vit-base_64xb32-300e_in1k': [(0, [8e-6] * 2), (30, [1.6e-3] * 2), (165, [8.04e-4] * 2)],
     'maskfeat_vit-large_64xb32-1600e_in1k': [(15, [8.04e-4] * 2), (30, [1.6e-3] * 2), (815, [8.04e-4] * 2)],
     'care_resnet50_8xb128-100e_in1k': [(0, 1e-6), (1, 0.0200009), (10, 0.2), (55, 0.1)],

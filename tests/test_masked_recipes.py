@@ -70,4 +70,5 @@ def test_crops_are_those_of_the_official_codes():
     smallest = {name: view[0].min_scale for name, view in views.items()}
     assert smallest == {SWIN: 0.67, BEIT: 0.08, MASKFEAT: 0.5}
     assert views[BEIT][1] == dict(type='SameView', size=112, interpolation='lanczos')
-    assert not any('jitter' in view for each in views.values() for view in each)
+    colours = {name: view[0].get('jitter') for name, view in views.items()}
+    assert colours == {SWIN: None, BEIT: (0.4, 0.4, 0.4, 0.0), MASKFEAT: None} and views[BEIT][0].jitter_prob == 1

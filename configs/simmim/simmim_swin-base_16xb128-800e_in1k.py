@@ -44,5 +44,5 @@ optim_wrapper = dict(
         custom_keys=dict(mask_token=dict(decay_mult=0), relative_position_bias_table=dict(decay_mult=0)),
     ),
 )
-param_scheduler = dict(type='StepLR', milestones=[7 / 8], by_epoch=False, warmup_epochs=10, start_factor=0.005)
+param_scheduler = dict(type='StepLR', milestones=[7 / 8], by_epoch=False, warmup_epochs=10, start_factor=0.005, delay=1)
 auto_scale_lr = dict(base_batch_size=2048, rule='linear')
