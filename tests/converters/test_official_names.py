@@ -22,6 +22,9 @@ CASES = {
     'vicreg': (['vicreg_r50'], []),
     'dino': (['dino_vitt_multicrop', 'dino_loss_4crops'], []),
     'swav': (['swav_r50'], []),
+    'byol': (['byol_r50'], []),
+    'simclr': (['simclr_r50'], []),
+    'maskfeat': (['maskfeat_vitt'], []),
     'igam': (['igam_wrn_tf'], []),
     'rotnet': (['rotnet_alexnet', 'rotnet_nin'], []),
     'obow': (
@@ -55,16 +58,6 @@ CASES = {
             'blocks.4.attn.q_proj.weight',
             'fc_norm.bias',
             'head.bias',
-        ],
-    ),
-    'maskfeat': (
-        [],
-        [
-            'mask_token',
-            'pred_head.transforms.0.0.weight',
-            'pred_head.projections.0.bias',
-            'hogs.0.weight_x',
-            'blocks.3.attn.qkv.bias',
         ],
     ),
     'timm': ([], ['head.weight', 'blocks.0.mlp.fc1.weight']),

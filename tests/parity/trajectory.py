@@ -67,7 +67,7 @@ class Case:
         early: Bound for state in the first two steps, relative to a tensor's mean absolute value.
         late: The bound after them.
         bounds: Pattern of recorded tensors -> a bound of their own.
-        compared_steps: Steps whose numbers are compared; the settings are in all of them.
+        compared_steps: Steps whose losses are compared, all if None; of the last one nothing else. Settings are in all.
         first: Recording of the first step alone.
     """
 
@@ -84,7 +84,7 @@ class Case:
     early: float = 1e-9
     late: float = 1e-9
     bounds: Mapping[str, float] = field(default_factory=dict)
-    compared_steps: int = 6
+    compared_steps: int | None = None
     first: FirstStep | None = None
 
 
@@ -181,7 +181,7 @@ class Comparison(Hook):
         for deviation in case.deviations:
             deviation(runner, self.golden)
         self.handles = [
-            model.register_forward_hook(lambda module, args, losses: self.compare_losses(losses)),
+            model.register_forward_hook(lambda module, args, losses: self.is_compared() and self.compare_losses(losses)),
             model.head.register_forward_hook(lambda module, args, output: self.head_outputs.append(output)),
             optimizer.register_step_pre_hook(lambda *args: self.compare_settings(optimizer)),
             optimizer.register_step_post_hook(lambda *args: self.keep_teacher(model)),
@@ -209,6 +209,20 @@ class Comparison(Hook):
         if self.case.temperature is not None:
             self.compare('temperature', float(self.case.temperature(runner.model)), self.step['temperature'], 1e-11)
         self.case.draw(runner.model, self.step, data_batch['data_samples'])
+        if self.number == self.case.compared_steps:
+            self.stop_learning(runner.model)
+
+    def stop_learning(self, model: nn.Module) -> None:
+        """Computes one more loss, without gradient, and none after it: what follows costs nothing."""
+        loss = model.loss
+
+        def last(views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+            if self.number == self.case.compared_steps:
+                with torch.no_grad():
+                    self.compare_losses(loss(views, data_samples))
+            return dict(loss=0 * sum(p.sum() for p in self.named.values()))
+
+        model.loss = last
 
     def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
         """Compares momentum of the teacher, state, and that of the optimizer."""
@@ -253,8 +267,8 @@ class Comparison(Hook):
         return rename(name, self.case.source)
 
     def is_compared(self) -> bool:
-        """Whether this step's numbers are."""
-        return self.number <= self.case.compared_steps
+        """Whether gradients and state of this step are."""
+        return self.case.compared_steps is None or self.number < self.case.compared_steps
 
     def is_exact(self) -> bool:
         """Whether rounding has not grown yet: gradients are farther off than the state."""
@@ -264,7 +278,7 @@ class Comparison(Hook):
         """Compares the loss and its parts."""
         found = {'total': sum(value for key, value in losses.items() if 'loss' in key)}
         found |= {name: term(losses, self.head_outputs) for name, term in self.case.terms.items()}
-        for name in found if self.is_compared() else ():
+        for name in found:
             self.compare(f'loss {name}', found[name], self.step['losses'][name], self.bound(at_least=1e-8))
 
     def compare_settings(self, optimizer: torch.optim.Optimizer) -> None:
