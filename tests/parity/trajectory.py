@@ -181,7 +181,7 @@ class Comparison(Hook):
         for deviation in case.deviations:
             deviation(runner, self.golden)
         self.handles = [
-            model.register_forward_hook(lambda module, args, losses: self.is_compared() and self.compare_losses(losses)),
+            model.register_forward_hook(lambda module, args, losses: self.compare_losses(losses)),
             model.head.register_forward_hook(lambda module, args, output: self.head_outputs.append(output)),
             optimizer.register_step_pre_hook(lambda *args: self.compare_settings(optimizer)),
             optimizer.register_step_post_hook(lambda *args: self.keep_teacher(model)),
@@ -275,7 +275,9 @@ class Comparison(Hook):
         return self.number <= EARLY or self.case.late <= self.case.early
 
     def compare_losses(self, losses: dict[str, Tensor]) -> None:
-        """Compares the loss and its parts."""
+        """Compares the loss and its parts, unless there are no gradients any more."""
+        if not self.is_compared() and any(loss.requires_grad for loss in losses.values()):
+            return
         found = {'total': sum(value for key, value in losses.items() if 'loss' in key)}
         found |= {name: term(losses, self.head_outputs) for name, term in self.case.terms.items()}
         for name in found:

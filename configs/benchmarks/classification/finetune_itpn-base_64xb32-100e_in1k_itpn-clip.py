@@ -55,6 +55,6 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(layer_decay=0.60 ** (13 / 31), vectors=dict(decay_mult=0.0)),
 )
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, end_factor=2e-3)
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, peak_in_warmup=True, end_factor=2e-3)
 auto_scale_lr = dict(base_batch_size=2048, rule='linear')
 default_hooks = dict(checkpoint=dict(save_best='top1'))

@@ -54,6 +54,6 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(layer_decay=0.55 ** (13 / 45), vectors=dict(decay_mult=0.0)),
 )
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=5, end_factor=5e-3)
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=5, peak_in_warmup=True, end_factor=5e-3)
 auto_scale_lr = dict(base_batch_size=1024, rule='linear')
 default_hooks = dict(checkpoint=dict(save_best='top1'))

@@ -48,6 +48,6 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=4e-3, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(layer_decay=0.65, vectors=dict(decay_mult=0.0)),
 )
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, end_factor=2.5e-4)
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, peak_in_warmup=True, end_factor=2.5e-4)
 auto_scale_lr = dict(base_batch_size=1024, rule='linear')
 default_hooks = dict(checkpoint=dict(save_best='top1'))
