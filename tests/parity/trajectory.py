@@ -89,8 +89,8 @@ class Case:
 
 
 @DATASETS.register_module()
-class RecordedBatches(Dataset):
-    """The recorded inputs, one item per step in the order in which they are asked for.
+class RecordedImages(Dataset):
+    """The images of the recorded batches, in the order in which they are asked for.
 
     Args:
         directory: Where the recordings lie.
@@ -99,21 +99,25 @@ class RecordedBatches(Dataset):
 
     def __init__(self, directory: str, case: str) -> None:
         self.golden = Golden(directory, case)
-        self.step = 0
+        self.batch_size = self.golden.record['inputs'][0][1][0]
+        self.given = 0
 
     def __len__(self) -> int:
-        return self.golden.literals['steps_per_epoch']
+        return self.golden.literals['steps_per_epoch'] * self.batch_size
 
     def __getitem__(self, row: int) -> Inputs:
-        self.step += 1
-        prefix = f'step{self.step}.'
-        return {name.removeprefix(prefix): tensor for name, tensor in self.golden.inputs(prefix).items()}
+        step, image = divmod(self.given, self.batch_size)
+        if image == 0:
+            prefix = f'step{step + 1}.'
+            self.inputs = {name.removeprefix(prefix): x for name, x in self.golden.inputs(prefix).items()}
+        self.given += 1
+        return {name: tensor[image] for name, tensor in self.inputs.items()}
 
 
 @FUNCTIONS.register_module()
-def recorded_batch(items: list[Inputs]) -> dict[str, Any]:
-    """Collates nothing: an item is a batch."""
-    (inputs,) = items
+def recorded_batch(images: list[Inputs]) -> dict[str, Any]:
+    """Collates views, and what else was drawn for a batch."""
+    inputs = {name: torch.stack([image[name] for image in images]) for name in images[0]}
     return dict(inputs=[x for x in inputs.values() if x.ndim == 4], data_samples=inputs)
 
 
@@ -125,11 +129,11 @@ def run(directory: Path, name: str, case: Case, work_dir: Path) -> Comparison:
     cfg.work_dir, cfg.log_level = str(work_dir), 'WARNING'
     cfg.model.data_preprocessor = dict(type='BaseDataPreprocessor')  # the inputs are normalised views
     cfg.train_dataloader = dict(
-        batch_size=1,
+        batch_size=golden.record['inputs'][0][1][0],
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=False),
         collate_fn=dict(type='recorded_batch'),
-        dataset=dict(type='RecordedBatches', directory=str(directory), case=name),
+        dataset=dict(type='RecordedImages', directory=str(directory), case=name),
     )
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg.pop(key, None)
