@@ -285,7 +285,8 @@ class Comparison(Hook):
         found = {'total': sum(value for key, value in losses.items() if 'loss' in key)}
         found |= {name: term(losses, self.head_outputs) for name, term in self.case.terms.items()}
         for name in found:
-            self.compare(f'loss {name}', found[name], self.step['losses'][name], self.bound(at_least=1e-8))
+            bound = max(1e-8, min(self.bound(), 1e-4))
+            self.compare(f'loss {name}', found[name], self.step['losses'][name], bound)
 
     def compare_settings(self, optimizer: torch.optim.Optimizer) -> None:
         """Compares what the optimizer is about to use: the settings of every parameter, and the gradients."""
