@@ -67,7 +67,7 @@ def parse_value(key: str, text: str) -> Any:
         except (ValueError, SyntaxError) as error:
             if is_dict or 'dict(' in text or '{' in text:
                 raise UserError(
-                    f'{key}={text} cannot be read ({error}): words in a dict have quotes; or write one option '
+                    f'{key}={text} cannot be read: words in a dict have quotes; or write one option '
                     f'for each entry, such as {key}.NAME=VALUE'
                 ) from error
     try:

@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from mmssl.utils.errors import did_you_mean
+
 # Annotations of other libraries are often loose; those of these hold.
 _TRUSTED = ('mmssl', 'torch', 'mmengine')
 _PLAIN = (bool, int, float, str, list, tuple)
@@ -30,6 +32,13 @@ _SMALLEST = {
     'max_epochs': 1, 'max_iters': 1, 'val_interval': 1, 'batch_size': 1, 'num_workers': 0, 'accumulative_counts': 1,
     'seed': 0, 'prefetch_factor': 1,
 }  # fmt: skip
+# The keys of dicts that are handed on to no class.
+_TAKEN = {
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'mp_cfg': {'mp_start_method', 'opencv_num_threads', 'omp_num_threads', 'mkl_num_threads'},
+    'auto_scale_lr': {'base_batch_size', 'enable', 'rule'},
+    'clip_grad': {'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'per_tensor', 'clip_value'},
+}
 _RANGED = ('dataloader', 'train_cfg', 'optim_wrapper', 'randomness')
 
 
@@ -62,6 +71,13 @@ def wrong_numbers(node: dict, place: str) -> Iterator[str]:
     """One message for each number of a loader, loop, optimizer wrapper or seed that is out of range."""
     if place.endswith(_RANGED):
         yield from _out_of_range(node, f'{place}.', _SMALLEST)
+    if place.endswith('randomness') and not isinstance(node.get('seed'), (int, type(None))):
+        yield wrong_type(f'{place}.seed', int, node['seed'])
+    if 'hooks' in place and node.get('interval') == 0:
+        yield f'{place}.interval must be 1 or more, got 0; to switch a default hook off: {place}=None'
+    for key in node.keys() - _TAKEN.get(place.rpartition('.')[2], node.keys()):
+        taken = _TAKEN[place.rpartition('.')[2]]
+        yield f'{place} has no key {key!r}{did_you_mean(key, taken) or "; it has " + ", ".join(sorted(taken))}'
     clip = node.get('clip_grad') if place.endswith('optim_wrapper') else None
     if isinstance(clip, dict) and isinstance(clip.get('max_norm'), (int, float)) and clip['max_norm'] <= 0:
         yield (
@@ -90,8 +106,9 @@ def wrong_type(place: str, hint: Any, value: Any) -> str:
 
 def describe(hint: Any) -> str:
     """What an annotation allows, in words."""
-    words = []
-    for part in _parts(hint):
+    words, parts = [], _parts(hint)
+    plain = [part for part in parts if not inspect.isclass(part) or part in _WORDS or _origin(part) in _LISTS + _DICTS]
+    for part in plain or parts:
         if typing.get_origin(part) is Literal:
             words += [repr(option) for option in typing.get_args(part)]
         elif _origin(part) in _LISTS:

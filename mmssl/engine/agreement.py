@@ -22,6 +22,23 @@ from mmssl.utils.dist import world_size
 from mmssl.utils.errors import UserError, did_you_mean
 
 
+def check_training(algorithm: nn.Module, loader: DataLoader) -> None:
+    """Compares an algorithm with the data that it is to be trained on, and its parts with each other.
+
+    Args:
+        algorithm: The model without the wrapper of distributed training.
+        loader: That of the training set.
+
+    Raises:
+        UserError: They do not fit.
+    """
+    check_views(algorithm, loader.dataset)
+    check_batch(algorithm, loader)
+    check_classes(algorithm, loader.dataset)
+    check_temperatures(algorithm)
+    check_sizes(algorithm, loader.dataset)
+
+
 def check_views(algorithm: nn.Module, dataset: Any) -> None:
     """Compares the views that an algorithm takes with those that a training set draws.
 
@@ -184,6 +201,18 @@ def _explained(what: str) -> Iterator[None]:
         pass
     except (RuntimeError, ValueError, AssertionError) as error:
         raise UserError(f'{what}: {error}') from error
+
+
+def check_temperatures(algorithm: nn.Module) -> None:
+    """Refuses temperatures with which a loss would be NaN, or would push apart what it should bring together.
+
+    Raises:
+        UserError: The ``temperature`` of a part is not positive.
+    """
+    for name, part in algorithm.named_modules():
+        temperature = getattr(part, 'temperature', None)
+        if isinstance(temperature, (int, float)) and not temperature > 0:
+            raise UserError(f'model.{name}.temperature must be above 0, got {temperature}')
 
 
 def check_watched_results(hooks: Sequence[Hook], loop: Any) -> None:

@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from mmssl.datasets.class_numbers import share_classes
-from mmssl.engine.agreement import check_batch, check_classes, check_sizes, check_views, check_watched_results
+from mmssl.engine.agreement import check_training, check_watched_results
 from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
 from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
@@ -153,11 +153,7 @@ class PretrainRunner(Runner):
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the training loop and its data, and compares what the parts of the run must agree about."""
         loop = super().build_train_loop(loop)
-        dataset = loop.dataloader.dataset
-        check_views(self.algorithm, dataset)
-        check_batch(self.algorithm, loop.dataloader)
-        check_classes(self.algorithm, dataset)
-        check_sizes(self.algorithm, dataset)
+        check_training(self.algorithm, loop.dataloader)
         return loop
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
@@ -203,7 +199,7 @@ class PretrainRunner(Runner):
             # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
             length = self.max_epochs if by_epoch else getattr(self.train_loop, 'length_in_epochs', self.max_epochs)
-            return dict(cfg, by_epoch=by_epoch, max_epochs=length)
+            return dict(cfg, by_epoch=by_epoch, max_epochs=int(length) if length == int(length) else length)
 
         schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
         return super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)

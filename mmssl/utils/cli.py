@@ -150,7 +150,7 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = main(*args, **kwargs)
             failed = False
-        except (ValueError, FileNotFoundError, TypeError, KeyError) as error:
+        except (ValueError, FileNotFoundError, TypeError, KeyError, ImportError) as error:
             message = user_message(error)
             if message is None or os.environ.get('MMSSL_DEBUG', '0') != '0':
                 raise
@@ -178,6 +178,8 @@ def user_message(error: BaseException) -> str | None:
     module = frame.f_globals.get('__name__', '')
     if isinstance(error, (TypeError, KeyError)):
         return str(error.args[0]) if module.startswith('mmengine.registry') else None
+    if isinstance(error, ImportError):  # a package that only some settings need
+        return str(error).strip() if 'pip install' in str(error) and _is_deliberate(error) else None
     is_own = module.split('.')[0] == 'mmssl'
     if isinstance(error, FileNotFoundError) and is_own and error.filename is not None:  # of open(), say
         return f'{error.filename!r} does not exist'

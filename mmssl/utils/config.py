@@ -305,7 +305,7 @@ class _PartsCheck:
             if key.endswith('evaluator') and node['type'] in roles.METRICS.module_dict:
                 registry = roles.METRICS
             target = self.find(node['type'], f'{place}.type', registry)
-        elif key in _NEED_TYPE:
+        elif key in _NEED_TYPE or place.startswith('default_hooks.') and place.count('.') == 1:
             self.problems.append(f'{place}: type is missing')
         if target is not None and registry is not mmengine_registry.WEIGHT_INITIALIZERS:
             self.check_arguments(node, place, target, registry)

@@ -144,7 +144,7 @@ def test_a_list_has_numbers_for_keys() -> None:
 @pytest.mark.parametrize(
     ('word', 'message'),
     [
-        ('optim_wrapper.optimizer.lr=0,05', r'optimizer.lr takes a number.*got \[0, 5\].*lr=0.05 \(with a'),
+        ('optim_wrapper.optimizer.lr=0,05', r'optimizer.lr takes a number, got \[0, 5\].*lr=0.05 \(with a'),
         ('max_epochs=many', "max_epochs must be a whole number of at least 1, got 'many'"),
         ('max_epochs=0', 'max_epochs must be a whole number of at least 1, got 0'),
         ('train_dataloader.batch_size=0', 'train_dataloader.batch_size must be at least 1, got 0'),
@@ -153,6 +153,12 @@ def test_a_list_has_numbers_for_keys() -> None:
         ('optim_wrapper.clip_grad.max_norm=-1', 'max_norm must be above 0, got -1'),
         ('train_dataloader.dataset.views.0.size=big', r"views.0.size takes a whole number, got 'big'"),
         ('train_dataloader.dataset.views.0.jitter=0.4', r'views.0.jitter takes a list, got 0.4.*jitter=\[0.2,1.0\]'),
+        ('randomness.seed=abc', r"randomness.seed takes a whole number, got 'abc'"),
+        ('default_hooks.logger.interval=0', 'default_hooks.logger.interval must be 1 or more, got 0'),
+        ('default_hooks.foo.interval=1', 'default_hooks.foo: type is missing'),
+        ('env_cfg.cudnn_benchmrk=True', "env_cfg has no key 'cudnn_benchmrk'; did you mean 'cudnn_benchmark'"),
+        ('auto_scale_lr.base=1', "auto_scale_lr has no key 'base'"),
+        ('optim_wrapper.clip_grad.norm=1', "clip_grad has no key 'norm'"),
         ('train_dataloader.drop_last=yes', "drop_last takes True or False, got 'yes'"),
     ],
 )

@@ -118,6 +118,14 @@ def test_runs_that_do_not_start(changes: dict, loader: dict, message: str, tmp_p
         build_runner(cfg).train()
 
 
+@pytest.mark.parametrize('temperature', [0, -0.2])
+def test_a_temperature_is_positive(temperature: float, tmp_path: Path) -> None:
+    cfg = config(tmp_path)
+    cfg['model'] = dict(cfg['model'], head=dict(type='QueueContrastLoss', temperature=temperature))
+    with pytest.raises(UserError, match=rf'model.head.temperature must be above 0, got {temperature}'):
+        build_runner(cfg).train()
+
+
 def test_a_run_whose_gradient_is_zero_stops(tmp_path: Path) -> None:
     cfg = config(tmp_path)
     cfg['model'] = dict(cfg['model'], type='SimCLR', head=dict(type='NTXentLoss', temperature=float('inf')))

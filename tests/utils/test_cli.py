@@ -60,6 +60,8 @@ def _own_code(text: str) -> Callable[[], None]:
         ("raise ValueError('size must be 1')", 'size must be 1'),
         ("raise FileNotFoundError('no images in x')", 'no images in x'),
         ("open('/no/such/file')", "'/no/such/file' does not exist"),
+        ("raise ImportError('pip install x')", 'pip install x'),
+        ('import no_such_module', None),
         ("int('12a')", None),
         ('a, b = [1]', None),
         ("[].index('x')", None),
@@ -67,7 +69,7 @@ def _own_code(text: str) -> Callable[[], None]:
     ],
 )
 def test_only_what_mmssl_raises_on_purpose_is_a_message(body: str, message: str | None) -> None:
-    with pytest.raises((ValueError, FileNotFoundError)) as error:
+    with pytest.raises((ValueError, FileNotFoundError, ImportError)) as error:
         _own_code(f'def f():\n    {body}')()
     assert cli.user_message(error.value) == message
 
