@@ -159,7 +159,7 @@ def evaluation_dataloader(cfg: Config, data: str) -> dict:
     )
     if loaders[data] is None:
         present = [name for name, loader in loaders.items() if loader is not None]
-        hint = '' if present else '; after a run with --no-validate name the config that has them by --config'
+        hint = '; a checkpoint of a run with --no-validate lacks them: name the config file that has them'
         raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}{hint}')
     return loaders[data]
 

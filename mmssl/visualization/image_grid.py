@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmssl.visualization.style import BAD, FAINT, GOOD, INK, new_figure
 
-_CHARACTERS = 13  # of a title that fit into an inch
+_CHARACTERS = 11  # of a title that fit into an inch
 
 
 def _wrap(title: str, side: float) -> str:
@@ -47,7 +47,7 @@ def image_grid(
     lines = max((title.count('\n') + 1 for title in titles), default=1)
     widths = [width for column in range(num_columns) for width in ([gap, 1.0] if column in gaps else [1.0])]
     left = 1.25 if labels else 0.05
-    figure = new_figure(left + side * sum(widths), 0.19 + 0.16 * lines + side * num_rows)
+    figure = new_figure(left + side * sum(widths), 0.2 + 0.18 * lines + side * num_rows)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.04, wspace=0.0, hspace=0.0)
     axes = figure.subplots(num_rows, len(widths), squeeze=False, gridspec_kw=dict(width_ratios=widths))
     for row in range(num_rows):
@@ -57,7 +57,7 @@ def image_grid(
                 next(cells).set_axis_off()
             cell = next(cells)
             cell.imshow(pixels[row, column], interpolation='antialiased')
-            cell.set(xticks=[], yticks=[])
+            cell.set(xticks=[], yticks=[], anchor='S')  # what is left above is for the titles
             mark = -1 if marks is None else int(marks[row, column])
             for spine in cell.spines.values():
                 spine.set(color=(FAINT, BAD, GOOD)[mark + 1], linewidth=0.8 if mark < 0 else 2.5)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
 from mmssl.visualization.image_grid import image_grid
@@ -25,3 +26,13 @@ def test_images_labels_and_frames_are_in_their_places() -> None:
 def test_floats_are_shown_as_they_are_within_zero_and_one() -> None:
     figure = image_grid(torch.tensor([-1.0, 0.25, 2.0]).view(1, 3, 1, 1, 1).expand(1, 3, 3, 2, 2), [''] * 3)
     assert [axes.images[0].get_array()[0, 0, 0] for axes in figure.axes] == [0, 0.25, 1]
+
+
+def test_long_titles_stay_within_the_figure_and_their_column() -> None:
+    titles = ['image', 'epoch_200 of a long run\nrollout of the attention', 'a_name_without_any_blank_that_goes_on']
+    figure = image_grid(torch.zeros(1, 3, 3, 8, 8), titles, side=1.4)
+    FigureCanvasAgg(figure).draw()
+    width, height = figure.bbox.width, figure.bbox.height
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert all(box.x0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
+    assert all(left.x1 <= right.x0 for left, right in zip(boxes, boxes[1:]))

@@ -59,13 +59,16 @@ def check_annotations(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) 
 def check_data(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) -> None:
     """Checks as ``check_annotations`` does, and prints what is left out of a run that can start.
 
+    Of several processes the first one checks: the others would read the same files.
+
     Raises:
         UserError: There are problems; the message names all of them.
     """
+    if rank() > 0:
+        return
     found = check_annotations(cfg, loaders)
-    if rank() == 0:
-        for note in found.notes:
-            print(f'note: {note}')
+    for note in found.notes:
+        print(f'note: {note}')
     if found.problems:
         head = [f'{len(found.problems)} problems with the data'] if len(found.problems) > 1 else []
         raise UserError('\n  '.join([*head, *found.problems]))

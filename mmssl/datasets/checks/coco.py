@@ -34,8 +34,10 @@ def check_coco(dataset: dict[str, Any], classes: tuple[str, ...], is_training: b
     except ValueError as error:
         found.problems.append(f'{path} is no JSON: {error}')
         return found
+    if not is_training and isinstance(content, dict):
+        content.setdefault('annotations', [])  # images to be predicted for a server, without annotations
     absent = [key for key in ('images', 'annotations', 'categories') if key not in content]
-    if absent:
+    if absent or not isinstance(content, dict):
         found.problems.append(f'{path} is no file in the layout of COCO: it has no {", ".join(absent)}')
         return found
     found.problems += _broken(content, _BOX_KEYS if is_training else (*_BOX_KEYS, 'iscrowd'))
@@ -50,6 +52,9 @@ def check_coco(dataset: dict[str, Any], classes: tuple[str, ...], is_training: b
             f'{len(missing):,} of {len(files):,} images are missing: {some(missing)}'
             f'{other_endings(where, ending) if os.path.isdir(where) else ""}'
         )
+    if not content['annotations'] and not is_training:
+        found.notes.append(f'{path} has images and no annotations')
+        return found
     needs_polygons = any(step.get('with_mask') for step in dataset.get('pipeline') or ())
     _check_boxes(content, classes, is_training, needs_polygons, found)
     return found

@@ -26,6 +26,11 @@ def check_masks(dataset: dict[str, Any], num_labels: int, ignored: Sequence[int]
     """
     found = Findings()
     root, prefix = dataset.get('data_root') or '', dataset.get('data_prefix') or {}
+    reads_masks = any(str(step['type']).endswith('LoadAnnotations') for step in dataset.get('pipeline') or ())
+    if prefix and 'seg_map_path' not in prefix and reads_masks:
+        found.problems.append('data_prefix.seg_map_path is missing, the folder of the masks')
+    if prefix and 'seg_map_path' not in prefix:
+        return found
     image_ending, mask_ending = dataset['img_suffix'], dataset['seg_map_suffix']
     images = os.path.join(root, prefix.get('img_path') or '')
     masks = os.path.join(root, prefix.get('seg_map_path') or '')

@@ -171,6 +171,12 @@ class TestCoco:
         content['annotations'][2]['category_id'] = 7
         assert '1 boxes have a category_id that categories does not list' in only(check().problems)
 
+    def test_images_for_a_server_have_no_annotations(self, check: Callable, content: dict) -> None:
+        del content['annotations']
+        found = check(is_training=False)
+        assert not found.problems and 'has images and no annotations' in only(found.notes)
+        assert 'it has no annotations' in only(check().problems)
+
     def test_masks_without_polygons(self, check: Callable, content: dict) -> None:
         del content['annotations'][0]['segmentation']
         assert not check().problems
@@ -207,6 +213,12 @@ class TestMasks:
         text = only(self.check(root, seg_map_suffix='_mask.png').problems)
         assert text.startswith('6 of 6 masks are missing') and '6 *.png: set seg_map_suffix' in text
         assert 'folder' in only(self.check(root, data_prefix=dict(img_path='none', seg_map_path='ann')).problems)
+
+    def test_a_folder_of_masks_that_is_not_named(self, root: Path) -> None:
+        prefix = dict(img_path='img')
+        assert self.check(root, data_prefix=prefix) == Findings()  # a pipeline that reads none
+        text = only(self.check(root, data_prefix=prefix, pipeline=[dict(type='LoadAnnotations')]).problems)
+        assert text == 'data_prefix.seg_map_path is missing, the folder of the masks'
 
     def test_missing_masks_are_named(self, root: Path) -> None:
         (root / 'ann' / '4.png').unlink()
