@@ -42,7 +42,7 @@ def text_of(prediction: Prediction) -> str:
     facts = prediction.summary()
     if 'shares' in facts:
         return ', '.join(f'{name} {share:.0%}' for name, share in sorted(facts['shares'].items(), key=lambda x: -x[1]))
-    found = [f'{name} {score:.2f}' for name, score in zip(facts['names'], facts['scores'])]
+    found = prediction.captions
     more = f', ... ({len(found)} in all)' if len(found) > SHOWN else ''
     return ', '.join(found[:SHOWN]) + more or 'nothing above the score'
 

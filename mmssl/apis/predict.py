@@ -14,7 +14,6 @@ from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from mmssl.config.classes import datasets
 from mmssl.datasets.checks import class_names
@@ -57,11 +56,11 @@ class Predictor:
             )
         content = load_checkpoint_file(checkpoint)
         load_trained_weights(model, str(checkpoint), content)
-        self.model: nn.Module = model.to(get_device()).eval()
+        self.model: Any = model.to(get_device()).eval()
         self.num_best = num_best
         self.classes, self.colors = _classes(self.cfg, content, model)
-        self.pipeline = None if self.cfg.default_scope == 'mmssl' else Compose(_image_steps(self.cfg))
-        self.transform = _plain_view(self.cfg) if self.pipeline is None else None
+        self.pipeline: Any = None if self.cfg.default_scope == 'mmssl' else Compose(_image_steps(self.cfg))
+        self.transform: Any = _plain_view(self.cfg) if self.pipeline is None else None
 
     def __call__(self, images: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]) -> Iterator[Prediction]:
         """Yields a prediction for each image.
@@ -82,7 +81,9 @@ class Predictor:
         else:
             data = self.pipeline(dict(img_path=source, img_id=0))
         (sample,) = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
-        return from_sample(sample, self.classes, self.colors)
+        prediction = from_sample(sample, self.classes, self.colors)
+        assert prediction is not None, 'the sample of a detector or segmenter'
+        return prediction
 
     def _classify(self, image: np.ndarray) -> Prediction:
         index = torch.zeros(1, dtype=torch.long)
@@ -121,7 +122,7 @@ def read_image(source: str | np.ndarray) -> np.ndarray:
     return source if isinstance(source, np.ndarray) else decode_image(Path(source).read_bytes())
 
 
-def _classes(cfg: Config, checkpoint: Any, model: nn.Module) -> tuple[Sequence[str], Sequence]:
+def _classes(cfg: Config, checkpoint: Any, model: Any) -> tuple[Sequence[str], Sequence]:
     """Names and colours from the checkpoint, else from the config, else numbers."""
     meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
     if meta.get('classes'):

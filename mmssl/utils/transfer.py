@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ def transfer_weights(
             if name.startswith('layer'):
                 load_matching(stage, _part(offered, f'{name}.'), str(file), '', min_match, f'shared head, {name}')
     if isinstance(getattr(model, 'neck', None), nn.Module):
-        _transfer_neck(model.neck, _part(tensors, f'{owner}neck.'), str(file), min_match)
+        _transfer_neck(cast(nn.Module, model.neck), _part(tensors, f'{owner}neck.'), str(file), min_match)
 
 
 def load_trained_weights(model: nn.Module, checkpoint: str, content: Any) -> None:
@@ -74,7 +74,7 @@ def load_trained_weights(model: nn.Module, checkpoint: str, content: Any) -> Non
         UserError: The training checkpoint was written for another model, or the model needs more than a backbone.
     """
     offered = get_state_dict(content)
-    _load_backbone(model.backbone, offered, checkpoint, None)
+    _load_backbone(cast(nn.Module, model.backbone), offered, checkpoint, None)
     if not any(name.startswith('backbone.') for name in offered):  # a backbone file, or one from elsewhere
         if hasattr(model, 'predict'):
             raise UserError(

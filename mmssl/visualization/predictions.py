@@ -45,13 +45,20 @@ class Prediction:
         self.colors = [tuple(color) for color in self.colors] or palette(len(self.classes))
 
     @property
+    def captions(self) -> list[str]:
+        """The names with their scores, where there are scores."""
+        if self.scores is None:
+            return self.names
+        return [f'{name} {score:.2f}' for name, score in zip(self.names, self.scores.tolist())]
+
+    @property
     def names(self) -> list[str]:
         """The names that belong to ``labels``."""
         return [] if self.labels is None else [self.classes[label] for label in self.labels.tolist()]
 
     def above(self, score: float) -> Prediction:
         """The boxes whose score is at least ``score``."""
-        if self.boxes is None or self.scores is None:
+        if self.boxes is None or self.labels is None or self.scores is None:
             return self
         keep = self.scores >= score
         masks = None if self.masks is None else self.masks[keep]
@@ -73,11 +80,9 @@ class Prediction:
     def draw(self, image: np.ndarray) -> np.ndarray:
         """Draws on ``image``, uint8 RGB (H, W, 3); returns a new one, which is higher where a text stands below."""
         if self.label_map is not None:
-            return self._draw_map(image)
-        captions = self.names
-        if self.scores is not None:
-            captions = [f'{name} {score:.2f}' for name, score in zip(captions, self.scores.tolist())]
-        if self.boxes is None:
+            return self._draw_map(image, self.label_map)
+        captions = self.captions
+        if self.boxes is None or self.labels is None:
             return below(image, captions)
         drawn = torch.from_numpy(image).permute(2, 0, 1)
         colors = [self.colors[label] for label in self.labels.tolist()]
@@ -87,11 +92,11 @@ class Prediction:
             drawn = draw_bounding_boxes(drawn, self.boxes, labels=captions, colors=colors, width=2)
         return drawn.permute(1, 2, 0).contiguous().numpy()
 
-    def _draw_map(self, image: np.ndarray) -> np.ndarray:
-        present = [label for label in self.label_map.unique().tolist() if 0 <= label < len(self.classes)]
+    def _draw_map(self, image: np.ndarray, label_map: Tensor) -> np.ndarray:
+        present = [label for label in label_map.unique().tolist() if 0 <= label < len(self.classes)]
         drawn = torch.from_numpy(image).permute(2, 0, 1)
         if present:
-            masks = torch.stack([self.label_map == label for label in present])
+            masks = torch.stack([label_map == label for label in present])
             colors = [self.colors[label] for label in present]
             drawn = draw_segmentation_masks(drawn, masks, alpha=_ALPHA, colors=colors)
         pixels = drawn.permute(1, 2, 0).contiguous().numpy()

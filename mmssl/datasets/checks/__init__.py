@@ -143,6 +143,6 @@ def _defaults(cls: type) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for base in reversed(inspect.getmro(cls)):
         if '__init__' in vars(base):
-            parameters = inspect.signature(base.__init__).parameters.values()
+            parameters = inspect.signature(vars(base)['__init__']).parameters.values()
             defaults |= {p.name: p.default for p in parameters if p.default is not p.empty}
     return defaults

@@ -53,7 +53,7 @@ def check_voc(dataset: dict[str, Any], classes: tuple[str, ...], is_training: bo
     for path in files[::step]:
         try:
             boxes.count(_names(path, boxes.flat))
-        except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
+        except (ElementTree.ParseError, ValueError) as error:
             broken.append(f'{path} ({error})')
     if broken:
         found.problems.append(f'{len(broken):,} annotations cannot be read: {some(broken)}')
@@ -79,16 +79,16 @@ def _names(path: str, flat: list[str]) -> list[str]:
     names = []
     root = ElementTree.parse(path).getroot()
     if (size := root.find('size')) is not None:
-        int(size.find('width').text), int(size.find('height').text)
+        int(size.findtext('width') or ''), int(size.findtext('height') or '')
     for box in root.findall('object'):
-        name = box.find('name').text
-        if name is None:
+        name = box.findtext('name')
+        if not name:
             raise ValueError('a box without a name')
         corners = box.find('bndbox')
         if corners is None:
             raise ValueError(f'a box of {name} without bndbox')
         left, top, right, bottom = (
-            int(float(corners.find(corner).text)) for corner in ('xmin', 'ymin', 'xmax', 'ymax')
+            int(float(corners.findtext(corner) or '')) for corner in ('xmin', 'ymin', 'xmax', 'ymax')
         )
         if right <= left or bottom <= top:
             flat.append(f'{os.path.basename(path)} {name} ({left}, {top}, {right}, {bottom})')

@@ -83,7 +83,6 @@ class PicturesHook(Hook):
                 batch = runner.test_loop.dataloader.collate_fn([dataset[index]])
                 logits = model.predict(model.data_preprocessor(batch, False)['inputs'])[0]
                 best, label = best_classes(logits, names, 3), dataset.label(index)
-                lines = [f'{name} {score:.2f}' for name, score in zip(best.names, best.scores.tolist())]
                 truth = [f'true: {names[label]}'] if label >= 0 else []
-                save_picture(below(dataset.load(index), [*lines, *truth]), self.out_dir, dataset.name(index))
+                save_picture(below(dataset.load(index), [*best.captions, *truth]), self.out_dir, dataset.name(index))
                 self.number += 1
