@@ -320,7 +320,7 @@ def report_sections(
         Section(
             'Training',
             'Loss and evaluation while pre-training.',
-            plot_curves(scalars, ['loss', 'lr', 'accuracy', 'rank']),
+            plot_curves(scalars, ['loss', 'lr', 'accuracy', 'rank', 'clusters']),
         ),
         Section(
             'What the network sees',

@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
 from mmssl.utils.config import check_config, load_config
 from tests.support.shrink import BATCH_SIZE, shrink
@@ -26,7 +27,7 @@ RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
 # Without a depth, as names of recipes begin.
-FAMILIES = {'alexnet', 'hivit', 'lenet5', 'nin', 'swin', 'vgg', 'vit', 'wideresnet10', 'wideresnet32'}
+FAMILIES = {'alexnet', 'hivit', 'lenet5', 'nin', 'swin', 'vgg', 'vgg16', 'vit', 'wideresnet10', 'wideresnet32'}
 _SMALL = (32, 16)
 SIZES = dict(cifar10=_SMALL, cifar100=_SMALL, photos=_SMALL, mnist=(28, 14))  # of views, and of local ones
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
@@ -118,14 +119,17 @@ def test_name_says_what_is_inside(path: Path) -> None:
 def test_training_views_and_batches(path: Path) -> None:
     cfg = load_config(path)
     loader, views = cfg.train_dataloader, cfg.train_dataloader.dataset.views
-    assert loader.drop_last and loader.sampler.type == 'EpochSampler'
+    assert loader.drop_last
+    assert loader.sampler.type == ('ClusterSampler' if cfg.model.type == 'DeepCluster' else 'EpochSampler')
     size, local = SIZES.get(path.stem.rpartition('_')[2], (224, 96))
     sizes = [view.size for view in views]
     if 'masker' in cfg.model:  # one view, perhaps rendered for a teacher as well
         assert sizes[0] == cfg.model.backbone.get('img_size', size)
         assert all(view.type == 'SameView' for view in views[1:])
-    elif cfg.model.type in ('RotNet', 'ImageClassifier', 'IGAM'):  # one view, whose colours stay
+    elif cfg.model.type in ('RotNet', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
         assert sizes == [size]
+    elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
+        assert sizes == [160] * 2 + [96] * 4
     else:
         assert sizes == [size, size] + [local] * (len(sizes) - 2)
         assert all(view.grayscale == 0.2 for view in views)
@@ -140,8 +144,9 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     optim = optimizer(cfg, model)
     before = {name: param.detach().clone() for name, param in model.named_parameters()}
     sizes = [view.size for view in cfg.train_dataloader.dataset.views]
-    labels = dict(label=torch.arange(BATCH_SIZE), index=torch.arange(BATCH_SIZE))
-    terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes], labels)
+    samples = dict(label=torch.arange(BATCH_SIZE), index=torch.arange(BATCH_SIZE))
+    samples = with_placeholder_labels(model, samples, BATCH_SIZE)
+    terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes], samples)
     sum(value for name, value in terms.items() if name.startswith('loss')).backward()
     optim.step()
     model.on_step_end(0.5)
@@ -187,6 +192,14 @@ COUNTS = {
     'swav_resnet50-4x_64xb40-400e_in1k': (443_944_320, 443_944_320),
     'rotnet_alexnet_1xb192-50e_in1k': (57_030_724, 57_030_724),
     'rotnet_resnet50_8xb16-70e_in1k': (23_508_032 + 8196, 23_508_032 + 8196),
+    'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),
+    'deepcluster_vgg16-sobel_1xb256-200e_in1k': (175_238_416, 175_238_440),
+    'deepcluster_resnet50_8xb64-200e_in1k': (23_508_032 + 20_490_000,) * 2,
+    'deepclusterv2_resnet50_64xb64-800e_in1k': (27_970_752, 27_970_752 + 3 * 3000 * 128),
+    'deepclusterv2_resnet50_64xb64-400e_in1k': (27_970_752, 27_970_752 + 3 * 3000 * 128),
+    'deepclusterv2_resnet50-2views_64xb64-400e_in1k': (27_970_752, 27_970_752 + 3 * 3000 * 128),
+    'sela_alexnet_4xb64-400e_in1k': (58_284_096 + 122_910_000,) * 2,
+    'sela_resnet50_4xb64-400e_in1k': (23_508_032 + 61_470_000,) * 2,
     'mae_vit-base_64xb64-800e_in1k': (111_655_680, 111_907_840),
     'mae_vit-base_64xb64-1600e_in1k': (111_655_680, 111_907_840),
     'mae_vit-large_64xb64-800e_in1k': (329_239_296, 329_541_888),
@@ -295,6 +308,10 @@ SCHEDULES = {
     'rotnet_alexnet_1xb192-50e_in1k': [(14, 0.01), (15, 1e-3), (30, 1e-4), (45, 1e-5)],
     'rotnet_nin_1xb128-200e_cifar10': [(59, 0.1), (60, 0.02), (120, 0.004), (160, 0.0008)],
     'rotnet_resnet50_8xb16-70e_in1k': [(0, 0.02), (5, 0.2), (29, 0.2), (30, 0.02), (50, 0.002)],
+    'deepcluster_alexnet-sobel_1xb256-200e_in1k': [(0, [0.05] * 2), (199, [0.05] * 2)],
+    'deepclusterv2_resnet50_64xb64-800e_in1k': [(0, 0.3), (5, 2.55), (10, 4.8), (405, 2.4024)],
+    'sela_alexnet_4xb64-400e_in1k': [(149, 0.05), (150, 0.005), (300, 0.0005), (350, 0.00005)],
+    'sela_resnet18_1xb128-400e_cifar10': [(239, 0.03), (240, 0.003), (320, 0.0003)],
     'hivitmae_hivit-base_16xb256-1600e_in1k': [(0, [0.0] * 2), (40, [1.6e-3] * 2), (820, [8e-4] * 2)],
     'itpn_hivit-base-pixel_64xb64-400e_in1k': [(20, [1.2e-3] * 2), (40, [2.4e-3] * 2), (220, [1.2e-3] * 2)],
     'itpn_hivit-large-pixel_64xb64-1600e_in1k': [(40, [2.4e-3] * 2), (820, [1.2e-3] * 2)],

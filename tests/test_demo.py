@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmssl import demo
+from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.errors import UserError
@@ -46,6 +47,7 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     sizes = [view.size if 'masker' in cfg.model else 8 for view in cfg.train_dataloader.dataset.views]
     views = [torch.randn(64, 3, size, size) for size in sizes]
     samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64))
+    samples = with_placeholder_labels(model, samples, 64)
     sum(model.loss(views, samples).values()).backward()
     assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
 

@@ -170,6 +170,8 @@ def _build(cfg: dict) -> BaseAlgorithm:
     algorithm = ALGORITHMS.build({**cfg.model, 'data_preprocessor': None})
     algorithm.init_weights()
     algorithm.on_train_start()
+    if hasattr(algorithm, 'before_labels'):
+        algorithm.before_labels(GLOBAL_BATCH)
     return algorithm.train()
 
 
@@ -177,7 +179,9 @@ def _batch(cfg: dict) -> tuple[list[Tensor], dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(1)
     views = cfg.train_dataloader.dataset.views
     images = [torch.randn(GLOBAL_BATCH, 3, view.size, view.size, generator=generator) for view in views]
-    return images, dict(index=torch.arange(GLOBAL_BATCH), label=torch.arange(GLOBAL_BATCH) % 2)
+    index = torch.arange(GLOBAL_BATCH)
+    clusters = (index[:, None] + torch.arange(cfg.model.head.get('num_heads', 1))) % 5
+    return images, dict(index=index, label=index % 2, pseudo_label=clusters)
 
 
 def _share(tensor: Tensor) -> Tensor:

@@ -61,6 +61,7 @@ _REGISTRIES = {
     'model_wrapper_cfg': mmengine_registry.MODEL_WRAPPERS,
     'runner_type': roles.RUNNERS,
     'step': roles.STEPS,
+    'labeller': roles.LABELLERS,
 }
 _NEED_TYPE = {'model', 'backbone', 'neck', 'head', 'dataset', 'optimizer', 'step'}
 # What a dict without ``type`` is handed to.

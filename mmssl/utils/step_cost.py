@@ -16,6 +16,7 @@ from torch.nn.functional import log_softmax, mse_loss, normalize, relu
 from torch.utils._pytree import tree_leaves, tree_map
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.models.components.pooling import to_vector
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.timing import Tasks, time_in_turns
@@ -100,6 +101,7 @@ class _Step:
         self.views = views
         count = len(views[0])
         self.samples = dict(index=torch.arange(count, device=device), label=torch.full((count,), -1, device=device))
+        self.samples = with_placeholder_labels(self.algorithm, self.samples, count)
         self.algorithm: BaseAlgorithm = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).to(device).train()
         self.wrapper = _optim_wrapper(self.algorithm, cfg, device)
         self.algorithm.on_train_start()

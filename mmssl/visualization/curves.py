@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from mmssl.visualization.style import LINES, new_figure, tidy
 
 LABELS = dict(knn_top1='kNN', linear_top1='linear', linear10_top1='linear, 10 labels')
+LABELS |= dict(nmi='with classes', nmi_previous='with the labels before')
 PANELS = {
     'loss': ('Loss', 'loss', ('loss',)),
     'lr': ('Learning rate', '', ('lr',)),
     'accuracy': ('Accuracy while training', 'per cent', ('knn_top1', 'linear_top1', 'linear10_top1')),
+    'clusters': ('Mutual information of clusters', 'NMI', ('nmi', 'nmi_previous')),
     'spread': ('Embedding spread (0 = collapsed)', 'std, 1 = isotropic', ('embedding_std',)),
     'rank': ('Effective rank of embeddings', 'RankMe', ('rankme',)),
 }
@@ -52,7 +54,7 @@ def plot_curves(entries: Sequence[dict], panels: Sequence[str] = tuple(PANELS)) 
         raise ValueError(f'the log has no values for {list(panels)}')
     figure = new_figure(3.6 * len(drawn), 2.9)
     for axes, (name, (title, ylabel, keys)) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn.items()):
-        training = keys[0] in ('loss', 'lr')
+        training = keys[0] in ('loss', 'lr', 'nmi')
         for key, colour in zip(keys, LINES):
             steps, values = series(entries, key)
             if steps:

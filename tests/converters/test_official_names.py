@@ -41,6 +41,22 @@ CASES = {
         ]
         + ['bow_predictor.layers_w.0.b0_fc.weight'],
     ),
+    'deepcluster': (['deepcluster_alexnet'], ['sobel.0.weight']),
+    'deepcluster_vgg16': (['deepcluster_vgg16'], ['sobel.0.weight']),
+    'deepclusterv2': (
+        [],
+        ['conv1.weight', 'projection_head.0.weight', 'prototypes.prototypes2.weight'],
+    ),
+    'sela': (
+        [],
+        [
+            *(f'features.{index}.weight' for index in (0, 1, 4, 5, 8, 9, 11, 12, 14, 15)),
+            'classifier.1.weight',
+            'classifier.4.bias',
+            'top_layer.bias',
+            'top_layer9.weight',
+        ],
+    ),
     'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),

@@ -11,7 +11,7 @@ from mmssl.registry import BACKBONES
 
 IMAGE_SIZE = 32
 BATCH_SIZE = 8
-_HIDDEN, _EMBEDDING, _QUEUE, _PATCH = 48, 32, 64, 8
+_HIDDEN, _EMBEDDING, _QUEUE, _PATCH, _CLUSTERS = 48, 32, 64, 8, 6
 _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
 _HIVIT = dict(arch=dict(embed_dim=48, depths=(1, 1, 2), num_heads=4), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
 _STAGES = (12, 24, 48)
@@ -37,6 +37,9 @@ def shrink(cfg: Config) -> Config:
     if 'discriminator' in cfg.model:
         _shrink_igam(cfg.model)
     _shrink_parts(cfg.model)
+    if cfg.model.head.type == 'ClusterHead':
+        cfg.model.head.update(in_channels=_EMBEDDING, num_clusters=_CLUSTERS)
+        cfg.custom_hooks[0].labeller.update(num_clusters=_CLUSTERS)
     wide = cfg.model.head if cfg.model.neck.type == 'Identity' else cfg.model.neck
     if 'in_channels' in wide:
         wide.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim

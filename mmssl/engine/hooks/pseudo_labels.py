@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -21,8 +23,11 @@ from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.engine.loops import seed_iteration
 from mmssl.evaluation.extract import Rows, extract_rows, random_state_kept
 from mmssl.registry import HOOKS, LABELLERS
+from mmssl.utils.checkpoint import load_checkpoint_file
+from mmssl.utils.config import apply_options, load_config
 from mmssl.utils.dist import rank, world_size
 from mmssl.utils.errors import UserError
+from mmssl.utils.trained import read_config_text
 
 _LABEL_EPOCH = 2**32  # added to the iteration: no training epoch draws the augmentations of a labelling
 _KEY = 'pseudo_labels'  # in a checkpoint
@@ -242,6 +247,37 @@ class PseudoLabelsHook(Hook):
             raise UserError(f'the checkpoint holds {found}, and the training set {size} images: it cannot be resumed')
         self.labels, self.done = labels.numpy().astype(np.int64), state['done']
         self._give_to_sampler(runner)
+
+
+def read_labelled(
+    checkpoint: str, config: str | None = None, cfg_options: dict[str, Any] | None = None
+) -> tuple[Config, np.ndarray, dict]:
+    """Reads the labels that a training checkpoint carries.
+
+    Args:
+        checkpoint: Training checkpoint.
+        config: Config file in the place of the one that the checkpoint carries.
+        cfg_options: Dotted keys and values that override the config.
+
+    Returns:
+        The config, labels (H, N) int64, and the config of a plain view of the training images.
+
+    Raises:
+        UserError: There is no such file, or it carries no labels or no config.
+    """
+    if not Path(checkpoint).is_file():
+        raise UserError(f'checkpoint {checkpoint!r} does not exist')
+    content = load_checkpoint_file(checkpoint)
+    if _KEY not in content:
+        raise UserError(f'{checkpoint} carries no labels: it is no checkpoint of a training with PseudoLabelsHook')
+    cfg = load_config(config) if config is not None else read_config_text(content['meta']['cfg'], checkpoint)
+    apply_options(cfg, cfg_options)
+    cfg.setdefault('default_scope', 'mmssl')
+    init_default_scope(cfg.default_scope)
+    (hook,) = (hook for hook in cfg.custom_hooks if hook.type == 'PseudoLabelsHook')
+    size = cfg.train_dataloader.dataset.views[0].size
+    transform = hook.get('transform') or dict(type='CenterCropView', size=size)
+    return cfg, content[_KEY]['labels'].numpy().astype(np.int64), transform
 
 
 def describe_estimate(parts: dict[str, int]) -> Sequence[str]:

@@ -24,7 +24,7 @@ class DeepCluster(LabelledAlgorithm):
       ``PseudoLabelsHook(labeller=dict(type='KMeansLabeller', num_clusters=10000, whiten=256), transform=...)``;
     - images that are uniform over clusters: ``ClusterSampler``;
     - two optimizers, the classifier's without momentum: one SGD whose group of the classifier has momentum 0, which
-      takes the same steps: ``paramwise_cfg=dict(custom_keys={'head': dict(momentum=0.0)})``.
+      takes the same steps: ``paramwise_cfg=dict(custom_keys={'head.fc': dict(momentum=0.0)})``.
 
     Args:
         **slots: Arguments of ``BaseAlgorithm``. What the backbone returns is clustered: fc7 before its ReLU, which

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import threading
 import time
@@ -12,14 +13,21 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from torch.utils.data import DataLoader
 
 from mmssl.clustering.labels import KMeansLabeller
 from mmssl.clustering.scores import agreement
+from mmssl.datasets.collate_views import collate_views
+from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
+from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.registry import ALGORITHMS
+from mmssl.utils.dist import world_size
 from mmssl.utils.errors import UserError
 from mmssl.visualization.curves import read_scalars, series
+from tests.support.distributed import run_distributed
 from tests.support.interruption import Interruption, assert_resume_is_exact
-from tests.support.tiny_run import build_runner, tiny_config, train
+from tests.support.tiny_run import LabelledNoise, build_runner, tiny_config, train
 
 MODEL = dict(
     type='DeepCluster',
@@ -43,7 +51,7 @@ LOADER = dict(
 )
 OPTIMIZER = dict(
     optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-5),
-    paramwise_cfg=dict(custom_keys={'head': dict(momentum=0.0)}),
+    paramwise_cfg=dict(custom_keys={'head.fc': dict(momentum=0.0)}),
 )
 CHANGES = dict(model=MODEL, train_dataloader=LOADER, optim_wrapper=OPTIMIZER)
 
@@ -184,3 +192,51 @@ def resident() -> int:
 
 def memory_of(parts: dict[str, int]) -> int:
     return sum(size for name, size in parts.items() if 'in a file' not in name)
+
+
+def _labels_of_a_share(model: dict, labeller: dict) -> np.ndarray:
+    """The labels that the processes make together of 24 images, 8 a batch over all of them."""
+    torch.set_default_dtype(torch.float32)
+    algorithm = convert_sync_batchnorm(ALGORITHMS.build(model))
+    algorithm.init_weights()
+    dataset = LabelledNoise(num_images=24, views=[dict(type='AugmentedView', size=16)], seed=0)
+    sampler = EpochSampler(dataset, seed=0)
+    loader = DataLoader(dataset, 8 // world_size(), sampler=sampler, collate_fn=collate_views, drop_last=True)
+    runner = SimpleNamespace(
+        algorithm=algorithm, train_dataloader=loader, seed=0, iter=0, max_epochs=1, work_dir='.',
+        optim_wrapper=SimpleNamespace(optimizer=torch.optim.SGD(algorithm.parameters(), lr=0.1)),
+        visualizer=SimpleNamespace(add_scalars=lambda *args, **kwargs: None),
+        logger=logging.getLogger(),
+    )  # fmt: skip
+    hook = PseudoLabelsHook(labeller, HOOK['transform'])
+    hook.before_run(runner)
+    hook.before_train_epoch(runner)
+    return hook.labels
+
+
+@pytest.mark.parametrize(
+    ('model', 'labeller'),
+    [
+        (MODEL, dict(HOOK['labeller'], backend='torch')),
+        (dict(MODEL, type='SeLa'), dict(type='TransportLabeller', num_clusters=5)),
+    ],
+)
+def test_several_processes_make_the_labels_of_one(model, labeller):
+    (alone,) = run_distributed(_labels_of_a_share, 1, model, labeller)
+    assert len(set(alone[0])) == 5
+    for processes in (2, 4):
+        for labels in run_distributed(_labels_of_a_share, processes, model, labeller):
+            assert (labels == alone).all()
+
+
+def _fail_to_label() -> str:
+    try:
+        _labels_of_a_share(MODEL, dict(type='KMeansLabeller', num_clusters=5, whiten=200))
+    except UserError as error:
+        return str(error)
+    return ''
+
+
+def test_a_labelling_that_fails_ends_every_process():
+    for message in run_distributed(_fail_to_label, 2):
+        assert 'labels cannot be made at iteration 0: 24 rows of 64 numbers do not have 200' in message

@@ -1,0 +1,41 @@
+"""yukimasano/self-label, AlexNet: DeepCluster's names without Sobel layers, and a classifier for each head."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from mmssl.converters.source import Source, Tensors
+from mmssl.converters.sources.deepcluster import CONVOLUTIONS
+
+_HEAD = r'top_layer(\d+)\.(weight|bias)'
+_NUM_CLUSTERS = 5  # the head of rotations in a file that was refined with them has four classes
+
+
+def _join_heads(tensors: Tensors) -> Tensors:
+    """Makes one classifier of several, in the order of their numbers; a head of rotations is left out."""
+    heads = sorted((int(match[1]), name) for name in tensors if (match := re.fullmatch(_HEAD, name)))
+    heads = [(number, name) for number, name in heads if len(tensors[name]) >= _NUM_CLUSTERS]
+    others = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(_HEAD, name)}
+    for kind in ('weight', 'bias'):
+        parts = [tensors[name] for _, name in heads if name.endswith(kind)]
+        if parts:
+            others[f'top_layer.{kind}'] = torch.cat(parts)
+    return others
+
+
+SOURCE = Source(
+    prepare=_join_heads,
+    patterns=(
+        *(
+            (rf'features\.(?:module\.)?{index + offset}\.(\w+)', rf'backbone.stages.{stage}.0.{layer}.\1')
+            for index, stage in CONVOLUTIONS.items()
+            for offset, layer in enumerate(('conv', 'bn'))
+        ),
+        (r'classifier\.1\.(\w+)', r'backbone.fc.fc6.\1'),
+        (r'classifier\.4\.(\w+)', r'backbone.fc.fc7.\1'),
+        (r'top_layer\.(\w+)', r'head.fc.\1'),
+        (_HEAD, None),  # joined before
+    ),
+)

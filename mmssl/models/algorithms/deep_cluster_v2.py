@@ -1,0 +1,78 @@
+"""DeepCluster, version 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from mmssl.models.algorithms.labelled import LabelledAlgorithm
+from mmssl.models.algorithms.views import Views
+from mmssl.models.components.encode_views import encode_views
+from mmssl.models.components.feature_bank import FeatureBank
+from mmssl.models.components.pooling import to_vector
+from mmssl.registry import ALGORITHMS
+
+
+@ALGORITHMS.register_module()
+class DeepClusterV2(LabelledAlgorithm):
+    """DeepCluster-v2 (Caron et al., 2020, arXiv:2006.09882, Appendix D).
+
+    A bank keeps the embeddings that the last epoch computed of the first crops. Before every epoch spherical k-means
+    clusters the bank, once per head; the centroids become the weights of the head, which never train. Each crop of an
+    image then predicts the image's cluster. The first labelling reads the training set once, in training mode. An image
+    that the last epoch left out has no label and gives no gradient.
+
+    The labeller is ``KMeansLabeller(num_heads=3, num_crops=2, spherical=True, num_iterations=10,
+    empty_clusters='keep')``. The official code clusters what each process holds of the bank and starts from rows of
+    the first process; here the whole bank is clustered in one place, from rows of all of it.
+
+    Args:
+        num_assign: Crops C whose embeddings are clustered, the official ``crops_for_assign``: the first of the views.
+        **slots: Arguments of ``BaseAlgorithm``: the head is a ``ClusterHead`` with ``bias=False, frozen=True``.
+    """
+
+    label_pass = 'training'
+    batch_coupled = 'batch norm'
+    views = Views(2, local=True)
+
+    def __init__(self, *, num_assign: int = 2, **slots: Any) -> None:
+        super().__init__(**slots)
+        self.num_assign = num_assign
+        self.label_width = num_assign * self.head.fc.in_features
+        self.bank = FeatureBank(self.label_width)
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the mean over heads and views of the cross entropy to the clusters of the images."""
+        labels = self.labels_of(data_samples)
+        embeddings = normalize(self.neck(encode_views(self.backbone, views)), dim=1)  # (V * N, D)
+        crops = embeddings.chunk(len(views))[: self.num_assign]
+        self.bank.stage(torch.cat(crops, 1), data_samples['index'])
+        return dict(loss=self.head(embeddings, labels.repeat(len(views), 1)))
+
+    def label_features(self, images: list[Tensor]) -> Tensor:
+        """Returns the embeddings (N, C * D) of the first C views, one forward per view as in the official code."""
+        crops = images[: self.num_assign]
+        return torch.cat([normalize(self.neck(to_vector(self.backbone(x))), dim=1) for x in crops], 1)
+
+    def stored_features(self) -> tuple[Tensor, Tensor] | None:
+        """Returns the bank where the last epoch filled it."""
+        return (self.bank.features, self.bank.filled) if self.bank.filled.any() else None
+
+    def before_labels(self, num_images: int) -> None:
+        """Makes room in the bank."""
+        self.bank.resize(num_images)
+
+    def take_labels(self, labels: np.ndarray, centroids: np.ndarray | None) -> list[nn.Module]:
+        """Makes the centroids the weights of the head and begins to fill the bank again."""
+        if centroids is not None:
+            self.head.set_centroids(torch.from_numpy(centroids))
+        self.bank.clear()
+        return []
+
+    def on_step_end(self, progress: float) -> None:
+        """Keeps the embeddings of the step."""
+        self.bank.commit()

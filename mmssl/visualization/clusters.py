@@ -1,0 +1,63 @@
+"""What clusters look like: some of their images, and how large they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from mmssl.datasets.base import ImageDataset
+from mmssl.visualization.image_grid import image_grid
+from mmssl.visualization.style import LINES, new_figure, spread, tidy
+
+
+def choose_clusters(labels: np.ndarray, num_clusters: int) -> list[int]:
+    """Returns up to ``num_clusters`` of the clusters that hold images, evenly spread from the largest to the smallest.
+
+    Args:
+        labels: (N,) int64, negative for images without a cluster.
+        num_clusters: How many.
+    """
+    clusters, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    by_size = clusters[np.argsort(-sizes, kind='stable')]
+    return [int(by_size[position]) for position in spread(len(by_size), num_clusters).tolist()]
+
+
+def cluster_montage(
+    dataset: ImageDataset, labels: np.ndarray, clusters: Sequence[int], num_images: int = 10, seed: int = 0
+) -> Figure:
+    """Draws images of some clusters, a row per cluster; rows of small clusters end with white.
+
+    Args:
+        dataset: With a ``transform``, so that all images have one size.
+        labels: (N,) int64, the clusters of the images.
+        clusters: Which to draw; their sizes stand beside the rows.
+        num_images: Images of a cluster, drawn at random.
+        seed: Of that draw.
+    """
+    rng, rows, names = np.random.default_rng(seed), [], []
+    for cluster in clusters:
+        members = np.flatnonzero(labels == cluster)
+        chosen = rng.permutation(members)[:num_images]
+        images = [dataset[int(index)]['inputs'] for index in chosen]
+        blank = torch.full_like(images[0], 255)
+        rows.append(torch.stack([*images, *[blank] * (num_images - len(images))]))
+        names.append(f'{cluster}: {len(members)}')
+    return image_grid(torch.stack(rows), [''] * num_images, labels=names)
+
+
+def size_histogram(sizes: np.ndarray) -> Figure:
+    """Draws how many clusters have how many images.
+
+    Args:
+        sizes: (K,) images of each cluster.
+    """
+    figure = new_figure(4.5, 2.9)
+    axes = figure.subplots()
+    axes.hist(sizes, bins=min(40, max(int(sizes.max()), 1)), color=LINES[0])
+    axes.axvline(sizes.mean(), color=LINES[1], linewidth=1.2)
+    empty = int((sizes == 0).sum())
+    tidy(axes, f'{len(sizes)} clusters, {empty} empty', 'images of a cluster (line: mean)', 'clusters')
+    return figure

@@ -1,0 +1,58 @@
+"""Draw the clusters of a training: ``python tools/visualization/vis_clusters.py CHECKPOINT``.
+
+Images of some clusters, one row each, from the largest to the smallest, and beside the montage a histogram of the sizes
+(``NAME_sizes.png``). The labels are those that the checkpoint carries; the images are those of its training set.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmssl.clustering.scores import cluster_sizes
+from mmssl.engine.hooks.pseudo_labels import read_labelled
+from mmssl.registry import DATASETS
+from mmssl.utils.cli import CfgOptions, tool
+from mmssl.utils.errors import UserError
+from mmssl.visualization.clusters import choose_clusters, cluster_montage, size_histogram
+from mmssl.visualization.style import save_figure
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Draw images of the clusters that a training learns')
+    parser.add_argument('checkpoint', help='training checkpoint, such as epoch_N.pth')
+    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    parser.add_argument('--head', type=int, default=0, help='which of several labellings (default: 0)')
+    parser.add_argument('--num-clusters', type=int, default=12, help='rows (default: 12)')
+    parser.add_argument('--num-images', type=int, default=10, help='images of a cluster (default: 10)')
+    parser.add_argument('--seed', type=int, default=0, help='of the images that are drawn (default: 0)')
+    parser.add_argument('--out', default='work_dirs/clusters.png', help='PNG to write (default: %(default)s)')
+    return parser.parse_args(argv)
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    counts = {'num-clusters': args.num_clusters, 'num-images': args.num_images}
+    if min(counts.values()) < 1:
+        raise UserError(f'{", ".join(f"--{name} {count}" for name, count in counts.items())}: each must be at least 1')
+    cfg, labels, transform = read_labelled(args.checkpoint, args.config, args.cfg_options)
+    if not 0 <= args.head < len(labels):
+        raise UserError(f'--head {args.head}: the checkpoint has {len(labels)} labellings, 0 to {len(labels) - 1}')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset).with_transform(transform)
+    if len(dataset) != labels.shape[1]:
+        raise UserError(f'{args.checkpoint} has labels of {labels.shape[1]} images, the training set {len(dataset)}')
+    labels = labels[args.head]
+    clusters = choose_clusters(labels, args.num_clusters)
+    save_figure(cluster_montage(dataset, labels, clusters, args.num_images, args.seed), args.out)
+    sizes = Path(args.out).with_stem(f'{Path(args.out).stem}_sizes')
+    save_figure(size_histogram(cluster_sizes(labels, cfg.model.head.num_clusters)), sizes)
+    print(f'{len(clusters)} clusters of {labels.max() + 1}: {args.out} and {sizes}')
+
+
+if __name__ == '__main__':
+    main()
