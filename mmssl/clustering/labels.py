@@ -17,6 +17,7 @@ from mmssl.clustering.sinkhorn import sinkhorn, transport_labels
 from mmssl.clustering.whitening import PCAWhitening
 from mmssl.registry import LABELLERS
 
+FEATURES_FILE = 'features.npy'
 Scores = Callable[[Tensor, int], Tensor]
 
 
@@ -215,4 +216,4 @@ def allocate_features(num_images: int, width: int, limit: float, folder: Path) -
     if features_memory(num_images, width, limit)[0] == 'memory':
         return np.zeros((num_images, width), np.float32)
     folder.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(folder / 'features.npy', 'w+', np.float32, (num_images, width))
+    return np.lib.format.open_memmap(folder / FEATURES_FILE, 'w+', np.float32, (num_images, width))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import torch
+from mmengine.config import Config
 from torch import nn
 
-from mmssl.engine.dry_run import Report, _count_parameters
+from mmssl.engine.dry_run import Report, _count_parameters, dry_run
+from tests.engine.hooks.test_pseudo_labels import CHANGES, HOOK
+from tests.support.tiny_run import tiny_config
 
 
 def report(**changes: object) -> Report:
@@ -43,6 +46,20 @@ def test_totals_of_parameters() -> None:
 
 def test_unknown_length_of_an_epoch() -> None:
     assert 'per 1000 images: 200.0 s' in str(report(num_images=None))
+
+
+def test_the_memory_of_a_labelling_leaves_files_out() -> None:
+    text = str(report(labelling={'features, in a file': 2**34, 'labels': 2**30}))
+    assert 'memory of a labelling on the main process: 1.00 GiB' in text
+    assert '  features, in a file             16.00 GiB' in text
+    assert 'labelling' not in str(report())
+
+
+def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_path) -> None:
+    cfg = Config(tiny_config(tmp_path, **CHANGES, custom_hooks=[HOOK], runner_type='PretrainRunner'))
+    cfg.model.head.num_clusters = cfg.custom_hooks[0].labeller.num_clusters = 5000  # there are fewer images here
+    found = dry_run(cfg)
+    assert not found.problems and found.labelling['features, in memory'] == 4 * 26 * 64
 
 
 def test_problems_end_the_text() -> None:

@@ -17,7 +17,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmssl.clustering.labels import Labels, allocate_features, features_memory
+from mmssl.clustering.backend import chunk_rows, chunks
+from mmssl.clustering.labels import FEATURES_FILE, Labels, allocate_features, features_memory
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
 from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.engine.loops import seed_iteration
@@ -93,6 +94,12 @@ class PseudoLabelsHook(Hook):
             raise UserError(f'{type(algorithm).__name__} takes no labels: remove PseudoLabelsHook from custom_hooks')
         if algorithm.label_pass == 'plain' and self.transform is None:
             raise UserError("PseudoLabelsHook needs the plain view: transform=dict(type='CenterCropView', size=...)")
+        shapes = [(part.num_heads, part.num_clusters) for part in (algorithm.head, self.labeller)]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                'model.head has {} heads of {} clusters, '.format(*shapes[0])
+                + 'the labeller of PseudoLabelsHook makes {} of {}: let them agree'.format(*shapes[1])
+            )
         if not self.only_estimate:
             self.labeller.check(len(dataset))
         self.images_per_iteration = runner.train_dataloader.batch_sampler.batch_size * world_size()
@@ -146,6 +153,7 @@ class PseudoLabelsHook(Hook):
                 message[0] = self._label(algorithm, rows, runner.seed)
             except ValueError as error:
                 message[1] = str(error)
+            Path(runner.work_dir, 'labels', FEATURES_FILE).unlink(missing_ok=True)
         if self.group is not None:
             dist.broadcast_object_list(message, src=0, group=self.group)
         if message[1] is not None:
@@ -154,8 +162,7 @@ class PseudoLabelsHook(Hook):
 
     def _label(self, algorithm: Any, rows: Rows, seed: int) -> Labels:
         labelling_seed = int(np.random.SeedSequence((seed, self.done)).generate_state(1)[0])
-        features = rows.vectors if rows.seen.all() else rows.vectors[rows.seen]
-        result = self.labeller.label(features, labelling_seed, algorithm.label_scores)
+        result = self.labeller.label(_seen_rows(rows), labelling_seed, algorithm.label_scores)
         labels = np.full((len(result.labels), len(rows.seen)), -1)
         labels[:, rows.seen] = result.labels
         return Labels(labels, result.centroids, result.numbers)
@@ -164,7 +171,7 @@ class PseudoLabelsHook(Hook):
         algorithm = runner.algorithm
         stored = algorithm.stored_features()
         if stored is not None:
-            return Rows(*(tensor.cpu().numpy() for tensor in stored)) if rank() == 0 else None
+            return Rows(*(tensor.cpu().clone().numpy() for tensor in stored)) if rank() == 0 else None
         loader, training = runner.train_dataloader, algorithm.label_pass == 'training'
         dataset = loader.dataset if training else loader.dataset.with_transform(self.transform)
         sampler = EpochSampler(dataset, shuffle=training, drop_last=False, seed=runner.seed)
@@ -229,6 +236,8 @@ class PseudoLabelsHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the labels."""
+        if self.labels is None:
+            return
         labels = torch.from_numpy(self.labels.astype(np.int32))
         checkpoint[_KEY] = dict(labels=labels, done=self.done)
 
@@ -247,6 +256,16 @@ class PseudoLabelsHook(Hook):
             raise UserError(f'the checkpoint holds {found}, and the training set {size} images: it cannot be resumed')
         self.labels, self.done = labels.numpy().astype(np.int64), state['done']
         self._give_to_sampler(runner)
+
+
+def _seen_rows(rows: Rows) -> np.ndarray:
+    """The rows of images that gave features, moved to the front chunk by chunk where some are missing."""
+    if rows.seen.all():
+        return rows.vectors
+    seen = np.flatnonzero(rows.seen)
+    for part in chunks(len(seen), chunk_rows(rows.vectors.shape[1])):
+        rows.vectors[part] = rows.vectors[seen[part]]
+    return rows.vectors[: len(seen)]
 
 
 def read_labelled(

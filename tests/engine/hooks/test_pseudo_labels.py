@@ -18,8 +18,11 @@ from torch.utils.data import DataLoader
 from mmssl.clustering.labels import KMeansLabeller
 from mmssl.clustering.scores import agreement
 from mmssl.datasets.collate_views import collate_views
+from mmssl.datasets.decode import UnreadableImageError
 from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.engine.hooks import pseudo_labels as module
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
+from mmssl.evaluation.extract import Rows
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.dist import world_size
@@ -138,7 +141,12 @@ def test_a_run_stopped_between_labelling_and_training_ends_in_the_same_bits(tmp_
     ('changes', 'hook', 'message'),
     [
         (dict(model=dict(MODEL)), dict(HOOK, transform=None), 'needs the plain view'),
-        ({}, dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=50)), '26 images cannot make 50 clusters'),
+        ({}, dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=7)), '1 heads of 5 clusters.* makes 1 of 7'),
+        (
+            dict(model=dict(MODEL, head=dict(MODEL['head'], num_clusters=50))),
+            dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=50)),
+            '26 images cannot make 50 clusters',
+        ),
         (dict(model=None), HOOK, 'MoCo takes no labels'),
     ],
 )
@@ -165,6 +173,27 @@ def test_a_labelling_of_imagenet_fits_16_gib_and_the_estimate_holds_at_a_hundred
     with ResidentMemory() as memory:
         labeller.label(features, seed=0)
     assert 0.2 * estimate < memory.peak < estimate
+
+
+def test_images_without_features_have_no_label_and_are_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'chunk_rows', lambda width: 3)
+    vectors = np.arange(20, dtype=np.float32).reshape(10, 2)
+    seen = np.array([1, 1, 0, 1, 0, 0, 1, 1, 1, 0], bool)
+    expected = vectors[seen]
+    assert (module._seen_rows(Rows(vectors, seen)) == expected).all()
+
+    class Unreadable(LabelledNoise):
+        def _load(self, row: int) -> np.ndarray:
+            if row == 7:
+                raise UnreadableImageError('damaged')
+            return super()._load(row)
+
+    runner = build_runner(tiny_config(tmp_path, **CHANGES, custom_hooks=[dict(HOOK, memory_limit=100)], max_epochs=1))
+    runner.train_dataloader.dataset.__class__ = Unreadable
+    runner.train()
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, PseudoLabelsHook))
+    assert np.flatnonzero(hook.labels[0] < 0).tolist() == [7]
+    assert not list((tmp_path / 'labels').iterdir())  # the file of features is removed
 
 
 class ResidentMemory:
