@@ -15,40 +15,6 @@ from tests.parity.golden import Golden, Trace, summary
 Results = dict[str, dict[str, Any]]
 
 
-def run_mocov3(golden: Golden, recipe: str) -> Results:
-    """Two views through student and teacher; the official code averages the teacher before it encodes."""
-    model = golden.build(recipe, 'mocov3')
-    trace = Trace(
-        feature=model.backbone,
-        projected=model.neck,
-        predicted=model.head.predictor,
-        teacher_feature=model.teacher.backbone,
-        teacher_projected=model.teacher.neck,
-        loss=model.head,
-    )
-    model.teacher.update(0.0, momentum=golden.literals['m'], backbone=model.backbone, neck=model.neck)
-    views = golden.inputs()
-    loss = model.loss(list(views.values()))['loss']
-    loss.backward()
-    outputs = {}
-    for index, view in enumerate(views):
-        outputs |= {
-            f'base_encoder.feature({view})': trace['feature'][index],
-            f'base_encoder({view})': trace['projected'][index],
-            f'q{index + 1}': trace['predicted'][index],
-            f'momentum_encoder.feature({view})': trace['teacher_feature'][index],
-            f'momentum_encoder({view})': trace['teacher_projected'][index],
-            f'k{index + 1}': trace['teacher_projected'][index],
-        }
-    directions = [direction.item() for direction in trace['loss']]
-    return {
-        'outputs': {name: summary(value) for name, value in outputs.items()},
-        'losses': {'total': loss.item(), 'ctr_q1k2': directions[0], 'ctr_q2k1': directions[1]},
-        'grads': golden.gradients(model, 'mocov3'),
-        'after_step': golden.state(model, 'mocov3'),
-    }
-
-
 def run_moco(golden: Golden, recipe: str, overrides: dict[str, Any] | None = None) -> Results:
     """One step of this process: its share of the images, the recorded shuffle, the mean gradient of all processes."""
     literals, order = golden.literals, golden.literals['idx_shuffle']
@@ -126,9 +92,9 @@ def run_moco_rank(directory: Path, case: str, recipe: str, overrides: dict[str, 
     return results
 
 
-def run_simsiam(golden: Golden, recipe: str, overrides: dict[str, Any] | None = None) -> Results:
+def run_simsiam(golden: Golden, recipe: str) -> Results:
     """Two views through the encoder and the predictor."""
-    model = golden.build(recipe, 'simsiam', overrides)
+    model = golden.build(recipe, 'simsiam')
     trace = Trace(feature=model.backbone, z=model.neck, p=model.head.predictor)
     views = golden.inputs()
     loss = model.loss(list(views.values()))['loss']

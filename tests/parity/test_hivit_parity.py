@@ -5,31 +5,7 @@ from __future__ import annotations
 import torch
 
 from mmssl.registry import MODELS
-from tests.parity.golden import Golden, Trace, in_recorded_order, summary
-
-RECIPE = 'hivit/hivitmae_hivit-base_16xb256-1600e_in1k.py'
-
-
-def test_mae(goldens_dir, monkeypatch):
-    golden = Golden(goldens_dir, 'hivit_base_mae')
-    images, noise = golden.inputs().values()
-    model = golden.build(RECIPE, 'hivit', {'model.masker.ratio': golden.literals['mask_ratio']})
-    monkeypatch.setattr(torch, 'rand', lambda *size, device: noise)
-    trace = Trace(latent=model.neck.norm, prediction=model.neck)
-    keep = model.masker.visible(model.masker(images))
-    loss = model.loss([images])['loss']
-    loss.backward()
-    outputs = {
-        'latent': in_recorded_order(trace['latent'][0], keep, golden.literals['ids_keep']),
-        'pred': trace['prediction'][0],
-    }
-    golden.check(
-        {
-            'outputs': {name: summary(value) for name, value in outputs.items()},
-            'losses': {'total': loss.item()},
-            'grads': golden.gradients(model, 'hivit'),
-        }
-    )
+from tests.parity.golden import Golden, summary
 
 
 def test_classifier(goldens_dir):

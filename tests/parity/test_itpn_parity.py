@@ -7,74 +7,12 @@ from importlib import import_module
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import layer_norm
 
 from mmssl.models.targets.clip_target import CLIPTarget
 from mmssl.utils.config import load_config
-from tests.parity.golden import Golden, Trace, in_recorded_order, summary
+from tests.parity.golden import Golden, summary
 from tests.parity.test_hivit_parity import build_classifier
 from tests.support.tools import ROOT
-
-CLIP = 'itpn/itpn_hivit-base-clip_32xb64-300e_in1k.py'
-PIXEL = 'itpn/itpn_hivit-base-pixel_64xb64-400e_in1k.py'
-LEVELS = ('P4', 'P8', 'P16')
-
-
-def test_pixel(goldens_dir, monkeypatch):
-    golden = Golden(goldens_dir, 'itpn_base_pixel')
-    images, noise = golden.inputs().values()
-    # The official code takes units that were left out for an image of another size, and resamples the positions.
-    overrides = {'model.backbone.resample': 'itpn', 'model.masker.ratio': golden.literals['mask_ratio']}
-    model = golden.build(PIXEL, 'itpn', overrides)
-    monkeypatch.setattr(torch, 'rand', lambda *size, device: noise)
-    levels = keep_levels(model.neck.pyramid)
-    trace = Trace(prediction=model.neck.decoder.predict)
-    mask = model.masker(images)
-    loss = model.loss([images])['loss']
-    loss.backward()
-    keep, recorded = model.masker.visible(mask), golden.literals['ids_keep']
-    outputs = {name: in_recorded_order(level, keep, recorded) for name, level in levels.items()}
-    outputs |= {'pred': trace['prediction'][0], 'target_mask': mask}
-    golden.check(
-        {
-            'outputs': {name: summary(value) for name, value in outputs.items()},
-            'losses': {'total': loss.item()},
-            'grads': golden.gradients(model, 'itpn'),
-        }
-    )
-
-
-def test_clip(goldens_dir, monkeypatch):
-    golden = Golden(goldens_dir, 'itpn_base_clip')
-    inputs = golden.inputs()
-    images, teacher_tokens = inputs['imgs'], inputs['teacher_tokens']
-    # The encoder drops no paths in the recording; the teacher's features are drawn.
-    overrides = {'model.backbone.drop_path_rate': 0.0, 'model.neck.drop_path_rates': (0.0, 0.0)}
-    tower = dict(embed_dim=48, depth=1, num_heads=4)
-    overrides |= {'model.target.checkpoint': None, 'model.target.options': tower}
-    overrides |= {'model.neck.out_channels': teacher_tokens.shape[-1]}
-    model = golden.build(CLIP, 'itpn_clip', overrides)
-    labels = layer_norm(teacher_tokens, teacher_tokens.shape[-1:])
-    (shape,) = (shape for name, shape, _ in golden.record['inputs'] if name == 'bool_masked_pos')
-    mask = torch.zeros(shape, dtype=torch.bool)
-    for row, hidden in zip(mask, golden.literals['masked_ids']):
-        row[hidden] = True
-    monkeypatch.setattr(model.target, 'forward', lambda rendering: labels)
-    monkeypatch.setattr(model.masker, 'forward', lambda images: mask)
-    levels = keep_levels(model.neck.pyramid)
-    trace = Trace(main=model.neck.predict, early=model.neck.early_predict, tokens=model.neck.early_blocks[-1])
-    losses = model.loss([images, images])
-    total = sum(losses.values())
-    total.backward()
-    outputs = dict(levels, labels=labels, aux_tokens=trace['tokens'][0])
-    outputs |= dict(lm_head=trace['main'][0], lm_cls_head=trace['early'][0])
-    golden.check(
-        {
-            'outputs': {name: summary(value) for name, value in outputs.items()},
-            'losses': dict(loss_1=losses['loss'].item(), loss_2=losses['loss_early'].item(), total=total.item()),
-            'grads': golden.gradients(model, 'itpn_clip'),
-        }
-    )
 
 
 def test_clip_teacher(goldens_dir, tmp_path):
@@ -156,10 +94,3 @@ class EncoderAndPyramid(nn.Module):
     def forward(self, images):
         with torch.no_grad():
             return self.neck['pyramid'](self.backbone(images))
-
-
-def keep_levels(pyramid: nn.Module) -> dict[str, torch.Tensor]:
-    """Returns what the pyramid's next call will return, by the names of the recordings."""
-    levels: dict[str, torch.Tensor] = {}
-    pyramid.register_forward_hook(lambda module, args, outputs: levels.update(zip(LEVELS, outputs)))
-    return levels
