@@ -1,16 +1,16 @@
-"""AdderNet, ResNet-20 of half the width, 12 epochs of labelled photo patches: a comparison for two CPU cores.
+"""AdderNet, ResNet-20 of half the width, 8 epochs of labelled photo patches: a comparison for two CPU cores.
 
-    python tools/train.py configs/addernet/addernet_resnet20-half_1xb128-12e_photos.py
+    python tools/train.py configs/addernet/addernet_resnet20-half_1xb128-8e_photos.py
 
 The same network with convolutions, at equal epochs:
     --cfg-options model.backbone.adder=False
-Cost: 672 steps of 128 images of 32 px; the patches come with installed packages.
+Cost: 448 steps of 128 images of 32 px; the patches come with installed packages.
 Expected: no published figure.
 """
 
 _base_ = ['../_base_/datasets/photo_patches_labels.py', '../_base_/default_runtime.py']
 
-max_epochs = 12
+max_epochs = 8
 
 model = dict(
     type='ImageClassifier',
