@@ -8,7 +8,8 @@ import os
 import re
 from argparse import Namespace
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -74,7 +75,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
     """
     with torch.serialization.safe_globals(_SAFE_GLOBALS):
         if str(path).startswith(('http://', 'https://')):
-            return _load_address(str(path), map_location)
+            with downloading(str(path)):
+                return torch.hub.load_state_dict_from_url(str(path), map_location=map_location, weights_only=True)
         path = Path(path).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'checkpoint not found: {path}')
@@ -97,9 +99,15 @@ def _reason(error: UnpicklingError) -> str:
     return f'it holds {match[1]}, which could run code; a checkpoint holds tensors and plain data only'
 
 
-def _load_address(address: str, map_location: str | torch.device) -> Any:
+@contextmanager
+def downloading(address: str) -> Iterator[None]:
+    """Makes one sentence of a network that is not there.
+
+    Raises:
+        UserError: The address cannot be downloaded.
+    """
     try:
-        return torch.hub.load_state_dict_from_url(address, map_location=map_location, weights_only=True)
+        yield
     except UnpicklingError as error:
         raise UnreadableCheckpointError(f'{address} is not loaded: {_reason(error)}') from error
     except (URLError, TimeoutError, ConnectionError) as error:  # URLError also of an address that answers with an error

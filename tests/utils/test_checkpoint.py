@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 from torch import nn
 
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.models.components.pretrained import Pretrained
 from mmssl.utils import checkpoint as checkpoint_module
 from mmssl.utils.checkpoint import (
     UnreadableCheckpointError,
@@ -213,6 +215,9 @@ def test_an_address_without_a_network_is_one_sentence(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', fail)
     with pytest.raises(UserError, match=r'^https://host/a.pth cannot be downloaded \(Name or service not known\)'):
         load_backbone(_backbone(), 'https://host/a.pth')
+    monkeypatch.setattr(CheckpointLoader, 'load_checkpoint', fail)
+    with pytest.raises(UserError, match='^torchvision://resnet50 cannot be downloaded'):
+        Pretrained('torchvision://resnet50')(_backbone())
 
 
 def test_nothing_to_load(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from mmssl.registry import WEIGHT_INITIALIZERS
-from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
+from mmssl.utils.checkpoint import downloading, get_state_dict, load_checkpoint_file, load_matching
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -33,10 +33,11 @@ class Pretrained:
 
         Raises:
             FileNotFoundError: There is no such file.
-            UserError: The file is damaged, or holds another network.
+            UserError: The file is damaged, cannot be downloaded, or holds another network.
         """
         if '://' in self.checkpoint and not self.checkpoint.startswith(('http://', 'https://')):
-            content = CheckpointLoader.load_checkpoint(self.checkpoint, self.map_location)
+            with downloading(self.checkpoint):
+                content = CheckpointLoader.load_checkpoint(self.checkpoint, self.map_location)
         else:
             content = load_checkpoint_file(self.checkpoint, self.map_location)
         load_matching(module, get_state_dict(content), self.checkpoint, self.prefix, name=type(module).__name__)
