@@ -14,10 +14,11 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmssl.engine.stages import check_stages, read_stages
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
-from mmssl.utils.config import check_config, load_config
+from mmssl.utils.config import check_config, load_config, missing_paths
 from tests.support.shrink import BATCH_SIZE, shrink
 
 ROOT = Path(__file__).parents[1]
@@ -28,9 +29,11 @@ BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
 # Without a depth, as names of recipes begin.
 FAMILIES = {'alexnet', 'hivit', 'lenet5', 'nin', 'swin', 'vgg', 'vgg16', 'vit', 'wideresnet10', 'wideresnet32'}
-_SMALL = (32, 16)
-SIZES = dict(cifar10=_SMALL, cifar100=_SMALL, photos=_SMALL, mnist=(28, 14))  # of views, and of local ones
+_SMALL = (32, 16)  # of views, and of local ones
+SIZES = dict(cifar10=_SMALL, cifar100=_SMALL, photos=_SMALL, mnist=(28, 14), miniimagenet=(84, 42))
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
+
+STAGED = [path for path in RECIPES if 'stages = [' in path.read_text()]
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
 
@@ -97,7 +100,11 @@ def test_docstring_gives_command_cost_and_expectation(path: Path) -> None:
 def test_options_in_docstring_work(path: Path) -> None:
     for line in re.findall(r'--cfg-options (.*)', path.read_text()):
         options = dict(option.split('=', 1) for option in line.split())
-        cfg = load_config(path, {key: ast.literal_eval(value) for key, value in options.items()})
+        options = {key: ast.literal_eval(value) for key, value in options.items()}
+        cfg = load_config(path, options)
+        if 'stages' in cfg:
+            check_stages(stages := read_stages(path, options), stages, 'work_dirs', data=False)
+            continue
         check_config(cfg, data=False)
         with torch.device('meta'):
             build(cfg)
@@ -112,7 +119,17 @@ def test_name_says_what_is_inside(path: Path) -> None:
     assert cfg.auto_scale_lr.base_batch_size == int(name['gpus']) * int(name['batch'])
     assert cfg.max_epochs == int(name['epochs'])
     depth = cfg.model.backbone.get('depth')
-    assert name['backbone'].split('-')[0] == f'resnet{depth}' if depth else name['backbone'].split('-')[0] in FAMILIES
+    kind = 'wideresnet' if cfg.model.backbone.type == 'WideResNet' else 'resnet'
+    assert name['backbone'].split('-')[0] == f'{kind}{depth}' if depth else name['backbone'].split('-')[0] in FAMILIES
+
+
+@pytest.mark.parametrize('path', STAGED, ids=[path.stem for path in STAGED])
+def test_every_stage_is_valid_and_begins_with_a_seed_of_its_own(path: Path) -> None:
+    stages = read_stages(path, {'data_root': '/elsewhere'})
+    check_stages(stages, stages, 'work_dirs', data=False)
+    seeds = [s.config.randomness.seed if s.trains else s.config.step.seed for s in stages]
+    assert len(set(seeds)) == len(stages)
+    assert all(problem.startswith("'/elsewhere") for stage in stages for problem in missing_paths(stage.config))
 
 
 @recipes
@@ -121,11 +138,13 @@ def test_training_views_and_batches(path: Path) -> None:
     loader, views = cfg.train_dataloader, cfg.train_dataloader.dataset.views
     assert loader.drop_last
     assert loader.sampler.type == ('ClusterSampler' if cfg.model.type == 'DeepCluster' else 'EpochSampler')
-    size, local = SIZES.get(path.stem.rpartition('_')[2], (224, 96))
+    size, local = SIZES.get(re.search(r'e_([a-z0-9]+)', path.stem)[1], (224, 96))
     sizes = [view.size for view in views]
     if 'masker' in cfg.model:  # one view, perhaps rendered for a teacher as well
         assert sizes[0] == cfg.model.backbone.get('img_size', size)
         assert all(view.type == 'SameView' for view in views[1:])
+    elif cfg.model.type == 'BoWNet':  # a perturbed view, and the image as it is
+        assert sizes == [size, size] and views[1].type == 'CenterCropView'
     elif cfg.model.type in ('RotNet', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
         assert sizes == [size]
     elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
@@ -158,10 +177,7 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     assert any(not torch.equal(param, before[name]) for name, param in model.named_parameters())
 
 
-SWAV = [
-    f'swav_resnet50{recipe}e_in1k'
-    for recipe in ('_64xb64-800', '_64xb64-400', '_4xb64-400', '-2views_64xb64-400')
-]
+SWAV = [f'swav_resnet50{recipe}e_in1k' for recipe in ('_64xb64-800', '_64xb64-400', '_4xb64-400', '-2views_64xb64-400')]
 # Trainable and total parameters of backbone, neck and head, and of the whole with its teacher.
 COUNTS = {
     'simclr_resnet50_16xb256-100e_in1k': (23_508_032 + 8_659_072, 23_508_032 + 8_659_072),
@@ -200,6 +216,9 @@ COUNTS = {
     'deepclusterv2_resnet50-2views_64xb64-400e_in1k': (27_970_752, 27_970_752 + 3 * 3000 * 128),
     'sela_alexnet_4xb64-400e_in1k': (58_284_096 + 122_910_000,) * 2,
     'sela_resnet50_4xb64-400e_in1k': (23_508_032 + 61_470_000,) * 2,
+    'clusterfit_resnet50_8xb32-105e_in1k': (23_508_032 + 32_784_000,) * 2,
+    'bownet_resnet50_8xb32-200e_in1k': (40_285_249, 40_285_249 + 23_508_032),
+    'bownet_resnet50-conv4_8xb32-200e_in1k': (40_285_249, 40_285_249 + 8_543_296),
     'mae_vit-base_64xb64-800e_in1k': (111_655_680, 111_907_840),
     'mae_vit-base_64xb64-1600e_in1k': (111_655_680, 111_907_840),
     'mae_vit-large_64xb64-800e_in1k': (329_239_296, 329_541_888),
@@ -307,6 +326,7 @@ SCHEDULES = {
     'swav_resnet50_4xb64-400e_in1k': [(0, 0.6), (200, 0.3003)],
     'rotnet_alexnet_1xb192-50e_in1k': [(14, 0.01), (15, 1e-3), (30, 1e-4), (45, 1e-5)],
     'rotnet_nin_1xb128-200e_cifar10': [(59, 0.1), (60, 0.02), (120, 0.004), (160, 0.0008)],
+    'clusterfit_resnet50_8xb32-105e_in1k': [(29, [0.1] * 3), (30, [0.01] * 3), (90, [1e-4] * 3), (100, [1e-5] * 3)],
     'rotnet_resnet50_8xb16-70e_in1k': [(0, 0.02), (5, 0.2), (29, 0.2), (30, 0.02), (50, 0.002)],
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': [(0, [0.05] * 2), (199, [0.05] * 2)],
     'deepclusterv2_resnet50_64xb64-800e_in1k': [(0, 0.3), (5, 2.55), (10, 4.8), (405, 2.4024)],

@@ -86,6 +86,19 @@ def test_figures_of_a_flat_folder_and_of_a_method_that_hides_patches(
     assert '<h2>Reconstructions</h2>' in report and 'learns to fill in' in report and 'belong together' not in report
 
 
+def test_a_method_of_several_trainings_has_a_row_for_each_and_the_figures_of_its_steps(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    tool.main(['--method', 'bownet', '--data', str(folder), '--epochs', '1', '--work-dir', str(tmp_path)])
+    printed = capsys.readouterr().out
+    rows = ('raw pixels', 'random initialisation', 'after rotnet', 'pre-trained')
+    assert [row for row in rows if row in printed] == list(rows)
+    report = (tmp_path / 'report.html').read_text()
+    assert report.count('data:image/png;base64,') == 5 and '<h2>Stage words: words</h2>' in report
+    assert 'stages: rotnet, words, bownet' in report and (tmp_path / 'bownet' / 'backbone.pth').is_file()
+
+
 def test_small_folders_get_small_batches_and_as_many_iterations(folder: Path) -> None:
     cfg = load_config(RECIPES[-1])
     planned = copy.deepcopy(cfg)

@@ -309,7 +309,7 @@ def dry_run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir:
         The reports of the stages as one.
     """
     check_stages(stages, selected, work_dir, data=False)
-    whole = StepReport([])
+    whole, not_ready = StepReport([]), []
     with tempfile.TemporaryDirectory() as temporary:
         left = _artefacts(stages, work_dir) | _artefacts(selected, temporary)
         for stage in selected:
@@ -323,7 +323,10 @@ def dry_run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir:
                 with DefaultScope.overwrite_default_scope('mmssl'):
                     report = STEPS.build(stage.config.step).dry_run(folder)
             whole.lines.append(f'--- stage {stage.name}\n{report}')
-            whole.problems += [f'stage {stage.name}: {problem}' for problem in report.problems]
+            if report.problems:
+                not_ready.append(stage.name)
+    if not_ready:
+        whole.problems.append(f'not ready: {", ".join(not_ready)}')
     return whole
 
 

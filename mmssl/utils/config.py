@@ -31,6 +31,7 @@ from mmssl.utils.errors import UserError, did_you_mean
 
 _REGISTRIES = {
     'model': roles.MODELS,
+    'backbone': roles.MODELS,
     'data_preprocessor': roles.MODELS,
     'init_cfg': mmengine_registry.WEIGHT_INITIALIZERS,
     'dataset': roles.DATASETS,

@@ -109,6 +109,10 @@ def _shrink_parts(part: Any) -> None:
         part['queue'].update(length=_QUEUE)
         if 'dim' in part['queue']:
             part['queue']['dim'] = _EMBEDDING
+    if 'num_words' in part:
+        part['num_words'] = _EMBEDDING
+    if part.get('type') == 'VisualWordsTarget':
+        _shrink_backbone(part['backbone'])
     if 'num_prototypes' in part:
         part.update(in_channels=_EMBEDDING, num_prototypes=_EMBEDDING)
     if 'masker' in part:

@@ -1,0 +1,35 @@
+"""MiniImageNet, the class folders in data/miniimagenet/train/: trained without labels, every tenth image held out."""
+
+_loader = dict(num_workers=4, persistent_workers=True, pin_memory=True, collate_fn=dict(type='collate_views'))
+_plain = dict(type='CenterCropView', size=84)
+
+train_dataloader = dict(
+    **_loader,
+    drop_last=True,
+    sampler=dict(type='EpochSampler'),
+    dataset=dict(type='ClassFolder', data_root='data/miniimagenet/train', split='train'),
+)
+val_dataloader = dict(
+    **_loader,
+    batch_size=256,
+    sampler=dict(type='EpochSampler', shuffle=False),
+    dataset=dict(type='ClassFolder', data_root='data/miniimagenet/train', split='val', transform=_plain),
+)
+val_cfg = dict(
+    type='EmbeddingValLoop',
+    bank_dataloader=dict(
+        **_loader,
+        batch_size=256,
+        sampler=dict(type='EpochSampler', shuffle=False),
+        dataset=dict(type='ClassFolder', data_root='data/miniimagenet/train', split='train', transform=_plain),
+    ),
+)
+val_evaluator = dict(
+    type='EmbeddingEvaluator',
+    metrics=[
+        dict(type='WeightedKNN', k=20, temperature=0.07),
+        dict(type='LinearProbe'),
+        dict(type='EmbeddingStatistics'),
+    ],
+)
+train_cfg = dict(val_interval=10)
