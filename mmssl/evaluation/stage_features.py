@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, avg_pool2d
 
 from mmssl.models.backbones._stages import StagedBackbone
+from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.backbones.resnet import ResNet
 
 # Kernel, stride and padding of the average pooling (Goyal et al., 2019, arXiv:1905.01235). At 224 px a ResNet-50 then
@@ -27,15 +28,15 @@ def pooled_stage(backbone: nn.Module, stage: str) -> Callable[[Tensor], Tensor]:
 
     Args:
         backbone: Built at least as deep as the stage.
-        stage: Of a ResNet ``'conv1'`` (after norm and ReLU), ``'res2'``, ``'res3'``, ``'res4'`` or ``'res5'``; of an
-            AlexNet, VGG16, NIN or WideResNet ``'conv1'`` to ``'conv5'``, the maps of its stages.
+        stage: Of a ResNet or AdderResNet ``'conv1'`` (after norm and ReLU), ``'res2'``, ``'res3'``, ``'res4'`` or
+            ``'res5'``; of an AlexNet, VGG16, NIN or WideResNet ``'conv1'`` to ``'conv5'``, the maps of its stages.
 
     Raises:
         ValueError: There is no such stage, or the backbone is none of these.
     """
     if isinstance(backbone, StagedBackbone):
         return _pooled_conv(backbone, stage)
-    if stage not in POOLS or not isinstance(backbone, ResNet):
+    if stage not in POOLS or not isinstance(backbone, (ResNet, AdderResNet)):
         raise ValueError(
             f'stages of a ResNet are {", ".join(POOLS)}, those of an AlexNet {", ".join(CONV_STAGES)}; '
             f"got {stage!r} of a {type(backbone).__name__}: other backbones have 'vector' alone"

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import adaptive_max_pool2d, avg_pool2d
 
 from mmssl.evaluation.stage_features import CONV_STAGES, POOLS, pooled_stage
+from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.backbones.alexnet import AlexNet
 from mmssl.models.backbones.nin import NIN
 from mmssl.models.backbones.resnet import ResNet
@@ -20,8 +21,9 @@ def test_dimensions_of_a_resnet50_at_224_pixels():
     assert dims == [9216, 9216, 8192, 9216, 8192]
 
 
-def test_stages_are_the_backbones_own():
-    backbone, images = ResNet(18, width=0.125, out_indices=(0, 1, 2, 3)).eval(), torch.randn(1, 3, 224, 224)
+@pytest.mark.parametrize('network', [ResNet, AdderResNet])
+def test_stages_are_the_backbones_own(network):
+    backbone, images = network(18, width=0.125, out_indices=(0, 1, 2, 3)).eval(), torch.randn(1, 3, 224, 224)
     maps = backbone(images)
     for stage, expected in zip(('res2', 'res3', 'res4', 'res5'), maps):
         torch.testing.assert_close(
