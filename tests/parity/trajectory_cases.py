@@ -238,6 +238,11 @@ def vicreg(golden: Golden) -> dict[str, Any]:
     return rates(golden) | widths(golden, 'mlp')
 
 
+def care(golden: Golden) -> dict[str, Any]:
+    literals = golden.literals
+    return rates(golden) | {'param_scheduler.start_factor': literals['warmup_lr'] / literals['base_lr']}
+
+
 def simclr(golden: Golden) -> dict[str, Any]:
     return rates(golden) | {'model.head.temperature': golden.literals['temperature']}
 
@@ -372,6 +377,19 @@ CASES = {
         'vicreg',
         vicreg,
         late=ROUNDED,
+    ),
+    'traj_care_r50': Case(
+        'care/care_resnet50_8xb128-100e_in1k.py',
+        'care',
+        care,
+        teacher_first=True,
+        terms={
+            'con': lambda losses, outputs: losses['loss_c'],
+            'con2': lambda losses, outputs: losses['loss_t'],
+            'fea_times_100': lambda losses, outputs: losses['loss_attention'],
+        },
+        early=1e-10,  # steps are small: this is a ten-thousandth of a gradient
+        compared_steps=4,  # a change of 1e-15 of every weight moves the official step 6 by 1e-3
     ),
     'traj_byol_r50': Case(
         'byol/byol_resnet50_16xb256-100e_in1k.py',
