@@ -100,9 +100,9 @@ class _Step:
     def __init__(self, cfg: Config, views: list[Tensor], device: torch.device) -> None:
         self.views = views
         count = len(views[0])
-        self.samples = dict(index=torch.arange(count, device=device), label=torch.full((count,), -1, device=device))
-        self.samples = with_placeholder_labels(self.algorithm, self.samples, count)
+        samples = dict(index=torch.arange(count, device=device), label=torch.full((count,), -1, device=device))
         self.algorithm: BaseAlgorithm = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).to(device).train()
+        self.samples = with_placeholder_labels(self.algorithm, samples, count)
         self.wrapper = _optim_wrapper(self.algorithm, cfg, device)
         self.algorithm.on_train_start()
 
