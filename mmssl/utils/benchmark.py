@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from mmssl.datasets.collate_views import collate_views
+from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import RUNNERS
 
 
@@ -130,6 +131,8 @@ def _load(dataset: Any, size: int) -> None:
 def _bare_step(runner: Runner, inputs: dict[str, Any]) -> None:
     """What an iteration consists of, without MMEngine around it."""
     wrapper, algorithm = runner.optim_wrapper, runner.algorithm
+    samples = with_placeholder_labels(algorithm, inputs['data_samples'], len(inputs['inputs'][0]))
+    inputs = dict(inputs, data_samples=samples)
     with torch.autocast(wrapper.device_type, dtype=wrapper.dtype, enabled=wrapper.dtype is not None):
         terms = runner.model(**inputs, mode='loss')
     loss: Tensor = sum(term for name, term in terms.items() if name.startswith('loss'))
