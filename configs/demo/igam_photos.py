@@ -33,9 +33,10 @@ model = dict(
     type='IGAM',
     teacher=dict(type='FrozenClassifier', checkpoint=None, backbone=_slots['backbone'], head=_slots['head']),
     discriminator=dict(type='GradientDiscriminator', num_layers=4, base_channels=8),
+    grad_target='cross_entropy',
     matching_start=0.5,
-    adversarial_weight=1.0,
-    difference_weight=320.0,
+    adversarial_weight=0.5,
+    difference_weight=1000.0,
     **_slots,
 )
 

@@ -5,7 +5,8 @@
 Cost: three trainings of 672 steps of 128 images of 32 px; about ten minutes on two CPU cores.
 Expected: no published figure; each stage ends with its accuracy on images and under attack.
 
-The student without IGAM is the same algorithm that never begins to match gradients.
+The student without IGAM is the same algorithm that never begins to match gradients. The weights differ from those of
+the article, because the scale of a gradient depends on the network and on what it is the gradient of.
 """
 
 _base_ = ['../_base_/datasets/photo_patches_attacked.py', '../_base_/default_runtime.py']
@@ -37,9 +38,10 @@ model = dict(
         head=_head,
     ),
     discriminator=dict(type='GradientDiscriminator', num_layers=4, base_channels=8),
+    grad_target='cross_entropy',
     matching_start=0.5,
-    adversarial_weight=1.0,
-    difference_weight=320.0,
+    adversarial_weight=0.5,
+    difference_weight=1000.0,
 )
 
 train_dataloader = dict(batch_size=128, dataset=dict(views=[dict(type='PaddedCropView', size=32, padding=2)]))

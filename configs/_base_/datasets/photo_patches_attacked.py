@@ -19,6 +19,7 @@ val_evaluator = dict(
     type='RobustnessEvaluator',
     attacks=dict(
         fgsm=dict(type='FGSMAttack', epsilon=8.0),
+        pgd10_half=dict(type='PGDAttack', epsilon=4.0, step_size=1.0, num_steps=10),
         pgd10=dict(type='PGDAttack', epsilon=8.0, step_size=2.0, num_steps=10),
         pgd50=dict(type='PGDAttack', epsilon=8.0, step_size=2.0, num_steps=50),
     ),
