@@ -12,6 +12,7 @@ from mmssl.models.components.bag_mix import BagMix
 from mmssl.registry import BACKBONES
 from mmssl.utils.checkpoint import save_checkpoint_file
 from mmssl.utils.errors import UserError
+from tests.support.interruption import assert_resume_is_exact
 
 BACKBONE = dict(type='ResNet', depth=18, stem='small', width=0.125, out_indices=(1,))
 
@@ -58,6 +59,22 @@ def test_network_and_vocabulary_come_from_files(tmp_path):
         small(vocabulary=str(tmp_path / 'words.npy'))
     with pytest.raises(UserError, match='does not exist: the step FitVocabulary writes it'):
         small(vocabulary=str(tmp_path / 'none.npy'))
+
+
+def test_an_interrupted_run_ends_in_the_same_bits(tmp_path):
+    save_checkpoint_file(dict(state_dict=BACKBONES.build(BACKBONE).state_dict()), tmp_path / 'backbone.pth')
+    np.save(tmp_path / 'words.npy', np.random.default_rng(0).random((12, 16), dtype=np.float32))
+    files = dict(checkpoint=str(tmp_path / 'backbone.pth'), vocabulary=str(tmp_path / 'words.npy'))
+    model = dict(
+        type='BoWNet',
+        data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+        backbone=BACKBONE,
+        neck=dict(type='Identity'),
+        head=dict(type='WordPredictHead', in_channels=16, num_words=12),
+        target=dict(type='VisualWordsTarget', backbone=BACKBONE, num_words=12, **files),
+        mix=dict(type='BagMix'),
+    )
+    assert_resume_is_exact(tmp_path, model=model)
 
 
 def test_mixed_bags_weigh_areas():
