@@ -17,7 +17,7 @@ class AutoAttack(nn.Module):
     """The ensemble of APGD-CE, APGD-DLR, FAB and Square (Croce and Hein, 2020, arXiv:2003.01690).
 
     It is the authors' code, which pip installs from ``git+https://github.com/fra31/auto-attack``. Its random numbers
-    depend on the batch, unlike those of ``PGDAttack``, and it needs at least four classes.
+    depend on the batch, unlike those of ``PGDAttack``. Its standard version has nine targets, so it needs ten classes.
 
     Args:
         epsilon: Radius of the ball, in pixel values of 0-255, > 0.
@@ -50,7 +50,14 @@ class AutoAttack(nn.Module):
     def forward(
         self, predict: Predict, pixels: Tensor, labels: Tensor, indices: Tensor, draw: int | Tensor = 0
     ) -> Tensor:
-        """Returns adversarial images (N, 3, H, W) in [0, 255]; arguments as for ``PGDAttack``, the last two unused."""
+        """Returns adversarial images (N, 3, H, W) in [0, 255]; arguments as for ``PGDAttack``, the last two unused.
+
+        Raises:
+            UserError: There are fewer than ten classes.
+        """
+        num_classes = predict(pixels[:1]).shape[1]
+        if num_classes < 10:
+            raise UserError(f'AutoAttack needs at least ten classes, got {num_classes}: use PGDAttack with restarts')
         attack = self.official(
             lambda images: predict(images * WHITE),
             norm=_NORMS[self.norm],

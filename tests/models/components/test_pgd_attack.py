@@ -150,17 +150,22 @@ def test_autoattack_is_given_images_in_0_to_1(monkeypatch: pytest.MonkeyPatch) -
 
         def run_standard_evaluation(self, x_orig: Tensor, y_orig: Tensor, bs: int) -> Tensor:
             assert 0 <= x_orig.min() and x_orig.max() <= 1 and torch.is_grad_enabled()
-            assert torch.allclose(self.model(x_orig), pulls(x_orig * 255))
+            assert torch.allclose(self.model(x_orig)[:, :2], pulls(x_orig * 255))
             return (x_orig + self.eps * SIGNS).clamp(0, 1)
+
+    def ten_classes(x: Tensor) -> Tensor:
+        return nn.functional.pad(pulls(x), (0, 8), value=-100.0)
 
     package = ModuleType('autoattack')
     package.AutoAttack = Official
     monkeypatch.setitem(sys.modules, 'autoattack', package)
     pixels, labels, indices = batch()
     with torch.no_grad():
-        trace = AutoAttack(epsilon=8.0, seed=3).trace(pulls, pixels, labels, indices)
+        trace = AutoAttack(epsilon=8.0, seed=3).trace(ten_classes, pixels, labels, indices)
     torch.testing.assert_close(trace.pixels, (pixels + 8 * SIGNS).clamp(0, 255))
     assert trace.losses is None
+    with pytest.raises(UserError, match='ten classes, got 2'):
+        AutoAttack()(pulls, pixels, labels, indices)
 
 
 def test_training_images_differ_from_step_to_step() -> None:
