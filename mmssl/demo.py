@@ -222,7 +222,7 @@ def set_length(cfg: Config, precision: Precision, epochs: int | None, share: flo
         cfg: Config of the training; changed.
         precision: How its steps are fastest.
         epochs: Length; None is the config's, cut to its share of five minutes where it would take that of eight.
-        share: Of the minutes of the demo.
+        share: Share of the minutes of the demo.
     """
     long = cfg.max_epochs * precision.minutes_per_epoch > share * PATIENCE
     cfg.max_epochs = epochs or (max(1, int(share * 5 / precision.minutes_per_epoch)) if long else cfg.max_epochs)

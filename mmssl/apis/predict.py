@@ -100,7 +100,7 @@ def predict(
 
 
 def list_images(images: Any) -> Iterator[str | np.ndarray]:
-    """Every image that is meant: paths as text, folders as all images below, arrays as they are.
+    """All images of the argument: paths as text, folders as all images below them, arrays unchanged.
 
     Raises:
         UserError: There is no such file or folder.

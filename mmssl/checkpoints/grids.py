@@ -1,7 +1,7 @@
 """Which grid of patches a table of positions belongs to.
 
-The length of a table does not tell: 64 rows are a grid of 8 x 8 or of 4 x 16. A backbone therefore writes its grid into
-the metadata of its state dict, and tensors read from a checkpoint carry it as the attribute ``grid``.
+The length of a table does not determine its grid: 64 rows are a grid of 8 x 8 or of 4 x 16. A backbone therefore writes
+its grid into the metadata of its state dict, and tensors read from a checkpoint carry it as the attribute ``grid``.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def _write_grid(module: Any, state_dict: dict, prefix: str, local_metadata: dict
 
 
 def known_grid(table: Tensor, metadata: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Returns rows and columns of the grid of a table that is loaded; None where nothing tells.
+    """Returns rows and columns of the grid of a table that is loaded; None where neither source has it.
 
     Args:
-        table: As it stands in the state dict.
+        table: The table in the state dict.
         metadata: What torch hands to a loading hook about the module.
     """
     return getattr(table, 'grid', None) or metadata.get('grid_size')
 
 
 def square_side(table: Tensor, num_prefix_tokens: int) -> tuple[int, int]:
-    """Returns the grid, taken to be square, of a table (1, prefix + L, D) of which nothing tells the grid.
+    """Returns the grid, taken to be square, of a table (1, prefix + L, D) whose grid is not recorded.
 
     Raises:
         ValueError: L is no square.

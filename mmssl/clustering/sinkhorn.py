@@ -54,8 +54,8 @@ def sinkhorn(
         chunks: Called once per iteration; yields the log-probabilities of all images in order, (n, K) at a time.
         num_clusters: K.
         power: The paper's lambda, > 0.
-        tolerance: The paper's codes have 0.1 (ImageNet) and 0.01 (CIFAR).
-        max_iterations: After so many iterations that do not converge an error follows.
+        tolerance: Largest ``error``, > 0; the official scripts have 0.1 (ImageNet) and 0.01 (CIFAR).
+        max_iterations: Largest number of iterations; without convergence after these an error is raised.
         on_check: Called at each check with the number of iterations and the error.
 
     Raises:

@@ -152,7 +152,7 @@ def _published(dataset: dict[str, Any]) -> Sequence[str]:
 
 
 def _use_plain_masks(dataset: dict[str, Any]) -> None:
-    """Masks as they are: no data set with names of its own, no label that moves or is left out."""
+    """Uses the labels of masks unchanged: no data set with names of its own, no label that moves or is left out."""
     if 'type' in dataset and _published(dataset):
         dataset['type'] = 'BaseSegDataset'
         dataset.pop('reduce_zero_label', None)

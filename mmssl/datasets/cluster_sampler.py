@@ -19,9 +19,9 @@ class ClusterSampler(EpochSampler):
     set of another order, so that clusters come about as often as they are large; this sampler does what the paper says.
 
     Args:
-        dataset: As in ``EpochSampler``.
-        reassign: Images of an epoch as a multiple of the images of the dataset; labels are made anew every epoch.
-        seed: As in ``EpochSampler``.
+        dataset: The training set, see ``EpochSampler``.
+        reassign: Images of an epoch as a multiple of the images of the dataset; new labels are made every epoch.
+        seed: Seed of the order, see ``EpochSampler``.
 
     Raises:
         ValueError: ``reassign`` is not positive.

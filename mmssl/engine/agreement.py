@@ -268,7 +268,7 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
 
 
 def image_sources(dataset: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Every (key in the config, dataset) that is not made of others, such as the parts of a concatenation."""
+    """Every (key in the config, dataset) that reads images itself, such as the parts of a concatenation."""
     if hasattr(dataset, 'datasets'):
         for index, part in enumerate(dataset.datasets):
             yield from image_sources(part, f'{place}.datasets.{index}')

@@ -1,4 +1,4 @@
-"""What a resumed run must share with the run that it continues, and what may differ but is named."""
+"""What a resumed run must share with the run that it continues, and what may differ but is reported."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def measure_adder_step(depth: int = 20, batch_size: int = 32, size: int = 32, re
     Images are noise. The optimizer is left out, as it would be the same everywhere and bring the ratios nearer to 1.
 
     Args:
-        depth: As of ``AdderResNet``.
+        depth: Depth of the ``AdderResNet``.
         batch_size: Images of a step.
         size: Side of the images in pixels.
         repeats: How often everything is measured; all figures are medians.

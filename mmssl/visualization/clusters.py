@@ -31,11 +31,11 @@ def cluster_montage(
     """Draws images of some clusters, a row per cluster; rows of small clusters end with white.
 
     Args:
-        dataset: With a ``transform``, so that all images have one size.
+        dataset: A dataset with a ``transform``, so that all images have one size.
         labels: (N,) int64, the clusters of the images.
         clusters: Which to draw; their sizes stand beside the rows.
         num_images: Images of a cluster, drawn at random.
-        seed: Of that draw.
+        seed: Seed of that draw.
     """
     rng, rows, names = np.random.default_rng(seed), [], []
     for cluster in clusters:

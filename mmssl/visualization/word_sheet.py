@@ -29,7 +29,7 @@ def word_sheet(
     the network may see more of the image than that. No image shows a word twice.
 
     Args:
-        dataset: With a ``transform``.
+        dataset: A dataset with a ``transform``.
         rows: Positions in the dataset of the I images.
         words: (I, P) int64, the word at each position of a square map.
         distances: (I, P), its squared distance.

@@ -247,7 +247,7 @@ class Comparison(Hook):
                     self.compare(f'first step: {name}', value, self.first.record['after_step'][name], self.bound(name))
 
     def after_train(self, runner: PretrainRunner) -> None:
-        """Lets go of model and optimizer."""
+        """Releases model and optimizer, to free memory."""
         ema_teacher.get_ema_multi_avg_fn = self.average
         for handle in self.handles:
             handle.remove()

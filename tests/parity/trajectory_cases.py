@@ -31,7 +31,7 @@ def decoder(golden: Golden) -> dict[str, Any]:
 
 
 def shape(golden: Golden, name: str) -> list[int]:
-    """Of a recorded tensor."""
+    """Shape of a recorded tensor."""
     return dict(golden.record['state_dict'])[name]
 
 

@@ -1,4 +1,4 @@
-"""The one plain view: of evaluation, and of a teacher that sees images as they are."""
+"""The plain view for evaluation, and for a teacher that sees unaugmented images."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ _KEY = 'pseudo_labels'  # in a checkpoint
 
 @HOOKS.register_module()
 class PseudoLabelsHook(Hook):
-    """Labels the training set anew whenever the algorithm asks for it, see ``LabelledAlgorithm``.
+    """Labels the training set whenever the algorithm asks for new labels, see ``LabelledAlgorithm``.
 
     A labelling extracts the features of all images, each process its share; the main process makes the labels, the
     others wait. The labels go to the algorithm, to the sampler where it takes some (``ClusterSampler``), and into every
-    batch as ``data_samples['pseudo_label']`` (N, H), by the images' ``index``. The optimizer forgets its state of what
-    the algorithm begins anew.
+    batch as ``data_samples['pseudo_label']`` (N, H), by the images' ``index``. The optimizer forgets its state of the
+    modules that the algorithm resets.
 
     Checkpoints hold the labels. A labelling depends on weights, seed and iteration alone, so a run that was killed
     between a labelling and the next checkpoint makes the same labels once more.
@@ -129,7 +129,7 @@ class PseudoLabelsHook(Hook):
         with random_state_kept():
             seed_iteration(runner.seed, runner.iter, rank())
             result = self._made_labels(runner)
-            seed_iteration(runner.seed, runner.iter, 0)  # what begins anew is the same on every process
+            seed_iteration(runner.seed, runner.iter, 0)  # modules are reset alike on every process
             modules = runner.algorithm.take_labels(result.labels, result.centroids)
         for parameter in (p for module in modules for p in module.parameters()):
             runner.optim_wrapper.optimizer.state.pop(parameter, None)

@@ -15,13 +15,14 @@ def use_local_rates(optimizer: Optimizer) -> None:
     r"""Makes every step of ``optimizer``, whatever its class, follow the ``local_rate`` of its parameter groups.
 
     In a group with ``local_rate=eta`` the step begins by scaling the gradient ``g`` of each tensor of k elements to
-    ``eta sqrt(k) g / |g|``, in place, and then goes on as ever: momentum, weight decay and lr are those of the
-    optimizer. A gradient of 0 stays 0.
+    ``eta sqrt(k) g / |g|``, in place. Momentum, weight decay and lr of the optimizer apply
+    afterwards. A gradient of 0 stays 0.
 
     At that time the gradient is complete: accumulated, averaged over the processes, unscaled and clipped. The official
-    code scales inside the backward pass, where it is none of these: loss scaling then divides a gradient that did not
-    grow with the loss, accumulation and averaging add up unit vectors instead of gradients, and clipping by the norm
-    of all gradients sees the scaled ones. One process in full precision without these takes the same step either way.
+    code scales inside the backward pass, where the gradient is none of these: loss scaling then divides a gradient that
+    did not grow with the loss, accumulation and averaging add up unit vectors instead of gradients, and clipping by the
+    norm of all gradients sees the scaled ones. One process in full precision without these takes the same step either
+    way.
 
     Args:
         optimizer: Its groups may get or lose the option later; groups without it are left alone.

@@ -16,7 +16,7 @@ from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
 class BoWNet(BaseAlgorithm):
     """Predicting bags of visual words (Gidaris et al., 2020, arXiv:2002.12247, Fig. 1).
 
-    A frozen network describes an image as it is by a bag of visual words; the student, which begins with random
+    A frozen network describes an unaugmented image by a bag of visual words; the student, which begins with random
     weights, predicts that bag from a perturbed view of the same image. In the next round of the recipe the student is
     the frozen network. The official repository holds no code: what the paper leaves open is stated in the recipes.
 
@@ -38,7 +38,7 @@ class BoWNet(BaseAlgorithm):
         """Returns the mean cross entropy ``-sum_k y_k log p_k`` over the images.
 
         Args:
-            views: The perturbed view (N, 3, H, W) and the image as it is (N, 3, H', W'), for the frozen network.
+            views: The perturbed view (N, 3, H, W), and the unaugmented image (N, 3, H', W') for the frozen network.
             data_samples: Not used.
         """
         images, clean = views

@@ -18,7 +18,7 @@ class DeepCluster(LabelledAlgorithm):
     """Deep clustering for unsupervised learning of visual features (Caron et al., 2018, arXiv:1807.05520).
 
     Before every epoch the features of all images are clustered by k-means; the network then learns to tell the
-    clusters apart, with a classifier that begins anew. The parts of the official loop are
+    clusters apart, with a newly initialised classifier. The parts of the official loop are
 
     - a pass over the unaugmented images in eval mode, k-means on whitened features, another seed each time:
       ``PseudoLabelsHook(labeller=dict(type='KMeansLabeller', num_clusters=10000, whiten=256), transform=...)``;
@@ -43,6 +43,6 @@ class DeepCluster(LabelledAlgorithm):
         return dict(loss=self.head(features, self.labels_of(data_samples)))
 
     def take_labels(self, labels: np.ndarray, centroids: np.ndarray | None) -> list[nn.Module]:
-        """Begins the classifier anew."""
+        """Resets the classifier to random weights."""
         self.head.reset()
         return [self.head]

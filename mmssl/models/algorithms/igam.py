@@ -111,7 +111,7 @@ class IGAM(BaseAlgorithm):
         self.position.reset()
 
     def on_step_start(self) -> None:
-        """Keeps the discriminator as it is, but for one step in ``discriminator_interval``."""
+        """Drops the gradients of the discriminator except at every ``discriminator_interval``-th step."""
         if not self.matches or self.position.steps % self.discriminator_interval:
             self.discriminator.zero_grad()
 

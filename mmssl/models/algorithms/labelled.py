@@ -15,7 +15,7 @@ from mmssl.utils.errors import UserError
 
 
 class LabelledAlgorithm(BaseAlgorithm):
-    """An algorithm whose training set is labelled anew from time to time, by ``PseudoLabelsHook``.
+    """An algorithm whose training set gets new labels from time to time, by ``PseudoLabelsHook``.
 
     The hook asks ``label_times`` when, and makes the labels of what ``label_features`` returns for every image (or of
     ``stored_features``, where the algorithm keeps features while it trains). It hands the labels to ``take_labels``, to
@@ -82,7 +82,7 @@ class LabelledAlgorithm(BaseAlgorithm):
             centroids: (H, K, D) float32, None for labels without centroids.
 
         Returns:
-            Modules that begin anew: the optimizer forgets its state of their parameters.
+            Modules that were reset: the optimizer forgets its state of their parameters.
         """
         return []
 

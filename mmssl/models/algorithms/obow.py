@@ -40,7 +40,7 @@ class OBoW(BaseAlgorithm):
         self.vocabularies = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the divergence between the bags of the image as it is, the first view, and those from its crops.
+        """Returns the divergence between the bags of the whole image, the first view, and those from its crops.
 
         Args:
             views: The whole image (N, 3, H, W), then crops, those of one size after one another.

@@ -21,7 +21,7 @@ class AssignmentQueue(nn.Module):
         num_views: Number of views T that are assigned.
 
     Raises:
-        ValueError: ``start`` lies outside.
+        ValueError: ``start`` lies outside [0, 1].
     """
 
     features: Tensor
@@ -62,7 +62,7 @@ class AssignmentQueue(nn.Module):
 
     @torch.no_grad()
     def commit(self, progress: float) -> None:
-        """Puts what was staged in front of the queue and lets the oldest go, unless its time has not come.
+        """Puts what was staged in front of the queue and drops the oldest embeddings, once ``start`` is reached.
 
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].

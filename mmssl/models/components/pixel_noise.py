@@ -18,7 +18,7 @@ def add_pixel_noise(
 
     Args:
         images: (N, 3, H, W), normalised by ``preprocessor``.
-        strength: In pixel values of 0-255; 0 leaves the images as they are.
+        strength: Largest absolute value of the noise, in pixel values of 0-255; 0 adds none.
         indices: (N,) int64, positions of the images in their dataset.
         position: Where in its run the training is.
         preprocessor: See ``to_pixels``.

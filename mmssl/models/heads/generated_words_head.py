@@ -71,8 +71,8 @@ class GeneratedWordsHead(BaseModule):
 
         Args:
             features: What a backbone returns, or vectors (N, D).
-            weights: Of each level, as ``weights`` returns them.
-            bags: (N, K) of each level; rows sum to 1.
+            weights: Weights (K, D) of each level, from the method ``weights``.
+            bags: Bags (N, K) of each level; rows sum to 1.
         """
         losses = [bag_divergence(logits, bag) for logits, bag in zip(self.predict(features, weights), bags)]
         return torch.stack(losses).mean()

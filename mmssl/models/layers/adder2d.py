@@ -25,7 +25,7 @@ def adder2d(images: Tensor, filters: Tensor, stride: int = 1, padding: int = 0) 
     Args:
         images: (N, C, H, W), float32 or float64.
         filters: (T, C, K, K) of the same type.
-        stride: In both directions, >= 1.
+        stride: Stride in both directions, >= 1.
         padding: Zeros on every side, >= 0; they count as pixels of value 0.
 
     Returns:
@@ -57,7 +57,7 @@ class Adder2d(nn.Module):
         in_channels: C.
         out_channels: Number of filters T.
         kernel_size: Side K of the filters.
-        stride: In both directions.
+        stride: Stride in both directions.
         padding: Zeros on every side.
     """
 

@@ -39,7 +39,7 @@ def negative_l1(images: Tensor, filters: Tensor, stride: int, padding: int) -> T
     Args:
         images: (N, C, H, W).
         filters: (T, C, K, K).
-        stride: In both directions.
+        stride: Stride in both directions.
         padding: Zeros on every side.
     """
     layout = _Layout(images, filters, stride, padding)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
-    """Returns ``x`` as it is; its gradient is multiplied by ``-weight`` (Ganin and Lempitsky, 2015, arXiv:1409.7495).
+    """Returns ``x`` unchanged; its gradient is multiplied by ``-weight`` (Ganin and Lempitsky, 2015, arXiv:1409.7495).
 
     What comes after minimises a loss, and what came before maximises ``weight`` times that loss.
 

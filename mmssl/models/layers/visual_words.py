@@ -36,7 +36,7 @@ def bag_of_words(words: Tensor, num_words: int, binary: bool = False, dtype: tor
         words: (N, H, W) int64, the word at each position.
         num_words: Number K of words.
         binary: True counts a word that occurs several times once.
-        dtype: Of the bags.
+        dtype: Type of the bags.
     """
     words = words.flatten(1)
     bags = torch.zeros(len(words), num_words, device=words.device, dtype=dtype)
