@@ -17,7 +17,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Measure a step with adder layers beside their straightforward forms and beside convolutions'
     )
-    parser.add_argument('--depth', type=int, choices=sorted(DEPTHS), default=20, help='of the ResNet (default: 20)')
+    parser.add_argument('--depth', type=int, choices=sorted(DEPTHS), default=20, help='ResNet depth (default: 20)')
     parser.add_argument('--batch-size', type=int, default=32, help='images of a step (default: 32)')
     parser.add_argument('--size', type=int, default=32, help='side of the images in pixels (default: 32)')
     parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')

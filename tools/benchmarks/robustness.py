@@ -28,7 +28,7 @@ NAME = re.compile(r'(pgd|margin)([1-9]\d*)')
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Accuracy of a classifier on images and under attacks')
     parser.add_argument('checkpoint', help='training checkpoint of a classifier')
-    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    parser.add_argument('--config', help='config file to use instead of the config in the checkpoint')
     parser.add_argument(
         '--attacks',
         nargs='+',
@@ -37,10 +37,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='fgsm, pgdK and marginK with K steps, autoattack (default: %(default)s)',
     )
     parser.add_argument('--epsilon', type=float, default=8.0, help='radius in pixel values of 0-255 (default: 8)')
-    parser.add_argument('--step-size', type=float, default=2.0, help='of pgd and margin, likewise (default: 2)')
+    parser.add_argument('--step-size', type=float, default=2.0, help='steps of pgd, margin; same unit (default: 2)')
     parser.add_argument('--norm', choices=['linf', 'l2'], default='linf', help='(default: linf)')
-    parser.add_argument('--restarts', type=int, default=1, help='of pgd and margin (default: 1)')
-    parser.add_argument('--seed', type=int, default=0, help='of random starts (default: 0)')
+    parser.add_argument('--restarts', type=int, default=1, help='random restarts of pgd and margin (default: 1)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of random starts (default: 0)')
     parser.add_argument('--num-images', type=int, help='images, spread evenly over the data set (default: all)')
     parser.add_argument('--out', help='JSON file to write the results to')
     parser.add_argument(

@@ -22,14 +22,14 @@ from mmssl.visualization.style import save_figure
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw images of the clusters that a training learns')
     parser.add_argument('checkpoint', help='training checkpoint, such as epoch_N.pth')
-    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    parser.add_argument('--config', help='config file to use instead of the config in the checkpoint')
     parser.add_argument(
         '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
     )
     parser.add_argument('--head', type=int, default=0, help='which of several labellings (default: 0)')
     parser.add_argument('--num-clusters', type=int, default=12, help='rows (default: 12)')
     parser.add_argument('--num-images', type=int, default=10, help='images of a cluster (default: 10)')
-    parser.add_argument('--seed', type=int, default=0, help='of the images that are drawn (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of images (default: 0)')
     parser.add_argument('--out', default='work_dirs/clusters.png', help='PNG to write (default: %(default)s)')
     return parser.parse_args(argv)
 
