@@ -1,7 +1,7 @@
 """RotNet on photo patches: ``make demo METHOD=rotnet``.
 
-About five minutes on two CPU cores with bfloat16. Not measured yet at this size. With a quarter of the width and two
-epochs, one seed, in %:
+Meant for five minutes on two CPU cores with bfloat16, not measured here at this size. With a quarter of the width and
+two epochs, one seed, in %:
 
     pre-trained               kNN 66.8   linear 67.0   10 labels 54.9
     the same network before   kNN 57.2   linear 60.9   10 labels 42.7

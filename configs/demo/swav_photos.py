@@ -1,7 +1,7 @@
 """SwAV on photo patches: ``make demo METHOD=swav``.
 
-About five minutes on two CPU cores with bfloat16. Not measured yet at this size. With a quarter of the width and three
-epochs, one seed, in %:
+Meant for five minutes on two CPU cores with bfloat16, not measured here at this size. With a quarter of the width and
+three epochs, one seed, in %:
 
     pre-trained               kNN 67.8   linear 74.2   10 labels 60.7
     the same network before   kNN 57.2   linear 60.9   10 labels 42.7

@@ -3,6 +3,7 @@
     tools/dist_train.sh configs/swav/swav_resnet50_4xb64-400e_in1k.py 4
 
 Cost: 2,001,600 steps of 256 images in 2 + 6 views; the official run took 52 min 10 s an epoch on 4 GPUs.
+Not measured here.
 Expected: 74.3 % linear top-1 (official README); 72.7 % after 200 epochs:
     --cfg-options max_epochs=200 model.queue.start=0.075
 """

@@ -3,6 +3,7 @@
     tools/dist_train.sh configs/swav/swav_resnet50_64xb64-800e_in1k.py 64
 
 Cost: 249,600 steps of 4096 images in 2 + 6 views; the official run took 3 min 40 s an epoch on 64 GPUs.
+Not measured here.
 Expected: 75.3 % linear top-1 (official README).
 """
 
