@@ -22,10 +22,10 @@ def old_length(cfg: Config) -> dict[str, int]:
 def follow_length(cfg: Config, options: Mapping[str, Any], before: Mapping[str, int]) -> None:
     """Lets loop and schedules follow a length that options changed.
 
-    ``max_epochs=24`` and ``train_cfg.max_epochs=24`` mean the same, and so do ``max_iters``. Of MMEngine's schedules
-    that count in the same unit, ends at the old length move to the new one, and milestones by the same factor; what
-    comes before, such as a warm-up, stays. Schedules of mmssl follow the run by themselves. Options that set a schedule
-    have the last word.
+    ``max_epochs=24`` and ``train_cfg.max_epochs=24`` mean the same, and so do ``max_iters``. MMEngine's
+    schedules that count in the same unit follow: ends at the old length move to the new one, and milestones by the same
+    factor. Earlier ends, such as that of a warm-up, stay. Schedules of mmssl follow the run by themselves. Options that
+    set a schedule have the last word.
 
     Args:
         cfg: The config with the options applied.

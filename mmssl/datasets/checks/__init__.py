@@ -59,7 +59,7 @@ def check_annotations(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) 
 def check_data(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) -> None:
     """Checks as ``check_annotations`` does, and prints what is left out of a run that can start.
 
-    Of several processes the first one checks: the others would read the same files.
+    With several processes only the first one checks, because the others would read the same files.
 
     Raises:
         UserError: There are problems; the message names all of them.

@@ -111,7 +111,7 @@ class IGAM(BaseAlgorithm):
         self.position.reset()
 
     def on_step_start(self) -> None:
-        """Drops the gradients of the discriminator except at every ``discriminator_interval``-th step."""
+        """Drops the discriminator's gradients, except at every ``discriminator_interval``-th step that matches."""
         if not self.matches or self.position.steps % self.discriminator_interval:
             self.discriminator.zero_grad()
 
