@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+import torch
 
 from mmssl.datasets.base import ImageDataset
 from mmssl.registry import DATASETS
@@ -24,7 +25,8 @@ class ConcatDataset(ImageDataset):
         datasets: Configs of the sources, without ``views`` and ``transform``, which are given once, here.
         weights: How many times an epoch holds each image of each source, whole numbers from 1 on; one per source.
             None holds each once. Every occurrence gets an augmentation of its own.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``. All
+            occurrences of an image are in the same part of a split, and the part ``'val'`` holds each image once.
 
     Raises:
         ValueError: There are no sources, ``weights`` does not fit them, a source has views of its own, or some sources
@@ -45,6 +47,19 @@ class ConcatDataset(ImageDataset):
         self._ends = list(accumulate(len(source) * int(weight) for source, weight in zip(self.sources, weights)))
         self.classes, self._numbers = _merge_classes(self.sources)
         super().__init__(**kwargs)
+
+    def _select(self, split: str, val_every: int) -> range | torch.Tensor:
+        if split == 'all':
+            return super()._select(split, val_every)
+        images, first = [], 0  # the image of every row, counted over all sources
+        for source, start, end in zip(self.sources, [0, *self._ends], self._ends):
+            images.append(first + torch.arange(end - start) % len(source))
+            first += len(source)
+        held_out = torch.cat(images) % val_every == 0
+        if split == 'train':
+            return (~held_out).nonzero().squeeze(1)
+        is_first = torch.cat([torch.arange(len(part)) < len(source) for part, source in zip(images, self.sources)])
+        return (held_out & is_first).nonzero().squeeze(1)
 
     def describe(self) -> str:
         return ' + '.join(source.describe() for source in self.sources)

@@ -37,6 +37,14 @@ def test_weights_repeat_a_source_with_other_augmentations(roots: list[dict]) -> 
     assert len(RepeatDataset(roots[0], 4, **EVALUATION)) == 8
 
 
+def test_no_image_is_in_both_parts_of_a_split(roots: list[dict]) -> None:
+    parts = [ConcatDataset(roots, weights=[3, 2], split=split, val_every=2, **EVALUATION) for split in ('train', 'val')]
+    train, val = ([part.name(i) for i in range(len(part))] for part in parts)
+    assert not set(train) & set(val)
+    assert (len(set(train)), len(train), len(val)) == (2, 3 + 2, 3)
+    assert len(set(val)) == len(val)  # an image is evaluated once
+
+
 def test_sources_without_labels(roots: list[dict]) -> None:
     plain = [dict(source, type='ImageFolder') for source in roots]
     assert (ConcatDataset(plain, **EVALUATION).classes, ConcatDataset(plain, **EVALUATION).label(4)) == (None, -1)
