@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
+import numpy as np
 import torch
 from rich.progress import track
 
@@ -45,6 +46,24 @@ def chunks(num_rows: int, rows_per_chunk: int) -> Iterator[slice]:
     """Yields the slices that cover ``num_rows`` rows in order."""
     for start in range(0, num_rows, rows_per_chunk):
         yield slice(start, min(start + rows_per_chunk, num_rows))
+
+
+def check_finite(features: np.ndarray) -> None:
+    """Looks for numbers that are not finite, chunk by chunk.
+
+    Args:
+        features: (N, D), in memory or memory-mapped.
+
+    Raises:
+        ValueError: There are some.
+    """
+    for rows in chunks(len(features), chunk_rows(features.shape[1])):
+        finite = np.isfinite(features[rows]).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f'the features of row {rows.start + int(finite.argmin())} are not finite: they cannot be clustered. '
+                'Has the training diverged, or is a weight of the network not finite?'
+            )
 
 
 def bar(steps: Iterable, description: str | None) -> Iterable:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.clustering.backend import bar, choose_backend, chunk_rows, chunks
+from mmssl.clustering.backend import bar, check_finite, choose_backend, chunk_rows, chunks
 
 _PERTURBATION = 1 / 1024
 
@@ -87,6 +87,7 @@ class KMeans:
         """
         rng = np.random.default_rng(self.seed)
         features = self._subsample(_checked(features, self.backend, self.num_clusters), rng)
+        check_finite(features)
         if initial is None:
             initial = features[rng.choice(len(features), self.num_clusters, replace=False)]
         centroids = np.array(initial, dtype=features.dtype)
@@ -175,9 +176,13 @@ def assign(
 
     Returns:
         Labels (N,) int64 and squared distances (N,) of the type of ``features``.
+
+    Raises:
+        ValueError: The arrays have wrong shapes or types, or a number is not finite.
     """
     backend, device = choose_backend(backend, device)
     features = _checked(features, backend)
+    check_finite(features)
     centroids = np.ascontiguousarray(centroids, dtype=features.dtype)
     labels, distances = np.empty(len(features), np.int64), np.empty(len(features), features.dtype)
     parts = list(chunks(len(features), chunk_rows(max(centroids.shape))))

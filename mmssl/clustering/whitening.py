@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mmssl.clustering.backend import bar, choose_backend, chunk_rows, chunks
+from mmssl.clustering.backend import bar, check_finite, choose_backend, chunk_rows, chunks
 
 
 class PCAWhitening:
@@ -34,18 +34,20 @@ class PCAWhitening:
         self.device = choose_backend('torch', device)[1]
 
     def fit(self, features: np.ndarray, description: str | None = None) -> PCAWhitening:
-        """Computes the mean (D,) and the projection (dim, D) of ``features`` (N, D), read once.
+        """Computes the mean (D,) and the projection (dim, D) of ``features`` (N, D).
 
         Args:
             features: (N, D), in memory or memory-mapped.
             description: Label of a progress bar, which a terminal gets; None shows none.
 
         Raises:
-            ValueError: There are fewer rows or columns than components, or some component has no variance.
+            ValueError: There are fewer rows or columns than components, some component has no variance, or a number is
+                not finite.
         """
         count, width = features.shape
         if min(count, width) < self.dim:
             raise ValueError(f'{count} rows of {width} numbers do not have {self.dim} principal components')
+        check_finite(features)
         shift = self._read(features, slice(0, 1))  # sums of differences lose fewer digits than sums of values
         total = torch.zeros(width, dtype=torch.float64, device=self.device)
         products = torch.zeros(width, width, dtype=torch.float64, device=self.device)

@@ -116,3 +116,13 @@ def test_without_faiss_torch_computes(monkeypatch):
 def test_mistakes(arguments, features, message):
     with pytest.raises(ValueError, match=message):
         KMeans(**arguments).fit(features)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_features_that_are_not_finite_say_so(backend, monkeypatch):
+    monkeypatch.setattr(backends, 'chunk_rows', lambda width: 100)
+    features = blobs()
+    features[250, 3] = np.nan
+    for cluster in (KMeans(4, backend=backend).fit, lambda rows: assign(rows, blobs(4), backend=backend)):
+        with pytest.raises(ValueError, match='features of row 250 are not finite'):
+            cluster(features)

@@ -32,3 +32,10 @@ def test_features_that_do_not_vary_enough_say_so():
         PCAWhitening(10).fit(FEATURES)
     with pytest.raises(ValueError, match='fewer than 4 directions'):
         PCAWhitening(4).fit(np.repeat(FEATURES[:, :2], 3, axis=1))
+
+
+def test_features_that_are_not_finite_say_so():
+    features = FEATURES.copy()
+    features[7, 2] = np.nan
+    with pytest.raises(ValueError, match='features of row 7 are not finite'):
+        PCAWhitening(4).fit(features)
