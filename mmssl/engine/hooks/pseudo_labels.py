@@ -84,11 +84,13 @@ class PseudoLabelsHook(Hook):
     # When
 
     def before_run(self, runner: Runner) -> None:
-        """Asks the algorithm when it wants labels; checks that they can be made.
+        """Asks the algorithm when it wants labels and checks that they can be made, unless nothing is trained.
 
         Raises:
             UserError: The algorithm takes no labels, or the training set is too small or has no plain view.
         """
+        if runner.train_loop is None:  # a test or validation alone
+            return
         algorithm, dataset = runner.algorithm, runner.train_dataloader.dataset
         if not hasattr(algorithm, 'take_labels'):
             raise UserError(f'{type(algorithm).__name__} takes no labels: remove PseudoLabelsHook from custom_hooks')

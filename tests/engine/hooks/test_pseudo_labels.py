@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
 from torch.utils.data import DataLoader
 
@@ -23,6 +24,7 @@ from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.engine.hooks import pseudo_labels as module
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
 from mmssl.evaluation.extract import Rows
+from mmssl.models.algorithms.deep_cluster import DeepCluster
 from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.dist import world_size
@@ -31,6 +33,7 @@ from mmssl.visualization.curves import read_scalars, series
 from tests.support.distributed import run_distributed
 from tests.support.interruption import Interruption, assert_resume_is_exact
 from tests.support.tiny_run import LabelledNoise, build_runner, tiny_config, train
+from tests.support.tools import load_tool
 
 MODEL = dict(
     type='DeepCluster',
@@ -137,6 +140,19 @@ def test_a_run_stopped_between_labelling_and_training_ends_in_the_same_bits(tmp_
         assert torch.equal(resumed.model.state_dict()[name], tensor), name
 
 
+def test_a_test_makes_no_labels(tmp_path):
+    plain = dict(LOADER, sampler=dict(type='EpochSampler', shuffle=False), drop_last=False)
+    plain['dataset'] = dict(type='LabelledNoise', num_images=8, transform=HOOK['transform'])
+    validation = dict(
+        val_dataloader=plain,
+        val_cfg=dict(type='EmbeddingValLoop', bank_dataloader=plain),
+        val_evaluator=dict(type='EmbeddingEvaluator', metrics=[dict(type='EmbeddingStatistics')]),
+    )
+    cfg = ConfigDict(tiny_config(tmp_path, **CHANGES, **validation, custom_hooks=[HOOK]))
+    load_tool('test.py').keep_test_parts(cfg)
+    assert build_runner(cfg).test()['embedding_std'] > 0
+
+
 @pytest.mark.parametrize(
     ('changes', 'hook', 'message'),
     [
@@ -232,7 +248,7 @@ def _labels_of_a_share(model: dict, labeller: dict) -> np.ndarray:
     sampler = EpochSampler(dataset, seed=0)
     loader = DataLoader(dataset, 8 // world_size(), sampler=sampler, collate_fn=collate_views, drop_last=True)
     runner = SimpleNamespace(
-        algorithm=algorithm, train_dataloader=loader, seed=0, iter=0, max_epochs=1, work_dir='.',
+        algorithm=algorithm, train_loop='any', train_dataloader=loader, seed=0, iter=0, max_epochs=1, work_dir='.',
         optim_wrapper=SimpleNamespace(optimizer=torch.optim.SGD(algorithm.parameters(), lr=0.1)),
         visualizer=SimpleNamespace(add_scalars=lambda *args, **kwargs: None),
         logger=logging.getLogger(),
@@ -256,6 +272,13 @@ def test_several_processes_make_the_labels_of_one(model, labeller):
     for processes in (2, 4):
         for labels in run_distributed(_labels_of_a_share, processes, model, labeller):
             assert (labels == alone).all()
+
+
+def test_features_that_are_not_finite_end_the_run(tmp_path, monkeypatch):
+    nothing = lambda model, images: torch.full((len(images), 64), torch.nan)  # noqa: E731
+    monkeypatch.setattr(DeepCluster, 'label_features', nothing)
+    with pytest.raises(UserError, match='labels cannot be made at iteration 0: the features of row 0 are not finite'):
+        train(tiny_config(tmp_path, **CHANGES, custom_hooks=[HOOK]))
 
 
 def _fail_to_label() -> str:
