@@ -79,6 +79,7 @@ class PseudoLabelsHook(Hook):
         self.memory_limit = memory_limit
         self.labels: np.ndarray | None = None
         self.done = 0
+        self.labelled_at = 0
         self.only_estimate = False
 
     # When
@@ -123,10 +124,10 @@ class PseudoLabelsHook(Hook):
         samples['pseudo_label'] = torch.from_numpy(self.labels[:, samples['index'].numpy()].T.copy())
 
     def _label_when_due(self, runner: Runner) -> None:
-        due = int(np.searchsorted(self.times, runner.iter * self.images_per_iteration, side='right'))
+        due = self._due(runner.iter)
         if due <= self.done:
             return
-        self.done = due
+        self.done, self.labelled_at = due, runner.iter
         start = time.perf_counter()
         with random_state_kept():
             seed_iteration(runner.seed, runner.iter, rank())
@@ -139,6 +140,10 @@ class PseudoLabelsHook(Hook):
         self._give_to_sampler(runner)
         self._log(runner, result, previous, time.perf_counter() - start)
         seed_iteration(runner.seed, runner.iter, rank())
+
+    def _due(self, iteration: int) -> int:
+        """Number of labellings whose time has come at the beginning of an iteration."""
+        return int(np.searchsorted(self.times, iteration * self.images_per_iteration, side='right'))
 
     # How
 
@@ -241,7 +246,7 @@ class PseudoLabelsHook(Hook):
         if self.labels is None:
             return
         labels = torch.from_numpy(self.labels.astype(np.int32))
-        checkpoint[_KEY] = dict(labels=labels, done=self.done)
+        checkpoint[_KEY] = dict(labels=labels, iteration=self.labelled_at)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Takes the labels of a run that is resumed.
@@ -256,7 +261,8 @@ class PseudoLabelsHook(Hook):
         if labels is None or labels.shape[1] != size:
             found = 'no labels' if labels is None else f'labels of {labels.shape[1]} images'
             raise UserError(f'the checkpoint holds {found}, and the training set {size} images: it cannot be resumed')
-        self.labels, self.done = labels.numpy().astype(np.int64), state['done']
+        self.labels, self.labelled_at = labels.numpy().astype(np.int64), state['iteration']
+        self.done = self._due(self.labelled_at)  # the times of a run that is prolonged are others
         self._give_to_sampler(runner)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mmssl.models.algorithms.sela import SeLa
 from tests.support.interruption import assert_resume_is_exact
-from tests.support.tiny_run import build_runner, tiny_config
+from tests.support.tiny_run import build_runner, tiny_config, train
 
 MODEL = dict(
     backbone=dict(type='ResNet', depth=18, stem='small', width=0.125),
@@ -51,6 +51,14 @@ def test_labels_are_made_within_epochs_and_equal_in_number(tmp_path):
     for labels in hook.labels:
         sizes = np.bincount(labels[labels >= 0], minlength=4)
         assert sizes.sum() == 24 and 5 <= sizes.min() and sizes.max() <= 7
+
+
+def test_a_finished_run_that_is_prolonged_labels_again(tmp_path):
+    train(tiny_config(tmp_path, **CHANGES))
+    runner = train(tiny_config(tmp_path, **CHANGES | dict(max_epochs=6, resume=True)))
+    (hook,) = (hook for hook in runner.hooks if hasattr(hook, 'labels'))
+    due = [time for time in hook.times if time <= 35 * 4]
+    assert len(due) == hook.done == 6 and hook.labelled_at == np.ceil(due[-1] / 4) == 30
 
 
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path):
