@@ -304,14 +304,14 @@ def _match(
     elif prefix and not prefix.endswith('.'):
         prefix += '.'
     found = {key[len(prefix) :]: value for key, value in offered.items() if key.startswith(prefix)}
-    _run_loading_hooks(module, found)
+    run_loading_hooks(module, found)
     matched = {key: found[key] for key in wanted if key in found and found[key].shape == wanted[key].shape}
     # Batch counters carry no weights, and older files do not have them.
     missing = [key for key in wanted if key not in matched and not key.endswith('num_batches_tracked')]
     return found, matched, missing
 
 
-def _run_loading_hooks(module: nn.Module, state: dict[str, Tensor]) -> None:
+def run_loading_hooks(module: nn.Module, state: dict[str, Tensor]) -> None:
     """Lets the parts of ``module`` adapt ``state`` as they do while loading, e.g. resize position embeddings."""
     for name, part in module.named_modules():
         for hook in part._load_state_dict_pre_hooks.values():

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmssl.converters import SOURCES, convert
 from mmssl.converters.architecture import kind
 from mmssl.converters.arrays import load_official_file
-from mmssl.utils.checkpoint import find_prefix, get_state_dict, load_matching, matching_share
+from mmssl.utils.checkpoint import find_prefix, get_state_dict, load_matching, matching_share, run_loading_hooks
 from mmssl.utils.errors import UserError
 
 Tensors = dict[str, Tensor]
@@ -82,6 +82,8 @@ def load_trained_weights(model: nn.Module, checkpoint: str, content: Any) -> Non
                 'train one with tools/train.py CONFIG --pretrained CHECKPOINT'
             )
         return
+    offered = dict(offered)
+    run_loading_hooks(model, offered)
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in offered.items()}
     odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))

@@ -73,6 +73,10 @@ class DeepClusterV2(LabelledAlgorithm):
         self.bank.clear()
         return []
 
+    def on_train_start(self) -> None:
+        """Forgets the bank of another run, whose weights this one may begin with."""
+        self.bank.clear()
+
     def on_step_end(self, progress: float) -> None:
         """Keeps the embeddings of the step."""
         self.bank.commit()

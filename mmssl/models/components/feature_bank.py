@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,8 @@ class FeatureBank(nn.Module):
     """One row per image of the training set: what the network made of it since the bank was cleared.
 
     Rows wait until the optimizer step that they belong to has happened: ``stage`` them while the loss is computed,
-    ``commit`` them afterwards. Every process holds the rows of all, so a bank does not depend on their number.
+    ``commit`` them afterwards. Every process holds the rows of all, so a bank does not depend on their number. Rows of
+    another number of images are not loaded: the bank keeps its own.
 
     Args:
         dim: Width of a row D.
@@ -27,6 +30,7 @@ class FeatureBank(nn.Module):
         self.register_buffer('features', torch.zeros(0, dim))
         self.register_buffer('filled', torch.zeros(0, dtype=torch.bool))
         self._staged: list[tuple[Tensor, Tensor]] = []
+        self.register_load_state_dict_pre_hook(_keep_own_rows)
 
     def resize(self, num_images: int) -> None:
         """Makes room for N images; what was there is lost."""
@@ -55,3 +59,10 @@ class FeatureBank(nn.Module):
     def clear(self) -> None:
         """Marks all rows as missing."""
         self.filled.zero_()
+
+
+def _keep_own_rows(bank: FeatureBank, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
+    """Replaces rows of another data set in what is loaded by those that the bank has."""
+    own = {f'{prefix}features': bank.features, f'{prefix}filled': bank.filled}
+    if any(name in state and state[name].shape != value.shape for name, value in own.items()):
+        state.update(own)

@@ -8,8 +8,9 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from mmssl.models.algorithms.deep_cluster_v2 import DeepClusterV2
+from mmssl.utils.transfer import load_trained_weights
 from tests.support.interruption import assert_resume_is_exact
-from tests.support.tiny_run import build_runner, tiny_config
+from tests.support.tiny_run import build_runner, tiny_config, train
 
 MODEL = dict(
     backbone=dict(type='ResNet', depth=18, stem='small', width=0.125),
@@ -71,6 +72,22 @@ def test_a_run_labels_every_epoch_from_the_epoch_before(tmp_path):
     weights = runner.algorithm.head.fc.weight
     torch.testing.assert_close(weights.norm(dim=1), torch.ones(len(weights)))
     assert runner.algorithm.bank.filled.sum() == 24
+
+
+def test_a_run_from_the_weights_of_another_reads_its_images_first(tmp_path, monkeypatch):
+    read, features = [], DeepClusterV2.label_features
+    monkeypatch.setattr(DeepClusterV2, 'label_features', lambda *args: read.append(1) or features(*args))
+    other = DeepClusterV2(**MODEL)
+    for num_images in (26, 10):  # as many images as the new run has, and others
+        other.before_labels(num_images)
+        other.bank.filled.fill_(True)
+        torch.save(dict(state_dict=other.state_dict()), tmp_path / 'other.pth')
+        read.clear()
+        runner = train(tiny_config(tmp_path, **CHANGES | dict(max_epochs=1, load_from=str(tmp_path / 'other.pth'))))
+        assert read and len(runner.algorithm.bank.filled) == 26
+    untrained = DeepClusterV2(**MODEL)
+    load_trained_weights(untrained, 'other.pth', dict(state_dict=other.state_dict()))  # of tools/test.py
+    assert torch.equal(untrained.head.fc.weight, other.head.fc.weight)
 
 
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path):
