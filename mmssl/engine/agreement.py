@@ -31,9 +31,12 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> None:
 
     Raises:
         UserError: They do not fit.
+        ValueError: A queue is no multiple of the batch; another batch may fit it.
     """
     check_views(algorithm, loader.dataset)
     check_batch(algorithm, loader)
+    for problem in wrong_queues(algorithm, loader.batch_size):
+        raise ValueError(problem)
     check_classes(algorithm, loader.dataset)
     check_temperatures(algorithm)
     check_sizes(algorithm, loader.dataset)
@@ -265,6 +268,25 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
             f'{name} compares the images of a batch ({compares}), and the last batch of an epoch of '
             f'{len(loader.sampler)} images is a single one: set train_dataloader.drop_last=True'
         )
+
+
+def wrong_queues(algorithm: nn.Module, batch_size: int | None) -> Iterator[str]:
+    """Yields what is wrong with the length of every queue that whole batches do not fill, with its place.
+
+    Args:
+        algorithm: Its parts with a ``queue_length`` are queues.
+        batch_size: Images per process and step; None, where a batch sampler draws them, is left unchecked.
+    """
+    if batch_size is None:
+        return
+    batch = batch_size * world_size()
+    for name, part in algorithm.named_modules():
+        length = getattr(part, 'queue_length', None)
+        if isinstance(length, int) and length % batch:
+            yield (
+                f'model.{name}: queue length {length} is no multiple of the global batch size {batch}; '
+                f'{length // batch * batch or batch} is'
+            )
 
 
 def image_sources(dataset: Any, place: str) -> Iterator[tuple[str, Any]]:

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from mmssl.config.classes import datasets, heads_with_classes
 from mmssl.datasets.checks import check_annotations
+from mmssl.engine.agreement import wrong_queues
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook, describe_estimate
 from mmssl.engine.loops import too_few_images
-from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.profiling.annotated_noise import write_noise
 from mmssl.registry import DATASETS, RUNNERS
 from mmssl.utils.cli import user_message
@@ -241,11 +241,7 @@ def _report(
         memory['peak'] = torch.cuda.max_memory_allocated() * scale
     if scale > 1:
         notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
-    for module in model.modules():
-        if isinstance(module, FeatureQueue) and len(module.features) % (batch_size * world_size()):
-            problems.append(
-                f'queue length {len(module.features)} is no multiple of the global batch {batch_size * world_size()}'
-            )
+    problems += wrong_queues(model, batch_size)
     loader = runner.train_dataloader
     if loader.drop_last and loader.batch_size is not None and len(loader.sampler) < batch_size:
         problems.append(too_few_images(loader, batch_size))

@@ -70,14 +70,31 @@ def test_a_run_of_a_single_iteration(write_config: Writer, capsys: pytest.Captur
     assert code == 0 and 'for 0.5 epochs' in text and text.endswith('ready to train\n')
 
 
+HEAD = "dict(type='NTXentLoss', temperature=0.5)"
+PROTOTYPES = "dict(type='PrototypeHead', in_channels=16, num_prototypes=8)"
+
+
+@pytest.mark.parametrize(
+    'replacements',
+    [
+        (
+            ("type='SimCLR'", "type='MoCo', teacher=dict(momentum=0.99), queue=dict(length=10, dim=16)"),
+            (HEAD, "dict(type='QueueContrastLoss', temperature=0.5)"),
+        ),
+        (("type='SimCLR'", "type='SwAV', queue=dict(length=10)"), (HEAD, PROTOTYPES)),
+    ],
+    ids=['moco', 'swav'],
+)
 def test_reports_a_queue_that_the_full_batch_does_not_divide(
-    write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    write_config: Writer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    replacements: tuple[tuple[str, str], ...],
 ) -> None:
     monkeypatch.setattr('mmssl.engine.dry_run._cpu_batch_size', lambda cfg: 2)
-    moco = "type='MoCo', teacher=dict(momentum=0.99), queue=dict(length=10, dim=16)"
-    code, text = dry_run(capsys, write_config(("type='SimCLR'", moco), ("'NTXentLoss'", "'QueueContrastLoss'")))
-    assert code == 1 and 'queue length 10 is no multiple of the global batch 4' in text
-    assert re.search(r'teacher +[\d,]+ +0\n', text)
+    code, text = dry_run(capsys, write_config(*replacements))
+    assert code == 1 and 'PROBLEM: model.queue: queue length 10 is no multiple of the global batch size 4; 8 is' in text
+    assert 'MoCo' not in str(replacements) or re.search(r'teacher +[\d,]+ +0\n', text)
 
 
 def test_float16_is_measured_in_bfloat16_on_a_cpu(

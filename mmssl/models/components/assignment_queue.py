@@ -36,11 +36,21 @@ class AssignmentQueue(nn.Module):
         self.register_buffer('count', torch.zeros((), dtype=torch.long))
         self._staged: list[Tensor] = []
 
+    @property
+    def queue_length(self) -> int:
+        """Number of embeddings of a view, which must be a multiple of the global batch size."""
+        return self.features.shape[1]
+
     def share(self) -> tuple[Tensor, Tensor]:
         """Returns this process's share of the embeddings, (T, Q / processes, D), and what each of them counts.
 
         The second, (Q / processes,), is 1 where the queue is full and 0 before: it stays on the device.
+
+        Raises:
+            ValueError: The processes cannot share the queue equally.
         """
+        if self.queue_length % world_size():
+            raise ValueError(f'{world_size()} processes cannot share a queue of length {self.queue_length} equally')
         rows = self.features.chunk(world_size(), dim=1)[rank()]
         return rows, (self.count >= self.features.shape[1]).to(rows.dtype).expand(rows.shape[1])
 

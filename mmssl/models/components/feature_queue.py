@@ -30,6 +30,11 @@ class FeatureQueue(nn.Module):
         self.register_buffer('pointer', torch.zeros((), dtype=torch.long))
         self._staged: list[Tensor] = []
 
+    @property
+    def queue_length(self) -> int:
+        """Number of features, which must be a multiple of the global batch size."""
+        return len(self.features)
+
     @torch.no_grad()
     def stage(self, features: Tensor) -> None:
         """Gathers the features of all processes, in rank order, to be committed later.

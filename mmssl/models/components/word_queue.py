@@ -55,6 +55,11 @@ class WordQueue(nn.Module):
         self.register_buffer('min_distance', torch.tensor(0.5))
         self._staged: list[tuple[Tensor, Tensor]] = []
 
+    @property
+    def queue_length(self) -> int:
+        """Number of words, which must be a multiple of the global batch size."""
+        return len(self.words)
+
     @torch.no_grad()
     def forward(self, maps: Tensor) -> Tensor:
         """Returns bags (N, K) of maps (N, C, H, W); while training, words and m of the step are staged."""

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 
+from mmssl.engine.agreement import wrong_queues
+from mmssl.models.components import assignment_queue
 from mmssl.models.components.assignment_queue import AssignmentQueue
+from mmssl.models.components.word_queue import WordQueue
 from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 
@@ -35,6 +38,18 @@ def test_wrong_lengths_and_starts():
         AssignmentQueue(8, 3).stage(torch.randn(2, 3, 3))
     with pytest.raises(ValueError, match=r'start is a share of the run in \[0, 1\], got 15'):
         AssignmentQueue(8, 3, start=15)
+
+
+def test_lengths_are_compared_with_the_global_batch_before_a_run(monkeypatch):
+    model = nn.ModuleDict(dict(queue=AssignmentQueue(6, 3), words=WordQueue(2, 3), fits=WordQueue(8, 3)))
+    assert list(wrong_queues(model, 4)) == [
+        'model.queue: queue length 6 is no multiple of the global batch size 4; 4 is',
+        'model.words: queue length 2 is no multiple of the global batch size 4; 4 is',
+    ]
+    monkeypatch.setattr(assignment_queue, 'world_size', lambda: 8)
+    monkeypatch.setattr(assignment_queue, 'rank', lambda: 7)
+    with pytest.raises(ValueError, match='8 processes cannot share a queue of length 6 equally'):
+        model['queue'].share()
 
 
 def test_processes_hold_the_same_queue_and_use_a_share_of_it_each():
