@@ -242,6 +242,8 @@ def _report(
     if scale > 1:
         notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
     problems += wrong_queues(model, batch_size)
+    if num_images is not None:
+        problems += [problem for hook in _labelling_hooks(runner) for problem in hook.problems(num_images)]
     loader = runner.train_dataloader
     if loader.drop_last and loader.batch_size is not None and len(loader.sampler) < batch_size:
         problems.append(too_few_images(loader, batch_size))

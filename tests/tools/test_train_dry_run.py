@@ -97,6 +97,23 @@ def test_reports_a_queue_that_the_full_batch_does_not_divide(
     assert 'MoCo' not in str(replacements) or re.search(r'teacher +[\d,]+ +0\n', text)
 
 
+def test_reports_too_few_images_for_the_clusters(write_config: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = (
+        "custom_hooks = [dict(type='PseudoLabelsHook', labeller=dict(type='KMeansLabeller', num_clusters=9), "
+        "transform=dict(type='CenterCropView', resize=16, size=16))]\n"
+    )
+    config = write_config(
+        ("type='SimCLR'", "type='DeepCluster'"),
+        ("dict(type='MLPProjector', in_channels=64, hidden_channels=32, out_channels=16)", "dict(type='Identity')"),
+        (HEAD, "dict(type='ClusterHead', in_channels=64, num_clusters=9)"),
+        ('size=16)] * 2', 'size=16)]'),
+        append=labels,
+    )
+    code, text = dry_run(capsys, config)
+    assert code == 1 and 'PROBLEM: 8 images cannot make 9 clusters: lower num_clusters' in text
+    assert 'memory of a labelling' in text
+
+
 def test_float16_is_measured_in_bfloat16_on_a_cpu(
     write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

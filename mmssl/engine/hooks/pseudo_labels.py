@@ -239,6 +239,14 @@ class PseudoLabelsHook(Hook):
         parts = {f'features, in {"memory" if place == "memory" else "a file"}': size}
         return parts | self.labeller.memory(num_images, algorithm.label_width)
 
+    def problems(self, num_images: int) -> list[str]:
+        """Returns why ``num_images`` cannot be labelled."""
+        try:
+            self.labeller.check(num_images)
+        except ValueError as error:
+            return [str(error)]
+        return []
+
     # Checkpoints
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
