@@ -14,6 +14,7 @@ from mmssl.datasets.decode import UnreadableImageError, decode_image
 from mmssl.datasets.transforms.same_view import SameView
 from mmssl.registry import TRANSFORMS
 
+LARGEST_LABEL = 2**31 - 1  # labels are stored in 32 bits
 _MAX_UNREADABLE_IN_A_ROW = 20
 
 

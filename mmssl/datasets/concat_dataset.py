@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ class ConcatDataset(ImageDataset):
         datasets: Configs of the sources, without ``views`` and ``transform``, which are given once, here.
         weights: How many times an epoch holds each image of each source, whole numbers from 1 on; one per source.
             None holds each once. Every occurrence gets an augmentation of its own.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``. All
-            occurrences of an image are in the same part of a split, and the part ``'val'`` holds each image once.
+        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``, ``value_range`` as for
+            ``ImageDataset``; sources that have no ``value_range`` of their own take this one. All occurrences of an
+            image are in the same part of a split, and the part ``'val'`` holds each image once.
 
     Raises:
         ValueError: There are no sources, ``weights`` does not fit them, a source has views of its own, or some sources
@@ -35,7 +37,7 @@ class ConcatDataset(ImageDataset):
 
     def __init__(self, datasets: Sequence[dict], weights: Sequence[int] | None = None, **kwargs: Any) -> None:
         weights = [1] * len(datasets) if weights is None else list(weights)
-        if not datasets or len(weights) != len(datasets) or any(w < 1 or w != int(w) for w in weights):
+        if not datasets or len(weights) != len(datasets) or not all(map(_is_positive_and_whole, weights)):
             raise ValueError(
                 f'weights must hold one whole number from 1 on for each of the {len(datasets)} datasets, got {weights}'
             )
@@ -43,7 +45,8 @@ class ConcatDataset(ImageDataset):
             if extra := {'views', 'transform'} & source.keys():
                 raise ValueError(f'datasets[{number}] has {", ".join(extra)}: give it once, beside datasets')
         view = {key: kwargs.get(key) for key in ('views', 'transform')}
-        self.sources: list[ImageDataset] = [DATASETS.build(dict(source, **view)) for source in datasets]
+        shared = dict(value_range=kwargs['value_range']) if kwargs.get('value_range') else {}
+        self.sources: list[ImageDataset] = [DATASETS.build({**shared, **source, **view}) for source in datasets]
         self._ends = list(accumulate(len(source) * int(weight) for source, weight in zip(self.sources, weights)))
         self.classes, self._numbers = _merge_classes(self.sources)
         super().__init__(**kwargs)
@@ -84,6 +87,10 @@ class ConcatDataset(ImageDataset):
     def _load(self, row: int) -> np.ndarray:
         source, index = self._place(row)
         return self.sources[source].load(index)
+
+
+def _is_positive_and_whole(weight: Any) -> bool:
+    return isinstance(weight, Real) and weight >= 1 and weight % 1 == 0
 
 
 def _merge_classes(sources: Sequence[ImageDataset]) -> tuple[tuple[str, ...] | None, list[list[int]] | None]:

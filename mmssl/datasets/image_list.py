@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from mmssl.datasets.base import printable
+from mmssl.datasets.base import LARGEST_LABEL, printable
 from mmssl.datasets.image_files import IMAGE_SUFFIXES, ImageFiles
 from mmssl.registry import DATASETS
 
@@ -36,7 +36,8 @@ class ImageList(ImageFiles):
 
     Raises:
         FileNotFoundError: There is no such list, or it is empty.
-        ValueError: Some lines have a label and some have none, or some labels are numbers and some are names.
+        ValueError: Some lines have a label and some have none, some labels are numbers and some are names, or one is
+            too large.
     """
 
     def __init__(self, list_file: str, data_root: str | None = None, **kwargs) -> None:
@@ -87,4 +88,7 @@ def _split(line: str) -> tuple[str, str | int | None]:
         return name, label
     if not re.fullmatch(r'\d+(?:\.0*)?', label):
         raise ValueError(f'the label of {printable(name)} is {label!r}; it must be a whole number from 0 on, or a name')
-    return name, int(float(label))
+    number = int(label.partition('.')[0])
+    if number > LARGEST_LABEL:
+        raise ValueError(f'the label of {printable(name)} is {number}; it must be at most {LARGEST_LABEL}')
+    return name, number

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
-from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.base import LARGEST_LABEL, ImageDataset
 from mmssl.registry import DATASETS
+from mmssl.utils.checkpoint import replace_file
 
 
 @DATASETS.register_module()
@@ -30,7 +31,8 @@ class RelabelledImages(ImageDataset):
         noise: Probability p, in [0, 1].
         num_classes: Number of classes, for the noise.
         noise_seed: Seed of the noise.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``, ``value_range`` as for
+            ``ImageDataset``; a dataset that has no ``value_range`` of its own takes this one.
 
     Raises:
         FileNotFoundError: There is no such file of labels.
@@ -49,12 +51,14 @@ class RelabelledImages(ImageDataset):
         if not 0 <= noise <= 1 or noise and num_classes is None:
             raise ValueError(f'noise must lie in [0, 1] and needs num_classes, got {noise} and {num_classes}')
         shown = {key: kwargs[key] for key in ('views', 'transform') if key in kwargs}
-        self.dataset = DATASETS.build(dict(dataset, **shown))
+        shared = dict(value_range=kwargs['value_range']) if kwargs.get('value_range') else {}
+        self.dataset = DATASETS.build({**shared, **dataset, **shown})
         self.classes = self.dataset.classes if labels is None else None
         self.labels = self._own_labels() if labels is None else self._labels_of(Path(labels).expanduser())
         if noise:
             rng = np.random.default_rng(noise_seed)
             is_noisy, drawn = rng.random(len(self.labels)) < noise, rng.integers(num_classes, size=len(self.labels))
+            is_noisy &= self.labels.numpy() >= 0  # images without a label stay left out
             self.labels[is_noisy] = torch.from_numpy(drawn.astype(np.int32)[is_noisy])
         super().__init__(**kwargs)
 
@@ -111,7 +115,7 @@ def read_labels(file: Path) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line does not end in a whole number.
+        ValueError: A line does not end in a whole number, or in one that is too large.
     """
     if not file.is_file():
         raise FileNotFoundError(f'{file} is not a file: name the labels of the images, one "name label" a line')
@@ -121,14 +125,18 @@ def read_labels(file: Path) -> dict[str, int]:
             if not line or line.startswith('#'):
                 continue
             name, _, label = line.rpartition(' ')
-            if not name or not label.isdecimal():
-                raise ValueError(f'{file}:{number}: a line is "name label" with a whole number, got {line!r}')
+            if not name or not label.isdecimal() or int(label) > LARGEST_LABEL:
+                raise ValueError(
+                    f'{file}:{number}: a line is "name label" with a whole number up to {LARGEST_LABEL}, got {line!r}'
+                )
             labels[name] = int(label)
     return labels
 
 
 def write_labels(file: Path, names: Iterable[str], labels: Iterable[int], comment: str) -> None:
-    """Writes a file of labels, whose first line is the comment."""
-    with file.open('w', encoding='utf-8', errors='surrogateescape') as lines:
+    """Writes a file of labels, whose first line is the comment; it appears once it is whole."""
+    temporary = file.with_name(f'{file.name}.tmp')
+    with temporary.open('w', encoding='utf-8', errors='surrogateescape') as lines:
         lines.write(f'# {comment}\n')
         lines.writelines(f'{name} {label}\n' for name, label in zip(names, labels))
+    replace_file(temporary, file)

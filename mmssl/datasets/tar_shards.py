@@ -10,7 +10,7 @@ from array import array
 import numpy as np
 import torch
 
-from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.base import LARGEST_LABEL, ImageDataset
 from mmssl.datasets.image_files import is_image_name
 from mmssl.datasets.shared_strings import SharedStrings
 from mmssl.registry import DATASETS
@@ -32,7 +32,7 @@ class TarShards(ImageDataset):
 
     Raises:
         FileNotFoundError: There are no shards, or no images in them.
-        ValueError: A shard is compressed or damaged, a label is no number, or only some images have one.
+        ValueError: A shard is compressed or damaged, a label is no number or too large, or only some images have one.
     """
 
     def __init__(self, data_root: str, **kwargs) -> None:
@@ -105,6 +105,9 @@ def _find_label(name: str, labels: dict[str, int]) -> int:
 
 def _read_label(name: str, content: bytes) -> int:
     try:
-        return int(content)
+        label = int(content)
     except ValueError as error:
         raise ValueError(f'{name} holds {content[:40]!r}, which is no class number') from error
+    if abs(label) > LARGEST_LABEL:
+        raise ValueError(f'{name} holds {label}; a class number is at most {LARGEST_LABEL}')
+    return label

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from mmssl.datasets.concat_dataset import ConcatDataset
 from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.datasets.relabelled_images import RelabelledImages
 from mmssl.datasets.repeat_dataset import RepeatDataset
 from tests.support.image_files import EVALUATION, TRAINING, value_of, write_images
 
@@ -57,6 +60,7 @@ def test_sources_without_labels(roots: list[dict]) -> None:
     [
         (dict(weights=[1]), r'for each of the 2 datasets, got \[1\]'),
         (dict(weights=[1, 0.5]), 'whole number from 1 on'),
+        (dict(weights=[1, 'a']), 'whole number from 1 on'),
         (dict(datasets=[]), 'for each of the 0 datasets'),
     ],
 )
@@ -76,3 +80,14 @@ def test_labels_without_names_cannot_be_matched(roots: list[dict], tmp_path: Pat
     with pytest.raises(ValueError, match='labels without names of classes'):
         ConcatDataset([roots[0], numbered], **EVALUATION)
     assert ConcatDataset([numbered, numbered], **EVALUATION).label(1) == 1
+
+
+def test_sources_take_the_value_range_unless_they_have_their_own(tmp_path: Path) -> None:
+    (tmp_path / 'class').mkdir()
+    cv2.imwrite(str(tmp_path / 'class' / '0.png'), np.full((8, 8), 4095, np.uint16))
+    whole = dict(type='ClassFolder', data_root=str(tmp_path))
+    own = dict(whole, value_range=(0, 8190))
+    images = ConcatDataset([whole, own], value_range=(0, 4095), **EVALUATION)
+    assert [value_of(images[i]) for i in range(2)] == [255, 128]
+    for source, value in ((whole, 255), (own, 128)):
+        assert value_of(RelabelledImages(source, value_range=(0, 4095), **EVALUATION)[0]) == value

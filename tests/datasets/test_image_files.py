@@ -159,6 +159,7 @@ def test_lists_as_they_are_written(separator: str, labels: list[str], numbers: l
         ('a.png 1\nb.png cat\n', 'list.txt:2.*first line has a number, this one a class name'),
         ('a.png 1 2\n', "list.txt:1: the label of a.png is '1 2'; it must be a whole number"),
         ('a.png -1\n', "list.txt:1: the label of a.png is '-1'"),
+        ('a.png 2147483647\nb.png 2147483648\n', 'list.txt:2: the label of b.png is 2147483648; .* at most 2147483647'),
     ],
 )
 def test_labels_that_are_unclear_are_refused(lines: str, message: str, tmp_path: Path) -> None:

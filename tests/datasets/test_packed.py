@@ -102,6 +102,9 @@ def test_every_image_of_a_tar_is_a_sample(tmp_path: Path) -> None:
     write_tar(tmp_path / '1.tar', {'x.png': encode(flat_image(0)), 'x.cls': b'cat'})
     with pytest.raises(ValueError, match=r"1\.tar:x\.cls holds b'cat', which is no class number"):
         TarShards(str(tmp_path), **EVALUATION)
+    write_tar(tmp_path / '1.tar', {'x.png': encode(flat_image(0)), 'x.cls': b'2147483648'})
+    with pytest.raises(ValueError, match=r'1\.tar:x\.cls holds 2147483648; a class number is at most 2147483647'):
+        TarShards(str(tmp_path), **EVALUATION)
 
 
 @pytest.mark.parametrize('names', [['a.png', 'num-samples', '._a.png'], ['a', 'num-samples']])

@@ -50,9 +50,10 @@ def test_labels_of_another_dataset_and_lines_without_label_are_refused(folder, t
         ValueError, match=r"labels images such as 'other/0.png', and none of .* such as 'class 0/0.png'"
     ):
         RelabelledImages(source, labels=str(file), transform=PLAIN)
-    file.write_text('class 0/0.png\n')
-    with pytest.raises(ValueError, match='labels.txt:1: a line is "name label"'):
-        RelabelledImages(source, labels=str(file), transform=PLAIN)
+    for line in ('class 0/0.png', 'class 0/0.png 2147483648'):
+        file.write_text(f'{line}\n')
+        with pytest.raises(ValueError, match='labels.txt:1: a line is "name label"'):
+            RelabelledImages(source, labels=str(file), transform=PLAIN)
     with pytest.raises(FileNotFoundError, match='is not a file: name the labels'):
         RelabelledImages(source, labels=str(tmp_path / 'none.txt'), transform=PLAIN)
 
@@ -68,3 +69,27 @@ def test_noise_changes_its_share_of_the_labels_and_the_seed_decides():
     assert np.bincount(labels(noise=1.0)).min() > 300  # of 400 a class
     with pytest.raises(ValueError, match='needs num_classes'):
         RelabelledImages(dict(type='PhotoPatches'), noise=0.1, transform=PLAIN)
+
+
+def test_images_without_a_label_stay_left_out_under_noise(folder, tmp_path):
+    write_labels(tmp_path / 'labels.txt', ['class 0/0.png', 'class 1/1.png'], [0, 1], 'comment')
+    dataset = RelabelledImages(
+        dict(type='ImageFolder', data_root=str(folder)),
+        labels=str(tmp_path / 'labels.txt'),
+        noise=1.0,
+        num_classes=2,
+        transform=PLAIN,
+    )
+    assert [image_name(dataset.dataset, int(row)) for row in dataset._rows] == ['class 0/0.png', 'class 1/1.png']
+
+
+def test_a_file_of_labels_appears_once_it_is_whole(tmp_path):
+    write_labels(tmp_path / 'labels.txt', ['a'], [1], 'first')
+
+    def failing():
+        yield 2
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_labels(tmp_path / 'labels.txt', ['a', 'b'], failing(), 'second')
+    assert read_labels(tmp_path / 'labels.txt') == dict(a=1)
