@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 import re
 import tempfile
 import time
@@ -23,13 +21,13 @@ from mmengine.registry import DefaultScope
 from mmssl.config.options import option_path, renamed, write_options
 from mmssl.engine.dry_run import dry_run
 from mmssl.engine.runner import resumable_checkpoints
+from mmssl.engine.stage_record import check_artefact, move_aside, read_record, sha256, write_record
 from mmssl.registry import BACKBONES, MODELS, RUNNERS, STEPS
-from mmssl.utils.checkpoint import replace_file, save_checkpoint_file
+from mmssl.utils.checkpoint import save_checkpoint_file
 from mmssl.utils.config import apply_options, check_config, load_config, move_data
 from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError, did_you_mean
 
-RECORD = 'stage.json'  # in the folder of a stage: what it took, and whether it has finished
 _KEYS = {'name', 'recipe', 'config', 'step', 'takes', 'leaves'}
 _LEFT_BY_TRAININGS = {'backbone': 'backbone.pth', 'checkpoint': 'checkpoint.pth'}
 
@@ -194,7 +192,8 @@ def check_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: s
         data: As for ``check_config``.
 
     Raises:
-        UserError: A config has a mistake, or an artefact of a stage that is not to run does not exist.
+        UserError: A config has a mistake, or an artefact of a stage that is not to run does not exist, or that
+            stage has not finished.
     """
     left = _artefacts(stages, work_dir)
     will_be_made = {f'{stage.name}.{artefact}' for stage in selected for artefact in stage.leaves}
@@ -202,11 +201,8 @@ def check_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: s
         config = deepcopy(stage.config)
         for key, artefact in stage.takes.items():
             apply_options(config, {key: ''})  # an empty path is not looked for
-            if artefact not in will_be_made and not left[artefact].is_file():
-                raise UserError(
-                    f'stage {stage.name!r} takes {artefact!r}, whose file {left[artefact]} does not exist: '
-                    f'run stage {artefact.partition(".")[0]!r} first'
-                )
+            if artefact not in will_be_made:
+                check_artefact(stage.name, artefact, left[artefact])
         try:
             check_config(config, data)
         except UserError as error:
@@ -247,15 +243,15 @@ def run_stages(
         started = time.perf_counter()
         if rank() == 0:
             if not resume:
-                _move_aside(folder)
+                move_aside(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            _write_record(folder, taken=taken, finished=False)
+            write_record(folder, taken=taken, finished=False)
         barrier()
         (run or run_stage)(stage, folder, resume)
         barrier()
         if rank() == 0:
             minutes = round((time.perf_counter() - started) / 60, 2)
-            _write_record(folder, taken=taken, finished=True, leaves=stage.leaves, minutes=minutes)
+            write_record(folder, taken=taken, finished=True, leaves=stage.leaves, minutes=minutes)
         barrier()
 
 
@@ -352,26 +348,17 @@ def _take(stage: Stage, left: dict[str, Path]) -> dict[str, dict[str, str]]:
     taken = {}
     for key, artefact in stage.takes.items():
         path = left[artefact]
-        if not path.is_file():
-            raise UserError(f'stage {stage.name!r} takes {artefact!r}, whose file {path} does not exist')
+        check_artefact(stage.name, artefact, path)
         apply_options(stage.config, {key: str(path)})
-        taken[key] = dict(artefact=artefact, file=str(path), sha256=_sha256(path))
+        taken[key] = dict(artefact=artefact, file=str(path), sha256=sha256(path))
     return taken
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _has_finished(stage: Stage, folder: Path, taken: dict[str, dict[str, str]]) -> bool:
     """Whether the record says so; an artefact that is no longer the same one is an error."""
-    if not (folder / RECORD).is_file():
+    record = read_record(folder)
+    if record is None:
         return False
-    record = json.loads((folder / RECORD).read_text())
     for key, now in taken.items():
         if record['taken'].get(key, {}).get('sha256') != now['sha256']:
             raise UserError(
@@ -379,20 +366,3 @@ def _has_finished(stage: Stage, folder: Path, taken: dict[str, dict[str, str]]) 
                 f'start it again with --from-stage {stage.name}'
             )
     return record['finished'] and all((folder / file).is_file() for file in stage.leaves.values())
-
-
-def _write_record(folder: Path, **values: Any) -> None:
-    temporary = folder / f'{RECORD}.tmp'
-    temporary.write_text(json.dumps(values, indent=2) + '\n')
-    replace_file(temporary, folder / RECORD)
-
-
-def _move_aside(folder: Path) -> None:
-    """Moves what an earlier run has left, so that a later ``--resume`` does not go on from it."""
-    files = [*folder.glob('*.pth'), *folder.glob(RECORD), *folder.glob('last_checkpoint')]
-    if files:
-        aside = folder / time.strftime('replaced_%Y%m%d_%H%M%S')
-        aside.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            file.rename(aside / file.name)
-        print_log(f'{len(files)} files of an earlier run are now in {aside}', logger='current')

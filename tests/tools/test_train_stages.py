@@ -112,6 +112,13 @@ def test_stages_can_be_chosen(config: Path, tmp_path: Path, fails: Fails) -> Non
     run(config, work_dir, '--from-stage', 'sum')
     before = total(work_dir)
 
+    record = work_dir / 'first' / 'stage.json'
+    finished = record.read_text()
+    record.write_text(json.dumps(json.loads(finished) | dict(finished=False)))
+    message = fails(train.main, config, '--work-dir', work_dir, '--only-stage', 'sum')
+    assert "stage 'first' began in" in message and "has not finished: run stage 'first' again first" in message
+    record.write_text(finished)
+
     run(config, work_dir, '--only-stage', 'first', '--seed', '1')  # what was left before is kept, beside it
     assert len(list((work_dir / 'first').glob('replaced_*/epoch_1.pth'))) == 1
     message = fails(train.main, config, '--work-dir', work_dir, '--resume')
