@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from mmssl.engine.stages import StepReport
-from mmssl.engine.steps.frozen import dataset_or_problem, plain_loader
+from mmssl.engine.steps.frozen import dataset_or_problem, plain_loader, plain_transform
 from mmssl.evaluation.accuracy import AccuracyEvaluator
 from mmssl.evaluation.extract import extract_features
 from mmssl.registry import STEPS
@@ -28,22 +28,25 @@ class ClusterAccuracy:
             ``transform``.
         checkpoint: Training checkpoint of an ``ImageClassifier`` of clusters.
         labels: Clusters of the held-out images, as ``ClusterFeatures`` writes them with ``test_dataloader``.
+
+    Raises:
+        UserError: The dataset has no ``transform``.
     """
 
     def __init__(
         self, *, seed: int, dataloader: dict, checkpoint: str | None = None, labels: str | None = None
     ) -> None:
         self.seed = seed
-        self.checkpoint = checkpoint
-        dataset: dict[str, Any] = dict(dataloader['dataset'])
-        transform = dataset.pop('transform')
+        self.checkpoint, self.labels = checkpoint, labels
+        transform = plain_transform(dataloader)
+        dataset: dict[str, Any] = {key: value for key, value in dataloader['dataset'].items() if key != 'transform'}
         relabelled = dict(type='RelabelledImages', dataset=dataset, labels=labels, transform=transform)
         self.dataloader = dict(dataloader, dataset=relabelled)
 
     def run(self, folder: Path) -> None:
         """Classifies and writes."""
-        if self.checkpoint is None:
-            raise UserError('ClusterAccuracy needs the checkpoint of the classifier')
+        if problems := self._missing():
+            raise UserError(problems[0])
         _, model = load_trained(self.checkpoint, whole=True)
         logits = extract_features(
             model, plain_loader(self.dataloader, self.seed), feature=model.predict, description='held-out images'
@@ -53,9 +56,15 @@ class ClusterAccuracy:
             (folder / 'accuracy.json').write_text(json.dumps(scores, indent=2) + '\n')
             print_log(f'clusters of held-out images: {scores["top1"]:.2f} % right', logger='current')
 
+    def _missing(self) -> list[str]:
+        """What the step cannot do without."""
+        needed = {'checkpoint': 'the checkpoint of the classifier', 'labels': 'the clusters of the held-out images'}
+        return [f'ClusterAccuracy needs {name}, {what}' for name, what in needed.items() if getattr(self, name) is None]
+
     def dry_run(self, folder: Path) -> StepReport:
         """Looks for the images."""
         number, problems = dataset_or_problem(self.dataloader, 'dataloader')
+        problems = self._missing() + problems
         if rank() == 0:
             (folder / 'accuracy.json').write_text('{}\n')
         lines = [] if number is None else [f'one pass over {number:,} images']

@@ -19,6 +19,7 @@ from mmssl.models.layers.visual_words import without_border
 from mmssl.models.targets.visual_words_target import last_map
 from mmssl.registry import STEPS
 from mmssl.utils.dist import rank
+from mmssl.utils.errors import UserError
 from mmssl.visualization.word_sheet import word_sheet
 
 
@@ -43,6 +44,9 @@ class FitVocabulary:
         num_iterations: Iterations of k-means.
         border: Width of the border of the map that is left out, in positions, as in the target.
         dtype: ``'bfloat16'`` or ``'float16'`` extracts under autocast.
+
+    Raises:
+        UserError: The images have fewer vectors than there are words.
     """
 
     def __init__(
@@ -75,6 +79,11 @@ class FitVocabulary:
         rows = np.sort(np.random.default_rng(self.seed).choice(len(loader.dataset), count, replace=False)).tolist()
         features = extract_chosen(network, loader, rows, dtype=self.dtype, description='maps').vectors  # (I, P, C)
         vectors = features.flatten(0, 1).numpy()
+        if len(vectors) < self.kmeans.num_clusters:
+            raise UserError(
+                f'{len(vectors):,} vectors of {count:,} images cannot make {self.kmeans.num_clusters:,} words: '
+                'lower num_words or raise sampled_images'
+            )
         words = self.kmeans.fit(vectors, description='words')
         np.save(folder / 'vocabulary.npy', words)
         labels, distances = assign(vectors, words, device=self.kmeans.device, description='nearest words')
@@ -103,7 +112,7 @@ class FitVocabulary:
         images = min(self.sampled_images, number or self.sampled_images)
         vectors = images * positions
         if vectors < words:
-            problems.append(f'{vectors:,} vectors cannot make {words:,} words: raise sampled_images')
+            problems.append(f'{vectors:,} vectors cannot make {words:,} words: lower num_words or raise sampled_images')
         lines = [
             f'{images:,} images with {positions} positions: {vectors:,} x {dim}, {vectors / words:.0f} for each word, '
             f'{8 * vectors * dim / 2**30:.2f} GiB of memory while they are collected',

@@ -53,6 +53,21 @@ def plain_loader(dataloader: dict, seed: int) -> DataLoader:
     return PretrainRunner.build_dataloader(defaults | dict(dataloader), seed=seed)
 
 
+def plain_transform(dataloader: dict) -> dict:
+    """Returns the config of the one plain view of a dataloader's dataset.
+
+    Raises:
+        UserError: There is none.
+    """
+    transform = dict(dataloader.get('dataset') or {}).get('transform')
+    if transform is None:
+        raise UserError(
+            "the dataset of a step needs a transform, such as dict(type='CenterCropView', size=224); got the "
+            f'dataloader {dict(dataloader)}'
+        )
+    return transform
+
+
 def dataset_or_problem(dataloader: dict, name: str) -> tuple[int | None, list[str]]:
     """Returns the number of images of a dataloader's dataset, None and the reason where it cannot be built."""
     try:
@@ -69,8 +84,11 @@ def try_images(network: BaseAlgorithm, dataloader: dict) -> tuple[tuple[torch.Te
 
     Returns:
         What the backbone returns, and the seconds per image.
+
+    Raises:
+        UserError: The dataset has no ``transform``.
     """
-    size = dataloader['dataset']['transform']['size']
+    size = plain_transform(dataloader)['size']
     images = torch.randn(_TIMED_IMAGES, 3, size, size, device=next(network.parameters()).device)
     network.backbone(images)
     start = time.perf_counter()

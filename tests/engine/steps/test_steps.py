@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 
 from mmssl.clustering.kmeans import assign
 from mmssl.datasets.relabelled_images import read_labels
+from mmssl.engine.steps.cluster_accuracy import ClusterAccuracy
 from mmssl.engine.steps.cluster_features import ClusterFeatures, normalize_rows
 from mmssl.engine.steps.fit_vocabulary import FitVocabulary
 from mmssl.models.components.pooling import to_vector
@@ -94,6 +95,22 @@ def test_the_vocabulary_is_that_of_the_vectors_of_some_images(checkpoint, maps, 
     counts = json.loads((tmp_path / 'words.json').read_text())['counts']
     assert len(counts) == 9 and sum(counts) == 400 * maps[0, 0].numel() and min(counts) > 0
     assert (tmp_path / 'words.png').stat().st_size > 10_000
+
+
+def test_what_a_step_lacks_is_told(checkpoint, tmp_path):
+    bare = dict(LOADER, dataset=dict(type='PhotoPatches', split='test', size=16))
+    with pytest.raises(UserError, match='needs a transform, such as'):
+        ClusterAccuracy(seed=0, dataloader=bare, checkpoint=checkpoint, labels='labels.txt')
+    with pytest.raises(UserError, match='needs a transform, such as'):
+        ClusterFeatures(seed=0, dataloader=bare, backbone=BACKBONE, num_clusters=2).dry_run(tmp_path)
+    step = ClusterAccuracy(seed=0, dataloader=LOADER, checkpoint=checkpoint)
+    assert 'PROBLEM: ClusterAccuracy needs labels' in str(step.dry_run(tmp_path))
+    with pytest.raises(UserError, match='needs labels, the clusters of the held-out images'):
+        step.run(tmp_path)
+    few = FitVocabulary(seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_words=65)
+    few.sampled_images = 1
+    with pytest.raises(UserError, match='64 vectors of 1 images cannot make 65 words: lower num_words or raise'):
+        few.run(tmp_path)
 
 
 def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
