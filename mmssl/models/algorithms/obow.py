@@ -31,7 +31,7 @@ class OBoW(BaseAlgorithm):
         **slots: Arguments of ``BaseAlgorithm``; the head is a ``GeneratedWordsHead``.
     """
 
-    views = Views(1, local=True)
+    views = Views(2, any_size=True, local=True)  # the whole image and at least one crop
     batch_coupled = 'batch norm'
 
     def __init__(self, *, teacher: dict, vocabularies: list[dict], **slots: Any) -> None:

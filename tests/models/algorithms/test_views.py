@@ -13,6 +13,7 @@ import mmssl.models  # noqa: F401
 from mmssl.datasets.transforms.augmented_view import AugmentedView
 from mmssl.datasets.transforms.same_view import SameView
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.obow import OBoW
 from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS, TRANSFORMS
 from mmssl.utils.config import load_config
@@ -62,6 +63,12 @@ def test_number() -> None:
     )
     assert refusal(Views(1), view(), view(), view()).endswith('.views has 3: 2 too many')
     Views(2, local=True).check_transforms([view(), view(), view(16), view(16)], 'Method', '')
+
+
+def test_one_view_is_no_crop_to_learn_from() -> None:
+    OBoW.views.check_transforms([view(224), view(160)], 'OBoW', 'views')
+    OBoW.views.check_transforms([view(224), view(160), view(96), view(96)], 'OBoW', 'views')
+    assert refusal(OBoW.views, view(224)).endswith('has 1: 1 too few')
 
 
 def test_sizes() -> None:
