@@ -35,6 +35,7 @@ from mmssl.visualization.style import spread
 
 METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
 MIN_IMAGES = 32
+IMAGES_PER_CLUSTER = 4  # at least, on average
 NUM_PROBED = 64  # images of the batch on which precisions are timed
 MAX_MAPPED = 1500  # points of the map
 NUM_SHOWN = 8  # images in a figure
@@ -97,7 +98,7 @@ class Outcome:
 def use_folder(cfg: Config, folder: str) -> None:
     """Points a demo config at a folder of images: class folders are evaluated, a flat folder is only shown.
 
-    The number of iterations stays about that of the config; small folders get smaller batches.
+    The number of iterations stays about that of the config; small folders get smaller batches and fewer clusters.
 
     Args:
         cfg: A demo config, or that of a stage that trains nothing; changed.
@@ -121,18 +122,33 @@ def use_folder(cfg: Config, folder: str) -> None:
         dataset = dict(**source, split=split, val_every=val_every, **kept)
         loader.dataset = dict(loader.dataset, dataset=dataset) if relabelled else dataset
         loader.update(num_workers=2, persistent_workers=True)
+    num_train = len(names) - -(-len(names) // val_every)
+    _limit_clusters(cfg, max(2, num_train // IMAGES_PER_CLUSTER))
     if 'step' in cfg:
         return
     if not has_classes:
         cfg.val_evaluator.metrics = [metric for metric in cfg.val_evaluator.metrics if 'Statistics' in metric.type]
 
-    num_train = len(names) - -(-len(names) // val_every)
     batch = cfg.train_dataloader.batch_size
     iterations = cfg.max_epochs * (7200 // batch)
     while batch > num_train // 2:
         batch //= 2
     cfg.train_dataloader.batch_size = batch
     cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
+
+
+def _limit_clusters(cfg: Config, largest: int) -> None:
+    """Lowers the numbers of clusters and principal components, and the classes of a classifier of clusters."""
+    if 'step' in cfg:
+        parts = [(cfg.step, 'num_clusters')]
+    else:
+        labellers = [hook.labeller for hook in cfg.get('custom_hooks') or () if 'labeller' in hook]
+        parts = [(labeller, key) for labeller in labellers for key in ('num_clusters', 'whiten')]
+        learns_clusters = 'labels' in cfg.train_dataloader.dataset
+        parts.append((cfg.model.get('head') or {}, 'num_classes' if learns_clusters else 'num_clusters'))
+    for part, key in parts:
+        if part.get(key) is not None:
+            part[key] = min(part[key], largest)
 
 
 def _dataloaders(cfg: Config) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmssl import demo
+from mmssl.engine.stages import read_stages
 from mmssl.models.algorithms.labelled import with_placeholder_labels
-from mmssl.registry import ALGORITHMS
+from mmssl.registry import ALGORITHMS, LABELLERS
 from mmssl.utils.config import check_config, load_config
 from mmssl.utils.errors import UserError
 from tests.support.tools import load_tool
@@ -109,6 +110,25 @@ def test_small_folders_get_small_batches_and_as_many_iterations(folder: Path) ->
     assert before <= cfg.max_epochs * (36 // 16) < before + 2
     assert cfg.val_dataloader.dataset.split == 'val' and cfg.val_cfg.bank_dataloader.dataset.split == 'train'
     assert cfg.train_dataloader.dataset.type == 'ClassFolder' and cfg.train_dataloader.dataset.views
+
+
+@pytest.mark.parametrize('method', ['deepcluster', 'deepcluster-v2', 'sela', 'clusterfit'])
+def test_small_folders_get_fewer_clusters(method: str, folder: Path) -> None:
+    path = RECIPES[0].with_name(f'{method}_photos.py')
+    cfg = load_config(path)
+    configs = [stage.config for stage in read_stages(path)] if 'stages' in cfg else [cfg]
+    for cfg in configs:
+        demo.use_folder(cfg, str(folder))
+    if method == 'clusterfit':
+        rotnet, cluster, fit = configs
+        assert (rotnet.model.head.num_classes, cluster.step.num_clusters, fit.model.head.num_classes) == (4, 9, 9)
+        return
+    labeller = cfg.custom_hooks[0].labeller
+    assert cfg.model.head.num_clusters == labeller.num_clusters == 9  # a quarter of 36 images
+    features = np.random.default_rng(0).normal(size=(36, 128)).astype(np.float32)
+    scores = lambda rows, head: rows[:, :9]  # noqa: E731
+    labels = LABELLERS.build(labeller).label(features, 0, scores).labels
+    assert labels.shape == (labeller.get('num_heads', 1), 36) and set(labels.flatten().tolist()) <= set(range(9))
 
 
 def test_too_few_images_are_refused(tmp_path: Path) -> None:
