@@ -14,7 +14,9 @@ model = dict(
     type='SeLa',
     num_labellings=400,
     spacing='linear',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    data_preprocessor=dict(
+        type='SelfSupDataPreprocessor', mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255]
+    ),
     backbone=dict(type='ResNet', depth=18, stem='small'),
     neck=dict(type='Identity'),
     head=dict(type='ClusterHead', in_channels=512, num_clusters=128, num_heads=10, init='torch'),
@@ -29,7 +31,6 @@ _view = dict(
     jitter=(0.4, 0.4, 0.4, 0.4),
     jitter_prob=1.0,
     grayscale=0.2,
-    order=('grayscale', 'jitter'),
 )
 train_dataloader = dict(batch_size=128, dataset=dict(views=[_view]))
 
