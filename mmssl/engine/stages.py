@@ -104,12 +104,12 @@ def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     for number, entry in enumerate(own.pop('stages')):
         stages.append(_read(dict(entry), number, own, Path(path), stages))
     names, options = [stage.name for stage in stages], cfg_options or {}
+    if 'data_root' in options:
+        move_data([stage.config for stage in stages], option_path(options, 'data_root'))
     for stage in stages:
         mine = renamed(options, partial(_key_in_stage, stage, names))
         apply_options(stage.config, mine)
         stage.takes = {key: artefact for key, artefact in stage.takes.items() if key not in mine}
-    if 'data_root' in options:
-        move_data([stage.config for stage in stages], option_path(options, 'data_root'))
     return stages
 
 

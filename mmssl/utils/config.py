@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
@@ -21,9 +20,10 @@ from torch.utils.data import DataLoader
 from mmssl import registry as roles
 from mmssl.config.classes import read_classes, set_classes, set_ignored_labels
 from mmssl.config.compilation import block_compile_options
+from mmssl.config.data_paths import move_data, paths_below
 from mmssl.config.keys import CUSTOMARY_VARIABLES, FORMER_KEYS, READ_KEYS
 from mmssl.config.length import follow_length, old_length
-from mmssl.config.options import renamed, write_options
+from mmssl.config.options import option_path, renamed, write_options
 from mmssl.config.pure_python import with_names
 from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_values
 from mmssl.utils.downstream import prepare_downstream
@@ -88,7 +88,8 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise.
     Models of mmdet and mmseg find mmcv's operators from now on, compiled or not. Some options change several places:
 
-    - ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common;
+    - ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common,
+      unless another option names theirs;
     - ``max_epochs`` and ``max_iters`` move the loop and the schedules' milestones, see ``config.length``;
     - ``classes`` and ``ignore_labels`` make a detection or segmentation config one for other data, see
       ``config.classes``.
@@ -133,10 +134,10 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
     options = cfg_options or {}
     before = old_length(cfg)
     written = renamed(options, lambda key: None if key in ('classes', 'ignore_labels') else key)
+    if 'data_root' in options:  # first, so that a data root that another option names stays as it is written
+        move_data([cfg], option_path(options, 'data_root'))
     write_options(cfg, written)
     follow_length(cfg, written, before)
-    if 'data_root' in options:
-        move_data([cfg], cfg.data_root)
     if 'classes' in options:
         names = read_classes(getattr(options, 'texts', options).get('classes', options['classes']))
         set_classes(cfg, names, written)
@@ -204,7 +205,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
     """
     keys = (*_FILES, 'data_root') if data else _FILES
     places: dict[str, list[str]] = defaultdict(list)
-    for place, path in _paths(cfg, keys):
+    for place, path in paths_below(cfg, keys):
         unused = place.startswith('test_') and cfg.get('train_dataloader') is not None
         unused |= not data and place.startswith(_TARGET)
         unused |= place.startswith('stages.')  # of which each is checked by itself
@@ -222,39 +223,8 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
 
 def missing_target_weights(cfg: Config) -> dict[str, str]:
     """Dotted key -> path of the files of weights below ``model.target`` that do not exist here."""
-    found = dict(_paths(cfg, ('checkpoint',)))
+    found = dict(paths_below(cfg, ('checkpoint',)))
     return {k: path for k, path in found.items() if k.startswith(_TARGET) and not Path(path).expanduser().exists()}
-
-
-def _paths(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:
-    """Every (dotted key, path) below ``node`` whose last key is in ``keys``, variables of the config aside."""
-    for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
-        inner = f'{place}.{key}' if place else str(key)
-        if isinstance(value, str):
-            name = place.rpartition('.')[2] if isinstance(key, int) else key  # of an element the name of its list
-            holder = place.rpartition('.')[0] if isinstance(key, int) else place
-            if name in keys and (holder or key == 'load_from'):
-                yield inner, value
-        elif isinstance(value, (dict, list, tuple)) and not inner.startswith('_'):
-            yield from _paths(value, keys, inner)
-
-
-def move_data(configs: Sequence[Config], target: str | list[str]) -> None:
-    """Moves the datasets of ``configs``: ``target`` takes the place of the folder that their data roots share.
-
-    A list of targets makes a list of each data root.
-    """
-    targets = target if isinstance(target, list) else [target]
-    roots = [dict(_paths(cfg, ('data_root',))) for cfg in configs]
-    common = os.path.commonpath([os.path.abspath(root) for found in roots for root in found.values()] or [os.sep])
-    for cfg, found in zip(configs, roots):
-        # Metrics of mmdet and mmseg name files below the root of the data by their whole path.
-        for place, path in _paths(cfg, ('ann_file', 'seg_prefix')):
-            if found and '_evaluator' in place and os.path.abspath(path).startswith(common + os.sep):
-                found[place] = path
-        for place, path in found.items():
-            moved = [os.path.normpath(os.path.join(folder, os.path.relpath(path, common))) for folder in targets]
-            cfg.merge_from_dict({place: moved if isinstance(target, list) else moved[0]})
 
 
 def _wrong_keys(cfg: Config) -> list[str]:

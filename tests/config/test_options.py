@@ -185,3 +185,19 @@ def test_several_folders_take_the_place_of_one() -> None:
     assert cfg.train_dataloader.dataset.data_root == ['/a', '/b']
     assert cfg.val_dataloader.dataset.data_root == ['/a/val', '/b/val']
     assert [place for place in missing_paths(cfg) if "'/b/val' does not exist" in place and 'data_root.1' in place]
+
+
+def test_a_data_root_that_another_option_names_stays() -> None:
+    cfg = load_config(RECIPE, written('data_root=/tmp', 'train_dataloader.dataset.data_root=/data/photos'))
+    assert cfg.train_dataloader.dataset.data_root == '/data/photos' and cfg.val_dataloader.dataset.data_root == '/tmp'
+    cfg = load_config(RECIPE, written('data_root=/x', 'train_dataloader.dataset.data_root=[/a,/b]'))
+    assert cfg.train_dataloader.dataset.data_root == ['/a', '/b']
+
+
+def test_lists_of_data_roots_move() -> None:
+    cfg = config()
+    cfg.train_dataloader.dataset.data_root = ['data/in/a', 'data/in/b']
+    apply_options(cfg, written('data_root=/x'))
+    assert cfg.train_dataloader.dataset.data_root == ['/x/a', '/x/b']
+    apply_options(cfg, written('data_root=[/y,/z]'))
+    assert cfg.train_dataloader.dataset.data_root == ['/y/a', '/z/a', '/y/b', '/z/b']
