@@ -56,3 +56,17 @@ def test_a_config_of_pure_python_trains_and_can_be_read_back(tmp_path: Path) -> 
     assert runner.iter == 1 and type(runner.algorithm).__name__ == 'SimCLR'
     assert runner.optim_wrapper.optimizer.defaults['lr'] == 0.02
     assert read_config_text(cfg.pretty_text, 'checkpoint').model.backbone.type == 'ResNet'
+
+
+def test_in_another_scope_classes_of_mmssl_keep_its_name_and_text_stays(tmp_path: Path) -> None:
+    (tmp_path / 'c.py').write_text(
+        'from mmssl.models.backbones.resnet import ResNet\n'
+        "default_scope = 'mmdet'\n"
+        "work_dir = 'mmssl.results/run1'\n"
+        "custom_imports = dict(imports=['mmssl.models'])\n"
+        "optim_wrapper = dict(constructor='mmssl.SomeConstructor')\n"
+        'model = dict(backbone=dict(type=ResNet))\n'
+    )
+    cfg = load_config(tmp_path / 'c.py')
+    assert cfg.model.backbone.type == 'mmssl.ResNet' and cfg.work_dir == 'mmssl.results/run1'
+    assert cfg.custom_imports.imports == ['mmssl.models'] and cfg.optim_wrapper.constructor == 'mmssl.SomeConstructor'
