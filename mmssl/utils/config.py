@@ -201,13 +201,15 @@ def check_config(cfg: Config, data: bool = True) -> None:
 def missing_paths(cfg: Config, data: bool = True) -> list[str]:
     """One message for each checkpoint and, with ``data``, each data folder of the config that does not exist here.
 
-    What only a test reads does not count while there is a training set.
+    What only a test reads does not count while there is a training set, nor what only a training reads while there is
+    none.
     """
+    trains = cfg.get('train_dataloader') is not None
     keys = (*_FILES, 'data_root') if data else _FILES
     places: dict[str, list[str]] = defaultdict(list)
     for place, path in paths_below(cfg, keys):
-        unused = place.startswith('test_') and cfg.get('train_dataloader') is not None
-        unused |= not data and place.startswith(_TARGET)
+        unused = place.startswith('test_') and trains
+        unused |= not (data and trains) and place.startswith(_TARGET)
         unused |= place.startswith('stages.')  # of which each is checked by itself
         if path and '://' not in path and not unused and not Path(path).expanduser().exists():
             places[path].append(place)

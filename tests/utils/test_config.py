@@ -154,10 +154,11 @@ def test_missing_paths(tmp_path: Path) -> None:
     assert 'test_dataloader' not in message  # a training does not read it
     assert 'test_dataloader' in problems(test_dataloader=loader)
     assert 'load_from' in problems(load_from='no.pth')
-    target = dict(model=dict(type='SimCLR', target=dict(tokenizer=dict(checkpoint='no.pkl'))))
+    target = dict(model=dict(type='SimCLR', target=dict(tokenizer=dict(checkpoint='no.pkl'))), train_dataloader={})
     place = 'model.target.tokenizer.checkpoint'
     assert missing_target_weights(Config(target)) == {place: 'no.pkl'}
     assert len(missing_paths(Config(target))) == 1 and not missing_paths(Config(target), data=False)
+    assert not missing_paths(Config(target | dict(train_dataloader=None)))  # a test makes no targets
     assert 'init_cfg.checkpoint' in problems(model=dict(type='SimCLR', init_cfg=dict(checkpoint='no.pth')))
     assert problems(load_from='https://example.org/x.pth', data_root='/unused/variable') == ''
     assert problems(val_dataloader=dict(dataset=dict(type='ImageFolder', data_root=str(tmp_path)))) == ''
