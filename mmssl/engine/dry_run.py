@@ -135,7 +135,7 @@ def dry_run(cfg: Config) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         cfg = copy.deepcopy(cfg)
         cfg.update(work_dir=folder, log_level='ERROR', visualizer=None)
-        cfg.get('default_hooks', {}).get('checkpoint', {}).pop('out_dir', None)
+        ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('out_dir', None)
         problems, notes, num_images = _replace_missing_data(cfg, Path(folder) / 'images')
         problems += _replace_missing_weights(cfg)
         if cfg.optim_wrapper.get('dtype') == 'float16' and not torch.cuda.is_available():
@@ -352,7 +352,7 @@ def _replace_missing_annotations(cfg: Config, folder: Path) -> tuple[list[str], 
         dataset.clear()
         dataset.update(noise, pipeline=pipeline, **(dict(reduce_zero_label=True) if shifts else {}))
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
+    ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('save_best', None)
     return found.problems, found.notes, _published_size(cfg)
 
 

@@ -49,6 +49,11 @@ def test_missing_data_is_reported_and_the_cost_still_printed(
     assert re.search(r'training step +\d+\.\d+ s', text) and 'synthetic images' in text
 
 
+def test_a_config_may_switch_off_checkpoints(write_config: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ['--no-validate', '--cfg-options', 'default_hooks.checkpoint=None']
+    assert dry_run(capsys, write_config(), *options)[0] == 0
+
+
 def test_a_batch_too_large_for_a_cpu_is_scaled(
     write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
