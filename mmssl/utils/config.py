@@ -15,6 +15,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import LogProcessor, Runner
+from mmengine.utils import import_modules_from_strings
 from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
@@ -129,7 +130,8 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
 
     Raises:
         UserError: An option would change nothing, or goes below a value that is no dict, such as a loop that the config
-            switches off, or the value of one that changes several places does not fit.
+            switches off, the value of one that changes several places does not fit, or a module of
+            ``custom_imports`` fails.
     """
     options = cfg_options or {}
     before = old_length(cfg)
@@ -137,6 +139,8 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
     if 'data_root' in options:  # first, so that a data root that another option names stays as it is written
         move_data([cfg], option_path(options, 'data_root'))
     write_options(cfg, written)
+    if any(key.partition('.')[0] == 'custom_imports' for key in options):
+        _import_custom_modules(cfg)
     follow_length(cfg, written, before)
     if 'classes' in options:
         names = read_classes(getattr(options, 'texts', options).get('classes', options['classes']))
@@ -146,6 +150,14 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
     tested = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     if options and cfg.get('default_scope') == 'mmseg' and 'test_pipeline' in cfg and 'pipeline' in tested:
         cfg.test_pipeline = deepcopy(tested.pipeline)  # which the inference of mmseg reads
+
+
+def _import_custom_modules(cfg: Config) -> None:
+    try:
+        import_modules_from_strings(**cfg.get('custom_imports') or {'imports': None})
+    except (ImportError, TypeError) as error:
+        cause = error.__context__ or error
+        raise UserError(f'--cfg-options custom_imports: {error}: {type(cause).__name__}: {cause}') from error
 
 
 def evaluation_dataloader(cfg: Config, data: str) -> dict:

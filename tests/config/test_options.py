@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,12 @@ def test_lists_of_data_roots_move() -> None:
     assert cfg.train_dataloader.dataset.data_root == ['/x/a', '/x/b']
     apply_options(cfg, written('data_root=[/y,/z]'))
     assert cfg.train_dataloader.dataset.data_root == ['/y/a', '/z/a', '/y/b', '/z/b']
+
+
+def test_modules_named_by_an_option_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'my_plugin_of_an_option.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = load_config(RECIPE, written('custom_imports.imports=[my_plugin_of_an_option]'))
+    assert cfg.custom_imports.imports == ['my_plugin_of_an_option'] and 'my_plugin_of_an_option' in sys.modules
+    with pytest.raises(UserError, match="custom_imports: .* No module named 'no_such_plugin'"):
+        apply_options(config(), written('custom_imports.imports=[no_such_plugin]'))
