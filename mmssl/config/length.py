@@ -33,7 +33,8 @@ def follow_length(cfg: Config, options: Mapping[str, Any], before: Mapping[str, 
         before: What ``old_length`` returned before.
 
     Raises:
-        UserError: A length is no positive integer, or both ways to write it disagree.
+        UserError: A length is no positive integer, both ways to write it disagree, or the run counts iterations and the
+            option epochs.
     """
     for key, by_epoch in _UNITS.items():
         given = {name: options[name] for name in (key, f'train_cfg.{key}') if name in options}
@@ -45,6 +46,11 @@ def follow_length(cfg: Config, options: Mapping[str, Any], before: Mapping[str, 
         if len(set(given.values())) > 1:
             raise UserError(f'{key}={given[key]} and train_cfg.{key}={given[f"train_cfg.{key}"]} contradict each other')
         train_cfg = cfg.get('train_cfg') or {}
+        if by_epoch and 'max_iters' in train_cfg and train_cfg.get('by_epoch') is not True:
+            raise UserError(
+                f'{next(iter(given))}={new} changes nothing: the length of this run is '
+                f'train_cfg.max_iters={train_cfg["max_iters"]}; give one of the two'
+            )
         for owner in (cfg, train_cfg):
             if key in owner:
                 owner[key] = new

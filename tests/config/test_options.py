@@ -211,3 +211,10 @@ def test_modules_named_by_an_option_are_imported(tmp_path: Path, monkeypatch: py
     assert cfg.custom_imports.imports == ['my_plugin_of_an_option'] and 'my_plugin_of_an_option' in sys.modules
     with pytest.raises(UserError, match="custom_imports: .* No module named 'no_such_plugin'"):
         apply_options(config(), written('custom_imports.imports=[no_such_plugin]'))
+
+
+def test_epochs_beside_iterations_are_refused() -> None:
+    iterations = ('train_cfg.by_epoch=False', 'train_cfg.max_iters=100')
+    assert load_config(RECIPE, written(*iterations)).train_cfg.max_iters == 100
+    with pytest.raises(UserError, match='max_epochs=3 changes nothing: .* train_cfg.max_iters=100; give one'):
+        load_config(RECIPE, written('max_epochs=3', *iterations))
