@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from glob import glob
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -223,7 +224,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
         unused = place.startswith('test_') and trains
         unused |= not (data and trains) and place.startswith(_TARGET)
         unused |= place.startswith('stages.')  # of which each is checked by itself
-        if path and '://' not in path and not unused and not Path(path).expanduser().exists():
+        if path and '://' not in path and not unused and not _exists(path, place):
             places[path].append(place)
     problems = []
     for path, found in places.items():
@@ -233,6 +234,12 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
             f'to name another: --cfg-options {option}'
         )
     return problems
+
+
+def _exists(path: str, place: str) -> bool:
+    """Whether there is such a file or folder, or, as a data root, files that a pattern matches."""
+    whole = Path(path).expanduser()
+    return whole.exists() or 'data_root' in place.split('.')[-2:] and bool(glob(str(whole)))
 
 
 def missing_target_weights(cfg: Config) -> dict[str, str]:

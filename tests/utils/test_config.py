@@ -164,6 +164,14 @@ def test_missing_paths(tmp_path: Path) -> None:
     assert problems(val_dataloader=dict(dataset=dict(type='ImageFolder', data_root=str(tmp_path)))) == ''
 
 
+def test_a_data_root_may_be_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / 'train-0.tar').touch()
+    loader = dict(dataset=dict(type='TarShards', data_root=str(tmp_path / 'train-*.tar')))
+    assert problems(train_dataloader=loader) == ''
+    loader['dataset']['data_root'] = str(tmp_path / 'val-*.tar')
+    assert 'val-*.tar' in problems(train_dataloader=loader)
+
+
 class _Base:
     def __init__(self, base: int) -> None: ...
 
