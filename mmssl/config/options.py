@@ -155,6 +155,10 @@ def _shadow(cfg: Config, key: str) -> str | None:
     by_iterations = loop.get('by_epoch') is False or loop.get('type') == 'IterBasedTrainLoop'
     if key == 'max_epochs' and by_iterations and cfg.get('default_scope') != 'mmssl':
         return 'the length of this run is train_cfg.max_iters; write train_cfg.max_iters=NUMBER'
+    counts_epochs = 'max_epochs' in loop and cfg.get('default_scope', 'mmssl') != 'mmssl'
+    if counts_epochs and key in ('max_iters', 'train_cfg.max_iters', 'train_cfg.by_epoch'):
+        new = "dict(_delete_=True,type='IterBasedTrainLoop',max_iters=NUMBER,val_interval=NUMBER)"
+        return f'this run counts epochs; write max_epochs=NUMBER, or train_cfg="{new}"'
     if key.startswith('data_preprocessor') and (cfg.get('model') or {}).get('data_preprocessor') is not None:
         return f'the model has its own preprocessor; write model.{key}=VALUE'
     return None

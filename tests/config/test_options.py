@@ -218,3 +218,14 @@ def test_epochs_beside_iterations_are_refused() -> None:
     assert load_config(RECIPE, written(*iterations)).train_cfg.max_iters == 100
     with pytest.raises(UserError, match='max_epochs=3 changes nothing: .* train_cfg.max_iters=100; give one'):
         load_config(RECIPE, written('max_epochs=3', *iterations))
+
+
+def test_iterations_for_a_run_of_another_scope_that_counts_epochs() -> None:
+    cfg = config()
+    cfg.update(default_scope='mmseg', train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=2))
+    for word in ('max_iters=9', 'train_cfg.max_iters=9', 'train_cfg.by_epoch=False'):
+        with pytest.raises(UserError, match='counts epochs; write max_epochs=NUMBER, or train_cfg='):
+            apply_options(cfg, written(word))
+    loop = "train_cfg=dict(_delete_=True,type='IterBasedTrainLoop',max_iters=9,val_interval=3)"
+    apply_options(cfg, written(loop))
+    assert cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=9, val_interval=3)
