@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+_COCO = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 _IOU = {'mIoU': ('aAcc', 'mIoU', 'mAcc'), 'mDice': ('aAcc', 'mDice', 'mAcc')}
 _IOU['mFscore'] = ('aAcc', 'mFscore', 'mPrecision', 'mRecall')
 
@@ -34,7 +35,8 @@ def _of_openmmlab(metric: Any) -> list[str] | None:
     if kind == 'CocoMetric' and not getattr(metric, 'classwise', False):
         for name in metric.metrics:
             if name in ('bbox', 'segm'):
-                names += [f'{name}_{part}' for part in ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')]
+                items = getattr(metric, 'metric_items', None)
+                names += [f'{name}_{item}' for item in (_COCO if items is None else items)]
             else:
                 return None
     elif kind == 'IoUMetric':

@@ -38,6 +38,8 @@ def test_every_metric_says_what_it_returns() -> None:
 def test_metrics_of_mmdet_and_mmseg() -> None:
     coco = type('CocoMetric', (), dict(metrics=['bbox'], prefix='coco'))()
     assert 'coco/bbox_mAP' in result_names(SimpleNamespace(metrics=[coco]))
+    coco.metric_items = ['AR@100', 'mAP']
+    assert result_names(SimpleNamespace(metrics=[coco])) == ['coco/bbox_AR@100', 'coco/bbox_mAP']
     iou = type('IoUMetric', (), dict(metrics=['mIoU'], prefix=None))()
     assert result_names(SimpleNamespace(metrics=[iou])) == ['aAcc', 'mIoU', 'mAcc']
 
