@@ -14,6 +14,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -115,6 +116,22 @@ def downloading(address: str) -> Iterator[None]:
         raise UserError(
             f'{address} cannot be downloaded ({reason}): fetch the file where there is a network, and give its path'
         ) from error
+
+
+def local_file(file: str | Path) -> Path:
+    """Returns the path of a file; one at an http(s) address is downloaded into torch's hub directory the first time.
+
+    Raises:
+        UserError: The address cannot be downloaded.
+    """
+    if not str(file).startswith(('http://', 'https://')):
+        return Path(file).expanduser()
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(str(file)).path).name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with downloading(str(file)):
+            torch.hub.download_url_to_file(str(file), str(path), progress=False)
+    return path
 
 
 def _load_safetensors(path: Path, map_location: str | torch.device) -> dict[str, Any]:

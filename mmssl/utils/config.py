@@ -243,9 +243,9 @@ def _exists(path: str, place: str) -> bool:
 
 
 def missing_target_weights(cfg: Config) -> dict[str, str]:
-    """Dotted key -> path of the files of weights below ``model.target`` that do not exist here."""
-    found = dict(paths_below(cfg, ('checkpoint',)))
-    return {k: path for k, path in found.items() if k.startswith(_TARGET) and not Path(path).expanduser().exists()}
+    """Dotted key -> path of the files of weights below ``model.target`` that do not exist here, addresses aside."""
+    found = {k: path for k, path in paths_below(cfg, ('checkpoint',)) if k.startswith(_TARGET)}
+    return {k: path for k, path in found.items() if '://' not in path and not _exists(path, k)}
 
 
 def _wrong_keys(cfg: Config) -> list[str]:

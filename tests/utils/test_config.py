@@ -157,6 +157,8 @@ def test_missing_paths(tmp_path: Path) -> None:
     target = dict(model=dict(type='SimCLR', target=dict(tokenizer=dict(checkpoint='no.pkl'))), train_dataloader={})
     place = 'model.target.tokenizer.checkpoint'
     assert missing_target_weights(Config(target)) == {place: 'no.pkl'}
+    address = dict(model=dict(target=dict(checkpoint='https://example.org/x.pth')))
+    assert missing_target_weights(Config(address)) == {}
     assert len(missing_paths(Config(target))) == 1 and not missing_paths(Config(target), data=False)
     assert not missing_paths(Config(target | dict(train_dataloader=None)))  # a test makes no targets
     assert 'init_cfg.checkpoint' in problems(model=dict(type='SimCLR', init_cfg=dict(checkpoint='no.pth')))

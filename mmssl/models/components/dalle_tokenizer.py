@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmssl.models.components.left_out import leave_out_of_checkpoints
 from mmssl.registry import COMPONENTS
-from mmssl.utils.checkpoint import get_state_dict
+from mmssl.utils.checkpoint import get_state_dict, local_file
 from mmssl.utils.errors import UserError
 
 WEIGHTS = 'https://cdn.openai.com/dall-e/encoder.pkl'
@@ -52,8 +52,8 @@ class DALLETokenizer(BaseModule):
     in the official code all convolutions but the last run in float16 on a GPU.
 
     Args:
-        checkpoint: OpenAI's ``encoder.pkl``, or a state dict with its names. None keeps random weights, whose words are
-            of no use but for trying things out.
+        checkpoint: OpenAI's ``encoder.pkl``, or a state dict with its names: a file or an http(s) address. None keeps
+            random weights, whose words are of no use but for trying things out.
         num_tokens: Number C of words, at most 2 ** 31.
         width: Channels of the first group; each further group has twice as many.
         num_groups: Groups of blocks; each but the last halves the map, so that 4 give a word per 8 x 8 pixels.
@@ -102,7 +102,7 @@ class DALLETokenizer(BaseModule):
 
     def load_weights(self, file: str | Path) -> None:
         """Reads the weights from ``file``, without executing code from it; see ``init_weights``."""
-        path = Path(file).expanduser()
+        path = local_file(file)
         if not path.is_file():
             raise UserError(
                 f'the weights of the tokenizer are expected in {path}: download them from {WEIGHTS}, or name the file '

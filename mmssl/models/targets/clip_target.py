@@ -16,7 +16,7 @@ from torch.nn.functional import layer_norm, linear
 
 from mmssl.models.components.left_out import leave_out_of_checkpoints
 from mmssl.registry import TARGETS
-from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file
+from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, local_file
 from mmssl.utils.errors import UserError
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -34,9 +34,9 @@ class CLIPTarget(BaseModule):
 
     Args:
         model: One of timm's CLIP towers; OpenAI's weights want those called ``quickgelu``.
-        checkpoint: File of weights by the names of OpenAI, of open_clip or of timm: OpenAI's own ``ViT-B-16.pt``, a
-            checkpoint, or safetensors. With None and without ``pretrained`` weights are random, and of no use but for
-            trying things out.
+        checkpoint: File, or http(s) address, of weights by the names of OpenAI, of open_clip or of timm: OpenAI's own
+            ``ViT-B-16.pt``, a checkpoint, or safetensors. With None and without ``pretrained`` weights are random, and
+            of no use but for trying things out.
         pretrained: Take timm's weights, from its cache or the network, instead.
         out_channels: Width P of the shared space.
         img_size: Side of the images that the teacher gets, in pixels; positions are resized to it, bicubic. The number
@@ -100,7 +100,7 @@ class CLIPTarget(BaseModule):
 
     def load_weights(self, file: str | Path) -> None:
         """Reads the weights of the teacher from ``file``; see ``init_weights``."""
-        path = Path(file).expanduser()
+        path = local_file(file)
         if not path.is_file():
             raise UserError(
                 f'the weights of the teacher {self.model} are expected in {path}: put them there, name another file by '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from shutil import copy
 from types import ModuleType
 
 import pytest
@@ -100,6 +101,17 @@ def test_the_published_file_is_read_without_its_package(pickled):
     assert_close(tokenizer.logits(pixels), expected)
     assert torch.equal(tokenizer(pixels), expected.argmax(dim=1).flatten(1))
     assert before.shape == (1, 16, 2, 2)
+
+
+def test_weights_may_have_an_address(pickled, tmp_path, monkeypatch):
+    encoder, file = pickled
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', lambda url, to, progress: copy(file, to))
+    tokenizer = DALLETokenizer('https://example.org/encoder.pkl?x=1', width=8, num_tokens=16)
+    tokenizer.init_weights()
+    pixels = torch.rand(1, 3, 32, 32)
+    assert_close(tokenizer.logits(pixels), encoder(0.8 * pixels + 0.1))
+    assert (tmp_path / 'hub' / 'checkpoints' / 'encoder.pkl').is_file()
 
 
 def test_a_state_dict_will_do(pickled, tmp_path):
