@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mmssl.evaluation.extract import random_state_kept
 from mmssl.evaluation.result_names import result_names
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.label_check import LabelCheck
@@ -119,7 +120,7 @@ def check_sizes(algorithm: nn.Module, dataset: Any) -> None:
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     was_training = [(module, module.training) for module in algorithm.modules()]
     try:
-        with torch.random.fork_rng(), torch.no_grad():
+        with random_state_kept(), torch.no_grad():
             algorithm.eval()
             _try_out(algorithm, sizes)
     finally:

@@ -31,6 +31,13 @@ def check(cfg: Config) -> None:
     check_sizes(ALGORITHMS.build(cfg.model), SimpleNamespace(views=views))
 
 
+def test_no_other_gpu_is_asked_for_its_random_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, fork = [], torch.random.fork_rng
+    monkeypatch.setattr(torch.random, 'fork_rng', lambda devices=None: (asked.append(devices), fork(devices))[1])
+    check(small('simclr'))
+    assert asked and None not in asked  # None stands for every GPU
+
+
 @pytest.mark.parametrize('method', [name for name, path in RECIPES.items() if 'stages' not in load_config(path)])
 def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
     cfg = small(method)
