@@ -56,7 +56,7 @@ class TransferRunner(PretrainRunner):
         """The loop that the config names, which is MMEngine's."""
         if 'by_epoch' not in train_cfg:
             train_cfg.setdefault('type', 'mmssl.PretrainTrainLoop')
-        return train_cfg if max_epochs is None else dict(train_cfg, max_epochs=max_epochs)
+        return train_cfg if max_epochs is None or 'max_iters' in train_cfg else dict(train_cfg, max_epochs=max_epochs)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Registers MMEngine's default hooks, a progress bar, and hooks that look at the losses and at results."""

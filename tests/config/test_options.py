@@ -11,6 +11,7 @@ import pytest
 from mmengine.config import Config
 
 from mmssl.config.options import Options, parse_value, write_options
+from mmssl.engine.transfer_runner import TransferRunner
 from mmssl.utils.cli import CfgOptions
 from mmssl.utils.config import apply_options, check_config, load_config, missing_paths
 from mmssl.utils.errors import UserError
@@ -229,3 +230,4 @@ def test_iterations_for_a_run_of_another_scope_that_counts_epochs() -> None:
     loop = "train_cfg=dict(_delete_=True,type='IterBasedTrainLoop',max_iters=9,val_interval=3)"
     apply_options(cfg, written(loop))
     assert cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=9, val_interval=3)
+    assert 'max_epochs' not in TransferRunner._train_loop_config(dict(cfg.train_cfg), cfg.max_epochs)
