@@ -59,7 +59,8 @@ def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_pat
     cfg = Config(tiny_config(tmp_path, **CHANGES, custom_hooks=[HOOK], runner_type='PretrainRunner'))
     cfg.model.head.num_clusters = cfg.custom_hooks[0].labeller.num_clusters = 5000  # there are fewer images here
     found = dry_run(cfg)
-    assert not found.problems and found.labelling['features, in memory'] == 4 * 26 * 64
+    assert found.problems == ['26 images cannot make 5000 clusters: lower num_clusters']
+    assert found.labelling['features, in memory'] == 4 * 26 * 64
 
 
 def test_problems_end_the_text() -> None:

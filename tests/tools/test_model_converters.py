@@ -94,7 +94,7 @@ def test_mistakes(checkpoint: Path, fails: Callable[..., str], tmp_path: Path) -
     damaged = tmp_path / 'damaged.pth'
     damaged.write_bytes(checkpoint.read_bytes()[:-100])
     foreign = tmp_path / 'foreign.pth'
-    torch.save({'features.0.weight': torch.zeros(2)}, foreign)
+    torch.save({'foreign.weight': torch.zeros(2)}, foreign)
     assert 'no.pth' in fails(convert.main, tmp_path / 'no.pth', out, '--to', 'timm')
     assert 'damaged' in fails(convert.main, damaged, out, '--to', 'timm')
     assert 'no source knows' in fails(convert.main, foreign, out, '--to', 'timm')
