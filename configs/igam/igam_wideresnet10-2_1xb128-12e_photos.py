@@ -2,7 +2,7 @@
 
     python tools/train.py configs/igam/igam_wideresnet10-2_1xb128-12e_photos.py
 
-Cost: three trainings of 672 steps of 128 images of 32 px; about ten minutes on two CPU cores.
+Cost: three trainings of 672 steps of 128 images of 32 px; ten minutes on two CPU cores by estimate, not measured.
 Expected: no published figure; each stage ends with its accuracy on images and under attack.
 
 The student without IGAM is the same algorithm that never begins to match gradients. The weights differ from those of

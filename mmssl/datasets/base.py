@@ -138,7 +138,7 @@ class ImageDataset(Dataset):
         """Returns the same images, which are not listed again, as one plain view each.
 
         Args:
-            transform: As in the constructor.
+            transform: Config of the plain view, as the constructor takes it.
         """
         other = copy.copy(self)
         other.views, other.transform = [], TRANSFORMS.build(transform)

@@ -28,8 +28,8 @@ def pooled_stage(backbone: nn.Module, stage: str) -> Callable[[Tensor], Tensor]:
 
     Args:
         backbone: Built at least as deep as the stage.
-        stage: Of a ResNet or AdderResNet ``'conv1'`` (after norm and ReLU), ``'res2'``, ``'res3'``, ``'res4'`` or
-            ``'res5'``; of an AlexNet, VGG16, NIN or WideResNet ``'conv1'`` to ``'conv5'``, the maps of its stages.
+        stage: For a ResNet or AdderResNet, ``'conv1'`` (after norm and ReLU), ``'res2'``, ``'res3'``, ``'res4'`` or
+            ``'res5'``; for an AlexNet, VGG16, NIN or WideResNet ``'conv1'`` to ``'conv5'``, the maps of its stages.
 
     Raises:
         ValueError: There is no such stage, or the backbone is none of these.
