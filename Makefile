@@ -41,6 +41,7 @@ test: $(VENV)/.all
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: $(VENV)/.all
 	$(BIN)/mypy

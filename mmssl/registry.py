@@ -86,7 +86,4 @@ TARGETS = Role('target')
 COMPONENTS = Role('component')
 PREPROCESSORS = Role('preprocessor')
 
-ROLES = {
-    role.name: role
-    for role in (ALGORITHMS, BACKBONES, NECKS, HEADS, LOSSES, TARGETS, COMPONENTS, PREPROCESSORS)
-}
+ROLES = {role.name: role for role in (ALGORITHMS, BACKBONES, NECKS, HEADS, LOSSES, TARGETS, COMPONENTS, PREPROCESSORS)}

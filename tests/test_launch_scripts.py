@@ -98,7 +98,7 @@ def test_processes_of_the_script_find_each_other(tmp_path: Path) -> None:
     tool.write_text(
         'import os, pathlib, sys, torch.distributed as dist\n'
         "dist.init_process_group('gloo')\n"
-        "seen = f'{dist.get_world_size()} {os.environ[\"OMP_NUM_THREADS\"]} {sys.argv[1:]}'\n"
+        'seen = f\'{dist.get_world_size()} {os.environ["OMP_NUM_THREADS"]} {sys.argv[1:]}\'\n'
         "pathlib.Path(__file__).with_name(f'rank{dist.get_rank()}').write_text(seen)\n"
         'dist.destroy_process_group()\n'
     )

@@ -15,9 +15,7 @@ model = dict(
     type='DeepClusterV2',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(type='ResNet', depth=18, stem='small'),
-    neck=dict(
-        type='MLPProjector', in_channels=512, hidden_channels=2048, out_channels=128, bias=True, last_bias=True
-    ),
+    neck=dict(type='MLPProjector', in_channels=512, hidden_channels=2048, out_channels=128, bias=True, last_bias=True),
     head=dict(
         type='ClusterHead',
         in_channels=128,

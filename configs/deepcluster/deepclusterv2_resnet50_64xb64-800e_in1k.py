@@ -15,9 +15,7 @@ model = dict(
     type='DeepClusterV2',
     data_preprocessor=dict(type='SelfSupDataPreprocessor', std=[58.14, 57.12, 57.375]),  # as in the official code
     backbone=dict(type='ResNet', depth=50),
-    neck=dict(
-        type='MLPProjector', in_channels=2048, hidden_channels=2048, out_channels=128, bias=True, last_bias=True
-    ),
+    neck=dict(type='MLPProjector', in_channels=2048, hidden_channels=2048, out_channels=128, bias=True, last_bias=True),
     head=dict(
         type='ClusterHead',
         in_channels=128,

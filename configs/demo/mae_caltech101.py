@@ -15,9 +15,7 @@ model = dict(
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(type='VisionTransformer', arch='tiny', position='mae', init='mae', output='tokens'),
     masker=dict(type='UniformMasker', ratio=0.75, patch_size=16),
-    neck=dict(
-        type='MAEDecoder', in_channels=192, out_channels=768, grid_size=14, embed_dim=192, depth=2, num_heads=3
-    ),
+    neck=dict(type='MAEDecoder', in_channels=192, out_channels=768, grid_size=14, embed_dim=192, depth=2, num_heads=3),
     target=dict(type='PixelTarget', patch_size=16, standardize=True),
     head=dict(type='MaskedMSELoss'),
 )

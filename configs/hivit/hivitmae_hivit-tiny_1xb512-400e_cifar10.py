@@ -21,9 +21,7 @@ model = dict(
         output='units',
     ),
     masker=dict(type='UniformMasker', ratio=0.75, patch_size=4),
-    neck=dict(
-        type='HiViTDecoder', in_channels=192, out_channels=48, grid_size=8, embed_dim=192, depth=2, num_heads=3
-    ),
+    neck=dict(type='HiViTDecoder', in_channels=192, out_channels=48, grid_size=8, embed_dim=192, depth=2, num_heads=3),
     target=dict(type='PixelTarget', patch_size=4, standardize=True),
     head=dict(type='MaskedMSELoss'),
 )

@@ -14,9 +14,7 @@ max_epochs = 1600
 model = dict(
     type='MAE',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(
-        type='VisionTransformer', arch='base', patch_size=16, position='mae', init='mae', output='tokens'
-    ),
+    backbone=dict(type='VisionTransformer', arch='base', patch_size=16, position='mae', init='mae', output='tokens'),
     masker=dict(type='UniformMasker', ratio=0.75, patch_size=16),
     neck=dict(
         type='MAEDecoder',

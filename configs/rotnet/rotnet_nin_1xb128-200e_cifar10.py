@@ -12,9 +12,7 @@ max_epochs = 200
 
 model = dict(
     type='RotNet',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor', mean=[125.3, 123.0, 113.9], std=[63.0, 62.1, 66.7]
-    ),
+    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[125.3, 123.0, 113.9], std=[63.0, 62.1, 66.7]),
     backbone=dict(type='NIN', num_stages=4),
     neck=dict(type='Identity'),
     head=dict(type='LinearClsHead', in_channels=192, num_classes=4, init_std=None),

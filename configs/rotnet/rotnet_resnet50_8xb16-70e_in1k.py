@@ -22,7 +22,5 @@ model = dict(
 train_dataloader = dict(batch_size=16, dataset=dict(views=[dict(type='AugmentedView', size=224)]))
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.2, momentum=0.9, weight_decay=1e-4))
-param_scheduler = dict(
-    type='StepLR', by_epoch=False, milestones=[30 / 70, 50 / 70], warmup_epochs=5, start_factor=0.1
-)
+param_scheduler = dict(type='StepLR', by_epoch=False, milestones=[30 / 70, 50 / 70], warmup_epochs=5, start_factor=0.1)
 auto_scale_lr = dict(base_batch_size=128, rule='linear')

@@ -15,9 +15,7 @@ model = dict(
     type='SwAV',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(type='ResNet', depth=18, stem='small'),
-    neck=dict(
-        type='MLPProjector', in_channels=512, hidden_channels=2048, out_channels=128, bias=True, last_bias=True
-    ),
+    neck=dict(type='MLPProjector', in_channels=512, hidden_channels=2048, out_channels=128, bias=True, last_bias=True),
     head=dict(type='PrototypeHead', in_channels=128, num_prototypes=1000),
     queue=dict(length=3584, start=15 / 200),
 )

@@ -15,9 +15,7 @@ model = dict(
     type='SwAV',
     data_preprocessor=dict(type='SelfSupDataPreprocessor', std=[58.14, 57.12, 57.375]),  # as in the official code
     backbone=dict(type='ResNet', depth=50, width=4),
-    neck=dict(
-        type='MLPProjector', in_channels=8192, hidden_channels=8192, out_channels=128, bias=True, last_bias=True
-    ),
+    neck=dict(type='MLPProjector', in_channels=8192, hidden_channels=8192, out_channels=128, bias=True, last_bias=True),
     head=dict(type='PrototypeHead', in_channels=128, num_prototypes=3000),
     queue=dict(length=2560),
 )

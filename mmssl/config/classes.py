@@ -30,7 +30,7 @@ def read_classes(value: Any) -> tuple[str, ...]:
         value = _read_text(value.strip())
     names = tuple(str(name).strip() for name in (value if isinstance(value, (list, tuple)) else [value]))
     if not names or not all(names):
-        raise UserError(f"classes takes one or more names, such as classes=\"('raccoon',)\", got {value!r}")
+        raise UserError(f'classes takes one or more names, such as classes="(\'raccoon\',)", got {value!r}')
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise UserError(f'classes names {", ".join(twice)} more than once: {", ".join(names)}')

@@ -13,9 +13,7 @@ Tensors = Mapping[str, Tensor]
 # Backbones keep the names of torchvision (``ResNet``) and timm (``VisionTransformer``; those of timm 0.4.9, which
 # MoCo v3 was written with, are the same).
 RESNET = r'(conv1|bn1|layer[1-4]\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+'
-ADDER_RESNET = (
-    r'((conv1|bn1)\.\w+|layer[1-4]\.\d+\.((conv\d|downsample\.0)\.adder|(bn\d|downsample\.1)\.\w+))'
-)
+ADDER_RESNET = r'((conv1|bn1)\.\w+|layer[1-4]\.\d+\.((conv\d|downsample\.0)\.adder|(bn\d|downsample\.1)\.\w+))'
 VIT = (
     r'(cls_token|pos_embed|patch_embed\.proj\.(\d+\.)?\w+|norm\.\w+'
     r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'

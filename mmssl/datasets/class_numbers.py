@@ -10,9 +10,7 @@ from mmengine.logging import print_log
 from mmssl.utils.errors import UserError
 
 
-def share_classes(
-    learned: Sequence[str] | None, dataset: Any, place: str, *, is_closed: bool = False
-) -> None:
+def share_classes(learned: Sequence[str] | None, dataset: Any, place: str, *, is_closed: bool = False) -> None:
     """Gives the labels of ``dataset`` the numbers that its classes have where a model learns from them.
 
     A class folder that is missing in one of two splits would otherwise shift all classes after it. Classes that only
@@ -37,8 +35,9 @@ def share_classes(
             f'{place} has the classes {_shown(own)}, and what is learned has {_shown(learned)}: none is in both'
         )
     if further and is_closed:
-        raise UserError(f'{place} has classes that the training set does not have, so they are never right: '
-                        f'{_shown(further)}')
+        raise UserError(
+            f'{place} has classes that the training set does not have, so they are never right: {_shown(further)}'
+        )
     said = [f'lacks {_shown(missing)}'] if missing else []
     said += [f'has {_shown(further)} beside the classes that are learned, which are never right'] if further else []
     if said:

@@ -134,7 +134,7 @@ def check_batches(loader: DataLoader) -> None:
     name = type(sampler).__name__
     if isinstance(sampler, InfiniteSampler):
         raise UserError(
-            f"train_dataloader.sampler: {name} has no epochs, so a run could not be resumed exactly; write dict(type="
+            f'train_dataloader.sampler: {name} has no epochs, so a run could not be resumed exactly; write dict(type='
             "'EpochSampler'), also for a run of train_cfg.max_iters iterations"
         )
     draws = any(getattr(source, 'views', None) for _, source in image_sources(dataset, ''))

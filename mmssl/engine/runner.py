@@ -253,9 +253,7 @@ class PretrainRunner(Runner):
     # Checkpoints
 
     @master_only
-    def save_checkpoint(
-        self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any
-    ) -> None:
+    def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any) -> None:
         """Writes a checkpoint in one step and beside it the backbone alone, as ``<name>_backbone.pth``."""
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))

@@ -292,6 +292,7 @@ def extract_rows(
             write(waiting)
     return Rows(vectors, seen) if vectors is not None else None
 
+
 def _embed(
     model: nn.Module, batch: dict, feature: Callable[[Any], Tensor], dtype: str | None
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -123,9 +123,7 @@ def roi_align_backward(
 ) -> None:
     """Writes into ``grad_input`` (N, C, H, W) the gradient of ``roi_align_forward`` for ``grad_output``."""
     scale, size, sampling = _roi_align_options(options)
-    grad_input.copy_(
-        _ops._roi_align_backward(*_floats(grad_output, rois), scale, *size, *grad_input.shape, *sampling)
-    )
+    grad_input.copy_(_ops._roi_align_backward(*_floats(grad_output, rois), scale, *size, *grad_input.shape, *sampling))
 
 
 def _roi_align_options(options: dict[str, Any]) -> tuple[float, tuple[int, int], tuple[int, bool]]:

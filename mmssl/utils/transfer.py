@@ -141,7 +141,7 @@ def read_algorithm(file: str | Path, backbone: nn.Module, prefix: str | None = N
     if other := next(filter(None, (_other_kind(tensors, backbone) for tensors in _readings(checkpoint))), None):
         raise UserError(f'{file} {other}: name a checkpoint or a config of the same kind')
     elsewhere = find_prefix(wanted, offered)
-    hint = f"; its names are there with the prefix {elsewhere!r}: --prefix {elsewhere.removesuffix('.')}"
+    hint = f'; its names are there with the prefix {elsewhere!r}: --prefix {elsewhere.removesuffix(".")}'
     raise UserError(
         f'{file} holds no backbone that fits: its tensors are neither called as in mmssl nor as in {", ".join(SOURCES)}'
         f'{hint if elsewhere else ""}\n  missing: {_names(wanted)}\n  unexpected: {_names(offered)}'

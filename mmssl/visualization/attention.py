@@ -56,9 +56,7 @@ def attention_maps(
     return {title: torch.cat([of_image[title] for of_image in maps]) for title in maps[0]}
 
 
-def _cnn_maps(
-    backbone: nn.Module, images: Tensor, kinds: Sequence[str], reference: Tensor | None
-) -> dict[str, Tensor]:
+def _cnn_maps(backbone: nn.Module, images: Tensor, kinds: Sequence[str], reference: Tensor | None) -> dict[str, Tensor]:
     last_map, embed = split_at_last_map(backbone)
     with torch.no_grad():
         features = last_map(images)

@@ -19,11 +19,7 @@ KINDS = {
     'ViT': (dict(_VIT, type='VisionTransformer'), {'pos_embed': resample_abs_pos_embed}),
     'BEiT': (
         dict(_VIT, type='BEiTViT'),
-        {
-            'rel_pos_bias.relative_position_bias_table': (
-                lambda table, new, old: resize_relative_table(table, old, new)
-            )
-        },
+        {'rel_pos_bias.relative_position_bias_table': (lambda table, new, old: resize_relative_table(table, old, new))},
     ),
     'HiViT': (
         dict(_HIVIT, type='HiViT'),

@@ -24,9 +24,7 @@ def test_clip_teacher(goldens_dir, tmp_path):
         target = CLIPTarget(checkpoint=str(tmp_path / 'clip.pt'), mean=(0, 0, 0), std=(255, 255, 255), scaling=ours)
         target.double().init_weights()
         with torch.no_grad():
-            found = dict(
-                scaled=target.rescale(images), ln_post=target.features(images), target=target(images)
-            )
+            found = dict(scaled=target.rescale(images), ln_post=target.features(images), target=target(images))
         outputs |= {f'{theirs}_{name}': summary(value) for name, value in found.items()}
     golden.check({'outputs': outputs}, ['outputs'])
 

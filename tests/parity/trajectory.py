@@ -347,7 +347,6 @@ class Comparison(Hook):
                 own = 'momentum_buffer' if key in MOMENTA else key
                 self.compare(f'{key} of {name}', state[own], value, self.bound(at_least=1e-8))
 
-
     def compare_first(self, model: nn.Module, loss: Tensor) -> None:
         """Compares loss, outputs and all gradients of the first step, before they are clipped."""
         if self.number > 1:

@@ -127,11 +127,15 @@ def hivit(golden: Golden) -> dict[str, Any]:
 def itpn(golden: Golden) -> dict[str, Any]:
     """Encoder and pyramid of both kinds of iTPN."""
     width = number(golden, 'embed_dim')
-    return rates(golden) | stages(golden) | {
-        'model.neck.pyramid.in_channels': (width // 4, width // 2, width),
-        'model.neck.pyramid.out_channels': number(golden, 'fpn_dim'),
-        'model.neck.pyramid.fpn_depth': number(golden, 'fpn_depth'),
-    }
+    return (
+        rates(golden)
+        | stages(golden)
+        | {
+            'model.neck.pyramid.in_channels': (width // 4, width // 2, width),
+            'model.neck.pyramid.out_channels': number(golden, 'fpn_dim'),
+            'model.neck.pyramid.fpn_depth': number(golden, 'fpn_depth'),
+        }
+    )
 
 
 def itpn_pixel(golden: Golden) -> dict[str, Any]:
@@ -363,9 +367,7 @@ CASES = {
         teacher_first=True,
         temperature=lambda model: model.head.temperature,
     ),
-    'traj_mocov3_r50': Case(
-        'mocov3/mocov3_resnet50_16xb256-100e_in1k.py', sizes=mocov3, late=ROUNDED, **MOCOV3_CASE
-    ),
+    'traj_mocov3_r50': Case('mocov3/mocov3_resnet50_16xb256-100e_in1k.py', sizes=mocov3, late=ROUNDED, **MOCOV3_CASE),
     'traj_mocov3_vits': Case(
         'mocov3/mocov3_vit-small_32xb128-300e_in1k.py', sizes=mocov3_vit, early=1e-8, late=ROUNDED, **MOCOV3_CASE
     ),

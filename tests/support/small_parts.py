@@ -38,14 +38,17 @@ def views(count: int = 2, images: int = 8, size: int = 8) -> list[Tensor]:
 def masked(**options: Any) -> dict:
     """Config of an MAE for images of 16 px, four by four patches; ``options`` take the place of its arguments."""
     arch = dict(embed_dim=24, depth=1, num_heads=2)
-    return dict(
-        type='MAE',
-        data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-        backbone=dict(type='VisionTransformer', arch=arch, img_size=16, patch_size=4, output='tokens'),
-        masker=dict(type='UniformMasker', patch_size=4),
-        neck=dict(
-            type='MAEDecoder', in_channels=24, out_channels=48, grid_size=4, embed_dim=16, depth=1, num_heads=2
-        ),
-        target=dict(type='PixelTarget', patch_size=4),
-        head=dict(type='MaskedMSELoss'),
-    ) | options
+    return (
+        dict(
+            type='MAE',
+            data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+            backbone=dict(type='VisionTransformer', arch=arch, img_size=16, patch_size=4, output='tokens'),
+            masker=dict(type='UniformMasker', patch_size=4),
+            neck=dict(
+                type='MAEDecoder', in_channels=24, out_channels=48, grid_size=4, embed_dim=16, depth=1, num_heads=2
+            ),
+            target=dict(type='PixelTarget', patch_size=4),
+            head=dict(type='MaskedMSELoss'),
+        )
+        | options
+    )

@@ -34,9 +34,7 @@ def apply(config: Path, *argv: str) -> Config:
     return cfg
 
 
-def test_trains_validates_and_resumes(
-    write_config: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_trains_validates_and_resumes(write_config: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, work_dir = write_config(), tmp_path / 'run'
     train.main([str(config), '--work-dir', str(work_dir), '--cfg-options', 'max_epochs=1'])
     start = capsys.readouterr().out.partition('Epoch(train)')[0]

@@ -50,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     options = ('lrs', 'weight_decays', 'heads', 'epochs', 'batch_size', 'num_seeds', 'seed')
     sweep = LinearSweep(**{name: getattr(args, name) for name in options if getattr(args, name) is not None})
     random_init = args.seed if args.random_init else None
-    cfg, model = load_trained(
-        args.checkpoint, args.config, args.cfg_options, args.prefix, random_init=random_init
-    )
+    cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix, random_init=random_init)
     dtype = {None: None, 'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
     loaders = {
         data: PretrainRunner.build_dataloader(evaluation_dataloader(cfg, data), seed=0) for data in ('bank', 'val')

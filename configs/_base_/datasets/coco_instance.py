@@ -4,9 +4,7 @@ _dataset = dict(type='CocoDataset', data_root='data/coco')
 _train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(
-        type='RandomChoiceResize', scales=[(1333, side) for side in range(640, 801, 32)], keep_ratio=True
-    ),
+    dict(type='RandomChoiceResize', scales=[(1333, side) for side in range(640, 801, 32)], keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]

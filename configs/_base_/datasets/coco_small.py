@@ -44,9 +44,7 @@ val_dataloader = dict(
     ),
 )
 val_cfg = dict(type='ValLoop')
-val_evaluator = dict(
-    type='CocoMetric', ann_file='data/coco_small/annotations/instances_val2017.json', metric='bbox'
-)
+val_evaluator = dict(type='CocoMetric', ann_file='data/coco_small/annotations/instances_val2017.json', metric='bbox')
 test_dataloader = val_dataloader
 test_cfg = dict(type='TestLoop')
 test_evaluator = val_evaluator

@@ -66,9 +66,7 @@ def _names(listing: str | None, folder: str, ending: str) -> list[str]:
     return sorted(os.path.relpath(path, folder)[: -len(ending)] for path in paths if path.endswith(ending))
 
 
-def _check_sample(
-    pairs: Sequence[tuple[str, str]], num_labels: int, ignored: Sequence[int], found: Findings
-) -> None:
+def _check_sample(pairs: Sequence[tuple[str, str]], num_labels: int, ignored: Sequence[int], found: Findings) -> None:
     chosen = [pairs[i] for i in np.linspace(0, len(pairs) - 1, min(len(pairs), _SAMPLE)).astype(int)]
     labels: Counter[int] = Counter()
     beyond, sizes, colored, unreadable = [], [], [], []

@@ -41,9 +41,7 @@ def check_voc(dataset: dict[str, Any], classes: tuple[str, ...], is_training: bo
             'a line of the list is a file name without its ending'
         )
     if absent := missing_files(os.path.join(images, f'{name}.jpg') for name in names):
-        found.problems.append(
-            f'{len(absent):,} of {len(names):,} images are missing: {some(absent)}{_endings(images)}'
-        )
+        found.problems.append(f'{len(absent):,} of {len(names):,} images are missing: {some(absent)}{_endings(images)}')
     if found.problems:
         return found
     step = -(-len(files) // _LIMIT)

@@ -129,9 +129,7 @@ class SupervisedView:
         drawn = self.draw(image.shape[:2], rng)
         return self.render(image, drawn), drawn.program
 
-    def draw(
-        self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None
-    ) -> DrawnSupervisedView:
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None) -> DrawnSupervisedView:
         """Draws crop and flip, and the seed of the rest.
 
         Args:

@@ -45,9 +45,7 @@ class SwAV(BaseAlgorithm):
     views = Views(GLOBAL_VIEWS, local=True)
     batch_coupled = 'codes of the batch'
 
-    def __init__(
-        self, *, epsilon: float = 0.05, iterations: int = 3, queue: dict | None = None, **slots: Any
-    ) -> None:
+    def __init__(self, *, epsilon: float = 0.05, iterations: int = 3, queue: dict | None = None, **slots: Any) -> None:
         super().__init__(**slots)
         if epsilon <= 0 or iterations < 1:
             raise ValueError(f'SwAV needs epsilon > 0 and iterations >= 1, got {epsilon} and {iterations}')

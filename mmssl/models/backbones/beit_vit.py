@@ -211,9 +211,7 @@ class BEiTViT(OrderedLayers, BaseModule):
                 block.mlp.fc2.weight.div_((2 * number) ** 0.5)
 
 
-def _adapt_loaded_tables(
-    module: BEiTViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object
-) -> None:
+def _adapt_loaded_tables(module: BEiTViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object) -> None:
     """Copies a shared table to every block where each has its own, and resizes tables of another grid."""
     if module.rel_pos_bias is None and prefix + _SHARED_TABLE in state_dict:
         shared = state_dict.pop(prefix + _SHARED_TABLE)

@@ -332,9 +332,7 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
     return {**_DEFAULTS, **arch}
 
 
-def _adapt_loaded_positions(
-    module: HiViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object
-) -> None:
+def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object) -> None:
     """Resizes the positions of a checkpoint to this module's grid; a grid of which nothing tells is taken to be square.
 
     Relative positions that a checkpoint knows nothing of stay as they begin, and those that this module has no use for

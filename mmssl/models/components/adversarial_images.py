@@ -33,6 +33,7 @@ class AdversarialImages(nn.Module):
             labels: (N,) int64.
             indices: (N,) int64, positions of the images in their dataset.
         """
+
         def predict(pixels: Tensor) -> Tensor:
             return model.head.predict(model.neck(model.backbone(from_pixels(pixels, model.data_preprocessor))))
 

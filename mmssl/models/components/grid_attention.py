@@ -32,9 +32,7 @@ class GridAttention(Attention):
         options: Further arguments of timm's attention.
     """
 
-    def __init__(
-        self, dim: int, num_heads: int, window_size: int = 0, relative_size: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, dim: int, num_heads: int, window_size: int = 0, relative_size: int = 0, **options: Any) -> None:
         super().__init__(dim, num_heads, **options)
         self.window_size = window_size
         self.rel_pos_h = self.rel_pos_w = None

@@ -140,9 +140,7 @@ class PGDAttack(nn.Module):
             noise = _unit(torch.special.ndtri(uniform)) * lengths[:, None, None, None]
         return (pixels + noise).clamp(0, WHITE)
 
-    def _climb(
-        self, predict: Predict, start: Tensor, pixels: Tensor, labels: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
+    def _climb(self, predict: Predict, start: Tensor, pixels: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Takes all steps; returns the last images and the objective before each step."""
         x, pixels, losses = start, pixels.detach(), []
         with torch.enable_grad(), _enough_precision(pixels.device.type):

@@ -61,8 +61,7 @@ def resize_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int, 
         return table
     patches, extra = table.tensor_split([num_relative_positions(own)])
     by_row, by_column = (
-        torch.as_tensor(_spline_matrix(old, new), dtype=table.dtype, device=table.device)
-        for old, new in zip(own, grid)
+        torch.as_tensor(_spline_matrix(old, new), dtype=table.dtype, device=table.device) for old, new in zip(own, grid)
     )
     patches = patches.unflatten(0, (2 * own[0] - 1, -1))  # (rows, columns, heads)
     patches = torch.einsum('ar,bc,rch->abh', by_row, by_column, patches)

@@ -72,9 +72,7 @@ class ITPNDecoder(BaseModule):
         self.embed_dim = embed_dim
         self.pyramid: Any = NECKS.build(pyramid)
         self.embed = LevelEmbedding(self.pyramid.out_channels, embed_dim)
-        self.decoder = MAEDecoder(
-            None, out_channels, grid_size, embed_dim, depth, num_heads, num_prefix_tokens=0
-        )
+        self.decoder = MAEDecoder(None, out_channels, grid_size, embed_dim, depth, num_heads, num_prefix_tokens=0)
         self.apply(truncated_normal_linear)
 
     def forward(self, stages: tuple[Tensor, ...], keep: Tensor) -> Tensor:

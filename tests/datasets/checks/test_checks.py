@@ -110,11 +110,7 @@ class TestCoco:
     @pytest.fixture
     def content(self) -> dict[str, list]:
         shape = dict(bbox=[1, 1, 20, 20], area=400, iscrowd=0, segmentation=[[1]])
-        boxes = [
-            dict(shape, id=10 * i + k, image_id=i, category_id=5 + k)
-            for i in range(4)
-            for k in range(2)
-        ]
+        boxes = [dict(shape, id=10 * i + k, image_id=i, category_id=5 + k) for i in range(4) for k in range(2)]
         images = [dict(id=i, file_name=f'sub/{i}.jpg', width=64, height=48) for i in range(4)]
         return dict(images=images, annotations=boxes, categories=[dict(id=5, name='cat'), dict(id=6, name='dog')])
 
@@ -139,7 +135,7 @@ class TestCoco:
         assert check(('dog',)).notes == ['4 of 8 boxes are dropped, the classes do not name them: cat (4)']
 
     def test_the_order_of_the_file_counts(self, check: Callable) -> None:
-        assert 'give them as classes="(\'cat\', \'dog\')"' in only(check(('dog', 'cat')).problems)
+        assert "give them as classes=\"('cat', 'dog')\"" in only(check(('dog', 'cat')).problems)
 
     def test_a_class_that_the_categories_lack_would_shift_the_labels(self, check: Callable) -> None:
         assert 'do not name bird' in only(check(('cat', 'bird', 'dog'), is_training=False).problems)
@@ -255,5 +251,3 @@ class TestMasks:
     def test_many_masks_are_sampled(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(masks, '_SAMPLE', 3)
         assert self.check(root).notes == ['sizes and labels were checked in 3 of 6 masks']
-
-

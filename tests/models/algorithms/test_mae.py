@@ -18,9 +18,7 @@ CONFIG = dict(
         output='tokens',
     ),
     masker=dict(type='UniformMasker', ratio=0.75, patch_size=8),
-    neck=dict(
-        type='MAEDecoder', in_channels=24, out_channels=192, grid_size=4, embed_dim=16, depth=1, num_heads=2
-    ),
+    neck=dict(type='MAEDecoder', in_channels=24, out_channels=192, grid_size=4, embed_dim=16, depth=1, num_heads=2),
     target=dict(type='PixelTarget', patch_size=8),
     head=dict(type='MaskedMSELoss'),
 )

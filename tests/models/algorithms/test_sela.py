@@ -15,12 +15,8 @@ MODEL = dict(
     head=dict(type='ClusterHead', in_channels=64, num_clusters=4, num_heads=2, init='torch'),
 )
 CHANGES = dict(
-    model=dict(
-        MODEL, type='SeLa', num_labellings=7, data_preprocessor=dict(type='SelfSupDataPreprocessor')
-    ),
-    custom_hooks=[
-        dict(type='PseudoLabelsHook', labeller=dict(type='TransportLabeller', num_clusters=4, num_heads=2))
-    ],
+    model=dict(MODEL, type='SeLa', num_labellings=7, data_preprocessor=dict(type='SelfSupDataPreprocessor')),
+    custom_hooks=[dict(type='PseudoLabelsHook', labeller=dict(type='TransportLabeller', num_clusters=4, num_heads=2))],
     train_dataloader=dict(
         dataset=dict(type='NoiseImages', num_images=26, views=[dict(type='AugmentedView', size=16)]),
         sampler=dict(type='EpochSampler'),

@@ -8,9 +8,7 @@ import torch
 from mmssl.registry import ALGORITHMS
 from mmssl.visualization.reconstruction import reconstruct_images
 
-VIT = dict(
-    type='BEiTViT', arch=dict(embed_dim=24, depth=2, num_heads=2), img_size=32, patch_size=8, output='maps'
-)
+VIT = dict(type='BEiTViT', arch=dict(embed_dim=24, depth=2, num_heads=2), img_size=32, patch_size=8, output='maps')
 SWIN = dict(
     type='TimmBackbone',
     name='swin_tiny_patch4_window7_224',

@@ -38,9 +38,7 @@ def test_every_view_predicts_the_codes_of_the_two_global_ones():
     terms = []
     for code in range(2):
         q = sinkhorn(scores[code])
-        terms += [
-            -(q * log_softmax(scores[view] / 0.1, dim=1)).sum(dim=1).mean() for view in range(4) if view != code
-        ]
+        terms += [-(q * log_softmax(scores[view] / 0.1, dim=1)).sum(dim=1).mean() for view in range(4) if view != code]
     assert_close(algorithm.loss(batch)['loss'], sum(terms) / 6)
 
 

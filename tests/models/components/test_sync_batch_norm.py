@@ -55,8 +55,12 @@ def _converted() -> tuple[list[str], bool, bool]:
     model[1].sync = False
     weight = model[0].weight
     convert_sync_batchnorm(model)
-    return [type(part).__name__ for part in (model[0], model[1][0], model[2])], model[0].weight is weight, (
-        isinstance(model[2], SyncBatchNorm)  # torch's does not run here
+    return (
+        [type(part).__name__ for part in (model[0], model[1][0], model[2])],
+        model[0].weight is weight,
+        (
+            isinstance(model[2], SyncBatchNorm)  # torch's does not run here
+        ),
     )
 
 

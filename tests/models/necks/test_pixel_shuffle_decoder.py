@@ -9,9 +9,7 @@ from torch import nn
 from mmssl.models.necks.pixel_shuffle_decoder import PixelShuffleDecoder
 
 
-@pytest.mark.parametrize(
-    ('channels', 'stride', 'side', 'count'), [(1024, 32, 6, 3_148_800), (768, 16, 14, 590_592)]
-)
+@pytest.mark.parametrize(('channels', 'stride', 'side', 'count'), [(1024, 32, 6, 3_148_800), (768, 16, 14, 590_592)])
 def test_sizes_of_the_specification(channels, stride, side, count):
     decoder = PixelShuffleDecoder(channels, stride)
     assert sum(p.numel() for p in decoder.parameters()) == count
