@@ -1,8 +1,8 @@
 """Registries of mmssl: children of MMEngine's, in the scope ``mmssl``.
 
-Algorithms, backbones, necks, heads, losses, targets, components and preprocessors share one table, ``MODELS``,
-because MMEngine allows one child per scope and because mmdet or mmseg can then write ``type='mmssl.ResNet'`` without
-``custom_imports``. The role names below are views of that table which remember what was registered through them.
+The parts of models share one table, ``MODELS``, because MMEngine allows one child per scope and because mmdet
+or mmseg can then write ``type='mmssl.ResNet'`` without ``custom_imports``. The role names below, such as ``BACKBONES``,
+are views of that table which remember what was registered through them.
 """
 
 from __future__ import annotations
@@ -83,7 +83,15 @@ NECKS = Role('neck')
 HEADS = Role('head')
 LOSSES = Role('loss')
 TARGETS = Role('target')
+MASKERS = Role('masker')
+TOKENIZERS = Role('tokenizer')
 COMPONENTS = Role('component')
+LAYERS = Role('layer')
 PREPROCESSORS = Role('preprocessor')
 
-ROLES = {role.name: role for role in (ALGORITHMS, BACKBONES, NECKS, HEADS, LOSSES, TARGETS, COMPONENTS, PREPROCESSORS)}
+ROLES = {
+    role.name: role
+    for role in (
+        ALGORITHMS, BACKBONES, NECKS, HEADS, LOSSES, TARGETS, MASKERS, TOKENIZERS, COMPONENTS, LAYERS, PREPROCESSORS,
+    )
+}  # fmt: skip

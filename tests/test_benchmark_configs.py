@@ -16,10 +16,11 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.converters.transfer import transfer_weights
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.registry import MODELS
-from mmssl.utils.config import check_config, load_config
-from mmssl.utils.transfer import transfer_weights
 from tests.support.downstream import shrink_options, write_camvid, write_coco, write_voc
 from tests.support.tools import ROOT, load_tool
 

@@ -15,8 +15,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
+from mmssl.config.load import load_config
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 from tests.support.downstream import SIZE, shrink_options
 from tests.support.tools import ROOT
 

@@ -12,10 +12,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmssl.checkpoints.matching import load_matching
+from mmssl.cli.options import CfgOptions
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
 from mmssl.registry import BACKBONES, COMPONENTS, TRANSFORMS
-from mmssl.utils.checkpoint import load_matching
-from mmssl.utils.cli import CfgOptions
-from mmssl.utils.config import check_config, load_config
 from tests.support.shrink import BATCH_SIZE, IMAGE_SIZE, shrink
 from tests.test_configs import BASES, ROOT, build, optimizer, rates
 

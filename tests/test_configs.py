@@ -14,11 +14,13 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.config.paths import missing_paths
 from mmssl.engine.stages import check_stages, read_stages
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
-from mmssl.utils.config import check_config, load_config, missing_paths
 from tests.support.shrink import BATCH_SIZE, shrink
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.config.load import load_config
 from mmssl.engine.stages import check_stages, read_stages
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.checkpoint import load_checkpoint_file
-from mmssl.utils.config import load_config
 from tests.support import tiny_run  # noqa: F401  # registers images of noise
 from tests.support.tools import load_tool
 from tests.test_configs import CONFIGS

@@ -28,14 +28,15 @@ def command(script: str, *arguments: str, **environment: str) -> str:
 
 def test_training_on_one_node_needs_no_port() -> None:
     assert command('dist_train.sh', 'c.py', '2', '--amp', 'bf16') == (
-        '-m mmssl.utils.torchrun --standalone --nproc-per-node 2 tools/train.py c.py --amp bf16 --launcher pytorch'
+        '-m mmssl.distributed.torchrun --standalone --nproc-per-node 2 '
+        'tools/train.py c.py --amp bf16 --launcher pytorch'
     )
 
 
 def test_testing_on_the_second_of_two_nodes() -> None:
     nodes = dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='1234')
     assert command('dist_test.sh', 'c.py', 'x.pth', '8', **nodes) == (
-        '-m mmssl.utils.torchrun --nnodes 2 --node-rank 1 --master-addr 10.0.0.1 --master-port 1234 '
+        '-m mmssl.distributed.torchrun --nnodes 2 --node-rank 1 --master-addr 10.0.0.1 --master-port 1234 '
         '--nproc-per-node 8 tools/test.py c.py x.pth --launcher pytorch'
     )
 
@@ -88,7 +89,7 @@ def test_slurm_starts_one_task_on_each_node(tmp_path: Path) -> None:
     for option in ('--partition=part', '--nodes=2', '--gres=gpu:8', '--cpus-per-task=40', '--qos=high --time=60'):
         assert option in finished.stderr
     assert finished.stdout.strip() == (
-        '-m mmssl.utils.torchrun --nnodes 2 --node-rank 1 --master-addr first --master-port 29500 '
+        '-m mmssl.distributed.torchrun --nnodes 2 --node-rank 1 --master-addr first --master-port 29500 '
         '--nproc-per-node 8 tools/train.py c.py --seed 3 --launcher pytorch'
     )
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmssl.config.load import load_config
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
 from mmssl.visualization.reconstruction import reconstruction_figure
 from tests.support.interruption import assert_resume_is_exact

@@ -8,8 +8,8 @@ import pytest
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
+from mmssl.config.load import load_config
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.config import load_config
 from tests.support.shrink import shrink
 
 CONFIGS = Path(__file__).parents[1] / 'configs'

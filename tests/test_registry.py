@@ -60,7 +60,8 @@ def test_a_name_is_taken_once_unless_forced() -> None:
 
 
 def test_roles_are_listed_by_their_names() -> None:
-    assert set(ROLES) == {'algorithm', 'backbone', 'neck', 'head', 'loss', 'target', 'component', 'preprocessor'}
+    parts = {'algorithm', 'backbone', 'neck', 'head', 'loss', 'target', 'masker', 'tokenizer', 'component', 'layer'}
+    assert set(ROLES) == parts | {'preprocessor'}
     assert all(role.name == name for name, role in ROLES.items())
 
 

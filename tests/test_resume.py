@@ -15,9 +15,10 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.checkpoints.matching import load_backbone
 from mmssl.engine.hooks.runtime_info import NonFiniteLossError
 from mmssl.engine.runner import PretrainRunner
-from mmssl.utils.checkpoint import load_backbone, load_checkpoint_file
 from mmssl.utils.errors import UserError
 from tests.support.tiny_run import build_runner, tiny_config, train
 

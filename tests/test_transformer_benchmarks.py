@@ -13,10 +13,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmssl.config.load import load_config
+from mmssl.converters.transfer import transfer_weights
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
-from mmssl.utils.transfer import transfer_weights
 from tests.support.tools import ROOT
 
 pytestmark = pytest.mark.skipif(

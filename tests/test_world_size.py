@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.testing import assert_close
 
+from mmssl.config.load import load_config
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.config import load_config
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 from tests.support.shrink import shrink
 

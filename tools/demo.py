@@ -10,10 +10,11 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-from mmssl import demo
+from mmssl.cli.tool import tool
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.demo import run as demo
 from mmssl.engine.stages import Stage, read_stages
-from mmssl.utils.cli import tool
-from mmssl.utils.config import check_config, load_config
 from mmssl.utils.errors import UserError
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'

@@ -11,15 +11,19 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 
+from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.checkpoints.matching import load_matching
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.config.check import check_config
+from mmssl.config.load import evaluation_dataloader, load_config
 from mmssl.datasets.base import printable
+from mmssl.distributed.launch import LAUNCHERS, join_processes
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_features
 from mmssl.registry import MODELS
-from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
-from mmssl.utils.cli import CfgOptions, tool
-from mmssl.utils.config import check_config, evaluation_dataloader, load_config
 from mmssl.utils.errors import UserError
-from mmssl.utils.launch import LAUNCHERS, join_processes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from mmssl.apis.predict import Predictor, list_images, read_image
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
 from mmssl.datasets.decode import UnreadableImageError
-from mmssl.utils.cli import CfgOptions, tool
 from mmssl.utils.errors import UserError
 from mmssl.visualization.predictions import Prediction, read_upright, save_picture
 

@@ -11,16 +11,18 @@ from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.cli.options import add_run_options
+from mmssl.cli.tool import tool
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.class_numbers import share_classes
+from mmssl.distributed.collectives import rank
+from mmssl.distributed.launch import join_processes
 from mmssl.registry import RUNNERS
-from mmssl.utils.checkpoint import load_checkpoint_file
-from mmssl.utils.cli import add_run_options, tool
-from mmssl.utils.config import check_config, load_config
-from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
-from mmssl.utils.launch import join_processes
-from mmssl.utils.transfer import load_trained_weights
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -30,5 +30,5 @@ if [[ -z ${OMP_NUM_THREADS:-} ]]; then
     export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
 fi
 
-exec "$PYTHON" -m mmssl.utils.torchrun "${nodes[@]}" --nproc-per-node "$processes" \
+exec "$PYTHON" -m mmssl.distributed.torchrun "${nodes[@]}" --nproc-per-node "$processes" \
     "$script" "${@:3}" --launcher pytorch

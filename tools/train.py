@@ -15,15 +15,18 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmssl.cli.options import add_run_options, add_transfer_options, transfer_options, whole_number
+from mmssl.cli.tool import tool
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
 from mmssl.datasets.checks import check_data
-from mmssl.engine.dry_run import Report, dry_run
-from mmssl.engine.stages import StepReport, dry_run_stages, read_stages, run_stages, select
+from mmssl.distributed.collectives import rank
+from mmssl.distributed.launch import join_processes
+from mmssl.engine.stages import StepReport, read_stages, run_stages, select
+from mmssl.profiling.dry_run import Report, dry_run
+from mmssl.profiling.dry_run_stages import dry_run_stages
 from mmssl.registry import RUNNERS
-from mmssl.utils.cli import add_run_options, add_transfer_options, tool, transfer_options, whole_number
-from mmssl.utils.config import check_config, load_config
-from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
-from mmssl.utils.launch import join_processes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

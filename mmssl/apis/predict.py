@@ -15,15 +15,15 @@ from mmengine.device import get_device
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
+from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.config.classes import datasets
+from mmssl.config.load import load_config
+from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import class_names
 from mmssl.datasets.decode import decode_image
 from mmssl.datasets.image_files import find_images
 from mmssl.registry import MODELS, TRANSFORMS
-from mmssl.utils.checkpoint import load_checkpoint_file
-from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
-from mmssl.utils.transfer import load_trained_weights
 from mmssl.visualization.predictions import Prediction, best_classes, from_sample
 
 _ANNOTATIONS = ('LoadAnnotations', 'IgnoreLabels', 'LoadDepthAnnotation', 'LoadPanopticAnnotations')

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from mmssl.config.keys import ACTING_OPTIONS, CUSTOMARY_VARIABLES, READ_KEYS, REPLACEMENTS
-from mmssl.config.literals import read_literal
+from mmssl.config.text import read_literal
 from mmssl.utils.errors import UserError, did_you_mean
 
 _PATHS = {

@@ -12,9 +12,8 @@ from mmssl.converters.sources.beit import BEIT
 from mmssl.models.backbones import adder_resnet, hivit
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.backbones.vision_transformer import ARCHS
-from mmssl.models.components.relative_positions import CLS_ROWS
+from mmssl.models.layers.relative_positions import CLS_ROWS
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import read_config_text
 
 _PLAIN = r'stem\.[01]\.\w+|fc\.(fc|bn)[67]\.\w+'  # Sobel and fully connected layers
 _NAMES = {
@@ -104,21 +103,6 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         case 'WideResNet':
             return known | _wide_resnet(tensors)
     return known
-
-
-def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The config of the backbone that a checkpoint of mmssl carries; None where there is none, or none that is read."""
-    meta = checkpoint.get('meta')
-    if not isinstance(meta, Mapping):
-        return None
-    if isinstance(meta.get('backbone'), Mapping):
-        return dict(meta['backbone'])
-    if not isinstance(meta.get('cfg'), str):
-        return None
-    try:
-        return read_config_text(meta['cfg'], 'the checkpoint').model.backbone.to_dict()
-    except (UserError, AttributeError):
-        return None
 
 
 def _resnet(tensors: Tensors) -> dict[str, Any]:

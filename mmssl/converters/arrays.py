@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.utils.checkpoint import UnreadableCheckpointError, load_checkpoint_file
+from mmssl.checkpoints.files import UnreadableCheckpointError, load_checkpoint_file
 from mmssl.utils.errors import UserError
 
 _ARRAYS = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')} | {

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mmssl.converters.architecture import describe, known_config
+from mmssl.checkpoints.content import known_config
+from mmssl.checkpoints.files import save_checkpoint_file, save_safetensors
+from mmssl.converters.architecture import describe
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.detect import detect_source
 from mmssl.converters.export import layout_of, target_of
 from mmssl.converters.names import convert, part_of
 from mmssl.converters.sources import SOURCES
-from mmssl.utils.checkpoint import save_checkpoint_file, save_safetensors
 from mmssl.utils.errors import UserError
 from mmssl.version import __version__
 

@@ -8,15 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmssl.converters.architecture import known_config
+from mmssl.checkpoints.content import get_state_dict, known_config
+from mmssl.checkpoints.files import load_checkpoint_file, replace_file, save_checkpoint_file, save_safetensors
 from mmssl.converters.names import part_of
-from mmssl.utils.checkpoint import (
-    get_state_dict,
-    load_checkpoint_file,
-    replace_file,
-    save_checkpoint_file,
-    save_safetensors,
-)
 from mmssl.version import __version__
 
 # Facts of a training that go with its weights; the rest of MMEngine's description tells of the machine.

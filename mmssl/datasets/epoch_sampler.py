@@ -9,8 +9,8 @@ from mmengine.dist import sync_random_seed
 from torch.utils.data import Sampler
 
 from mmssl.datasets.base import ImageDataset
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.registry import DATA_SAMPLERS
-from mmssl.utils.dist import rank, world_size
 
 
 @DATA_SAMPLERS.register_module()

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
+from mmssl.checkpoints.files import replace_file
 from mmssl.datasets.base import LARGEST_LABEL, ImageDataset
 from mmssl.registry import DATASETS
-from mmssl.utils.checkpoint import replace_file
 
 
 @DATASETS.register_module()

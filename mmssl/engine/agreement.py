@@ -15,11 +15,11 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mmssl.distributed.collectives import world_size
 from mmssl.evaluation.extract import random_state_kept
 from mmssl.evaluation.result_names import result_names
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.label_check import LabelCheck
-from mmssl.utils.dist import world_size
 from mmssl.utils.errors import UserError, did_you_mean
 
 

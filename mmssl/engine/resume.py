@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
+from mmssl.config.text import read_config_text
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import read_config_text
 
 # What decides about numbers; the rest is where a run is written, shown and computed.
 _COMPARED = ('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'max_epochs', 'train_cfg', 'sync_bn')

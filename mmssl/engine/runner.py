@@ -24,25 +24,25 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.files import (
+    UnreadableCheckpointError,
+    backbone_file,
+    load_checkpoint_file,
+    replace_file,
+    save_checkpoint_file,
+)
+from mmssl.checkpoints.matching import load_matching
+from mmssl.config.compilation import block_compile_options
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.agreement import check_training, check_watched_results
-from mmssl.engine.blocks import checkpoint_blocks, compile_blocks
+from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
 from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.engine.screen import keep_screen_short
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
-from mmssl.utils.checkpoint import (
-    UnreadableCheckpointError,
-    backbone_file,
-    get_state_dict,
-    load_checkpoint_file,
-    load_matching,
-    replace_file,
-    save_checkpoint_file,
-)
-from mmssl.utils.config import block_compile_options
 from mmssl.utils.errors import UserError
 
 _CHECKPOINT_NAME = re.compile(r'(epoch|iter)_\d+\.pth')

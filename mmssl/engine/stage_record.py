@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mmssl.utils.checkpoint import replace_file
+from mmssl.checkpoints.files import replace_file
 from mmssl.utils.errors import UserError
 
 _RECORD = 'stage.json'

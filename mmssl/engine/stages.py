@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import re
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -18,14 +17,14 @@ from mmengine.dist import barrier
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
+from mmssl.config.check import check_config
+from mmssl.config.load import apply_options, load_config
 from mmssl.config.options import option_path, renamed, write_options
-from mmssl.engine.dry_run import dry_run
+from mmssl.config.paths import move_data
+from mmssl.distributed.collectives import rank
 from mmssl.engine.runner import resumable_checkpoints
 from mmssl.engine.stage_record import check_artefact, move_aside, read_record, sha256, write_record
-from mmssl.registry import BACKBONES, MODELS, RUNNERS, STEPS
-from mmssl.utils.checkpoint import save_checkpoint_file
-from mmssl.utils.config import apply_options, check_config, load_config, move_data
-from mmssl.utils.dist import rank
+from mmssl.registry import RUNNERS, STEPS
 from mmssl.utils.errors import UserError, did_you_mean
 
 _KEYS = {'name', 'recipe', 'config', 'step', 'takes', 'leaves'}
@@ -195,7 +194,7 @@ def check_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: s
         UserError: A config has a mistake, or an artefact of a stage that is not to run does not exist, or that
             stage has not finished.
     """
-    left = _artefacts(stages, work_dir)
+    left = artefacts(stages, work_dir)
     will_be_made = {f'{stage.name}.{artefact}' for stage in selected for artefact in stage.leaves}
     for stage in selected:
         config = deepcopy(stage.config)
@@ -230,10 +229,10 @@ def run_stages(
         UserError: A config has a mistake, an artefact is missing, or is another one than the stage began with.
     """
     check_stages(stages, selected, work_dir)
-    left = _artefacts(stages, work_dir)
+    left = artefacts(stages, work_dir)
     for stage in selected:
         folder = Path(work_dir, stage.name)
-        taken = _take(stage, left)
+        taken = take_artefacts(stage, left)
         has_finished = resume and _has_finished(stage, folder, taken)
         barrier()  # every process has read the record before one writes it
         if has_finished:
@@ -293,57 +292,12 @@ def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[
     return runner
 
 
-def dry_run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str | Path) -> StepReport:
-    """Builds every selected stage and measures what it would cost, with stand-ins for what earlier ones will leave.
-
-    Args:
-        stages: All stages of the config.
-        selected: Those to look at.
-        work_dir: Where stages that are not selected have left their artefacts.
-
-    Returns:
-        The reports of the stages as one.
-    """
-    check_stages(stages, selected, work_dir, data=False)
-    whole, not_ready = StepReport([]), []
-    with tempfile.TemporaryDirectory() as temporary:
-        left = _artefacts(stages, work_dir) | _artefacts(selected, temporary)
-        for stage in selected:
-            folder = Path(temporary, stage.name)
-            folder.mkdir()
-            _take(stage, left)
-            if stage.trains:
-                report: Any = dry_run(stage.config)
-                _write_stand_ins(stage, folder)
-            else:
-                with DefaultScope.overwrite_default_scope('mmssl'):
-                    report = STEPS.build(stage.config.step).dry_run(folder)
-            whole.lines.append(f'--- stage {stage.name}\n{report}')
-            if report.problems:
-                not_ready.append(stage.name)
-    if not_ready:
-        whole.problems.append(f'not ready: {", ".join(not_ready)}')
-    return whole
-
-
-def _write_stand_ins(stage: Stage, folder: Path) -> None:
-    """Writes what a training leaves with random weights."""
-    with DefaultScope.overwrite_default_scope('mmssl'):
-        if 'backbone' in stage.leaves:
-            state = BACKBONES.build(stage.config.model.backbone).state_dict()
-            save_checkpoint_file(dict(state_dict=state), folder / stage.leaves['backbone'])
-        if 'checkpoint' in stage.leaves:
-            state = MODELS.build(stage.config.model).state_dict()
-            meta = dict(cfg=stage.config.pretty_text)
-            save_checkpoint_file(dict(state_dict=state, meta=meta), folder / stage.leaves['checkpoint'])
-
-
-def _artefacts(stages: Sequence[Stage], work_dir: str | Path) -> dict[str, Path]:
+def artefacts(stages: Sequence[Stage], work_dir: str | Path) -> dict[str, Path]:
     """``stage.artefact`` -> path of its file."""
     return {f'{s.name}.{name}': Path(work_dir, s.name, file) for s in stages for name, file in s.leaves.items()}
 
 
-def _take(stage: Stage, left: dict[str, Path]) -> dict[str, dict[str, str]]:
+def take_artefacts(stage: Stage, left: dict[str, Path]) -> dict[str, dict[str, str]]:
     """Writes the paths of artefacts into the config, and returns what the record says of them."""
     taken = {}
     for key, artefact in stage.takes.items():

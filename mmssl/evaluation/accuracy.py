@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmengine.dist import broadcast_object_list
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
-from mmengine.runner.base_loop import BaseLoop
-from torch.utils.data import DataLoader
+from torch import Tensor
 
-from mmssl.evaluation.extract import Features, extract_features
-from mmssl.evaluation.weighted_knn import top_accuracy
-from mmssl.registry import EVALUATORS, LOOPS
+from mmssl.evaluation.extract import Features
+from mmssl.registry import EVALUATORS
 
 
 @EVALUATORS.register_module()
@@ -46,57 +41,13 @@ class AccuracyEvaluator:
         return {f'top{number}': top_accuracy(logits.vectors, logits.labels, number) for number in self.num_best}
 
 
-class _AccuracyLoop(BaseLoop):
-    """Classifies every image of a dataset once and evaluates on the main process.
-
-    Training is not disturbed: modes and random state are restored.
+def top_accuracy(scores: Tensor, labels: Tensor, num_best: int = 1) -> float:
+    """Per cent of the rows whose label is among the ``num_best`` classes with the highest scores.
 
     Args:
-        runner: The runner; its model has ``predict``.
-        dataloader: Config of the dataloader, or the dataloader.
-        evaluator: Config of an ``AccuracyEvaluator``, or the evaluator.
-        dtype: 'bfloat16' or 'float16' classifies under autocast.
+        scores: (N, C).
+        labels: (N,) int64.
+        num_best: Capped at C.
     """
-
-    stage: str
-
-    def __init__(
-        self,
-        runner: Runner,
-        dataloader: DataLoader | dict,
-        evaluator: AccuracyEvaluator | dict,
-        dtype: str | None = None,
-    ) -> None:
-        super().__init__(runner, dataloader)
-        self.evaluator = EVALUATORS.build(evaluator) if isinstance(evaluator, dict) else evaluator
-        self.dtype = dtype
-
-    def run(self) -> dict[str, float]:
-        """Classifies, evaluates, and returns the same results in every process."""
-        runner = self.runner
-        runner.call_hook(f'before_{self.stage}')
-        runner.call_hook(f'before_{self.stage}_epoch')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        description = 'images' if self.stage == 'test' else None  # a training has its own bar
-        logits = extract_features(
-            model, self.dataloader, feature=model.predict, dtype=self.dtype, description=description
-        )
-        results = [self.evaluator.evaluate(logits) if logits is not None else None]
-        broadcast_object_list(results)
-        runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])
-        runner.call_hook(f'after_{self.stage}')
-        return results[0]
-
-
-@LOOPS.register_module()
-class AccuracyValLoop(_AccuracyLoop):
-    """Evaluates a classifier while it trains; see ``_AccuracyLoop`` for the arguments."""
-
-    stage = 'val'
-
-
-@LOOPS.register_module()
-class AccuracyTestLoop(_AccuracyLoop):
-    """Evaluates the classifier of a checkpoint; see ``_AccuracyLoop`` for the arguments."""
-
-    stage = 'test'
+    best = scores.topk(min(num_best, scores.shape[1])).indices
+    return 100 * (best == labels[:, None]).any(1).double().mean().item()

@@ -17,7 +17,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from mmssl.utils.dist import gather_constant, rank, world_size
+from mmssl.distributed.collectives import gather_constant, rank, world_size
 
 _ROWS_AT_A_TIME = 4096
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmssl.evaluation.accuracy import top_accuracy
 from mmssl.evaluation.extract import Features, number_classes
-from mmssl.evaluation.weighted_knn import top_accuracy
 from mmssl.registry import METRICS
 
 

@@ -1,16 +1,18 @@
-"""Validation and test loops that extract features once and hand them to every metric."""
+"""The loops that evaluate embeddings and classifiers, during a run and after it."""
 
 from __future__ import annotations
 
 from mmengine.dist import broadcast_object_list
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import DataLoader
 
 from mmssl.datasets.class_numbers import share_classes
+from mmssl.evaluation.accuracy import AccuracyEvaluator
 from mmssl.evaluation.embedding_evaluator import EmbeddingEvaluator
 from mmssl.evaluation.extract import extract_features
-from mmssl.registry import LOOPS
+from mmssl.registry import EVALUATORS, LOOPS
 
 
 class _EmbeddingLoop(BaseLoop):
@@ -77,3 +79,59 @@ class EmbeddingTestLoop(_EmbeddingLoop):
 
     stage = 'test'
     shows_progress = True
+
+
+class _AccuracyLoop(BaseLoop):
+    """Classifies every image of a dataset once and evaluates on the main process.
+
+    Training is not disturbed: modes and random state are restored.
+
+    Args:
+        runner: The runner; its model has ``predict``.
+        dataloader: Config of the dataloader, or the dataloader.
+        evaluator: Config of an ``AccuracyEvaluator``, or the evaluator.
+        dtype: 'bfloat16' or 'float16' classifies under autocast.
+    """
+
+    stage: str
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        evaluator: AccuracyEvaluator | dict,
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.evaluator = EVALUATORS.build(evaluator) if isinstance(evaluator, dict) else evaluator
+        self.dtype = dtype
+
+    def run(self) -> dict[str, float]:
+        """Classifies, evaluates, and returns the same results in every process."""
+        runner = self.runner
+        runner.call_hook(f'before_{self.stage}')
+        runner.call_hook(f'before_{self.stage}_epoch')
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        description = 'images' if self.stage == 'test' else None  # a training has its own bar
+        logits = extract_features(
+            model, self.dataloader, feature=model.predict, dtype=self.dtype, description=description
+        )
+        results = [self.evaluator.evaluate(logits) if logits is not None else None]
+        broadcast_object_list(results)
+        runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])
+        runner.call_hook(f'after_{self.stage}')
+        return results[0]
+
+
+@LOOPS.register_module()
+class AccuracyValLoop(_AccuracyLoop):
+    """Evaluates a classifier while it trains; see ``_AccuracyLoop`` for the arguments."""
+
+    stage = 'val'
+
+
+@LOOPS.register_module()
+class AccuracyTestLoop(_AccuracyLoop):
+    """Evaluates the classifier of a checkpoint; see ``_AccuracyLoop`` for the arguments."""
+
+    stage = 'test'

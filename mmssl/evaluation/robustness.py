@@ -16,11 +16,11 @@ from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mmssl.distributed.collectives import gather_constant, rank
 from mmssl.evaluation.extract import evaluating, progress
 from mmssl.models.layers.input_gradient import input_gradient
 from mmssl.models.preprocessing.pixels import from_pixels, to_pixels
 from mmssl.registry import COMPONENTS, EVALUATORS, LOOPS
-from mmssl.utils.dist import gather_constant, rank
 
 ZERO_SHARE = 0.01  # of the images that are classified correctly, whose gradient may be zero
 FALL = 0.05  # of its whole rise, by which the objective may fall in the second half of the steps

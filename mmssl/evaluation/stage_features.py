@@ -8,9 +8,9 @@ from math import isqrt
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, avg_pool2d
 
-from mmssl.models.backbones._stages import StagedBackbone
 from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.backbones.resnet import ResNet
+from mmssl.models.backbones.staged_backbone import StagedBackbone
 
 # Kernel, stride and padding of the average pooling (Goyal et al., 2019, arXiv:1905.01235). At 224 px a ResNet-50 then
 # has 9216, 9216, 8192, 9216 and 8192 features.

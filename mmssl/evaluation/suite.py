@@ -19,9 +19,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmssl.utils.checkpoint import replace_file
+from mmssl.checkpoints.files import replace_file
 from mmssl.utils.errors import UserError, did_you_mean
-from mmssl.visualization.curves import read_scalars
+from mmssl.utils.scalars import read_scalars
 
 PRETRAINED, RANDOM = 'pretrained', 'random'
 _TAIL = 15  # lines of a failed run's log that the report repeats

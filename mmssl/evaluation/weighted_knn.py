@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmssl.evaluation.accuracy import top_accuracy
 from mmssl.evaluation.extract import Features, number_classes
 from mmssl.registry import METRICS
 
@@ -87,18 +88,6 @@ def weighted_knn_votes(
     similarities, rows = nearest_neighbours(queries, bank, k)
     scores = class_similarities(similarities, bank_labels[rows], temperature=temperature, num_classes=num_classes)
     return (scores / temperature).exp()
-
-
-def top_accuracy(scores: Tensor, labels: Tensor, num_best: int = 1) -> float:
-    """Per cent of the rows whose label is among the ``num_best`` classes with the highest scores.
-
-    Args:
-        scores: (N, C).
-        labels: (N,) int64.
-        num_best: Capped at C.
-    """
-    best = scores.topk(min(num_best, scores.shape[1])).indices
-    return 100 * (best == labels[:, None]).any(1).double().mean().item()
 
 
 @METRICS.register_module()

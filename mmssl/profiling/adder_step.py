@@ -14,7 +14,7 @@ from torch.nn.functional import fold, unfold
 from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.layers.adder2d import Adder2d
 from mmssl.profiling.allocator import peak_allocated
-from mmssl.utils.timing import Tasks, time_in_turns
+from mmssl.profiling.timing import Tasks, time_in_turns
 
 KINDS = ('adder', 'cdist', 'broadcast', 'convolution')
 _RATIOS = {

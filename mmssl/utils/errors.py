@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dis
+import re
+import traceback
+from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
+from types import TracebackType
 
 
 class UserError(ValueError):
@@ -27,3 +32,40 @@ def did_you_mean(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> s
     # What is much further away than the nearest is of another library, of which many are loaded beside mmdet.
     near = [by_lower_case[match] for match, value in zip(matches, similarity) if value > similarity[0] - 0.15]
     return f'; did you mean {" or ".join(map(repr, near))}?' if near else ''
+
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def user_message(error: BaseException) -> str | None:
+    """What to tell the user about ``error``, None when it is no mistake of a user; see ``tool``."""
+    if in_worker := re.match(r'Caught \w+ in DataLoader worker', str(error)):
+        # torch raises an error of a worker again, with the worker's traceback as its message
+        frames = re.findall(r'^  File "(.+?)", line.*\n +(\S+)', str(error)[in_worker.end() :], re.MULTILINE)
+        is_own = frames and frames[-1][0].startswith(_PACKAGE) and frames[-1][1] == 'raise'
+        return re.split(r'^\S*Error: ', str(error), flags=re.MULTILINE)[-1] if is_own else None
+    if isinstance(error, UserError):
+        return str(error)
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module = frame.f_globals.get('__name__', '')
+    if isinstance(error, (TypeError, KeyError)):
+        return str(error.args[0]) if module.startswith('mmengine.registry') else None
+    if isinstance(error, ImportError):  # a package that only some settings need
+        return str(error).strip() if 'pip install' in str(error) and _is_deliberate(error) else None
+    is_own = module.split('.')[0] == 'mmssl'
+    if isinstance(error, FileNotFoundError) and is_own and error.filename is not None:  # of open(), say
+        return f'{error.filename!r} does not exist'
+    return str(error) if is_own and _is_deliberate(error) else None
+
+
+def _is_deliberate(error: BaseException) -> bool:
+    """Whether a ``raise`` statement raised the error, and not an operation, such as ``int()``, that failed."""
+    *_, last = _frames(error.__traceback__)
+    code = last.tb_frame.f_code.co_code
+    return code[last.tb_lasti] == dis.opmap['RAISE_VARARGS']
+
+
+def _frames(traceback_: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback_ is not None:
+        yield traceback_
+        traceback_ = traceback_.tb_next

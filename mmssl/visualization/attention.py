@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mmssl.evaluation.extract import evaluating
 from mmssl.models.backbones.timm_backbone import TimmBackbone
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.utils.errors import UserError
 from mmssl.visualization.image_grid import image_grid
 

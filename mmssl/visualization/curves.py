@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -20,17 +18,6 @@ PANELS = {
     'spread': ('Embedding spread (0 = collapsed)', 'std, 1 = isotropic', ('embedding_std',)),
     'rank': ('Effective rank of embeddings', 'RankMe', ('rankme',)),
 }
-
-
-def read_scalars(path: str | Path) -> list[dict]:
-    """Entries of a ``scalars.json``, one dict per line; a last line cut short by a killed run is left out."""
-    entries = []
-    for line in Path(path).read_text().splitlines():
-        try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return entries
 
 
 def series(entries: Sequence[dict], key: str) -> tuple[list[float], list[float]]:

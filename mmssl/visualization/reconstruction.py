@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mmssl.evaluation.extract import evaluating
-from mmssl.models.components.patches import unpatchify
+from mmssl.models.layers.patches import unpatchify
 from mmssl.utils.errors import UserError
 from mmssl.visualization.image_grid import image_grid
 

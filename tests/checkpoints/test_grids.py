@@ -7,9 +7,9 @@ import pytest
 import torch
 from timm.layers import resample_abs_pos_embed
 
-from mmssl.models.components.relative_positions import bicubic_relative_table, resize_relative_table
+from mmssl.checkpoints.matching import load_backbone
+from mmssl.models.layers.relative_positions import bicubic_relative_table, resize_relative_table
 from mmssl.registry import BACKBONES
-from mmssl.utils.checkpoint import load_backbone
 from mmssl.utils.errors import UserError
 
 _VIT = dict(arch=dict(embed_dim=16, depth=1, num_heads=2), patch_size=4)

@@ -10,7 +10,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmssl.config.classes import datasets, heads_with_classes, palette, read_classes
-from mmssl.utils.config import load_config
+from mmssl.config.load import load_config
 from mmssl.utils.errors import UserError
 from tests.support.tools import ROOT
 

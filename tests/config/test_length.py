@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from mmssl.utils.config import load_config
+from mmssl.config.load import load_config
 from mmssl.utils.errors import UserError
 from tests.support.tools import ROOT, load_tool
 

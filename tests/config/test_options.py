@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
+from mmssl.cli.options import CfgOptions
+from mmssl.config.check import check_config
+from mmssl.config.load import apply_options, load_config
 from mmssl.config.options import Options, parse_value, write_options
+from mmssl.config.paths import missing_paths
 from mmssl.engine.transfer_runner import TransferRunner
-from mmssl.utils.cli import CfgOptions
-from mmssl.utils.config import apply_options, check_config, load_config, missing_paths
 from mmssl.utils.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

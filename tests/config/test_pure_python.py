@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmssl.utils.config import check_config, load_config
-from mmssl.utils.trained import read_config_text
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.config.text import read_config_text
 from tests.support.image_files import write_images
 from tests.support.tiny_run import build_runner
 

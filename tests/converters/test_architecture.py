@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmssl.converters.architecture import describe, kind, known_config
+from mmssl.checkpoints.content import known_config
+from mmssl.converters.architecture import describe, kind
 from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.backbones.adder_vgg import AdderVGG
 from mmssl.models.backbones.alexnet import AlexNet

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmssl.converters import convert, detect_source
 from mmssl.converters.arrays import load_official_file
+from mmssl.converters.detect import detect_source
 from mmssl.converters.files import convert_file
+from mmssl.converters.names import convert
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.utils.errors import UserError
 from tests.parity.golden import Golden

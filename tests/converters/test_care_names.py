@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmssl.converters import convert, rename
+from mmssl.converters.names import convert, rename
 
 BLOCK = 'neck.attention.blocks'
 

@@ -5,7 +5,10 @@ import timm
 import torch
 import torchvision
 
-from mmssl.converters import SOURCES, Source, convert, detect_source
+from mmssl.converters.detect import detect_source
+from mmssl.converters.names import convert
+from mmssl.converters.source import Source
+from mmssl.converters.sources import SOURCES
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer

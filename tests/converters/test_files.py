@@ -12,13 +12,13 @@ import torch
 from mmengine.registry import MODELS
 from safetensors.torch import load_file, save_file
 
-from mmssl.converters import convert
+from mmssl.compat.mmcv_ext import provide_mmcv_ops
 from mmssl.converters.files import convert_file
+from mmssl.converters.names import convert
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
-from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
 ARCH = dict(embed_dim=48, depth=2, num_heads=3)
 SWIN = 'swin_tiny_patch4_window7_224'

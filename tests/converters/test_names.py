@@ -6,11 +6,12 @@ import torch
 import torchvision
 from torch import nn
 
-from mmssl.converters import convert, export, rename
+from mmssl.converters import export
+from mmssl.converters.names import convert, rename
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS
 
 SMALL = dict(embed_dim=48, depth=2, num_heads=3)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmssl.converters import SOURCES, TARGETS, detect_source, rename
+from mmssl.converters import TARGETS
+from mmssl.converters.detect import detect_source
+from mmssl.converters.names import rename
+from mmssl.converters.sources import SOURCES
 
 # Recordings of each source, and official names of kinds that none of them has.
 CASES = {

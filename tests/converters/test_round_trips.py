@@ -13,12 +13,12 @@ import torchvision
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from mmssl.compat.mmcv_ext import provide_mmcv_ops
 from mmssl.converters import TARGETS
 from mmssl.converters.files import convert_backbone
 from mmssl.models.backbones.hivit import HiViT
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.mmcv_ops import provide_mmcv_ops
 
 SMALL = dict(img_size=32, patch_size=8, embed_dim=48, depth=2, num_heads=3)
 # mmdet and mmseg shift windows even where a map is one window, the others do not: one block there.

@@ -5,7 +5,10 @@ import pkgutil
 import pytest
 import torch
 
-from mmssl.converters import SOURCES, Source, convert, rename, sources
+from mmssl.converters import sources
+from mmssl.converters.names import convert, rename
+from mmssl.converters.source import Source
+from mmssl.converters.sources import SOURCES
 
 
 def test_a_source_is_found_by_its_file_and_its_aliases():

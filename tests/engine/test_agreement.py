@@ -11,9 +11,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmssl.config.load import load_config
 from mmssl.engine.agreement import check_classes, check_sizes
 from mmssl.registry import ALGORITHMS, TRANSFORMS
-from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
 from tests.support.shrink import shrink
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmssl.distributed.collectives import rank
 from mmssl.engine.loops import seed_iteration
 from mmssl.engine.runner import PretrainRunner, resumable_checkpoints
-from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
 from tests.support.distributed import run_distributed
 from tests.support.tiny_run import build_runner, tiny_config, train

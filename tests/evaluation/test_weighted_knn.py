@@ -5,14 +5,9 @@ import math
 import pytest
 import torch
 
+from mmssl.evaluation.accuracy import top_accuracy
 from mmssl.evaluation.extract import Features
-from mmssl.evaluation.weighted_knn import (
-    WeightedKNN,
-    class_similarities,
-    nearest_neighbours,
-    top_accuracy,
-    weighted_knn_votes,
-)
+from mmssl.evaluation.weighted_knn import WeightedKNN, class_similarities, nearest_neighbours, weighted_knn_votes
 
 BANK = torch.tensor([[1, 0], [0.9, 0.436], [0, 1], [0.05, 0.999], [0.1, 0.995]], dtype=torch.float64)
 BANK_LABELS = torch.tensor([0, 0, 1, 1, 1])

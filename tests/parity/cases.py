@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.functional import normalize
 
-from mmssl.utils.dist import rank, world_size
+from mmssl.distributed.collectives import rank, world_size
 from tests.parity.golden import Golden, Trace, summary
 
 Results = dict[str, dict[str, Any]]

@@ -18,11 +18,11 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mmssl.converters import convert, rename
-from mmssl.models.components.patches import select_patches
-from mmssl.models.components.pooling import to_vector
+from mmssl.config.load import load_config
+from mmssl.converters.names import convert, rename
+from mmssl.models.layers.patches import select_patches
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 Summary = dict[str, Any]

@@ -9,11 +9,11 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmssl.converters import rename
+from mmssl.config.load import load_config
+from mmssl.converters.names import rename
 from mmssl.engine.optimizers.local_rate import use_local_rates
 from mmssl.models.layers.adder2d import Adder2d
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS, Golden, summary
 
 RECIPE = CONFIGS / 'addernet' / 'addernet_resnet20_1xb256-400e_cifar10.py'

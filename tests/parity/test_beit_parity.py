@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from mmssl.models.components.blockwise_masker import blockwise_mask
+from mmssl.models.maskers.blockwise_masker import blockwise_mask
 from tests.parity.golden import Golden
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mmssl.models.algorithms.obow import OBoW
-from mmssl.models.components.pooling import to_vector
 from mmssl.models.components.word_queue import WordQueue
 from mmssl.models.heads.generated_words_head import bag_divergence
 from mmssl.models.heads.word_predict_head import WordPredictHead
+from mmssl.models.layers.pooling import to_vector
 from mmssl.models.layers.visual_words import bag_of_words, pool_codes, soft_codes, without_border, word_distances
 from mmssl.models.losses.cross_entropy_loss import smoothed_cross_entropy
 from tests.parity.golden import Golden, summary

@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
+from mmssl.config.load import load_config
 from mmssl.models.losses.care_loss import care
 from mmssl.models.necks.bottleneck_attention import MapAttention
 from mmssl.registry import MODELS, PARAM_SCHEDULERS
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS
 from tests.support.spec_tensors import wave
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from mmssl.config.load import load_config
 from mmssl.models.losses.cosine_regression_loss import CosineRegressionLoss
 from mmssl.models.losses.nt_xent_loss import NTXentLoss
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS
 
 SIMCLR = 'simclr/simclr_resnet50_16xb256-100e_in1k.py'

@@ -7,7 +7,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
-from mmssl.utils.config import load_config
+from mmssl.config.load import load_config
 from tests.parity.golden import CONFIGS, Golden, summary
 
 

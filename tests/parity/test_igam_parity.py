@@ -12,13 +12,13 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmssl.converters import rename
+from mmssl.config.load import load_config
+from mmssl.converters.names import rename
 from mmssl.models.algorithms.igam import IGAM
 from mmssl.models.components.fgsm_attack import FGSMAttack
 from mmssl.models.components.pgd_attack import PGDAttack
 from mmssl.models.layers.input_gradient import input_gradient
 from mmssl.registry import ALGORITHMS, BACKBONES
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS, Golden, summary
 
 RECIPE = CONFIGS / 'igam/igam_wideresnet32-10_1xb32-205e_cifar10_cifar100.py'

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from mmssl.config.load import load_config
 from mmssl.models.targets.clip_target import CLIPTarget
-from mmssl.utils.config import load_config
 from tests.parity.golden import Golden, summary
 from tests.parity.test_hivit_parity import build_classifier
 from tests.support.tools import ROOT

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
-from mmssl.models.components.patches import select_patches
-from mmssl.models.components.positions import sincos_positions
-from mmssl.models.components.uniform_masker import UniformMasker, uniform_mask
+from mmssl.models.layers.patches import select_patches
+from mmssl.models.layers.positions import sincos_positions
+from mmssl.models.maskers.uniform_masker import UniformMasker, uniform_mask
 from tests.parity.golden import Golden, Trace, in_recorded_order, summary
 
 RECIPE = 'mae/mae_vit-base_64xb64-800e_in1k.py'

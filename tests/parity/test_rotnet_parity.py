@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.config.load import load_config
 from mmssl.models.algorithms.rotnet import RotNet
 from mmssl.models.layers.rotations import four_rotations
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS, Golden, summary
 
 RECIPES = {

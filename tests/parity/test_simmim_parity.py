@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mmssl.models.components.simmim_masker import SimMIMMasker, unit_mask
+from mmssl.models.maskers.simmim_masker import SimMIMMasker, unit_mask
 from tests.parity.golden import Golden, summary
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, normalize
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.layers.sinkhorn import sinkhorn
-from mmssl.utils.dist import rank, world_size
 from tests.parity.golden import Golden, Trace, summary
 from tests.support.distributed import run_distributed
 

@@ -14,11 +14,11 @@ from mmengine.hooks import Hook
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mmssl.converters import rename
+from mmssl.config.load import load_config
+from mmssl.converters.names import rename
 from mmssl.engine.runner import PretrainRunner
 from mmssl.models.components import ema_teacher
 from mmssl.registry import DATASETS, FUNCTIONS
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS, Golden, Trace, difference, official, summary
 from tests.support.tiny_run import build_runner
 

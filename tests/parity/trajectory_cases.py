@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.functional import layer_norm, normalize
 
 from mmssl.engine.runner import PretrainRunner
-from mmssl.models.components.simmim_masker import unit_mask
-from mmssl.models.components.uniform_masker import uniform_mask
+from mmssl.models.maskers.simmim_masker import unit_mask
+from mmssl.models.maskers.uniform_masker import uniform_mask
 from tests.parity.golden import Golden
 from tests.parity.trajectory import Case, FirstStep, Inputs, Step
 

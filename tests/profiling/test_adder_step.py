@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from mmssl.profiling.adder_step import KINDS, _step, build
 from tests.support.tools import load_tool
 
-adder_step = load_tool('benchmarks/adder_step.py')
+adder_step = load_tool('profiling/adder_step.py')
 
 
 @pytest.mark.parametrize('form', ['cdist', 'broadcast'])

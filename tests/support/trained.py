@@ -8,8 +8,8 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmssl.config.load import load_config
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 
 
 def save_trained(config: Path, path: Path, seed: int = 0) -> nn.Module:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.tools import load_tool
 
-augmentation = load_tool('benchmarks/augmentation.py')
+augmentation = load_tool('profiling/augmentation.py')
 
 
 def test_figures_are_written(tmp_path: Path) -> None:

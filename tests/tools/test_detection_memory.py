@@ -1,4 +1,4 @@
-"""tools/benchmarks/detection_memory.py: windows bound the memory of a large image."""
+"""tools/profiling/detection_memory.py: windows bound the memory of a large image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.tools import load_tool
 
-detection_memory = load_tool('benchmarks/detection_memory.py')
+detection_memory = load_tool('profiling/detection_memory.py')
 
 
 def test_prints_and_writes_every_variant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 
+from mmssl.config.load import load_config
 from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 from tests.support.tools import load_tool
 
 tool = load_tool('extract_features.py')

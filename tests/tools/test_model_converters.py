@@ -12,8 +12,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import load_file
 
-from mmssl.utils.checkpoint import load_checkpoint_file
-from mmssl.utils.trained import load_trained
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.converters.trained import load_trained
 from tests.support.tools import load_tool
 from tests.support.trained import save_trained
 

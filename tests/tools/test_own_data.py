@@ -12,10 +12,10 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmssl.config.load import load_config
 from mmssl.datasets.checks import check_annotations
 from mmssl.datasets.checks.findings import Findings
 from mmssl.engine.transfer_runner import check_heads
-from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
 from tests.support.downstream import shrink_options, write_camvid, write_voc
 from tests.support.tools import ROOT, load_tool

@@ -14,8 +14,8 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmssl.apis.predict import Predictor, list_images, predict
+from mmssl.config.load import load_config
 from mmssl.registry import MODELS
-from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
 from mmssl.visualization.predictions import Prediction, save_picture, side_by_side
 from tests.support.downstream import SIZE, shrink_options, write_camvid, write_coco, write_voc

@@ -1,4 +1,4 @@
-"""tools/benchmarks/step_cost.py: prints and writes its figures."""
+"""tools/profiling/step_cost.py: prints and writes its figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.tools import load_tool
 
-step_cost = load_tool('benchmarks/step_cost.py')
+step_cost = load_tool('profiling/step_cost.py')
 
 
 def test_prints_and_writes_every_figure(

@@ -1,4 +1,4 @@
-"""tools/benchmarks/throughput.py: all figures are there and consistent, whatever they are."""
+"""tools/profiling/throughput.py: all figures are there and consistent, whatever they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.tools import load_tool
 
-throughput = load_tool('benchmarks/throughput.py')
+throughput = load_tool('profiling/throughput.py')
 
 Writer = Callable[..., Path]
 

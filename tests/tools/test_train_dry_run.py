@@ -11,8 +11,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmssl.engine import dry_run as dry_run_module
-from mmssl.utils.config import check_config, load_config
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.profiling import dry_run as dry_run_module
 from tests.support.shrink import shrink
 from tests.support.tools import load_tool
 
@@ -57,7 +58,7 @@ def test_a_config_may_switch_off_checkpoints(write_config: Writer, capsys: pytes
 def test_a_batch_too_large_for_a_cpu_is_scaled(
     write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('mmssl.engine.dry_run._cpu_batch_size', lambda cfg: 2)
+    monkeypatch.setattr('mmssl.profiling.dry_run._cpu_batch_size', lambda cfg: 2)
     code, text = dry_run(capsys, write_config())
     assert code == 0 and 'measured with 2 images per process, scaled to 4' in text
 
@@ -65,7 +66,7 @@ def test_a_batch_too_large_for_a_cpu_is_scaled(
 def test_reports_a_full_batch_that_the_images_do_not_fill(
     write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('mmssl.engine.dry_run._cpu_batch_size', lambda cfg: 2)
+    monkeypatch.setattr('mmssl.profiling.dry_run._cpu_batch_size', lambda cfg: 2)
     code, text = dry_run(capsys, write_config(), '--cfg-options', 'train_dataloader.batch_size=64')
     assert code == 1 and 'PROBLEM: the 8 images of train_dataloader.dataset do not fill one batch of 64' in text
 
@@ -96,7 +97,7 @@ def test_reports_a_queue_that_the_full_batch_does_not_divide(
     monkeypatch: pytest.MonkeyPatch,
     replacements: tuple[tuple[str, str], ...],
 ) -> None:
-    monkeypatch.setattr('mmssl.engine.dry_run._cpu_batch_size', lambda cfg: 2)
+    monkeypatch.setattr('mmssl.profiling.dry_run._cpu_batch_size', lambda cfg: 2)
     code, text = dry_run(capsys, write_config(*replacements))
     assert code == 1 and 'PROBLEM: model.queue: queue length 10 is no multiple of the global batch size 4; 8 is' in text
     assert 'MoCo' not in str(replacements) or re.search(r'teacher +[\d,]+ +0\n', text)

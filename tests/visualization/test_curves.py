@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mmssl.visualization.curves import plot_curves, read_scalars, series
+from mmssl.utils.scalars import read_scalars
+from mmssl.visualization.curves import plot_curves, series
 
 ENTRIES = [
     dict(step=10, loss=5.0, lr=0.1),

@@ -9,7 +9,7 @@ import torch
 from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 
-from mmssl.models.components.patches import patchify
+from mmssl.models.layers.patches import patchify
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.models.targets.hog_target import HOGTarget
 from mmssl.models.targets.pixel_target import PixelTarget

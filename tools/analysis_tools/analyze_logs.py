@@ -17,7 +17,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mmssl.utils.cli import tool
+from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError, did_you_mean
 
 

@@ -14,13 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.config.load import evaluation_dataloader
+from mmssl.converters.trained import load_trained
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_features
 from mmssl.evaluation.linear_sweep import HEADS, LinearSweep
-from mmssl.utils.cli import CfgOptions, tool
-from mmssl.utils.config import evaluation_dataloader
-from mmssl.utils.trained import load_trained
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from torch.utils.data import Subset
 
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.config.load import evaluation_dataloader
+from mmssl.converters.trained import load_trained
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.robustness import RobustnessEvaluator
-from mmssl.utils.cli import CfgOptions, tool
-from mmssl.utils.config import evaluation_dataloader
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import load_trained
 from mmssl.visualization.style import spread
 
 NAME = re.compile(r'(pgd|margin)([1-9]\d*)')

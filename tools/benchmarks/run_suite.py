@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from mmssl.cli.tool import tool
 from mmssl.evaluation.suite import PRETRAINED, RANDOM, Suite, load_suite, report
-from mmssl.utils.cli import tool
 from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.visualization.style import save_figure
 from mmssl.visualization.suite_results import plot_suite

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.converters.trained import load_trained
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_features
 from mmssl.evaluation.linear_svm import COSTS, SHOTS, evaluate_low_shot, evaluate_svm
 from mmssl.evaluation.stage_features import CONV_STAGES, POOLS, pooled_stage
-from mmssl.utils.cli import CfgOptions, tool
-from mmssl.utils.trained import load_trained
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

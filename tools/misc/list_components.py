@@ -11,7 +11,7 @@ from mmengine.registry import Registry
 from mmengine.utils import import_modules_from_strings
 
 from mmssl import registry
-from mmssl.utils.cli import tool
+from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError, did_you_mean
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.utils.cli import CfgOptions, tool
-from mmssl.utils.config import load_config
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.config.load import load_config
 
 
 @tool

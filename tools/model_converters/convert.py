@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.converters import SOURCES, TARGETS
+from mmssl.cli.tool import tool
+from mmssl.converters import TARGETS
 from mmssl.converters.files import convert_file
-from mmssl.utils.cli import tool
+from mmssl.converters.sources import SOURCES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmssl.cli.tool import tool
 from mmssl.converters.publish import publish
-from mmssl.utils.cli import tool
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

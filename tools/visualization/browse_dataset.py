@@ -8,9 +8,11 @@ from pathlib import Path
 
 from mmengine.registry import init_default_scope
 
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
 from mmssl.registry import DATASETS, MODELS
-from mmssl.utils.cli import CfgOptions, tool
-from mmssl.utils.config import check_config, load_config
 from mmssl.utils.errors import UserError
 from mmssl.visualization.augmented_views import augmented_views
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.utils.cli import add_trained_options, tool, trained_options
-from mmssl.utils.trained import load_trained
+from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.tool import tool
+from mmssl.converters.trained import load_trained
 from mmssl.visualization.attention import CNN_KINDS, VIT_KINDS, attention_figure, attention_maps
 from mmssl.visualization.squares import read_squares
 from mmssl.visualization.style import save_figure

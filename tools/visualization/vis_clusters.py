@@ -10,10 +10,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
 from mmssl.clustering.scores import cluster_sizes
 from mmssl.engine.hooks.pseudo_labels import read_labelled
 from mmssl.registry import DATASETS
-from mmssl.utils.cli import CfgOptions, tool
 from mmssl.utils.errors import UserError
 from mmssl.visualization.clusters import choose_clusters, cluster_montage, size_histogram
 from mmssl.visualization.style import save_figure

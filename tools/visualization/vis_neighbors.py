@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.tool import tool
+from mmssl.config.load import evaluation_dataloader
+from mmssl.converters.trained import load_trained
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_chosen
-from mmssl.utils.cli import add_trained_options, tool, trained_options
-from mmssl.utils.config import evaluation_dataloader
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import load_trained
 from mmssl.visualization.neighbours import neighbour_sheet
 from mmssl.visualization.style import save_figure, spread
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from mmssl.utils.cli import CfgOptions, tool
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.converters.trained import load_trained
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import load_trained
 from mmssl.visualization.reconstruction import check_reconstructs, reconstruction_figure
 from mmssl.visualization.squares import read_squares
 from mmssl.visualization.style import save_figure

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, Subset
 
+from mmssl.cli.tool import tool
+from mmssl.config.load import evaluation_dataloader
+from mmssl.converters.trained import load_trained
 from mmssl.datasets.collate_views import collate_views
 from mmssl.models.components.pgd_attack import PGDAttack
 from mmssl.registry import DATASETS
-from mmssl.utils.cli import tool
-from mmssl.utils.config import evaluation_dataloader
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import load_trained
 from mmssl.visualization.accuracy_over_epsilon import accuracies_over_epsilon, accuracy_over_epsilon
 from mmssl.visualization.adversarial_examples import adversarial_figure, attack_shown
 from mmssl.visualization.input_gradients import image_gradients, input_gradient_figure

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 import torch
 
+from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.tool import tool
+from mmssl.config.load import evaluation_dataloader
+from mmssl.converters.trained import load_trained
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_chosen
-from mmssl.utils.cli import add_trained_options, tool, trained_options
-from mmssl.utils.config import evaluation_dataloader
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import load_trained
 from mmssl.visualization.embedding_map import choose_images, map_of_features
 from mmssl.visualization.style import save_figure
 

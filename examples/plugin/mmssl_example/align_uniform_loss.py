@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pdist
 
+from mmssl.distributed.collectives import gather
 from mmssl.registry import LOSSES
-from mmssl.utils.dist import gather
 
 
 def align_uniform(first: Tensor, second: Tensor, weight: float) -> Tensor:

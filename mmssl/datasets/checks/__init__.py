@@ -12,7 +12,7 @@ from mmssl.datasets.checks.coco import check_coco
 from mmssl.datasets.checks.findings import Findings, some
 from mmssl.datasets.checks.masks import check_masks
 from mmssl.datasets.checks.voc import check_voc
-from mmssl.utils.dist import rank
+from mmssl.distributed.collectives import rank
 from mmssl.utils.errors import UserError
 
 _IGNORED = 255

@@ -9,8 +9,8 @@ from mmengine import hooks as mmengine_hooks
 from mmengine.dist import is_main_process, master_only
 from mmengine.runner import Runner
 
+from mmssl.checkpoints.files import backbone_file, replace_file
 from mmssl.registry import HOOKS
-from mmssl.utils.checkpoint import backbone_file, replace_file
 from mmssl.utils.errors import UserError, did_you_mean
 
 

@@ -10,9 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mmssl.distributed.collectives import rank
 from mmssl.evaluation.extract import extract_chosen
 from mmssl.registry import HOOKS
-from mmssl.utils.dist import rank
 from mmssl.visualization.attention import attention_figure, attention_maps
 from mmssl.visualization.embedding_map import choose_images, map_of_features
 from mmssl.visualization.neighbours import neighbour_sheet

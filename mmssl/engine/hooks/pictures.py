@@ -9,9 +9,9 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmssl.distributed.collectives import rank
 from mmssl.evaluation.extract import evaluating
 from mmssl.registry import HOOKS
-from mmssl.utils.dist import rank
 from mmssl.visualization.predictions import (
     below,
     best_classes,

@@ -17,18 +17,18 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.clustering.backend import chunk_rows, chunks
 from mmssl.clustering.labels import FEATURES_FILE, Labels, allocate_features, features_memory
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
+from mmssl.config.load import apply_options, load_config
+from mmssl.config.text import read_config_text
 from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.engine.loops import seed_iteration
 from mmssl.evaluation.extract import Rows, extract_rows, random_state_kept
 from mmssl.registry import HOOKS, LABELLERS
-from mmssl.utils.checkpoint import load_checkpoint_file
-from mmssl.utils.config import apply_options, load_config
-from mmssl.utils.dist import rank, world_size
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import read_config_text
 
 _LABEL_EPOCH = 2**32  # added to the iteration: no training epoch draws the augmentations of a labelling
 _KEY = 'pseudo_labels'  # in a checkpoint

@@ -12,8 +12,8 @@ from mmengine.hooks import LoggerHook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mmssl.distributed.collectives import world_size
 from mmssl.registry import HOOKS
-from mmssl.utils.dist import world_size
 from mmssl.utils.errors import UserError
 
 # MMEngine's history buffers copy themselves at each new value and would grow to a million of them.

@@ -6,9 +6,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmssl.converters.transfer import transfer_weights
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError
-from mmssl.utils.transfer import transfer_weights
 
 
 @HOOKS.register_module()

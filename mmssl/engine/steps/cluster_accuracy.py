@@ -8,14 +8,14 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from mmssl.converters.trained import load_trained
+from mmssl.distributed.collectives import rank
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, plain_loader, plain_transform
 from mmssl.evaluation.accuracy import AccuracyEvaluator
 from mmssl.evaluation.extract import extract_features
 from mmssl.registry import STEPS
-from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
-from mmssl.utils.trained import load_trained
 
 
 @STEPS.register_module()

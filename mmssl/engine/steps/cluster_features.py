@@ -13,12 +13,12 @@ from mmssl.clustering.backend import chunk_rows, chunks
 from mmssl.clustering.kmeans import KMeans, assign
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
 from mmssl.datasets.relabelled_images import image_name, write_labels
+from mmssl.distributed.collectives import rank
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_loader, try_images
 from mmssl.evaluation.extract import extract_to_file
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import STEPS
-from mmssl.utils.dist import rank
 
 _TIMED_ROWS = 512
 

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mmssl.clustering.kmeans import KMeans, assign
 from mmssl.clustering.scores import cluster_sizes, size_scores
+from mmssl.distributed.collectives import rank
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_loader, try_images
 from mmssl.evaluation.extract import extract_chosen
 from mmssl.models.layers.visual_words import without_border
 from mmssl.models.targets.visual_words_target import last_map
 from mmssl.registry import STEPS
-from mmssl.utils.dist import rank
 from mmssl.utils.errors import UserError
 from mmssl.visualization.word_sheet import word_sheet
 

@@ -8,12 +8,11 @@ import torch
 from mmengine.device import get_device
 from torch.utils.data import DataLoader
 
+from mmssl.converters.transfer import transfer_weights
 from mmssl.engine.runner import PretrainRunner
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.registry import DATASETS
-from mmssl.utils.cli import user_message
-from mmssl.utils.errors import UserError
-from mmssl.utils.transfer import transfer_weights
+from mmssl.utils.errors import UserError, user_message
 
 _TIMED_IMAGES = 8
 

@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import BACKBONES, HEADS, NECKS, PREPROCESSORS
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
 
 
 @ALGORITHMS.register_module()
@@ -34,7 +34,7 @@ class BEiT(BaseAlgorithm):
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = COMPONENTS.build(masker)
+        self.masker = MASKERS.build(masker)
         self.target = TARGETS.build(target)
         if self.neck.out_channels != self.target.num_tokens:
             raise ValueError(

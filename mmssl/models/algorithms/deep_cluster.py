@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmssl.models.algorithms.labelled import LabelledAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS
 
 

@@ -13,7 +13,7 @@ from mmssl.models.algorithms.labelled import LabelledAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.encode_views import encode_views
 from mmssl.models.components.feature_bank import FeatureBank
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS
 
 

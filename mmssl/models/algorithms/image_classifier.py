@@ -14,7 +14,7 @@ from mmssl.models.algorithms.views import Views
 from mmssl.models.components.adversarial_images import AdversarialImages
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.models.components.label_check import LabelCheck
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS, COMPONENTS
 
 

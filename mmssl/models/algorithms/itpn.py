@@ -9,7 +9,7 @@ from torch import Tensor
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.masked_feature_modelling import MaskedFeatureModelling
-from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
 
 
 @ALGORITHMS.register_module()
@@ -31,7 +31,7 @@ class ITPN(BaseAlgorithm):
 
     def __init__(self, *, masker: dict, target: dict, mfm: bool | dict = False, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = COMPONENTS.build(masker)
+        self.masker = MASKERS.build(masker)
         self.target = TARGETS.build(target)
         options = mfm if isinstance(mfm, dict) else {}
         self.mfm = None if mfm is False else MaskedFeatureModelling(self.backbone, self.neck.embed_dim, **options)

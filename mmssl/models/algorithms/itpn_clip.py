@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
 
 
 @ALGORITHMS.register_module()
@@ -30,7 +30,7 @@ class ITPNCLIP(BaseAlgorithm):
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = COMPONENTS.build(masker)
+        self.masker = MASKERS.build(masker)
         self.target = TARGETS.build(target)
         self.mask_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, self.backbone.feature_dim), std=0.02))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.utils.errors import UserError
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
 
 
 @ALGORITHMS.register_module()
@@ -29,7 +29,7 @@ class MAE(BaseAlgorithm):
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = COMPONENTS.build(masker)
+        self.masker = MASKERS.build(masker)
         self.target = TARGETS.build(target)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.patches import select_patches
-from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+from mmssl.models.layers.patches import select_patches
+from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
 
 
 @ALGORITHMS.register_module()
@@ -32,7 +32,7 @@ class MaskFeat(BaseAlgorithm):
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = COMPONENTS.build(masker)
+        self.masker = MASKERS.build(masker)
         self.target = TARGETS.build(target)
         self.mask_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, self.backbone.embed_dim), std=0.02))
 

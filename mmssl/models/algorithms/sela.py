@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmssl.models.algorithms.labelled import LabelledAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS
 
 SPACINGS = {'quadratic': 2, 'linear': 1}

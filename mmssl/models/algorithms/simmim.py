@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.patches import patchify
-from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
+from mmssl.models.layers.patches import patchify
+from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
 
 
 @ALGORITHMS.register_module()
@@ -31,7 +31,7 @@ class SimMIM(BaseAlgorithm):
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = COMPONENTS.build(masker)
+        self.masker = MASKERS.build(masker)
         self.target = TARGETS.build(target)
         token = torch.empty(1, 1, self.backbone.embed_dim)
         self.mask_token = nn.Parameter(trunc_normal_(token, std=0.02, a=-0.02, b=0.02))

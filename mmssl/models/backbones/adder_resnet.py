@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
-from mmssl.models.backbones._arguments import check_choices
-from mmssl.models.backbones._layers import OrderedLayers
-from mmssl.models.backbones._loading import skip_on_load
-from mmssl.models.backbones._stages import he_normal
+from mmssl.models.backbones.staged_backbone import he_normal
 from mmssl.models.layers.adder_unit import use_adders
+from mmssl.models.layers.layer_order import OrderedLayers
+from mmssl.models.layers.loading import skip_on_load
 from mmssl.registry import BACKBONES
+from mmssl.utils.arguments import check_choices
 
 # depth -> block, blocks of each stage, channels of the stem
 DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...], int]] = {

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from mmssl.models.backbones._arguments import check_choices
-from mmssl.models.backbones._stages import StagedBackbone, he_normal
+from mmssl.models.backbones.staged_backbone import StagedBackbone, he_normal
 from mmssl.models.layers.conv_unit import conv_unit
 from mmssl.models.layers.fully_connected import FullyConnected
 from mmssl.models.layers.sobel import Sobel
 from mmssl.registry import BACKBONES
+from mmssl.utils.arguments import check_choices
 
 KERNELS = (11, 5, 3, 3, 3)
 POOLED = (0, 1, 4)  # stages behind which a pooling halves the map

@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
 from mmssl.checkpoints.grids import describe_grid, known_grid
-from mmssl.models.backbones._arguments import check_block_indices, check_choices
-from mmssl.models.backbones._layers import OrderedLayers
-from mmssl.models.backbones._loading import skip_on_load
 from mmssl.models.backbones.vision_transformer import resolve_arch
-from mmssl.models.components.patches import hide_patches
-from mmssl.models.components.relative_positions import (
+from mmssl.models.layers.layer_order import OrderedLayers
+from mmssl.models.layers.loading import skip_on_load
+from mmssl.models.layers.patches import hide_patches
+from mmssl.models.layers.relative_positions import (
     CLS_ROWS,
     num_relative_positions,
     relative_index,
@@ -27,6 +26,7 @@ from mmssl.models.components.relative_positions import (
     square_grid,
 )
 from mmssl.registry import BACKBONES
+from mmssl.utils.arguments import check_block_indices, check_choices
 
 _TABLE = 'relative_position_bias_table'
 _SHARED_TABLE = f'rel_pos_bias.{_TABLE}'

@@ -14,22 +14,22 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
 from mmssl.checkpoints.grids import TABLES, describe_grid, known_grid, square_side
-from mmssl.models.backbones._arguments import check_choices
-from mmssl.models.backbones._hivit_blocks import (
-    Attention,
+from mmssl.models.layers.hivit_blocks import (
     Block,
     Mlp,
     PatchEmbed,
     PatchMerge,
     Places,
-    SwiGLU,
+    attention_block,
+    pair_index,
 )
-from mmssl.models.backbones._layers import OrderedLayers
-from mmssl.models.components.initialization import truncated_normal_linear
-from mmssl.models.components.patches import select_patches, unpatchify
-from mmssl.models.components.positions import scaled_positions, sincos_positions
-from mmssl.models.components.relative_positions import bicubic_relative_table, relative_index, square_grid
+from mmssl.models.layers.initialization import truncated_normal_linear
+from mmssl.models.layers.layer_order import OrderedLayers
+from mmssl.models.layers.patches import select_patches, unpatchify
+from mmssl.models.layers.positions import scaled_positions, sincos_positions
+from mmssl.models.layers.relative_positions import bicubic_relative_table, square_grid
 from mmssl.registry import BACKBONES
+from mmssl.utils.arguments import check_choices
 
 # Residual blocks of each stage: HiViT's paper counts those of the first two in pairs, 2-2-20 for its base model.
 ARCHS: dict[str, dict[str, Any]] = {
@@ -273,30 +273,6 @@ def _make_blocks(
         attention_block(*width_and_heads, grid, position_bias, layer_scale, rate, eps, ratio, fast) for rate in rates
     ]
     return blocks
-
-
-def attention_block(
-    dim: int,
-    num_heads: int,
-    grid: tuple[int, int],
-    position_bias: str,
-    layer_scale: float | None,
-    drop_path: float,
-    eps: float = 1e-6,
-    mlp_ratio: float = 4.0,
-    fast: bool = False,
-) -> Block:
-    """Makes a block of stage 3; arguments as in ``HiViT``."""
-    norm: Any = partial(nn.LayerNorm, eps=eps)
-    attention = Attention(dim, num_heads, grid, position_bias, split=fast)
-    hidden = int(dim * mlp_ratio)
-    mlp = SwiGLU(dim, hidden, norm) if fast else Mlp(dim, hidden)
-    return Block(dim, mlp, norm, attention, layer_scale, drop_path)
-
-
-def pair_index(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
-    """Returns (L, L), which row of a relative position table belongs to a query and a key; there is no class token."""
-    return relative_index(grid, device)[1:, 1:].contiguous()
 
 
 def _to_positions(keep: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from mmssl.models.backbones._stages import StagedBackbone, he_normal
+from mmssl.models.backbones.staged_backbone import StagedBackbone, he_normal
 from mmssl.models.layers.adder_unit import adder_unit
 from mmssl.registry import BACKBONES
 

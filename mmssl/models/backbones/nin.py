@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from mmssl.models.backbones._stages import StagedBackbone
+from mmssl.models.backbones.staged_backbone import StagedBackbone
 from mmssl.models.layers.conv_unit import conv_unit
 from mmssl.registry import BACKBONES
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
-from mmssl.models.backbones._layers import OrderedLayers
-from mmssl.models.backbones._loading import skip_on_load
+from mmssl.models.layers.layer_order import OrderedLayers
+from mmssl.models.layers.loading import skip_on_load
 from mmssl.registry import BACKBONES
 
 DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {

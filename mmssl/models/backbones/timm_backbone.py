@@ -10,13 +10,9 @@ import timm
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmssl.models.backbones._layers import OrderedLayers
-from mmssl.models.components.patches import hide_patches
-from mmssl.models.components.relative_positions import (
-    num_relative_positions,
-    resize_relative_table,
-    square_grid,
-)
+from mmssl.models.layers.layer_order import OrderedLayers
+from mmssl.models.layers.patches import hide_patches
+from mmssl.models.layers.relative_positions import num_relative_positions, resize_relative_table, square_grid
 from mmssl.registry import BACKBONES
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from mmssl.models.backbones._stages import StagedBackbone, he_normal
+from mmssl.models.backbones.staged_backbone import StagedBackbone, he_normal
 from mmssl.models.layers.conv_unit import conv_unit
 from mmssl.models.layers.fully_connected import FullyConnected
 from mmssl.models.layers.sobel import Sobel

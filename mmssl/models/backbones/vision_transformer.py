@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from mmssl.checkpoints.grids import describe_grid, known_grid, square_side
-from mmssl.models.backbones._arguments import check_block_indices, check_choices
-from mmssl.models.backbones._layers import OrderedLayers
-from mmssl.models.backbones._loading import skip_on_load
-from mmssl.models.components.grid_attention import GridAttention
-from mmssl.models.components.initialization import xavier_uniform_linear
-from mmssl.models.components.patches import hide_patches, patchify, select_patches
-from mmssl.models.components.positions import scaled_positions, sincos_positions
+from mmssl.models.layers.grid_attention import GridAttention
+from mmssl.models.layers.initialization import xavier_uniform_linear
+from mmssl.models.layers.layer_order import OrderedLayers
+from mmssl.models.layers.loading import skip_on_load
+from mmssl.models.layers.patches import hide_patches, patchify, select_patches
+from mmssl.models.layers.positions import scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
+from mmssl.utils.arguments import check_block_indices, check_choices
 
 ARCHS: dict[str, dict[str, Any]] = {
     'tiny': dict(embed_dim=192, depth=12, num_heads=3),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
-from mmssl.models.backbones._arguments import check_choices
-from mmssl.models.backbones._stages import StagedBackbone, he_normal
+from mmssl.models.backbones.staged_backbone import StagedBackbone, he_normal
 from mmssl.registry import BACKBONES
+from mmssl.utils.arguments import check_choices
 
 
 @BACKBONES.register_module()

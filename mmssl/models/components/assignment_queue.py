@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmssl.utils.dist import gather_constant, rank, world_size
+from mmssl.distributed.collectives import gather_constant, rank, world_size
 
 
 class AssignmentQueue(nn.Module):

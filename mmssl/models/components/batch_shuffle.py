@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from mmssl.utils.dist import gather_constant, rank, world_size
+from mmssl.distributed.collectives import gather_constant, rank, world_size
 
 
 class BatchShuffle:

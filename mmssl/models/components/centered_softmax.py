@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmssl.distributed.collectives import sum_over_processes, world_size
 from mmssl.models.losses.numerics import in_full_precision
-from mmssl.utils.dist import sum_over_processes, world_size
 
 
 @in_full_precision

@@ -8,7 +8,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 
 
 def encode_views(backbone: nn.Module, views: Sequence[Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmssl.utils.dist import gather_constant
+from mmssl.distributed.collectives import gather_constant
 
 
 class FeatureBank(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mmssl.utils.dist import gather_constant
+from mmssl.distributed.collectives import gather_constant
 
 
 class FeatureQueue(nn.Module):

@@ -8,9 +8,11 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmssl.models.components.left_out import leave_out_of_checkpoints
+from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.checkpoints.matching import load_matching
+from mmssl.models.layers.loading import leave_out_of_checkpoints
 from mmssl.registry import BACKBONES, COMPONENTS, HEADS, NECKS
-from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, load_matching
 from mmssl.utils.errors import UserError
 
 STATISTICS = ('running', 'batch')

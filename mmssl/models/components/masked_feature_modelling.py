@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from mmssl.models.components.ema_teacher import EMATeacher
-from mmssl.models.components.initialization import truncated_normal_linear
+from mmssl.models.layers.initialization import truncated_normal_linear
 from mmssl.models.losses.masked_mse_loss import masked_mse
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
+from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.files import downloading, load_checkpoint_file
+from mmssl.checkpoints.matching import load_matching
 from mmssl.registry import WEIGHT_INITIALIZERS
-from mmssl.utils.checkpoint import downloading, get_state_dict, load_checkpoint_file, load_matching
 
 
 @WEIGHT_INITIALIZERS.register_module()

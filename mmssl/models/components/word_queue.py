@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from mmssl.distributed.collectives import gather_constant, sum_over_processes, world_size
 from mmssl.models.layers.visual_words import pool_codes, soft_codes, without_border, word_distances
 from mmssl.registry import COMPONENTS
-from mmssl.utils.dist import gather_constant, sum_over_processes, world_size
 
 _NEIGHBOURHOOD = 3  # positions
 

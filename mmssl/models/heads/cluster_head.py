@@ -6,9 +6,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmssl.distributed.collectives import sum_over_processes, world_size
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import HEADS
-from mmssl.utils.dist import sum_over_processes, world_size
 
 INITS = ('normal', 'torch')
 

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import kl_div, linear, log_softmax, normalize
 
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import HEADS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmssl.distributed.collectives import max_over_processes, sum_over_processes
 from mmssl.models.losses.numerics import in_full_precision
-from mmssl.utils.dist import max_over_processes, sum_over_processes
 
 
 @torch.no_grad()

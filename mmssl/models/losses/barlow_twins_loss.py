@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mmssl.distributed.collectives import sum_over_processes, world_size
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import LOSSES
-from mmssl.utils.dist import sum_over_processes, world_size
 
 
 @in_full_precision

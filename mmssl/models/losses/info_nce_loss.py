@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from mmssl.distributed.collectives import gather, rank
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import LOSSES
-from mmssl.utils.dist import gather, rank
 
 
 @in_full_precision

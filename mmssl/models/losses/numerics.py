@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmssl.utils.dist import sum_over_processes, world_size
+from mmssl.distributed.collectives import sum_over_processes, world_size
 
 
 def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, relu
 
+from mmssl.distributed.collectives import gather
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import LOSSES
-from mmssl.utils.dist import gather
 
 
 @in_full_precision

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmssl.models.components.initialization import truncated_normal_linear
+from mmssl.models.layers.initialization import truncated_normal_linear
 from mmssl.models.necks.mae_decoder import MAEDecoder
 from mmssl.registry import NECKS
 

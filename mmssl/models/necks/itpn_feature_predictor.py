@@ -9,9 +9,8 @@ from mmengine.model import BaseModule
 from timm.layers import to_2tuple
 from torch import Tensor, nn
 
-from mmssl.models.backbones._hivit_blocks import Places
-from mmssl.models.backbones.hivit import attention_block, pair_index
-from mmssl.models.components.initialization import truncated_normal_linear
+from mmssl.models.layers.hivit_blocks import Places, attention_block, pair_index
+from mmssl.models.layers.initialization import truncated_normal_linear
 from mmssl.models.necks.itpn_decoder import LevelEmbedding
 from mmssl.registry import NECKS
 

@@ -11,8 +11,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from mmssl.models.backbones._hivit_blocks import Block, Mlp, PatchSplit
-from mmssl.models.components.initialization import truncated_normal_linear
+from mmssl.models.layers.hivit_blocks import Block, Mlp, PatchSplit
+from mmssl.models.layers.initialization import truncated_normal_linear
 from mmssl.registry import NECKS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmssl.models.components.layer_norm2d import LayerNorm2d
+from mmssl.models.layers.layer_norm2d import LayerNorm2d
 from mmssl.registry import NECKS
 
 

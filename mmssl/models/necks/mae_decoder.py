@@ -11,9 +11,9 @@ from timm.layers import to_2tuple
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from mmssl.models.components.initialization import xavier_uniform_linear
-from mmssl.models.components.patches import restore_patches
-from mmssl.models.components.positions import sincos_positions
+from mmssl.models.layers.initialization import xavier_uniform_linear
+from mmssl.models.layers.patches import restore_patches
+from mmssl.models.layers.positions import sincos_positions
 from mmssl.registry import NECKS
 
 

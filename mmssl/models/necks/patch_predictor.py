@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from timm.layers import trunc_normal_
 from torch import Tensor, nn
 
-from mmssl.models.components.patches import select_patches
+from mmssl.models.layers.patches import select_patches
 from mmssl.registry import NECKS
 
 

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from mmssl.models.components.layer_norm2d import LayerNorm2d
+from mmssl.models.layers.layer_norm2d import LayerNorm2d
 from mmssl.registry import NECKS
 
 

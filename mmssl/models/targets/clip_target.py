@@ -14,9 +14,10 @@ from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
-from mmssl.models.components.left_out import leave_out_of_checkpoints
+from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.files import load_checkpoint_file, local_file
+from mmssl.models.layers.loading import leave_out_of_checkpoints
 from mmssl.registry import TARGETS
-from mmssl.utils.checkpoint import get_state_dict, load_checkpoint_file, local_file
 from mmssl.utils.errors import UserError
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)

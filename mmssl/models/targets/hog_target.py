@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
-from mmssl.models.components.patches import patchify
+from mmssl.models.layers.patches import patchify
 from mmssl.registry import TARGETS
 
 

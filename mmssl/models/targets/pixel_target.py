@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmssl.models.components.patches import patchify
+from mmssl.models.layers.patches import patchify
 from mmssl.registry import TARGETS
 
 

@@ -8,7 +8,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmssl.registry import COMPONENTS, TARGETS
+from mmssl.registry import TARGETS, TOKENIZERS
 from mmssl.utils.errors import UserError
 
 
@@ -30,7 +30,7 @@ class TokenizerTarget(BaseModule):
         std: Sequence[float] = (58.395, 57.12, 57.375),
     ) -> None:
         super().__init__()
-        self.tokenizer = COMPONENTS.build(tokenizer).requires_grad_(False)
+        self.tokenizer = TOKENIZERS.build(tokenizer).requires_grad_(False)
         self.num_tokens: int = self.tokenizer.num_tokens
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1) / 255, persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1) / 255, persistent=False)

@@ -9,10 +9,10 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmssl.models.components.left_out import leave_out_of_checkpoints
+from mmssl.checkpoints.matching import load_backbone
+from mmssl.models.layers.loading import leave_out_of_checkpoints
 from mmssl.models.layers.visual_words import bag_of_words, without_border, word_distances
 from mmssl.registry import BACKBONES, TARGETS
-from mmssl.utils.checkpoint import load_backbone
 from mmssl.utils.errors import UserError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mmssl.models.components.patches import patchify
+from mmssl.models.layers.patches import patchify
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import tiny_config, train
 

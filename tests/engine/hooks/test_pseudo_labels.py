@@ -21,15 +21,16 @@ from mmssl.clustering.scores import agreement
 from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.decode import UnreadableImageError
 from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.distributed.collectives import world_size
 from mmssl.engine.hooks import pseudo_labels as module
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
 from mmssl.evaluation.extract import Rows
 from mmssl.models.algorithms.deep_cluster import DeepCluster
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.dist import world_size
 from mmssl.utils.errors import UserError
-from mmssl.visualization.curves import read_scalars, series
+from mmssl.utils.scalars import read_scalars
+from mmssl.visualization.curves import series
 from tests.support.distributed import run_distributed
 from tests.support.interruption import Interruption, assert_resume_is_exact
 from tests.support.tiny_run import LabelledNoise, build_runner, tiny_config, train

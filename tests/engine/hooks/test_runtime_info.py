@@ -9,9 +9,9 @@ from mmengine.logging import MessageHub
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+from mmssl.distributed.collectives import rank
 from mmssl.engine.hooks.runtime_info import RuntimeInfoHook
 from mmssl.engine.runner import PretrainRunner
-from mmssl.utils.dist import rank
 from tests.support.distributed import run_distributed
 from tests.support.tiny_run import build_runner, tiny_config
 

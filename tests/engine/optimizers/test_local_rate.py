@@ -14,10 +14,10 @@ from torch.nn.utils.parametrize import register_parametrization
 from torch.testing import assert_close
 
 import mmssl.engine  # noqa: F401
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.engine.optimizers.lars import LARS
 from mmssl.engine.optimizers.local_rate import check_param_options, use_local_rates
 from mmssl.models.layers.adder2d import Adder2d
-from mmssl.utils.dist import rank, world_size
 from mmssl.utils.errors import UserError
 from tests.support.distributed import run_distributed
 

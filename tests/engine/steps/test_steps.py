@@ -9,14 +9,14 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.clustering.kmeans import assign
 from mmssl.datasets.relabelled_images import read_labels
 from mmssl.engine.steps.cluster_accuracy import ClusterAccuracy
 from mmssl.engine.steps.cluster_features import ClusterFeatures, normalize_rows
 from mmssl.engine.steps.fit_vocabulary import FitVocabulary
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import BACKBONES, DATASETS, PREPROCESSORS
-from mmssl.utils.checkpoint import save_checkpoint_file
 from mmssl.utils.errors import UserError
 
 BACKBONE = dict(type='ResNet', depth=18, stem='small', width=0.125, out_indices=(1,))

@@ -9,8 +9,8 @@ from torch import nn
 from torch.testing import assert_close
 
 import mmssl.engine  # noqa: F401
+from mmssl.config.load import load_config
 from mmssl.models.losses.barlow_twins_loss import barlow_twins
-from mmssl.utils.config import load_config
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.small_parts import BACKBONE, build, mlp, views
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.models.algorithms.bownet import BoWNet
 from mmssl.models.components.bag_mix import BagMix
 from mmssl.registry import BACKBONES
-from mmssl.utils.checkpoint import save_checkpoint_file
 from mmssl.utils.errors import UserError
 from tests.support.interruption import assert_resume_is_exact
 

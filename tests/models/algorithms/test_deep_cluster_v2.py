@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
+from mmssl.converters.transfer import load_trained_weights
 from mmssl.models.algorithms.deep_cluster_v2 import DeepClusterV2
-from mmssl.utils.transfer import load_trained_weights
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import build_runner, tiny_config, train
 

@@ -13,11 +13,11 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.algorithms.igam import IGAM
 from mmssl.models.algorithms.image_classifier import ImageClassifier
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
 from mmssl.models.layers.input_gradient import input_gradient
-from mmssl.utils.dist import rank, world_size
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from tests.support.distributed import run_distributed
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import build_runner, tiny_config

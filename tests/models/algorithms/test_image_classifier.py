@@ -13,9 +13,9 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 from torch.testing import assert_close
 
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.distributed.collectives import rank, world_size
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import tiny_config, train

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.checkpoints.matching import load_matching
+from mmssl.config.load import load_config
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.registry import ALGORITHMS, MODELS
-from mmssl.utils.checkpoint import load_matching
-from mmssl.utils.config import load_config
 from tests import test_world_size as every_method
 from tests.parity.golden import CONFIGS
 from tests.support.shrink import shrink

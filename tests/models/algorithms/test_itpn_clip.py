@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 from torch.testing import assert_close
 
+from mmssl.config.load import load_config
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.config import load_config
 from tests import test_world_size as every_method
 from tests.parity.golden import CONFIGS
 from tests.support.shrink import shrink

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.config.load import load_config
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.checkpoint import load_checkpoint_file
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS
 from tests.support.shrink import shrink
 from tests.support.tiny_run import tiny_config, train

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, normalize
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.algorithms.swav import SwAV
 from mmssl.models.layers.sinkhorn import sinkhorn
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.small_parts import BACKBONE, DIM, build, mlp, views

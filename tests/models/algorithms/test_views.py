@@ -10,13 +10,13 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 import mmssl.models  # noqa: F401
+from mmssl.config.load import load_config
 from mmssl.datasets.transforms.augmented_view import AugmentedView
 from mmssl.datasets.transforms.same_view import SameView
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.obow import OBoW
 from mmssl.models.algorithms.views import Views
 from mmssl.registry import ALGORITHMS, TRANSFORMS
-from mmssl.utils.config import load_config
 from mmssl.utils.errors import UserError
 from tests.support.tiny_run import build_runner, tiny_config
 

@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from mmssl.models.backbones.beit_vit import BEiTViT
-from mmssl.models.components.relative_positions import CLS_ROWS, resize_relative_table
+from mmssl.models.layers.relative_positions import CLS_ROWS, resize_relative_table
 
 ARCH = dict(embed_dim=24, depth=2, num_heads=2)
 

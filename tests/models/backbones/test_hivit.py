@@ -10,17 +10,11 @@ from torch import nn
 from torch.nn.functional import interpolate
 from torch.testing import assert_close
 
-from mmssl.models.backbones._hivit_blocks import (
-    Attention,
-    PatchEmbed,
-    PatchMerge,
-    PatchSplit,
-    Places,
-)
+from mmssl.checkpoints.matching import load_backbone, load_matching
 from mmssl.models.backbones.hivit import HiViT
-from mmssl.models.components.positions import scaled_positions, sincos_positions
-from mmssl.models.components.relative_positions import bicubic_relative_table
-from mmssl.utils.checkpoint import load_backbone, load_matching
+from mmssl.models.layers.hivit_blocks import Attention, PatchEmbed, PatchMerge, PatchSplit, Places
+from mmssl.models.layers.positions import scaled_positions, sincos_positions
+from mmssl.models.layers.relative_positions import bicubic_relative_table
 from mmssl.utils.errors import UserError
 
 SMALL = dict(embed_dim=32, depths=(1, 1, 2), num_heads=2)

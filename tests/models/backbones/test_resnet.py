@@ -8,7 +8,7 @@ from mmengine.runner import save_checkpoint
 from torch import nn
 
 from mmssl.models.backbones.resnet import ResNet
-from mmssl.models.components.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector
 
 CASES = {
     'resnet18': dict(depth=18),

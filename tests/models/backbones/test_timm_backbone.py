@@ -5,7 +5,7 @@ import timm
 import torch
 
 from mmssl.models.backbones.timm_backbone import TimmBackbone
-from mmssl.models.components.relative_positions import resize_relative_table
+from mmssl.models.layers.relative_positions import resize_relative_table
 
 
 def test_pooled_vector_is_timms():

@@ -7,11 +7,11 @@ import timm
 import torch
 from torch import nn
 
-from mmssl.engine.blocks import checkpoint_blocks
+from mmssl.checkpoints.matching import load_backbone
+from mmssl.engine.compilation import checkpoint_blocks
 from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
-from mmssl.models.components.patches import select_patches
-from mmssl.models.components.positions import scaled_positions, sincos_positions
-from mmssl.utils.checkpoint import load_backbone
+from mmssl.models.layers.patches import select_patches
+from mmssl.models.layers.positions import scaled_positions, sincos_positions
 
 SMALL = dict(embed_dim=48, depth=3, num_heads=3)
 

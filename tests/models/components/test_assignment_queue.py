@@ -5,11 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.engine.agreement import wrong_queues
 from mmssl.models.components import assignment_queue
 from mmssl.models.components.assignment_queue import AssignmentQueue
 from mmssl.models.components.word_queue import WordQueue
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 
 

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.components.batch_shuffle import BatchShuffle
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
-from mmssl.utils.dist import rank, world_size
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from tests.support.distributed import run_distributed
 
 ORDER = torch.tensor([5, 2, 7, 0, 3, 6, 1, 4])

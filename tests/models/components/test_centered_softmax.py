@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank
 from mmssl.models.components.centered_softmax import CenteredSoftmax
-from mmssl.utils.dist import rank
 from tests.support.distributed import run_distributed
 
 

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.components.feature_queue import FeatureQueue
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 
 

@@ -17,7 +17,7 @@ from torch.testing import assert_close
 
 from mmssl.models.layers.adder2d import Adder2d, adder2d
 from mmssl.profiling.allocator import peak_allocated
-from mmssl.utils.saved_bytes import count_saved_bytes
+from mmssl.profiling.saved_bytes import count_saved_bytes
 
 # images, filters, stride, padding; the last three are cut into blocks of channels, images and positions
 GEOMETRIES = [

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.layers.sinkhorn import sinkhorn
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 
 

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.distributed.collectives import rank, world_size
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.models.losses.barlow_twins_loss import BarlowTwinsLoss, barlow_twins, cross_correlation
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 from tests.support.spec_tensors import A, B
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
-from mmssl.models.components.patches import patchify
+from mmssl.models.layers.patches import patchify
 from mmssl.models.losses.masked_l1_loss import MaskedL1Loss, masked_l1
 
 

@@ -6,9 +6,9 @@ import torch
 import torch.distributed as dist
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.losses.masked_mse_loss import MaskedMSELoss, masked_mse
 from mmssl.models.targets.pixel_target import PixelTarget
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 
 MASK = torch.tensor([[0, 1, 1, 1], [1, 1, 0, 1]], dtype=torch.bool)

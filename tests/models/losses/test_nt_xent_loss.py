@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.losses.nt_xent_loss import NTXentLoss, nt_xent
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 from tests.support.spec_tensors import A, B
 

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank, world_size
 from mmssl.models.losses.vicreg_loss import VICRegLoss, covariance_penalty, variance_hinge, vicreg
-from mmssl.utils.dist import rank, world_size
 from tests.support.distributed import run_distributed
 from tests.support.spec_tensors import A, B
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d
 from torch.testing import assert_close
 
-from mmssl.models.components.sync_batch_norm import convert_sync_batchnorm
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.models.necks.bottleneck_attention import AttentionBlock, BottleneckAttention, MapAttention
 from tests.support.distributed import run_distributed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
+from mmssl.config.load import load_config
 from mmssl.models.necks.hivit_decoder import HiViTDecoder
 from mmssl.registry import ALGORITHMS
-from mmssl.utils.config import load_config
 from tests.parity.golden import CONFIGS
 
 KEEP = torch.tensor([[0, 4], [1, 5]])

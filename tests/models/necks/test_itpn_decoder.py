@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from mmssl.models.components.patches import restore_patches
+from mmssl.models.layers.patches import restore_patches
 from mmssl.models.necks.itpn_decoder import ITPNDecoder, LevelEmbedding
 
 PYRAMID = dict(type='mmssl.ITPNPyramid', in_channels=(8, 16, 32), out_channels=12)

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 from torch.testing import assert_close
 
 from mmssl.models.backbones.hivit import HiViT
-from mmssl.models.components.patches import unpatchify
+from mmssl.models.layers.patches import unpatchify
 from mmssl.models.necks.itpn_pyramid import ITPNPyramid
 
 ENCODER = dict(arch=dict(embed_dim=32, depths=(1, 1, 2), num_heads=2), img_size=(32, 48))

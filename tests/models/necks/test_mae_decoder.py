@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
-from mmssl.models.components.patches import select_patches
+from mmssl.models.layers.patches import select_patches
 from mmssl.models.necks.mae_decoder import MAEDecoder
 
 

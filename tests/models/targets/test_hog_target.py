@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mmssl.models.components.patches import unpatchify
+from mmssl.models.layers.patches import unpatchify
 from mmssl.models.targets.hog_target import HOGTarget, hog
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
-from mmssl.models.components.patches import patchify
+from mmssl.models.layers.patches import patchify
 from mmssl.models.targets.pixel_target import PixelTarget
 
 

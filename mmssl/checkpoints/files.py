@@ -1,0 +1,182 @@
+"""Reading and writing checkpoint files: safe, atomic, loud."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from argparse import Namespace
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from mmssl.utils.errors import UserError
+
+_multiarray = (getattr(np, '_core', None) or np.core).multiarray
+
+
+def _statistic(owner: Any, name: str) -> Any:
+    """Stands for ``getattr`` in checkpoints: log histories refer to their methods that way, nothing else may."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
+        raise UnpicklingError(f'getattr({owner!r}, {name!r})')
+    return getattr(owner, name)
+
+
+# What checkpoints hold beside tensors and plain containers: MMEngine's log histories, numpy values, milestones; the
+# command line and settings (yacs) in those of official codes.
+_SAFE_GLOBALS = [
+    HistoryBuffer,
+    Counter,
+    Namespace,
+    (OrderedDict, 'yacs.config.CfgNode'),
+    np.ndarray,
+    np.dtype,
+    (_statistic, 'builtins.getattr'),
+    *[
+        (getattr(_multiarray, name), f'numpy.{core}.multiarray.{name}')  # before and since numpy 2
+        for name in ('_reconstruct', 'scalar')
+        for core in ('core', '_core')
+    ],
+    *{type(np.dtype(name)) for name in ('bool', 'int32', 'int64', 'uint32', 'float16', 'float32', 'float64')},
+]
+
+
+class UnreadableCheckpointError(UserError):
+    """A file is damaged or is no checkpoint."""
+
+
+def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'cpu') -> Any:
+    """Reads a checkpoint without executing code from it (``weights_only``).
+
+    Args:
+        path: File, or an http(s) address, which is cached in torch's hub directory; ``.safetensors`` is read as well.
+        map_location: Device for the tensors.
+
+    Returns:
+        What was saved, usually a dict; of safetensors ``state_dict``, and ``meta`` where ``save_safetensors`` wrote it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableCheckpointError: The file is truncated, is no checkpoint, or holds more than tensors and plain data.
+        UserError: The address cannot be downloaded.
+    """
+    with torch.serialization.safe_globals(_SAFE_GLOBALS):
+        if str(path).startswith(('http://', 'https://')):
+            with downloading(str(path)):
+                return torch.hub.load_state_dict_from_url(str(path), map_location=map_location, weights_only=True)
+        path = Path(path).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f'checkpoint not found: {path}')
+        if path.suffix == '.safetensors':
+            return _load_safetensors(path, map_location)
+        try:
+            return torch.load(path, map_location=map_location, weights_only=True)
+        except UnpicklingError as error:
+            raise UnreadableCheckpointError(f'{path} is not loaded: {_reason(error)}') from error
+        except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+            size = path.stat().st_size
+            raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes): {error}') from error
+
+
+def _reason(error: UnpicklingError) -> str:
+    """What the file holds, in place of torch's advice to load it all the same."""
+    match = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if match is None:
+        return 'it is damaged, or no checkpoint'
+    return f'it holds {match[1]}, which could run code; a checkpoint holds tensors and plain data only'
+
+
+@contextmanager
+def downloading(address: str) -> Iterator[None]:
+    """Makes one sentence of a network that is not there.
+
+    Raises:
+        UserError: The address cannot be downloaded.
+    """
+    try:
+        yield
+    except UnpicklingError as error:
+        raise UnreadableCheckpointError(f'{address} is not loaded: {_reason(error)}') from error
+    except (URLError, TimeoutError, ConnectionError) as error:  # URLError also of an address that answers with an error
+        reason = getattr(error, 'reason', error)
+        raise UserError(
+            f'{address} cannot be downloaded ({reason}): fetch the file where there is a network, and give its path'
+        ) from error
+
+
+def local_file(file: str | Path) -> Path:
+    """Returns the path of a file; one at an http(s) address is downloaded into torch's hub directory the first time.
+
+    Raises:
+        UserError: The address cannot be downloaded.
+    """
+    if not str(file).startswith(('http://', 'https://')):
+        return Path(file).expanduser()
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(str(file)).path).name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with downloading(str(file)):
+            torch.hub.download_url_to_file(str(file), str(path), progress=False)
+    return path
+
+
+def _load_safetensors(path: Path, map_location: str | torch.device) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework='pt') as file:
+            meta = (file.metadata() or {}).get('meta')
+        checkpoint: dict[str, Any] = dict(state_dict=load_file(path, device=str(map_location)))
+    except (SafetensorError, OSError) as error:
+        raise UnreadableCheckpointError(f'{path} is no file of safetensors, or it is damaged: {error}') from error
+    return checkpoint if meta is None else checkpoint | dict(meta=json.loads(meta))
+
+
+def save_safetensors(tensors: Mapping[str, Tensor], path: str | Path, meta: Mapping[str, Any] | None = None) -> None:
+    """Writes tensors in the format safetensors, as ``save_checkpoint_file`` does.
+
+    Args:
+        tensors: By name; those that share memory are written as if they did not.
+        path: File to write.
+        meta: Plain values, written beside the tensors as JSON.
+    """
+    temporary = f'{path}.tmp'
+    described = {'format': 'pt'} | ({} if meta is None else {'meta': json.dumps(meta)})
+    own = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
+    Path(temporary).write_bytes(save(own, described))  # save_file() makes files that nobody else may read
+    replace_file(temporary, path)
+
+
+def save_checkpoint_file(checkpoint: Any, path: str | Path) -> None:
+    """Writes ``checkpoint`` so that ``path`` holds the old content or the whole new one, never a part of it."""
+    temporary = f'{path}.tmp'
+    torch.save(checkpoint, temporary)
+    replace_file(temporary, path)
+
+
+def replace_file(temporary: str | Path, path: str | Path) -> None:
+    """Moves ``temporary``, once it is on the disk, over ``path``, in one step that a crash cannot cut in two."""
+    with open(temporary, 'rb') as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def backbone_file(checkpoint: str | Path) -> Path:
+    """Returns the path of the plain backbone file beside a training checkpoint: ``epoch_9_backbone.pth``."""
+    checkpoint = Path(checkpoint)
+    return checkpoint.with_name(f'{checkpoint.stem}_backbone{checkpoint.suffix}')

@@ -1,0 +1,1 @@
+"""Options that the tools share, and how a tool ends."""

@@ -1,0 +1,118 @@
+"""Options that the command-line tools share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mmssl.config.options import Options
+from mmssl.distributed.launch import LAUNCHERS
+from mmssl.utils.errors import UserError
+
+
+class CfgOptions(argparse.Action):
+    """``KEY=VALUE ...`` on the command line, as ``Options``."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
+        wrong = [value for value in values if '=' not in value]
+        if wrong:
+            parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}')
+        options = getattr(namespace, self.dest, None) or Options()
+        try:
+            for value in values:
+                options.add(*value.split('=', maxsplit=1))
+        except UserError as error:
+            parser.error(str(error))
+        setattr(namespace, self.dest, options)
+
+
+def whole_number(text: str) -> int:
+    """The type of an option that takes 0, 1, 2 and so on."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f'takes a whole number of at least 0, such as 7, got {text!r}')
+    return number
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what every tool that runs a config takes: ``--work-dir --cfg-options --launcher --local_rank``."""
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started this process')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
+
+
+def add_transfer_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what a training on pre-trained weights takes: ``--pretrained --use-teacher --prefix``."""
+    parser.add_argument(
+        '--pretrained', metavar='CHECKPOINT', help='begin with the backbone (and its neck) of a checkpoint of any kind'
+    )
+    parser.add_argument('--use-teacher', action='store_true', help='take the averaged networks of the checkpoint')
+    parser.add_argument('--prefix', help="what precedes the backbone's names in a checkpoint of an unknown kind")
+
+
+def transfer_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of ``TransferHook`` on the command line, none without ``--pretrained``.
+
+    Raises:
+        UserError: The checkpoint does not exist, or there is none.
+    """
+    if args.pretrained is None:
+        if args.use_teacher or args.prefix is not None:
+            raise UserError('--use-teacher and --prefix say what of a checkpoint to take: name it by --pretrained')
+        return {}
+    if '://' not in args.pretrained and not Path(args.pretrained).is_file():
+        raise UserError(f'checkpoint {args.pretrained!r} does not exist')
+    return dict(checkpoint=args.pretrained, use_teacher=args.use_teacher, prefix=args.prefix)
+
+
+def add_trained_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what every tool that looks into checkpoints takes: ``--compare --names --config --prefix --cfg-options``."""
+    parser.add_argument('--compare', nargs='+', default=[], metavar='CHECKPOINT', help='further checkpoints')
+    parser.add_argument('--names', nargs='+', metavar='NAME', help='titles, one per checkpoint (default: file names)')
+    parser.add_argument(
+        '--config', nargs='+', metavar='CONFIG', help='in place of the configs in the checkpoints: one, or one each'
+    )
+    parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the configs'
+    )
+
+
+def trained_options(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Title -> arguments of ``load_trained`` for the checkpoints that were named, the first one's first.
+
+    Raises:
+        UserError: There are more or fewer titles or configs than checkpoints, or two equal titles.
+    """
+    checkpoints = [args.checkpoint, *args.compare]
+    names = args.names or _short_names(checkpoints)
+    configs = args.config or [None]
+    configs = configs * len(checkpoints) if len(configs) == 1 else configs
+    if not len(set(names)) == len(names) == len(configs) == len(checkpoints):
+        raise UserError(
+            f'{len(checkpoints)} checkpoints need as many different titles (--names has {len(names)}: '
+            f'{", ".join(names)}) and one config or as many (--config has {len(args.config or ())})'
+        )
+    shared = dict(cfg_options=args.cfg_options, prefix=args.prefix)
+    return {
+        name: dict(checkpoint=checkpoint, config=config, **shared)
+        for name, checkpoint, config in zip(names, checkpoints, configs)
+    }
+
+
+def _short_names(checkpoints: list[str]) -> list[str]:
+    """File names, and folders before them as far as needed to tell the files apart."""
+    parts = [Path(checkpoint).with_suffix('').parts for checkpoint in checkpoints]
+    longest = max(map(len, parts))
+    for length in range(1, longest + 1):
+        names = ['/'.join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names

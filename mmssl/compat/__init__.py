@@ -1,0 +1,1 @@
+"""mmdet and mmseg without compiled operators."""

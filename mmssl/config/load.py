@@ -1,0 +1,114 @@
+"""Loading a config and applying command-line options to it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from mmssl.compat.downstream import prepare_downstream
+from mmssl.config.classes import read_classes, set_classes, set_ignored_labels
+from mmssl.config.length import follow_length, old_length
+from mmssl.config.options import option_path, renamed, write_options
+from mmssl.config.paths import move_data
+from mmssl.config.pure_python import with_names
+from mmssl.utils.errors import UserError, did_you_mean
+
+
+def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
+    """Reads a config file and applies command-line options to it.
+
+    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise.
+    Models of mmdet and mmseg find mmcv's operators from now on, compiled or not. Some options change several places:
+
+    - ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common,
+      unless another option names theirs;
+    - ``max_epochs`` and ``max_iters`` move the loop and the schedules' milestones, see ``config.length``;
+    - ``classes`` and ``ignore_labels`` make a detection or segmentation config one for other data, see
+      ``config.classes``.
+
+    Args:
+        path: The config file.
+        cfg_options: Dotted keys and values, as of ``--cfg-options``.
+
+    Raises:
+        UserError: There is no such file, it or a base of it cannot be read, or a ``custom_imports`` module fails.
+    """
+    path = Path(path)
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path('configs')
+        offered = [str(file) for file in folder.rglob('*.py')]
+        raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
+    prepare_downstream()
+    try:
+        cfg = with_names(Config.fromfile(path))
+        apply_options(cfg, cfg_options)
+        cfg.setdefault('default_scope', 'mmssl')
+        if cfg.default_scope == 'mmssl':
+            cfg.setdefault('runner_type', 'PretrainRunner')
+    except UserError:
+        raise
+    except Exception as error:  # a config is a program: anything may go wrong in it
+        root: BaseException = error
+        while cause := root.__cause__ or (root.__context__ if isinstance(root, ImportError) else None):
+            root = cause
+        outer = '' if root is error else str(error).partition(', the current sys.path')[0] + ': '
+        raise UserError(f'config {str(path)!r} cannot be loaded: {outer}{type(root).__name__}: {root}') from error
+    return cfg
+
+
+def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
+    """Writes command-line options into ``cfg``; see ``load_config`` for those that change several places.
+
+    Raises:
+        UserError: An option would change nothing, or goes below a value that is no dict, such as a loop that the config
+            switches off, the value of one that changes several places does not fit, or a module of
+            ``custom_imports`` fails.
+    """
+    options = cfg_options or {}
+    before = old_length(cfg)
+    written = renamed(options, lambda key: None if key in ('classes', 'ignore_labels') else key)
+    if 'data_root' in options:  # first, so that a data root that another option names stays as it is written
+        move_data([cfg], option_path(options, 'data_root'))
+    write_options(cfg, written)
+    if any(key.partition('.')[0] == 'custom_imports' for key in options):
+        _import_custom_modules(cfg)
+    follow_length(cfg, written, before)
+    if 'classes' in options:
+        names = read_classes(getattr(options, 'texts', options).get('classes', options['classes']))
+        set_classes(cfg, names, written)
+    if 'ignore_labels' in options:
+        set_ignored_labels(cfg, options['ignore_labels'])
+    tested = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    if options and cfg.get('default_scope') == 'mmseg' and 'test_pipeline' in cfg and 'pipeline' in tested:
+        cfg.test_pipeline = deepcopy(tested.pipeline)  # which the inference of mmseg reads
+
+
+def _import_custom_modules(cfg: Config) -> None:
+    try:
+        import_modules_from_strings(**cfg.get('custom_imports') or {'imports': None})
+    except (ImportError, TypeError) as error:
+        cause = error.__context__ or error
+        raise UserError(f'--cfg-options custom_imports: {error}: {type(cause).__name__}: {cause}') from error
+
+
+def evaluation_dataloader(cfg: Config, data: str) -> dict:
+    """The config of the dataloader of the ``'val'``, ``'test'`` or ``'bank'`` images.
+
+    Raises:
+        UserError: The config has none.
+    """
+    loops = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
+    loaders = dict(
+        val=cfg.get('val_dataloader'),
+        test=cfg.get('test_dataloader'),
+        bank=next((loop.bank_dataloader for loop in loops if 'bank_dataloader' in loop), None),
+    )
+    if loaders[data] is None:
+        present = [name for name, loader in loaders.items() if loader is not None]
+        hint = '; a checkpoint of a run with --no-validate lacks them: name the config file that has them'
+        raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}{hint}')
+    return loaders[data]

@@ -1,0 +1,104 @@
+"""Where a config names files and folders, and how one option moves its data."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+
+def paths_below(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:
+    """Yields every (dotted key, path) below ``node`` whose last key is in ``keys``, variables of the config aside."""
+    for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
+        inner = f'{place}.{key}' if place else str(key)
+        if isinstance(value, str):
+            name = place.rpartition('.')[2] if isinstance(key, int) else key  # of an element the name of its list
+            holder = place.rpartition('.')[0] if isinstance(key, int) else place
+            if name in keys and (holder or key == 'load_from'):
+                yield inner, value
+        elif isinstance(value, (dict, list, tuple)) and not inner.startswith('_'):
+            yield from paths_below(value, keys, inner)
+
+
+def move_data(configs: Sequence[Config], target: str | list[str]) -> None:
+    """Moves the datasets of ``configs``: ``target`` takes the place of the folder that their data roots share.
+
+    A list of targets makes a list of each data root.
+    """
+    targets = target if isinstance(target, list) else [target]
+    roots = [dict(paths_below(cfg, ('data_root',))) for cfg in configs]
+    common = os.path.commonpath([os.path.abspath(root) for found in roots for root in found.values()] or [os.sep])
+    for cfg, found in zip(configs, roots):
+        # Metrics of mmdet and mmseg name files below the root of the data by their whole path.
+        for place, path in paths_below(cfg, ('ann_file', 'seg_prefix')):
+            if found and '_evaluator' in place and os.path.abspath(path).startswith(common + os.sep):
+                found[place] = path
+        moved: dict[str, str | list[str]] = {}
+        for place, path in found.items():
+            new = [os.path.normpath(os.path.join(folder, os.path.relpath(path, common))) for folder in targets]
+            moved[place] = new if isinstance(target, list) else new[0]
+        for key in cfg:
+            cfg[key] = _replaced(cfg[key], moved, key)
+
+
+def _replaced(node: Any, values: dict[str, str | list[str]], place: str) -> Any:
+    """Returns ``node`` with ``values`` at their dotted keys; several values for one element join its list."""
+    if isinstance(node, dict):
+        for key in node:
+            node[key] = _replaced(node[key], values, f'{place}.{key}')
+        return node
+    if isinstance(node, (list, tuple)):
+        items: list[Any] = []
+        for i, item in enumerate(node):
+            new = _replaced(item, values, f'{place}.{i}')
+            items += new if isinstance(item, str) and isinstance(new, list) else [new]
+        return type(node)(items)
+    return values.get(place, node)
+
+
+_FILES = ('load_from', 'checkpoint', 'labels', 'vocabulary')  # keys whose text is the path of a file
+
+
+_TARGET = 'model.target.'
+
+
+def missing_paths(cfg: Config, data: bool = True) -> list[str]:
+    """One message for each checkpoint and, with ``data``, each data folder of the config that does not exist here.
+
+    What only a test reads does not count while there is a training set, nor what only a training reads while there is
+    none.
+    """
+    trains = cfg.get('train_dataloader') is not None
+    keys = (*_FILES, 'data_root') if data else _FILES
+    places: dict[str, list[str]] = defaultdict(list)
+    for place, path in paths_below(cfg, keys):
+        unused = place.startswith('test_') and trains
+        unused |= not (data and trains) and place.startswith(_TARGET)
+        unused |= place.startswith('stages.')  # of which each is checked by itself
+        if path and '://' not in path and not unused and not _exists(path, place):
+            places[path].append(place)
+    problems = []
+    for path, found in places.items():
+        option = f'{found[0]}=/path' + (', for all datasets data_root=/path' if found[0].endswith('data_root') else '')
+        problems.append(
+            f'{path!r} does not exist (looked for {Path(path).absolute()}), which is the value of {", ".join(found)}; '
+            f'to name another: --cfg-options {option}'
+        )
+    return problems
+
+
+def _exists(path: str, place: str) -> bool:
+    """Whether there is such a file or folder, or, as a data root, files that a pattern matches."""
+    whole = Path(path).expanduser()
+    return whole.exists() or 'data_root' in place.split('.')[-2:] and bool(glob(str(whole)))
+
+
+def missing_target_weights(cfg: Config) -> dict[str, str]:
+    """Dotted key -> path of the files of weights below ``model.target`` that do not exist here, addresses aside."""
+    found = {k: path for k, path in paths_below(cfg, ('checkpoint',)) if k.startswith(_TARGET)}
+    return {k: path for k, path in found.items() if '://' not in path and not _exists(path, k)}

@@ -1,0 +1,86 @@
+"""A trained model from its checkpoint alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
+from torch import Tensor, nn
+
+from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.checkpoints.matching import load_matching
+from mmssl.config.load import apply_options, load_config
+from mmssl.config.text import read_config_text
+from mmssl.registry import MODELS
+from mmssl.utils.errors import UserError
+
+
+def load_trained(
+    checkpoint: str,
+    config: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    prefix: str | None = None,
+    *,
+    whole: bool = False,
+    random_init: int | None = None,
+) -> tuple[Config, nn.Module]:
+    """Builds the model of a checkpoint, in evaluation mode on this machine's device, and loads its backbone.
+
+    Args:
+        checkpoint: Training checkpoint, or a backbone file together with ``config``.
+        config: Config file; None takes the config that MMEngine writes into training checkpoints.
+        cfg_options: Dotted keys and values that override the config.
+        prefix: What precedes the backbone's names in the file, such as ``'teacher.backbone'``; None finds the student.
+        whole: Whether everything else is loaded as well, to the last tensor.
+        random_init: Seed of initial weights, which are kept: the network before it was trained, to compare with.
+
+    Returns:
+        The config and the algorithm; neck, head and teacher keep their initial weights unless ``whole`` is set.
+
+    Raises:
+        UserError: The file does not exist or is damaged, carries no config, or holds another backbone or model.
+    """
+    if not Path(checkpoint).is_file():
+        raise UserError(f'checkpoint {checkpoint!r} does not exist')
+    content = load_checkpoint_file(checkpoint)
+    offered = get_state_dict(content)
+    if config is not None:
+        cfg = load_config(config, cfg_options)
+    else:
+        text = (content.get('meta') or {}).get('cfg')
+        if not isinstance(text, str):
+            raise UserError(
+                f'{checkpoint} carries no config, which only the checkpoints of a training do: '
+                'name the file that it was trained with by --config'
+            )
+        cfg = read_config_text(text, checkpoint)
+        apply_options(cfg, cfg_options)
+        cfg.setdefault('default_scope', 'mmssl')
+        if cfg.get('custom_imports'):
+            import_modules_from_strings(**cfg.custom_imports)
+    init_default_scope(cfg.default_scope)
+    if random_init is not None:
+        torch.manual_seed(random_init)
+    model = MODELS.build(cfg.model)
+    if random_init is not None:
+        model.init_weights()
+    elif whole:
+        _load_whole(model, offered, checkpoint)
+    else:
+        load_matching(model.backbone, offered, checkpoint, prefix)
+    return cfg, model.to(get_device()).eval()
+
+
+def _load_whole(model: nn.Module, offered: dict[str, Tensor], checkpoint: str) -> None:
+    if not any(key.startswith('backbone.') for key in offered):
+        raise UserError(
+            f'{checkpoint} has no tensors below backbone., so it holds no whole model: name a training checkpoint, '
+            'such as epoch_N.pth, not the backbone file beside it, or convert the file of another code first'
+        )
+    load_matching(model, offered, checkpoint, prefix='', min_match=1.0, name='model')

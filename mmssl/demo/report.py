@@ -1,0 +1,129 @@
+"""What the demo shows: its table and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.extract import Features
+from mmssl.utils.scalars import read_scalars
+from mmssl.visualization.augmented_views import augmented_views
+from mmssl.visualization.curves import plot_curves
+from mmssl.visualization.embedding_map import embedding_map, project_tsne
+from mmssl.visualization.neighbours import neighbour_sheet
+from mmssl.visualization.reconstruction import reconstruction_figure
+from mmssl.visualization.report import Section
+from mmssl.visualization.style import spread
+
+METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
+
+
+MAX_MAPPED = 1500  # points of the map
+
+
+NUM_SHOWN = 8  # images in a figure
+
+
+@dataclass
+class Representation:
+    """What one way of turning images into vectors gives.
+
+    Args:
+        name: For the table.
+        bank: Features of the training images.
+        queries: Features of the test images.
+        results: What the evaluator says of them.
+    """
+
+    name: str
+    bank: Features
+    queries: Features
+    results: dict[str, float]
+
+
+def results_table(representations: Sequence[Representation]) -> list[list[str]] | None:
+    """Accuracies as cells, one row per representation under a head; None where there are none."""
+    keys = [key for key in METRICS if key in representations[0].results]
+    if not keys:
+        return None
+    head = ['accuracy in %', *(METRICS[key] for key in keys)]
+    return [head, *([r.name, *(f'{r.results[key]:.1f}' for key in keys)] for r in representations)]
+
+
+def report_sections(
+    runner: PretrainRunner, representations: Sequence[Representation], table: list[list[str]] | None
+) -> list[Section]:
+    """The parts of the report."""
+    before, after = representations[1], representations[-1]
+    algorithm = runner.algorithm
+    classes = runner.val_dataloader.dataset.classes
+    train = runner.train_dataloader.dataset
+    shown = torch.linspace(0, len(train) - 1, NUM_SHOWN).long().tolist()
+    scalars = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
+    hides = hasattr(algorithm, 'reconstruct')
+    relates = algorithm.views is None or algorithm.views.count > 1
+    sections = []
+    if table:
+        text = (
+            f'Test images classified from frozen features: {len(after.queries):,} images, {len(classes)} classes. kNN: '
+            'weighted vote of the 20 nearest training images. Linear: logistic regression on all training labels, and '
+            'on ten per class, averaged over ten draws.'
+        )
+        sections.append(Section('Accuracy', text, table=table))
+    return [
+        *sections,
+        Section(
+            'Training',
+            'Loss and evaluation while pre-training.',
+            plot_curves(scalars, ['loss', 'lr', 'accuracy', 'rank', 'clusters']),
+        ),
+        Section(
+            'What the network sees',
+            'Training images and below them their augmented views, as the model gets them. '
+            + ('The method learns that views of one image belong together.' if relates else ''),
+            augmented_views(train, algorithm.data_preprocessor, shown, shown=algorithm.shown_views),
+        ),
+        *([reconstruction_section(runner)] if hides else []),
+        Section(
+            'Nearest neighbours',
+            'Test images and the training images whose features are most similar, before and after.'
+            + (' Green frame: the same class.' if classes else ''),
+            neighbours_figure(runner, before, after),
+        ),
+        Section(
+            'Map of the test images',
+            'Features before and after pre-training, laid out by t-SNE'
+            + (', coloured by class. The labels were not used for training.' if classes else '.'),
+            map_figure(before, after, classes),
+        ),
+    ]
+
+
+def reconstruction_section(runner: PretrainRunner) -> Section:
+    """Test images, what is left of them, and what the network makes of that."""
+    dataset = runner.val_dataloader.dataset
+    images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), NUM_SHOWN).tolist()])
+    text = 'Test images, the patches that the network gets, and what it makes of them: the method learns to fill in.'
+    return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, images))
+
+
+def neighbours_figure(runner: PretrainRunner, before: Representation, after: Representation) -> Figure:
+    """Test images, spread evenly over the test set, and their nearest training images before and after."""
+    features = {title: (of.bank, of.queries) for title, of in (('before', before), ('after', after))}
+    datasets = runner.val_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
+    return neighbour_sheet(*datasets, features, num_queries=NUM_SHOWN)
+
+
+def map_figure(before: Representation, after: Representation, classes: Sequence[str] | None) -> Figure:
+    """t-SNE of the test images before and after."""
+    rows = torch.linspace(0, len(after.queries) - 1, min(MAX_MAPPED, len(after.queries))).long()
+    points = {
+        title: project_tsne(representation.queries.vectors[rows])
+        for title, representation in (('Random initialisation', before), ('After pre-training', after))
+    }
+    return embedding_map(points, after.queries.labels[rows] if classes else None, classes)

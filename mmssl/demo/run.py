@@ -1,0 +1,214 @@
+"""The demo: pre-train a small backbone, compare it with raw pixels and with itself before, and show what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmssl.datasets.image_files import find_images
+from mmssl.demo.precision import Precision, time_precisions
+from mmssl.demo.report import Representation, report_sections, results_table
+from mmssl.engine.runner import PretrainRunner
+from mmssl.engine.stages import Stage, run_stage, run_stages
+from mmssl.evaluation.extract import extract_features
+from mmssl.utils.errors import UserError
+from mmssl.visualization.report import Section, write_report
+from mmssl.visualization.robustness_report import RobustnessReport
+
+MIN_IMAGES = 32
+IMAGES_PER_CLUSTER = 4  # at least, on average
+PATIENCE = 8  # minutes of pre-training beyond which the default length is cut
+
+
+@dataclass
+class Outcome:
+    """What the demo found.
+
+    Args:
+        table: Rows of cells, the first being the head; None without labels.
+        report: The HTML file.
+        minutes: Duration of the pre-training.
+    """
+
+    table: list[list[str]] | None
+    report: Path
+    minutes: float
+
+
+def use_folder(cfg: Config, folder: str) -> None:
+    """Points a demo config at a folder of images: class folders are evaluated, a flat folder is only shown.
+
+    The number of iterations stays about that of the config; small folders get smaller batches and fewer clusters.
+
+    Args:
+        cfg: A demo config, or that of a stage that trains nothing; changed.
+        folder: Folder of images or of class folders.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        UserError: It holds too few images.
+    """
+    names = list(find_images(folder))
+    if len(names) < MIN_IMAGES:
+        raise UserError(f'{folder} holds {len(names)} images; the demo needs at least {MIN_IMAGES}')
+    has_classes = all('/' in name for name in names) and len({name.split('/')[0] for name in names}) > 1
+    source = dict(type='ClassFolder' if has_classes else 'ImageFolder', data_root=folder)
+    val_every = 10 if len(names) >= 1000 else 4
+    for name, loader in _dataloaders(cfg).items():
+        relabelled = 'dataset' in loader.dataset
+        dataset = loader.dataset.dataset if relabelled else loader.dataset
+        kept = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
+        split = 'val' if name in ('val', 'test') else 'train'
+        dataset = dict(**source, split=split, val_every=val_every, **kept)
+        loader.dataset = dict(loader.dataset, dataset=dataset) if relabelled else dataset
+        loader.update(num_workers=2, persistent_workers=True)
+    num_train = len(names) - -(-len(names) // val_every)
+    _limit_clusters(cfg, max(2, num_train // IMAGES_PER_CLUSTER))
+    if 'step' in cfg:
+        return
+    if not has_classes:
+        cfg.val_evaluator.metrics = [metric for metric in cfg.val_evaluator.metrics if 'Statistics' in metric.type]
+
+    batch = cfg.train_dataloader.batch_size
+    iterations = cfg.max_epochs * (7200 // batch)
+    while batch > num_train // 2:
+        batch //= 2
+    cfg.train_dataloader.batch_size = batch
+    cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
+
+
+def _limit_clusters(cfg: Config, largest: int) -> None:
+    """Lowers the numbers of clusters and principal components, and the classes of a classifier of clusters."""
+    if 'step' in cfg:
+        parts = [(cfg.step, 'num_clusters')]
+    else:
+        labellers = [hook.labeller for hook in cfg.get('custom_hooks') or () if 'labeller' in hook]
+        parts = [(labeller, key) for labeller in labellers for key in ('num_clusters', 'whiten')]
+        learns_clusters = 'labels' in cfg.train_dataloader.dataset
+        parts.append((cfg.model.get('head') or {}, 'num_classes' if learns_clusters else 'num_clusters'))
+    for part, key in parts:
+        if part.get(key) is not None:
+            part[key] = min(part[key], largest)
+
+
+def _dataloaders(cfg: Config) -> dict[str, Any]:
+    """The dataloaders of a config by the images that they load."""
+    if 'step' in cfg:
+        found = {'train': cfg.step.dataloader, 'test': cfg.step.get('test_dataloader')}
+        return {name: loader for name, loader in found.items() if loader is not None}
+    return {'train': cfg.train_dataloader, 'bank': cfg.val_cfg.bank_dataloader, 'val': cfg.val_dataloader}
+
+
+def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None) -> Outcome:
+    """Pre-trains, evaluates before, after each training and at the end, and writes ``report.html``.
+
+    Args:
+        stages: The stages of a demo config, or its only training.
+        work_dir: Folder for everything that is written.
+        epochs: Length of each training; None is the config's, cut to about five minutes in all where it would be long.
+    """
+    run_ = _Run(stages, Path(work_dir), epochs)
+    if len(stages) > 1:
+        run_stages(stages, stages, work_dir, run=run_)
+    else:
+        run_(stages[0], Path(work_dir))
+    runner, representations = run_.runner, run_.representations
+    table, train = results_table(representations), runner.train_dataloader.dataset
+    subtitle = (
+        f'{type(runner.algorithm).__name__}, {runner.max_epochs} epoch{"s" * (runner.max_epochs > 1)} of '
+        f'{len(train):,} images in {run_.minutes:.1f} minutes, {run_.precision}, seed {runner.seed}'
+    )
+    if len(stages) > 1:
+        subtitle += f'; stages: {", ".join(stage.name for stage in stages)}'
+    sections = [*report_sections(runner, representations, table), *run_.robustness.sections(), *run_.sections]
+    report = write_report(Path(work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
+    return Outcome(table, report, run_.minutes)
+
+
+class _Run:
+    """Runs one stage after another and keeps what it finds: representations, in the order of the table, and figures.
+
+    Args:
+        stages: All stages.
+        work_dir: Folder of the run.
+        epochs: As of ``run``.
+    """
+
+    def __init__(self, stages: Sequence[Stage], work_dir: Path, epochs: int | None) -> None:
+        trainings = [stage for stage in stages if stage.trains]
+        self.last, self.share = trainings[-1], 1 / len(trainings)
+        self.epochs, self.minutes = epochs, 0.0
+        self.representations: list[Representation] = []
+        self.sections: list[Section] = []
+        self.robustness = RobustnessReport()
+
+    def __call__(self, stage: Stage, folder: Path, resume: bool = False) -> None:
+        """Runs one stage."""
+        if not stage.trains:
+            run_stage(stage, folder)
+            self.sections += [Section(f'Stage {stage.name}: {path.stem}', image=path) for path in folder.glob('*.png')]
+            return
+        self.precision = precision = time_precisions(stage.config)
+        set_length(stage.config, precision, self.epochs, self.share)
+        self.runner = run_stage(stage, folder, build=lambda cfg: self._build(cfg, stage, precision))
+        self.minutes += (time.perf_counter() - self.start) / 60
+        name = 'pre-trained' if stage is self.last else f'after {stage.name}'
+        self.representations.append(represent(self.runner, name))
+        self.robustness.add(stage.name, self.runner.algorithm, self.runner.val_dataloader)
+
+    def _build(self, cfg: Config, stage: Stage, precision: Precision) -> PretrainRunner:
+        """Builds the runner of a training; evaluates the pixels and the last training's network as it begins."""
+        runner = build_runner(cfg)
+        runner.model.to(memory_format=precision.layout)
+        runner.logger.info(
+            f'fastest on this machine: {precision} ({precision.gain:.1f} times the speed of plain float32); '
+            f'{cfg.max_epochs} epochs take about {cfg.max_epochs * precision.minutes_per_epoch:.1f} minutes'
+        )
+        if stage is self.last:
+            before = [represent(runner, 'raw pixels', pixels=True), represent(runner, 'random initialisation')]
+            self.representations = before + self.representations
+        self.start = time.perf_counter()
+        return runner
+
+
+def set_length(cfg: Config, precision: Precision, epochs: int | None, share: float = 1.0) -> None:
+    """Sets the length and the precision of a training.
+
+    Args:
+        cfg: Config of the training; changed.
+        precision: How its steps are fastest.
+        epochs: Length; None is the config's, cut to its share of five minutes where it would take that of eight.
+        share: Share of the minutes of the demo.
+    """
+    long = cfg.max_epochs * precision.minutes_per_epoch > share * PATIENCE
+    cfg.max_epochs = epochs or (max(1, int(share * 5 / precision.minutes_per_epoch)) if long else cfg.max_epochs)
+    cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
+    cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=precision.dtype)
+    cfg.val_cfg.dtype = precision.dtype
+
+
+def build_runner(cfg: Config) -> PretrainRunner:
+    """Builds the runner without the pages it logs meanwhile."""
+    cfg.log_level = 'WARNING'
+    runner = PretrainRunner.from_cfg(cfg)
+    runner.logger.setLevel('INFO')
+    for handler in runner.logger.handlers:
+        handler.setLevel('INFO')
+    return runner
+
+
+def represent(runner: PretrainRunner, name: str, pixels: bool = False) -> Representation:
+    """Extracts and evaluates the features of the model as it is, or the pixels themselves."""
+    runner.logger.info(f'evaluating: {name}')
+    loop = runner.val_loop
+    feature = (lambda images: images.flatten(1)) if pixels else None
+    bank, queries = (
+        extract_features(runner.model, loader, feature=feature, dtype=loop.dtype, description=name)
+        for loader in (loop.bank_dataloader, loop.dataloader)
+    )
+    return Representation(name, bank, queries, loop.evaluator.evaluate(bank, queries))

@@ -1,0 +1,1 @@
+"""Processes: collectives with gradient, and how they are launched."""

@@ -1,0 +1,130 @@
+"""Attention of tokens that lie on a grid: all of them or within windows, with or without relative positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import Attention
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, one_hot, pad, scaled_dot_product_attention
+
+from mmssl.models.layers.windows import from_windows, to_windows
+
+
+class GridAttention(Attention):
+    """timm's attention on a grid, in windows where there is a size for them, as in ViTDet (arXiv:2203.16527).
+
+    Where the grid is no multiple of the window it is padded with zeros, which take part in attention as keys and values
+    of the layer's biases, as in ViTDet. Relative positions are decomposed by axis: with a query q at row r and column c
+    and a key at (r', c')::
+
+        score = q . k / sqrt(d) + q . rel_pos_h[r - r'] + q . rel_pos_w[c - c']
+
+    They are zero at first, stay so when a checkpoint without them is loaded, and are resized linearly for another grid.
+
+    Args:
+        dim: Width D.
+        num_heads: Number of heads.
+        window_size: Side of a window in tokens; 0 attends to the whole grid.
+        relative_size: Side of the grid that relative positions of the whole grid are made for (those of windows are
+            made for the window); 0 has none.
+        options: Further arguments of timm's attention.
+    """
+
+    def __init__(self, dim: int, num_heads: int, window_size: int = 0, relative_size: int = 0, **options: Any) -> None:
+        super().__init__(dim, num_heads, **options)
+        self.window_size = window_size
+        self.rel_pos_h = self.rel_pos_w = None
+        if relative_size:
+            number = 2 * (window_size or relative_size) - 1
+            self.rel_pos_h, self.rel_pos_w = (nn.Parameter(torch.zeros(number, self.head_dim)) for _ in range(2))
+            self.register_load_state_dict_pre_hook(_adapt_loaded_positions)
+
+    def forward(self, x: Tensor, attn_mask: None = None, is_causal: bool = False) -> Tensor:
+        """Returns (N, rows, columns, D) of tokens ``x`` of this shape; there are no masks."""
+        assert attn_mask is None and not is_causal
+        if not self.window_size:
+            return self._attend(x)
+        return from_windows(self._attend(to_windows(x, self.window_size)), x.shape[1:3])
+
+    def _attend(self, x: Tensor) -> Tensor:
+        rows, columns = x.shape[1:3]
+        qkv = self.qkv(x.flatten(1, 2)).unflatten(-1, (3, self.num_heads, -1))  # (N, L, 3, heads, d)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()
+        if self.rel_pos_h is None:
+            x = scaled_dot_product_attention(q, k, v)
+        else:
+            by_axis = axis_scores(q.unflatten(2, (rows, columns)), self.rel_pos_h, self.rel_pos_w)
+            x = attend_by_axis(q, k, v, *by_axis)
+        return self.proj(x.transpose(1, 2).flatten(2)).unflatten(1, (rows, columns))
+
+
+def axis_scores(queries: Tensor, by_row: Tensor, by_column: Tensor) -> tuple[Tensor, Tensor]:
+    """What relative positions, decomposed by axis, add to the scores of keys in each row and in each column.
+
+    Args:
+        queries: (N, heads, rows, columns, d).
+        by_row: (2 m - 1, d), one vector per distance r - r' along the rows from 1 - m to m - 1, resized linearly to the
+            number of rows.
+        by_column: Likewise along the columns.
+
+    Returns:
+        (N, heads, L, rows) and (N, heads, L, columns) for the L = rows * columns queries.
+    """
+    rows, columns = queries.shape[2:4]
+    row_vectors, column_vectors = _vectors(by_row, rows), _vectors(by_column, columns)
+    of_rows = torch.einsum('nhrcd,rkd->nhrck', queries, row_vectors.to(queries.dtype))
+    of_columns = torch.einsum('nhrcd,ckd->nhrck', queries, column_vectors.to(queries.dtype))
+    return of_rows.flatten(2, 3), of_columns.flatten(2, 3)
+
+
+def attend_by_axis(
+    q: Tensor, k: Tensor, v: Tensor, of_rows: Tensor, of_columns: Tensor, place: Tensor | None = None
+) -> Tensor:
+    """Attention with a bias that is a sum over the two axes, without a matrix of L x L.
+
+    The bias of query i and key j is ``of_rows[i, row of j] + of_columns[i, column of j]``, an inner product of what is
+    known of i with one-hot vectors of j. Queries and keys are therefore made longer by these vectors, and attention
+    needs no mask: fused kernels apply, and memory grows with L (d + rows + columns).
+
+    Args:
+        q: (N, heads, L, d).
+        k: As ``q``.
+        v: As ``q``.
+        of_rows: (N, heads, L, rows).
+        of_columns: (N, heads, L, columns).
+        place: (N, L) int64, which of the rows * columns places, in row-major order, the keys are at; None for all.
+
+    Returns:
+        (N, heads, L, d).
+    """
+    rows, columns, width = of_rows.shape[-1], of_columns.shape[-1], q.shape[-1]
+    place = torch.arange(rows * columns, device=k.device)[None] if place is None else place
+    which = torch.cat([one_hot(place // columns, rows), one_hot(place % columns, columns)], dim=-1).unsqueeze(1)
+    spare = -(width + rows + columns) % 8  # kernels want widths that are multiples of 8
+    q = pad(torch.cat([q * width**-0.5, of_rows, of_columns], dim=-1), (0, spare))
+    k = pad(torch.cat([k, which.to(k.dtype).expand(*k.shape[:2], -1, -1)], dim=-1), (0, spare))
+    v = pad(v, (0, rows + columns + spare))  # as wide as the keys, which the kernels want too
+    return scaled_dot_product_attention(q, k, v, scale=1.0)[..., :width]
+
+
+def _vectors(offsets: Tensor, size: int) -> Tensor:
+    """Returns (size, size, d): the vector of the distance from each key to each query along an axis."""
+    offsets = _resize(offsets, 2 * size - 1)
+    place = torch.arange(size, device=offsets.device)
+    return offsets[place[:, None] - place + size - 1]
+
+
+def _resize(offsets: Tensor, number: int) -> Tensor:
+    if len(offsets) == number:
+        return offsets
+    return interpolate(offsets.T[None], number, mode='linear')[0].T
+
+
+def _adapt_loaded_positions(module: GridAttention, state_dict: dict, prefix: str, *args: object) -> None:
+    """Resizes the relative positions of a checkpoint; where it has none, those of ``module`` stay."""
+    for name in ('rel_pos_h', 'rel_pos_w'):
+        own = module.get_parameter(name)
+        loaded = state_dict.get(prefix + name, own.detach())
+        state_dict[prefix + name] = _resize(loaded, len(own))

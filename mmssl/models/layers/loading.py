@@ -1,0 +1,55 @@
+"""How modules load state dicts, and what they keep out of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.registry import DefaultScope
+from torch import nn
+
+
+def leave_out_of_checkpoints(module: nn.Module) -> None:
+    """Keeps the parameters of ``module`` out of state dicts, and as they are when one without them is loaded."""
+    module._register_state_dict_hook(_remove)
+    module.register_load_state_dict_post_hook(_do_not_miss)
+
+
+def _remove(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
+    for name, _ in module.named_parameters():
+        state_dict.pop(prefix + name, None)
+
+
+def _do_not_miss(module: nn.Module, keys: Any) -> None:
+    """Takes the names of ``module`` from the missing ones: those below a prefix under which all of them are missing."""
+    names = [name for name, _ in module.named_parameters()]
+    missing = set(keys.missing_keys)
+    prefixes = {key.removesuffix(names[0]) for key in missing if key.endswith(names[0])}
+    own = {prefix + name for prefix in prefixes if missing >= {prefix + name for name in names} for name in names}
+    keys.missing_keys[:] = [key for key in keys.missing_keys if key not in own]
+
+
+class LoudLoading(nn.Module):
+    """Mixin before ``BaseModule``: an ``init_cfg`` of the type ``Pretrained`` is mmssl's, whoever builds the module."""
+
+    def init_weights(self) -> None:
+        """Initialises the weights in the scope ``mmssl``."""
+        with DefaultScope.overwrite_default_scope('mmssl'):
+            super().init_weights()
+
+
+def skip_on_load(module: nn.Module, *prefixes: str) -> None:
+    """Makes ``module`` pass over tensors whose names begin with one of ``prefixes`` when a state dict is loaded.
+
+    Args:
+        module: The module whose parts of these names were deliberately not built.
+        prefixes: Beginnings of names, relative to ``module``.
+    """
+    if not prefixes:
+        return
+
+    def drop(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
+        unwanted = tuple(prefix + name for name in prefixes)
+        for key in [key for key in state_dict if key.startswith(unwanted)]:
+            del state_dict[key]
+
+    module.register_load_state_dict_pre_hook(drop)

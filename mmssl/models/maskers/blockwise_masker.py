@@ -1,0 +1,127 @@
+"""Masks made of rectangular blocks."""
+
+from __future__ import annotations
+
+import math
+import random
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmssl.models.maskers.masker import Masker
+from mmssl.registry import MASKERS
+
+_ATTEMPTS = 10
+
+
+def blockwise_mask(
+    rng: random.Random | ModuleType,
+    grid: tuple[int, int],
+    num_hidden: int,
+    min_block: int,
+    max_block: int | None = None,
+    min_aspect: float = 0.3,
+) -> int:
+    """Hides blocks until enough patches are hidden (Bao et al., 2022, arXiv:2106.08254, Algorithm 1).
+
+    Blocks are drawn until ``num_hidden`` patches are hidden or ten blocks in a row do not fit, so fewer may be hidden.
+    The numbers are drawn in the order of the official code: per block its area, the logarithm of its aspect ratio, and
+    if both its sides are shorter than the grid's, its top and its left.
+
+    Args:
+        rng: Source of the numbers: a ``random.Random`` or the module ``random`` itself.
+        grid: Rows and columns of patches.
+        num_hidden: Number of patches to hide.
+        min_block: Smallest area that is drawn, in patches; near the end it may exceed what is left to hide.
+        max_block: Largest area, in patches; None has no other bound than what is left to hide.
+        min_aspect: Smallest height / width of a block; the largest is its inverse.
+
+    Returns:
+        The mask as the bits of an integer: bit ``row * columns + column`` is 1 where the patch is hidden. Whole blocks
+        are then put down and counted by a few operations.
+    """
+    rows, columns = grid
+    column = [sum(1 << columns * row for row in range(height)) for height in range(rows)]  # one wide, by height
+    log_aspect = math.log(min_aspect)
+    mask, left_to_hide = 0, num_hidden
+    while left_to_hide > 0:
+        most = left_to_hide if max_block is None else min(left_to_hide, max_block)
+        for _ in range(_ATTEMPTS):
+            area = rng.uniform(min_block, most)
+            aspect = math.exp(rng.uniform(log_aspect, -log_aspect))
+            height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if height >= rows or width >= columns:
+                continue
+            top, left = rng.randint(0, rows - height), rng.randint(0, columns - width)
+            block = (column[height] * ((1 << width) - 1)) << (top * columns + left)
+            num_new = (block & ~mask).bit_count()
+            if 0 < num_new <= most:
+                mask |= block
+                left_to_hide -= num_new
+                break
+        else:
+            break
+    return mask
+
+
+@MASKERS.register_module()
+class BlockwiseMasker(Masker):
+    """Hides blocks of patches, about the same number in every image (BEiT, MaskFeat, iTPN with CLIP).
+
+    The blocks are drawn on the CPU from Python's ``random``, in the order of the official code, and the mask is copied
+    to the device without waiting for it.
+
+    Args:
+        num_hidden: Number of patches that are hidden at most: 75 of 196 in BEiT, where it is 74.5 on average.
+        min_block: Smallest area of a block, in patches.
+        max_block: Largest area of a block, in patches; None for no bound.
+        min_aspect: Smallest height / width of a block, in (0, 1]; the largest is its inverse.
+        patch_size: Side of a patch in pixels.
+
+    Raises:
+        ValueError: ``num_hidden`` or ``min_block`` is less than 1, or ``min_aspect`` lies outside (0, 1].
+    """
+
+    def __init__(
+        self,
+        num_hidden: int = 75,
+        min_block: int = 16,
+        max_block: int | None = None,
+        min_aspect: float = 0.3,
+        patch_size: int = 16,
+    ) -> None:
+        super().__init__(patch_size)
+        if num_hidden < 1 or min_block < 1:
+            raise ValueError(f'num_hidden and min_block must be at least 1, got {num_hidden} and {min_block}')
+        if not 0 < min_aspect <= 1:
+            raise ValueError(f'min_aspect is the smallest height / width in (0, 1], got {min_aspect}')
+        self.most_hidden = num_hidden
+        self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect)
+
+    def num_hidden(self, num_patches: int) -> int:
+        """Returns how many of ``num_patches`` patches of an image are hidden at most."""
+        return min(self.most_hidden, num_patches)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns a mask (N, L) bool, True = hidden, of images (N, 3, H, W).
+
+        Raises:
+            ValueError: The images have too few patches for ``num_hidden`` hidden ones.
+        """
+        rows, columns = self.grid(images)
+        num_patches = rows * columns
+        if self.most_hidden >= num_patches:
+            raise ValueError(f'{self.most_hidden} patches cannot be hidden: the images have {rows} x {columns}')
+        size = -(-num_patches // 8)
+        bits = b''.join(
+            blockwise_mask(random, (rows, columns), self.most_hidden, **self.block).to_bytes(size, 'little')
+            for _ in images
+        )
+        masks = np.unpackbits(np.frombuffer(bits, np.uint8).reshape(-1, size), axis=1, bitorder='little')
+        mask = torch.from_numpy(masks[:, :num_patches].astype(bool))
+        if images.is_cuda:
+            mask = mask.pin_memory()
+        return mask.to(images.device, non_blocking=True)

@@ -1,0 +1,188 @@
+"""What a training step costs, beside the sum of its parts and beside the same method written as its authors did."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.labelled import with_placeholder_labels
+from mmssl.profiling.official_style import OFFICIAL_STYLE
+from mmssl.profiling.timing import Tasks, time_in_turns
+from mmssl.registry import ALGORITHMS
+
+Calls = list[tuple[tuple, dict[str, Any]]]
+
+
+def measure_step_cost(
+    cfg: Config, batch_size: int | None = None, size: int | None = None, repeats: int = 5
+) -> dict[str, Any]:
+    """Measures a step of the config's algorithm, its parts alone, and the official-style step, in turns.
+
+    The views are noise and the learning rate is 0, so every repeat computes the same. A part is a child module with all
+    the calls that a step makes to it, forward and, where the step needs it, backward; the optimizer, which includes
+    clipping; and ``on_step_end``, which includes the average of a teacher.
+
+    Args:
+        cfg: A config that can be trained; its data is not read.
+        batch_size: Images of the step; None takes the config's.
+        size: Side of the largest views in pixels, smaller ones follow; None takes the config's.
+        repeats: How often everything is measured; all figures are medians.
+
+    Returns:
+        ``wall`` and ``processor``: for each clock, ``seconds`` per name (``step``, ``official_style`` where the method
+        has one here, and the parts), ``step_over_parts`` and ``step_over_official_style`` (None without one), the
+        medians of the ratios within a repeat. The processor's time is that of all threads of this process, which
+        other processes hardly change; on a GPU it means nothing.
+        ``views``: sizes; ``batch_size``; ``dtype``; ``device``.
+    """
+    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    batch_size = batch_size or cfg.train_dataloader.batch_size
+    sizes = view_sizes(cfg, size)
+    step = _Step(cfg, [torch.randn(batch_size, 3, side, side, device=device) for side in sizes], device)
+    parts = step.parts()
+    tasks: Tasks = {'step': (None, step.run), **parts}
+    if official := OFFICIAL_STYLE.get(type(step.algorithm).__name__):
+        tasks['official_style'] = (None, lambda: step.run_official(official))
+    laps = time_in_turns(tasks, repeats, device)
+    clocks = {
+        name: _summary([{task: lap[task][clock] for task in tasks} for lap in laps], list(parts))
+        for clock, name in enumerate(('wall', 'processor'))
+    }
+    return dict(
+        **clocks,
+        views=sizes,
+        batch_size=batch_size,
+        dtype=str(getattr(step.wrapper, 'dtype', None) or torch.float32).removeprefix('torch.'),
+        device=torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads',
+    )
+
+
+def view_sizes(cfg: Config, size: int | None = None) -> list[int]:
+    """Returns the side of each view; with ``size`` for the largest, the others in proportion, in multiples of 16."""
+    sizes = [view['size'] for view in cfg.train_dataloader.dataset.views]
+    largest = max(sizes)
+    if size is None or size == largest:
+        return sizes
+    return [size if side == largest else max(16, round(side * size / largest / 16) * 16) for side in sizes]
+
+
+def _summary(laps: list[dict[str, float]], parts: list[str]) -> dict[str, Any]:
+    """Medians of one clock."""
+    official = [lap['step'] / lap['official_style'] for lap in laps if 'official_style' in lap]
+    return dict(
+        seconds={name: statistics.median(lap[name] for lap in laps) for name in ('step', *parts)}
+        | ({'official_style': statistics.median(lap['official_style'] for lap in laps)} if official else {}),
+        step_over_parts=statistics.median(lap['step'] / sum(lap[name] for name in parts) for lap in laps),
+        step_over_official_style=statistics.median(official) if official else None,
+    )
+
+
+class _Step:
+    """A step that can be run as a whole, in parts and in the official style, over the same modules.
+
+    Args:
+        cfg: A config that can be trained.
+        views: One batch (N, 3, H, W) per view.
+        device: Where they are.
+    """
+
+    def __init__(self, cfg: Config, views: list[Tensor], device: torch.device) -> None:
+        self.views = views
+        count = len(views[0])
+        samples = dict(index=torch.arange(count, device=device), label=torch.full((count,), -1, device=device))
+        self.algorithm: BaseAlgorithm = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).to(device).train()
+        self.samples = with_placeholder_labels(self.algorithm, samples, count)
+        self.wrapper = _optim_wrapper(self.algorithm, cfg, device)
+        self.algorithm.on_train_start()
+
+    def run(self) -> None:
+        """What the training loop makes of the algorithm."""
+        self.wrapper.update_params(self._loss())
+        self.algorithm.on_step_end(0.5)
+
+    def run_official(self, official: Callable[[Any, list[Tensor]], Tensor]) -> None:
+        """The same with a loss of ``OFFICIAL_STYLE``."""
+        with self.wrapper.optim_context(self.algorithm):
+            loss = official(self.algorithm, self.views)
+        self.wrapper.update_params(loss)
+
+    def parts(self) -> dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]]:
+        """Returns for every part what prepares it, which is not measured, and the part."""
+        calls: dict[str, Calls] = defaultdict(list)
+        handles = []
+        for name, child in self.algorithm.named_children():
+
+            def record(module: nn.Module, args: tuple, kwargs: dict, output: Any, name: str = name) -> None:
+                calls[name].append(tree_map(_detached, (args, kwargs)))
+
+            handles.append(child.register_forward_hook(record, with_kwargs=True))
+        self.run()
+        for handle in handles:
+            handle.remove()
+        self.wrapper.backward(self._loss())
+        gradients = [(p, p.grad) for p in self.algorithm.parameters() if p.grad is not None]
+
+        def give_gradients() -> None:
+            for parameter, gradient in gradients:
+                parameter.grad = gradient
+
+        def optimize() -> None:
+            self.wrapper.step()
+            self.wrapper.zero_grad()
+
+        parts: dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]] = {
+            name: (self.wrapper.zero_grad, partial(self._replay, name, calls[name])) for name in calls
+        }
+        parts['optimizer'] = give_gradients, optimize
+        parts['on_step_end'] = self._stage, lambda: self.algorithm.on_step_end(0.5)
+        return parts
+
+    def _loss(self) -> Tensor:
+        with self.wrapper.optim_context(self.algorithm):
+            terms = self.algorithm(self.views, self.samples, mode='loss')
+        return sum(term for name, term in terms.items() if name.startswith('loss'))
+
+    def _stage(self) -> None:
+        """A step before its end, as ``on_step_end`` may commit what the loss has staged."""
+        self.wrapper.zero_grad()
+        with torch.no_grad():
+            self._loss()
+
+    def _replay(self, name: str, calls: Calls) -> None:
+        """Forward of all calls and then backward of all, as in the step, with the outputs as their own gradients."""
+        module = self.algorithm.get_submodule(name)
+        with self.wrapper.optim_context(self.algorithm):
+            outputs = [module(*args, **kwargs) for args, kwargs in tree_map(_detached, calls)]
+        if roots := [leaf for leaf in tree_leaves(outputs) if leaf.requires_grad]:
+            torch.autograd.backward(roots, [root.detach() for root in roots])
+
+
+def _detached(value: Any) -> Any:
+    return value.detach().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
+
+
+def _optim_wrapper(algorithm: BaseAlgorithm, cfg: Config, device: torch.device) -> OptimWrapper:
+    """The config's optimizer as the runner builds it, with learning rate 0, and bfloat16 for float16 on a CPU."""
+    options = dict(constructor='GroupedOptimWrapperConstructor') | cfg.optim_wrapper.to_dict()
+    if 'type' not in options:
+        options.update(type='MixedPrecisionOptimWrapper', dtype=None)
+    if options.get('dtype') == 'float16' and device.type == 'cpu':
+        options['dtype'] = 'bfloat16'
+    wrapper = build_optim_wrapper(algorithm, options)
+    for group in wrapper.param_groups:
+        group['lr'] = 0.0
+    return wrapper
+
+
+# The losses as the official codes structure them, on the modules of the algorithm: what a step is compared with. Where
+# the average of a teacher stands in a step does not change what it costs; it comes first here.

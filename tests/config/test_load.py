@@ -1,0 +1,224 @@
+"""Configs: loading, and what is found wrong in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from torch import nn
+
+from mmssl.config.check import accepted_arguments, check_config
+from mmssl.config.compilation import block_compile_options
+from mmssl.config.load import load_config
+from mmssl.config.paths import missing_paths, missing_target_weights
+from mmssl.utils.errors import UserError, did_you_mean
+
+
+def problems(**cfg: object) -> str:
+    """The message about a config, empty when nothing is wrong."""
+    try:
+        check_config(Config(dict(default_scope='mmssl') | cfg))
+    except UserError as error:
+        return str(error)
+    return ''
+
+
+def test_scope_and_runner_are_filled_in(tmp_path: Path) -> None:
+    (tmp_path / 'c.py').write_text('max_epochs = 1')
+    cfg = load_config(tmp_path / 'c.py', {'max_epochs': 3, 'model.type': 'SimCLR'})
+    assert (cfg.default_scope, cfg.runner_type, cfg.max_epochs, cfg.model.type) == (
+        'mmssl', 'PretrainRunner', 3, 'SimCLR',
+    )  # fmt: skip
+    (tmp_path / 'd.py').write_text("default_scope = 'mmdet'")
+    assert 'runner_type' not in load_config(tmp_path / 'd.py')
+
+
+def test_data_root_moves_every_dataset(tmp_path: Path) -> None:
+    (tmp_path / 'c.py').write_text(
+        "train_dataloader = dict(dataset=dict(data_root='data/in/train'))\n"
+        "val_cfg = dict(bank_dataloader=dict(dataset=dict(data_root='data/in/val')))"
+    )
+    cfg = load_config(tmp_path / 'c.py', {'data_root': '/mine'})
+    assert cfg.train_dataloader.dataset.data_root == '/mine/train'
+    assert cfg.val_cfg.bank_dataloader.dataset.data_root == '/mine/val'
+
+
+def test_one_data_root_is_replaced_whole(tmp_path: Path) -> None:
+    (tmp_path / 'c.py').write_text("train_dataloader = dict(dataset=dict(data_root='data/in'))")
+    assert load_config(tmp_path / 'c.py', {'data_root': '/mine'}).train_dataloader.dataset.data_root == '/mine'
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('model = dict(', 'SyntaxError'),
+        ("_base_ = 'nothing.py'", 'nothing.py'),
+        ("custom_imports = dict(imports=['no_such_module'], allow_failed_imports=False)", "No module named 'no_such"),
+    ],
+)
+def test_files_that_cannot_be_loaded(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / 'c.py').write_text(text)
+    with pytest.raises(UserError, match='cannot be loaded') as error:
+        load_config(tmp_path / 'c.py')
+    assert expected in str(error.value)
+
+
+def test_a_missing_file_suggests_its_neighbour(tmp_path: Path) -> None:
+    (tmp_path / 'simclr.py').write_text('')
+    with pytest.raises(UserError, match=r"did you mean '.*simclr\.py'"):
+        load_config(tmp_path / 'simclir.py')
+
+
+@pytest.mark.parametrize('key', ['max_epochs', 'sync_bn', '_view', 'data_root', 'env_cfg', 'auto_scale_lr'])
+def test_known_keys_and_variables(key: str) -> None:
+    assert problems(**{key: None}) == ''
+
+
+def test_keys() -> None:
+    assert "'max_epoch'; did you mean 'max_epochs'" in problems(max_epoch=1)
+    assert "'lr_config'; MMEngine's name for it is param_scheduler" in problems(lr_config={})
+    assert '_my_number' in problems(my_number=1)
+    assert problems(my_number=1, default_scope='mmdet') == ''
+    assert "did you mean 'train_dataloader'" in problems(train_dataloder=1, default_scope='mmdet')
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'expected'),
+    [
+        (dict(model=dict(type='SimCRL')), "model.type: no model is called 'SimCRL'; did you mean 'SimCLR'?"),
+        (dict(model=dict(backbone=dict(type='ResNt'))), "model.backbone.type: no model is called 'ResNt'"),
+        (
+            dict(train_dataloader=dict(dataset=dict(type='X'))),
+            "train_dataloader.dataset.type: no dataset is called 'X'",
+        ),
+        (dict(val_evaluator=[dict(type='WeightedKN')]), "val_evaluator.0.type: no metric is called 'WeightedKN'"),
+        (dict(val_evaluator=dict(type='Evaluator', metrics=[dict(type='Nope')])), 'metrics.0.type: no metric is'),
+        (dict(custom_hooks=[dict(type='ResNet')]), "no hook is called 'ResNet'; it is a model"),
+        (dict(optim_wrapper=dict(constructor='Nope')), 'optim_wrapper.constructor: no optimizer wrapper constructor'),
+        (dict(runner_type='PretrainRuner'), "did you mean 'PretrainRunner'"),
+        (dict(model=dict(type='mmssl.Nope')), "'mmssl.Nope'"),
+        (dict(model=dict(depth=18)), 'model: type is missing'),
+    ],
+)
+def test_unknown_types(cfg: dict, expected: str) -> None:
+    message = problems(**cfg)
+    assert expected in message
+    assert 'type is missing' in message or ('searched: mmssl.' in message and 'custom_imports = dict(' in message)
+
+
+def test_a_plugin_that_failed_to_import_is_named() -> None:
+    imports = dict(imports=['no_such_plugin'], allow_failed_imports=True)
+    message = problems(custom_imports=imports, model=dict(type='Nope'))
+    assert "no_such_plugin failed to import: ModuleNotFoundError: No module named 'no_such_plugin'" in message
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'expected'),
+    [
+        (dict(model=dict(type='NTXentLoss', temprature=1)), "NTXentLoss has no argument 'temprature'; did you mean"),
+        (dict(model=dict(type='SimCLR', bakbone={})), "SimCLR has no argument 'bakbone'; did you mean 'backbone'"),
+        (dict(train_dataloader=dict(num_worker=1)), "DataLoader has no argument 'num_worker'"),
+        (dict(optim_wrapper=dict(optimizer=dict(type='SGD', momentun=1))), "did you mean 'momentum'"),
+        (dict(optim_wrapper=dict(clip_gradient=1)), "did you mean 'clip_grad'"),
+        (dict(train_cfg=dict(val_intervall=1)), "did you mean 'val_interval'"),
+        (dict(randomness=dict(sed=1)), "did you mean 'seed'"),
+        (dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', intervall=1))), "did you mean 'interval'"),
+    ],
+)
+def test_unknown_arguments(cfg: dict, expected: str) -> None:
+    assert expected in problems(**cfg)
+
+
+def test_arguments_that_mmengine_takes_out_are_allowed() -> None:
+    hook = dict(type='CheckpointHook', priority='LOW')
+    wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1), paramwise_cfg={}, accumulative_counts=2)
+    assert problems(custom_hooks=[hook], optim_wrapper=wrapper, train_cfg=dict(by_epoch=True, max_epochs=1)) == ''
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    message = problems(max_epoch=1, model=dict(type='SimCRL'))
+    assert message.startswith('2 mistakes') and 'max_epochs' in message and 'SimCLR' in message
+
+
+def test_missing_paths(tmp_path: Path) -> None:
+    loader = dict(dataset=dict(type='ImageFolder', data_root='/no/folder'))
+    message = problems(train_dataloader=loader, val_dataloader=loader, test_dataloader=loader)
+    assert message.count('/no/folder') == 2 and 'train_dataloader.dataset.data_root, val_data' in message
+    assert 'test_dataloader' not in message  # a training does not read it
+    assert 'test_dataloader' in problems(test_dataloader=loader)
+    assert 'load_from' in problems(load_from='no.pth')
+    target = dict(model=dict(type='SimCLR', target=dict(tokenizer=dict(checkpoint='no.pkl'))), train_dataloader={})
+    place = 'model.target.tokenizer.checkpoint'
+    assert missing_target_weights(Config(target)) == {place: 'no.pkl'}
+    address = dict(model=dict(target=dict(checkpoint='https://example.org/x.pth')))
+    assert missing_target_weights(Config(address)) == {}
+    assert len(missing_paths(Config(target))) == 1 and not missing_paths(Config(target), data=False)
+    assert not missing_paths(Config(target | dict(train_dataloader=None)))  # a test makes no targets
+    assert 'init_cfg.checkpoint' in problems(model=dict(type='SimCLR', init_cfg=dict(checkpoint='no.pth')))
+    assert problems(load_from='https://example.org/x.pth', data_root='/unused/variable') == ''
+    assert problems(val_dataloader=dict(dataset=dict(type='ImageFolder', data_root=str(tmp_path)))) == ''
+
+
+def test_a_data_root_may_be_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / 'train-0.tar').touch()
+    loader = dict(dataset=dict(type='TarShards', data_root=str(tmp_path / 'train-*.tar')))
+    assert problems(train_dataloader=loader) == ''
+    loader['dataset']['data_root'] = str(tmp_path / 'val-*.tar')
+    assert 'val-*.tar' in problems(train_dataloader=loader)
+
+
+class _Base:
+    def __init__(self, base: int) -> None: ...
+
+
+class _HandsOn(_Base):
+    def __init__(self, *, own: int, **rest: int) -> None:
+        super().__init__(base=abs(1), **rest)
+
+
+class _UsesOtherwise(_Base):
+    def __init__(self, own: int, **rest: int) -> None:
+        super().__init__(base=1)
+        self.rest = rest
+
+
+@pytest.mark.parametrize(
+    ('target', 'expected'),
+    [
+        (_Base, ({'self', 'base'}, True)),
+        (_HandsOn, ({'self', 'own', 'base'}, True)),
+        (_UsesOtherwise, ({'self', 'own'}, False)),
+        (lambda items, pad=0: items, ({'items', 'pad'}, True)),
+        (nn.Identity, ({'self'}, False)),
+    ],
+)
+def test_accepted_arguments(target: Callable, expected: tuple[set[str], bool]) -> None:
+    assert accepted_arguments(target) == expected
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean('simclr', ['SimCLR', 'MoCo']) == "; did you mean 'SimCLR'?"
+    assert did_you_mean('zzz', ['SimCLR', 'MoCo']) == ''
+
+
+def test_what_may_be_compiled() -> None:
+    for value in ('blocks', dict(target='blocks', mode='max-autotune'), True, False, dict(backend='eager')):
+        assert not problems(compile=value, checkpoint_blocks=True, activation_checkpointing=['backbone.blocks.0'])
+    for value in ('block', 'train_step', dict(target='forward'), 1.5):
+        assert "compile takes 'blocks'" in problems(compile=value) and repr(value) in problems(compile=value)
+    assert block_compile_options(dict(target='blocks', mode='max-autotune')) == dict(mode='max-autotune')
+    assert block_compile_options('blocks') == {} and block_compile_options(True) is None
+
+
+@pytest.mark.parametrize('package', ['mmdet', 'mmseg'])
+def test_bases_of_mmdet_and_mmseg(package: str, tmp_path: Path) -> None:
+    pytest.importorskip('mmcv')
+    if find_spec(package) is None:
+        pytest.skip(f'needs {package}')
+    (tmp_path / 'c.py').write_text(f"_base_ = '{package}::_base_/default_runtime.py'")
+    cfg = load_config(tmp_path / 'c.py')
+    assert cfg.default_scope == package and 'runner_type' not in cfg
+    assert find_spec('mmcv._ext') is not None

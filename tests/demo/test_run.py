@@ -1,0 +1,138 @@
+"""The demo: its recipes, a whole run on a small folder, and what it makes of folders."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.demo import run as demo
+from mmssl.engine.stages import read_stages
+from mmssl.models.algorithms.labelled import with_placeholder_labels
+from mmssl.registry import ALGORITHMS, LABELLERS
+from mmssl.utils.errors import UserError
+from tests.support.tools import load_tool
+
+RECIPES = sorted((Path(__file__).parents[2] / 'configs' / 'demo').glob('*_photos.py'))
+
+tool = load_tool('demo.py')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of sixteen images: noise around a red, a green and a blue."""
+    root = tmp_path_factory.mktemp('classes')
+    rng = np.random.default_rng(0)
+    for channel, name in enumerate(('blue', 'green', 'red')):
+        (root / name).mkdir()
+        for number in range(16):
+            pixels = rng.integers(0, 120, (24, 40, 3), dtype=np.uint8)
+            pixels[..., 2 - channel] += 130
+            Image.fromarray(pixels).save(root / name / f'{number}.png')
+    return root
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
+    cfg = load_config(path)
+    init_default_scope('mmssl')
+    check_config(cfg)
+    model = ALGORITHMS.build(cfg.model)
+    model.on_train_start()
+    sizes = [view.size if 'masker' in cfg.model else 8 for view in cfg.train_dataloader.dataset.views]
+    views = [torch.randn(64, 3, size, size) for size in sizes]
+    samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64))
+    samples = with_placeholder_labels(model, samples, 64)
+    sum(model.loss(views, samples).values()).backward()
+    assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
+
+
+def test_default_method_has_a_recipe_and_every_recipe_is_offered() -> None:
+    methods = [path.stem.removesuffix('_photos') for path in RECIPES]
+    assert 'simclr' in methods
+    for method in methods:
+        assert tool.parse_args(['--method', method]).method == method
+
+
+def test_demo_prints_a_table_and_writes_a_report(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    tool.main(['--data', str(folder), '--epochs', '1', '--seed', '3', '--work-dir', str(tmp_path)])
+    printed = capsys.readouterr().out
+    for text in ('raw pixels', 'random initialisation', 'pre-trained', 'kNN', 'linear, 10 labels', 'fastest on this'):
+        assert text in printed
+    report = (tmp_path / 'report.html').read_text()
+    assert report.count('data:image/png;base64,') == 4 and 'SimCLR, 1 epoch of 36 images' in report
+    assert (tmp_path / 'epoch_1_backbone.pth').is_file()
+
+
+def test_figures_of_a_flat_folder_and_of_a_method_that_hides_patches(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    flat = tmp_path / 'flat'
+    flat.mkdir()
+    for number, path in enumerate(sorted(folder.glob('*/*.png'))):
+        (flat / f'{number}.png').symlink_to(path)
+    tool.main(['--method', 'mae', '--data', str(flat), '--epochs', '1', '--work-dir', str(tmp_path / 'run')])
+    report = (tmp_path / 'run' / 'report.html').read_text()
+    assert report.count('data:image/png;base64,') == 5 and '<table>' not in report
+    assert '<h2>Reconstructions</h2>' in report and 'learns to fill in' in report and 'belong together' not in report
+
+
+def test_a_method_of_several_trainings_has_a_row_for_each_and_the_figures_of_its_steps(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    monkeypatch.setattr(demo, 'report_sections', lambda *args: [])
+    tool.main(['--method', 'bownet', '--data', str(folder), '--epochs', '1', '--work-dir', str(tmp_path)])
+    printed = capsys.readouterr().out
+    rows = ('raw pixels', 'random initialisation', 'after rotnet', 'pre-trained')
+    assert [row for row in rows if row in printed] == list(rows)
+    report = (tmp_path / 'report.html').read_text()
+    assert report.count('data:image/png;base64,') == 1 and '<h2>Stage words: words</h2>' in report
+    assert 'stages: rotnet, words, bownet' in report and (tmp_path / 'bownet' / 'backbone.pth').is_file()
+
+
+def test_small_folders_get_small_batches_and_as_many_iterations(folder: Path) -> None:
+    cfg = load_config(RECIPES[-1])
+    planned = copy.deepcopy(cfg)
+    demo.use_folder(cfg, str(folder))
+    assert cfg.train_dataloader.batch_size == 16  # at most half of 36
+    before = planned.max_epochs * (7200 // planned.train_dataloader.batch_size)
+    assert before <= cfg.max_epochs * (36 // 16) < before + 2
+    assert cfg.val_dataloader.dataset.split == 'val' and cfg.val_cfg.bank_dataloader.dataset.split == 'train'
+    assert cfg.train_dataloader.dataset.type == 'ClassFolder' and cfg.train_dataloader.dataset.views
+
+
+@pytest.mark.parametrize('method', ['deepcluster', 'deepcluster-v2', 'sela', 'clusterfit'])
+def test_small_folders_get_fewer_clusters(method: str, folder: Path) -> None:
+    path = RECIPES[0].with_name(f'{method}_photos.py')
+    cfg = load_config(path)
+    configs = [stage.config for stage in read_stages(path)] if 'stages' in cfg else [cfg]
+    for cfg in configs:
+        demo.use_folder(cfg, str(folder))
+    if method == 'clusterfit':
+        rotnet, cluster, fit = configs
+        assert (rotnet.model.head.num_classes, cluster.step.num_clusters, fit.model.head.num_classes) == (4, 9, 9)
+        return
+    labeller = cfg.custom_hooks[0].labeller
+    assert cfg.model.head.num_clusters == labeller.num_clusters == 9  # a quarter of 36 images
+    features = np.random.default_rng(0).normal(size=(36, 128)).astype(np.float32)
+    scores = lambda rows, head: rows[:, :9]  # noqa: E731
+    labels = LABELLERS.build(labeller).label(features, 0, scores).labels
+    assert labels.shape == (labeller.get('num_heads', 1), 36) and set(labels.flatten().tolist()) <= set(range(9))
+
+
+def test_too_few_images_are_refused(tmp_path: Path) -> None:
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
+    with pytest.raises(UserError, match='holds 1 images; the demo needs at least 32'):
+        demo.use_folder(load_config(RECIPES[0]), str(tmp_path))

@@ -1,0 +1,102 @@
+"""What AlexNet, VGG16, NIN and WideResNet share, on every one of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.registry import MODELS as ROOT_MODELS
+from torch import nn
+
+from mmssl.checkpoints.matching import load_backbone
+from mmssl.registry import ALGORITHMS, BACKBONES
+
+SMALL = {
+    'AlexNet': dict(channels=(4, 8, 8, 12, 16), stem='small', sobel=True),
+    'VGG16': dict(width=0.0625),
+    'NIN': dict(width=0.0625),
+    'WideResNet': dict(depth=10, width_factor=1),
+    'WideResNet madry': dict(depth=14, width_factor=1, variant='madry'),
+}
+each_backbone = pytest.mark.parametrize('name', SMALL)
+
+
+def build(name: str, **options: object) -> nn.Module:
+    return BACKBONES.build(dict(type=name.split()[0], **SMALL[name], **options))
+
+
+def images() -> torch.Tensor:
+    return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@each_backbone
+def test_maps_are_those_of_a_deeper_build_and_every_parameter_that_trains_receives_a_gradient(name):
+    whole, first = build(name), build(name, out_indices=(0, 1))
+    first.load_state_dict(whole.state_dict(), strict=True)
+    assert not hasattr(first.stages, '2') and whole.num_stages > 2
+    maps = first.eval()(images())
+    both = build(name, out_indices=(1, 0, whole.num_stages - 1)).eval()
+    both.load_state_dict(whole.state_dict())
+    for one, other in zip(maps, both(images())):
+        assert torch.equal(one, other)
+    assert first.feature_dim == maps[-1].shape[1] and whole.feature_dim == both(images())[-1].shape[1]
+    first.train()
+    sum(m.sum() for m in first(images())).backward()
+    assert all((p.grad is not None) == p.requires_grad for p in first.parameters())
+
+
+@each_backbone
+def test_what_is_frozen_stays_and_norm_eval_fixes_statistics(name):
+    backbone = build(name, frozen_stages=1).train()
+    before = {key: tensor.clone() for key, tensor in backbone.state_dict().items()}
+    backbone(images())
+    frozen = ('stem.', 'stages.0.')
+    for key, tensor in backbone.state_dict().items():
+        if key.endswith('running_mean'):
+            assert torch.equal(tensor, before[key]) == key.startswith(frozen), key
+    assert all(p.requires_grad != key.startswith(frozen) for key, p in backbone.named_parameters())
+    backbone = build(name, norm_eval=True).train()
+    backbone(images())
+    assert all(m.num_batches_tracked == 0 for m in backbone.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+@each_backbone
+def test_distances_count_blocks_from_the_output(name):
+    distances = build(name).layers_to_output()
+    blocks = {'AlexNet': 5, 'VGG16': 13, 'NIN': 12, 'WideResNet': 3, 'WideResNet madry': 6}[name]
+    assert set(distances.values()) - {blocks + 1, 0} == set(range(1, blocks + 1))
+
+
+@each_backbone
+def test_a_method_and_a_classifier_train_them_and_a_backbone_file_goes_from_one_to_the_other(name, tmp_path):
+    config = dict(type=name.split()[0], **SMALL[name])
+    width = BACKBONES.build(config).feature_dim
+    neck = dict(type='MLPProjector', in_channels=width, hidden_channels=8, out_channels=4)
+    simclr = ALGORITHMS.build(dict(type='SimCLR', backbone=config, neck=neck, head=dict(type='NTXentLoss')))
+    simclr.loss([images(), images().flip(3)])['loss'].backward()
+    assert all((p.grad is not None) == p.requires_grad for p in simclr.parameters())
+    file = tmp_path / 'backbone.pth'
+    torch.save(dict(state_dict=simclr.backbone.state_dict(), meta=dict(backbone=config)), file)
+
+    head = dict(type='LinearClsHead', in_channels=width, num_classes=3)
+    classifier = ALGORITHMS.build(
+        dict(type='ImageClassifier', backbone=config, neck=dict(type='Identity'), head=head, frozen=True)
+    )
+    load_backbone(classifier.backbone, file)
+    for key, tensor in classifier.backbone.state_dict().items():
+        assert torch.equal(tensor, simclr.backbone.state_dict()[key]), key
+    classifier.loss([images()], dict(label=torch.tensor([0, 2])))['loss'].backward()
+    assert {key for key, p in classifier.named_parameters() if p.grad is not None} == {'head.fc.weight', 'head.fc.bias'}
+    assert classifier.extract_feat(images()).shape == (2, width)
+
+
+@each_backbone
+def test_wrong_stages_are_named(name):
+    with pytest.raises(ValueError, match='out_indices must name stages 0 to'):
+        build(name, out_indices=(7,))
+    with pytest.raises(ValueError, match='frozen_stages must lie in -1 to'):
+        build(name, frozen_stages=9)
+
+
+def test_other_toolboxes_build_them_by_their_scoped_names():
+    for name in SMALL:
+        assert type(ROOT_MODELS.build(dict(type=f'mmssl.{name.split()[0]}', **SMALL[name]))).__name__ in name

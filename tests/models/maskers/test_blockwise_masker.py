@@ -1,0 +1,84 @@
+"""Block-wise masks: counts, blocks, randomness."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from mmssl.models.maskers.blockwise_masker import BlockwiseMasker, blockwise_mask
+
+
+def test_counts_of_the_specification():
+    random.seed(0)
+    counts = BlockwiseMasker(75, 16)(torch.zeros(5000, 3, 224, 224)).sum(dim=1)
+    assert counts.max() == 75 and counts.min() >= 55
+    assert abs(counts.double().mean() - 74.5) < 0.3
+
+
+def test_counts_of_maskfeat():
+    random.seed(0)
+    counts = BlockwiseMasker(78, 15)(torch.zeros(2000, 3, 224, 224)).sum(dim=1)
+    assert counts.max() == 78 and counts.min() >= 60
+    assert abs(counts.double().mean() - 77.5) < 0.3
+
+
+def test_the_first_block_is_a_rectangle_within_the_bounds():
+    rng = random.Random(3)
+    for _ in range(200):
+        mask = blockwise_mask(rng, (10, 12), num_hidden=1, min_block=1, max_block=1, min_aspect=0.3)
+        assert mask.bit_count() <= 1
+    for _ in range(200):
+        # what is left after one block of at least 20 is less than the smallest block, so that there is one only
+        mask = blockwise_mask(rng, (10, 12), num_hidden=21, min_block=20, min_aspect=0.5)
+        cells = torch.tensor([[mask >> 12 * row + column & 1 for column in range(12)] for row in range(10)])
+        rows, columns = cells.any(dim=1).sum(), cells.any(dim=0).sum()
+        if cells.sum() == rows * columns:
+            assert 0.4 < rows / columns < 2.5
+        assert cells.sum() <= 21
+
+
+def test_pythons_random_alone_decides():
+    masker, images = BlockwiseMasker(6, 2, patch_size=8), torch.zeros(4, 3, 32, 40)
+    random.seed(1)
+    torch.manual_seed(1)
+    mask = masker(images)
+    assert mask.shape == (4, 20) and mask.dtype == torch.bool
+    random.seed(1)
+    torch.manual_seed(2)
+    assert torch.equal(masker(images), mask)
+    assert not torch.equal(masker(images), mask)
+
+
+def test_every_place_is_hidden_now_and_then():
+    random.seed(0)
+    share = BlockwiseMasker(6, 2, patch_size=8)(torch.zeros(2000, 3, 32, 40)).double().mean(dim=0)
+    assert share.min() > 0.1 and share.max() < 0.6
+
+
+def test_positions_are_filled_up_to_a_static_number():
+    random.seed(0)
+    masker = BlockwiseMasker(75, 16)
+    mask = masker(torch.zeros(64, 3, 224, 224))
+    hidden = masker.hidden(mask)
+    assert hidden.shape == (64, 75) and mask.sum(dim=1).unique().numel() > 1
+    assert torch.equal(mask.gather(1, hidden).sum(dim=1), mask.sum(dim=1))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(num_hidden=0), 'at least 1, got 0 and 16'),
+        (dict(min_block=0), 'at least 1, got 75 and 0'),
+        (dict(min_aspect=1.5), r'in \(0, 1\], got 1.5'),
+    ],
+)
+def test_wrong_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        BlockwiseMasker(**options)
+
+
+def test_images_with_too_few_patches():
+    with pytest.raises(ValueError, match='75 patches cannot be hidden: the images have 2 x 2'):
+        BlockwiseMasker()(torch.zeros(1, 3, 32, 32))

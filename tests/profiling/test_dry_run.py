@@ -1,0 +1,74 @@
+"""The figures of a report follow from what was measured."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmssl.profiling.dry_run import Report, _count_parameters, dry_run
+from tests.engine.hooks.test_pseudo_labels import CHANGES, HOOK
+from tests.support.tiny_run import tiny_config
+
+
+def report(**changes: object) -> Report:
+    arguments = dict(
+        parameters={'backbone': (1000, 900), 'teacher': (1000, 0)},
+        memory={'weights': 2**30, 'sum': 2**31},
+        seconds={'data loading': 0.5, 'training step': 2.0},
+        batch_size=10,
+        measured_batch_size=10,
+        processes=1,
+        recipe_processes=4,
+        num_images=405,
+        max_epochs=3,
+        device='CPU',
+    )
+    return Report(**arguments | changes)
+
+
+def test_the_slower_of_loading_and_computing_counts() -> None:
+    assert report().seconds_per_iteration == 2.0
+    assert report(seconds={'data loading': 3.0, 'training step': 2.0}).seconds_per_iteration == 3.0
+
+
+def test_an_epoch_is_shared_by_the_processes() -> None:
+    assert report().seconds_per_epoch(1) == 80.0
+    assert report().seconds_per_epoch(4) == 20.0
+    text = str(report())
+    assert '1 process: 80.0 s per epoch of 405 images, 4 min for 3 epochs' in text
+    assert '4 processes: 20.0 s per epoch of 405 images, 60.0 s for 3 epochs' in text
+
+
+def test_totals_of_parameters() -> None:
+    assert '2,000          900' in str(report())
+
+
+def test_unknown_length_of_an_epoch() -> None:
+    assert 'per 1000 images: 200.0 s' in str(report(num_images=None))
+
+
+def test_the_memory_of_a_labelling_leaves_files_out() -> None:
+    text = str(report(labelling={'features, in a file': 2**34, 'labels': 2**30}))
+    assert 'memory of a labelling on the main process: 1.00 GiB' in text
+    assert '  features, in a file             16.00 GiB' in text
+    assert 'labelling' not in str(report())
+
+
+def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_path) -> None:
+    cfg = Config(tiny_config(tmp_path, **CHANGES, custom_hooks=[HOOK], runner_type='PretrainRunner'))
+    cfg.model.head.num_clusters = cfg.custom_hooks[0].labeller.num_clusters = 5000  # there are fewer images here
+    found = dry_run(cfg)
+    assert found.problems == ['26 images cannot make 5000 clusters: lower num_clusters']
+    assert found.labelling['features, in memory'] == 4 * 26 * 64
+
+
+def test_problems_end_the_text() -> None:
+    text = str(report(problems=['no data']))
+    assert 'PROBLEM: no data' in text and text.endswith('the run would not start as it is')
+
+
+def test_parameters_outside_the_parts_are_counted() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    model.mask_token = nn.Parameter(torch.zeros(5), requires_grad=False)
+    assert _count_parameters(model) == {'0': (8, 8), 'mask_token': (5, 0)}

@@ -1,0 +1,76 @@
+"""What a step of masked image modelling costs, in time and memory: ``python tools/profiling/masked_step.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.registry import init_default_scope
+
+from mmssl.cli.options import CfgOptions
+from mmssl.cli.tool import tool
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
+from mmssl.profiling.masked_step import measure_mim_memory, measure_mim_step
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Measure a masked step beside a plain loop over timm's blocks and beside an unmasked step"
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--batch-size', type=int, help="images of a step (default: the config's)")
+    parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')
+    parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32', help='default: float32')
+    parser.add_argument('--no-compile', action='store_true', help="leave out the step with compile='blocks'")
+    parser.add_argument(
+        '--memory', action='store_true', help='measure memory beside that of the backbone alone which sees everything'
+    )
+    parser.add_argument('--reference-arch', help="arch of that backbone (default: the config's)")
+    parser.add_argument('--out', help='JSON file to write the figures to')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
+    )
+    return parser.parse_args(argv)
+
+
+def print_time(figures: dict[str, Any]) -> None:
+    wall, processor = figures['wall'], figures['processor']
+    print(f'{"":<26}{"wall":>10}{"processor":>12}')
+    for name in wall['seconds']:
+        print(f'{name:<26}{wall["seconds"][name]:>8.3f} s{processor["seconds"][name]:>10.3f} s')
+    for name in [name for name in wall if name != 'seconds']:
+        print(f'{name:<26}{wall[name]:>8.3f}  {processor[name]:>10.3f}')
+
+
+def print_memory(figures: dict[str, Any]) -> None:
+    step, reference = figures['step'], figures['reference']
+    print(f'{"MiB":<26}{"step":>10}{"reference":>12}{"ratio":>8}')
+    for name in step:
+        ratio = step[name] / reference[name]
+        print(f'{name:<26}{step[name] / 2**20:>10.1f}{reference[name] / 2**20:>12.1f}{ratio:>8.3f}')
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.default_scope)
+    check_config(cfg, data=False)
+    if args.memory:
+        figures = measure_mim_memory(cfg, args.batch_size, args.dtype, args.reference_arch)
+    else:
+        compile_options = None if args.no_compile else {}
+        figures = measure_mim_step(cfg, args.batch_size, args.repeats, args.dtype, compile_options)
+    print(f'{figures["batch_size"]} images, {figures["dtype"]}, {figures["device"]}')
+    (print_memory if args.memory else print_time)(figures)
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(dict(figures, config=args.config), indent=2))
+
+
+if __name__ == '__main__':
+    main()
