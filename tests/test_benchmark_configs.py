@@ -241,6 +241,6 @@ def test_data_root_moves_the_annotations_of_the_metric_too() -> None:
 
 
 def test_the_page_lists_every_config() -> None:
-    linked = re.findall(r'\]\((\.\./configs/\S+\.py)\)', (ROOT / 'docs' / 'transfer.md').read_text())
-    files = {(ROOT / 'docs' / link).resolve() for link in linked}
+    linked = re.findall(r'\]\((\.\./\.\./configs/\S+\.py)\)', (ROOT / 'docs' / 'howto' / 'transfer.md').read_text())
+    files = {(ROOT / 'docs' / 'howto' / link).resolve() for link in linked}
     assert files == set(CONFIGS)

@@ -250,7 +250,9 @@ def test_lowest_scales_of_the_base_model() -> None:
 
 
 def test_average_of_the_documentation() -> None:
-    (options,) = re.findall(r'`--cfg-options (model\.average[^`]+)`', (ROOT / 'docs' / 'evaluation.md').read_text())
+    (options,) = re.findall(
+        r'`--cfg-options (model\.average[^`]+)`', (ROOT / 'docs' / 'howto' / 'evaluation.md').read_text()
+    )
     path = FOLDER / 'finetune_vit-tiny_1xb256-50e_cifar10.py'
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='+', action=CfgOptions)
@@ -266,6 +268,6 @@ def test_card_lists_every_recipe_and_nothing_else() -> None:
 
 def test_names_in_prose_exist() -> None:
     stems = {path.stem for path in RECIPES}
-    for page in [FOLDER / 'README.md', ROOT / 'docs' / 'evaluation.md']:
+    for page in [FOLDER / 'README.md', ROOT / 'docs' / 'howto' / 'evaluation.md']:
         named = {match[0] for match in NAME.finditer(page.read_text())}
         assert named <= stems, page

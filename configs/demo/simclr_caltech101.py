@@ -3,7 +3,7 @@
     python tools/train.py configs/demo/simclr_caltech101.py --cfg-options data_root=/data/caltech101
 
 Its checkpoint is what ``tools/benchmarks/run_suite.py CHECKPOINT --suite small`` compares with random initialisation;
-docs/transfer.md has the figures.
+docs/howto/transfer.md has the figures.
 """
 
 _base_ = ['../_base_/default_runtime.py']

@@ -1,4 +1,4 @@
-"""Several trainings, one after the other, from one config with ``stages=[...]``; see docs/stages.md."""
+"""Several trainings, one after the other, from one config with ``stages=[...]``; see docs/howto/stages.md."""
 
 from __future__ import annotations
 

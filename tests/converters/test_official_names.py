@@ -113,7 +113,7 @@ def test_no_source_is_missing_here():
 
 
 def test_the_docs_name_every_source_and_every_target():
-    text = (Path(__file__).parents[2] / 'docs' / 'converters.md').read_text()
+    text = (Path(__file__).parents[2] / 'docs' / 'howto' / 'converters.md').read_text()
     assert not [name for name in (*CASES, *TARGETS) if f'`{name}`' not in text]
 
 

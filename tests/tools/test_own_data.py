@@ -83,7 +83,7 @@ def test_heads_are_compared_where_the_config_does_not_say_their_classes() -> Non
 
 
 def test_the_config_of_the_page_is_for_the_class(tmp_path: Path, raccoons: Path) -> None:
-    page = (ROOT / 'docs' / 'own_classes.md').read_text()
+    page = (ROOT / 'docs' / 'howto' / 'own_classes.md').read_text()
     text = re.search(r'```python\n(_base_.*?)```', page, re.S)[1]
     text = text.replace("'configs/", f"'{ROOT}/configs/").replace('/data/raccoons', str(raccoons))
     (tmp_path / 'raccoons.py').write_text(text)
