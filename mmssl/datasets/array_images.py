@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -19,7 +21,11 @@ class ArrayImages(ImageDataset):
     """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray | None = None, classes: tuple[str, ...] | None = None, **kwargs
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        classes: tuple[str, ...] | None = None,
+        **kwargs: Any,
     ) -> None:
         self.images = torch.from_numpy(images)  # a tensor moves to workers through shared memory, without a copy
         self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int32)

@@ -37,7 +37,7 @@ class CIFAR10(ArrayImages):
     meta = 'batches.meta'
     label_key, names_key = b'labels', b'label_names'
 
-    def __init__(self, data_root: str, split: str = 'train', **kwargs) -> None:
+    def __init__(self, data_root: str, split: str = 'train', **kwargs: Any) -> None:
         if split not in self.files:
             raise ValueError(f"split must be 'train' or 'test', got {split!r}")
         meta, *parts = self._read(Path(data_root).expanduser(), (self.meta, *self.files[split]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -27,7 +28,7 @@ class ClassFolder(ImageFiles):
         ValueError: An image lies beside the class folders, so it has no class.
     """
 
-    def __init__(self, data_root: str | Sequence[str], **kwargs) -> None:
+    def __init__(self, data_root: str | Sequence[str], **kwargs: Any) -> None:
         roots = [data_root] if isinstance(data_root, str) else list(data_root)
         numbers: dict[str, int] = {}  # of the classes, in the order of their first image
         labels = array('i')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -85,7 +86,7 @@ class ImageFiles(ImageDataset):
         FileNotFoundError: There are no images.
     """
 
-    def __init__(self, data_root: str | Sequence[str], names: Iterable[str], **kwargs) -> None:
+    def __init__(self, data_root: str | Sequence[str], names: Iterable[str], **kwargs: Any) -> None:
         roots = [data_root] if isinstance(data_root, str) else list(data_root)
         self.data_root = ', '.join(map(os.path.expanduser, roots))
         self.names = SharedStrings(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmssl.datasets.image_files import ImageFiles, find_images
 from mmssl.registry import DATASETS
@@ -20,5 +21,5 @@ class ImageFolder(ImageFiles):
         FileNotFoundError: There is no such folder, or no image in it.
     """
 
-    def __init__(self, data_root: str | Sequence[str], **kwargs) -> None:
+    def __init__(self, data_root: str | Sequence[str], **kwargs: Any) -> None:
         super().__init__(data_root, find_images(data_root), **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,7 +41,7 @@ class ImageList(ImageFiles):
             too large.
     """
 
-    def __init__(self, list_file: str, data_root: str | None = None, **kwargs) -> None:
+    def __init__(self, list_file: str, data_root: str | None = None, **kwargs: Any) -> None:
         path = Path(list_file).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'{list_file} is not a file; set list_file to one with a path in each line')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class ImageNet1k(ImageFiles):
             another split or names a synset without a folder.
     """
 
-    def __init__(self, data_root: str, split: str = 'train', subset: str | None = None, **kwargs) -> None:
+    def __init__(self, data_root: str, split: str = 'train', subset: str | None = None, **kwargs: Any) -> None:
         if split not in ('train', 'val') or subset and split != 'train':
             raise ValueError(f"split must be 'train' or 'val', got {split!r}; a subset is one of 'train'")
         root = Path(data_root).expanduser()

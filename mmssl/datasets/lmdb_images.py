@@ -36,7 +36,7 @@ class LmdbImages(ImageDataset):
         ImportError: ``lmdb`` is not installed.
     """
 
-    def __init__(self, data_root: str, **kwargs) -> None:
+    def __init__(self, data_root: str, **kwargs: Any) -> None:
         self.data_root = os.path.expanduser(data_root)
         self._environment: tuple[int, Any] | None = None  # the process that opened it, and it
         if not os.path.exists(self.data_root):

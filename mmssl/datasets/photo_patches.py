@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -49,7 +50,7 @@ class PhotoPatches(ImageDataset):
 
     classes = tuple(Path(name).stem for names in PHOTOS.values() for name in names)
 
-    def __init__(self, split: str = 'train', size: int = 32, patch_seed: int = 0, **kwargs) -> None:
+    def __init__(self, split: str = 'train', size: int = 32, patch_seed: int = 0, **kwargs: Any) -> None:
         if split not in SPLITS:
             raise ValueError(f"split must be 'train' or 'test', got {split!r}")
         self.patches = cut_patches(split, size, patch_seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ class RelabelledImages(ImageDataset):
         noise: float = 0.0,
         num_classes: int | None = None,
         noise_seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if not 0 <= noise <= 1 or noise and num_classes is None:
             raise ValueError(f'noise must lie in [0, 1] and needs num_classes, got {noise} and {num_classes}')

@@ -6,6 +6,7 @@ import glob
 import os
 import tarfile
 from array import array
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class TarShards(ImageDataset):
         ValueError: A shard is compressed or damaged, a label is no number or too large, or only some images have one.
     """
 
-    def __init__(self, data_root: str, **kwargs) -> None:
+    def __init__(self, data_root: str, **kwargs: Any) -> None:
         self.data_root = os.path.expanduser(data_root)
         pattern = os.path.join(self.data_root, '*.tar') if os.path.isdir(self.data_root) else self.data_root
         shards = sorted(glob.glob(pattern))

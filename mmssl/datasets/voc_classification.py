@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,7 +31,7 @@ class VOCClassification(ImageFiles):
         ValueError: The lists of two classes name different images.
     """
 
-    def __init__(self, data_root: str, split: str = 'trainval', **kwargs) -> None:
+    def __init__(self, data_root: str, split: str = 'trainval', **kwargs: Any) -> None:
         root = Path(data_root).expanduser()
         lists = sorted((root / 'ImageSets' / 'Main').glob(f'*_{split}.txt'))
         if not lists:
