@@ -19,9 +19,10 @@ endif
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := MMSSL_STACK=$(filter official,$(STACK)) $(PIP) install --prefer-binary --no-compile --constraint requirements/constraints.txt
-REQUIREMENTS := setup.py $(wildcard requirements/*.txt)
+REQUIREMENTS := setup.py $(filter-out requirements/docs.txt,$(wildcard requirements/*.txt))
+DOCS_VENV ?= .venv-docs
 
-.PHONY: help demo test lint types clean
+.PHONY: help demo test lint types docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +30,7 @@ help:
 	@echo '            EPOCHS=, METHOD=, SEED=, DATA=/folder/of/images'
 	@echo 'make test   the test suite; STACK=official, TESTS=tests/datasets, JOBS=2'
 	@echo 'make lint   ruff; make types runs mypy, whose word is advice'
+	@echo 'make docs   the site, build/site/index.html; any warning is an error'
 	@echo 'make clean  remove the environments and caches, keep work_dirs'
 	@echo 'VENV=.venv and PYTHON=python3 choose the environment and the Python (3.10 or newer) that makes it.'
 
@@ -46,16 +48,23 @@ lint: $(VENV)/.all
 types: $(VENV)/.all
 	$(BIN)/mypy
 
+# Docstrings are read and not imported, so the site needs none of the packages that mmssl needs.
+docs: $(DOCS_VENV)/.done
+	rm -rf build/docs build/site
+	$(DOCS_VENV)/bin/python docs/assemble.py build/docs
+	$(DOCS_VENV)/bin/python -m mkdocs build --strict --config-file build/docs/site.yml
+	@echo 'Open build/site/index.html'
+
 clean:
-	rm -rf .venv .venv-official build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-official .venv-docs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian's Python may lack ensurepip; then the outer pip puts one into the environment.
-$(BIN)/python:
+$(BIN)/python $(DOCS_VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mmssl needs Python 3.10 or newer: make PYTHON=...")'
-	@echo 'Setting up $(VENV): two to five minutes, once.'
-	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
-	    $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	@echo 'Setting up $(@D:/bin=): up to five minutes, once.'
+	$(PYTHON) -m venv $(@D:/bin=) || { $(PYTHON) -m venv --clear --without-pip $(@D:/bin=) && \
+	    $(PYTHON) -m pip --python $@ install --quiet pip; }
 
 $(VENV)/.runtime: $(REQUIREMENTS) | $(BIN)/python
 	$(INSTALL) --editable .
@@ -66,3 +75,8 @@ $(VENV)/.all: $(REQUIREMENTS) | $(BIN)/python
 	$(INSTALL) --editable '.[all]'
 	$(INSTALL) --no-deps --force-reinstall opencv-python-headless
 	@touch $(VENV)/.runtime $@
+
+$(DOCS_VENV)/.done: requirements/docs.txt requirements/constraints.txt | $(DOCS_VENV)/bin/python
+	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	    --constraint requirements/constraints.txt --requirement requirements/docs.txt
+	@touch $@

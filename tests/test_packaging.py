@@ -79,7 +79,7 @@ def read(name: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line]
 
 
-@pytest.mark.parametrize('name', ['runtime', 'downstream', 'optional', 'tests'])
+@pytest.mark.parametrize('name', ['runtime', 'downstream', 'optional', 'tests', 'docs'])
 def test_requirements_are_lower_bounds_that_the_constraints_meet(name: str) -> None:
     tested = [pin for pin in read('constraints') if pin.marker is None or pin.marker.evaluate()]
     for requirement in read(name):

@@ -17,5 +17,5 @@ class MissingOperatorError(UserError, NotImplementedError):
             f'the operator {operator} of mmcv is needed, and this mmcv has no compiled operators; torchvision stands '
             'in for nms, soft-nms, roi_align, roi_pool, the sigmoid focal loss and deformable convolutions. To get it, '
             'install an mmcv whose wheel has mmcv._ext for this Python, torch and CUDA, or compile one: '
-            "docs/install.md, 'Compiled operators of mmcv'"
+            "docs/start/install.md, 'Compiled operators of mmcv'"
         )

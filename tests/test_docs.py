@@ -1,0 +1,109 @@
+"""What the pages and cards say exists: files, names, tools and their options, and the site that is made of them."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/README.md')])
+PAGES += sorted(ROOT.glob('examples/*/README.md'))
+# Files that a reader writes while following a tutorial.
+WRITTEN_BY_READERS = re.compile(r'.*/(my_|own_|tiny_)|my_')
+
+each_page = pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@each_page
+def test_files_exist(page: Path) -> None:
+    named = set(
+        re.findall(
+            r'(?<![\w/.-])((?:tools|configs|mmssl|tests|examples|requirements|docs)/[\w./-]+\.\w+)', page.read_text()
+        )
+    )
+    assert not [name for name in named if not (ROOT / name).exists() and not WRITTEN_BY_READERS.match(name)]
+
+
+@each_page
+def test_names_exist(page: Path) -> None:
+    named = set(re.findall(r'(?<![\w/.-])mmssl(?:\.\w+)+', page.read_text()))
+    assert not [name for name in named if not is_defined(name)]
+
+
+def is_defined(name: str) -> bool:
+    """Whether a dotted name is a module, what a module defines, or a scope and the name of a registered class."""
+    parts = name.split('.')
+    if len(parts) == 2 and (parts[1] in classes() or parts[1] in ('py', 'toml')):
+        return True
+    for length in range(len(parts), 0, -1):
+        try:
+            spec = find_spec('.'.join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        if spec is not None:
+            return length == len(parts) or hasattr(import_module('.'.join(parts[:length])), parts[length])
+    return False
+
+
+@cache
+def classes() -> set[str]:
+    """Names of all classes of the package."""
+    trees = (ast.parse(file.read_text()) for file in (ROOT / 'mmssl').rglob('*.py'))
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+@each_page
+def test_options_of_tools_exist(page: Path) -> None:
+    shared = ''.join(file.read_text() for file in (ROOT / 'mmssl' / 'cli').glob('*.py'))
+    for tool, options in commands(page.read_text()):
+        source = (ROOT / tool).read_text() + shared
+        if tool.endswith('.sh'):
+            source += (ROOT / 'tools' / ('test.py' if 'test' in tool else 'train.py')).read_text()
+        assert not [option for option in options if f"'{option}'" not in source], tool
+
+
+def commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yields (tool, options) of every command of a page."""
+    joined = re.sub(r'\\\n\s*', ' ', text)
+    for tool, rest in re.findall(r'(tools/[\w/]+\.(?:py|sh))([^\n`#|]*)', joined):
+        yield tool, re.findall(r'(?<!\S)--[a-z][\w-]*', rest)
+
+
+def test_the_pages_of_the_site_and_their_links(tmp_path: Path) -> None:
+    """`make docs` also resolves anchors and docstrings; this needs no further packages."""
+    site = runpy.run_path(str(ROOT / 'docs' / 'assemble.py'))
+    assert site['main'](tmp_path) == 0
+    settings = yaml.safe_load((tmp_path / 'site.yml').read_text())
+    listed = set(leaves(settings['nav']))
+    written = {file.relative_to(tmp_path / 'pages').as_posix() for file in (tmp_path / 'pages').rglob('*.md')}
+    assert listed <= written
+    assert {page for page in written if not page.startswith('files/')} == listed
+    methods = (tmp_path / 'pages' / 'methods' / 'index.md').read_text()
+    assert methods.count('\n| [') == len(list(ROOT.glob('configs/*/README.md')))
+
+
+def leaves(navigation: object) -> Iterator[str]:
+    """Yields the pages of a navigation."""
+    if isinstance(navigation, str):
+        yield navigation
+    for child in (
+        navigation.values() if isinstance(navigation, dict) else navigation if isinstance(navigation, list) else ()
+    ):
+        yield from leaves(child)
+
+
+def test_no_table_of_docs_is_broken() -> None:
+    """A row with another number of cells than its header is drawn wrong."""
+    for page in PAGES:
+        for table in re.findall(r'(?:^\|.*\|\n)+', page.read_text(), re.MULTILINE):
+            rows = [re.sub(r'`[^`]*`|\\\|', '', row).count('|') for row in table.splitlines()]
+            assert len(set(rows)) == 1, f'{page}: {table.splitlines()[rows.index(max(rows, key=rows.count))]}'
