@@ -17,6 +17,9 @@ from typing import Any
 MOVED: dict[str, tuple[str, ...]] = {
     'config.data_paths': ('config.paths',),
     'config.literals': ('config.text',),
+    'converters.names': ('converters.convert',),
+    'converters.target': ('converters.library',),
+    'converters.targets': ('converters.libraries',),
     'engine.blocks': ('engine.compilation',),
     'engine.dry_run': ('profiling.dry_run',),
     'models.components.blockwise_masker': ('models.maskers.blockwise_masker',),

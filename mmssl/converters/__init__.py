@@ -1,11 +1,14 @@
 """Checkpoints of official codes, timm and torchvision in; the names of timm, torchvision, mmdet, mmseg and HF out."""
 
+from mmssl.converters.convert import convert, rename
 from mmssl.converters.detect import detect_source
-from mmssl.converters.export import export
-from mmssl.converters.names import convert, rename
+from mmssl.converters.files import convert_backbone, convert_file
+from mmssl.converters.libraries import LIBRARIES
+from mmssl.converters.library import Library
 from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
-from mmssl.converters.target import Target
-from mmssl.converters.targets import TARGETS
 
-__all__ = ['SOURCES', 'TARGETS', 'Source', 'Target', 'convert', 'detect_source', 'export', 'rename']
+__all__ = [
+    'LIBRARIES', 'SOURCES', 'Library', 'Source', 'convert', 'convert_backbone', 'convert_file', 'detect_source',
+    'rename',
+]  # fmt: skip

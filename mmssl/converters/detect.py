@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmssl.converters.names import Converted, official_tensors, translate
+from mmssl.converters.convert import Converted, official_tensors, translate
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError
 

@@ -12,21 +12,24 @@ from torch import Tensor
 
 from mmssl.checkpoints.content import known_config
 from mmssl.checkpoints.files import save_checkpoint_file, save_safetensors
-from mmssl.converters.architecture import describe
+from mmssl.converters.architecture import describe, kind
 from mmssl.converters.arrays import load_official_file
+from mmssl.converters.convert import convert, part_of
 from mmssl.converters.detect import detect_source
-from mmssl.converters.export import layout_of, target_of
-from mmssl.converters.names import convert, part_of
+from mmssl.converters.libraries import LIBRARIES
+from mmssl.converters.library import Layout, Library
+from mmssl.converters.source import Tensors
 from mmssl.converters.sources import SOURCES
-from mmssl.utils.errors import UserError
+from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.version import __version__
 
 
 class ConvertedBackbone(NamedTuple):
-    """A backbone as another library holds it.
+    """A backbone under the names of a library.
 
-    ``source`` is what was read, ``tensors`` have the library's names, ``model`` is the library's model that they fit
-    (see ``Layout``), ``config`` that of the backbone in mmssl (see ``describe``).
+    ``source`` is the key of ``SOURCES`` that the checkpoint was read with, ``tensors`` have the library's names,
+    ``model`` describes the library's model that takes them (see ``Layout.model``), and ``config`` is the config of the
+    backbone in mmssl (see ``describe``).
     """
 
     source: str
@@ -36,7 +39,7 @@ class ConvertedBackbone(NamedTuple):
 
 
 class ConvertedFile(NamedTuple):
-    """What was written: the source that was read, the number of tensors, and how to load them, as code."""
+    """A file that was written: the source of the checkpoint, the number of tensors, and code that loads the file."""
 
     source: str
     num_tensors: int
@@ -45,32 +48,37 @@ class ConvertedFile(NamedTuple):
 
 def convert_backbone(
     checkpoint: Mapping[str, Any],
-    target: str,
+    library: str,
     source: str | None = None,
     part: str = 'backbone',
     num_heads: int | None = None,
 ) -> ConvertedBackbone:
-    """Converts the backbone in a checkpoint for another library.
+    """Gives the backbone in a checkpoint the names of a library.
+
+    The tensors for ``'torchvision'`` load into ``torchvision.models.resnet50()`` with ``strict=False``, because there
+    is no ``fc``. Those for ``'timm'`` load into a model created with ``num_classes=0``; a transformer that was trained
+    with ``output='mean'`` needs ``global_pool='avg', fc_norm=False`` as well.
 
     Args:
-        checkpoint: What a checkpoint file holds, of mmssl, an official code, timm or torchvision.
-        target: A key of ``TARGETS``.
-        source: A key of ``SOURCES``; None finds it by the names.
-        part: ``'backbone'``, ``'teacher.backbone'`` for the averaged one, or ``'all'`` for the whole algorithm, which
-            ``'mmssl'`` takes, and ``'hf'`` if it is a masked autoencoder.
-        num_heads: Attention heads of a transformer, where neither the checkpoint nor its size tells.
+        checkpoint: Content of a checkpoint file of mmssl, an official code, timm or torchvision, or its tensors.
+        library: A key of ``LIBRARIES``, which are the modules of ``mmssl/converters/libraries``.
+        source: A key of ``SOURCES``; None calls ``detect_source``.
+        part: ``'backbone'``; ``'teacher.backbone'`` for the averaged one; or ``'all'`` for the whole algorithm, which
+            ``'mmssl'`` takes always and ``'hf'`` for a masked autoencoder.
+        num_heads: Attention heads of a transformer, needed where neither the checkpoint nor its width tells.
 
     Raises:
-        UserError: The checkpoint is none of the source, has no such part, or the target no such backbone.
+        UserError: The checkpoint is not of this source or has no such part, or the library has no such backbone.
     """
+    find_library(library)
     source = source or detect_source(checkpoint)
     tensors = convert(checkpoint, source)
     chosen = tensors if part == 'all' else part_of(tensors, part)
-    layout = layout_of(chosen, target)
+    layout = _layout(chosen, library)
     token = tensors.get('backbone.cls_token')
     if num_heads is None and token is not None:
         num_heads = SOURCES[source].num_heads.get(token.shape[-1])
-    whole = part == 'all' and target == 'mmssl'
+    whole = part == 'all' and library == 'mmssl'
     config = {} if whole else describe(chosen, num_heads, known_config(checkpoint))
     model = layout.model(config)
     return ConvertedBackbone(source, layout.rename(chosen), model, config)
@@ -79,50 +87,70 @@ def convert_backbone(
 def convert_file(
     file: str | Path,
     out: str | Path,
-    target: str,
+    library: str,
     source: str | None = None,
     part: str = 'backbone',
     num_heads: int | None = None,
 ) -> ConvertedFile:
-    """Writes the backbone in a checkpoint file as another library reads it; see ``convert_backbone``.
+    """Writes the backbone in a checkpoint file as a library reads it; see ``convert_backbone``.
 
     Args:
         file: Training checkpoint, backbone file, or a file of an official code, timm or torchvision; see
             ``load_official_file``.
-        out: File to write, ``.pth``, or ``.safetensors`` for timm and torchvision; for ``'hf'`` a folder.
-        target: A key of ``TARGETS``.
-        source: A key of ``SOURCES``; None finds it by the names.
-        part: ``'backbone'``, ``'teacher.backbone'`` for the averaged one, or ``'all'`` for the whole algorithm, which
-            ``'mmssl'`` takes, and ``'hf'`` if it is a masked autoencoder.
-        num_heads: Attention heads of a transformer, where neither the checkpoint nor its size tells.
+        out: File to write: ``.pth``, for timm and torchvision also ``.safetensors``; for ``'hf'`` a folder.
+        library: See ``convert_backbone``.
+        source: See ``convert_backbone``.
+        part: See ``convert_backbone``.
+        num_heads: See ``convert_backbone``.
 
     Raises:
-        FileNotFoundError: There is no ``file``.
-        UserError: As ``convert_backbone``, or ``out`` has another ending than what the target reads.
+        FileNotFoundError: ``file`` does not exist.
+        UserError: ``convert_backbone`` refuses the checkpoint, or the library does not read files with this ending.
     """
     out = Path(out)
-    suffixes = target_of(target).suffixes
+    suffixes = find_library(library).suffixes
     if out.suffix not in suffixes:
         what = f'a file that ends in {" or ".join(suffixes)}' if suffixes[0] else 'a folder, whose name has no ending'
-        raise UserError(f'{target} reads {what}, got {str(out)!r}')
-    backbone = convert_backbone(load_official_file(file), target, source, part, num_heads)
+        raise UserError(f'{library} reads {what}, got {str(out)!r}')
+    backbone = convert_backbone(load_official_file(file), library, source, part, num_heads)
     if out.suffix:
-        _write_file(backbone, out, target)
+        _write_file(backbone, out, library)
     else:
         _write_folder(backbone, out)
-    return ConvertedFile(backbone.source, len(backbone.tensors), target_of(target).usage(backbone.model, str(out)))
+    return ConvertedFile(backbone.source, len(backbone.tensors), find_library(library).usage(backbone.model, str(out)))
 
 
-def _write_file(backbone: ConvertedBackbone, out: Path, target: str) -> None:
+def find_library(name: str) -> Library:
+    """Returns the library of this name.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name not in LIBRARIES:
+        raise UserError(f'library must be one of {sorted(LIBRARIES)}, got {name!r}{did_you_mean(name, LIBRARIES)}')
+    return LIBRARIES[name]
+
+
+def _layout(backbone: Tensors, library: str) -> Layout:
+    """How the library holds a backbone with these tensors."""
+    layouts, name = LIBRARIES[library].layouts, kind(backbone)
+    layout = layouts.get(name or 'any', layouts.get('any'))
+    if layout is None:
+        what = name or f'a backbone with tensors such as {", ".join(list(backbone)[:3])}'
+        raise UserError(f'{library} has none that {what} fits, only {", ".join(layouts)}; {LIBRARIES[library].instead}')
+    return layout
+
+
+def _write_file(backbone: ConvertedBackbone, out: Path, library: str) -> None:
     tensors = {name: tensor.contiguous().clone() for name, tensor in backbone.tensors.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == '.safetensors':
         save_safetensors(tensors, out)
-    elif target in ('timm', 'torchvision'):
+    elif library in ('timm', 'torchvision'):
         save_checkpoint_file(tensors, out)
     else:
         meta: dict[str, Any] = dict(mmssl_version=__version__, source=backbone.source)
-        if target == 'mmssl':
+        if library == 'mmssl':
             meta['backbone'] = backbone.config
         save_checkpoint_file(dict(state_dict=tensors, meta=meta), out)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmssl.checkpoints.content import get_state_dict, known_config
 from mmssl.checkpoints.files import load_checkpoint_file, replace_file, save_checkpoint_file, save_safetensors
-from mmssl.converters.names import part_of
+from mmssl.converters.convert import part_of
 from mmssl.version import __version__
 
 # Facts of a training that go with its weights; the rest of MMEngine's description tells of the machine.

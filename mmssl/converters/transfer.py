@@ -13,7 +13,7 @@ from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.matching import find_prefix, load_matching, matching_share, run_loading_hooks
 from mmssl.converters.architecture import kind
 from mmssl.converters.arrays import load_official_file
-from mmssl.converters.names import convert
+from mmssl.converters.convert import convert
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError
 

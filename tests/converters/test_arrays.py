@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from mmssl.converters.arrays import load_official_file
+from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
 from mmssl.converters.files import convert_file
-from mmssl.converters.names import convert
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.utils.errors import UserError
 from tests.parity.golden import Golden

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmssl.converters.names import convert, rename
+from mmssl.converters.convert import convert, rename
 
 BLOCK = 'neck.attention.blocks'
 

@@ -5,8 +5,8 @@ import timm
 import torch
 import torchvision
 
+from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
-from mmssl.converters.names import convert
 from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.models.backbones.resnet import ResNet

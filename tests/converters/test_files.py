@@ -13,8 +13,8 @@ from mmengine.registry import MODELS
 from safetensors.torch import load_file, save_file
 
 from mmssl.compat.mmcv_ext import provide_mmcv_ops
+from mmssl.converters.convert import convert
 from mmssl.converters.files import convert_file
-from mmssl.converters.names import convert
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
-from mmssl.converters.names import convert
 from tests.parity.golden import Golden
 
 _LEAVES = {('weight', True): 'DW', ('bias', False): 'biases'}

@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
+from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
-from mmssl.converters.names import convert
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.registry import MODELS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmssl.converters.convert import convert, rename
 from mmssl.converters.detect import detect_source
-from mmssl.converters.names import convert, rename
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError

@@ -6,8 +6,8 @@ import re
 
 import torch
 
+from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
-from mmssl.converters.names import convert
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.wide_resnet import WideResNet
 

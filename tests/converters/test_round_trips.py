@@ -14,7 +14,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from mmssl.compat.mmcv_ext import provide_mmcv_ops
-from mmssl.converters import TARGETS
+from mmssl.converters import LIBRARIES
 from mmssl.converters.files import convert_backbone
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.layers.pooling import to_vector
@@ -154,7 +154,7 @@ def features(target: str, model: nn.Module) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ('source', 'kind', 'target'), [(*file, target) for file in FILES for target in sorted(TARGETS)]
+    ('source', 'kind', 'target'), [(*file, target) for file in FILES for target in sorted(LIBRARIES)]
 )
 def test_features_survive(source, kind, target):
     heads = 3 if kind == 'VisionTransformer' else None
@@ -236,7 +236,7 @@ def test_a_whole_algorithm_stays_as_it_is_and_is_none_of_another_library():
     own = masked_autoencoder().state_dict()
     converted = convert_backbone(own, 'mmssl', part='all')
     assert converted.tensors.keys() == own.keys() and not converted.model
-    assert TARGETS['mmssl'].usage(converted.model, 'mae.pth') == "load_from = 'mae.pth'"
+    assert LIBRARIES['mmssl'].usage(converted.model, 'mae.pth') == "load_from = 'mae.pth'"
     with pytest.raises(ValueError, match='timm has none that MAE fits'):
         convert_backbone(own, 'timm', part='all')
     small = masked_autoencoder(embed_dim=16, num_heads=1).state_dict()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
-from mmssl.converters.names import convert
 
 
 def test_heads_are_joined_and_the_head_of_rotations_is_left_out():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmssl.converters import sources
-from mmssl.converters.names import convert, rename
+from mmssl.converters.convert import convert, rename
 from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mmssl.config.load import load_config
-from mmssl.converters.names import convert, rename
+from mmssl.converters.convert import convert, rename
 from mmssl.models.layers.patches import select_patches
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import MODELS

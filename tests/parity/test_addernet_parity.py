@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mmssl.config.load import load_config
-from mmssl.converters.names import rename
+from mmssl.converters.convert import rename
 from mmssl.engine.optimizers.local_rate import use_local_rates
 from mmssl.models.layers.adder2d import Adder2d
 from mmssl.registry import MODELS

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mmssl.converters.names import convert, rename
+from mmssl.converters.convert import convert, rename
 from mmssl.models.components.centered_softmax import CenteredSoftmax
 from mmssl.models.losses.view_cross_entropy_loss import view_cross_entropy
 from mmssl.models.necks.dino_projector import DINOProjector

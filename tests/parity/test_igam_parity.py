@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmssl.config.load import load_config
-from mmssl.converters.names import rename
+from mmssl.converters.convert import rename
 from mmssl.models.algorithms.igam import IGAM
 from mmssl.models.components.fgsm_attack import FGSMAttack
 from mmssl.models.components.pgd_attack import PGDAttack

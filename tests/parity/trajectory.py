@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mmssl.config.load import load_config
-from mmssl.converters.names import rename
+from mmssl.converters.convert import rename
 from mmssl.engine.runner import PretrainRunner
 from mmssl.models.components import ema_teacher
 from mmssl.registry import DATASETS, FUNCTIONS

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from mmssl.cli.tool import tool
-from mmssl.converters import TARGETS
+from mmssl.converters import LIBRARIES
 from mmssl.converters.files import convert_file
 from mmssl.converters.sources import SOURCES
 
@@ -21,7 +21,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         'out', help='file to write: .pth, for timm and torchvision also .safetensors; for hf a new folder'
     )
-    parser.add_argument('--to', required=True, metavar='TARGET', help=f'one of {", ".join(TARGETS)}')
+    parser.add_argument('--to', required=True, metavar='LIBRARY', help=f'one of {", ".join(LIBRARIES)}')
     parser.add_argument(
         '--from', dest='source', metavar='SOURCE', help=f'one of {", ".join(SOURCES)} (default: found by the names)'
     )

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mmssl.converters.library import Layout, Library
 from mmssl.converters.source import RESNET, Tensors
-from mmssl.converters.target import Layout, Target
 from mmssl.utils.errors import UserError
 
 
@@ -71,7 +71,7 @@ def _usage(model: str, file: str) -> str:
     return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
 
 
-TARGET = Target(
+LIBRARY = Library(
     layouts={
         'ResNet': Layout(
             patterns=((RESNET, r'\g<0>'),), model=lambda backbone: f"type='mmdet.ResNet', {resnet(backbone)}"

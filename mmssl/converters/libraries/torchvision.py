@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from mmssl.converters.library import Layout, Library, usage_of_tensors
 from mmssl.converters.source import RESNET
-from mmssl.converters.target import Layout, Target, usage_of_tensors
 from mmssl.utils.errors import UserError
 
 _BLOCK = r'encoder.layers.encoder_layer_\1'
@@ -40,7 +40,7 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     )
 
 
-TARGET = Target(
+LIBRARY = Library(
     layouts={
         'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
         'VisionTransformer': Layout(

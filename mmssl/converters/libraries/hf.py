@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from mmssl.converters.library import Layout, Library
 from mmssl.converters.source import Tensors
-from mmssl.converters.target import Layout, Target
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.utils.errors import UserError
 
@@ -145,7 +145,7 @@ def _usage(config: dict[str, Any], folder: str) -> str:
     return f"from transformers import {name}\n\nmodel = {name}.from_pretrained('{folder}'{options})"
 
 
-TARGET = Target(
+LIBRARY = Library(
     layouts={
         'MAE': Layout(
             patterns=(

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from mmssl.converters.libraries.torchvision import SMALL_STEM
+from mmssl.converters.library import Layout, Library, usage_of_tensors
 from mmssl.converters.source import RESNET, VIT
 from mmssl.converters.sources.beit import BEIT
-from mmssl.converters.target import Layout, Target, usage_of_tensors
-from mmssl.converters.targets.torchvision import SMALL_STEM
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.utils.errors import UserError
 
@@ -59,7 +59,7 @@ def _any(backbone: Mapping[str, Any]) -> str:
 
 _ANY = Layout(patterns=((r'model\.(.+)', r'\1'),), model=_any)
 
-TARGET = Target(
+LIBRARY = Library(
     layouts={
         'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
         'VisionTransformer': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.target import Layout, Target
+from mmssl.converters.library import Layout, Library
 from mmssl.models.backbones.vision_transformer import ARCHS
 
 _DEFAULTS = dict(
@@ -34,7 +34,7 @@ def _usage(model: str, file: str) -> str:
     return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
 
 
-TARGET = Target(
+LIBRARY = Library(
     layouts={'any': Layout(patterns=((r'.+', r'\g<0>'),), model=_config)},
     usage=_usage,
     instead='',

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mmssl.converters.libraries.mmdet import SWIN_PATTERNS, prepare_swin, resnet, swin
+from mmssl.converters.library import Layout, Library
 from mmssl.converters.source import RESNET, Tensors
-from mmssl.converters.target import Layout, Target
-from mmssl.converters.targets.mmdet import SWIN_PATTERNS, prepare_swin, resnet, swin
 from mmssl.utils.errors import UserError
 
 TABLE = 'relative_position_bias_table'
@@ -63,7 +63,7 @@ def _usage(model: str, file: str) -> str:
     return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
 
 
-TARGET = Target(
+LIBRARY = Library(
     layouts={
         'ResNet': Layout(
             patterns=((RESNET, r'\g<0>'),), model=lambda backbone: f"type='mmseg.ResNet', {resnet(backbone)}"

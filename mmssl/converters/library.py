@@ -1,4 +1,4 @@
-"""What the converters know of a library that backbones are exported to."""
+"""A library that backbones are exported to: its names, its models, and how they are loaded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from mmssl.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Layout:
-    """How a library holds one kind of backbone.
+    """The names and the model of one kind of backbone in a library.
 
     Args:
-        patterns: (regular expression of our whole name, the library's name) as in ``Source``.
-        model: Config of the backbone, as ``describe`` gives it, -> the library's model that the tensors fit. What that
-            is, is up to the target: code, or the contents of a config file. Raises UserError where there is none.
-        prepare: Tensors of the backbone -> tensors to which the patterns apply, for names that become several.
+        patterns: Pairs (regular expression of the whole name in mmssl, name in the library), as in ``Source``.
+        model: Function of the backbone's config, as ``describe`` returns it. It returns the library's model that takes
+            the tensors, as code or as the content of a config file, and raises ``UserError`` if there is none.
+        prepare: Function of the backbone's tensors that returns those to which ``patterns`` apply; needed where one
+            tensor becomes several.
     """
 
     patterns: tuple[tuple[str, str], ...]
@@ -29,7 +30,7 @@ class Layout:
     prepare: Callable[[Tensors], Tensors] | None = None
 
     def rename(self, tensors: Tensors) -> dict[str, Tensor]:
-        """The backbone's tensors by the library's names.
+        """Returns the backbone's tensors by the library's names.
 
         Raises:
             UserError: The library has no place for some of them.
@@ -52,15 +53,16 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Target:
+class Library:
     """A library.
 
     Args:
-        layouts: Kind of backbone, see ``architecture.kind``, -> how the library holds it; ``'any'`` for all others.
-        usage: (what a layout's ``model`` returned, path of the file) -> how to load the file, in a few lines of code.
-        instead: What to do with a backbone that the library does not have, for messages.
-        suffixes: Endings of the files that the library reads; ``''`` for a folder of ``config.json``, which holds what
-            a layout's model returned, and ``model.safetensors``.
+        layouts: Kind of backbone, see ``architecture.kind`` -> its layout; ``'any'`` stands for all other kinds.
+        usage: Function of (what ``Layout.model`` returned, path of the file) that returns a few lines of code which
+            load the file.
+        instead: Advice for a backbone that the library does not have, for messages.
+        suffixes: Endings of the files that the library reads. ``''`` is a folder with ``model.safetensors`` and
+            ``config.json``, which holds what ``Layout.model`` returned.
     """
 
     layouts: Mapping[str, Layout]
@@ -70,7 +72,7 @@ class Target:
 
 
 def usage_of_tensors(library: str, model: str, file: str) -> str:
-    """Code that builds ``model``, lines of code themselves, and loads a file of tensors into it."""
+    """Returns code that runs ``model``, lines of code that build a model, and then loads a file of tensors."""
     module, load = ('safetensors.torch', 'load_file') if file.endswith('.safetensors') else ('torch', 'load')
     imports = sorted({'torch', library, module})
     return '\n'.join(

@@ -6,8 +6,8 @@ import torch
 import torchvision
 from torch import nn
 
-from mmssl.converters import export
-from mmssl.converters.names import convert, rename
+from mmssl.converters import convert_backbone
+from mmssl.converters.convert import convert, rename
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
@@ -32,11 +32,15 @@ def randomise(module: nn.Module) -> nn.Module:
     return module
 
 
+def exported(backbone: nn.Module, library: str) -> dict:
+    return convert_backbone(backbone.state_dict(), library, 'mmssl', num_heads=3).tensors
+
+
 def test_torchvision_round_trip_gives_the_same_features():
     source, target = randomise(torchvision.models.resnet18()).eval(), torchvision.models.resnet18().eval()
     backbone = ResNet(18).eval()
     backbone.load_state_dict(convert(source.state_dict(), 'torchvision', part='backbone'), strict=True)
-    missing = target.load_state_dict(export(backbone.state_dict(), 'torchvision'), strict=False)
+    missing = target.load_state_dict(exported(backbone, 'torchvision'), strict=False)
     assert set(missing.missing_keys) == {'fc.weight', 'fc.bias'}
     assert not missing.unexpected_keys
     source.fc = target.fc = nn.Identity()
@@ -50,7 +54,7 @@ def test_timm_round_trip_gives_the_same_features():
     backbone = VisionTransformer(SMALL, img_size=32, patch_size=8).eval()
     backbone.load_state_dict(convert(source.state_dict(), 'timm', part='backbone'), strict=True)
     target.reset_classifier(0)
-    target.load_state_dict(export(backbone.state_dict(), 'timm'), strict=True)
+    target.load_state_dict(exported(backbone, 'timm'), strict=True)
     source.reset_classifier(0)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(backbone(images), source(images), rtol=0, atol=1e-5)
@@ -60,7 +64,7 @@ def test_timm_round_trip_gives_the_same_features():
 def test_timm_reads_our_residual_networks():
     backbone = randomise(ResNet(18)).eval()
     target = timm.create_model('resnet18', num_classes=0).eval()
-    target.load_state_dict(export(backbone.state_dict(), 'timm'), strict=True)
+    target.load_state_dict(exported(backbone, 'timm'), strict=True)
     images = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(target(images), to_vector(backbone(images)), rtol=0, atol=1e-5)
 
@@ -68,7 +72,7 @@ def test_timm_reads_our_residual_networks():
 def test_any_timm_model_comes_out_of_its_wrapper():
     backbone = randomise(TimmBackbone('convnext_atto')).eval()
     target = timm.create_model('convnext_atto', num_classes=0).eval()
-    target.load_state_dict(export(backbone.state_dict(), 'timm'))
+    target.load_state_dict(exported(backbone, 'timm'))
     images = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(target(images), to_vector(backbone(images)))
 
@@ -78,8 +82,8 @@ def test_the_student_or_the_teacher_comes_out_of_a_training_checkpoint():
     tensors = {f'backbone.{name}': tensor for name, tensor in student.items()}
     tensors |= {f'teacher.backbone.{name}': tensor for name, tensor in teacher.items()}
     tensors['neck.layers.0.weight'] = torch.zeros(2, 2)
-    assert export({'state_dict': tensors}, 'torchvision').keys() == student.keys()
-    chosen = export({'state_dict': tensors}, 'torchvision', part='teacher.backbone')
+    assert convert_backbone({'state_dict': tensors}, 'torchvision').tensors.keys() == student.keys()
+    chosen = convert_backbone({'state_dict': tensors}, 'torchvision', part='teacher.backbone').tensors
     assert all(torch.equal(chosen[name], tensor) for name, tensor in teacher.items())
 
 
@@ -161,10 +165,10 @@ def test_unknown_names_are_listed():
         convert(tensors, 'torchvision')
 
 
-def test_unknown_sources_targets_and_parts_are_named():
+def test_unknown_sources_libraries_and_parts_are_named():
     with pytest.raises(ValueError, match="'mocov4'"):
         convert({'a': torch.zeros(1)}, 'mocov4')
     with pytest.raises(ValueError, match=r"got 'mmpose'; did you mean 'mmseg'"):
-        export({'a': torch.zeros(1)}, 'mmpose')
+        convert_backbone({'a': torch.zeros(1)}, 'mmpose')
     with pytest.raises(ValueError, match="no tensor under 'teacher.backbone'"):
         convert({'conv1.weight': torch.zeros(1)}, 'torchvision', part='teacher.backbone')

@@ -1,0 +1,10 @@
+"""One module per library that backbones are exported to, each with its ``LIBRARY``; a file is found by existing."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mmssl.converters.library import Library
+
+LIBRARIES: dict[str, Library] = {
+    module.name: import_module(f'{__name__}.{module.name}').LIBRARY for module in iter_modules(__path__)
+}
