@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mmssl.checkpoints import files as checkpoint_module
+from mmssl.checkpoints import matching
 from mmssl.checkpoints.files import (
     UnreadableCheckpointError,
     backbone_file,
@@ -159,7 +160,7 @@ def test_the_student_precedes_the_teacher_unless_told(tmp_path: Path) -> None:
 
 def test_says_how_much_was_loaded(tmp_path: Path, caplog, monkeypatch) -> None:
     lines = []
-    monkeypatch.setattr(checkpoint_module, 'print_log', lambda message, **kwargs: lines.append(message))
+    monkeypatch.setattr(matching, 'print_log', lambda message, **kwargs: lines.append(message))
     module = _backbone()
     state = {name: tensor for name, tensor in module.state_dict().items() if not name.endswith('num_batches_tracked')}
     torch.save(state, tmp_path / 'a.pth')

@@ -10,9 +10,10 @@ import pytest
 import torch
 from mmengine.registry import Registry
 
-from mmssl.cli import options as cli
+from mmssl.cli import tool as cli
+from mmssl.cli.options import add_trained_options, trained_options, whole_number
 from mmssl.models.layers.pooling import to_vector
-from mmssl.utils.errors import UserError
+from mmssl.utils.errors import UserError, user_message
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ def test_what_nobody_expected_keeps_its_traceback(error: Exception) -> None:
 def test_a_value_error_of_mmssl_is_a_users_mistake() -> None:
     with pytest.raises(ValueError) as error:
         to_vector(torch.zeros(1, 2, 3))
-    assert not isinstance(error.value, UserError) and cli.user_message(error.value) == str(error.value)
+    assert not isinstance(error.value, UserError) and user_message(error.value) == str(error.value)
 
 
 def _own_code(text: str) -> Callable[[], None]:
@@ -71,13 +72,13 @@ def _own_code(text: str) -> Callable[[], None]:
 def test_only_what_mmssl_raises_on_purpose_is_a_message(body: str, message: str | None) -> None:
     with pytest.raises((ValueError, FileNotFoundError, ImportError)) as error:
         _own_code(f'def f():\n    {body}')()
-    assert cli.user_message(error.value) == message
+    assert user_message(error.value) == message
 
 
 @pytest.mark.parametrize('text', ['-1', '1.5', 'x'])
 def test_a_seed_is_a_whole_number(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument('--seed', type=cli.whole_number)
+    parser.add_argument('--seed', type=whole_number)
     assert parser.parse_args(['--seed', '7']).seed == 7
     with pytest.raises(SystemExit):
         parser.parse_args([f'--seed={text}'])
@@ -101,7 +102,7 @@ class _Broken(torch.utils.data.Dataset):
 def test_an_error_in_a_worker_is_told_without_its_traceback(error: Exception | None) -> None:
     with pytest.raises(ValueError) as raised:
         next(iter(torch.utils.data.DataLoader(_Broken(error), num_workers=1)))
-    message = cli.user_message(raised.value)
+    message = user_message(raised.value)
     if error is None:
         assert message.startswith('expected a vector (N, D)') and 'Traceback' not in message
     else:
@@ -141,8 +142,8 @@ def test_other_processes_wait_and_say_who_they_are(
 def trained(*argv: str) -> dict[str, dict]:
     parser = argparse.ArgumentParser()
     parser.add_argument('checkpoint')
-    cli.add_trained_options(parser)
-    return cli.trained_options(parser.parse_args(argv))
+    add_trained_options(parser)
+    return trained_options(parser.parse_args(argv))
 
 
 def test_checkpoints_are_called_by_as_much_of_their_paths_as_tells_them_apart() -> None:

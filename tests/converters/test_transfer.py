@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from mmssl.checkpoints import files as checkpoint_module
+from mmssl.checkpoints import matching
 from mmssl.converters import transfer as transfer_module
 from mmssl.converters.transfer import transfer_weights
 from mmssl.models.backbones.resnet import ResNet
@@ -77,7 +77,7 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged."""
     lines: list[str] = []
-    for module in (checkpoint_module, transfer_module):
+    for module in (matching, transfer_module):
         monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: lines.append(message))
     return lines
 

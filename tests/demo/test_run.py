@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmssl.config.check import check_config
 from mmssl.config.load import load_config
+from mmssl.demo import precision
 from mmssl.demo import run as demo
 from mmssl.engine.stages import read_stages
 from mmssl.models.algorithms.labelled import with_placeholder_labels
@@ -64,7 +65,7 @@ def test_default_method_has_a_recipe_and_every_recipe_is_offered() -> None:
 def test_demo_prints_a_table_and_writes_a_report(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    monkeypatch.setattr(precision, 'NUM_PROBED', 4)
     tool.main(['--data', str(folder), '--epochs', '1', '--seed', '3', '--work-dir', str(tmp_path)])
     printed = capsys.readouterr().out
     for text in ('raw pixels', 'random initialisation', 'pre-trained', 'kNN', 'linear, 10 labels', 'fastest on this'):
@@ -77,7 +78,7 @@ def test_demo_prints_a_table_and_writes_a_report(
 def test_figures_of_a_flat_folder_and_of_a_method_that_hides_patches(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    monkeypatch.setattr(precision, 'NUM_PROBED', 4)
     flat = tmp_path / 'flat'
     flat.mkdir()
     for number, path in enumerate(sorted(folder.glob('*/*.png'))):
@@ -91,7 +92,7 @@ def test_figures_of_a_flat_folder_and_of_a_method_that_hides_patches(
 def test_a_method_of_several_trainings_has_a_row_for_each_and_the_figures_of_its_steps(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, 'NUM_PROBED', 4)
+    monkeypatch.setattr(precision, 'NUM_PROBED', 4)
     monkeypatch.setattr(demo, 'report_sections', lambda *args: [])
     tool.main(['--method', 'bownet', '--data', str(folder), '--epochs', '1', '--work-dir', str(tmp_path)])
     printed = capsys.readouterr().out

@@ -17,7 +17,7 @@ from tests.support.tools import ROOT
 _TOOL = """
 import pathlib, sys, torch
 from mmengine.config import Config
-from mmssl.cli.options import tool
+from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 from mmssl.distributed.launch import join_processes
 
