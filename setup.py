@@ -1,4 +1,13 @@
-"""Packaging of mmssl: the requirements files, and which distributions provide mmengine, mmcv, mmdet and mmseg."""
+"""The part of the metadata that depends on a stack: which distributions provide mmengine, mmcv, mmdet and mmseg.
+
+Everything else stands in pyproject.toml. Two sets of distributions install the same files (docs/start/install.md), and
+pip would put one over the other without a word. So
+
+- an editable install requires what is installed in its environment already;
+- a wheel requires the maintained stack, wherever it is built. Where an official mmengine is installed, the wheel could
+  be meant for this environment (``pip install .``) or for others (``pip wheel``), so the build stops and asks;
+- ``MMSSL_STACK=maintained`` or ``official`` decides for both.
+"""
 
 from __future__ import annotations
 
@@ -55,31 +64,29 @@ def choose(requirement: str, installed: set[str], stack: str) -> str:
 
 
 def requirements(name: str) -> list[str]:
-    """Returns the requirements of ``requirements/<name>.txt`` for the stack of the environment."""
-    stack = os.environ.get('MMSSL_STACK', '')
+    """Returns the requirements of ``requirements/<name>.txt`` for what is built.
+
+    Raises:
+        ValueError: ``MMSSL_STACK`` is unknown, or must be set because an official mmengine is installed.
+    """
+    stack, kind, installed = os.environ.get('MMSSL_STACK', ''), os.environ.get('MMSSL_BUILD', ''), installed_names()
     if stack not in ('', 'maintained', 'official'):
         raise ValueError(f"MMSSL_STACK is {stack!r}; set it to 'maintained' or 'official', or not at all")
+    official = [other for other in SAME_FILES['onedl-mmengine'] if name_of(other) in installed]
+    if kind == 'wheel' and official and not stack:
+        raise ValueError(
+            f'{name_of(official[0])} is installed here. To install mmssl on top of it: pip install -e ., or '
+            'MMSSL_STACK=official pip install . For a wheel that others install: MMSSL_STACK=maintained'
+        )
+    if kind != 'editable' and not stack:
+        stack = 'maintained'
     lines = (line.split('#')[0].strip() for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines())
-    installed = installed_names()
     return [choose(line, installed, stack) for line in lines if line]
-
-
-def version() -> str:
-    """Returns the version without importing the package, whose dependencies are not there yet."""
-    return re.search(r"__version__ = '(.+)'", (ROOT / 'mmssl' / 'version.py').read_text()).group(1)
 
 
 extras = {name: requirements(name) for name in ('downstream', 'optional', 'tests')}
 
 setup(
-    name='mmssl',
-    version=version(),
-    description='Pre-train image backbones without labels and carry them into detection and segmentation',
-    long_description=(ROOT / 'README.md').read_text(),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    license_files=['LICENSE'],
-    python_requires='>=3.10',
     packages=find_packages(include=['mmssl', 'mmssl.*']),
     install_requires=requirements('runtime'),
     extras_require={**extras, 'all': sorted({line for lines in extras.values() for line in lines})},

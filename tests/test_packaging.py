@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import runpy
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import setuptools
+import setuptools.build_meta
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -89,8 +91,11 @@ def test_requirements_are_lower_bounds_that_the_constraints_meet(name: str) -> N
         assert bound.operator == '==' and requirement.specifier.contains(bound.version), requirement
 
 
-def setup_arguments(monkeypatch: pytest.MonkeyPatch, site_packages: Path, *installed: str) -> dict:
+def setup_arguments(
+    monkeypatch: pytest.MonkeyPatch, site_packages: Path, *installed: str, build: str = 'editable'
+) -> dict:
     """Returns what setup.py passes to setuptools where the named distributions are installed."""
+    monkeypatch.setenv('MMSSL_BUILD', build)
     for name in installed:
         metadata = site_packages / f'{name}-9.0.dist-info' / 'METADATA'
         metadata.parent.mkdir()
@@ -149,6 +154,55 @@ def test_another_opencv_is_kept(
     monkeypatch.delenv('MMSSL_STACK', raising=False)
     lines = setup_arguments(monkeypatch, tmp_path, *installed)['install_requires']
     assert [Requirement(line).name for line in lines if line.startswith('opencv')] == [expected]
+
+
+@pytest.mark.parametrize('build', ['wheel', 'sdist'])
+def test_what_is_built_for_others_does_not_depend_on_this_environment(
+    build: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv('MMSSL_STACK', raising=False)
+    installed = ['opencv_python', 'mmdet', *(['mmengine'] if build == 'sdist' else [])]
+    arguments = setup_arguments(monkeypatch, tmp_path, *installed, build=build)
+    assert stack_of(arguments) == MAINTAINED
+    assert any(line.startswith('opencv-python-headless') for line in arguments['install_requires'])
+
+
+def test_a_wheel_beside_an_official_stack_must_say_for_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('MMSSL_STACK', raising=False)
+    with pytest.raises(ValueError, match='mmengine is installed.*pip install -e .*MMSSL_STACK=maintained'):
+        setup_arguments(monkeypatch, tmp_path, 'mmengine', build='wheel')
+    for stack, expected in (('maintained', MAINTAINED), ('official', OFFICIAL)):
+        monkeypatch.setenv('MMSSL_STACK', stack)
+        (tmp_path / stack).mkdir()
+        assert stack_of(setup_arguments(monkeypatch, tmp_path / stack, 'mmengine', build='wheel')) == expected
+
+
+def test_the_backend_says_what_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('MMSSL_BUILD', '')
+    backend = runpy.run_path(str(ROOT / 'build_backend.py'))
+    for hook in [name for name in backend if 'build_' in name and not name.startswith('_') and name != 'build_meta']:
+        monkeypatch.setattr(setuptools.build_meta, hook, lambda *args: os.environ['MMSSL_BUILD'])
+        assert backend[hook]('folder') == hook.rpartition('_')[2]
+
+
+def test_metadata_of_a_wheel(tmp_path: Path) -> None:
+    """The whole way through setuptools, from a copy of what it reads."""
+    for name in ('pyproject.toml', 'setup.py', 'build_backend.py', 'README.md', 'LICENSE', 'mmssl/version.py'):
+        (tmp_path / 'tree' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'tree' / name).write_text((ROOT / name).read_text())
+    (tmp_path / 'tree' / 'mmssl' / '__init__.py').touch()
+    (tmp_path / 'tree' / 'requirements').symlink_to(ROOT / 'requirements')
+    code = f'import build_backend as b; print(b.prepare_metadata_for_build_wheel({str(tmp_path)!r}))'
+    environment = os.environ | dict(PYTHONPATH='.', MMSSL_STACK='maintained')
+    run = subprocess.run(
+        [sys.executable, '-c', code], cwd=tmp_path / 'tree', env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    metadata = (tmp_path / run.stdout.split()[-1] / 'METADATA').read_text()
+    version = runpy.run_path(str(ROOT / 'mmssl' / 'version.py'))['__version__']
+    for line in ('Name: mmssl', f'Version: {version}', 'License-Expression: Apache-2.0', 'Requires-Python: >=3.10'):
+        assert f'\n{line}\n' in metadata
+    assert 'Requires-Dist: onedl-mmengine>=' in metadata and 'Provides-Extra: downstream' in metadata
 
 
 def test_an_unknown_stack_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
