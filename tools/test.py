@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 
 from mmssl.checkpoints.files import load_checkpoint_file
@@ -21,6 +20,7 @@ from mmssl.datasets.checks import check_data
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.distributed.collectives import rank
 from mmssl.distributed.launch import join_processes
+from mmssl.distributed.unwrap import unwrap
 from mmssl.registry import RUNNERS
 from mmssl.utils.errors import UserError
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     check_data(cfg, ('test',))
     runner = RUNNERS.build(cfg)
     content = load_checkpoint_file(args.checkpoint)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     load_trained_weights(model, args.checkpoint, content)
     if hasattr(model, 'check_labels'):  # a classifier: classes have the numbers that they had in training
         trained_on = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmssl.config.check import check_config
+from mmssl.config.load import load_config
 from mmssl.config.options import Options
 from mmssl.distributed.launch import LAUNCHERS
 from mmssl.utils.errors import UserError
@@ -27,6 +34,15 @@ class CfgOptions(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
+class MixedPrecision(argparse.Action):
+    """``--amp [bf16|fp16]``, stored as the name of torch's type."""
+
+    DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, self.DTYPES[values])
+
+
 def whole_number(text: str) -> int:
     """The type of an option that takes 0, 1, 2 and so on."""
     try:
@@ -38,12 +54,65 @@ def whole_number(text: str) -> int:
     return number
 
 
+def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    help = 'settings that override the config'
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help=help)
+
+
+def add_config_options(parser: argparse.ArgumentParser, in_checkpoint: bool = False) -> None:
+    """Adds ``config`` and ``--cfg-options``, for ``load_run``.
+
+    Args:
+        parser: The parser; ``config`` becomes its next positional argument.
+        in_checkpoint: The config comes from a checkpoint, and the option ``--config`` replaces it.
+    """
+    if in_checkpoint:
+        parser.add_argument('--config', help='config file to use instead of the config in the checkpoint')
+    else:
+        parser.add_argument('config', help='config file')
+    _add_cfg_options(parser)
+
+
+def add_amp_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--amp [bf16|fp16]``; the value is ``'bfloat16'``, ``'float16'`` or None."""
+    choices = list(MixedPrecision.DTYPES)
+    help = 'mixed precision (type without a value: bf16)'
+    parser.add_argument('--amp', nargs='?', const='bf16', choices=choices, action=MixedPrecision, help=help)
+
+
+def load_run(
+    config: str, cfg_options: Options | None = None, change: Callable[[Config], Any] | None = None, data: bool = True
+) -> Config:
+    """Loads the config of a run, makes its scope the default one, and checks it.
+
+    Args:
+        config: The config file.
+        cfg_options: Dotted keys and values that override the config.
+        change: Function that changes the config in place before it is checked.
+        data: Whether missing data and missing weights of a target are mistakes, see ``check_config``.
+
+    Raises:
+        UserError: The config cannot be loaded, or has mistakes.
+    """
+    cfg = load_config(config, cfg_options)
+    init_default_scope(cfg.default_scope)
+    if change is not None:
+        change(cfg)
+    check_config(cfg, data)
+    return cfg
+
+
+def write_json(content: Any, file: str | Path | None) -> None:
+    """Writes ``content`` as JSON and makes the folder of the file; does nothing if ``file`` is None."""
+    if file is not None:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(json.dumps(content, indent=2) + '\n')
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Adds what every tool that runs a config takes: ``--work-dir --cfg-options --launcher --local_rank``."""
     parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
+    _add_cfg_options(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started this process')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
 
@@ -80,9 +149,7 @@ def add_trained_options(parser: argparse.ArgumentParser) -> None:
         '--config', nargs='+', metavar='CONFIG', help='in place of the configs in the checkpoints: one, or one each'
     )
     parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the configs'
-    )
+    _add_cfg_options(parser)
 
 
 def trained_options(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

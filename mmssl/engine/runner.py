@@ -35,6 +35,7 @@ from mmssl.checkpoints.files import (
 from mmssl.checkpoints.matching import load_matching
 from mmssl.config.compilation import block_compile_options
 from mmssl.datasets.class_numbers import share_classes
+from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import check_training, check_watched_results
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
 from mmssl.engine.optimizers.local_rate import check_param_options
@@ -92,9 +93,9 @@ class PretrainRunner(Runner):
         return train_cfg
 
     @property
-    def algorithm(self) -> nn.Module:
+    def algorithm(self) -> Any:
         """The model without the wrapper of distributed training."""
-        return self.model.module if is_model_wrapper(self.model) else self.model
+        return unwrap(self.model)
 
     # Building
 

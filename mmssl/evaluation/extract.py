@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from mmssl.distributed.collectives import gather_constant, rank, world_size
+from mmssl.distributed.unwrap import unwrap
 
 _ROWS_AT_A_TIME = 4096
 
@@ -138,18 +138,18 @@ def extract_features(
     Raises:
         ValueError: The processes have different numbers of images, which would make them wait for each other for ever.
     """
-    model = model.module if is_model_wrapper(model) else model
-    feature = feature or model.extract_feat
-    shares = gather_constant(torch.tensor([len(dataloader), len(dataloader.sampler)]).to(_device(model))).tolist()
+    algorithm = unwrap(model)
+    feature = feature or algorithm.extract_feat
+    shares = gather_constant(torch.tensor([len(dataloader), len(dataloader.sampler)]).to(_device(algorithm))).tolist()
     if shares != shares[:2] * world_size():
         raise ValueError(
-            f'batches and images per process must be equal, got {shares}; set round_up=True in the sampler'
+            f'batches and images per process must be equal, got {shares}; set drop_last=False in the sampler'
         )
 
     parts: list[tuple[Tensor, ...]] = []
-    with evaluating(model):
+    with evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
-            columns = [gather_constant(column) for column in _embed(model, batch, feature, dtype)]
+            columns = [gather_constant(column) for column in _embed(algorithm, batch, feature, dtype)]
             if rank() == 0:
                 parts.append(tuple(column.cpu() for column in columns))
     return _in_dataset_order(parts, len(dataloader.dataset)) if rank() == 0 else None
@@ -173,12 +173,12 @@ def extract_to_file(
     Returns:
         On the main process the features, whose ``vectors`` are pages of the file, None elsewhere.
     """
-    model = model.module if is_model_wrapper(model) else model
+    algorithm = unwrap(model)
     size = len(dataloader.dataset)
     labels, seen, vectors = torch.full((size,), -1), torch.zeros(size, dtype=torch.bool), None
-    with evaluating(model):
+    with evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
-            columns = [gather_constant(column) for column in _embed(model, batch, model.extract_feat, dtype)]
+            columns = [gather_constant(column) for column in _embed(algorithm, batch, algorithm.extract_feat, dtype)]
             if rank() == 0:
                 found, label, index = (column.cpu() for column in columns)
                 if vectors is None:
@@ -215,16 +215,16 @@ def extract_chosen(
     Returns:
         The features on the CPU, in the order of ``rows``.
     """
-    model = model.module if is_model_wrapper(model) else model
+    algorithm = unwrap(model)
     loader: DataLoader = DataLoader(
         Subset(dataloader.dataset, rows),
         dataloader.batch_size,
         num_workers=dataloader.num_workers,
         collate_fn=dataloader.collate_fn,
     )
-    with evaluating(model):
+    with evaluating(algorithm):
         parts = [
-            [column.cpu() for column in _embed(model, batch, model.extract_feat, dtype)]
+            [column.cpu() for column in _embed(algorithm, batch, algorithm.extract_feat, dtype)]
             for batch in progress(loader, description, len(loader))
         ]
     return Features(*(torch.cat(column) for column in zip(*parts)))
@@ -269,7 +269,7 @@ def extract_rows(
     Returns:
         On the main process the features, None elsewhere.
     """
-    model = model.module if is_model_wrapper(model) else model
+    algorithm = unwrap(model)
     size, vectors, seen = len(dataloader.dataset), None, np.zeros(len(dataloader.dataset), bool)
     waiting: tuple[Tensor, ...] | None = None
 
@@ -280,9 +280,9 @@ def extract_rows(
             vectors = allocate(size, values.shape[1])
         vectors[indices], seen[indices] = values, True
 
-    with random_state_kept() if training else evaluating(model):
+    with random_state_kept() if training else evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
-            rows, _, indices = _embed(model, batch, feature, dtype)
+            rows, _, indices = _embed(algorithm, batch, feature, dtype)
             columns = gather_constant(rows), gather_constant(indices)
             if rank() == 0:
                 if waiting is not None:
@@ -294,7 +294,7 @@ def extract_rows(
 
 
 def _embed(
-    model: nn.Module, batch: dict, feature: Callable[[Any], Tensor], dtype: str | None
+    model: Any, batch: dict, feature: Callable[[Any], Tensor], dtype: str | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Vectors, labels and indices of a batch, on the device of the model."""
     batch = model.data_preprocessor(batch, False)

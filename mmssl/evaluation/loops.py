@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mmengine.dist import broadcast_object_list
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import DataLoader
 
 from mmssl.datasets.class_numbers import share_classes
+from mmssl.distributed.unwrap import unwrap
 from mmssl.evaluation.accuracy import AccuracyEvaluator
 from mmssl.evaluation.embedding_evaluator import EmbeddingEvaluator
 from mmssl.evaluation.extract import extract_features
@@ -111,7 +111,7 @@ class _AccuracyLoop(BaseLoop):
         runner = self.runner
         runner.call_hook(f'before_{self.stage}')
         runner.call_hook(f'before_{self.stage}_epoch')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         description = 'images' if self.stage == 'test' else None  # a training has its own bar
         logits = extract_features(
             model, self.dataloader, feature=model.predict, dtype=self.dtype, description=description

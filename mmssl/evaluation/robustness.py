@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from mmengine.dist import broadcast_object_list
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmssl.distributed.collectives import gather_constant, rank
+from mmssl.distributed.unwrap import unwrap
 from mmssl.evaluation.extract import evaluating, progress
 from mmssl.models.layers.input_gradient import input_gradient
 from mmssl.models.preprocessing.pixels import from_pixels, to_pixels
@@ -118,11 +118,11 @@ def attack_images(
     Raises:
         ValueError: An image has no label, or a logit is not finite.
     """
-    model = model.module if is_model_wrapper(model) else model
+    algorithm = unwrap(model)
     rows, courses = [], {name: [] for name in attacks}
-    with evaluating(model):
+    with evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
-            found, losses = _attack_batch(model, batch, attacks)
+            found, losses = _attack_batch(algorithm, batch, attacks)
             rows.append(gather_constant(found).cpu())
             for name, loss in losses.items():
                 courses[name].append(gather_constant(loss).cpu())

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from PIL import Image
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from mmssl.config.classes import datasets, heads_with_classes
 from mmssl.config.paths import missing_target_weights
 from mmssl.datasets.checks import check_annotations
 from mmssl.distributed.collectives import world_size
+from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import wrong_queues
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook, describe_estimate
 from mmssl.engine.loops import too_few_images
@@ -230,7 +230,7 @@ def _report(
     batch_size: int,
     measured_batch_size: int,
 ) -> Report:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     scale = batch_size / measured_batch_size
     memory = _memory(model, runner.optim_wrapper.optimizer, probe.saved.total * scale)
     notes = []

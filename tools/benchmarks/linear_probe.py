@@ -8,13 +8,11 @@ rate is held out of the bank. A recipe's ImageNet bank is a tenth of the trainin
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from statistics import fmean
 
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_amp_option, add_config_options, write_json
 from mmssl.cli.tool import tool
 from mmssl.config.load import evaluation_dataloader
 from mmssl.converters.trained import load_trained
@@ -27,7 +25,7 @@ from mmssl.evaluation.linear_sweep import HEADS, LinearSweep
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train linear classifiers of many settings at once on cached features')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
-    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    add_config_options(parser, in_checkpoint=True)
     parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
     parser.add_argument('--lrs', nargs='+', type=float, metavar='LR', help='learning rates at batch size 256')
     parser.add_argument('--weight-decays', nargs='+', type=float, metavar='WD', help='decays')
@@ -37,11 +35,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--num-seeds', type=int, help='seeds (default: 3)')
     parser.add_argument('--seed', type=int, default=0, help='the first of the seeds (default: 0)')
     parser.add_argument('--random-init', action='store_true', help='probe the network as it was before training')
-    parser.add_argument('--amp', choices=['bf16', 'fp16'], help='mixed precision of the backbone')
+    add_amp_option(parser)
     parser.add_argument('--out', help='JSON file to write every number to')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     return parser.parse_args(argv)
 
 
@@ -52,13 +47,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     sweep = LinearSweep(**{name: getattr(args, name) for name in options if getattr(args, name) is not None})
     random_init = args.seed if args.random_init else None
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix, random_init=random_init)
-    dtype = {None: None, 'bf16': 'bfloat16', 'fp16': 'float16'}[args.amp]
     loaders = {
         data: PretrainRunner.build_dataloader(evaluation_dataloader(cfg, data), seed=0) for data in ('bank', 'val')
     }
     share_classes(loaders['bank'].dataset.classes, loaders['val'].dataset, 'val_dataloader.dataset')
     bank, queries = (
-        extract_features(model, loader, dtype=dtype, description=f'features: {data}')
+        extract_features(model, loader, dtype=args.amp, description=f'features: {data}')
         for data, loader in loaders.items()
     )
     print(f'the classifier learns from {len(bank):,} images (the bank) and is evaluated on {len(queries):,}')
@@ -72,10 +66,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         print(f'{candidate.head:<14}{candidate.lr:>8g}{candidate.weight_decay:>8g}{accuracy:>10.2f}{mark}')
     summary = result.summary()
     print(f'top-1 {summary["sweep_top1"]:.2f} +- {summary["sweep_top1_std"]:.2f}, top-5 {summary["sweep_top5"]:.2f}')
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        content = dict(checkpoint=args.checkpoint, num_bank=len(bank), num_evaluated=len(queries), **summary)
-        Path(args.out).write_text(json.dumps(dict(content, **asdict(result)), indent=2) + '\n')
+    content = dict(checkpoint=args.checkpoint, num_bank=len(bank), num_evaluated=len(queries), **summary)
+    write_json(dict(content, **asdict(result)), args.out)
     return summary
 
 

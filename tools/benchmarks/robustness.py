@@ -7,14 +7,12 @@ reported only where the attacks can be believed: their loss has to rise with the
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from torch.utils.data import Subset
 
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options, write_json
 from mmssl.cli.tool import tool
 from mmssl.config.load import evaluation_dataloader
 from mmssl.converters.trained import load_trained
@@ -29,7 +27,7 @@ NAME = re.compile(r'(pgd|margin)([1-9]\d*)')
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Accuracy of a classifier on images and under attacks')
     parser.add_argument('checkpoint', help='training checkpoint of a classifier')
-    parser.add_argument('--config', help='config file to use instead of the config in the checkpoint')
+    add_config_options(parser, in_checkpoint=True)
     parser.add_argument(
         '--attacks',
         nargs='+',
@@ -44,9 +42,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='seed of random starts (default: 0)')
     parser.add_argument('--num-images', type=int, help='images, spread evenly over the data set (default: all)')
     parser.add_argument('--out', help='JSON file to write the results to')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     return parser.parse_args(argv)
 
 
@@ -80,10 +75,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     results = evaluator.run(model, loader, 'attacks')
     for name, value in results.items():
         print(f'{name}: {value:.2f}')
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        content = dict(checkpoint=args.checkpoint, epsilon=args.epsilon, norm=args.norm, num_images=len(loader.dataset))
-        Path(args.out).write_text(json.dumps(dict(content, **results), indent=2) + '\n')
+    content = dict(checkpoint=args.checkpoint, epsilon=args.epsilon, norm=args.norm, num_images=len(loader.dataset))
+    write_json(dict(content, **results), args.out)
     return results
 
 

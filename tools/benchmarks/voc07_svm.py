@@ -6,14 +6,12 @@ Trained on trainval, evaluated on test. ``--low-shot`` trains on a few images pe
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options, write_json
 from mmssl.cli.tool import tool
 from mmssl.converters.trained import load_trained
 from mmssl.engine.runner import PretrainRunner
@@ -25,7 +23,7 @@ from mmssl.evaluation.stage_features import CONV_STAGES, POOLS, pooled_stage
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Mean average precision of linear SVMs on frozen features')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
-    parser.add_argument('--config', help='in place of the config in the checkpoint')
+    add_config_options(parser, in_checkpoint=True)
     parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
     parser.add_argument('--data-root', default='data/VOCdevkit/VOC2007', help='default: %(default)s')
     parser.add_argument(
@@ -46,9 +44,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--num-workers', type=int, default=4, help='of loading (default: %(default)s)')
     parser.add_argument('--num-jobs', type=int, default=1, help='processes that fit SVMs (default: %(default)s)')
     parser.add_argument('--out', help='JSON file to write every number to')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     return parser.parse_args(argv)
 
 
@@ -92,9 +87,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, dict]:
             results[stage] = dict(low_shot=few.best(), shots=few.shots, costs=few.costs, maps=few.maps.tolist())
             for number, value in few.best().items():
                 print(f'{stage}, {number} per class: mean average precision {value:.2f}, cost chosen on test images')
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(dict(checkpoint=args.checkpoint, **results), indent=2) + '\n')
+    write_json(dict(checkpoint=args.checkpoint, **results), args.out)
     return results
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from mmssl.cli.options import write_json
 from mmssl.cli.tool import tool
 from mmssl.models.backbones.adder_resnet import DEPTHS
 from mmssl.profiling.adder_step import KINDS, measure_adder_memory, measure_adder_step
@@ -46,9 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not args.no_memory:
         figures['memory'] = measure_adder_memory(args.depth, args.batch_size, args.size)
     print_figures(figures)
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(figures, indent=2))
+    write_json(figures, args.out)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,6 @@ Without a folder of images of your own, photographs that scikit-image carries ar
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ from PIL import Image, ImageFilter, ImageOps
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from mmssl.cli.options import write_json
 from mmssl.cli.tool import tool
 from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.image_folder import ImageFolder
@@ -109,8 +109,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         results = measure(Path(args.images or scratch), args.batch_size, args.repeats)
     for name, value in results.items():
         print(f'{name.replace("_", " ")}: {value:.3g}')
-    if args.out:
-        Path(args.out).write_text(json.dumps(results, indent=2) + '\n')
+    write_json(results, args.out)
     return results
 
 

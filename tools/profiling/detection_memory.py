@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
+from mmssl.cli.options import write_json
 from mmssl.cli.tool import tool
 from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
 from mmssl.profiling.activation_memory import kept_bytes, peak_bytes
@@ -58,10 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             figures[str(size)][name] = dict(kept=kept, peak=peak)
             shown = '-' if peak is None else f'{peak / 2**30:.2f}'
             print(f'{size:>5} px  {name:<46}{kept / 2**30:>8.2f}{shown:>8}', flush=True)
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        content = dict(arch=args.arch, window_size=args.window_size, sizes=figures)
-        Path(args.out).write_text(json.dumps(content, indent=2))
+    write_json(dict(arch=args.arch, window_size=args.window_size, sizes=figures), args.out)
 
 
 if __name__ == '__main__':

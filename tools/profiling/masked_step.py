@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from mmengine.registry import init_default_scope
-
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options, load_run, write_json
 from mmssl.cli.tool import tool
-from mmssl.config.check import check_config
-from mmssl.config.load import load_config
 from mmssl.profiling.masked_step import measure_mim_memory, measure_mim_step
 
 
@@ -21,7 +15,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Measure a masked step beside a plain loop over timm's blocks and beside an unmasked step"
     )
-    parser.add_argument('config', help='config file')
+    add_config_options(parser)
     parser.add_argument('--batch-size', type=int, help="images of a step (default: the config's)")
     parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')
     parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32', help='default: float32')
@@ -31,9 +25,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--reference-arch', help="arch of that backbone (default: the config's)")
     parser.add_argument('--out', help='JSON file to write the figures to')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     return parser.parse_args(argv)
 
 
@@ -57,9 +48,7 @@ def print_memory(figures: dict[str, Any]) -> None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_config(args.config, args.cfg_options)
-    init_default_scope(cfg.default_scope)
-    check_config(cfg, data=False)
+    cfg = load_run(args.config, args.cfg_options, data=False)
     if args.memory:
         figures = measure_mim_memory(cfg, args.batch_size, args.dtype, args.reference_arch)
     else:
@@ -67,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures = measure_mim_step(cfg, args.batch_size, args.repeats, args.dtype, compile_options)
     print(f'{figures["batch_size"]} images, {figures["dtype"]}, {figures["device"]}')
     (print_memory if args.memory else print_time)(figures)
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(dict(figures, config=args.config), indent=2))
+    write_json(dict(figures, config=args.config), args.out)
 
 
 if __name__ == '__main__':

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from mmengine.registry import init_default_scope
-
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options, load_run, write_json
 from mmssl.cli.tool import tool
-from mmssl.config.check import check_config
-from mmssl.config.load import load_config
 from mmssl.profiling.step_cost import measure_step_cost
 
 RATIOS = ('step_over_parts', 'step_over_official_style')
@@ -20,23 +14,18 @@ RATIOS = ('step_over_parts', 'step_over_official_style')
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Measure a training step, its parts alone and an official-style step')
-    parser.add_argument('config', help='config file')
+    add_config_options(parser)
     parser.add_argument('--batch-size', type=int, help="images of a step (default: the config's)")
     parser.add_argument('--size', type=int, help="side of the largest views in pixels (default: the config's)")
     parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')
     parser.add_argument('--out', help='JSON file to write the figures to')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     return parser.parse_args(argv)
 
 
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_config(args.config, args.cfg_options)
-    init_default_scope(cfg.default_scope)
-    check_config(cfg, data=False)
+    cfg = load_run(args.config, args.cfg_options, data=False)
     figures = measure_step_cost(cfg, args.batch_size, args.size, args.repeats)
     wall, processor = figures['wall'], figures['processor']
     sizes = ', '.join(map(str, figures['views']))
@@ -47,9 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in RATIOS:
         if wall[name] is not None:
             print(f'{name:<26}{wall[name]:>8.3f}  {processor[name]:>10.3f}')
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(dict(figures, config=args.config), indent=2))
+    write_json(dict(figures, config=args.config), args.out)
 
 
 if __name__ == '__main__':

@@ -6,12 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.registry import init_default_scope
-
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options, load_run
 from mmssl.cli.tool import tool
-from mmssl.config.check import check_config
-from mmssl.config.load import load_config
 from mmssl.registry import DATASETS, MODELS
 from mmssl.utils.errors import UserError
 from mmssl.visualization.augmented_views import augmented_views
@@ -19,22 +15,17 @@ from mmssl.visualization.augmented_views import augmented_views
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw training images and their augmented views')
-    parser.add_argument('config', help='config file')
+    add_config_options(parser)
     parser.add_argument('--out', help='PNG to write (default: work_dirs/<config name>/views.png)')
     parser.add_argument('--num-images', type=int, default=8, help='images to draw, evenly spaced (default: 8)')
     parser.add_argument('--epoch', type=int, default=0, help='epoch whose crops and colours are drawn')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     return parser.parse_args(argv)
 
 
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_config(args.config, args.cfg_options)
-    init_default_scope(cfg.default_scope)
-    check_config(cfg)
+    cfg = load_run(args.config, args.cfg_options)
     if args.num_images < 1:
         raise UserError(f'--num-images must be at least 1, got {args.num_images}')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

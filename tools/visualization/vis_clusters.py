@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
 from mmssl.clustering.scores import cluster_sizes
 from mmssl.engine.hooks.pseudo_labels import read_labelled
@@ -23,10 +23,7 @@ from mmssl.visualization.style import save_figure
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw images of the clusters that a training learns')
     parser.add_argument('checkpoint', help='training checkpoint, such as epoch_N.pth')
-    parser.add_argument('--config', help='config file to use instead of the config in the checkpoint')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
+    add_config_options(parser, in_checkpoint=True)
     parser.add_argument('--head', type=int, default=0, help='which of several labellings (default: 0)')
     parser.add_argument('--num-clusters', type=int, default=12, help='rows (default: 12)')
     parser.add_argument('--num-images', type=int, default=10, help='images of a cluster (default: 10)')

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
 from mmssl.converters.trained import load_trained
 from mmssl.utils.errors import UserError
@@ -22,14 +22,11 @@ from mmssl.visualization.style import save_figure
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw images and what a masked model makes of their visible part')
-    parser.add_argument('config', help='config file')
+    add_config_options(parser)
     parser.add_argument('checkpoint', help='training checkpoint, such as epoch_N.pth')
     parser.add_argument('images', nargs='+', help='image files')
     parser.add_argument('--seed', type=int, default=0, help='of the masks (default: 0)')
     parser.add_argument('--size', type=int, help='side of the central square in pixels (default: that of training)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     parser.add_argument('--out', default='work_dirs/reconstruction.png', help='PNG to write (default: %(default)s)')
     return parser.parse_args(argv)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.optim import Optimizer
 
@@ -30,7 +29,7 @@ class AlgorithmHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Starts the algorithm and begins to watch the optimizer."""
-        self.algorithm = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.algorithm = runner.algorithm
         self.accumulation = runner.optim_wrapper._accumulative_counts
         self.total_steps = -(-runner.max_iters // self.accumulation)
         self.stepped, self.steps_to_watch = False, _STEPS_WATCHED

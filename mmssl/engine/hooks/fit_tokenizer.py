@@ -6,7 +6,6 @@ import torch
 from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmssl.registry import HOOKS
@@ -30,7 +29,7 @@ class FitTokenizerHook(Hook):
         """Reads the images and fits the tokenizer."""
         if runner.iter > 0:
             return
-        algorithm = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        algorithm = runner.algorithm
         loader = runner.train_dataloader
         count = min(self.num_images, len(loader.dataset))
         rows = [number * len(loader.dataset) // count for number in range(count)]

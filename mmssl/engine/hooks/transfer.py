@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmssl.converters.transfer import transfer_weights
+from mmssl.distributed.unwrap import unwrap
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError
 
@@ -41,5 +41,5 @@ class TransferHook(Hook):
             return
         if runner._has_loaded:
             raise UserError(f'load_from and pre-trained weights ({self.checkpoint}) exclude each other: name one')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         transfer_weights(model, self.checkpoint, self.use_teacher, self.prefix)
