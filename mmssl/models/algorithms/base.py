@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.model import BaseModel
 from torch import Tensor
@@ -37,6 +37,9 @@ class BaseAlgorithm(BaseModel):
 
     batch_coupled: str | None = None
     """Why a step over accumulated micro-batches is not the step over the whole batch; None where it is."""
+
+    feature: ClassVar[str] = 'cls'
+    """What ``extract_feat`` takes of tokens: ``'cls'``, the class token, or ``'mean'``, the mean of the patches."""
 
     second_order = False
     """Whether the loss holds gradients, so that every layer has to be differentiable twice."""
@@ -96,9 +99,10 @@ class BaseAlgorithm(BaseModel):
     def extract_feat(self, images: Tensor) -> Tensor:
         """Returns what is evaluated downstream: the pooled last features (N, D) of images (N, 3, H, W).
 
-        Of a transformer that returns tokens this is the class token, or their mean where it has none.
+        For a transformer that returns tokens, this is what the class attribute ``feature`` names; without a class
+        token, it is the mean of the tokens.
         """
-        return to_vector(self.backbone(images), getattr(self.backbone, 'num_prefix_tokens', None))
+        return to_vector(self.backbone(images), getattr(self.backbone, 'num_prefix_tokens', None), self.feature)
 
     def on_train_start(self) -> None:
         """Called once before the first step of a run that is not resumed, after weights were initialised or loaded."""

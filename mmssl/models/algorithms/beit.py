@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from timm.layers import trunc_normal_
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.masked import MaskedAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
+from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class BEiT(BaseAlgorithm):
+class BEiT(MaskedAlgorithm):
     """BERT Pre-Training of Image Transformers (Bao et al., 2022, arXiv:2106.08254, Fig. 1).
 
     The backbone sees all patches, the hidden ones replaced by one learned token; ``neck`` gives a value to every word
@@ -31,18 +29,16 @@ class BEiT(BaseAlgorithm):
     """
 
     views = Views(1, rendering=True)
+    feature = 'mean'  # which is what is fine-tuned: no loss reaches the class token
+    mask_token_cut = 0.02
 
-    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
+    def __init__(self, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = MASKERS.build(masker)
-        self.target = TARGETS.build(target)
         if self.neck.out_channels != self.target.num_tokens:
             raise ValueError(
                 f'the neck has out_channels={self.neck.out_channels}, the tokenizer {self.target.num_tokens} words: '
                 'they must be the same number'
             )
-        token = torch.empty(1, 1, self.backbone.embed_dim)
-        self.mask_token = nn.Parameter(trunc_normal_(token, std=0.02, a=-0.02, b=0.02))
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the mean over the hidden patches, and the share of them whose word is guessed.
@@ -65,7 +61,3 @@ class BEiT(BaseAlgorithm):
         words, is_hidden = words.gather(1, hidden), mask.gather(1, hidden)  # (N, K)
         is_right = (logits.argmax(dim=-1) == words) & is_hidden
         return dict(loss=self.head(logits, words, is_hidden), accuracy=is_right.sum() / is_hidden.sum().clamp(min=1))
-
-    def extract_feat(self, images: Tensor) -> Tensor:
-        """Returns the mean of the patches (N, D), which is what is fine-tuned: no loss meets the class token."""
-        return self.backbone(images)[:, 1:].mean(dim=1)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.teacher import TeacherAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class BYOL(BaseAlgorithm):
+class BYOL(TeacherAlgorithm):
     """Bootstrap Your Own Latent (Grill et al., 2020, arXiv:2006.07733).
 
     Student and teacher are the paper's online and target network, ``head`` is the predictor with its loss. Deviations
@@ -32,20 +29,8 @@ class BYOL(BaseAlgorithm):
     views = Views(2, any_size=True)
     batch_coupled = 'batch norm'
 
-    def __init__(self, *, teacher: dict, **slots: Any) -> None:
-        super().__init__(**slots)
-        self.teacher = EMATeacher(**teacher, backbone=self.backbone, neck=self.neck)
-
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns Eq. 2 of two views (N, 3, H, W), summed over both directions."""
         z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D), student
         t1, t2 = (self.teacher(x) for x in views)  # (N, D), no gradient
         return dict(loss=self.head(z1, t2) + self.head(z2, t1))
-
-    def on_train_start(self) -> None:
-        """Copies the student into the teacher."""
-        self.teacher.copy_from(backbone=self.backbone, neck=self.neck)
-
-    def on_step_end(self, progress: float) -> None:
-        """Moves the teacher towards the student."""
-        self.teacher.update(progress, backbone=self.backbone, neck=self.neck)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.teacher import TeacherAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class CARE(BaseAlgorithm):
+class CARE(TeacherAlgorithm):
     """CNN Attention REvitalization (Ge et al., 2021, arXiv:2110.05340).
 
     BYOL with two streams on one backbone: ``neck`` makes the C-stream of its output and the T-stream, which attends,
@@ -31,21 +28,9 @@ class CARE(BaseAlgorithm):
     views = Views(2, any_size=True)
     batch_coupled = 'batch norm'
 
-    def __init__(self, *, teacher: dict, **slots: Any) -> None:
-        super().__init__(**slots)
-        self.teacher = EMATeacher(**teacher, backbone=self.backbone, neck=self.neck)
-
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the three terms of two views (N, 3, H, W), each summed over both directions."""
         z1, z2 = (self.neck(self.backbone(x)) for x in views)  # student: C-stream and T-stream, (N, D) each
         t2, t1 = (self.teacher(x) for x in reversed(views))  # teacher: the same, no gradient
         first, second = self.head(z1, t2), self.head(z2, t1)
         return {name: first[name] + second[name] for name in first}
-
-    def on_train_start(self) -> None:
-        """Copies the student into the teacher."""
-        self.teacher.copy_from(backbone=self.backbone, neck=self.neck)
-
-    def on_step_end(self, progress: float) -> None:
-        """Moves the teacher towards the student."""
-        self.teacher.update(progress, backbone=self.backbone, neck=self.neck)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.layers import DropPath
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.teacher import TeacherAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.centered_softmax import CenteredSoftmax
-from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.models.components.encode_views import encode_views
 from mmssl.registry import ALGORITHMS
 
@@ -20,7 +18,7 @@ GLOBAL_VIEWS = 2
 
 
 @ALGORITHMS.register_module()
-class DINO(BaseAlgorithm):
+class DINO(TeacherAlgorithm):
     """Self-distillation with no labels (Caron et al., 2021, arXiv:2104.14294, Algorithm 1).
 
     The student sees all views, the teacher the two global ones, which come first. The official code keeps the last
@@ -31,7 +29,7 @@ class DINO(BaseAlgorithm):
       (k - 1) / K: a difference of at most ``(1 - momentum) * pi / (2 K)``.
 
     Args:
-        teacher: Arguments of ``EMATeacher``: ``momentum`` is that of the first step.
+        teacher: Arguments of ``EMATeacher``; the teacher drops no paths unless ``drop_path=True`` is given.
         targets: Arguments of ``CenteredSoftmax`` without ``dim``, which is the ``out_channels`` of the neck.
         **slots: Arguments of ``BaseAlgorithm``.
     """
@@ -39,11 +37,7 @@ class DINO(BaseAlgorithm):
     views = Views(GLOBAL_VIEWS, local=True)
 
     def __init__(self, *, teacher: dict, targets: dict, **slots: Any) -> None:
-        super().__init__(**slots)
-        self.teacher = EMATeacher(**teacher, backbone=self.backbone, neck=self.neck)
-        for module in self.teacher.modules():
-            if isinstance(module, DropPath):  # the student alone drops paths
-                module.drop_prob = 0.0
+        super().__init__(teacher=dict(drop_path=False) | teacher, **slots)
         self.targets = CenteredSoftmax(**targets, dim=self.neck.out_channels)
         self.batch_coupled = 'batch norm' if any(isinstance(m, _BatchNorm) for m in self.modules()) else None
 
@@ -55,11 +49,7 @@ class DINO(BaseAlgorithm):
         student = self.neck(encode_views(self.backbone, views))  # (V * N, C)
         return dict(loss=self.head(student.unflatten(0, (len(views), -1)), targets))
 
-    def on_train_start(self) -> None:
-        """Copies the student into the teacher."""
-        self.teacher.copy_from(backbone=self.backbone, neck=self.neck)
-
     def on_step_end(self, progress: float) -> None:
         """Moves the teacher towards the student, and the center and temperature of the targets."""
-        self.teacher.update(progress, backbone=self.backbone, neck=self.neck)
+        super().on_step_end(progress)
         self.targets.update(progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import torch
@@ -51,7 +50,7 @@ class ImageClassifier(BaseAlgorithm):
         self.frozen = frozen
         self.mix = None if mix is None else COMPONENTS.build(mix)
         self.attack = None if attack is None else AdversarialImages(attack)
-        self.average = None if average is None else EMATeacher(**average, **self._parts())
+        self.average = None if average is None else EMATeacher(**dict(copy_buffers=True) | average, **self._parts())
         if frozen:
             self.backbone.requires_grad_(False)
             self.neck.requires_grad_(False)
@@ -113,8 +112,5 @@ class ImageClassifier(BaseAlgorithm):
         """Moves the average towards the weights."""
         if self.attack is not None:
             self.attack.position.advance(progress)
-        if self.average is None:
-            return
-        self.average.update(progress, **self._parts())
-        for buffer, current in zip(self.average.buffers(), chain(*(p.buffers() for p in self._parts().values()))):
-            buffer.copy_(current)
+        if self.average is not None:
+            self.average.update(progress, **self._parts())

@@ -6,14 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.models.algorithms.views import Views
+from mmssl.models.algorithms.masked import MaskedAlgorithm
 from mmssl.models.components.masked_feature_modelling import MaskedFeatureModelling
-from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
+from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class ITPN(BaseAlgorithm):
+class ITPN(MaskedAlgorithm):
     """Integrally Pre-Trained Transformer Pyramid Networks (Tian et al., 2023, arXiv:2211.12735v1), pixel target.
 
     Encoder and pyramid see the visible units only; a decoder predicts the pixels of the hidden ones from all levels of
@@ -27,12 +26,8 @@ class ITPN(BaseAlgorithm):
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
-    views = Views(1)
-
-    def __init__(self, *, masker: dict, target: dict, mfm: bool | dict = False, **slots: Any) -> None:
+    def __init__(self, *, mfm: bool | dict = False, **slots: Any) -> None:
         super().__init__(**slots)
-        self.masker = MASKERS.build(masker)
-        self.target = TARGETS.build(target)
         options = mfm if isinstance(mfm, dict) else {}
         self.mfm = None if mfm is False else MaskedFeatureModelling(self.backbone, self.neck.embed_dim, **options)
 

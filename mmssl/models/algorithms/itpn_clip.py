@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from torch import Tensor
 
-import torch
-from timm.layers import trunc_normal_
-from torch import Tensor, nn
-
-from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.masked import MaskedAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
+from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class ITPNCLIP(BaseAlgorithm):
+class ITPNCLIP(MaskedAlgorithm):
     """Integrally Pre-Trained Transformer Pyramid Networks (Tian et al., 2023, arXiv:2211.12735v1), CLIP's features.
 
     The encoder sees all units, those that the mask hides replaced by one learned token where stage 3 begins; ``neck``
@@ -27,12 +23,7 @@ class ITPNCLIP(BaseAlgorithm):
     """
 
     views = Views(1, rendering=True)
-
-    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
-        super().__init__(**slots)
-        self.masker = MASKERS.build(masker)
-        self.target = TARGETS.build(target)
-        self.mask_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, self.backbone.feature_dim), std=0.02))
+    mask_token_cut = 2.0
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the errors of both predictions.

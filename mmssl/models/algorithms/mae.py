@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.models.algorithms.views import Views
-from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
+from mmssl.models.algorithms.masked import MaskedAlgorithm
+from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class MAE(BaseAlgorithm):
+class MAE(MaskedAlgorithm):
     """Masked Autoencoders Are Scalable Vision Learners (He et al., 2022, arXiv:2111.06377, Fig. 1).
 
     The backbone sees the visible patches only, ``neck`` is the decoder, ``head`` the loss. Visible patches stay in the
@@ -24,13 +21,6 @@ class MAE(BaseAlgorithm):
         target: Config of what is predicted of a patch.
         **slots: Arguments of ``BaseAlgorithm``.
     """
-
-    views = Views(1)
-
-    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
-        super().__init__(**slots)
-        self.masker = MASKERS.build(masker)
-        self.target = TARGETS.build(target)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the mean error over the hidden patches of one view (N, 3, H, W)."""

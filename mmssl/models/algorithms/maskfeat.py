@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from timm.layers import trunc_normal_
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.models.algorithms.views import Views
+from mmssl.models.algorithms.masked import MaskedAlgorithm
 from mmssl.models.layers.patches import select_patches
-from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
+from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class MaskFeat(BaseAlgorithm):
+class MaskFeat(MaskedAlgorithm):
     """Masked Feature Prediction (Wei et al., 2022, arXiv:2112.09133, Fig. 2).
 
     The backbone sees all patches, the hidden ones replaced by one learned token; ``neck`` predicts a feature of each
@@ -28,13 +24,8 @@ class MaskFeat(BaseAlgorithm):
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
-    views = Views(1)
-
-    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
-        super().__init__(**slots)
-        self.masker = MASKERS.build(masker)
-        self.target = TARGETS.build(target)
-        self.mask_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, self.backbone.embed_dim), std=0.02))
+    feature = 'mean'  # which is what is fine-tuned: no loss reaches the class token
+    mask_token_cut = 2.0
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the mean error over the hidden patches of one view (N, 3, H, W)."""
@@ -51,7 +42,3 @@ class MaskFeat(BaseAlgorithm):
         tokens = self.backbone(images, mask=mask, mask_token=self.mask_token)
         everywhere = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
         return mask, self.neck(tokens, everywhere)
-
-    def extract_feat(self, images: Tensor) -> Tensor:
-        """Returns the mean of the patches (N, D), which is what is fine-tuned: no loss meets the class token."""
-        return self.backbone(images)[:, 1:].mean(dim=1)

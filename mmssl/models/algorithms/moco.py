@@ -6,16 +6,15 @@ from typing import Any
 
 from torch import Tensor
 
-from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.teacher import TeacherAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.batch_shuffle import BatchShuffle
-from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class MoCo(BaseAlgorithm):
+class MoCo(TeacherAlgorithm):
     """Momentum Contrast (He et al., 2020, arXiv:1911.05722; version 2: Chen et al., 2020, arXiv:2003.04297).
 
     Algorithm 1. The versions differ in their configs alone: neck, temperature, augmentation, schedule. Student and
@@ -27,18 +26,17 @@ class MoCo(BaseAlgorithm):
       keys only; the statistics of the queries are those of the batch of a process.
 
     Args:
-        teacher: Arguments of ``EMATeacher``; the paper's are ``momentum=0.999, schedule='constant'``.
         queue: Arguments of ``FeatureQueue``: ``length`` and ``dim``.
         norm_group_size: Keys that share norm statistics, see ``BatchShuffle``; None means those of a process.
-        **slots: Arguments of ``BaseAlgorithm``.
+        **slots: Arguments of ``TeacherAlgorithm``. The paper's teacher is ``dict(momentum=0.999,
+            schedule='constant')``.
     """
 
     views = Views(2, any_size=True)
     batch_coupled = 'batch norm'
 
-    def __init__(self, *, teacher: dict, queue: dict, norm_group_size: int | None = None, **slots: Any) -> None:
+    def __init__(self, *, queue: dict, norm_group_size: int | None = None, **slots: Any) -> None:
         super().__init__(**slots)
-        self.teacher = EMATeacher(**teacher, backbone=self.backbone, neck=self.neck)
         self.queue = FeatureQueue(**queue)
         self.shuffle = BatchShuffle(norm_group_size)
 
@@ -50,11 +48,7 @@ class MoCo(BaseAlgorithm):
         self.queue.stage(keys)
         return dict(loss=self.head(queries, keys, self.queue.features))
 
-    def on_train_start(self) -> None:
-        """Copies the student into the teacher."""
-        self.teacher.copy_from(backbone=self.backbone, neck=self.neck)
-
     def on_step_end(self, progress: float) -> None:
         """Moves the teacher towards the student and the keys of the step into the queue."""
-        self.teacher.update(progress, backbone=self.backbone, neck=self.neck)
+        super().on_step_end(progress)
         self.queue.commit()

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.teacher import TeacherAlgorithm
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.registry import ALGORITHMS, COMPONENTS
 
 
 @ALGORITHMS.register_module()
-class OBoW(BaseAlgorithm):
+class OBoW(TeacherAlgorithm):
     """Online bags of visual words (Gidaris et al., 2021, arXiv:2012.11552, Fig. 1).
 
     A moving average of the student describes the whole image by soft bags of visual words, one bag for each of its
@@ -26,17 +25,17 @@ class OBoW(BaseAlgorithm):
     sequence seen one step later.
 
     Args:
-        teacher: Arguments of ``EMATeacher``; officially ``momentum=0.99, schedule='cosine'``.
         vocabularies: Configs of a ``WordQueue`` for each map that the backbone returns, in their order.
-        **slots: Arguments of ``BaseAlgorithm``; the head is a ``GeneratedWordsHead``.
+        **slots: Arguments of ``TeacherAlgorithm``. The official teacher is ``dict(momentum=0.99, schedule='cosine')``.
+            The head is a ``GeneratedWordsHead``.
     """
 
     views = Views(2, any_size=True, local=True)  # the whole image and at least one crop
     batch_coupled = 'batch norm'
+    taught = ('backbone',)
 
-    def __init__(self, *, teacher: dict, vocabularies: list[dict], **slots: Any) -> None:
+    def __init__(self, *, vocabularies: list[dict], **slots: Any) -> None:
         super().__init__(**slots)
-        self.teacher = EMATeacher(**teacher, backbone=self.backbone)
         self.vocabularies = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
@@ -57,12 +56,8 @@ class OBoW(BaseAlgorithm):
             losses.append(self.head(features, weights, [bag.repeat(len(same_size), 1) for bag in bags]))
         return dict(loss=torch.stack(losses).sum())
 
-    def on_train_start(self) -> None:
-        """Copies the student into the teacher."""
-        self.teacher.copy_from(backbone=self.backbone)
-
     def on_step_end(self, progress: float) -> None:
         """Moves the teacher towards the student, and the words of the step into the vocabularies."""
-        self.teacher.update(progress, backbone=self.backbone)
+        super().on_step_end(progress)
         for vocabulary in self.vocabularies:
             vocabulary.commit()

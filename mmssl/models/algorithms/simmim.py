@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from torch import Tensor
 
-import torch
-from timm.layers import trunc_normal_
-from torch import Tensor, nn
-
-from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.models.algorithms.views import Views
+from mmssl.models.algorithms.masked import MaskedAlgorithm
 from mmssl.models.layers.patches import patchify
-from mmssl.registry import ALGORITHMS, MASKERS, TARGETS
+from mmssl.registry import ALGORITHMS
 
 
 @ALGORITHMS.register_module()
-class SimMIM(BaseAlgorithm):
+class SimMIM(MaskedAlgorithm):
     """A Simple Framework for Masked Image Modeling (Xie et al., 2022, arXiv:2111.09886, Fig. 1).
 
     The backbone sees all patches, the hidden ones replaced by one learned token, and returns maps; ``neck`` is the
@@ -27,14 +22,7 @@ class SimMIM(BaseAlgorithm):
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
-    views = Views(1)
-
-    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
-        super().__init__(**slots)
-        self.masker = MASKERS.build(masker)
-        self.target = TARGETS.build(target)
-        token = torch.empty(1, 1, self.backbone.embed_dim)
-        self.mask_token = nn.Parameter(trunc_normal_(token, std=0.02, a=-0.02, b=0.02))
+    mask_token_cut = 0.02
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the mean error over the hidden patches of one view (N, 3, H, W)."""

@@ -135,7 +135,7 @@ class HiViT(OrderedLayers, BaseModule):
         _check_windows(output, position_bias, depths[2], window_size, global_indices)
         self.patch_size = _INNER * stem_stride
         self.grid_size = self._grid(*to_2tuple(img_size))
-        self.feature_dim = dim
+        self.embed_dim = self.feature_dim = dim  # of stage 3, where a mask token stands
         self.output = output
         self.out_indices = tuple(out_indices)
         self.early_block = early_block

@@ -6,6 +6,7 @@ import math
 from copy import deepcopy
 
 import torch
+from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -24,13 +25,16 @@ def cosine_momentum(progress: float, start: float, end: float = 1.0) -> float:
 class EMATeacher(nn.Module):
     """Copies of a student's parts whose parameters follow it: ``teacher = m * teacher + (1 - m) * student``.
 
-    Parameters alone are averaged, frozen ones included. Buffers are the teacher's own: its norm layers see its own
+    Only parameters are averaged, frozen ones included. The teacher has buffers of its own: its norm layers see its own
     batches, in training mode while the algorithm trains, as in the official codes of MoCo, BYOL and MoCo v3.
 
     Args:
         momentum: Weight of the OLD value at the start of the training.
         end_momentum: Weight of the old value at its end, with the schedule ``'cosine'``.
         schedule: ``'cosine'`` or ``'constant'``.
+        drop_path: Whether the teacher drops paths (stochastic depth) in training mode as the student does.
+        copy_buffers: Whether every update makes the buffers equal to the student's, instead of leaving the teacher its
+            own.
         **parts: The student's parts in the order in which the teacher applies them; their names are the keys below
             which the copies stand in the state dict.
 
@@ -43,6 +47,8 @@ class EMATeacher(nn.Module):
         momentum: float = 0.99,
         end_momentum: float = 1.0,
         schedule: str = 'cosine',
+        drop_path: bool = True,
+        copy_buffers: bool = False,
         **parts: nn.Module,
     ) -> None:
         super().__init__()
@@ -55,6 +61,11 @@ class EMATeacher(nn.Module):
         self.end_momentum = end_momentum if schedule == 'cosine' else momentum
         for name, part in parts.items():
             self.add_module(name, deepcopy(part).requires_grad_(False))
+        self.copy_buffers = copy_buffers
+        if not drop_path:
+            for module in self.modules():
+                if isinstance(module, DropPath):
+                    module.drop_prob = 0.0
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -81,6 +92,10 @@ class EMATeacher(nn.Module):
             teacher += self.get_submodule(name).parameters()
             student += part.parameters()
         get_ema_multi_avg_fn(momentum)(teacher, student, None)
+        if self.copy_buffers:
+            for name, part in students.items():
+                for own, buffer in zip(self.get_submodule(name).buffers(), part.buffers()):
+                    own.copy_(buffer)
 
     def copy_from(self, **students: nn.Module) -> None:
         """Makes every part equal to the student's, buffers too.

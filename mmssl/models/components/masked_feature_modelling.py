@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
@@ -26,17 +25,15 @@ class MaskedFeatureModelling(nn.Module):
     Args:
         backbone: The encoder, which returns its stages by unit.
         in_channels: Width of the decoder's tokens.
-        weight: Of the sum.
-        **teacher: Arguments of ``EMATeacher``; a momentum of 0.996 that rises to 1 along a cosine unless given.
+        weight: Factor of the sum.
+        **teacher: Arguments of ``EMATeacher``. The defaults are a momentum of 0.996 that rises to 1 along a cosine, and
+            no dropped paths.
     """
 
     def __init__(self, backbone: nn.Module, in_channels: int, weight: float = 0.3, **teacher: Any) -> None:
         super().__init__()
         self.weight = weight
-        self.teacher = EMATeacher(**dict(momentum=0.996) | teacher, backbone=backbone)
-        for module in self.teacher.modules():
-            if isinstance(module, DropPath):  # the student alone drops paths
-                module.drop_prob = 0.0
+        self.teacher = EMATeacher(**dict(momentum=0.996, drop_path=False) | teacher, backbone=backbone)
         dim: Any = backbone.feature_dim
         self.predict = nn.ModuleList(nn.Linear(in_channels, width) for width in (4 * dim, 2 * dim, dim))
         self.apply(truncated_normal_linear)

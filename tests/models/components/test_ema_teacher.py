@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from timm.layers import DropPath
 from torch import nn
 from torch.testing import assert_close
 
@@ -64,6 +65,19 @@ def test_one_update_of_all_parameters_and_no_buffer(momentum):
         if name in parameters:
             expected = momentum * expected + (1 - momentum) * students[name]
         assert_close(x, expected, rtol=1e-14, atol=1e-15)
+
+
+def test_buffers_follow_the_student_and_no_path_is_dropped_where_that_is_asked_for():
+    parts = _parts()
+    parts['neck'] = nn.Sequential(parts['neck'], DropPath(0.3))
+    own, copying = EMATeacher(**parts), EMATeacher(drop_path=False, copy_buffers=True, **parts)
+    assert (own.neck[1].drop_prob, copying.neck[1].drop_prob, parts['neck'][1].drop_prob) == (0.3, 0.0, 0.3)
+    parts['backbone'][1].running_mean.fill_(5.0)
+    for teacher in (own, copying):
+        teacher.update(0.5, momentum=0.5, **parts)
+    assert not own.backbone[1].running_mean.any()
+    assert_close(copying.backbone[1].running_mean, parts['backbone'][1].running_mean)
+    assert_close(copying.neck[0].weight, own.neck[0].weight)
 
 
 def test_the_order_of_names_does_not_matter():
