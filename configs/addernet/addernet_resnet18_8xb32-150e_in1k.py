@@ -7,21 +7,6 @@ Cost: 750,600 steps of 256 images of 224 px. Not measured here.
 Expected: 67.0 % top-1, 87.6 % top-5 (official README).
 """
 
-_base_ = ['../_base_/datasets/in1k_labels.py', '../_base_/default_runtime.py']
+_base_ = 'addernet_resnet50_8xb32-150e_in1k.py'
 
-max_epochs = 150
-
-model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='AdderResNet', depth=18),
-    neck=dict(type='Identity'),
-    # A batch norm follows the logits; the weights begin as a convolution's, He's normal with fan-out.
-    head=dict(type='LinearClsHead', in_channels=512, num_classes=1000, logit_norm=True, init_std=0.0447),
-)
-
-train_dataloader = dict(batch_size=32, dataset=dict(views=[dict(type='AugmentedView', size=224)]))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
-param_scheduler = dict(type='WarmupCosineLR', by_epoch=True)
-auto_scale_lr = dict(base_batch_size=256, rule='linear')
+model = dict(backbone=dict(depth=18), head=dict(in_channels=512))

@@ -10,23 +10,9 @@ Cost: 78,000 steps of 256 images of 32 px, on one GPU. Not measured here.
 Expected: 67.60 % top-1 (official README), ResNet-32 69.17 %.
 """
 
-_base_ = ['../_base_/datasets/cifar100_labels.py', '../_base_/default_runtime.py']
+_base_ = 'addernet_resnet20_1xb256-400e_cifar10.py'
 
-max_epochs = 400
-
-model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor', mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255]
-    ),
-    backbone=dict(type='AdderResNet', depth=20),
-    neck=dict(type='Identity'),
-    # A batch norm follows the logits; the weights begin as those of PyTorch.
-    head=dict(type='LinearClsHead', in_channels=64, num_classes=100, bias=False, logit_norm=True, init_std=None),
-)
-
-train_dataloader = dict(batch_size=256, dataset=dict(views=[dict(type='PaddedCropView', size=32)]))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=5e-4))
-param_scheduler = dict(type='WarmupCosineLR', by_epoch=True)
-auto_scale_lr = dict(base_batch_size=256, rule='linear')
+_data = dict(type='CIFAR100', data_root='data/cifar100')
+model = dict(head=dict(num_classes=100))
+train_dataloader = dict(dataset=_data)
+val_dataloader = dict(dataset=_data)

@@ -7,22 +7,6 @@ Cost: 78,000 steps of 256 images of 32 px, on one GPU. Not measured here.
 Expected: 93.72 % top-1 (official README), of a network whose classifier is not published.
 """
 
-_base_ = ['../_base_/datasets/cifar10_labels.py', '../_base_/default_runtime.py']
+_base_ = 'addernet_resnet20_1xb256-400e_cifar10.py'
 
-max_epochs = 400
-
-model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor', mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255]
-    ),
-    backbone=dict(type='AdderVGG'),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=512, num_classes=10, bias=False, logit_norm=True, init_std=None),
-)
-
-train_dataloader = dict(batch_size=256, dataset=dict(views=[dict(type='PaddedCropView', size=32)]))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=5e-4))
-param_scheduler = dict(type='WarmupCosineLR', by_epoch=True)
-auto_scale_lr = dict(base_batch_size=256, rule='linear')
+model = dict(backbone=dict(_delete_=True, type='AdderVGG'), head=dict(in_channels=512))

@@ -7,37 +7,11 @@ Expected: 73.3 % kNN, 76.0 % linear top-1 (official README). Patches of 8 pixels
     --cfg-options model.backbone.patch_size=8
 """
 
-_base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
+_base_ = 'dino_vit-small_8xb64-100e_in1k.py'
 
 max_epochs = 300
-sync_bn = True
-
-model = dict(
-    type='DINO',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='small', resample='dino', drop_path_rate=0.1),
-    neck=dict(type='DINOProjector', in_channels=384, hidden_channels=2048, out_channels=65536, freeze_gain=False),
-    head=dict(type='ViewCrossEntropyLoss', temperature=0.1),
-    teacher=dict(momentum=0.996, schedule='cosine'),
-    targets=dict(start_temperature=0.04, temperature=0.07, warmup=0.1),
-)
-custom_hooks = [dict(type='FreezeHook', name='neck.last_layer', epochs=1)]
-
-_view = dict(type='AugmentedView', interpolation='bicubic', jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
-_global = dict(_view, size=224, min_scale=0.4)
-_local = dict(_view, size=96, min_scale=0.05, max_scale=0.4, blur=0.5)
-_views = [dict(_global, blur=1.0), dict(_global, blur=0.1, solarize=0.2), *[_local] * 8]
-train_dataloader = dict(batch_size=64, dataset=dict(views=_views))
-
-optim_wrapper = dict(
-    type='MixedPrecisionOptimWrapper',
-    dtype='float16',
-    clip_grad=dict(max_norm=3.0, per_tensor=True),
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.04),
-    paramwise_cfg=dict(vectors=dict(decay_mult=0)),
-)
-param_scheduler = [
-    dict(type='WarmupCosineLR', warmup_epochs=10, peak_in_warmup=True, end_factor=5e-4),
-    dict(type='CosineWeightDecay', end_factor=10),  # to 0.4
-]
-auto_scale_lr = dict(base_batch_size=1024, rule='linear')
+model = dict(neck=dict(freeze_gain=False), targets=dict(start_temperature=0.04, temperature=0.07, warmup=0.1))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end_factor = 5e-4
+auto_scale_lr = dict(base_batch_size=1024)

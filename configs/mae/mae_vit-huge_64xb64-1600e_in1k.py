@@ -7,36 +7,12 @@ measured here.
 Expected: 86.9 % fine-tuned, 77.2 % linear top-1 (official README).
 """
 
-_base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
+_base_ = 'mae_vit-base_64xb64-800e_in1k.py'
 
 max_epochs = 1600
-
 model = dict(
-    type='MAE',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='huge', patch_size=14, position='mae', init='mae', output='tokens'),
-    masker=dict(type='UniformMasker', ratio=0.75, patch_size=14),
-    neck=dict(
-        type='MAEDecoder',
-        in_channels=1280,
-        out_channels=588,
-        grid_size=16,
-        embed_dim=512,
-        depth=8,
-        num_heads=16,
-    ),
-    target=dict(type='PixelTarget', patch_size=14, standardize=True),
-    head=dict(type='MaskedMSELoss'),
+    backbone=dict(arch='huge', patch_size=14),
+    masker=dict(patch_size=14),
+    neck=dict(in_channels=1280, out_channels=588, grid_size=16),
+    target=dict(patch_size=14),
 )
-
-_views = [dict(type='AugmentedView', size=224, min_scale=0.2, interpolation='bicubic')]
-train_dataloader = dict(batch_size=64, dataset=dict(views=_views))
-
-optim_wrapper = dict(
-    type='MixedPrecisionOptimWrapper',
-    dtype='float16',
-    optimizer=dict(type='AdamW', lr=2.4e-3, betas=(0.9, 0.95), weight_decay=0.05),
-    paramwise_cfg=dict(vectors=dict(decay_mult=0)),
-)
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=40)
-auto_scale_lr = dict(base_batch_size=4096, rule='linear')

@@ -6,35 +6,10 @@ Cost: 19,400 steps of 512 image pairs of 32 px, on one GPU. Not measured here.
 Expected: no published figure for this recipe.
 """
 
-_base_ = ['../_base_/datasets/cifar10.py', '../_base_/default_runtime.py']
+_base_ = 'mocov2_resnet18_1xb512-200e_cifar10.py'
 
-max_epochs = 200
-sync_bn = False  # norm statistics per group, and the shuffling of keys, are part of the method
-
-model = dict(
-    type='MoCo',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='ResNet', depth=18, stem='small'),
-    neck=dict(
-        type='MLPProjector', in_channels=512, hidden_channels=None, out_channels=128, num_layers=1, last_bias=True
-    ),
-    head=dict(type='QueueContrastLoss', temperature=0.1),
-    teacher=dict(momentum=0.99, schedule='constant'),
-    queue=dict(length=4096, dim=128),
-    norm_group_size=64,  # as eight processes would have
-)
-
-_view = dict(
-    type='AugmentedView',
-    size=32,
-    min_scale=0.2,
-    jitter=(0.4, 0.4, 0.4, 0.4),
-    jitter_prob=1.0,
-    grayscale=0.2,
-    order=('grayscale', 'jitter'),
-)
-train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, _view]))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.06, momentum=0.9, weight_decay=5e-4))
-param_scheduler = dict(type='StepLR', milestones=[0.6, 0.8], gamma=0.1)
-auto_scale_lr = dict(base_batch_size=512, rule='linear')
+_linear = dict(type='MLPProjector', in_channels=512, hidden_channels=None, out_channels=128, num_layers=1)
+model = dict(neck=dict(_delete_=True, **_linear, last_bias=True))
+_view = dict(_base_._view, jitter=(0.4, 0.4, 0.4, 0.4), jitter_prob=1.0, order=('grayscale', 'jitter'))
+train_dataloader = dict(dataset=dict(views=[_view, _view]))
+param_scheduler = dict(_delete_=True, type='StepLR', milestones=[0.6, 0.8], gamma=0.1)

@@ -7,40 +7,7 @@ Expected: 76.7 % linear top-1, 83.2 % fine-tuned (official README). Convolutiona
     --cfg-options model.backbone.arch.depth=11 model.backbone.conv_stem=True model.backbone.frozen_patch_embed=False
 """
 
-_base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
+_base_ = 'mocov3_vit-small_32xb128-300e_in1k.py'
 
-max_epochs = 300
-sync_bn = True
-
-model = dict(
-    type='MoCoV3',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(
-        type='VisionTransformer',
-        arch=dict(embed_dim=768, depth=12, num_heads=12),
-        position='sincos',
-        init='mocov3',
-        frozen_patch_embed=True,
-    ),
-    neck=dict(
-        type='MLPProjector', in_channels=768, hidden_channels=4096, out_channels=256, num_layers=3, last_norm='plain'
-    ),
-    head=dict(
-        type='LatentPredictHead',
-        predictor=dict(type='MLPProjector', in_channels=256, hidden_channels=4096, out_channels=256, last_norm='plain'),
-        loss=dict(type='InfoNCELoss', temperature=0.2),
-    ),
-    teacher=dict(momentum=0.99, schedule='cosine'),
-)
-
-_view = dict(type='AugmentedView', size=224, min_scale=0.08, jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
-_views = [dict(_view, blur=1.0), dict(_view, blur=0.1, solarize=0.2)]
-train_dataloader = dict(batch_size=64, dataset=dict(views=_views))
-
-optim_wrapper = dict(
-    type='MixedPrecisionOptimWrapper',
-    dtype='float16',
-    optimizer=dict(type='AdamW', lr=2.4e-3, betas=(0.9, 0.999), weight_decay=0.1),
-)
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=40)
-auto_scale_lr = dict(base_batch_size=4096, rule='linear')
+model = dict(backbone=dict(arch=dict(embed_dim=768)), neck=dict(in_channels=768))
+train_dataloader = dict(batch_size=64)

@@ -6,37 +6,14 @@ Cost: 19,400 steps of 512 image pairs of 32 px, on one GPU. Not measured here.
 Expected: no published figure for this recipe.
 """
 
-_base_ = ['../_base_/datasets/cifar10.py', '../_base_/default_runtime.py']
+_base_ = 'mocov3_resnet18_1xb512-200e_cifar10.py'
 
-max_epochs = 200
-sync_bn = True
-
+_patches = dict(arch='tiny', img_size=32, patch_size=4, position='sincos')
 model = dict(
-    type='MoCoV3',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(
-        type='VisionTransformer',
-        arch='tiny',
-        img_size=32,
-        patch_size=4,
-        position='sincos',
-        init='mocov3',
-        frozen_patch_embed=True,
-    ),
-    neck=dict(
-        type='MLPProjector', in_channels=192, hidden_channels=2048, out_channels=256, num_layers=3, last_norm='plain'
-    ),
-    head=dict(
-        type='LatentPredictHead',
-        predictor=dict(type='MLPProjector', in_channels=256, hidden_channels=2048, out_channels=256, last_norm='plain'),
-        loss=dict(type='InfoNCELoss', temperature=0.2),
-    ),
-    teacher=dict(momentum=0.99, schedule='cosine'),
+    backbone=dict(_delete_=True, type='VisionTransformer', **_patches, init='mocov3', frozen_patch_embed=True),
+    neck=dict(in_channels=192, hidden_channels=2048, num_layers=3),
+    head=dict(predictor=dict(hidden_channels=2048, last_norm='plain')),
 )
-
-_view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
-train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, dict(_view, solarize=0.2)]))
-
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1))
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20)
-auto_scale_lr = dict(base_batch_size=512, rule='linear')
+_adamw = dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1)
+optim_wrapper = dict(optimizer=dict(_delete_=True, **_adamw))
+param_scheduler = dict(warmup_epochs=20)

@@ -7,40 +7,10 @@ Expected: about 64.5 % linear top-1 (official README). The paper's settings inst
     --cfg-options model.neck.num_layers=2 optim_wrapper.optimizer.weight_decay=1e-6
 """
 
-_base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
+_base_ = 'simclr_resnet50_16xb256-1000e_in1k.py'
 
 max_epochs = 100
-sync_bn = True
-
-model = dict(
-    type='SimCLR',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[0, 0, 0], std=[255, 255, 255]),  # to [0, 1], no more
-    backbone=dict(type='ResNet', depth=50, zero_init_residual=True, conv_init='lecun'),
-    neck=dict(
-        type='MLPProjector',
-        in_channels=2048,
-        hidden_channels=2048,
-        out_channels=128,
-        num_layers=3,
-        last_norm='scale',
-        init_cfg=dict(type='Normal', layer='Linear', std=0.01),
-    ),
-    head=dict(type='NTXentLoss', temperature=0.1),
-)
-
-_view = dict(
-    type='AugmentedView',
-    size=224,
-    min_scale=0.08,
-    crop='distorted',
-    interpolation='bicubic-aliased',
-    jitter=(0.8, 0.8, 0.8, 0.2),
-    colors='tensorflow',
-    grayscale=0.2,
-    blur=0.5,
-)
-train_dataloader = dict(batch_size=256, dataset=dict(views=[_view, _view]))
-
-optim_wrapper = dict(optimizer=dict(type='LARS', lr=4.8, weight_decay=1e-4, lr_mode='classic'))
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=10)
-auto_scale_lr = dict(base_batch_size=4096, rule='sqrt')  # lr = 0.075 sqrt(batch)
+model = dict(neck=dict(num_layers=3))
+_view = dict(_base_._view, colors='tensorflow')
+train_dataloader = dict(dataset=dict(views=[_view, _view]))
+optim_wrapper = dict(optimizer=dict(weight_decay=1e-4))

@@ -6,30 +6,11 @@ Cost: 200,000 steps of 2560 images in 2 + 4 views, on 64 GPUs. Not measured here
 Expected: 77.9 % linear top-1 (official README).
 """
 
-_base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
+_base_ = 'swav_resnet50_64xb64-800e_in1k.py'
 
 max_epochs = 400
-sync_bn = True
-
-model = dict(
-    type='SwAV',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', std=[58.14, 57.12, 57.375]),  # as in the official code
-    backbone=dict(type='ResNet', depth=50, width=4),
-    neck=dict(type='MLPProjector', in_channels=8192, hidden_channels=8192, out_channels=128, bias=True, last_bias=True),
-    head=dict(type='PrototypeHead', in_channels=128, num_prototypes=3000),
-    queue=dict(length=2560),
-)
-custom_hooks = [dict(type='FreezeHook', name='head.prototypes', epochs=1)]
-
-_view = dict(type='AugmentedView', jitter=(0.8, 0.8, 0.8, 0.2), grayscale=0.2, blur=0.5)
-_global = dict(_view, size=224, min_scale=0.08)
-_local = dict(_view, size=96, min_scale=0.08, max_scale=0.14)
+model = dict(backbone=dict(width=4), neck=dict(in_channels=8192, hidden_channels=8192), queue=dict(length=2560))
+_global = dict(_base_._view, size=224, min_scale=0.08)
+_local = dict(_base_._view, size=96, min_scale=0.08, max_scale=0.14)
 train_dataloader = dict(batch_size=40, dataset=dict(views=[*[_global] * 2, *[_local] * 4]))
-
-optim_wrapper = dict(
-    type='MixedPrecisionOptimWrapper',
-    dtype='float16',
-    optimizer=dict(type='LARS', lr=4.8, weight_decay=1e-6, ratio='larc', excluded=False),
-)
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=10, start_factor=0.0625, end_factor=1e-3)  # from 0.3
-auto_scale_lr = dict(base_batch_size=2560, rule='linear')
+auto_scale_lr = dict(base_batch_size=2560)

@@ -9,42 +9,11 @@ erasing, mixup, CutMix, label smoothing (official code).
 Published: top-1 84.6 % after 1600 epochs of pre-training (official README).
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
-
-max_epochs = 100
+_base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 
 model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(
-        type='HiViT',
-        arch='base',
-        output='mean',
-        position_bias='table',
-        drop_path_rate=0.2,
-    ),
-    neck=dict(type='Identity'),
-    head=dict(
-        type='LinearClsHead',
-        in_channels=512,
-        num_classes=1000,
-        norm='layer',
-        init_std=2e-5,
-        loss=dict(type='CrossEntropyLoss', label_smoothing=0.1),
-    ),
-    mix=dict(type='BatchMix', num_classes=1000, mixup=0.8, cutmix=1.0),
+    backbone=dict(_delete_=True, type='HiViT', arch='base', output='mean', position_bias='table', drop_path_rate=0.2),
+    head=dict(in_channels=512),
 )
-
-_view = dict(type='SupervisedView', size=224, rand_augment='rand-m9-mstd0.5-inc1', erase=0.25)
-train_dataloader = dict(batch_size=64, dataset=dict(views=[_view]))
-val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
-
-optim_wrapper = dict(
-    type='MixedPrecisionOptimWrapper',
-    dtype='float16',
-    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.85, vectors=dict(decay_mult=0.0)),
-)
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=5, end_factor=5e-4)
-auto_scale_lr = dict(base_batch_size=1024, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+train_dataloader = dict(batch_size=64)
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay=0.85))

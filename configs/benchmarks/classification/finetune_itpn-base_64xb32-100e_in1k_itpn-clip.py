@@ -10,51 +10,17 @@ label smoothing, images scaled to [-1, 1] (official code, whose command leaves o
 Published: top-1 85.9 % and 86.2 % after 300 and 800 epochs with CLIP-B as teacher (official repository).
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
-
-max_epochs = 100
+_base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 
 _half = (127.5, 127.5, 127.5)
+_network = dict(type='HiViT', arch='itpn-base', output='mean', position_bias='table')
 model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=_half, std=_half),
-    backbone=dict(
-        type='HiViT',
-        arch='itpn-base',
-        output='mean',
-        position_bias='table',
-        layer_scale=0.1,
-        drop_path_rate=0.1,
-    ),
-    neck=dict(type='Identity'),
-    head=dict(
-        type='LinearClsHead',
-        in_channels=512,
-        num_classes=1000,
-        norm='layer',
-        init_std=2e-5,
-        loss=dict(type='CrossEntropyLoss', label_smoothing=0.1),
-    ),
-    mix=dict(type='BatchMix', num_classes=1000, mixup=0.8, cutmix=1.0),
+    data_preprocessor=dict(mean=_half, std=_half),
+    backbone=dict(_delete_=True, **_network, layer_scale=0.1, drop_path_rate=0.1),
+    head=dict(in_channels=512),
 )
-
-_view = dict(
-    type='SupervisedView',
-    size=224,
-    rand_augment='rand-m9-mstd0.5-inc1',
-    erase=0.25,
-    mean=_half,
-    std=_half,
-)
-train_dataloader = dict(batch_size=32, dataset=dict(views=[_view]))
-val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
-
-optim_wrapper = dict(
-    type='MixedPrecisionOptimWrapper',
-    dtype='float16',
-    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.60 ** (13 / 31), vectors=dict(decay_mult=0.0)),
-)
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, peak_in_warmup=True, end_factor=2e-3)
-auto_scale_lr = dict(base_batch_size=2048, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+_view = dict(_base_._view, mean=_half, std=_half)
+train_dataloader = dict(dataset=dict(views=[_view]))
+optim_wrapper = dict(optimizer=dict(lr=5e-4), paramwise_cfg=dict(layer_decay=0.60 ** (13 / 31)))
+param_scheduler = dict(warmup_epochs=20, peak_in_warmup=True, end_factor=2e-3)
+auto_scale_lr = dict(base_batch_size=2048)

@@ -8,24 +8,12 @@ batch 4096, cosine, TensorFlow's bicubic crop and flip, images in [0, 1] (offici
 Published: top-1 69.1 % of the released checkpoint of 1000 epochs (official README).
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
+_base_ = 'linear_resnet50_8xb128-90e_in1k_mocov3.py'
 
-max_epochs = 90
-
-model = dict(
-    type='ImageClassifier',
-    frozen=True,
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
-    backbone=dict(type='ResNet', depth=50),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=2048, num_classes=1000, init_std=0.0),
-)
-
-_view = dict(type='AugmentedView', size=224, crop='distorted', interpolation='bicubic-aliased')
+model = dict(data_preprocessor=dict(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)), head=dict(init_std=0.0))
+_view = dict(_base_._view, crop='distorted', interpolation='bicubic-aliased')
 train_dataloader = dict(batch_size=256, dataset=dict(views=[_view]))
 val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic-aliased')))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=1.6, momentum=0.9, weight_decay=1e-6, nesterov=True))
-param_scheduler = dict(type='WarmupCosineLR')
-auto_scale_lr = dict(base_batch_size=4096, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+optim_wrapper = dict(optimizer=dict(lr=1.6, weight_decay=1e-6, nesterov=True))
+param_scheduler = dict(_delete_=True, type='WarmupCosineLR')
+auto_scale_lr = dict(base_batch_size=4096)

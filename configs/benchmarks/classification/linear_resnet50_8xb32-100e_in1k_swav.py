@@ -9,23 +9,10 @@ Published: top-1 of the best epoch 72.1 %, 73.9 %, 74.6 %, 75.3 % after 100, 200
 (official README).
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
+_base_ = 'linear_resnet50_8xb128-90e_in1k_mocov3.py'
 
 max_epochs = 100
-
-model = dict(
-    type='ImageClassifier',
-    frozen=True,
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', std=(58.14, 57.12, 57.375)),
-    backbone=dict(type='ResNet', depth=50),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=2048, num_classes=1000),
-)
-
-_view = dict(type='AugmentedView', size=224)
-train_dataloader = dict(batch_size=32, dataset=dict(views=[_view]))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.3, momentum=0.9, weight_decay=1e-6))
-param_scheduler = dict(type='WarmupCosineLR', by_epoch=True)
-auto_scale_lr = dict(base_batch_size=256, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+model = dict(data_preprocessor=dict(std=(58.14, 57.12, 57.375)))
+train_dataloader = dict(batch_size=32)
+optim_wrapper = dict(optimizer=dict(lr=0.3, weight_decay=1e-6))
+auto_scale_lr = dict(base_batch_size=256)

@@ -13,24 +13,12 @@ numbers do not compare with those of a plain linear probe. Other backbones of CA
     --cfg-options model.backbone.width_per_group=128
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
+_base_ = 'linear_resnet50_8xb128-90e_in1k_mocov3.py'
 
 max_epochs = 80
 sync_bn = True
-
-model = dict(
-    type='ImageClassifier',
-    frozen=True,
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='ResNet', depth=50),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=2048, num_classes=1000, logit_norm=True),
-)
-
-_view = dict(type='AugmentedView', size=224)
-train_dataloader = dict(batch_size=32, dataset=dict(views=[_view]))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.2, momentum=0.9, weight_decay=0.0))
-param_scheduler = dict(type='WarmupCosineLR')
-auto_scale_lr = dict(base_batch_size=256, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+model = dict(head=dict(logit_norm=True))
+train_dataloader = dict(batch_size=32)
+optim_wrapper = dict(optimizer=dict(lr=0.2))
+param_scheduler = dict(_delete_=True, type='WarmupCosineLR')
+auto_scale_lr = dict(base_batch_size=256)

@@ -10,24 +10,13 @@ Note: add --use-teacher to the command: the averaged network is what DINO evalua
 tokens of four blocks side by side, is not here.
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
+_base_ = 'linear_resnet50_8xb128-90e_in1k_mocov3.py'
 
 max_epochs = 100
-
 model = dict(
-    type='ImageClassifier',
-    frozen=True,
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='base', output='tokens', resample='dino'),
+    backbone=dict(_delete_=True, type='VisionTransformer', arch='base', output='tokens', resample='dino'),
     neck=dict(type='TokenPool', parts=('cls', 'mean')),
-    head=dict(type='LinearClsHead', in_channels=1536, num_classes=1000),
+    head=dict(in_channels=1536),
 )
-
-_view = dict(type='AugmentedView', size=224)
-train_dataloader = dict(batch_size=128, dataset=dict(views=[_view]))
 val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.004, momentum=0.9, weight_decay=0.0))
-param_scheduler = dict(type='WarmupCosineLR', by_epoch=True)
-auto_scale_lr = dict(base_batch_size=1024, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+optim_wrapper = dict(optimizer=dict(lr=0.004))

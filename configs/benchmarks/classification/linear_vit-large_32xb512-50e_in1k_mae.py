@@ -10,29 +10,7 @@ Published: top-1 76.0 % of the released checkpoint (official FINETUNE.md).
 Note: the norm sees the global batch here, and the 512 images of a GPU in the official code.
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
+_base_ = 'linear_vit-base_32xb512-90e_in1k_mae.py'
 
 max_epochs = 50
-sync_bn = True
-
-model = dict(
-    type='ImageClassifier',
-    frozen=True,
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='large', position='sincos'),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=1024, num_classes=1000, norm='batch'),
-)
-
-_view = dict(type='AugmentedView', size=224, crop='clamped', interpolation='bicubic')
-train_dataloader = dict(batch_size=512, dataset=dict(views=[_view]))
-val_dataloader = dict(dataset=dict(transform=dict(interpolation='bicubic')))
-
-optim_wrapper = dict(
-    type='MixedPrecisionOptimWrapper',
-    dtype='float16',
-    optimizer=dict(type='LARS', lr=6.4, weight_decay=0.0),
-)
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=10)
-auto_scale_lr = dict(base_batch_size=16384, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+model = dict(backbone=dict(arch='large'), head=dict(in_channels=1024))

@@ -8,23 +8,10 @@ batch 1024, crop and flip (official code).
 Published: top-1 73.2 % after 300 epochs of pre-training (official README).
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
-
-max_epochs = 90
+_base_ = 'linear_resnet50_8xb128-90e_in1k_mocov3.py'
 
 model = dict(
-    type='ImageClassifier',
-    frozen=True,
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='mocov3-small', position='sincos'),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=384, num_classes=1000),
+    backbone=dict(_delete_=True, type='VisionTransformer', arch='mocov3-small', position='sincos'),
+    head=dict(in_channels=384),
 )
-
-_view = dict(type='AugmentedView', size=224)
-train_dataloader = dict(batch_size=128, dataset=dict(views=[_view]))
-
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=12.0, momentum=0.9, weight_decay=0.0))
-param_scheduler = dict(type='WarmupCosineLR', by_epoch=True)
-auto_scale_lr = dict(base_batch_size=1024, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+optim_wrapper = dict(optimizer=dict(lr=12.0))

@@ -9,26 +9,9 @@ Published: no figure in the official README.
 Note: data/imagenet/subsets/1percent.txt is the list of that name that SimCLR publishes, one image name a line.
 """
 
-_base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']
+_base_ = 'semi_resnet50_8xb32-20e_in1k-1p_vicreg.py'
 
-max_epochs = 20
 sync_bn = True
-
-model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', std=(58.14, 57.12, 57.375)),
-    backbone=dict(type='ResNet', depth=50),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=2048, num_classes=1000),
-)
-
-_view = dict(type='AugmentedView', size=224)
-train_dataloader = dict(batch_size=32, dataset=dict(subset='subsets/1percent.txt', views=[_view]))
-
-optim_wrapper = dict(
-    optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0),
-    paramwise_cfg=dict(custom_keys={'head.fc': dict(lr_mult=250.0)}),
-)
-param_scheduler = dict(type='StepLR', milestones=[0.6, 0.8], gamma=0.2)
-auto_scale_lr = dict(base_batch_size=256, rule='linear')
-default_hooks = dict(checkpoint=dict(save_best='top1'))
+model = dict(data_preprocessor=dict(std=(58.14, 57.12, 57.375)))
+optim_wrapper = dict(optimizer=dict(lr=0.02), paramwise_cfg=dict(custom_keys={'head.fc': dict(lr_mult=250.0)}))
+param_scheduler = dict(_delete_=True, type='StepLR', milestones=[0.6, 0.8], gamma=0.2)

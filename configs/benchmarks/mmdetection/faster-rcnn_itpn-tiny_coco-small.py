@@ -7,11 +7,8 @@ the head, which has the full lr, to the embedding.
 Published: none, the data are no benchmark; for comparisons at equal budget, over several seeds.
 """
 
-_base_ = [
-    'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
-    'mmdet::_base_/default_runtime.py',
-    '../../_base_/datasets/coco_small.py',
-]
+_base_ = 'faster-rcnn_vit-tiny_coco-small.py'
+
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -20,21 +17,7 @@ model = dict(
         output='maps',
         drop_path_rate=0.1,
     ),
-    neck=dict(
-        _delete_=True, type='mmssl.ITPNPyramid', in_channels=(48, 96, 192), out_channels=96, fpn_depth=2, num_outs=5
-    ),
+    neck=dict(type='mmssl.ITPNPyramid', in_channels=(48, 96, 192), out_channels=96, fpn_depth=2, num_outs=5),
     rpn_head=dict(in_channels=96, feat_channels=96),
     roi_head=dict(bbox_roi_extractor=dict(out_channels=96), bbox_head=dict(in_channels=96)),
-    test_cfg=dict(rcnn=dict(score_thr=0.0)),  # a young detector is sure of nothing, and still has an AP
 )
-
-max_epochs = 12
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
-optim_wrapper = dict(
-    constructor='mmssl.GroupedOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.8, vectors=dict(decay_mult=0.0)),
-)
-param_scheduler = dict(type='mmssl.WarmupCosineLR', warmup_epochs=1)
-auto_scale_lr = dict(base_batch_size=2)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(max_keep_ckpts=1))

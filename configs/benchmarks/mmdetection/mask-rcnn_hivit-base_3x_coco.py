@@ -8,7 +8,8 @@ one, and the first two stages have the lr of the embedding.
 Published: 53.3 box AP (HiViT's README; iTPN's table quotes 51.2 box AP, 44.2 mask AP for 3x).
 """
 
-_base_ = 'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_ms-crop-3x_coco.py'
+_base_ = 'mask-rcnn_itpn-base-pixel_3x_coco.py'
+
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -24,30 +25,6 @@ model = dict(
         dict(type='mmssl.LevelNorms', in_channels=(128, 256, 512, 512)),
         dict(type='FPN', in_channels=[128, 256, 512, 512], out_channels=256, num_outs=5),
     ],
-    roi_head=dict(
-        bbox_head=dict(
-            type='Shared4Conv1FCBBoxHead',
-            conv_out_channels=256,
-            norm_cfg=dict(type='BN'),
-            reg_decoded_bbox=True,
-            loss_bbox=dict(type='GIoULoss', loss_weight=10.0),
-        )
-    ),
 )
-sync_bn = 'torch'
-
-max_epochs = 36
-train_cfg = dict(max_epochs=max_epochs)
-train_dataloader = dict(batch_size=2)
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    constructor='mmssl.GroupedOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.9, vectors=dict(decay_mult=0.0)),
-)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=max_epochs, milestones=[27, 33], gamma=0.1),
-]
+optim_wrapper = dict(optimizer=dict(lr=1e-4))
 auto_scale_lr = dict(base_batch_size=16)

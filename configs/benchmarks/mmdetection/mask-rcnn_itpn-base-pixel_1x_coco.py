@@ -10,42 +10,11 @@ not in the total, and gives it 1.11 times the lr. `fpn_depth` is that of the che
 Published: 53.0 box AP, 46.5 mask AP with 1600 epochs of pre-training (iTPN's table).
 """
 
-_base_ = 'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_ms-crop-3x_coco.py'
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmssl.HiViT',
-        arch='itpn-base',
-        output='maps',
-        resample='dino',
-        drop_path_rate=0.05,
-        eps=1e-5,
-    ),
-    neck=dict(_delete_=True, type='mmssl.ITPNPyramid', fpn_depth=2, num_outs=5, eps=1e-5),
-    roi_head=dict(
-        bbox_head=dict(
-            type='Shared4Conv1FCBBoxHead',
-            conv_out_channels=256,
-            norm_cfg=dict(type='BN'),
-            reg_decoded_bbox=True,
-            loss_bbox=dict(type='GIoULoss', loss_weight=10.0),
-        )
-    ),
-)
-sync_bn = 'torch'
+_base_ = 'mask-rcnn_itpn-base-pixel_3x_coco.py'
 
 max_epochs = 12
 train_cfg = dict(max_epochs=max_epochs)
-train_dataloader = dict(batch_size=2)
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    constructor='mmssl.GroupedOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.9, vectors=dict(decay_mult=0.0)),
-)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=max_epochs, milestones=[9, 11], gamma=0.1),
-]
-auto_scale_lr = dict(base_batch_size=64)
+model = dict(backbone=dict(drop_path_rate=0.05))
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_epochs, milestones=[9, 11])

@@ -11,18 +11,8 @@ not computed anew before the test.
 Published: no number that was checked against its source.
 """
 
-_base_ = [
-    'mmdet::_base_/models/mask-rcnn_r50-caffe-c4.py',
-    'mmdet::_base_/schedules/schedule_2x.py',
-    'mmdet::_base_/default_runtime.py',
-    '../../_base_/datasets/coco_instance.py',
-]
-model = dict(
-    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(_delete_=True, type='mmssl.ResNet', depth=50, out_indices=(2,)),
-    roi_head=dict(shared_head=dict(_delete_=True, type='mmssl.LastStageHead', depth=50, extra_norm=True)),
-    train_cfg=dict(rpn=dict(allowed_border=-1)),
-)
-sync_bn = 'torch'
-optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0))  # as detectron2 does, which decays other biases
-default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))
+_base_ = 'mask-rcnn_r50-c4_1x_coco.py'
+
+train_cfg = dict(max_epochs=24)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=24, milestones=[16, 22])

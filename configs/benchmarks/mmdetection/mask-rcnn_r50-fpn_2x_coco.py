@@ -9,16 +9,8 @@ Published: box AP 39.2, mask AP 35.4 for supervised weights with frozen norms at
 index, which is installed with it).
 """
 
-_base_ = [
-    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
-    'mmdet::_base_/schedules/schedule_2x.py',
-    'mmdet::_base_/default_runtime.py',
-    '../../_base_/datasets/coco_instance.py',
-]
-model = dict(
-    backbone=dict(_delete_=True, type='mmssl.ResNet', depth=50, out_indices=(0, 1, 2, 3)),
-    neck=dict(norm_cfg=dict(type='BN')),
-)
-sync_bn = 'torch'
-optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0))  # as detectron2 does, which decays other biases
-default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))
+_base_ = 'mask-rcnn_r50-fpn_1x_coco.py'
+
+train_cfg = dict(max_epochs=24)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=24, milestones=[16, 22])

@@ -8,52 +8,9 @@ The last block has 0.8 times the lr, the head all of it, as there.
 Published: 55.5 box AP, 49.2 mask AP with MAE's ViT-L (detectron2, projects/ViTDet).
 """
 
-_base_ = [
-    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
-    'mmdet::common/lsj-100e_coco-instance.py',
-]
-_norm = dict(type='mmssl.LayerNorm2d', eps=1e-6)
-model = dict(
-    data_preprocessor=dict(pad_size_divisor=1024),  # every image is a square of 1024 pixels
-    backbone=dict(
-        _delete_=True,
-        type='mmssl.VisionTransformer',
-        arch='large',
-        output='maps',
-        window_size=14,
-        global_indices=(5, 11, 17, 23),
-        relative_size=64,
-        final_norm=False,
-        drop_path_rate=0.4,
-    ),
-    neck=dict(_delete_=True, type='mmssl.SimpleFeaturePyramid', in_channels=1024),
-    rpn_head=dict(num_convs=2),
-    roi_head=dict(
-        bbox_head=dict(type='Shared4Conv1FCBBoxHead', conv_out_channels=256, norm_cfg=_norm),
-        mask_head=dict(norm_cfg=_norm),
-    ),
-)
-_resize = dict(type='Resize', scale=(1024, 1024), keep_ratio=True)
-_meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
-_test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    _resize,
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='PackDetInputs', meta_keys=_meta_keys),
-]
-train_dataloader = dict(batch_size=1, sampler=dict(type='InfiniteSampler'), dataset=dict(times=1))
-val_dataloader = dict(dataset=dict(pipeline=_test_pipeline))
-test_dataloader = val_dataloader
+_base_ = 'mask-rcnn_vit-base_100e_coco.py'
 
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=184375, val_interval=5000)
-optim_wrapper = dict(
-    constructor='mmssl.GroupedOptimWrapperConstructor',
-    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1),
-    paramwise_cfg=dict(layer_decay=0.8, vectors=dict(decay_mult=0.0)),
+model = dict(
+    backbone=dict(arch='large', global_indices=(5, 11, 17, 23), drop_path_rate=0.4), neck=dict(in_channels=1024)
 )
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=250),
-    dict(type='MultiStepLR', by_epoch=False, begin=0, end=184375, milestones=[163889, 177546], gamma=0.1),
-]
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=5000))
-log_processor = dict(by_epoch=False)
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay=0.8))

@@ -10,6 +10,7 @@ _base_ = [
     'mmseg::_base_/models/fcn_r50-d8.py',
     'mmseg::_base_/default_runtime.py',
     '../../_base_/datasets/camvid.py',
+    '../../_base_/segmentation_epochs_runtime.py',
 ]
 model = dict(
     pretrained=None,
@@ -26,11 +27,3 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_de
 param_scheduler = dict(type='mmssl.WarmupCosineLR', warmup_epochs=1)
 auto_scale_lr = dict(base_batch_size=4)
 log_processor = dict(by_epoch=True)
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=10),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=5, max_keep_ckpts=1),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='SegVisualizationHook'),
-)

@@ -12,6 +12,7 @@ _base_ = [
     'mmseg::_base_/models/fpn_r50.py',
     'mmseg::_base_/default_runtime.py',
     '../../_base_/datasets/camvid.py',
+    '../../_base_/segmentation_epochs_runtime.py',
 ]
 model = dict(
     pretrained=None,
@@ -48,11 +49,4 @@ optim_wrapper = dict(optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.01))
 param_scheduler = dict(type='mmssl.WarmupCosineLR', warmup_epochs=1)
 auto_scale_lr = dict(base_batch_size=8)
 log_processor = dict(by_epoch=True)
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=10),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='SegVisualizationHook'),
-)
+default_hooks = dict(checkpoint=dict(interval=1))

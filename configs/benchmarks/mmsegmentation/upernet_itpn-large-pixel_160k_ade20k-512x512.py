@@ -10,14 +10,10 @@ one; there, merges count but not in the total, so that the last block has more t
 Published: 56.1 mIoU with 1600 epochs of pre-training (iTPN's table).
 """
 
-_base_ = [
-    'mmseg::_base_/models/upernet_mae.py',
-    'mmseg::_base_/datasets/ade20k.py',
-    'mmseg::_base_/default_runtime.py',
-    '../../_base_/segmentation_runtime.py',
-]
+_base_ = 'upernet_vit-base_160k_ade20k-512x512.py'
+
+_levels = dict(in_channels=(192, 384, 768), fpn_depth=2, num_outs=4)
 model = dict(
-    data_preprocessor=dict(size=(512, 512)),
     backbone=dict(
         _delete_=True,
         type='mmssl.HiViT',
@@ -29,32 +25,8 @@ model = dict(
         drop_path_rate=0.2,
         eps=1e-5,
     ),
-    neck=dict(
-        _delete_=True,
-        type='mmssl.ITPNPyramid',
-        in_channels=(192, 384, 768),
-        fpn_depth=2,
-        num_outs=4,
-        concat=True,
-        eps=1e-5,
-    ),
-    decode_head=dict(in_channels=[448, 640, 1024, 1024], channels=768, num_classes=150),
-    auxiliary_head=dict(in_channels=1024, num_classes=150),
-    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
+    neck=dict(_delete_=True, type='mmssl.ITPNPyramid', **_levels, concat=True, eps=1e-5),
+    decode_head=dict(in_channels=[448, 640, 1024, 1024]),
+    auxiliary_head=dict(in_channels=1024),
 )
-train_dataloader = dict(batch_size=2)
-
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=16000)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(
-    type='OptimWrapper',
-    constructor='mmssl.GroupedOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=3e-5, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(layer_decay=0.95 ** (13 / 45), vectors=dict(decay_mult=0.0)),
-)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=160000),
-]
-auto_scale_lr = dict(base_batch_size=16)
+optim_wrapper = dict(optimizer=dict(lr=3e-5), paramwise_cfg=dict(layer_decay=0.95 ** (13 / 45)))

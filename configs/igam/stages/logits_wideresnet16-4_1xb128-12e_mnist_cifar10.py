@@ -6,24 +6,15 @@
 Cost: 4,680 steps of 128 images without a backward pass through the network. Not measured here.
 """
 
-_base_ = ['../../_base_/datasets/cifar10_labels.py', '../../_base_/default_runtime.py']
+_base_ = 'logits_wideresnet32-10_1xb64-6e_tinyimagenet_cifar10.py'
 
 max_epochs = 12
-
 model = dict(
-    type='ImageClassifier',
-    frozen=True,
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[0, 0, 0], std=[1, 1, 1]),  # pixels of 0-255
     backbone=dict(
-        type='AdaptedInput',
         steps=[dict(type='FitImages', size=28, way='crop', grey=True), dict(type='PerImageNorm', scale='std')],
-        network=dict(type='WideResNet', depth=16, width_factor=4, variant='madry'),
+        network=dict(depth=16, width_factor=4),
     ),
-    neck=dict(type='Identity'),
-    head=dict(type='LinearClsHead', in_channels=256, num_classes=10),
+    head=dict(_delete_=True, type='LinearClsHead', in_channels=256, num_classes=10),
 )
-
-train_dataloader = dict(batch_size=128, dataset=dict(views=[dict(type='PaddedCropView', size=32, padding=2)]))
-
-optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3))
-auto_scale_lr = dict(base_batch_size=128, rule='linear')
+train_dataloader = dict(batch_size=128)
+auto_scale_lr = dict(base_batch_size=128)
