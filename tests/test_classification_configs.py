@@ -18,7 +18,7 @@ from mmssl.config.check import check_config
 from mmssl.config.load import load_config
 from mmssl.registry import BACKBONES, COMPONENTS, TRANSFORMS
 from tests.support.shrink import BATCH_SIZE, IMAGE_SIZE, shrink
-from tests.test_configs import BASES, ROOT, build, optimizer, rates
+from tests.test_configs import ROOT, build, optimizer, rates
 
 FOLDER = ROOT / 'configs' / 'benchmarks' / 'classification'
 RECIPES = sorted(FOLDER.glob('*.py'))
@@ -48,14 +48,6 @@ def small(path: Path) -> Config:
 @recipes
 def test_recipe_is_valid(path: Path) -> None:
     check_config(load_config(path), data=False)
-
-
-@recipes
-def test_recipe_fits_a_screen_and_inherits_data_and_runtime_alone(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) <= 60
-    bases = ast.literal_eval(re.search(r'^_base_ = (\[.*?\])', text, re.M | re.S)[1])
-    assert all((path.parent / base).resolve() in BASES for base in bases)
 
 
 @recipes

@@ -35,7 +35,7 @@ _SMALL = (32, 16)  # of views, and of local ones
 SIZES = dict(cifar10=_SMALL, cifar100=_SMALL, photos=_SMALL, mnist=(28, 14), miniimagenet=(84, 42))
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
 
-STAGED = [path for path in RECIPES if 'stages = [' in path.read_text()]
+STAGED = [path for path in RECIPES if re.search('^stages = ', path.read_text(), re.M)]
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
 
@@ -72,14 +72,6 @@ def test_recipe_is_valid(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         weights.touch()
         monkeypatch.chdir(tmp_path)
     check_config(cfg, data=False)
-
-
-@recipes
-def test_recipe_fits_a_screen_and_inherits_data_and_runtime_alone(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) <= 60
-    bases = ast.literal_eval(re.search(r'^_base_ = (\[.*?\])', text, re.M | re.S)[1])
-    assert all((path.parent / base).resolve() in BASES for base in bases)
 
 
 @pytest.mark.parametrize('path', BASES, ids=[path.stem for path in BASES])

@@ -1,0 +1,73 @@
+"""The layout of recipes: main recipes that stand whole, variants that say what differs, and few copied lines."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+from tests.support.tools import ROOT
+
+CONFIGS = ROOT / 'configs'
+BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
+RECIPES = sorted(set(CONFIGS.rglob('*.py')) - set(BASES) - set(CONFIGS.glob('benchmarks/suites/*.py')))
+PASSAGE = 5  # lines, the default of the copy detector jscpd
+
+
+@cache
+def bases(path: Path) -> list[str]:
+    """What a recipe inherits, as it writes it."""
+    values = [node.value for node in ast.parse(path.read_text()).body if ast.unparse(node).startswith('_base_ = ')]
+    written = ast.literal_eval(values[0])
+    return [written] if isinstance(written, str) else written
+
+
+def main_recipe(path: Path) -> Path | None:
+    """The recipe that a variant inherits; None of a main recipe."""
+    return next(((path.parent / base).resolve() for base in bases(path) if (path.parent / base) in RECIPES), None)
+
+
+@cache
+def code(path: Path) -> list[str]:
+    """The lines of a recipe that say something: without its docstring, comments, and lines without a letter."""
+    text = path.read_text()
+    docstring = ast.parse(text).body[0]
+    lines = [line.strip() for line in text.splitlines()[docstring.end_lineno :]]
+    return [line for line in lines if re.search('[A-Za-z]', line) and not line.startswith('#')]
+
+
+def test_a_recipe_fits_a_screen() -> None:
+    assert not [path.name for path in RECIPES if len(path.read_text().splitlines()) > 60]
+
+
+def test_a_main_recipe_inherits_data_and_runtime_alone() -> None:
+    for path in RECIPES:
+        if main_recipe(path) is None:
+            installed = [base for base in bases(path) if re.match(r'mm(det|seg)::', base)]
+            assert not installed or path.parent.name in ('mmdetection', 'mmsegmentation'), path
+            assert all((path.parent / base).resolve() in BASES for base in bases(path) if base not in installed), path
+
+
+def test_a_variant_inherits_one_main_recipe_of_its_folder_and_is_shorter() -> None:
+    variants = {path: main for path in RECIPES if (main := main_recipe(path)) is not None}
+    assert variants
+    for path, main in variants.items():
+        assert bases(path) == [main.name], path
+        assert main not in variants, f'{path} inherits a variant'
+        assert len(code(path)) < len(code(main)), path
+
+
+def test_few_lines_are_copies() -> None:
+    """A line is a copy if it is one of five successive lines of code that stand in another recipe, too."""
+    places = defaultdict(set)
+    for path in RECIPES:
+        for start in range(len(code(path)) - PASSAGE + 1):
+            places[tuple(code(path)[start : start + PASSAGE])].add(path)
+    copies = set()
+    for path in RECIPES:
+        for start in range(len(code(path)) - PASSAGE + 1):
+            if len(places[tuple(code(path)[start : start + PASSAGE])]) > 1:
+                copies |= {(path, start + i) for i in range(PASSAGE)}
+    assert len(copies) < 0.3 * sum(len(code(path)) for path in RECIPES)
