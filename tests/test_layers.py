@@ -72,3 +72,8 @@ def test_no_two_files_import_each_other_in_a_circle() -> None:
 
 def test_utils_stays_small() -> None:
     assert sum(len(file.read_text().splitlines()) for file in (ROOT / 'mmssl' / 'utils').glob('*.py')) < UTILS_LINES
+
+
+def test_modules_that_adapt_what_is_loaded_say_so_to_every_loader() -> None:
+    hidden = [file for file in rooms(ROOT / 'mmssl' / 'models') if 'load_state_dict_pre_hook' in file.read_text()]
+    assert not hidden, 'register the hook by mmssl.checkpoints.adaptation.adapt_on_load'

@@ -16,10 +16,10 @@ from mmengine.hooks import Hook
 from torch import Tensor
 
 from mmssl.checkpoints.files import load_checkpoint_file
-from mmssl.checkpoints.matching import load_backbone
 from mmssl.engine.hooks.runtime_info import NonFiniteLossError
 from mmssl.engine.runner import PretrainRunner
 from mmssl.utils.errors import UserError
+from tests.support.checkpoints import load_file
 from tests.support.tiny_run import build_runner, tiny_config, train
 
 # One process imports, its children train and are killed.
@@ -27,6 +27,7 @@ _RUN = """
 import json, os, sys, torch
 torch.set_num_threads(1)
 from tests.support.tiny_run import tiny_config, train
+from tests.support.checkpoints import load_file
 for config in json.loads(sys.argv[1]):
     child = os.fork()
     if not child:
@@ -152,7 +153,7 @@ def test_backbone_file_and_kept_checkpoints(moco) -> None:
     runner = build_runner(tiny_config(work_dir))
     for file in ('iter_18.pth', 'iter_18_backbone.pth'):  # the student of the one is the other
         runner.model.init_weights()
-        load_backbone(runner.model.backbone, work_dir / file)
+        load_file(runner.model.backbone, work_dir / file)
         for key, value in runner.model.backbone.state_dict().items():
             assert torch.equal(value, state[f'model.backbone.{key}'])
     assert set(load_checkpoint_file(work_dir / 'iter_18_backbone.pth')) == {'state_dict', 'meta'}

@@ -8,19 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmssl.checkpoints.grids import TABLES
+from mmssl.checkpoints.grids import TABLES, set_grid
 from mmssl.config.text import read_config_text
 from mmssl.registry import BACKBONES
-from mmssl.utils.errors import UserError
+from mmssl.utils.errors import UserError, some
 
 
 def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
-    """Returns the tensors of a checkpoint by name, whether they lie at the top or under a usual key.
+    """Returns the tensors of a checkpoint by name: those under ``state_dict`` or ``model``, else those at its top.
 
-    Tables of positions get the attribute ``grid``, (rows, columns), where the checkpoint tells their grid of patches.
+    A table of positions gets the attribute ``grid``, the (rows, columns) of its patches, if the checkpoint tells it.
 
     Raises:
-        UserError: There are none.
+        UserError: There are no tensors.
     """
     if isinstance(checkpoint, dict):
         for nested in (checkpoint.get('state_dict'), checkpoint.get('model'), checkpoint):
@@ -31,14 +31,33 @@ def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
     raise UserError("the checkpoint has no tensors under 'state_dict', 'model' or at its top")
 
 
+def below(tensors: Mapping[str, Tensor], prefix: str, needed: bool = False) -> dict[str, Tensor]:
+    """Returns the tensors whose names begin with a prefix, under their names without it.
+
+    Args:
+        tensors: Tensors by name.
+        prefix: ``'backbone'`` or ``'backbone.'``; ``''`` returns all tensors.
+        needed: Raise if there is no such tensor.
+
+    Raises:
+        UserError: There is none, and it is needed.
+    """
+    prefix = f'{prefix.removesuffix(".")}.' if prefix else ''
+    found = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    if needed and not found:
+        beginnings = sorted({name.split('.')[0] for name in tensors})
+        raise UserError(f'no tensor under {prefix[:-1]!r}; the names begin with {some(beginnings)}')
+    return found
+
+
 def _named_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a dict, without the ``_orig_mod.`` that ``torch.compile`` puts into names."""
+    """Returns the tensors of a dict; their names lose the ``_orig_mod.`` that ``torch.compile`` adds."""
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     return {str(key).replace('_orig_mod.', ''): value for key, value in tensors.items()}
 
 
 def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
-    """Writes the grid beside every table of positions: that in the metadata of its owner, else that of the config."""
+    """Sets ``grid`` of every table of positions, from the metadata of its module, else from the config."""
     tables = [name for name in tensors if name.rpartition('.')[2] in TABLES]
     if not tables:
         return
@@ -52,11 +71,11 @@ def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], chec
         owners = [owner for owner in grids if not owner or name.startswith(f'{owner}.')]
         grid = grids[max(owners, key=len)] if owners else of_config
         if grid is not None:
-            tensors[name].grid = tuple(grid)
+            set_grid(tensors[name], tuple(grid))
 
 
 def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The grid of the backbone that the config in a checkpoint describes, for files without such metadata."""
+    """Returns the grid of the backbone in the checkpoint's config, for files without metadata."""
     backbone = known_config(checkpoint)
     if not backbone or str(backbone.get('type')).removeprefix('mmssl.') not in BACKBONES.members:
         return None
@@ -68,7 +87,7 @@ def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The config of the backbone that a checkpoint of mmssl carries; None where there is none, or none that is read."""
+    """Returns the config of the backbone in a checkpoint of mmssl; None if there is none or it cannot be read."""
     meta = checkpoint.get('meta')
     if not isinstance(meta, Mapping):
         return None

@@ -25,6 +25,11 @@ def _write_grid(module: Any, state_dict: dict, prefix: str, local_metadata: dict
     local_metadata['grid_size'] = tuple(module.grid_size)
 
 
+def set_grid(table: Tensor, grid: tuple[int, ...]) -> None:
+    """Attaches the (rows, columns) of its grid to a table that was read from a checkpoint."""
+    table.__dict__['grid'] = grid
+
+
 def known_grid(table: Tensor, metadata: Mapping[str, Any]) -> tuple[int, int] | None:
     """Returns rows and columns of the grid of a table that is loaded; None where neither source has it.
 

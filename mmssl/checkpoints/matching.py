@@ -1,38 +1,18 @@
-"""Loading into a module the tensors of a checkpoint that match it, and saying what does not."""
+"""Loading the tensors of a checkpoint into a module, and naming those that do not match."""
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
-from pathlib import Path
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmssl.checkpoints.content import get_state_dict
-from mmssl.checkpoints.files import load_checkpoint_file
-from mmssl.utils.errors import UserError
+from mmssl.checkpoints.adaptation import adapted
+from mmssl.checkpoints.content import below
+from mmssl.utils.errors import UserError, some
 
-
-def load_backbone(module: nn.Module, file: str | Path, prefix: str | None = None, min_match: float = 0.99) -> None:
-    """Loads a backbone from any checkpoint that contains it.
-
-    Position embeddings of another size are resized where the backbone does so when it loads a state dict.
-
-    Args:
-        module: The backbone.
-        file: Training checkpoint, backbone file, or another checkpoint with the backbone's names under a prefix.
-        prefix: What precedes the backbone's names in the file, e.g. ``'backbone'``. None finds the prefix under which
-            most tensors match; of equal ones the shortest, so that a student precedes its teacher.
-        min_match: Share of the backbone's tensors, in (0, 1], that must be in the file.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        UserError: Fewer than ``min_match`` of the tensors are in the file, its first layer is not, or a tensor has
-            another shape; lists what is missing and what was offered.
-    """
-    offered = get_state_dict(load_checkpoint_file(file))
-    load_matching(module, offered, str(file), prefix, min_match)
+_COUNTER = 'num_batches_tracked'  # batch counters carry no weights, and older files do not have them
 
 
 def load_matching(
@@ -43,24 +23,27 @@ def load_matching(
     min_match: float = 0.99,
     name: str = 'backbone',
 ) -> None:
-    """Loads from ``offered`` the tensors of ``module`` that match, as ``load_backbone`` does from a file.
+    """Loads the tensors of a module, or of a part of a model, that were read from a file.
+
+    Position embeddings of another size are resized if the module does so whenever it loads a state dict.
 
     Args:
-        module: Any module.
-        offered: Tensors by name.
-        source: Where they come from, for messages.
-        prefix: As in ``load_backbone``.
-        min_match: As in ``load_backbone``.
-        name: What ``module`` is called in messages.
+        module: The module.
+        offered: Tensors of the file by name, as ``get_state_dict`` returns them.
+        source: The file, for messages.
+        prefix: What precedes the module's names in ``offered``, e.g. ``'backbone'``. None takes the prefix under which
+            most tensors match, and the shortest of equally good ones, so that the student is taken and not the teacher.
+        min_match: Share of the module's tensors, in (0, 1], that must be offered.
+        name: What messages call the module.
 
     Raises:
-        UserError: Fewer than ``min_match`` of the tensors are offered, the first layer is not, one has another shape,
-            or what is offered is deeper than ``module``.
+        UserError: Fewer than ``min_match`` of the tensors are offered, the first layer is missing, a tensor has another
+            shape, or ``offered`` holds a deeper module. The message lists what is missing and what was offered.
     """
     wanted = module.state_dict()
     found, matched, missing = _match(module, wanted, offered, prefix)
     total = len(matched) + len(missing)
-    # A network without its first layer has lost what the others were trained on.
+    # The other layers were trained on the output of the first one and are worth nothing without it.
     first = next((key for key, value in wanted.items() if value.ndim > 1 and key.endswith('weight')), None)
     if not total or len(matched) < min_match * total or first in missing or any(key in found for key in missing):
         lines = _mismatch(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source)
@@ -72,7 +55,7 @@ def load_matching(
     if surplus:
         raise UserError(
             f'{source} holds a deeper {name} than this one, so nothing was loaded: it has {len(surplus)} tensors more\n'
-            f'  unexpected: {_some(surplus)}\ngive the configuration that the file was written with'
+            f'  unexpected: {some(surplus)}\ngive the configuration that the file was written with'
         )
     module.load_state_dict(matched, strict=False)
     print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
@@ -80,8 +63,41 @@ def load_matching(
         print_log(f'{name}: not in the file: {", ".join(missing)}', logger='current')
 
 
+def load_whole(model: nn.Module, offered: dict[str, Tensor], source: str) -> None:
+    """Loads every tensor of a model from a checkpoint of the same model, which must hold no other tensors.
+
+    Args:
+        model: An algorithm, a detector or a segmenter.
+        offered: Tensors of the checkpoint by name.
+        source: The file, for messages.
+
+    Raises:
+        UserError: A tensor is missing, unknown or of another shape.
+    """
+    backbone = getattr(model, 'backbone', None)
+    if isinstance(backbone, nn.Module) and not below(offered, 'backbone'):
+        raise UserError(
+            f'{source} has no tensors below backbone., so it holds no whole model: name a training checkpoint, '
+            'such as epoch_N.pth, not the backbone file beside it, or convert the file of another code first'
+        )
+    wanted, found = model.state_dict(), adapted(model, offered)
+    missing = [key for key in wanted if key not in found and not key.endswith(_COUNTER)]
+    shapes = [key for key in wanted if key in found and found[key].shape != wanted[key].shape]
+    odd = sorted([*missing, *shapes, *(key for key in found if key not in wanted)])
+    if odd and isinstance(backbone, nn.Module):
+        load_matching(backbone, offered, source, prefix='backbone', min_match=1.0)  # says more about a backbone
+    if odd:
+        raise UserError(
+            f'{source} was written while training another model than the {type(model).__name__} of this config: '
+            f'{len(odd)} of its tensors differ, such as {some(odd, 3)}; '
+            'give the config that it was trained with, or the _backbone.pth file beside it'
+        )
+    model.load_state_dict(found, strict=False)
+    print_log(f'model: {len(wanted)}/{len(wanted)} tensors from {source}', logger='current')
+
+
 def matching_share(module: nn.Module, offered: dict[str, Tensor], prefix: str | None = None) -> float:
-    """Share in [0, 1] of the tensors of ``module`` that ``load_matching`` would load from ``offered``."""
+    """Returns the share in [0, 1] of the tensors of ``module`` that ``load_matching`` would load from ``offered``."""
     _, matched, missing = _match(module, module.state_dict(), offered, prefix)
     return len(matched) / max(len(matched) + len(missing), 1)
 
@@ -89,28 +105,16 @@ def matching_share(module: nn.Module, offered: dict[str, Tensor], prefix: str | 
 def _match(
     module: nn.Module, wanted: dict[str, Tensor], offered: dict[str, Tensor], prefix: str | None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
-    """What is offered under the prefix, what of it fits, and the names of ``wanted`` that nothing fits."""
-    if prefix is None:
-        prefix = find_prefix(wanted, offered)
-    elif prefix and not prefix.endswith('.'):
-        prefix += '.'
-    found = {key[len(prefix) :]: value for key, value in offered.items() if key.startswith(prefix)}
-    run_loading_hooks(module, found)
+    """Returns the tensors offered under the prefix, those of them that fit, and the wanted names that nothing fits."""
+    prefix = find_prefix(wanted, offered) if prefix is None else prefix
+    found = adapted(module, below(offered, prefix))
     matched = {key: found[key] for key in wanted if key in found and found[key].shape == wanted[key].shape}
-    # Batch counters carry no weights, and older files do not have them.
-    missing = [key for key in wanted if key not in matched and not key.endswith('num_batches_tracked')]
+    missing = [key for key in wanted if key not in matched and not key.endswith(_COUNTER)]
     return found, matched, missing
 
 
-def run_loading_hooks(module: nn.Module, state: dict[str, Tensor]) -> None:
-    """Lets the parts of ``module`` adapt ``state`` as they do while loading, e.g. resize position embeddings."""
-    for name, part in module.named_modules():
-        for hook in part._load_state_dict_pre_hooks.values():
-            hook(state, f'{name}.' if name else '', {}, False, [], [], [])
-
-
 def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:
-    """Returns the prefix under which most of ``wanted`` is in ``offered``; of equal ones the shortest."""
+    """Returns the prefix under which ``offered`` has most of ``wanted``, and the shortest of equally good ones."""
     matches: Counter[str] = Counter()
     by_last_name: dict[str, list[str]] = {}
     for key in wanted:
@@ -124,7 +128,7 @@ def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:
 
 
 def _option_for(module: nn.Module, weight: Tensor) -> str | None:
-    """The argument of the class of ``module`` that gives its first layer the kernel of ``weight`` (O, I, H, W)."""
+    """Returns the argument of the module's class that gives its first layer the kernel of ``weight`` (O, I, H, W)."""
     kernel = weight.shape[-1]
     arguments = inspect.signature(type(module).__init__).parameters
     if weight.ndim != 4:
@@ -147,13 +151,9 @@ def _mismatch(
     ]
     return [
         f'{score} tensors in {source} match, so nothing was loaded.',
-        f'  missing: {_some([key for key in missing if key not in found])}',
-        f'  of another shape: {_some(shapes)}',
-        f'  unexpected: {_some([key for key in found if key not in wanted])}',
-        f'  offered: {_some(list(offered))}',
+        f'  missing: {some(key for key in missing if key not in found)}',
+        f'  of another shape: {some(shapes)}',
+        f'  unexpected: {some(key for key in found if key not in wanted)}',
+        f'  offered: {some(offered)}',
         'The file holds another architecture, or a name scheme that has to be converted first.',
     ]
-
-
-def _some(names: list[str], limit: int = 10) -> str:
-    return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '') or 'none'

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from mmssl.checkpoints.content import below
 from mmssl.converters.source import ADDER_RESNET, HIVIT, RESNET, SWIN, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
 from mmssl.models.backbones import adder_resnet, hivit
@@ -85,8 +86,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         case 'VisionTransformer':
             return known | _vision_transformer(tensors, num_heads, known)
         case 'MAE':
-            width, depth, mlp_ratio = _transformer(_below(tensors, 'neck.'), 'embed.weight', 'norm.weight')
-            encoder = _vision_transformer(_below(tensors, 'backbone.'), num_heads, known)
+            width, depth, mlp_ratio = _transformer(below(tensors, 'neck'), 'embed.weight', 'norm.weight')
+            encoder = _vision_transformer(below(tensors, 'backbone'), num_heads, known)
             return known | encoder | dict(decoder=dict(embed_dim=width, depth=depth, mlp_ratio=mlp_ratio))
         case 'BEiTViT':
             return known | _beit(tensors)
@@ -203,10 +204,6 @@ def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[
         conv_stem=conv_stem,
         final_norm='norm.weight' in tensors,
     )
-
-
-def _below(tensors: Tensors, prefix: str) -> Tensors:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _beit(tensors: Tensors) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from mmssl.checkpoints.content import below
 from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
-from mmssl.utils.errors import UserError, did_you_mean
+from mmssl.utils.errors import UserError, did_you_mean, some
 
 _CONTAINERS = ('state_dict', 'model', 'model_state', 'network')  # where official codes put their tensors
 
@@ -59,8 +60,9 @@ def convert(state_dict: Mapping[str, Any], source: str, part: str | None = None)
         UserError: ``source`` is unknown, names in ``state_dict`` do not belong to it, or ``part`` has no tensor.
     """
     converted = translate(official_tensors(state_dict), source)
-    _raise_unknown(converted.unknown, f'source {source!r}')
-    return converted.tensors if part is None else part_of(converted.tensors, part)
+    if unknown := converted.unknown:
+        raise UserError(f'{len(unknown)} names do not belong to source {source!r}: {some(unknown)}')
+    return converted.tensors if part is None else below(converted.tensors, part, needed=True)
 
 
 def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
@@ -107,17 +109,3 @@ def _source(name: str) -> Source:
     if name not in SOURCES:
         raise UserError(f'source must be one of {sorted(SOURCES)}, got {name!r}{did_you_mean(name, SOURCES)}')
     return SOURCES[name]
-
-
-def part_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    prefix = part + '.'
-    chosen = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    if not chosen:
-        raise UserError(f'no tensor under {part!r}; the names begin with {sorted({n.split(".")[0] for n in tensors})}')
-    return chosen
-
-
-def _raise_unknown(names: list[str], where: str) -> None:
-    if names:
-        shown = ', '.join(names[:10]) + (', ...' if len(names) > 10 else '')
-        raise UserError(f'{len(names)} names do not belong to {where}: {shown}')

@@ -11,16 +11,21 @@ from torch import Tensor
 
 from mmssl.converters.convert import Converted, official_tensors, translate
 from mmssl.converters.sources import SOURCES
-from mmssl.utils.errors import UserError
+from mmssl.utils.errors import UserError, some
 
-# Of sources that give the same result, these come first, then those with the fewest patterns to spare.
+# If several sources read the file alike, these come first, then the source with the fewest unused patterns.
 _PLAIN = ('torchvision', 'timm')
 
 
-def detect_source(checkpoint: Mapping[str, Any]) -> str:
-    """Finds the source of a checkpoint: the one whose patterns know every name in it.
+class UnknownSourceError(UserError):
+    """No source knows all names in a checkpoint."""
 
-    Where several do, which is common for files of a backbone alone, they must agree on what becomes of every tensor.
+
+def detect_source(checkpoint: Mapping[str, Any]) -> str:
+    """Returns the source of a checkpoint: the one whose patterns know every name in it.
+
+    This is the one answer to the question what a file is. Several sources know the names of a backbone alone; they must
+    give every tensor the same name.
 
     Args:
         checkpoint: Tensors by name, or a checkpoint that holds them as ``convert`` takes it.
@@ -29,7 +34,8 @@ def detect_source(checkpoint: Mapping[str, Any]) -> str:
         A key of ``SOURCES``; ``'mmssl'`` for a checkpoint or a backbone file of this toolbox.
 
     Raises:
-        UserError: No source knows all names, or several do and disagree.
+        UnknownSourceError: No source knows all names.
+        UserError: Several sources know all names and disagree; the message lists them.
     """
     if _is_own_file(checkpoint):
         return 'mmssl'
@@ -42,12 +48,13 @@ def detect_source(checkpoint: Mapping[str, Any]) -> str:
     if not matching:
         if any(name.startswith('backbone.') for name in tensors):
             return 'mmssl'
-        raise UserError(_nobody_knows(len(tensors), readings))
+        raise UnknownSourceError(_nobody_knows(len(tensors), readings))
     first = readings[matching[0]]
     differing = [name for name in matching if not _same(first, readings[name])]
     if differing:
         raise UserError(
-            f'the names in this checkpoint fit {", ".join(matching)}, which read them differently: name the source'
+            f'the names in this checkpoint fit {", ".join(matching)}, which read them differently: name the source '
+            '(convert.py --from SOURCE), or what precedes the names of its backbone (--prefix)'
         )
     return matching[0]
 
@@ -59,13 +66,13 @@ def _official_sources() -> list[str]:
 
 
 def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:
-    """Patterns of a source that no name fits; the fewer there are, the more the checkpoint is one of it."""
+    """Returns the number of a source's patterns that fit no name in the checkpoint."""
     names = [name.removeprefix('module.') for name in tensors]
     return sum(not any(re.fullmatch(pattern, name) for name in names) for pattern, _ in SOURCES[source].patterns)
 
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether the description beside the tensors is that of a backbone file, of a training or converted."""
+    """Returns whether ``meta`` is that of a backbone file, which a training or a converter wrote."""
     meta = checkpoint.get('meta')
     return isinstance(meta, Mapping) and ('backbone' in meta or {'algorithm', 'checkpoint'} <= meta.keys())
 
@@ -80,7 +87,7 @@ def _same(one: Converted, other: Converted) -> bool:
 def _nobody_knows(total: int, readings: Mapping[str, Converted]) -> str:
     nearest = min(readings, key=lambda name: len(readings[name].unknown))
     unknown = readings[nearest].unknown
-    shown = ', '.join(unknown[:5]) + (', ...' if len(unknown) > 5 else '')
+    shown = some(unknown, 5)
     known = total - len(unknown)
     nearest = (
         f'{nearest} comes nearest with {known} of {total}, it does not know {shown}' if known else f'such as {shown}'

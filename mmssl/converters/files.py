@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mmssl.checkpoints.content import known_config
+from mmssl.checkpoints.content import below, known_config
 from mmssl.checkpoints.files import save_checkpoint_file, save_safetensors
 from mmssl.converters.architecture import describe, kind
 from mmssl.converters.arrays import load_official_file
-from mmssl.converters.convert import convert, part_of
+from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
 from mmssl.converters.libraries import LIBRARIES
 from mmssl.converters.library import Layout, Library
@@ -73,7 +73,7 @@ def convert_backbone(
     find_library(library)
     source = source or detect_source(checkpoint)
     tensors = convert(checkpoint, source)
-    chosen = tensors if part == 'all' else part_of(tensors, part)
+    chosen = tensors if part == 'all' else below(tensors, part, needed=True)
     layout = _layout(chosen, library)
     token = tensors.get('backbone.cls_token')
     if num_heads is None and token is not None:

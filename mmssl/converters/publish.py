@@ -8,9 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmssl.checkpoints.content import get_state_dict, known_config
+from mmssl.checkpoints.content import below, get_state_dict, known_config
 from mmssl.checkpoints.files import load_checkpoint_file, replace_file, save_checkpoint_file, save_safetensors
-from mmssl.converters.convert import part_of
 from mmssl.version import __version__
 
 # Facts of a training that go with its weights; the rest of MMEngine's description tells of the machine.
@@ -40,7 +39,7 @@ def publish(file: str | Path, out: str | Path, part: str | None = None, safetens
     checkpoint = load_checkpoint_file(file)
     tensors = get_state_dict(checkpoint)
     if part is not None:
-        tensors = part_of(tensors, part)
+        tensors = below(tensors, part, needed=True)
     # A view would take the whole tensor that it belongs to into the file.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     meta = _facts(checkpoint, part, Path(file).name)

@@ -10,11 +10,11 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
-from torch import Tensor, nn
+from torch import nn
 
 from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
-from mmssl.checkpoints.matching import load_matching
+from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.registry import MODELS
@@ -71,16 +71,7 @@ def load_trained(
     if random_init is not None:
         model.init_weights()
     elif whole:
-        _load_whole(model, offered, checkpoint)
+        load_whole(model, offered, checkpoint)
     else:
         load_matching(model.backbone, offered, checkpoint, prefix)
     return cfg, model.to(get_device()).eval()
-
-
-def _load_whole(model: nn.Module, offered: dict[str, Tensor], checkpoint: str) -> None:
-    if not any(key.startswith('backbone.') for key in offered):
-        raise UserError(
-            f'{checkpoint} has no tensors below backbone., so it holds no whole model: name a training checkpoint, '
-            'such as epoch_N.pth, not the backbone file beside it, or convert the file of another code first'
-        )
-    load_matching(model, offered, checkpoint, prefix='', min_match=1.0, name='model')

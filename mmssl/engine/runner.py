@@ -32,7 +32,7 @@ from mmssl.checkpoints.files import (
     replace_file,
     save_checkpoint_file,
 )
-from mmssl.checkpoints.matching import load_matching
+from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.config.compilation import block_compile_options
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.distributed.unwrap import unwrap
@@ -287,7 +287,7 @@ class PretrainRunner(Runner):
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
-        """Loads weights; on resume all must match, else 99 % of the model's or of its backbone's tensors.
+        """Loads weights: on resume the whole model, else 99 % of the tensors of the model or of its backbone.
 
         Raises:
             UserError: The file cannot be read, too little of it matches, or it is to be resumed and cannot be.
@@ -298,7 +298,7 @@ class PretrainRunner(Runner):
         if self._resume:
             check_resumable(self, checkpoint, filename)
         if strict or self._resume:
-            load_matching(self.algorithm, offered, str(filename), min_match=1.0, name='model')
+            load_whole(self.algorithm, offered, str(filename))
         else:
             try:
                 load_matching(self.algorithm, offered, str(filename), name='model')

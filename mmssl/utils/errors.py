@@ -29,9 +29,15 @@ def did_you_mean(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> s
     by_lower_case = {candidate.lower(): candidate for candidate in candidates}
     matches = get_close_matches(name.lower(), by_lower_case, n=3, cutoff=cutoff)
     similarity = [SequenceMatcher(a=match, b=name.lower()).ratio() for match in matches]
-    # What is much further away than the nearest is of another library, of which many are loaded beside mmdet.
+    # With mmdet the registry holds hundreds of unrelated names: drop those much less similar than the best one.
     near = [by_lower_case[match] for match, value in zip(matches, similarity) if value > similarity[0] - 0.15]
     return f'; did you mean {" or ".join(map(repr, near))}?' if near else ''
+
+
+def some(names: Iterable[str], limit: int = 10) -> str:
+    """Lists names in a message: the first ``limit`` of them and how many there are, ``'none'`` if there are none."""
+    names = list(names)
+    return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '') or 'none'
 
 
 _PACKAGE = str(Path(__file__).parents[1])

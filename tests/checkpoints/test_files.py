@@ -25,11 +25,12 @@ from mmssl.checkpoints.files import (
     save_checkpoint_file,
     save_safetensors,
 )
-from mmssl.checkpoints.matching import find_prefix, load_backbone
+from mmssl.checkpoints.matching import find_prefix, load_whole
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.components.pretrained import Pretrained
 from mmssl.utils.errors import UserError
+from tests.support.checkpoints import load_file
 
 
 def _backbone() -> ResNet:
@@ -143,7 +144,7 @@ def test_finds_the_prefix(tmp_path: Path, prefix: str, key: str | None) -> None:
     state = {prefix + name: tensor for name, tensor in _filled(module, 2).items()}
     state['neck.weight'] = torch.zeros(3)
     torch.save({key: state} if key else state, tmp_path / 'a.pth')
-    load_backbone(module, tmp_path / 'a.pth')
+    load_file(module, tmp_path / 'a.pth')
     assert all((tensor == 2).all() for tensor in module.state_dict().values())
 
 
@@ -152,9 +153,9 @@ def test_the_student_precedes_the_teacher_unless_told(tmp_path: Path) -> None:
     state = {f'teacher.backbone.{name}': tensor for name, tensor in _filled(module, 3).items()}
     state.update({f'backbone.{name}': tensor for name, tensor in _filled(module, 2).items()})
     torch.save(state, tmp_path / 'a.pth')
-    load_backbone(module, tmp_path / 'a.pth')
+    load_file(module, tmp_path / 'a.pth')
     assert (module.conv1.weight == 2).all()
-    load_backbone(module, tmp_path / 'a.pth', prefix='teacher.backbone')
+    load_file(module, tmp_path / 'a.pth', prefix='teacher.backbone')
     assert (module.conv1.weight == 3).all()
 
 
@@ -164,7 +165,7 @@ def test_says_how_much_was_loaded(tmp_path: Path, caplog, monkeypatch) -> None:
     module = _backbone()
     state = {name: tensor for name, tensor in module.state_dict().items() if not name.endswith('num_batches_tracked')}
     torch.save(state, tmp_path / 'a.pth')
-    load_backbone(module, tmp_path / 'a.pth')
+    load_file(module, tmp_path / 'a.pth')
     assert lines == [f'backbone: {len(state)}/{len(state)} tensors from {tmp_path / "a.pth"}']
 
 
@@ -176,7 +177,7 @@ def test_too_little_is_an_error_that_names_everything(tmp_path: Path) -> None:
     state['conv1.weight'] = torch.zeros(64, 3, 7, 7)
     torch.save(dict(state_dict={f'backbone.{key}': value for key, value in state.items()}), tmp_path / 'a.pth')
     with pytest.raises(UserError) as error:
-        load_backbone(module, tmp_path / 'a.pth')
+        load_file(module, tmp_path / 'a.pth')
     total = len(before)
     for part in (
         f'backbone: {total - 2}/{total} tensors',
@@ -187,25 +188,25 @@ def test_too_little_is_an_error_that_names_everything(tmp_path: Path) -> None:
         assert part in str(error.value)
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     with pytest.raises(UserError, match=r"set model.backbone.stem='imagenet' in the config"):
-        load_backbone(module, tmp_path / 'a.pth', min_match=0.9)  # a tensor of another shape is never passed over
+        load_file(module, tmp_path / 'a.pth', min_match=0.9)  # a tensor of another shape is never passed over
     del state['conv1.weight']
     torch.save(state, tmp_path / 'a.pth')
     with pytest.raises(UserError, match='missing: conv1.weight'):  # and neither is a first layer that is missing
-        load_backbone(module, tmp_path / 'a.pth', min_match=0.9)
+        load_file(module, tmp_path / 'a.pth', min_match=0.9)
     state['conv1.weight'] = torch.full_like(module.conv1.weight, 2)
     torch.save(state, tmp_path / 'a.pth')
-    load_backbone(module, tmp_path / 'a.pth', min_match=0.9)
+    load_file(module, tmp_path / 'a.pth', min_match=0.9)
     assert (module.conv1.weight == 2).all()
 
 
 def test_one_tensor_of_another_shape_in_a_large_network_stops(tmp_path: Path) -> None:
     torch.save(ResNet(18, 0.125, stem='small').state_dict(), tmp_path / 'small.pth')
     with pytest.raises(UserError, match=r"backbone: 119/120 tensors (.|\n)*model.backbone.stem='small'"):
-        load_backbone(ResNet(18, 0.125), tmp_path / 'small.pth')
+        load_file(ResNet(18, 0.125), tmp_path / 'small.pth')
     arch = dict(embed_dim=16, depth=12, num_heads=2)
     torch.save(VisionTransformer(arch=arch, img_size=32, patch_size=4).state_dict(), tmp_path / 'patch4.pth')
     with pytest.raises(UserError, match=r'model.backbone.patch_size=4'):
-        load_backbone(VisionTransformer(arch=arch, img_size=128, patch_size=16), tmp_path / 'patch4.pth')
+        load_file(VisionTransformer(arch=arch, img_size=128, patch_size=16), tmp_path / 'patch4.pth')
 
 
 def test_an_address_without_a_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +215,7 @@ def test_an_address_without_a_network_is_one_sentence(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', fail)
     with pytest.raises(UserError, match=r'^https://host/a.pth cannot be downloaded \(Name or service not known\)'):
-        load_backbone(_backbone(), 'https://host/a.pth')
+        load_file(_backbone(), 'https://host/a.pth')
     monkeypatch.setattr(CheckpointLoader, 'load_checkpoint', fail)
     with pytest.raises(UserError, match='^torchvision://resnet50 cannot be downloaded'):
         Pretrained('torchvision://resnet50')(_backbone())
@@ -223,7 +224,7 @@ def test_an_address_without_a_network_is_one_sentence(monkeypatch: pytest.Monkey
 def test_nothing_to_load(tmp_path: Path) -> None:
     torch.save(dict(epoch=3), tmp_path / 'a.pth')
     with pytest.raises(UserError, match='no tensors'):
-        load_backbone(_backbone(), tmp_path / 'a.pth')
+        load_file(_backbone(), tmp_path / 'a.pth')
     assert find_prefix(dict(a=torch.ones(1)), dict(b=torch.ones(1))) == ''
 
 
@@ -231,7 +232,7 @@ def test_position_embeddings_of_another_size(tmp_path: Path) -> None:
     arch = dict(embed_dim=16, depth=1, num_heads=2)
     small, large = (VisionTransformer(arch=arch, img_size=size, patch_size=8, position='learned') for size in (16, 32))
     torch.save({f'backbone.{key}': value for key, value in small.state_dict().items()}, tmp_path / 'a.pth')
-    load_backbone(large, tmp_path / 'a.pth')
+    load_file(large, tmp_path / 'a.pth')
     torch.testing.assert_close(large.blocks.state_dict(), small.blocks.state_dict())
     torch.testing.assert_close(large.pos_embed[:, :1], small.pos_embed[:, :1])  # of the class token
 
@@ -254,5 +255,15 @@ def test_names_of_compiled_models_are_those_of_the_model(tmp_path: Path) -> None
     filled = {f'backbone._orig_mod.{key}': value for key, value in _filled(source, 3).items()}
     state = {key.replace('layer1.', 'layer1._orig_mod.'): value for key, value in filled.items()}
     torch.save(dict(state_dict=state), tmp_path / 'a.pth')
-    load_backbone(target, tmp_path / 'a.pth')
+    load_file(target, tmp_path / 'a.pth')
     assert all((value == 3).all() for value in target.state_dict().values())
+
+
+def test_a_whole_model_is_loaded_exactly_or_not_at_all() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    state = {key: value for key, value in _filled(model, 2).items() if not key.endswith('num_batches_tracked')}
+    load_whole(model, state, 'a.pth')
+    assert all((model.state_dict()[key] == 2).all() for key in state)
+    for other in (state | {'x': torch.ones(1)}, dict(list(state.items())[1:]), state | {'0.bias': torch.ones(3)}):
+        with pytest.raises(UserError, match=r'another model than the Sequential .* 1 of its tensors differ'):
+            load_whole(model, other, 'a.pth')

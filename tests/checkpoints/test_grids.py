@@ -7,10 +7,10 @@ import pytest
 import torch
 from timm.layers import resample_abs_pos_embed
 
-from mmssl.checkpoints.matching import load_backbone
 from mmssl.models.layers.relative_positions import bicubic_relative_table, resize_relative_table
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError
+from tests.support.checkpoints import load_file
 
 _VIT = dict(arch=dict(embed_dim=16, depth=1, num_heads=2), patch_size=4)
 _HIVIT = dict(arch=dict(embed_dim=16, depths=(1, 1, 1), num_heads=2), stem_stride=1, position_bias='table')
@@ -54,7 +54,7 @@ def test_a_table_follows_its_own_grid(kind, there, here, known_by, tmp_path: Pat
         state = dict(state)
         meta = dict(backbone=dict(KINDS[kind][0], img_size=there))
     torch.save(dict(state_dict=state, meta=meta), tmp_path / 'backbone.pth')
-    load_backbone(target, tmp_path / 'backbone.pth')
+    load_file(target, tmp_path / 'backbone.pth')
     for name, resize in KINDS[kind][1].items():
         expected = resize(source.get_parameter(name), target.grid_size, source.grid_size)
         torch.testing.assert_close(target.get_parameter(name), expected)
@@ -72,8 +72,8 @@ def test_torch_alone_knows_the_grid_too():
 def test_a_grid_that_nothing_tells_is_square_or_refused(tmp_path: Path):
     source, target = _build('ViT', (32, 32)), _build('ViT', (32, 64))
     torch.save(dict(source.state_dict()), tmp_path / 'bare.pth')
-    load_backbone(target, tmp_path / 'bare.pth')
+    load_file(target, tmp_path / 'bare.pth')
     torch.testing.assert_close(target.pos_embed, resample_abs_pos_embed(source.pos_embed, [8, 16], [8, 8]))
     torch.save(dict(_build('ViT', (16, 32)).state_dict()), tmp_path / 'bare.pth')
     with pytest.raises((UserError, ValueError), match='the grid of 32 positions is not known and is no square'):
-        load_backbone(target, tmp_path / 'bare.pth')
+        load_file(target, tmp_path / 'bare.pth')

@@ -13,6 +13,7 @@ from timm.models.beit import Attention, Block
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import describe_grid, known_grid
 from mmssl.models.backbones.vision_transformer import resolve_arch
 from mmssl.models.layers.layer_order import OrderedLayers
@@ -150,7 +151,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         self.norm = norm(dim) if has_norm else nn.Identity()
         unused = [f'blocks.{index}.' for index in range(num_blocks, depth)]
         skip_on_load(self, *unused, *(() if has_norm else ['norm.']))
-        self.register_load_state_dict_pre_hook(_adapt_loaded_tables)
+        adapt_on_load(self, _adapt_loaded_tables)
         describe_grid(self)
         self._index: Tensor
         self.register_buffer('_index', relative_index(self.grid_size), persistent=False)

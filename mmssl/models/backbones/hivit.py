@@ -13,6 +13,7 @@ from timm.layers import resample_abs_pos_embed, to_2tuple
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
+from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import TABLES, describe_grid, known_grid, square_side
 from mmssl.models.layers.hivit_blocks import (
     Block,
@@ -157,7 +158,7 @@ class HiViT(OrderedLayers, BaseModule):
         if position_bias == 'table':
             self.register_buffer('_pairs', pair_index(self.grid_size), persistent=False)
         self.apply(truncated_normal_linear)
-        self.register_load_state_dict_pre_hook(_adapt_loaded_positions)
+        adapt_on_load(self, _adapt_loaded_positions)
         describe_grid(self)
 
     def forward(

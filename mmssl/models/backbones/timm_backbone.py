@@ -10,6 +10,7 @@ import timm
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.models.layers.layer_order import OrderedLayers
 from mmssl.models.layers.patches import hide_patches
 from mmssl.models.layers.relative_positions import num_relative_positions, resize_relative_table, square_grid
@@ -62,7 +63,7 @@ class TimmBackbone(OrderedLayers, BaseModule):
             self.feature_dim = self.model.feature_info.channels()[-1]
         # Some timm models have an init_weights() of their own; MMEngine would call it and undo pretrained weights.
         self.model.is_init = True
-        self.register_load_state_dict_pre_hook(_resize_loaded_tables)
+        adapt_on_load(self, _resize_loaded_tables)
 
     @property
     def patch_embed(self) -> Any:

@@ -14,6 +14,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import describe_grid, known_grid, square_side
 from mmssl.models.layers.grid_attention import GridAttention
 from mmssl.models.layers.initialization import xavier_uniform_linear
@@ -173,7 +174,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         self.norm = norm(dim) if has_norm else nn.Identity()
         unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
         skip_on_load(self, *([] if has_norm else ['norm.']), *(['cls_token'] if window_size else []), *unbuilt)
-        self.register_load_state_dict_pre_hook(_resample_loaded_positions)
+        adapt_on_load(self, _resample_loaded_positions)
         describe_grid(self)
 
         self._init_parameters(init)

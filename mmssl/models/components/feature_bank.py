@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.distributed.collectives import gather_constant
 
 
@@ -30,7 +31,7 @@ class FeatureBank(nn.Module):
         self.register_buffer('features', torch.zeros(0, dim))
         self.register_buffer('filled', torch.zeros(0, dtype=torch.bool))
         self._staged: list[tuple[Tensor, Tensor]] = []
-        self.register_load_state_dict_pre_hook(_keep_own_rows)
+        adapt_on_load(self, _keep_own_rows)
 
     def resize(self, num_images: int) -> None:
         """Makes room for N images; what was there is lost."""

@@ -9,6 +9,7 @@ from timm.layers import Attention
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, one_hot, pad, scaled_dot_product_attention
 
+from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.models.layers.windows import from_windows, to_windows
 
 
@@ -39,7 +40,7 @@ class GridAttention(Attention):
         if relative_size:
             number = 2 * (window_size or relative_size) - 1
             self.rel_pos_h, self.rel_pos_w = (nn.Parameter(torch.zeros(number, self.head_dim)) for _ in range(2))
-            self.register_load_state_dict_pre_hook(_adapt_loaded_positions)
+            adapt_on_load(self, _adapt_loaded_positions)
 
     def forward(self, x: Tensor, attn_mask: None = None, is_causal: bool = False) -> Tensor:
         """Returns (N, rows, columns, D) of tokens ``x`` of this shape; there are no masks."""

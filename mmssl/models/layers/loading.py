@@ -7,6 +7,8 @@ from typing import Any
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmssl.checkpoints.adaptation import adapt_on_load
+
 
 def leave_out_of_checkpoints(module: nn.Module) -> None:
     """Keeps the parameters of ``module`` out of state dicts, and as they are when one without them is loaded."""
@@ -52,4 +54,4 @@ def skip_on_load(module: nn.Module, *prefixes: str) -> None:
         for key in [key for key in state_dict if key.startswith(unwanted)]:
             del state_dict[key]
 
-    module.register_load_state_dict_pre_hook(drop)
+    adapt_on_load(module, drop)

@@ -9,7 +9,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmssl.checkpoints.matching import load_backbone
+from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.checkpoints.matching import load_matching
 from mmssl.models.layers.loading import leave_out_of_checkpoints
 from mmssl.models.layers.visual_words import bag_of_words, without_border, word_distances
 from mmssl.registry import BACKBONES, TARGETS
@@ -59,7 +61,8 @@ class VisualWordsTarget(BaseModule):
             UserError: A file holds another network or another number of words.
         """
         if self.checkpoint is not None:
-            load_backbone(self.teacher, self.checkpoint, min_match=1.0)
+            offered = get_state_dict(load_checkpoint_file(self.checkpoint))
+            load_matching(self.teacher, offered, self.checkpoint, min_match=1.0)
         if self.vocabulary is not None:
             self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
 

@@ -10,12 +10,13 @@ from torch import nn
 from torch.nn.functional import interpolate
 from torch.testing import assert_close
 
-from mmssl.checkpoints.matching import load_backbone, load_matching
+from mmssl.checkpoints.matching import load_matching
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.layers.hivit_blocks import Attention, PatchEmbed, PatchMerge, PatchSplit, Places
 from mmssl.models.layers.positions import scaled_positions, sincos_positions
 from mmssl.models.layers.relative_positions import bicubic_relative_table
 from mmssl.utils.errors import UserError
+from tests.support.checkpoints import load_file
 
 SMALL = dict(embed_dim=32, depths=(1, 1, 2), num_heads=2)
 KEEP = torch.tensor([[0, 2, 3], [1, 2, 5]])
@@ -261,7 +262,7 @@ def test_relative_positions_begin_anew_or_are_passed_over(tmp_path):
         before = {name: p.detach().clone() for name, p in target.named_parameters()}
         nn.init.ones_(source.absolute_pos_embed)
         torch.save(dict(state_dict=source.state_dict()), tmp_path / 'source.pth')
-        load_backbone(target, tmp_path / 'source.pth', min_match=1.0)
+        load_file(target, tmp_path / 'source.pth', min_match=1.0)
         own = dict(source.named_parameters())
         for name, parameter in target.named_parameters():
             assert torch.equal(parameter, own.get(name, before[name])), name

@@ -7,8 +7,8 @@ import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmssl.checkpoints.matching import load_backbone
 from mmssl.registry import ALGORITHMS, BACKBONES
+from tests.support.checkpoints import load_file
 
 SMALL = {
     'AlexNet': dict(channels=(4, 8, 8, 12, 16), stem='small', sobel=True),
@@ -81,7 +81,7 @@ def test_a_method_and_a_classifier_train_them_and_a_backbone_file_goes_from_one_
     classifier = ALGORITHMS.build(
         dict(type='ImageClassifier', backbone=config, neck=dict(type='Identity'), head=head, frozen=True)
     )
-    load_backbone(classifier.backbone, file)
+    load_file(classifier.backbone, file)
     for key, tensor in classifier.backbone.state_dict().items():
         assert torch.equal(tensor, simclr.backbone.state_dict()[key]), key
     classifier.loss([images()], dict(label=torch.tensor([0, 2])))['loss'].backward()

@@ -7,11 +7,11 @@ import timm
 import torch
 from torch import nn
 
-from mmssl.checkpoints.matching import load_backbone
 from mmssl.engine.compilation import checkpoint_blocks
 from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
 from mmssl.models.layers.patches import select_patches
 from mmssl.models.layers.positions import scaled_positions, sincos_positions
+from tests.support.checkpoints import load_file
 
 SMALL = dict(embed_dim=48, depth=3, num_heads=3)
 
@@ -246,7 +246,7 @@ def test_without_a_final_norm_a_checkpoint_loads_whole(tmp_path):
     full = small(output='mean').eval()
     torch.save(dict(state_dict=full.state_dict()), tmp_path / 'full.pth')
     bare = small(output='mean', final_norm=False).eval()
-    load_backbone(bare, tmp_path / 'full.pth', min_match=1.0)
+    load_file(bare, tmp_path / 'full.pth', min_match=1.0)
     assert not any(name.startswith('norm.') for name in bare.state_dict())
     full.norm = nn.Identity()
     images = torch.randn(2, 3, 32, 32)
@@ -260,7 +260,7 @@ def windowed(**kwargs):
 def test_windows_load_a_pre_trained_checkpoint_whole(tmp_path):
     torch.save(dict(state_dict=small(img_size=64).state_dict()), tmp_path / 'full.pth')
     backbone = windowed(relative_size=4)
-    load_backbone(backbone, tmp_path / 'full.pth', min_match=1.0)
+    load_file(backbone, tmp_path / 'full.pth', min_match=1.0)
     assert not any(name.startswith('cls_token') for name in backbone.state_dict())
     assert not backbone.blocks[0].attn.rel_pos_h.any()
 
