@@ -20,9 +20,7 @@ class BEiT(MaskedAlgorithm):
     predicted as well and have no part in the loss, so that every shape is static.
 
     Args:
-        masker: Config of what draws the mask.
-        target: Config of what gives each patch a word.
-        **slots: Arguments of ``BaseAlgorithm``.
+        **slots: Arguments of ``MaskedAlgorithm``; ``target`` gives each patch a word.
 
     Raises:
         ValueError: The neck does not give a value to every word of the target.

@@ -19,11 +19,9 @@ class ITPN(MaskedAlgorithm):
     the pyramid. ``neck`` is pyramid and decoder, ``head`` the loss.
 
     Args:
-        masker: Config of what draws the mask, the same number of units in every image.
-        target: Config of what is predicted of a unit.
         mfm: Whether features are predicted too: True, or arguments of ``MaskedFeatureModelling``, which is this
             project's reading of a part that the authors have not released.
-        **slots: Arguments of ``BaseAlgorithm``.
+        **slots: Arguments of ``MaskedAlgorithm``; ``masker`` hides the same number of units in every image.
     """
 
     def __init__(self, *, mfm: bool | dict = False, **slots: Any) -> None:
