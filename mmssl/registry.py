@@ -1,8 +1,8 @@
 """Registries of mmssl: children of MMEngine's, in the scope ``mmssl``.
 
-The parts of models share one table, ``MODELS``, because MMEngine allows one child per scope and because mmdet
+All parts of models share one table, ``MODELS``, because MMEngine allows one child per scope and because mmdet
 or mmseg can then write ``type='mmssl.ResNet'`` without ``custom_imports``. The role names below, such as ``BACKBONES``,
-are views of that table which remember what was registered through them.
+are views of that table: each one remembers the classes that were registered through it.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ EVALUATORS = _child('evaluator', 'EVALUATOR', ['mmssl.evaluation'])
 
 
 class Role:
-    """The name of a role in the ``MODELS`` table.
+    """A view of the ``MODELS`` table for the classes of one role.
 
-    Registers and builds exactly as ``MODELS`` does, and remembers which classes fill the role, in mmssl or in a
-    plugin, so that they can be listed.
+    A role registers in ``MODELS`` and builds from ``MODELS``. It also remembers the classes that were registered
+    through it, by mmssl or by a plugin, so that they can be listed.
 
     Args:
-        name: Singular name of the role, for listings and messages.
+        name: Name of the role in the singular, for listings and messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -59,7 +59,11 @@ class Role:
         self.members: dict[str, type] = {}
 
     def register_module(self, name: str | None = None, force: bool = False) -> Callable[[type], type]:
-        """Returns a class decorator that registers in ``MODELS`` under ``name`` (default: the class's own name).
+        """Returns a class decorator that registers the class in ``MODELS``.
+
+        Args:
+            name: Name under which the class is registered; None takes the name of the class.
+            force: True replaces a class that is already registered under the name.
 
         Raises:
             KeyError: The name is taken and ``force`` is False.
@@ -73,7 +77,7 @@ class Role:
         return register
 
     def build(self, cfg: dict, **kwargs: Any) -> Any:
-        """Builds the module that ``cfg['type']`` names with the rest of ``cfg`` as arguments."""
+        """Builds the class that ``cfg['type']`` names; the rest of ``cfg`` and ``kwargs`` are its arguments."""
         return MODELS.build(cfg, **kwargs)
 
 

@@ -75,7 +75,7 @@ def test_reconstructions_are_drawn_or_the_target_is_named_as_the_reason(path: Pa
     model = ALGORITHMS.build(shrink(load_config(path)).model)
     images = torch.randint(0, 256, (2, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
     if path.parent.name == 'beit':
-        with pytest.raises(UserError, match='BEiT predicts TokenizerTarget, which is no picture'):
+        with pytest.raises(UserError, match='BEiT predicts TokenizerTarget, which is not a picture'):
             reconstruction_figure(model, images)
         return
     cells = [axes for axes in reconstruction_figure(model, images).axes if axes.images]

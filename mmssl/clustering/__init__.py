@@ -1,1 +1,1 @@
-"""Clusters of features: arrays in, arrays out; nothing here knows models or training."""
+"""Clustering of features: arrays in, arrays out, independent of models and training."""

@@ -1,4 +1,4 @@
-"""Which library computes nearest centroids, and how many rows it takes at a time."""
+"""Choice of the library that computes clusters, and chunks of rows that bound its memory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def choose_backend(backend: str, device: torch.device | str | None) -> tuple[str
     """Returns the library and the device that compute.
 
     Args:
-        backend: ``'auto'``, ``'faiss'`` or ``'torch'``. ``'auto'`` takes torch on a GPU and faiss on the CPU, or torch
-            where faiss is not installed.
-        device: Where torch computes; None means the first GPU, or the CPU where there is none. faiss computes on the
-            CPU.
+        backend: ``'auto'``, ``'faiss'`` or ``'torch'``. ``'auto'`` takes faiss on the CPU if it is installed, else
+            torch.
+        device: Device on which torch computes; None means the first GPU, or the CPU if there is no GPU. faiss always
+            computes on the CPU.
 
     Raises:
-        ValueError: The backend is unknown, or faiss is asked for and is not installed.
+        ValueError: The backend is unknown, or it is ``'faiss'`` and faiss is not installed.
     """
     if backend not in BACKENDS:
         raise ValueError(f'backend must be one of {", ".join(BACKENDS)}, got {backend!r}')
@@ -49,13 +49,13 @@ def chunks(num_rows: int, rows_per_chunk: int) -> Iterator[slice]:
 
 
 def check_finite(features: np.ndarray) -> None:
-    """Looks for numbers that are not finite, chunk by chunk.
+    """Checks that all features are finite, chunk by chunk.
 
     Args:
         features: (N, D), in memory or memory-mapped.
 
     Raises:
-        ValueError: There are some.
+        ValueError: A number is infinite or NaN; the message names the first row.
     """
     for rows in chunks(len(features), chunk_rows(features.shape[1])):
         finite = np.isfinite(features[rows]).all(axis=1)
@@ -67,5 +67,5 @@ def check_finite(features: np.ndarray) -> None:
 
 
 def bar(steps: Iterable, description: str | None) -> Iterable:
-    """Shows a progress bar over ``steps`` when the output is a terminal and ``description`` is given."""
+    """Iterates over ``steps``, with a progress bar if the output is a terminal and ``description`` is given."""
     return track(steps, description, transient=True) if description and sys.stdout.isatty() else steps

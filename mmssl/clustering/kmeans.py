@@ -1,4 +1,4 @@
-"""k-means, Euclidean and spherical, through faiss or torch."""
+"""Euclidean and spherical k-means, computed by faiss or torch."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ _PERTURBATION = 1 / 1024
 
 
 class KMeans:
-    """Lloyd's algorithm from chosen rows, as faiss runs it.
+    """k-means by Lloyd's algorithm, as faiss runs it, with randomly drawn rows as initial centroids.
 
-    Both backends start from the same rows, treat empty clusters alike and stop early once the objective no longer
+    Both backends start from the same rows, treat empty clusters in the same way and stop when the objective no longer
     changes, so they give the same centroids up to rounding. The backend ``'torch'`` reads the features chunk by chunk
-    and adds in a fixed order: a run repeats exactly on the same kind of device.
+    and sums in a fixed order, so a run repeats exactly on the same kind of device.
 
-    An empty cluster gets a copy of the centroid of another one, which is drawn with a probability that grows with its
-    size; both copies are then multiplied by 1 +- 1/1024, coordinate by coordinate. The last assignment may still leave
-    clusters empty: nearest neighbours of the final centroids decide.
+    After each update, an empty cluster gets a copy of the centroid of another cluster. Larger clusters are drawn with a
+    higher probability. The coordinates of the two copies are multiplied by 1 + 1/1024 and 1 - 1/1024 alternately.
+    ``assign`` with the final centroids can still leave clusters empty.
 
     Args:
-        num_clusters: K.
-        num_iterations: Largest number of assignments and updates.
-        spherical: True takes the largest dot product and keeps centroids at length 1; give it rows of length 1.
-        seed: Seed of the initial centroids, which are distinct rows, and of ``max_points_per_centroid``.
-        max_points_per_centroid: Only so many rows per cluster, drawn at random, are clustered; None takes all.
-        empty_clusters: ``'split'`` as described, ``'keep'`` leaves an empty cluster's centroid where it was.
-        backend: ``'auto'``, ``'faiss'`` or ``'torch'``, see ``mmssl.clustering.backend``.
-        device: Where torch computes; None means the first GPU, or the CPU.
+        num_clusters: Number of clusters K.
+        num_iterations: Largest number of iterations, each an assignment and an update.
+        spherical: True assigns rows by the largest dot product and scales centroids to length 1; the rows must have
+            length 1.
+        seed: Seed of the initial centroids, which are distinct rows, and of the rows that ``max_points_per_centroid``
+            keeps.
+        max_points_per_centroid: Largest number of rows per cluster: of N rows, K times this number are drawn at random
+            and clustered. None clusters all rows.
+        empty_clusters: ``'split'`` treats empty clusters as described above; ``'keep'`` leaves the centroid of an empty
+            cluster unchanged, which faiss does not offer, so torch computes.
+        backend: ``'auto'``, ``'faiss'`` or ``'torch'``, see ``choose_backend``.
+        device: Device on which torch computes; None means the first GPU, or the CPU if there is no GPU.
 
     Raises:
-        ValueError: A number is not positive, or there is no such backend or treatment of empty clusters.
+        ValueError: A number is not positive, or ``backend`` or ``empty_clusters`` is unknown.
     """
 
     def __init__(
@@ -69,18 +73,19 @@ class KMeans:
     def fit(
         self, features: np.ndarray, initial: np.ndarray | None = None, description: str | None = None
     ) -> np.ndarray:
-        """Clusters the rows of ``features``; ``objectives`` then holds one number per assignment.
+        """Clusters the rows of ``features``.
 
-        The objective is the sum of squared distances to the nearest centroid, or of dot products if ``spherical``.
+        The attribute ``objectives`` then holds one number per iteration: the sum over the rows of the squared distance
+        to the nearest centroid, or of the largest dot product if ``spherical``.
 
         Args:
-            features: (N, D) float32, in memory or memory-mapped; the backend ``'torch'`` takes float64 too and then
-                computes in it.
-            initial: (K, D) initial centroids; None draws rows of ``features``.
-            description: Label of a progress bar, which a terminal gets; None shows none.
+            features: (N, D) float32, in memory or memory-mapped; the backend ``'torch'`` also takes float64, in which
+                it then computes.
+            initial: Initial centroids (K, D); None draws rows of ``features``.
+            description: Label of a progress bar in a terminal; None shows no bar.
 
         Returns:
-            Centroids (K, D) of the type of ``features``.
+            Centroids (K, D), dtype of ``features``.
 
         Raises:
             ValueError: There are fewer rows than clusters, the arrays have wrong shapes, or a number is not finite.
@@ -142,7 +147,7 @@ class KMeans:
             points = torch.tensor(features[rows]).to(self.device)
             labels, scores = _nearest(points, means, self.spherical)
             lengths = torch.bincount(labels, minlength=len(means))
-            # Rows of a cluster one after the other: unlike index_add_, the same sum at every call on a GPU.
+            # Sort rows by cluster and reduce segments: index_add_ on a GPU adds in an order that changes between calls.
             ordered = points[labels.argsort(stable=True)]
             sums += torch.segment_reduce(ordered, 'sum', lengths=lengths, axis=0)
             counts += lengths
@@ -163,19 +168,19 @@ def assign(
     device: torch.device | str | None = None,
     description: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the nearest centroid of every row, chunk by chunk.
+    """Finds the nearest centroid of every row by Euclidean distance, chunk by chunk.
 
-    With centroids of length 1 the nearest one is also that of the largest dot product.
+    For centroids of length 1 the nearest one also has the largest dot product.
 
     Args:
-        features: (N, D) float32, in memory or memory-mapped; the backend ``'torch'`` takes float64 too.
+        features: (N, D) float32, in memory or memory-mapped; the backend ``'torch'`` also takes float64.
         centroids: (K, D).
-        backend: ``'auto'``, ``'faiss'`` or ``'torch'``, see ``mmssl.clustering.backend``.
-        device: Where torch computes; None means the first GPU, or the CPU.
-        description: Label of a progress bar, which a terminal gets; None shows none.
+        backend: ``'auto'``, ``'faiss'`` or ``'torch'``, see ``choose_backend``.
+        device: Device on which torch computes; None means the first GPU, or the CPU if there is no GPU.
+        description: Label of a progress bar in a terminal; None shows no bar.
 
     Returns:
-        Labels (N,) int64 and squared distances (N,) of the type of ``features``.
+        Labels (N,) int64 and squared distances (N,), dtype of ``features``.
 
     Raises:
         ValueError: The arrays have wrong shapes or types, or a number is not finite.
@@ -203,14 +208,14 @@ def assign(
 
 
 def split_empty_clusters(centroids: np.ndarray, sizes: list[int]) -> int:
-    """Gives every empty cluster half of another one, in place, by the rule and the random numbers of faiss.
+    """Splits a larger cluster for every empty one, with the rule and the random numbers of faiss.
 
     Args:
-        centroids: (K, D).
-        sizes: Rows of each cluster.
+        centroids: (K, D), changed in place.
+        sizes: Number of rows of each cluster, K numbers.
 
     Returns:
-        How many clusters were empty.
+        Number of empty clusters before the call.
     """
     empty = [cluster for cluster, size in enumerate(sizes) if size == 0]
     if not empty:
@@ -233,7 +238,7 @@ def split_empty_clusters(centroids: np.ndarray, sizes: list[int]) -> int:
 
 
 def _nearest(points: Tensor, means: Tensor, spherical: bool = False) -> tuple[Tensor, Tensor]:
-    """Labels (N,) and squared distances, or the largest dot products if ``spherical``."""
+    """Returns labels (N,) int64 and squared distances (N,), or the largest dot products (N,) if ``spherical``."""
     if spherical:
         scores, labels = (points @ means.T).max(1)
         return labels, scores

@@ -1,4 +1,4 @@
-"""From the features of a training set to labels: what the methods that learn from clusters call."""
+"""Labellers: they turn the features of a training set into pseudo-labels for methods that learn from clusters."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Scores = Callable[[Tensor, int], Tensor]
 
 @dataclass
 class Labels:
-    """A labelling of a training set.
+    """The pseudo-labels of a training set.
 
     Args:
         labels: (H, N) int64, the cluster of each image for each of H heads.
-        centroids: (H, K, D) float32 where the clusters have centroids, else None.
-        numbers: What is logged of the computation.
+        centroids: (H, K, D) float32; None if the labeller has no centroids.
+        numbers: Name -> number, for the log.
     """
 
     labels: np.ndarray
@@ -37,14 +37,14 @@ class Labels:
 
 
 class Labeller:
-    """Base of what makes labels.
+    """Base class of labellers.
 
     Args:
-        num_clusters: K.
-        num_heads: Number of independent labellings H.
+        num_clusters: Number of clusters K.
+        num_heads: Number of independent labellings H, one per head of the network.
 
     Raises:
-        ValueError: One of them is not positive.
+        ValueError: A number is not positive.
     """
 
     def __init__(self, num_clusters: int, num_heads: int = 1) -> None:
@@ -54,7 +54,7 @@ class Labeller:
         self.num_heads = num_heads
 
     def check(self, num_images: int) -> None:
-        """Raises a ValueError where ``num_images`` are too few for the clusters."""
+        """Raises a ``ValueError`` if there are fewer images than clusters."""
         if num_images < self.num_clusters:
             raise ValueError(f'{num_images} images cannot make {self.num_clusters} clusters: lower num_clusters')
 
@@ -64,28 +64,29 @@ class Labeller:
 
         Args:
             features: (N, D) float32, in memory or memory-mapped.
-            seed: Seed of everything that is drawn.
-            scores: (features (n, D), head) -> logits (n, K) of the network's head, where labels depend on them.
+            seed: Seed of all random draws.
+            scores: Function (features (n, D), index of a head) -> logits (n, K) of that head of the network; only
+                labellers that use the network's predictions need it.
         """
 
     @abstractmethod
     def memory(self, num_images: int, width: int) -> dict[str, int]:
-        """Returns the bytes of a labelling beside the features (N, ``width``), per use."""
+        """Returns the memory of ``label`` without the features (N, ``width``): name of a use -> bytes."""
 
 
 @LABELLERS.register_module()
 class KMeansLabeller(Labeller):
-    """Labels are the clusters of k-means, of whitened features where asked for.
+    """Labels images with k-means on their features, which ``PCAWhitening`` can whiten first.
 
-    DeepCluster (arXiv:1807.05520): ``whiten=256``; version 2 (arXiv:2006.09882, Appendix D):
+    DeepCluster (arXiv:1807.05520) uses ``whiten=256``. DeepCluster v2 (arXiv:2006.09882, Appendix D) uses
     ``num_heads=3, num_crops=2, spherical=True, num_iterations=10, empty_clusters='keep'``.
 
     Args:
-        num_clusters: K.
+        num_clusters: Number of clusters K.
         num_heads: Number of labellings H, each from its own initial centroids.
-        num_crops: The features are those of so many crops of an image, side by side; head h takes crop
-            ``h % num_crops``.
-        whiten: Principal components that are kept, whitened and scaled to length 1; None clusters the features
+        num_crops: Number of crops per image, whose features stand side by side in a row; head h clusters the features
+            of crop ``h % num_crops``.
+        whiten: Number of principal components to keep, whiten and scale to length 1; None clusters the features
             themselves.
         **options: Arguments of ``KMeans``: ``num_iterations``, ``spherical``, ``max_points_per_centroid``,
             ``empty_clusters``, ``backend`` and ``device``.
@@ -106,7 +107,7 @@ class KMeansLabeller(Labeller):
         self.device = KMeans(num_clusters, **options).device  # type: ignore[arg-type]  # checks the options
 
     def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
-        """Clusters the features head by head."""
+        """Labels the images by clustering their features once per head; ``scores`` is not used."""
         width = features.shape[1] // self.num_crops
         labels, centroids, objectives = [], [], []
         for head, head_seed in enumerate(np.random.SeedSequence(seed).generate_state(self.num_heads)):
@@ -124,7 +125,7 @@ class KMeansLabeller(Labeller):
         return Labels(np.stack(labels), np.stack(centroids), dict(kmeans_objective=float(np.mean(objectives))))
 
     def memory(self, num_images: int, width: int) -> dict[str, int]:
-        """Returns the bytes of rows that are clustered, of centroids and sums, and of labels."""
+        """Returns the memory of ``label`` in bytes: copied rows, principal components, centroids, a chunk, labels."""
         width = width // self.num_crops
         dim = self.whiten or width
         copied = self.whiten is not None or self.num_crops > 1
@@ -140,16 +141,19 @@ class KMeansLabeller(Labeller):
 
 @LABELLERS.register_module()
 class TransportLabeller(Labeller):
-    """Labels are a transport of the network's own predictions onto clusters of equal size (SeLa, arXiv:1911.05371).
+    """Labels images with the network's own predictions, balanced by optimal transport (SeLa, arXiv:1911.05371).
+
+    ``sinkhorn`` scales the predictions so that all clusters have the same weight.
 
     Args:
-        num_clusters: K.
+        num_clusters: Number of clusters K.
         num_heads: Number of heads H.
-        power: The paper's lambda; 25 on ImageNet, 10 on CIFAR.
-        tolerance: See ``sinkhorn``; 0.1 on ImageNet, 0.01 on CIFAR.
-        device: Where the scores are computed and scaled; None means the first GPU, or the CPU.
-        memory_limit: Bytes of log-probabilities of one head above which they are recomputed from the features in each
-            iteration, which is slower. None means four fifths of the free memory of a GPU, 12e9 on the CPU.
+        power: Exponent of the probabilities, lambda in the paper: 25 on ImageNet, 10 on CIFAR.
+        tolerance: Largest error, see ``sinkhorn``: 0.1 on ImageNet, 0.01 on CIFAR.
+        device: Device on which scores are computed and scaled; None means the first GPU, or the CPU if there is none.
+        memory_limit: Largest size in bytes of the stored log-probabilities of one head. If they are larger, every
+            iteration computes them from the features, which is slower. None means four fifths of the free memory of a
+            GPU, 12e9 on the CPU.
     """
 
     def __init__(
@@ -171,7 +175,11 @@ class TransportLabeller(Labeller):
         self.memory_limit = memory_limit
 
     def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
-        """Balances the scores of every head over its clusters."""
+        """Labels the images by balancing ``scores`` over the clusters, head by head; ignores ``seed``.
+
+        Raises:
+            ValueError: ``scores`` is None.
+        """
         if scores is None:
             raise ValueError('TransportLabeller needs an algorithm with label_scores(features, head)')
         results = [self._label_head(features, scores, head) for head in range(self.num_heads)]
@@ -194,7 +202,7 @@ class TransportLabeller(Labeller):
         return transport_labels(source, transport, self.power).numpy(), transport.iterations
 
     def memory(self, num_images: int, width: int) -> dict[str, int]:
-        """Returns the bytes of log-probabilities of a head, of what is computed from a chunk, and of labels."""
+        """Returns the memory of ``label`` in bytes: log-probabilities of a head, a chunk, factors, labels."""
         table = 4 * num_images * self.num_clusters
         rows = min(chunk_rows(max(self.num_clusters, width)), num_images)
         return {
@@ -206,13 +214,22 @@ class TransportLabeller(Labeller):
 
 
 def features_memory(num_images: int, width: int, limit: float) -> tuple[str, int]:
-    """Returns where float32 features (N, ``width``) are kept, ``'memory'`` or ``'file'``, and their bytes."""
+    """Returns where float32 features (N, ``width``) are kept, and how many bytes they take.
+
+    Args:
+        num_images: Number of images N.
+        width: Number of features per image.
+        limit: Largest number of bytes in memory.
+
+    Returns:
+        ``'memory'``, or ``'file'`` if the features take more than ``limit`` bytes; and their bytes.
+    """
     size = 4 * num_images * width
     return ('memory' if size <= limit else 'file'), size
 
 
 def allocate_features(num_images: int, width: int, limit: float, folder: Path) -> np.ndarray:
-    """Returns zeros (N, ``width``) float32, memory-mapped in ``folder`` where they take more than ``limit`` bytes."""
+    """Returns zeros (N, ``width``) float32, memory-mapped in ``folder`` if they take more than ``limit`` bytes."""
     if features_memory(num_images, width, limit)[0] == 'memory':
         return np.zeros((num_images, width), np.float32)
     folder.mkdir(parents=True, exist_ok=True)

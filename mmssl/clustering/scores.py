@@ -1,4 +1,4 @@
-"""How good labels are, and whether clusters collapse."""
+"""Scores of labels and of cluster sizes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sklearn.metrics.cluster import contingency_matrix
 
 
 def agreement(labels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """Compares two labellings of the same images.
+    """Compares two labellings of the same images; ignores images that are negative in either of them.
 
     Args:
-        labels: (N,) int64; images with a negative number in one of the two are left out.
-        reference: (N,) int64, classes or an earlier labelling.
+        labels: (N,) int64, the cluster of each image.
+        reference: (N,) int64, the class of each image, or its cluster in an earlier labelling.
 
     Returns:
-        ``nmi`` (mutual information over the geometric mean of the entropies, as in the DeepCluster paper),
-        ``nmi_arithmetic`` (over their arithmetic mean, scikit-learn's default), ``ari`` (adjusted Rand index) and
-        ``purity`` (share of the images whose reference is the most frequent one of their cluster). Empty where no
-        image is left.
+        ``nmi`` (mutual information divided by the geometric mean of the entropies, as in the DeepCluster paper),
+        ``nmi_arithmetic`` (divided by their arithmetic mean, scikit-learn's default), ``ari`` (adjusted Rand index) and
+        ``purity`` (share of the images whose reference is the most frequent one in their cluster). The dict is empty
+        if all images are ignored.
     """
     both = (labels >= 0) & (reference >= 0)
     labels, reference = labels[both], reference[both]
@@ -35,7 +35,7 @@ def agreement(labels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
 
 
 def cluster_sizes(labels: np.ndarray, num_clusters: int) -> np.ndarray:
-    """Returns the number of images of each cluster (K,); negative labels do not count."""
+    """Returns the number of images of each cluster, (K,) int64; negative labels do not count."""
     return np.bincount(labels[labels >= 0], minlength=num_clusters)
 
 
@@ -44,7 +44,7 @@ def size_scores(sizes: np.ndarray) -> dict[str, float]:
 
     Returns:
         ``empty`` (number of empty clusters), ``largest`` (share of the images in the largest cluster) and
-        ``effective`` (exponential of the entropy of the sizes: the number of equal clusters that would be as spread).
+        ``effective`` (exponential of the entropy of the sizes: the number of equal clusters with the same entropy).
     """
     return dict(
         empty=float((sizes == 0).sum()),
@@ -54,10 +54,10 @@ def size_scores(sizes: np.ndarray) -> dict[str, float]:
 
 
 def collapse(sizes: np.ndarray) -> str | None:
-    """Returns a warning where the clusters of these sizes (K,) collapse, None where they do not.
+    """Returns a warning if clusters of these sizes (K,) have collapsed, else None.
 
-    They collapse when one of several clusters holds more than half of the images, or when their sizes are as uneven as
-    if fewer than a tenth of them were used.
+    At least three clusters count as collapsed if one holds more than half of the images, or if the effective number of
+    clusters (see ``size_scores``) is below a tenth of K.
     """
     scores = size_scores(sizes)
     if len(sizes) < 3 or (scores['largest'] <= 0.5 and scores['effective'] >= 0.1 * len(sizes)):

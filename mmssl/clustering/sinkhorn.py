@@ -15,13 +15,13 @@ CHECK_INTERVAL = 10
 
 @dataclass
 class Transport:
-    """A scaled assignment matrix Q (N, K), in the log domain.
+    """Factors that scale a matrix of probabilities to the assignment matrix Q (N, K), in the log domain.
 
     Args:
         log_rows: (N,) float64, log of the factor of each image.
         log_columns: (K,) float64, log of the factor of each cluster.
-        error: Sum over the images of the last relative change of their factors.
-        iterations: Number of iterations.
+        error: Sum over the images of the relative change of their factors in the last iteration.
+        iterations: Number of iterations that were run.
     """
 
     log_rows: Tensor
@@ -30,7 +30,10 @@ class Transport:
     iterations: int
 
     def matrix(self, log_probabilities: Tensor, power: float) -> Tensor:
-        """Returns Q (N, K) float64 of log-probabilities (N, K); its rows sum to 1 / N."""
+        """Returns Q (N, K) float64 for the log-probabilities (N, K) and the ``power`` of ``sinkhorn``.
+
+        The rows of Q sum to 1 / N.
+        """
         return (power * log_probabilities.double() + self.log_columns + self.log_rows[:, None]).exp()
 
 
@@ -43,20 +46,22 @@ def sinkhorn(
     max_iterations: int = 10_000,
     on_check: Callable[[int, float], None] | None = None,
 ) -> Transport:
-    """Scales ``p ** power`` so that every image weighs 1 / N and every cluster 1 / K (SeLa, Algorithm 1 and Eq. 7).
+    """Scales ``p ** power`` so that its rows sum to 1 / N and its columns to 1 / K (SeLa, Algorithm 1 and Eq. 7).
 
-    The iteration is that of the official code: factors of the clusters from those of the images, then the reverse,
-    until the relative changes of the images' factors sum to ``tolerance``, which every tenth iteration checks. It runs
-    in the log domain and in float64, because ``(1 / 3000) ** 25`` is no float32 and because the tolerance is a sum
-    over all images. An iteration reads the log-probabilities once.
+    The rows are the N images, the columns the K clusters. As in the official code, an iteration computes the factors of
+    the clusters from those of the images, then the factors of the images. It stops when the sum over the images of the
+    relative changes of their factors is at most ``tolerance``, which is checked every tenth iteration. The iteration
+    runs in the log domain and in float64, because ``(1 / 3000) ** 25`` underflows in float32 and because the error is
+    a sum over all images. Each iteration reads the log-probabilities once.
 
     Args:
-        chunks: Called once per iteration; yields the log-probabilities of all images in order, (n, K) at a time.
-        num_clusters: K.
-        power: The paper's lambda, > 0.
-        tolerance: Largest ``error``, > 0; the official scripts have 0.1 (ImageNet) and 0.01 (CIFAR).
-        max_iterations: Largest number of iterations; without convergence after these an error is raised.
-        on_check: Called at each check with the number of iterations and the error.
+        chunks: Function that returns an iterator over the log-probabilities of all images in order, (n, K) at a time;
+            called once per iteration.
+        num_clusters: Number of clusters K.
+        power: Exponent of the probabilities > 0, lambda in the paper.
+        tolerance: Largest ``Transport.error`` > 0; the official scripts use 0.1 (ImageNet) and 0.01 (CIFAR).
+        max_iterations: Largest number of iterations.
+        on_check: Function that is called at each check with the number of iterations and the error.
 
     Raises:
         ValueError: The iteration does not converge, or a log-probability is not finite.
@@ -85,7 +90,7 @@ def sinkhorn(
 
 
 def _column_sums(chunks: Chunks, log_rows: Tensor, power: float) -> Tensor:
-    """log of A c, (K,)."""
+    """Returns log(A c), (K,): the sums over the images before the clusters are scaled."""
     parts, start = [], 0
     for chunk in chunks():
         rows = log_rows[start : start + len(chunk)]
@@ -95,7 +100,7 @@ def _column_sums(chunks: Chunks, log_rows: Tensor, power: float) -> Tensor:
 
 
 def _update_rows(chunks: Chunks, log_columns: Tensor, power: float, count: int) -> tuple[Tensor, Tensor]:
-    """The new log factors of the images (N,), and log of A c with them (K,), in one reading."""
+    """Returns the new log factors c of the images (N,) and log(A c) (K,), reading the log-probabilities once."""
     rows, parts = [], []
     for chunk in chunks():
         scaled = power * chunk.double()
@@ -105,5 +110,11 @@ def _update_rows(chunks: Chunks, log_columns: Tensor, power: float, count: int) 
 
 
 def transport_labels(chunks: Chunks, transport: Transport, power: float) -> Tensor:
-    """Returns the cluster (N,) int64 to which each image gives most of its weight, on the CPU."""
+    """Returns the cluster with the largest entry in each row of Q, (N,) int64, on the CPU.
+
+    Args:
+        chunks: Function that iterates over the log-probabilities, see ``sinkhorn``.
+        transport: Result of ``sinkhorn``.
+        power: Exponent that was given to ``sinkhorn``.
+    """
     return torch.cat([(power * chunk.double() + transport.log_columns).argmax(1).cpu() for chunk in chunks()])

@@ -11,16 +11,16 @@ from mmssl.clustering.backend import bar, check_finite, choose_backend, chunk_ro
 
 
 class PCAWhitening:
-    """Projects rows on their first principal components and divides each by the root of its scatter eigenvalue.
+    """Projects rows on their first principal components and divides each component by the root of its eigenvalue.
 
-    The scatter matrix is the sum, not the mean, of the outer products of the centred rows. This is the convention of
-    faiss (``PCAMatrix`` with ``eigen_power=-0.5``): the covariance of the result is I / N. The signs of the components
-    are arbitrary, and here they are chosen so that the largest entry of each is positive.
+    The eigenvalues are those of the scatter matrix, the sum (not the mean) of the outer products of the centred rows.
+    This is the convention of faiss (``PCAMatrix`` with ``eigen_power=-0.5``): the covariance of the result is I / N.
+    The signs of the components are arbitrary; they are chosen so that the largest entry of each component is positive.
 
     Args:
-        dim: Number of components that are kept.
-        unit_length: Whether each row is divided by its length afterwards, as DeepCluster does.
-        device: Where the sums are computed, in float64; None means the first GPU, or the CPU.
+        dim: Number of components to keep.
+        unit_length: True divides each row by its length afterwards, as DeepCluster does.
+        device: Device on which the sums are computed in float64; None means the first GPU, or the CPU if there is none.
 
     Raises:
         ValueError: ``dim`` is not positive.
@@ -34,21 +34,24 @@ class PCAWhitening:
         self.device = choose_backend('torch', device)[1]
 
     def fit(self, features: np.ndarray, description: str | None = None) -> PCAWhitening:
-        """Computes the mean (D,) and the projection (dim, D) of ``features`` (N, D).
+        """Computes the mean (D,) and the projection (dim, D) of ``features``.
 
         Args:
             features: (N, D), in memory or memory-mapped.
-            description: Label of a progress bar, which a terminal gets; None shows none.
+            description: Label of a progress bar in a terminal; None shows no bar.
+
+        Returns:
+            This object.
 
         Raises:
-            ValueError: There are fewer rows or columns than components, some component has no variance, or a number is
+            ValueError: There are fewer rows or columns than components, a component has no variance, or a number is
                 not finite.
         """
         count, width = features.shape
         if min(count, width) < self.dim:
             raise ValueError(f'{count} rows of {width} numbers do not have {self.dim} principal components')
         check_finite(features)
-        shift = self._read(features, slice(0, 1))  # sums of differences lose fewer digits than sums of values
+        shift = self._read(features, slice(0, 1))  # sums of differences to a row lose fewer digits than sums of rows
         total = torch.zeros(width, dtype=torch.float64, device=self.device)
         products = torch.zeros(width, width, dtype=torch.float64, device=self.device)
         for rows in bar(list(chunks(count, chunk_rows(width))), description):
@@ -60,7 +63,8 @@ class PCAWhitening:
         self.eigenvalues, components = values.flip(0)[: self.dim], vectors.T.flip(0)[: self.dim]
         if self.eigenvalues[-1] <= 1e-12 * self.eigenvalues[0]:
             raise ValueError(
-                f'the features vary in fewer than {self.dim} directions: keep fewer components, or look for a collapse'
+                f'the features vary in fewer than {self.dim} directions: keep fewer components, or check whether the '
+                'features have collapsed'
             )
         largest = components.gather(1, components.abs().argmax(1, keepdim=True))
         self.mean = shift[0] + total / count
@@ -68,7 +72,7 @@ class PCAWhitening:
         return self
 
     def transform(self, features: np.ndarray, description: str | None = None) -> np.ndarray:
-        """Returns the whitened rows (N, dim), of the type of ``features``."""
+        """Returns the whitened rows (N, dim), dtype of ``features``."""
         result = np.empty((len(features), self.dim), features.dtype)
         for rows in bar(list(chunks(len(features), chunk_rows(features.shape[1]))), description):
             whitened = (self._read(features, rows) - self.mean) @ self.projection.T

@@ -1,1 +1,1 @@
-"""The demo: pre-train a small backbone, compare it with raw pixels and with itself before, and show what changed."""
+"""The demo: pre-trains a small backbone and compares it with raw pixels and with its random initialisation."""

@@ -1,4 +1,4 @@
-"""Which precision and memory layout is fastest on this machine."""
+"""Measures which precision and memory layout is fastest on this machine."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ DTYPES, LAYOUTS = (None, 'bfloat16'), (torch.contiguous_format, torch.channels_l
 
 @dataclass
 class Precision:
-    """How a step is fastest on this machine.
+    """The fastest precision and memory layout on this machine.
 
     Args:
-        dtype: Of autocast, None for float32 throughout.
+        dtype: dtype of autocast; None computes in float32.
         layout: Memory format of the weights.
-        gain: Speed relative to plain float32.
-        minutes_per_epoch: Estimated from a few steps.
+        gain: Speed divided by that of float32 with contiguous weights.
+        minutes_per_epoch: Duration of an epoch, estimated from a few steps.
     """
 
     dtype: str | None
@@ -43,7 +43,7 @@ class Precision:
 
 
 def time_precisions(cfg: Config) -> Precision:
-    """Times a step in each precision and memory layout on this machine and returns the fastest."""
+    """Times a step of ``cfg.model`` in each precision and memory layout and returns the fastest."""
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = collate_views([dataset[index % len(dataset)] for index in range(NUM_PROBED)])
     algorithm = ALGORITHMS.build(cfg.model).to(get_device())
@@ -57,7 +57,10 @@ def time_precisions(cfg: Config) -> Precision:
 
 
 def step_seconds(model: nn.Module, batch: dict, dtype: str | None) -> float:
-    """Seconds of one forward and backward pass; on a CPU those of an idle machine, whatever else is running."""
+    """Returns the seconds of one forward and backward pass.
+
+    On a CPU this is processor time divided by the number of threads, so other programs do not lengthen it.
+    """
     data = model.data_preprocessor(batch, True)
     device = data['inputs'][0].device
     data['data_samples'] = with_placeholder_labels(model, data['data_samples'], len(data['inputs'][0]))

@@ -1,4 +1,4 @@
-"""What the demo shows: its table and its figures."""
+"""The table and the figures of the demo's report."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ NUM_SHOWN = 8  # images in a figure
 
 @dataclass
 class Representation:
-    """What one way of turning images into vectors gives.
+    """The features of the training and test images in one representation, and their scores.
 
     Args:
-        name: For the table.
+        name: Name in the table.
         bank: Features of the training images.
         queries: Features of the test images.
-        results: What the evaluator says of them.
+        results: Name of a metric -> value, from the evaluator.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Representation:
 
 
 def results_table(representations: Sequence[Representation]) -> list[list[str]] | None:
-    """Accuracies as cells, one row per representation under a head; None where there are none."""
+    """Returns the accuracies as rows of cells: a head, then one row per representation; None without accuracies."""
     keys = [key for key in METRICS if key in representations[0].results]
     if not keys:
         return None
@@ -58,7 +58,13 @@ def results_table(representations: Sequence[Representation]) -> list[list[str]] 
 def report_sections(
     runner: PretrainRunner, representations: Sequence[Representation], table: list[list[str]] | None
 ) -> list[Section]:
-    """The parts of the report."""
+    """Returns the sections of the report.
+
+    Args:
+        runner: Runner of the last training.
+        representations: Raw pixels, random initialisation, then the networks after each training.
+        table: Rows of cells of the accuracy table; None leaves out the table.
+    """
     before, after = representations[1], representations[-1]
     algorithm = runner.algorithm
     classes = runner.val_dataloader.dataset.classes
@@ -84,7 +90,7 @@ def report_sections(
         ),
         Section(
             'What the network sees',
-            'Training images and below them their augmented views, as the model gets them. '
+            'Training images and, below them, the augmented views that the model gets. '
             + ('The method learns that views of one image belong together.' if relates else ''),
             augmented_views(train, algorithm.data_preprocessor, shown, shown=algorithm.shown_views),
         ),
@@ -105,22 +111,22 @@ def report_sections(
 
 
 def reconstruction_section(runner: PretrainRunner) -> Section:
-    """Test images, what is left of them, and what the network makes of that."""
+    """Returns a section with test images, their visible patches and the network's reconstructions."""
     dataset = runner.val_dataloader.dataset
     images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), NUM_SHOWN).tolist()])
-    text = 'Test images, the patches that the network gets, and what it makes of them: the method learns to fill in.'
+    text = 'Test images, the patches that the network gets, and its reconstruction: the method learns to fill in.'
     return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, images))
 
 
 def neighbours_figure(runner: PretrainRunner, before: Representation, after: Representation) -> Figure:
-    """Test images, spread evenly over the test set, and their nearest training images before and after."""
+    """Draws test images, spread evenly over the test set, with their nearest training images before and after."""
     features = {title: (of.bank, of.queries) for title, of in (('before', before), ('after', after))}
     datasets = runner.val_dataloader.dataset, runner.val_loop.bank_dataloader.dataset
     return neighbour_sheet(*datasets, features, num_queries=NUM_SHOWN)
 
 
 def map_figure(before: Representation, after: Representation, classes: Sequence[str] | None) -> Figure:
-    """t-SNE of the test images before and after."""
+    """Draws t-SNE maps of the test images before and after pre-training."""
     rows = torch.linspace(0, len(after.queries) - 1, min(MAX_MAPPED, len(after.queries))).long()
     points = {
         title: project_tsne(representation.queries.vectors[rows])

@@ -1,4 +1,4 @@
-"""The demo: pre-train a small backbone, compare it with raw pixels and with itself before, and show what changed."""
+"""Runs the demo: pre-trains a small backbone, evaluates before and after, and writes a report."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from mmssl.visualization.report import Section, write_report
 from mmssl.visualization.robustness_report import RobustnessReport
 
 MIN_IMAGES = 32
-IMAGES_PER_CLUSTER = 4  # at least, on average
-PATIENCE = 8  # minutes of pre-training beyond which the default length is cut
+IMAGES_PER_CLUSTER = 4  # smallest average
+PATIENCE = 8  # minutes; a longer pre-training is cut to about five minutes, unless the user gave its length
 
 
 @dataclass
 class Outcome:
-    """What the demo found.
+    """The results of the demo.
 
     Args:
-        table: Rows of cells, the first being the head; None without labels.
-        report: The HTML file.
+        table: Rows of cells, the first row being the head; None if the images have no labels.
+        report: HTML file.
         minutes: Duration of the pre-training.
     """
 
@@ -41,17 +41,18 @@ class Outcome:
 
 
 def use_folder(cfg: Config, folder: str) -> None:
-    """Points a demo config at a folder of images: class folders are evaluated, a flat folder is only shown.
+    """Changes a demo config so that it reads the images of a folder.
 
-    The number of iterations stays about that of the config; small folders get smaller batches and fewer clusters.
+    With class folders the demo measures accuracy; with a flat folder it shows figures only. The number of iterations
+    stays about the same. Small folders get smaller batches and fewer clusters.
 
     Args:
-        cfg: A demo config, or that of a stage that trains nothing; changed.
+        cfg: Config of the demo, or of a stage that trains nothing; changed in place.
         folder: Folder of images or of class folders.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        UserError: It holds too few images.
+        FileNotFoundError: The folder does not exist.
+        UserError: The folder holds too few images.
     """
     names = list(find_images(folder))
     if len(names) < MIN_IMAGES:
@@ -83,7 +84,7 @@ def use_folder(cfg: Config, folder: str) -> None:
 
 
 def _limit_clusters(cfg: Config, largest: int) -> None:
-    """Lowers the numbers of clusters and principal components, and the classes of a classifier of clusters."""
+    """Limits the clusters, principal components and classes of a classifier of clusters to ``largest``, in place."""
     if 'step' in cfg:
         parts = [(cfg.step, 'num_clusters')]
     else:
@@ -97,7 +98,7 @@ def _limit_clusters(cfg: Config, largest: int) -> None:
 
 
 def _dataloaders(cfg: Config) -> dict[str, Any]:
-    """The dataloaders of a config by the images that they load."""
+    """Returns the dataloaders of a config by what they load: ``train``, ``bank``, ``val`` or ``test``."""
     if 'step' in cfg:
         found = {'train': cfg.step.dataloader, 'test': cfg.step.get('test_dataloader')}
         return {name: loader for name, loader in found.items() if loader is not None}
@@ -105,12 +106,13 @@ def _dataloaders(cfg: Config) -> dict[str, Any]:
 
 
 def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None) -> Outcome:
-    """Pre-trains, evaluates before, after each training and at the end, and writes ``report.html``.
+    """Runs all stages, evaluates before pre-training and after each training, and writes ``report.html``.
 
     Args:
-        stages: The stages of a demo config, or its only training.
-        work_dir: Folder for everything that is written.
-        epochs: Length of each training; None is the config's, cut to about five minutes in all where it would be long.
+        stages: Stages of a demo config; a config without stages is a single one.
+        work_dir: Folder for all output.
+        epochs: Epochs of each training; None takes those of the config, or fewer if they take more than eight minutes
+            in all: then the trainings are cut to about five minutes in all.
     """
     run_ = _Run(stages, Path(work_dir), epochs)
     if len(stages) > 1:
@@ -131,12 +133,12 @@ def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None
 
 
 class _Run:
-    """Runs one stage after another and keeps what it finds: representations, in the order of the table, and figures.
+    """Runs one stage per call and collects representations, in the order of the table, and sections of the report.
 
     Args:
         stages: All stages.
         work_dir: Folder of the run.
-        epochs: As of ``run``.
+        epochs: Epochs of each training, see ``run``.
     """
 
     def __init__(self, stages: Sequence[Stage], work_dir: Path, epochs: int | None) -> None:
@@ -162,7 +164,7 @@ class _Run:
         self.robustness.add(stage.name, self.runner.algorithm, self.runner.val_dataloader)
 
     def _build(self, cfg: Config, stage: Stage, precision: Precision) -> PretrainRunner:
-        """Builds the runner of a training; evaluates the pixels and the last training's network as it begins."""
+        """Builds the runner of a training; before the last one, evaluates raw pixels and the initial network."""
         runner = build_runner(cfg)
         runner.model.to(memory_format=precision.layout)
         runner.logger.info(
@@ -180,10 +182,11 @@ def set_length(cfg: Config, precision: Precision, epochs: int | None, share: flo
     """Sets the length and the precision of a training.
 
     Args:
-        cfg: Config of the training; changed.
-        precision: How its steps are fastest.
-        epochs: Length; None is the config's, cut to its share of five minutes where it would take that of eight.
-        share: Share of the minutes of the demo.
+        cfg: Config of the training; changed in place.
+        precision: Fastest precision on this machine.
+        epochs: Number of epochs; None takes the number of the config, or as many as fit into ``share`` * 5 minutes if
+            that number takes more than ``share`` * 8 minutes.
+        share: Share of this training in the demo's minutes, in (0, 1].
     """
     long = cfg.max_epochs * precision.minutes_per_epoch > share * PATIENCE
     cfg.max_epochs = epochs or (max(1, int(share * 5 / precision.minutes_per_epoch)) if long else cfg.max_epochs)
@@ -193,7 +196,7 @@ def set_length(cfg: Config, precision: Precision, epochs: int | None, share: flo
 
 
 def build_runner(cfg: Config) -> PretrainRunner:
-    """Builds the runner without the pages it logs meanwhile."""
+    """Builds the runner with the log level WARNING, because MMEngine logs pages while it builds; then sets INFO."""
     cfg.log_level = 'WARNING'
     runner = PretrainRunner.from_cfg(cfg)
     runner.logger.setLevel('INFO')
@@ -203,7 +206,7 @@ def build_runner(cfg: Config) -> PretrainRunner:
 
 
 def represent(runner: PretrainRunner, name: str, pixels: bool = False) -> Representation:
-    """Extracts and evaluates the features of the model as it is, or the pixels themselves."""
+    """Extracts and evaluates the features of the runner's current model, or the raw pixels if ``pixels``."""
     runner.logger.info(f'evaluating: {name}')
     loop = runner.val_loop
     feature = (lambda images: images.flatten(1)) if pixels else None

@@ -1,1 +1,1 @@
-"""Helpers that several roles share."""
+"""Helpers without a subject of their own: errors, argument checks, imports and logged scalars."""

@@ -1,4 +1,4 @@
-"""Checks that backbones make of their arguments."""
+"""Checks of constructor arguments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 
 def check_choices(**choices: tuple[str, tuple[str, ...]]) -> None:
-    """Checks arguments that name one of several ways, ``name=(value, allowed)``.
+    """Checks that arguments have one of their allowed values.
+
+    Args:
+        **choices: Name of an argument -> (its value, the allowed values).
 
     Raises:
         ValueError: A value is not allowed.
@@ -17,10 +20,14 @@ def check_choices(**choices: tuple[str, tuple[str, ...]]) -> None:
 
 
 def check_block_indices(indices: Sequence[int], depth: int) -> None:
-    """Checks the blocks, counted from 0 or from the end, whose outputs are the maps of a plain transformer.
+    """Checks the ``out_indices`` of a plain transformer, the blocks whose outputs it returns as feature maps.
+
+    Args:
+        indices: Indices of blocks; negative ones count from the end.
+        depth: Number of blocks.
 
     Raises:
-        ValueError: There is none, or one that ``depth`` blocks do not have.
+        ValueError: ``indices`` is empty, or one is out of range.
     """
     if not indices or not all(-depth <= index < depth for index in indices):
         raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {indices}')

@@ -1,4 +1,4 @@
-"""The error of a mistake that its author can mend, and how such an error is worded."""
+"""The error for mistakes of a user, and the message that a tool prints for it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from types import TracebackType
 
 
 class UserError(ValueError):
-    """A mistake in a command, a config, a path or a file; its message alone tells what to do.
+    """A mistake in a command, a config, a path or a file. Its message says what to do.
 
     The tools print the message without a traceback.
     """
 
 
 def did_you_mean(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
-    """The clause ``; did you mean 'X'?`` for the nearest candidates, empty when none is near.
+    """Returns the clause ``; did you mean 'X'?`` with the candidates most similar to ``name``.
 
     Args:
-        name: What was written.
-        candidates: What would have been right.
-        cutoff: Similarity in [0, 1] from which a candidate counts as near.
+        name: Name that the user wrote.
+        candidates: Valid names.
+        cutoff: Smallest similarity of a suggestion, in [0, 1].
+
+    Returns:
+        The clause with up to three suggestions, an empty string if no candidate is similar enough.
     """
     by_lower_case = {candidate.lower(): candidate for candidate in candidates}
     matches = get_close_matches(name.lower(), by_lower_case, n=3, cutoff=cutoff)
     similarity = [SequenceMatcher(a=match, b=name.lower()).ratio() for match in matches]
-    # With mmdet the registry holds hundreds of unrelated names: drop those much less similar than the best one.
+    # With mmdet loaded a registry holds hundreds of unrelated names: drop those much less similar than the best one.
     near = [by_lower_case[match] for match, value in zip(matches, similarity) if value > similarity[0] - 0.15]
     return f'; did you mean {" or ".join(map(repr, near))}?' if near else ''
 
@@ -44,9 +47,9 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 
 def user_message(error: BaseException) -> str | None:
-    """What to tell the user about ``error``, None when it is no mistake of a user; see ``tool``."""
+    """Returns the message that a tool prints for ``error``, None if it is not a user's mistake (see ``tool``)."""
     if in_worker := re.match(r'Caught \w+ in DataLoader worker', str(error)):
-        # torch raises an error of a worker again, with the worker's traceback as its message
+        # torch raises the worker's error again in this process, with the worker's traceback as the message
         frames = re.findall(r'^  File "(.+?)", line.*\n +(\S+)', str(error)[in_worker.end() :], re.MULTILINE)
         is_own = frames and frames[-1][0].startswith(_PACKAGE) and frames[-1][1] == 'raise'
         return re.split(r'^\S*Error: ', str(error), flags=re.MULTILINE)[-1] if is_own else None
@@ -56,16 +59,16 @@ def user_message(error: BaseException) -> str | None:
     module = frame.f_globals.get('__name__', '')
     if isinstance(error, (TypeError, KeyError)):
         return str(error.args[0]) if module.startswith('mmengine.registry') else None
-    if isinstance(error, ImportError):  # a package that only some settings need
+    if isinstance(error, ImportError):  # an optional package is not installed
         return str(error).strip() if 'pip install' in str(error) and _is_deliberate(error) else None
     is_own = module.split('.')[0] == 'mmssl'
-    if isinstance(error, FileNotFoundError) and is_own and error.filename is not None:  # of open(), say
+    if isinstance(error, FileNotFoundError) and is_own and error.filename is not None:  # raised by open(), for example
         return f'{error.filename!r} does not exist'
     return str(error) if is_own and _is_deliberate(error) else None
 
 
 def _is_deliberate(error: BaseException) -> bool:
-    """Whether a ``raise`` statement raised the error, and not an operation, such as ``int()``, that failed."""
+    """Returns True if a ``raise`` statement raised the error, False if an operation such as ``int()`` did."""
     *_, last = _frames(error.__traceback__)
     code = last.tb_frame.f_code.co_code
     return code[last.tb_lasti] == dis.opmap['RAISE_VARARGS']

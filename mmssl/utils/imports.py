@@ -1,4 +1,4 @@
-"""Import of every module of a package, so that adding a file is all it takes to register a component."""
+"""Imports every module of a package, so that a new file registers its classes without an entry in a list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the scalars that a run logs."""
+"""Reads the scalars that a run logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def read_scalars(path: str | Path) -> list[dict]:
-    """Entries of a ``scalars.json``, one dict per line; a last line cut short by a killed run is left out."""
+    """Returns the entries of a ``scalars.json``, one dict per line; skips a line that a killed run left incomplete."""
     entries = []
     for line in Path(path).read_text().splitlines():
         try:

@@ -1,1 +1,1 @@
-"""Figures: curves, views, neighbours and embeddings."""
+"""Figures of runs and models: curves, views, neighbours, attention, reconstructions, embeddings and predictions."""

@@ -1,4 +1,4 @@
-"""How accuracy falls when an attack may change more."""
+"""Draws accuracy over the radius of an attack."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mmssl.visualization.style import LINES, new_figure, tidy
 def accuracies_over_epsilon(
     model: nn.Module, dataloader: DataLoader, epsilons: Sequence[float], num_steps: int, norm: str = 'linf'
 ) -> list[float]:
-    """Accuracy in per cent under PGD for each radius, with steps of 2.5 radii / number of steps.
+    """Returns the accuracy in per cent under PGD for each radius; the step size is 2.5 * radius / ``num_steps``.
 
     Args:
-        model: An algorithm with ``predict``.
-        dataloader: As for ``attack_images``.
-        epsilons: Radii in pixel values of 0-255; 0 is the image itself.
-        num_steps: Steps of PGD.
+        model: Algorithm with ``predict``.
+        dataloader: Labelled images, see ``attack_images``.
+        epsilons: Radii in pixel values of 0-255; a radius of 0 gives the accuracy on the images themselves.
+        num_steps: Number of PGD steps.
         norm: ``'linf'`` or ``'l2'``.
     """
     attacks: dict[str, nn.Module] = {
@@ -39,12 +39,12 @@ def accuracies_over_epsilon(
 def accuracy_over_epsilon(
     epsilons: Sequence[float], accuracies: Mapping[str, Sequence[float]], num_steps: int
 ) -> Figure:
-    """Draws a line for each network.
+    """Draws accuracy over the radius, one line per network.
 
     Args:
         epsilons: Radii in pixel values of 0-255.
         accuracies: Name of a network -> accuracy in per cent for each radius.
-        num_steps: Steps of the attack, for the title.
+        num_steps: Number of PGD steps, for the title.
     """
     figure = new_figure(5.2, 3.4)
     axes = figure.subplots()

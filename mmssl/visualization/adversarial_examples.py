@@ -1,4 +1,4 @@
-"""Images, how an attack changes them, and what networks see in them."""
+"""Draws images, the changes that an attack makes, and the classes that networks predict for both."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class AdversarialExamples:
     """N images after an attack on one network, on the CPU.
 
     Args:
-        pixels: (N, 3, H, W) in [0, 255].
-        before: Class of the image, (N,) int64.
-        after: Class of the attacked image, (N,) int64.
+        pixels: Attacked images (N, 3, H, W) in [0, 255].
+        before: Predicted class of each image, (N,) int64.
+        after: Predicted class of each attacked image, (N,) int64.
     """
 
     pixels: Tensor
@@ -31,11 +31,11 @@ class AdversarialExamples:
 
 @torch.no_grad()
 def attack_shown(model: nn.Module, attack: nn.Module, images: Tensor, labels: Tensor) -> AdversarialExamples:
-    """Attacks images for a figure; modes, weights and random state stay as they are.
+    """Attacks images for a figure; the model's modes and weights and the random state do not change.
 
     Args:
-        model: An algorithm with ``predict``.
-        attack: An attack such as ``PGDAttack``.
+        model: Algorithm with ``predict``.
+        attack: Attack such as ``PGDAttack``.
         images: uint8 (N, 3, H, W).
         labels: (N,) int64.
     """
@@ -58,17 +58,17 @@ def adversarial_figure(
     epsilon: float,
     classes: Sequence[str] | None = None,
 ) -> Figure:
-    """Draws a row for each image: the image, and for each network the change (magnified) and the attacked image.
+    """Draws one row per image: the image, then per network the magnified change and the attacked image.
 
-    A green frame means that the network finds the true class, a red one that it does not. The class that it finds
-    stands below the image.
+    The frame of an attacked image is green if the network predicts the true class and red if not. The predicted class
+    is written below.
 
     Args:
         images: uint8 (N, 3, H, W).
-        labels: (N,) int64.
-        examples: Name of a network -> what the attack on it made of the images.
-        epsilon: The change, in pixel values of 0-255, that is shown black or white.
-        classes: Names of the classes; None shows numbers.
+        labels: True classes (N,) int64.
+        examples: Name of a network -> the images after the attack on this network.
+        epsilon: Change in pixel values of 0-255 that is drawn black (minus) or white (plus).
+        classes: Names of the classes; None writes their numbers.
     """
     columns, marks = [images.float() / 255], [torch.full_like(labels, -1)]
     titles, gaps = ['image'], []

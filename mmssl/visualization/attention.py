@@ -1,4 +1,4 @@
-"""Where a backbone looks: responses of convolutional networks, attention of vision transformers."""
+"""Maps of where a backbone looks: responses of convolutional networks, attention of vision transformers."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ VIT_KINDS = ('heads', 'rollout')
 def attention_maps(
     backbone: nn.Module, images: Tensor, kinds: Sequence[str] = (), reference: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Draws the maps that are defined for ``backbone``, one image at a time and in evaluation mode.
+    """Computes maps of where ``backbone`` looks, one image at a time and in evaluation mode.
 
     Args:
-        backbone: A convolutional network, or a vision transformer of timm's blocks.
+        backbone: Convolutional network, or vision transformer built from timm's ``Attention``.
         images: (N, 3, H, W), normalised.
-        kinds: Of ``CNN_KINDS`` or ``VIT_KINDS``; none stands for all that the backbone has.
-        reference: (1, 3, H, W), the image whose embedding ``'similarity'`` compares with; None is each image itself.
+        kinds: Kinds of map, from ``CNN_KINDS`` for a convolutional network or ``VIT_KINDS`` for a vision transformer;
+            empty computes all of them.
+        reference: (1, 3, H, W), normalised, the image with whose embedding the kind ``'similarity'`` compares; None
+            compares each image with itself.
 
     Returns:
-        Title -> (N, h, w), not negative: ``'response'`` and ``'similarity'``, or ``'head 1'`` and so on and
-        ``'rollout'``.
+        Title -> map (N, h, w) >= 0. The titles are ``'response'`` and ``'similarity'`` for a convolutional network,
+        ``'head 1'``, ``'head 2'``, ... and ``'rollout'`` for a vision transformer.
 
     Raises:
         UserError: A kind does not fit the backbone, or a patch grid does not fit the images.
@@ -49,7 +51,7 @@ def attention_maps(
             f'got {", ".join(kinds)}'
         )
     if reference is not None and 'similarity' not in (kinds or offered):
-        raise UserError("a reference image is compared with by the kind 'similarity', of convolutional networks, alone")
+        raise UserError("only the kind 'similarity' of convolutional networks uses a reference image")
     draw = partial(_vit_maps if is_transformer else _cnn_maps, backbone, kinds=kinds or offered, reference=reference)
     with evaluating(backbone):
         maps = [draw(image) for image in images.split(1)]
@@ -68,9 +70,11 @@ def _cnn_maps(backbone: nn.Module, images: Tensor, kinds: Sequence[str], referen
 def split_at_last_map(
     backbone: nn.Module,
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Cuts ``backbone`` in two: images to the map (N, C, h, w) of the last stage, and that map to the embedding (N, D).
+    """Splits ``backbone`` at the feature map of its last stage.
 
-    The functions raise ``UserError`` where there is no such map.
+    Returns:
+        A function from images (N, 3, H, W) to that map (N, C, h, w), and a function from the map to the embedding
+        (N, D). The first raises a ``UserError`` if the backbone returns no such map.
     """
     pooled = isinstance(backbone, TimmBackbone) and backbone.out_indices is None
 
@@ -88,12 +92,12 @@ def split_at_last_map(
 
 
 def channel_mean(features: Tensor) -> Tensor:
-    """Mean absolute response over channels: M_p = mean_c |A_cp|.
+    """Mean absolute response over channels: M_p = mean_c |A_cp| at position p.
 
-    After a ReLU, where a ResNet's stages end, that is the mean.
+    The stages of a ResNet end with a ReLU, so there it equals the mean response.
 
     Args:
-        features: A, (N, C, h, w).
+        features: Feature map A, (N, C, h, w).
 
     Returns:
         (N, h, w).
@@ -104,16 +108,16 @@ def channel_mean(features: Tensor) -> Tensor:
 def similarity_cam(features: Tensor, embed: Callable[[Tensor], Tensor], reference: Tensor) -> Tensor:
     """Grad-CAM (Selvaraju et al., 2017, arXiv:1610.02391, Eq. 1-2) with a similarity of embeddings as the score.
 
-    s = <f(A), r / |r|>, a_c = mean_p ds/dA_cp, M_p = max(0, sum_c a_c A_cp), p being positions.
+    s = <f(A), r / |r|>, a_c = mean_p ds/dA_cp, M_p = max(0, sum_c a_c A_cp) at position p.
 
-    The score is the cosine similarity without the division by |f(A)|: an image compared with itself is at the maximum
-    of the cosine, where the gradient is zero. For an embedding that is the mean over positions, M_p is A_p's component
+    The score is the cosine similarity without the division by |f(A)|, because the cosine of an image with itself is at
+    its maximum, where the gradient is zero. If the embedding is the mean over positions, M_p is the component of A_p
     along r, divided by the number of positions.
 
     Args:
-        features: A, (N, C, h, w).
-        embed: f, maps features to (N, D).
-        reference: r, (N, D) or (1, D).
+        features: Feature map A, (N, C, h, w).
+        embed: Function f from a feature map to embeddings (N, D).
+        reference: Embeddings r to compare with, (N, D) or (1, D).
 
     Returns:
         (N, h, w).
@@ -128,9 +132,9 @@ def similarity_cam(features: Tensor, embed: Callable[[Tensor], Tensor], referenc
 
 def _vit_maps(backbone: nn.Module, images: Tensor, kinds: Sequence[str], reference: None) -> dict[str, Tensor]:
     network = getattr(backbone, 'model', backbone)
-    num_prefix = getattr(network, 'num_prefix_tokens', 1)  # class token and registers
+    num_prefix = getattr(network, 'num_prefix_tokens', 1)  # the class token and register tokens precede the patches
     if getattr(network, 'cls_token', None) is None:
-        raise UserError(f'{type(network).__name__} has no class token whose attention could be shown')
+        raise UserError(f'{type(network).__name__} has no class token, and the maps show the attention of that token')
     grid = _patch_grid(network.patch_embed, images.shape[-2:])
     weights = attention_weights(backbone, images)
     maps = {}
@@ -143,9 +147,9 @@ def _vit_maps(backbone: nn.Module, images: Tensor, kinds: Sequence[str], referen
 
 
 def _patch_grid(patch_embed: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of the patches of an image of ``size`` (height, width)."""
+    """Returns (rows, columns) of the patches of an image of ``size`` (height, width)."""
     if getattr(patch_embed, 'strict_img_size', False) and tuple(size) != tuple(patch_embed.img_size):
-        raise UserError(f'the network takes images of {patch_embed.img_size} pixels alone, got {tuple(size)}')
+        raise UserError(f'the network only takes images of {patch_embed.img_size} pixels, got {tuple(size)}')
     patch = getattr(patch_embed, 'patch_size', (16, 16))  # a convolutional stem has no such attribute
     if any(side % cell for side, cell in zip(size, patch)):
         raise UserError(f'the sides of images must be multiples of the patches of {patch} pixels, got {tuple(size)}')
@@ -154,18 +158,18 @@ def _patch_grid(patch_embed: nn.Module, size: tuple[int, int]) -> tuple[int, int
 
 @torch.no_grad()
 def attention_weights(backbone: nn.Module, images: Tensor) -> list[Tensor]:
-    """Attention weights softmax(q k^T / sqrt(d)) of every block, first to last, in one pass over the images.
+    """Attention weights softmax(q k^T / sqrt(d)) of every block, first to last, from one forward pass.
 
-    timm computes attention by one fused operation that returns no weights. The modules behind which queries and keys
-    are ready, ``q_norm`` and ``k_norm`` (an identity where a network does not normalise them), are listened to instead,
-    so the pass itself is that of the network.
+    timm computes attention with ``scaled_dot_product_attention``, which returns no weights. Forward hooks on ``q_norm``
+    and ``k_norm`` (an identity in networks that do not normalise queries and keys) read the queries and keys instead,
+    and the forward pass of the network does not change.
 
     Args:
-        backbone: A vision transformer of timm's blocks.
+        backbone: Vision transformer built from timm's ``Attention``.
         images: (N, 3, H, W), normalised.
 
     Returns:
-        One (N, heads, T, T) per block, T tokens; rows sum to one.
+        One (N, heads, T, T) per block for T tokens; rows sum to one.
     """
     layers = [module for module in backbone.modules() if isinstance(module, Attention)]
     seen: dict[nn.Module, Tensor] = {}
@@ -183,15 +187,15 @@ def attention_weights(backbone: nn.Module, images: Tensor) -> list[Tensor]:
 
 
 def attention_rollout(weights: Sequence[Tensor]) -> Tensor:
-    """Attention rollout (Abnar and Zuidema, 2020, arXiv:2005.00928, Sec. 3): how far tokens flow through all blocks.
+    """Attention rollout (Abnar and Zuidema, 2020, arXiv:2005.00928, Sec. 3): attention through all blocks together.
 
-    The product R = B_L ... B_1 of B_i = (mean over heads of A_i + I) / 2, the identity being the residual path.
+    R = B_L ... B_1 with B_i = (mean over heads of A_i + I) / 2. The identity I stands for the residual connection.
 
     Args:
-        weights: A_i, one (N, heads, T, T) per block, first to last.
+        weights: Attention weights A_i, one (N, heads, T, T) per block, first to last.
 
     Returns:
-        (N, T, T); row 0 says what the class token is made of. Rows sum to one.
+        R (N, T, T); row 0 holds the share of every input token in the class token. Rows sum to one.
     """
     rolled = torch.eye(weights[0].shape[-1], device=weights[0].device)
     for weight in weights:
@@ -200,12 +204,12 @@ def attention_rollout(weights: Sequence[Tensor]) -> Tensor:
 
 
 def overlay(images: Tensor, maps: Tensor, opacity: float = 0.55) -> Tensor:
-    """Lays maps as colours over grey images, each from blue at its least to red at its greatest value.
+    """Draws maps as colours over grey images; each map runs from blue at its minimum to red at its maximum.
 
     Args:
         images: uint8 (N, 3, H, W).
-        maps: (N, h, w); resized to the images, bilinear.
-        opacity: Of the colours, in [0, 1].
+        maps: (N, h, w), resized to the images with bilinear interpolation.
+        opacity: Opacity of the colours in [0, 1].
 
     Returns:
         float32 (N, 3, H, W) in [0, 1].
@@ -214,16 +218,16 @@ def overlay(images: Tensor, maps: Tensor, opacity: float = 0.55) -> Tensor:
     heat = (maps - low[:, None, None]) / (high - low).clamp(min=1e-12)[:, None, None]
     heat = F.interpolate(heat[:, None].float(), images.shape[-2:], mode='bilinear')[:, 0]
     colours = torch.from_numpy(colormaps['turbo'](heat.cpu().numpy())[..., :3]).permute(0, 3, 1, 2).float()
-    grey = images.cpu().float().mean(1, keepdim=True) / 255  # colours of an image would be taken for those of its map
+    grey = images.cpu().float().mean(1, keepdim=True) / 255  # colours of the image would mix with those of the map
     return (1 - opacity) * grey + opacity * colours
 
 
 def attention_figure(images: Tensor, maps: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Draws images in rows: the image, then for each backbone its maps over it, backbones side by side.
+    """Draws one row per image: the image, then the maps of each backbone over the image.
 
     Args:
         images: uint8 (N, 3, H, W).
-        maps: Name of the backbone, '' for none -> what ``attention_maps`` returns.
+        maps: Name of a backbone (may be empty) -> its maps as ``attention_maps`` returns them.
     """
     columns, titles, gaps = [images.cpu() / 255], ['image'], []
     for name, of_backbone in maps.items():

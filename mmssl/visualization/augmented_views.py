@@ -1,4 +1,4 @@
-"""Training images and their views as the model gets them."""
+"""Draws training images and their augmented views."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def augmented_views(
     epoch: int = 0,
     shown: Callable[[list[Tensor]], list[Tensor]] = list,
 ) -> Figure:
-    """Draws images in columns: the image, cropped to a square, and below it its views after the device's part.
+    """Draws one column per image: the central square of the image and below it its views as the network gets them.
 
-    The normalisation is undone; views of several sizes are shown at that of the largest.
+    The views include the augmentation on the device. Their normalisation is undone, and views of different sizes are
+    drawn at the size of the largest.
 
     Args:
-        dataset: A training set, with views.
-        preprocessor: That of the model.
-        indices: Of the images.
-        epoch: Whose crops and colours are drawn.
-        shown: Views -> what the network is shown of them, the ``shown_views`` of its algorithm.
+        dataset: Training dataset, with ``views``.
+        preprocessor: Data preprocessor of the model, which holds the augmentation on the device.
+        indices: Indices of the images in the dataset.
+        epoch: Epoch that selects the random crops and colours.
+        shown: Function from the views to those that the network sees: ``shown_views`` of the algorithm.
     """
     batch = collate_views([dataset[epoch, index] for index in indices])
     views = [preprocessor.denormalize(view).cpu() for view in shown(preprocessor(batch, True)['inputs'])]

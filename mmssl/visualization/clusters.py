@@ -1,4 +1,4 @@
-"""What clusters look like: some of their images, and how large they are."""
+"""Draws images of clusters and a histogram of the cluster sizes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mmssl.visualization.style import LINES, new_figure, spread, tidy
 
 
 def choose_clusters(labels: np.ndarray, num_clusters: int) -> list[int]:
-    """Returns up to ``num_clusters`` of the clusters that hold images, evenly spread from the largest to the smallest.
+    """Returns up to ``num_clusters`` clusters that hold images, spread evenly from the largest to the smallest.
 
     Args:
-        labels: (N,) int64, negative for images without a cluster.
-        num_clusters: How many.
+        labels: (N,) int64, the cluster of each image; negative for images without a cluster.
+        num_clusters: Largest number of clusters.
     """
     clusters, sizes = np.unique(labels[labels >= 0], return_counts=True)
     by_size = clusters[np.argsort(-sizes, kind='stable')]
@@ -28,14 +28,14 @@ def choose_clusters(labels: np.ndarray, num_clusters: int) -> list[int]:
 def cluster_montage(
     dataset: ImageDataset, labels: np.ndarray, clusters: Sequence[int], num_images: int = 10, seed: int = 0
 ) -> Figure:
-    """Draws images of some clusters, a row per cluster; rows of small clusters end with white.
+    """Draws one row of images per cluster, with the cluster's size beside it; rows of small clusters end with white.
 
     Args:
-        dataset: A dataset with a ``transform``, so that all images have one size.
-        labels: (N,) int64, the clusters of the images.
-        clusters: Which to draw; their sizes stand beside the rows.
-        num_images: Images of a cluster, drawn at random.
-        seed: Seed of that draw.
+        dataset: Dataset with a ``transform``, so that all images have one size.
+        labels: (N,) int64, the cluster of each image of the dataset.
+        clusters: Clusters to draw.
+        num_images: Number of images per row, drawn at random from the cluster.
+        seed: Seed of the random draw.
     """
     rng, rows, names = np.random.default_rng(seed), [], []
     for cluster in clusters:
@@ -49,10 +49,10 @@ def cluster_montage(
 
 
 def size_histogram(sizes: np.ndarray) -> Figure:
-    """Draws how many clusters have how many images.
+    """Draws a histogram of cluster sizes.
 
     Args:
-        sizes: (K,) images of each cluster.
+        sizes: (K,) int64, number of images of each cluster.
     """
     figure = new_figure(4.5, 2.9)
     axes = figure.subplots()

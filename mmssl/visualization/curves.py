@@ -1,4 +1,4 @@
-"""Training curves."""
+"""Draws training curves."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ PANELS = {
 
 
 def series(entries: Sequence[dict], key: str) -> tuple[list[float], list[float]]:
-    """Steps and values of ``key``, in the order of the log."""
+    """Returns the steps and the values of ``key`` in the order of the log."""
     found = [(entry['step'], entry[key]) for entry in entries if key in entry and 'step' in entry]
     return [step for step, _ in found], [value for _, value in found]
 
 
 def plot_curves(entries: Sequence[dict], panels: Sequence[str] = tuple(PANELS)) -> Figure:
-    """Draws the panels for which the log has values, training over iterations and validation over epochs.
+    """Draws the panels for which the log has values: training over iterations, validation over epochs.
 
     Args:
-        entries: What ``read_scalars`` returns.
-        panels: Names of ``PANELS``.
+        entries: Entries of the log, see ``read_scalars``.
+        panels: Keys of ``PANELS``.
 
     Raises:
-        ValueError: The log has no value for any of them.
+        ValueError: The log has no value for any of the panels.
     """
     drawn = {name: PANELS[name] for name in panels if any(series(entries, key)[0] for key in PANELS[name][2])}
     if not drawn:

@@ -1,4 +1,4 @@
-"""Embeddings in the plane."""
+"""Draws embeddings in the plane."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mmssl.visualization.style import FAINT, INK, LINES, class_colours, new_figu
 
 
 def project_tsne(vectors: Tensor, seed: int = 0) -> np.ndarray:
-    """Coordinates (N, 2) of embeddings (N, D) by t-SNE on unit vectors, after PCA to at most 50 dimensions.
+    """Projects embeddings (N, D) to coordinates (N, 2): unit length, PCA to at most 50 dimensions, then t-SNE.
 
     Raises:
         ValueError: There are fewer than four embeddings.
@@ -32,15 +32,18 @@ def project_tsne(vectors: Tensor, seed: int = 0) -> np.ndarray:
 
 
 def choose_images(labels: Tensor, num_images: int, num_classes: int) -> Tensor:
-    """Positions of images for a map that can be read: of few classes, and not too many of each.
+    """Chooses images for a map that stays readable: at most ``num_images`` images of at most ``num_classes`` classes.
+
+    Images and classes are spread evenly over those that exist. Images without a label are chosen only if no image has
+    one.
 
     Args:
-        labels: (N,) int64, -1 where an image has none.
-        num_images: At most so many are chosen, spread evenly.
-        num_classes: Of so many classes, spread evenly; images without a label are left out if others have one.
+        labels: (N,) int64, -1 for an image without a label.
+        num_images: Largest number of images.
+        num_classes: Largest number of classes.
 
     Returns:
-        (K,) int64, ascending.
+        Indices of the chosen images, (K,) int64, ascending.
     """
     classes = labels[labels >= 0].unique()
     if len(classes):
@@ -57,16 +60,16 @@ def embedding_map(
     """Draws one scatter plot per set of coordinates, coloured by class.
 
     Args:
-        points: Title -> (N, 2).
+        points: Title of a plot -> coordinates (N, 2).
         labels: (N,) int64; None draws all points in one colour.
-        classes: Names of the classes; at most 30 are listed.
+        classes: Names of the classes for a legend, which is drawn for at most 30 classes.
     """
     named = labels is not None and classes is not None and len(classes) <= 30
     figure = new_figure(4.2 * len(points) + (1.6 if named else 0), 4.2)
     if labels is None:
         colours = LINES[0]
     else:
-        if not named:  # ids may have gaps
+        if not named:  # class numbers may have gaps, colours may not
             labels = labels.unique(return_inverse=True)[1]
         palette = class_colours(int(labels.max()) + 1)
         colours = [palette[label] for label in labels.tolist()]
@@ -83,12 +86,12 @@ def embedding_map(
 
 
 def map_of_features(features: Mapping[str, Features], classes: Sequence[str] | None = None, seed: int = 0) -> Figure:
-    """Draws the t-SNE of features of the same images, one plot per representation.
+    """Draws one t-SNE plot per representation of the same images.
 
     Args:
-        features: Title -> features; labels are those of the first.
-        classes: Names of all classes of the dataset; the legend has those that occur.
-        seed: Of the layout.
+        features: Title of a representation -> its features. The labels are read from the first.
+        classes: Names of all classes of the dataset; the legend lists those that occur.
+        seed: Seed of the layout.
     """
     points = {title: project_tsne(of.vectors, seed) for title, of in features.items()}
     labels = next(iter(features.values())).labels

@@ -1,4 +1,4 @@
-"""Grids of images: augmented views, nearest neighbours."""
+"""Draws images in rows and columns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from mmssl.visualization.style import BAD, FAINT, GOOD, INK, new_figure
 
-_CHARACTERS = 11  # of a title that fit into an inch
+_CHARACTERS = 11  # characters of a title per inch
 
 
 def _wrap(title: str, side: float) -> str:
-    """Breaks the lines of a title where its column of ``side`` inches ends."""
+    """Wraps the lines of a title to a column of ``side`` inches."""
     width = max(int(_CHARACTERS * side), 1)
     return '\n'.join(part for line in title.split('\n') for part in textwrap.wrap(line, width) or [''])
 
@@ -32,12 +32,12 @@ def image_grid(
     """Draws images in rows and columns.
 
     Args:
-        rows: (R, C, 3, H, W) float in [0, 1] or uint8.
-        titles: One per column, empty strings allowed.
-        labels: One per row, or none.
-        marks: (R, C) int64: 1 frames an image in green, 0 in red, -1 not at all.
-        gaps: Columns before which a gap is left.
-        side: Of an image, in inches.
+        rows: Images (R, C, 3, H, W), float in [0, 1] or uint8.
+        titles: One title per column; a title may be empty.
+        labels: One label per row, or empty for no labels.
+        marks: (R, C) int64: 1 draws a green frame around the image, 0 a red one, -1 none.
+        gaps: Indices of the columns that have a gap before them.
+        side: Side of an image in inches.
     """
     pixels = rows.float().div(255) if rows.dtype == torch.uint8 else rows.float()
     pixels = pixels.clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
@@ -57,7 +57,7 @@ def image_grid(
                 next(cells).set_axis_off()
             cell = next(cells)
             cell.imshow(pixels[row, column], interpolation='antialiased')
-            cell.set(xticks=[], yticks=[], anchor='S')  # what is left above is for the titles
+            cell.set(xticks=[], yticks=[], anchor='S')  # at the bottom of the cell: titles need the space above
             mark = -1 if marks is None else int(marks[row, column])
             for spine in cell.spines.values():
                 spine.set(color=(FAINT, BAD, GOOD)[mark + 1], linewidth=0.8 if mark < 0 else 2.5)

@@ -1,4 +1,4 @@
-"""What changes the decision of a network: its gradient with respect to the image, beside those of other networks."""
+"""Draws the gradient of the loss with respect to the image, for several networks side by side."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mmssl.models.layers.input_gradient import input_gradient
 from mmssl.models.preprocessing.pixels import from_pixels
 from mmssl.visualization.image_grid import image_grid
 
-DEVIATIONS = 3  # standard deviations of a gradient from grey to black or white
+DEVIATIONS = 3  # a gradient of so many standard deviations is drawn black or white
 
 
 def image_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Gradients of the cross entropy with respect to pixels, (N, 3, H, W), on the CPU.
+    """Returns the gradients of the cross entropy with respect to pixels, (N, 3, H, W), on the CPU.
 
-    Modes, weights and random state stay as they are.
+    The model's modes and weights and the random state of the process do not change.
 
     Args:
-        model: An algorithm with ``predict``.
+        model: Algorithm with ``predict``.
         images: uint8 (N, 3, H, W).
         labels: (N,) int64.
     """
@@ -34,9 +34,10 @@ def image_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def gradient_pictures(gradients: Tensor) -> Tensor:
-    """Gradients as pictures, (N, 3, H, W) in [0, 1]: grey is zero, and each picture has its own scale.
+    """Scales gradients to pictures, (N, 3, H, W) in [0, 1]: zero becomes 0.5 (grey).
 
-    Three standard deviations of a gradient are black or white, as in Tsipras et al., 2019, arXiv:1805.12152.
+    Each picture has its own scale: minus three standard deviations of its gradient become 0 (black) and plus three
+    become 1 (white), as in Tsipras et al., 2019, arXiv:1805.12152.
 
     Args:
         gradients: (N, 3, H, W).
@@ -46,11 +47,11 @@ def gradient_pictures(gradients: Tensor) -> Tensor:
 
 
 def input_gradient_figure(images: Tensor, gradients: Mapping[str, Tensor]) -> Figure:
-    """Draws a row for each image: the image and the gradient of every network (IGAM, arXiv:1912.05699, Figure 1).
+    """Draws one row per image: the image and the gradient of every network (IGAM, arXiv:1912.05699, Figure 1).
 
     Args:
         images: uint8 (N, 3, H, W).
-        gradients: Name of a network -> (N, 3, H, W).
+        gradients: Name of a network -> its gradients (N, 3, H, W).
     """
     columns = [images.float() / 255, *(gradient_pictures(gradient) for gradient in gradients.values())]
     return image_grid(torch.stack(columns, dim=1), ['image', *gradients], gaps=[1], side=1.3)

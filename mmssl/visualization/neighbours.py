@@ -21,16 +21,17 @@ def neighbour_sheet(
     num_queries: int = 8,
     k: int = 5,
 ) -> Figure:
-    """Draws queries in rows, and beside each the images of the bank that are nearest to it, the nearest first.
+    """Draws one row per query image: the query, then its nearest images in the bank, the nearest first.
 
-    A green frame is the query's class and a red one another; without labels there are none.
+    The frame of a neighbour is green if it has the query's class and red if not. Queries without a label get no frames.
 
     Args:
-        queries: With a ``transform``.
-        bank: Likewise, of the same size.
-        features: Title of a representation -> its features of the bank and of the same queries.
-        num_queries: Rows; the queries are spread evenly over those that have features.
-        k: Neighbours.
+        queries: Dataset of the query images, with a ``transform``.
+        bank: Dataset of the neighbours, with a ``transform`` that gives images of the same size.
+        features: Title of a representation -> (features of the bank, features of the queries). All representations
+            have the same queries.
+        num_queries: Number of rows; the queries are spread evenly over those that have features.
+        k: Number of neighbours per query and representation.
     """
     _, of_queries = next(iter(features.values()))
     chosen = spread(len(of_queries), num_queries)

@@ -1,4 +1,4 @@
-"""Pictures of what a detector, a segmenter or a classifier says of an image."""
+"""Draws the predictions of detectors, segmenters and classifiers on their images."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 from mmssl.config.classes import palette
 
 _ALPHA = 0.5
-_LINE = 15  # pixels of a line of text
+_LINE = 15  # height of a line of text in pixels
 
 
 @dataclass
 class Prediction:
-    """What a model says of one image, or what stands in its annotation.
+    """The prediction of a model for one image, or the annotation of that image.
+
+    A detector fills ``boxes``, ``labels``, ``scores`` and perhaps ``masks``; a classifier ``labels`` and ``scores``; a
+    segmenter ``label_map``.
 
     Args:
         classes: Names of the classes.
-        boxes: (K, 4) corners x1, y1, x2, y2 in pixels, of a detector.
-        labels: (K,) int64; of a classifier the classes from the likeliest on.
+        boxes: (K, 4) corners x1, y1, x2, y2 in pixels.
+        labels: (K,) int64, the class of each box; from a classifier the most likely classes, the best first.
         scores: (K,) in [0, 1]; None in an annotation.
-        masks: (K, H, W) bool, of a detector with masks.
-        label_map: (H, W) int64, of a segmenter; labels beyond the classes are ignored ones.
-        colors: One (red, green, blue) for each class; by default those of ``palette``.
+        masks: (K, H, W) bool, the mask of each box.
+        label_map: (H, W) int64, the class of each pixel; numbers that are no class mark ignored pixels.
+        colors: One (red, green, blue) per class, 0 to 255; by default the colours of ``palette``.
     """
 
     classes: Sequence[str]
@@ -46,18 +49,21 @@ class Prediction:
 
     @property
     def captions(self) -> list[str]:
-        """The names with their scores, where there are scores."""
+        """Class names of ``labels``, each followed by its score if there are scores."""
         if self.scores is None:
             return self.names
         return [f'{name} {score:.2f}' for name, score in zip(self.names, self.scores.tolist())]
 
     @property
     def names(self) -> list[str]:
-        """The names that belong to ``labels``."""
+        """Class names of ``labels``."""
         return [] if self.labels is None else [self.classes[label] for label in self.labels.tolist()]
 
     def above(self, score: float) -> Prediction:
-        """The boxes whose score is at least ``score``."""
+        """Returns the prediction with only the boxes whose score is at least ``score``.
+
+        A prediction without boxes or without scores is returned unchanged.
+        """
         if self.boxes is None or self.labels is None or self.scores is None:
             return self
         keep = self.scores >= score
@@ -67,7 +73,12 @@ class Prediction:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Plain values: boxes with names and scores, names with scores, or shares of the image by name."""
+        """Returns the prediction as plain values for JSON.
+
+        Returns:
+            ``shares`` (class name -> share of the image's pixels) for a label map; otherwise ``names`` and ``scores``,
+            and ``boxes`` for a detector.
+        """
         if self.label_map is not None:
             number = self.label_map.numel()
             found = torch.bincount(self.label_map.flatten().clamp(0, len(self.classes)), minlength=len(self.classes))
@@ -78,7 +89,10 @@ class Prediction:
         return dict(names=self.names, scores=scores) | (dict(boxes=boxes) if self.boxes is not None else {})
 
     def draw(self, image: np.ndarray) -> np.ndarray:
-        """Draws on ``image``, uint8 RGB (H, W, 3); returns a new one, which is higher where a text stands below."""
+        """Draws the prediction on a copy of ``image``, uint8 RGB (H, W, 3).
+
+        The result is higher than ``image`` where class names are written below it: for classifiers and label maps.
+        """
         if self.label_map is not None:
             return self._draw_map(image, self.label_map)
         captions = self.captions
@@ -104,13 +118,23 @@ class Prediction:
 
 
 def best_classes(logits: Tensor, classes: Sequence[str], number: int) -> Prediction:
-    """The likeliest classes by the logits (C,) of an image."""
+    """Returns the ``number`` most likely classes for the logits (C,) of one image."""
     scores, labels = logits.float().softmax(0).topk(min(number, len(classes)))
     return Prediction(classes, labels=labels.cpu(), scores=scores.cpu())
 
 
 def from_sample(sample: Any, classes: Sequence[str], colors: Sequence = (), truth: bool = False) -> Prediction | None:
-    """The prediction in a data sample of mmdet or mmseg, or the annotation; None where there is none."""
+    """Reads a prediction from a data sample of mmdet or mmseg.
+
+    Args:
+        sample: ``DetDataSample`` or ``SegDataSample``.
+        classes: Names of the classes.
+        colors: One (red, green, blue) per class, 0 to 255; empty takes the colours of ``palette``.
+        truth: True reads the annotation (``gt_*``) instead of the prediction (``pred_*``).
+
+    Returns:
+        The prediction or annotation, None if the sample has none.
+    """
     key = 'gt' if truth else 'pred'
     if f'{key}_sem_seg' in sample:
         return Prediction(classes, label_map=getattr(sample, f'{key}_sem_seg').data[0].long().cpu(), colors=colors)
@@ -120,20 +144,20 @@ def from_sample(sample: Any, classes: Sequence[str], colors: Sequence = (), trut
     boxes, masks = getattr(found.bboxes, 'tensor', found.bboxes), found.get('masks')
     if masks is not None and not isinstance(masks, Tensor):
         masks = masks.to_tensor(torch.bool, 'cpu')
-    if masks is not None and masks.shape[1:] != sample.ori_shape:  # truth that was resized with its image
+    if masks is not None and masks.shape[1:] != sample.ori_shape:  # mmdet resizes annotated masks with the image
         masks = None
     return Prediction(classes, boxes, found.labels, found.get('scores'), masks, None, colors)
 
 
 def read_upright(path: str) -> np.ndarray:
-    """The image as mmdet and mmseg read it, turned as its camera says; uint8 RGB (H, W, 3)."""
+    """Reads an image as mmdet and mmseg do, turned by its EXIF orientation: uint8 RGB (H, W, 3)."""
     import mmcv
 
     return np.ascontiguousarray(mmcv.imread(path, channel_order='rgb'))
 
 
 def below(image: np.ndarray, lines: Sequence[str], colors: Sequence[tuple[int, ...]] = ()) -> np.ndarray:
-    """Writes lines of text below ``image``, a coloured square before each where ``colors`` are given."""
+    """Returns ``image`` with lines of text below it; with ``colors`` (one per line) a coloured square precedes each."""
     height, width = image.shape[:2]
     canvas = Image.new('RGB', (width, height + _LINE * len(lines)), 'white')
     canvas.paste(Image.fromarray(image), (0, 0))
@@ -147,7 +171,7 @@ def below(image: np.ndarray, lines: Sequence[str], colors: Sequence[tuple[int, .
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray, titles: tuple[str, str]) -> np.ndarray:
-    """Two pictures beside each other, each above its title."""
+    """Returns two pictures side by side, each with its title below."""
     pictures = [below(picture, [title]) for picture, title in zip((left, right), titles)]
     height = max(len(picture) for picture in pictures)
     padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0)), constant_values=255) for p in pictures]
@@ -155,7 +179,10 @@ def side_by_side(left: np.ndarray, right: np.ndarray, titles: tuple[str, str]) -
 
 
 def save_picture(picture: np.ndarray, folder: Path, source: str) -> Path:
-    """Writes a picture into ``folder`` under the name of the image ``source``, numbered where that is taken."""
+    """Writes a picture into ``folder`` as a JPEG and returns its path.
+
+    The file is named after the image ``source``; ``_2``, ``_3`` and so on is appended if the name exists.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stem, number = Path(source).stem, 1
     while (path := folder / f'{stem}{"" if number == 1 else f"_{number}"}.jpg').exists():

@@ -1,4 +1,4 @@
-"""What a masked model makes of the patches that it does not see."""
+"""Draws the images that a masked model reconstructs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ GREY = 128
 
 
 def check_reconstructs(model: nn.Module) -> None:
-    """Raises ``UserError`` where ``model`` does not predict what can be shown as a picture."""
+    """Raises a ``UserError`` if the predictions of ``model`` cannot be drawn as a picture."""
     method, target = type(model).__name__, getattr(model, 'target', None)
     if target is not None and not hasattr(target, 'to_pixels'):
         raise UserError(
-            f'{method} predicts {type(target).__name__}, which is no picture: the figure needs a target with '
+            f'{method} predicts {type(target).__name__}, which is not a picture: the figure needs a target with '
             'to_pixels(), such as PixelTarget'
         )
     if target is None or not hasattr(model, 'reconstruct'):
         raise UserError(
-            f'{method} reconstructs no image: the figure is that of methods which hide patches and predict them'
+            f'{method} reconstructs no image: use a method that hides patches and predicts them, such as MAE'
         )
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seeds the generators of torch, whose state ``evaluating`` restores, and of Python, whose state is given back."""
+    """Seeds the random generators of torch and Python; restores that of Python (``evaluating`` restores torch's)."""
     state = random.getstate()
     torch.manual_seed(seed)
     random.seed(seed)
@@ -49,12 +49,12 @@ def seeded(seed: int) -> Iterator[None]:
 
 @dataclass
 class Reconstruction:
-    """What became of images (N, 3, H, W), on the CPU.
+    """The reconstruction of N images, on the CPU.
 
     Args:
-        hidden: Which pixels the model did not get, (N, 1, H, W) bool.
-        pictures: What it predicted, uint8 (N, 3, H, W), by the name of a level, '' where there is one alone.
-        target: What it should have predicted, uint8 (N, 3, H, W): the images but for rounding, if that is pixels.
+        hidden: (N, 1, H, W) bool, the pixels that the model did not get.
+        pictures: Name of a pyramid level -> prediction, uint8 (N, 3, H, W); the name is '' if there is a single one.
+        target: Target as a picture, uint8 (N, 3, H, W); for pixel targets the images themselves up to rounding.
     """
 
     hidden: Tensor
@@ -64,20 +64,20 @@ class Reconstruction:
 
 @torch.no_grad()
 def reconstruct_images(model: nn.Module, images: Tensor, seed: int = 0) -> Reconstruction:
-    """Hides patches and turns what the model predicts of all of them into images.
+    """Hides patches of images and returns the model's predictions for all patches as pictures.
 
     The model needs ``reconstruct(images)``, which draws a mask (N, L) and predicts (N, L, P), and a ``target`` whose
-    ``to_pixels(prediction, images)`` makes (N, L, p * p * 3) of it. With ``reconstruct_levels(images)``, which gives
-    a mask and several predictions by name, each of them becomes an image. Modes, weights and random state of the
-    process stay as they are.
+    ``to_pixels(prediction, images)`` turns predictions into pixels (N, L, p * p * 3) of patches of side p. A model with
+    ``reconstruct_levels(images)``, which returns a mask and a dict of predictions, gives one picture per prediction.
+    The model's modes and weights and the random state of the process do not change.
 
     Args:
-        model: The algorithm.
+        model: Algorithm.
         images: uint8 (N, 3, H, W).
-        seed: Of the masks.
+        seed: Seed of the masks.
 
     Raises:
-        UserError: The model predicts nothing that can be shown.
+        UserError: The predictions of the model cannot be drawn as a picture.
     """
     check_reconstructs(model)
     prepared = model.data_preprocessor.prepare(images)
@@ -100,11 +100,14 @@ def reconstruct_images(model: nn.Module, images: Tensor, seed: int = 0) -> Recon
 
 
 def reconstruction_panels(images: Tensor, hidden: Tensor, reconstruction: Tensor) -> Tensor:
-    """Returns uint8 (N, 4, 3, H, W): image, visible part, reconstruction, and its hidden part in the visible one.
+    """Returns the four ``PANELS`` of each image, uint8 (N, 4, 3, H, W).
+
+    The panels are the image, its visible pixels, the reconstruction, and the image with only the hidden pixels
+    reconstructed.
 
     Args:
         images: uint8 (N, 3, H, W).
-        hidden: (N, 1, H, W) bool.
+        hidden: (N, 1, H, W) bool, the pixels that the model did not get.
         reconstruction: uint8 (N, 3, H, W).
     """
     masked = images.masked_fill(hidden, GREY)
@@ -113,12 +116,12 @@ def reconstruction_panels(images: Tensor, hidden: Tensor, reconstruction: Tensor
 
 
 def reconstruction_figure(model: nn.Module, images: Tensor, seed: int = 0) -> Figure:
-    """Draws a row of ``PANELS`` for each image and each of its reconstructions; arguments as in ``reconstruct_images``.
+    """Draws one row of ``PANELS`` per image and reconstruction; for the arguments see ``reconstruct_images``.
 
-    Where the target is another picture than the image, that is a column too.
+    If the target differs from the image, a fifth column shows the target.
 
     Raises:
-        UserError: The model predicts nothing that can be shown.
+        UserError: The predictions of the model cannot be drawn as a picture.
     """
     images, titles = images.cpu(), list(PANELS)
     drawn = reconstruct_images(model, images, seed)

@@ -1,4 +1,4 @@
-"""A self-contained HTML page of tables and figures."""
+"""Writes a self-contained HTML page of tables and figures."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ tr:last-child td { font-weight: 700 }
 
 @dataclass
 class Section:
-    """A part of a report.
+    """One section of a report: a heading, then a paragraph, a table and a picture where they are given.
 
     Args:
         title: Heading.
-        text: One paragraph under it.
-        figure: A figure, or none.
-        image: A PNG file in place of a figure, or none.
-        table: Rows of cells, the first row being the head, or none; the last row is emphasised.
+        text: One paragraph under the heading.
+        figure: Figure to show.
+        image: PNG file to show instead of ``figure``.
+        table: Rows of cells; the first row is the head, the last row is printed bold.
     """
 
     title: str
@@ -46,7 +46,7 @@ class Section:
     table: Sequence[Sequence[str]] | None = None
 
     def html(self) -> str:
-        """This section as HTML, the figure within it as a PNG in base64."""
+        """Returns the section as HTML; the picture is embedded as a base64 PNG."""
         parts = [f'<h2>{escape(self.title)}</h2>']
         if self.text:
             parts.append(f'<p>{escape(self.text)}</p>')
@@ -69,13 +69,16 @@ class Section:
 
 
 def write_report(path: str | Path, title: str, subtitle: str, sections: Sequence[Section]) -> Path:
-    """Writes one HTML file that needs no other; a report that was there stays until the new one is complete.
+    """Writes one HTML file that needs no other file; an older report is replaced only when the new one is complete.
 
     Args:
-        path: The file, whose folder is made.
+        path: File to write; its folder is created if it is missing.
         title: Heading of the page.
-        subtitle: One line under it.
-        sections: In order.
+        subtitle: One line under the heading.
+        sections: Sections in the order of the page.
+
+    Returns:
+        ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

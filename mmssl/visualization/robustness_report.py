@@ -1,4 +1,4 @@
-"""The part of a report that compares classifiers under attack."""
+"""Writes the sections of a report that compare classifiers under attack."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TITLES = dict(clean_top1='images', fgsm_top1='FGSM', pgd10_top1='PGD-10', robust
 
 
 class RobustnessReport:
-    """Collects input gradients and accuracies of one network after another.
+    """Collects the input gradients and the accuracies of several networks, one call of ``add`` per network.
 
     Args:
-        num_images: Images of the figure.
+        num_images: Number of images in the figure.
     """
 
     def __init__(self, num_images: int = 6) -> None:
@@ -30,11 +30,11 @@ class RobustnessReport:
         self.table = [['accuracy in %', *TITLES.values()]]
 
     def add(self, name: str, model: Any, dataloader: DataLoader) -> None:
-        """Looks at a network; one that is no classifier, or images without labels, are passed over.
+        """Measures a network; does nothing if it has no ``predict`` or if the images have no labels.
 
         Args:
-            name: What the network is called in the report.
-            model: An algorithm.
+            name: Name of the network in the report.
+            model: Algorithm.
             dataloader: Test images, the same for all networks.
         """
         dataset = dataloader.dataset
@@ -50,7 +50,7 @@ class RobustnessReport:
         self.table.append([name, *cells])
 
     def sections(self) -> list[Section]:
-        """The parts of the report; none where fewer than two networks were compared."""
+        """Returns the sections of the report, an empty list if fewer than two networks were measured."""
         if len(self.gradients) < 2:
             return []
         return [

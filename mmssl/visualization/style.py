@@ -1,4 +1,4 @@
-"""What all figures have in common."""
+"""Colours, axes and output that all figures share."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ LINES = ('#2f6db3', '#e07a1f', '#2a9d5c', '#8a5fbf', '#d1495b', '#4c5a67')
 
 
 def spread(size: int, count: int) -> Tensor:
-    """``count`` positions, or all if there are fewer, spread evenly over 0 to ``size`` - 1: (K,) int64, ascending."""
+    """Returns min(``count``, ``size``) positions spread evenly over 0 to ``size`` - 1: (K,) int64, ascending."""
     return (2 * torch.arange(min(count, size)) + 1) * size // (2 * min(count, size))
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` x ``height`` inches that needs no window and no global state."""
+    """Returns an empty figure of ``width`` x ``height`` inches, made without pyplot: no window, no global state."""
     return Figure(figsize=(width, height), layout='constrained', facecolor='white')
 
 
 def tidy(axes: Axes, title: str, xlabel: str = '', ylabel: str = '') -> None:
-    """Labels axes and removes what carries no information."""
+    """Sets the title and the axis labels, draws a faint grid and hides the upper and right spine."""
     axes.set_title(title, loc='left', fontsize=11, color=INK, fontweight='bold')
     axes.set_xlabel(xlabel, fontsize=9, color=INK)
     axes.set_ylabel(ylabel, fontsize=9, color=INK)
@@ -41,20 +41,20 @@ def tidy(axes: Axes, title: str, xlabel: str = '', ylabel: str = '') -> None:
 
 
 def class_colours(num_classes: int) -> list[tuple[float, ...]]:
-    """One colour per class: twenty that are easy to tell apart, then evenly spaced hues."""
+    """Returns one RGBA colour per class: matplotlib's ``tab20`` for up to 20 classes, evenly spaced hues for more."""
     if num_classes <= 20:
         return [colormaps['tab20'](i) for i in range(num_classes)]
     return [colormaps['hsv'](i / num_classes) for i in range(num_classes)]
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Writes ``figure`` as the file ``path``, whose folder is made; the suffix chooses the format."""
+    """Writes ``figure`` to ``path``; the suffix chooses the format, and a missing folder is created."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:
-    """The pixels of ``figure``, uint8 RGB (H, W, 3)."""
+    """Returns the pixels of ``figure``, uint8 RGB (H, W, 3)."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -1,4 +1,4 @@
-"""Figure of a suite of downstream protocols."""
+"""Draws the results of a suite of downstream protocols."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SHOWN = {RANDOM: ('random init', INK), PRETRAINED: ('pre-trained', GOOD)}
 
 
 def plot_suite(protocols: Sequence[Protocol], results: Sequence[Result]) -> Figure:
-    """One panel per protocol: a dot per seed and a bar at the mean, random initialisation beside pre-trained.
+    """Draws one panel per protocol: random initialisation beside pre-trained, a dot per seed and a bar at the mean.
 
     Args:
-        protocols: What was run, in the order of the panels.
-        results: What came of it; runs without a value are left out.
+        protocols: Protocols in the order of the panels.
+        results: Results of the runs; runs without a value are left out.
     """
     figure = new_figure(3.0 * len(protocols), 3.0)
     summary = summarize(results)

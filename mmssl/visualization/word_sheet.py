@@ -1,4 +1,4 @@
-"""Patches of some visual words."""
+"""Draws example patches of visual words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mmssl.datasets.base import ImageDataset
 from mmssl.visualization.image_grid import image_grid
 
-_CONTEXT = 4  # side of a patch, in strides of the map
+_CONTEXT = 4  # side of a patch in strides of the feature map
 
 
 def word_sheet(
@@ -23,19 +23,20 @@ def word_sheet(
     num_words: int = 12,
     num_patches: int = 10,
 ) -> Figure:
-    """Draws some words in rows: the parts of the images around the positions that are nearest to each word.
+    """Draws one row per visual word: the image patches whose features are nearest to the word.
 
-    The words are spread evenly from the most to the least frequent one. A patch has a side of four strides of the map;
-    the network may see more of the image than that. No image shows a word twice.
+    The words are spread evenly from the most frequent one to the least frequent one that has ``num_patches`` positions.
+    The side of a patch is four strides of the feature map; the receptive field of the network may be larger. An image
+    contributes at most one patch per word.
 
     Args:
-        dataset: A dataset with a ``transform``.
-        rows: Positions in the dataset of the I images.
-        words: (I, P) int64, the word at each position of a square map.
-        distances: (I, P), its squared distance.
-        border: Width of the border of the map that was left out, in positions.
-        num_words: Rows of the figure.
-        num_patches: Columns of the figure.
+        dataset: Dataset with a ``transform``.
+        rows: Indices of the I images in the dataset.
+        words: (I, P) int64, the word at each of the P positions of a square feature map.
+        distances: (I, P), squared distance between the feature at a position and its word.
+        border: Width in positions of the border of the feature map that ``words`` leaves out.
+        num_words: Number of rows.
+        num_patches: Number of columns.
     """
     frequent = np.argsort(-np.bincount(words.ravel()), kind='stable')
     frequent = frequent[: int((np.bincount(words.ravel()) >= num_patches).sum()) or 1]
@@ -58,9 +59,9 @@ def _patches(
     border: int,
     number: int,
 ) -> torch.Tensor:
-    """The nearest patches of one word, (number, 3, S, S) uint8, white where there are no more."""
+    """Returns the nearest patches of one word, (number, 3, S, S) uint8; missing patches are white."""
     masked = np.where(is_word, distances, np.inf)
-    best = masked.argmin(axis=1)  # of each image
+    best = masked.argmin(axis=1)  # the position of each image that is nearest to the word
     nearest = masked[np.arange(len(best)), best]
     patches = []
     for image in np.argsort(nearest, kind='stable')[:number]:

@@ -54,8 +54,8 @@ def test_mistakes(write_config: Writer, images: Path, tmp_path: Path, fails: Cal
     save_trained(write_config(), cnn)
     text.write_text('no image')
     picture, end = images / '0.png', ['--out', out]
-    assert 'is no file' in fails(tool.main, cnn, images / 'none.png', *end)
-    assert 'is no file' in fails(tool.main, cnn, images, *end)
+    assert 'is not a file' in fails(tool.main, cnn, images / 'none.png', *end)
+    assert 'is not a file' in fails(tool.main, cnn, images, *end)
     assert 'text.png cannot be shown' in fails(tool.main, cnn, text, *end)
     assert "no.pth' does not exist" in fails(tool.main, tmp_path / 'no.pth', picture, *end)
     assert 'got rollout' in fails(tool.main, cnn, picture, '--kinds', 'rollout', *end)

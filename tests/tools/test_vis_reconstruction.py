@@ -54,7 +54,7 @@ def test_the_figure_is_that_of_the_whole_trained_model(
 def test_mistakes(write_config: Writer, images: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
     config, checkpoint, picture = write_config(*MAE), tmp_path / 'epoch_1.pth', images / '0.png'
     model, end = save_trained(config, checkpoint), ['--out', tmp_path / 'x.png']
-    assert 'is no file' in fails(tool.main, config, checkpoint, images / 'none.png', *end)
+    assert 'is not a file' in fails(tool.main, config, checkpoint, images / 'none.png', *end)
     assert "no.pth' does not exist" in fails(tool.main, config, tmp_path / 'no.pth', picture, *end)
     assert 'size must be positive' in fails(tool.main, config, checkpoint, picture, '--size', '0', *end)
     assert 'trained with 16' in fails(tool.main, config, checkpoint, picture, '--size', '32', *end)

@@ -173,11 +173,16 @@ class Vectors(nn.Module):
     [
         (small_resnet, 16, dict(kinds=['rollout']), 'ResNet is a network without .* and similarity, got rollout'),
         (small_vit, 16, dict(kinds=['response']), 'VisionTransformer is a vision transformer: .* heads and rollout'),
-        (small_vit, 16, dict(reference=torch.zeros(1, 3, 16, 16)), "by the kind 'similarity'"),
-        (small_resnet, 16, dict(kinds=['response'], reference=torch.zeros(1, 3, 16, 16)), "by the kind 'similarity'"),
+        (small_vit, 16, dict(reference=torch.zeros(1, 3, 16, 16)), "only the kind 'similarity'"),
+        (small_resnet, 16, dict(kinds=['response'], reference=torch.zeros(1, 3, 16, 16)), "only the kind 'similarity'"),
         (small_vit, 18, {}, r'multiples of the patches of \(4, 4\) pixels, got \(18, 18\)'),
         (Vectors, 16, {}, r'Vectors returns no map \(N, C, h, w\) but \(1, 3\)'),
-        (lambda: TimmBackbone('vit_tiny_patch16_224', img_size=32, depth=1), 48, {}, r'of \(32, 32\) pixels alone'),
+        (
+            lambda: TimmBackbone('vit_tiny_patch16_224', img_size=32, depth=1),
+            48,
+            {},
+            r'only takes images of \(32, 32\) pixels',
+        ),
         (
             lambda: TimmBackbone('vit_tiny_patch16_224', img_size=32, depth=1, class_token=False, global_pool='avg'),
             32,

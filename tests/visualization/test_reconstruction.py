@@ -156,5 +156,5 @@ def test_methods_that_have_no_such_picture() -> None:
         reconstruct_images(contrastive, IMAGES)
     model = Negatives()
     model.target = nn.Identity()
-    with pytest.raises(UserError, match='Negatives predicts Identity, which is no picture: .* such as PixelTarget'):
+    with pytest.raises(UserError, match='Negatives predicts Identity, which is not a picture: .* such as PixelTarget'):
         reconstruct_images(model, IMAGES)

@@ -24,7 +24,12 @@ def test_central_squares(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ('name', 'size', 'message'),
-    [('none.png', 8, 'is no file'), ('.', 8, 'is no file'), ('text.png', 8, 'cannot be shown'), ('a', 0, 'got 0')],
+    [
+        ('none.png', 8, 'is not a file'),
+        ('.', 8, 'is not a file'),
+        ('text.png', 8, 'cannot be shown'),
+        ('a', 0, 'got 0'),
+    ],
 )
 def test_mistakes(name: str, size: int, message: str, tmp_path: Path) -> None:
     (tmp_path / 'text.png').write_text('no image')
