@@ -1,4 +1,4 @@
-"""Evaluation of embeddings: weighted kNN, linear probes and embedding statistics."""
+"""Evaluation of embeddings and classifiers: kNN, linear probes, SVMs, statistics, robustness and suites."""
 
 from mmssl.utils.imports import import_submodules
 

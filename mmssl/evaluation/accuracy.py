@@ -12,10 +12,12 @@ from mmssl.registry import EVALUATORS
 
 @EVALUATORS.register_module()
 class AccuracyEvaluator:
-    """Per cent of the labelled images whose label is among the n classes with the highest logits: ``top1``, ``top5``.
+    """Computes top-n accuracies of logits in per cent, ``top1`` and ``top5`` for instance.
+
+    The top-n accuracy is the share of the labelled images whose label is among the n classes with the highest logits.
 
     Args:
-        num_best: The numbers n.
+        num_best: Numbers n.
     """
 
     def __init__(self, num_best: Sequence[int] = (1, 5)) -> None:
@@ -23,31 +25,33 @@ class AccuracyEvaluator:
 
     @property
     def result_names(self) -> list[str]:
-        """The keys of the results."""
+        """Keys of the results."""
         return [f'top{number}' for number in self.num_best]
 
     def evaluate(self, logits: Features) -> dict[str, float]:
-        """Returns the accuracies.
+        """Returns the accuracies in per cent.
 
         Args:
-            logits: ``vectors`` (N, C) are the logits.
+            logits: Labelled images whose ``vectors`` (N, C) are the logits.
 
         Raises:
             ValueError: A logit is not finite, or no image has a label.
         """
         if not logits.vectors.isfinite().all():
-            raise ValueError('a logit is NaN or infinite: the weights diverged or were loaded wrongly')
+            raise ValueError(
+                'a logit is NaN or infinite: the weights diverged or the checkpoint was loaded into the wrong model'
+            )
         logits = logits.labelled()
         return {f'top{number}': top_accuracy(logits.vectors, logits.labels, number) for number in self.num_best}
 
 
 def top_accuracy(scores: Tensor, labels: Tensor, num_best: int = 1) -> float:
-    """Per cent of the rows whose label is among the ``num_best`` classes with the highest scores.
+    """Returns the per cent of rows whose label is among the ``num_best`` classes with the highest scores.
 
     Args:
         scores: (N, C).
         labels: (N,) int64.
-        num_best: Capped at C.
+        num_best: Number of classes; with fewer classes all of them count.
     """
     best = scores.topk(min(num_best, scores.shape[1])).indices
     return 100 * (best == labels[:, None]).any(1).double().mean().item()

@@ -1,4 +1,4 @@
-"""Applies metrics to the embeddings of two datasets."""
+"""Applies metrics to the embeddings of two datasets, a bank and queries."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Metric = Callable[[Features, Features], dict[str, float]]
 
 @EVALUATORS.register_module()
 class EmbeddingEvaluator:
-    """Hands the features of the bank and of the queries to every metric and merges what they return.
+    """Calls every metric with the features of the bank and of the queries and merges the results.
 
-    A metric is any callable ``(bank, queries) -> dict of floats`` registered in ``METRICS``.
+    A metric is a callable ``(bank, queries) -> dict[str, float]`` that is registered in ``METRICS``.
 
     Args:
         metrics: Configs of the metrics, or the metrics themselves.
-        device: Where metrics compute; default the current GPU if there is one.
+        device: Device on which the metrics compute; None means the current GPU, or the CPU if there is no GPU.
 
     Raises:
         ValueError: ``metrics`` is empty.
@@ -37,8 +37,8 @@ class EmbeddingEvaluator:
         """Returns the merged results of all metrics.
 
         Args:
-            bank: Features to learn from: the training images, without augmentation.
-            queries: Features to classify and to describe.
+            bank: Features of the training images without augmentation, from which metrics learn.
+            queries: Features of the test images, which metrics classify or describe.
 
         Raises:
             ValueError: A feature is not finite, or two metrics return the same name.
@@ -48,7 +48,7 @@ class EmbeddingEvaluator:
                 bad = int((~features.vectors.isfinite().all(1)).sum())
                 raise ValueError(
                     f'{bad} of {len(features)} embeddings of the {name} are NaN or infinite: '
-                    'the weights diverged or were loaded wrongly'
+                    'the weights diverged or the checkpoint was loaded into the wrong model'
                 )
         bank, queries = bank.to(self.device), queries.to(self.device)
         results: dict[str, float] = {}

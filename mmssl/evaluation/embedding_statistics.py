@@ -1,4 +1,4 @@
-"""Label-free statistics that show whether representations collapse."""
+"""Statistics of embeddings that show a collapse, without labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def feature_std(vectors: Tensor) -> Tensor:
         vectors: (N, D).
 
     Returns:
-        (D,); all zero when every image has the same embedding, 1 / sqrt(D) when directions are isotropic.
+        (D,): 0 if every image has the same embedding, 1 / sqrt(D) if the directions are isotropic.
     """
     return F.normalize(vectors).std(dim=0, correction=0)
 
@@ -28,12 +28,12 @@ def feature_std(vectors: Tensor) -> Tensor:
 def rankme(vectors: Tensor, eps: float = 1e-7) -> Tensor:
     """Effective rank: exp of the entropy of the normalised singular values (RankMe, arXiv:2210.02885, Eq. 1-2).
 
-    Singular values are the roots of the eigenvalues of the smaller Gram matrix in float64, which costs a fraction of
-    a decomposition and is exact to about 1e-8 of the largest.
+    The singular values are the roots of the eigenvalues of the smaller Gram matrix in float64. This costs a fraction of
+    a singular value decomposition and is exact to about 1e-8 of the largest value.
 
     Args:
         vectors: (N, D), neither centred nor scaled.
-        eps: Added to each share, as in the paper.
+        eps: Number that is added to each share, as in the paper.
 
     Returns:
         Scalar between 1 (all embeddings on one line) and min(N, D).
@@ -45,17 +45,18 @@ def rankme(vectors: Tensor, eps: float = 1e-7) -> Tensor:
 
 
 def alignment(vectors: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared distance of unit-length embeddings over all pairs of one class (arXiv:2005.10242, Eq. 7, a = 2).
+    """Mean squared distance of unit-length embeddings over pairs of the same class (arXiv:2005.10242, Eq. 7, a = 2).
 
-    The paper's positive pairs are two views of an image. Here they are the pairs of images that share a label, which
-    needs no augmentation at evaluation; label every image with its own number and stack two views to get the paper's.
+    The positive pairs in the paper are two views of an image. Here they are pairs of images that share a label, so that
+    evaluation needs no augmentation. To get the paper's number, stack two views and label every image with its own
+    number.
 
     Args:
         vectors: (N, D).
         labels: (N,) int64.
 
     Returns:
-        Scalar in [0, 4], 0 when every class is one point; NaN when no two images share a label.
+        Scalar in [0, 4]: 0 if every class is one point, NaN if no two images share a label.
     """
     vectors = F.normalize(vectors.double())
     classes, members = labels.unique(return_inverse=True)
@@ -71,10 +72,10 @@ def uniformity(vectors: Tensor, chunk_size: int = 1024) -> Tensor:
 
     Args:
         vectors: (N, D), N >= 2.
-        chunk_size: Rows compared at a time.
+        chunk_size: Number of rows that are compared with all others at a time.
 
     Returns:
-        Scalar, 0 when every image has the same embedding, more negative the more evenly the sphere is covered.
+        Scalar <= 0: 0 if every image has the same embedding, lower the more evenly the embeddings cover the sphere.
     """
     vectors = F.normalize(vectors.double())
     size = len(vectors)
@@ -84,16 +85,16 @@ def uniformity(vectors: Tensor, chunk_size: int = 1024) -> Tensor:
 
 @METRICS.register_module()
 class EmbeddingStatistics:
-    """Spread, effective rank, alignment and uniformity of the query embeddings, and a warning when they collapse.
+    """Measures spread, effective rank, alignment and uniformity of the query embeddings and warns of a collapse.
 
-    Logged as ``embedding_std`` (mean of ``feature_std`` times sqrt(D): 0 collapsed, 1 isotropic), ``rankme``,
-    ``uniformity`` and, when images have labels, ``alignment``.
+    The results are ``embedding_std`` (mean of ``feature_std`` times sqrt(D): 0 collapsed, 1 isotropic), ``rankme``,
+    ``uniformity`` and, if images share labels, ``alignment``.
 
     Args:
-        min_std: Below this ``embedding_std`` the collapse is called complete.
-        min_rank: Below this ``rankme`` the collapse is called dimensional; default 2 % of the largest rank possible,
-            and at least 1.5.
-        max_samples: At most so many images are compared, evenly spread over the dataset.
+        min_std: Smallest ``embedding_std``; below it the warning says complete collapse.
+        min_rank: Smallest ``rankme``; below it the warning says dimensional collapse. None means 2 % of the largest
+            possible rank, at least 1.5.
+        max_samples: Largest number of images that are compared, spread evenly over the dataset.
 
     Raises:
         ValueError: Fewer than two images would be compared.
@@ -110,7 +111,7 @@ class EmbeddingStatistics:
 
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:
         if len(queries) < 2:
-            raise ValueError('EmbeddingStatistics compares images with each other, and there is one: evaluate more')
+            raise ValueError('EmbeddingStatistics compares images with each other: evaluate at least two, got one')
         rows = torch.linspace(0, len(queries) - 1, min(len(queries), self.max_samples)).long()
         sample = queries.select(rows.to(queries.labels.device))
         width = sample.vectors.shape[1]

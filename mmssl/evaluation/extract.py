@@ -1,4 +1,4 @@
-"""Feature extraction: every image of a dataloader through a frozen model, once and in order."""
+"""Feature extraction: embeds every image of a dataloader once with a frozen model, in dataset order."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ROWS_AT_A_TIME = 4096
 
 @dataclass
 class Features:
-    """Embeddings of a dataset.
+    """The embeddings and labels of N images.
 
     Args:
-        vectors: (N, D) float32, one row per image in dataset order.
-        labels: (N,) int64, -1 where an image has none.
-        indices: (N,) int64, positions of the rows in the dataset.
+        vectors: (N, D) float32, one row per image.
+        labels: (N,) int64, -1 for an image without a label.
+        indices: (N,) int64, index of each image in its dataset.
     """
 
     vectors: Tensor
@@ -40,39 +40,40 @@ class Features:
         return len(self.vectors)
 
     def labelled(self) -> Features:
-        """The rows that have a label.
+        """Returns the rows that have a label.
 
         Raises:
-            ValueError: None has.
+            ValueError: No row has a label.
         """
         if not (self.labels >= 0).any():
             raise ValueError(
-                f'none of the {len(self)} images has a label: accuracies need some; without labels use '
-                'EmbeddingStatistics alone'
+                f'none of the {len(self)} images has a label, and accuracies need labels: without them, use '
+                'EmbeddingStatistics as the only metric'
             )
         return self.select(self.labels >= 0)
 
     def select(self, rows: Tensor) -> Features:
-        """The rows named by a bool mask (N,) or by positions (K,) int64."""
+        """Returns some rows, chosen by a bool mask (N,) or by row numbers (K,) int64."""
         return Features(self.vectors[rows], self.labels[rows], self.indices[rows])
 
     def to(self, device: torch.device | str) -> Features:
-        """The same rows on ``device``."""
+        """Returns the same rows on ``device``."""
         return Features(self.vectors.to(device), self.labels.to(device), self.indices.to(device))
 
 
 def number_classes(bank: Features, queries: Features) -> tuple[Features, Features, int]:
-    """Numbers the classes of the labelled rows 0 .. C - 1, in the order of their ids, which may have gaps.
+    """Renumbers the classes of the bank 0 to C - 1 in ascending order, because class numbers can have gaps.
 
     Args:
-        bank: Features to learn from; C counts their classes.
+        bank: Features to learn from, of C classes.
         queries: Features to classify.
 
     Returns:
-        The labelled rows of both, and C. A query whose class the bank lacks has the label -1, which no prediction is.
+        The labelled rows of the bank, the labelled rows of the queries, and C. A query of a class that the bank does
+        not have gets the label -1, so no prediction is right for it.
 
     Raises:
-        ValueError: Neither the bank nor the queries have labels.
+        ValueError: No row of the bank or no row of the queries has a label.
     """
     bank, queries = bank.labelled(), queries.labelled()
     ids, labels = bank.labels.unique(return_inverse=True)
@@ -82,16 +83,16 @@ def number_classes(bank: Features, queries: Features) -> tuple[Features, Feature
 
 
 def random_state_kept() -> AbstractContextManager:
-    """Restores torch's random state, on the CPU and the current GPU, when the context ends."""
+    """Returns a context manager that restores torch's random state on the CPU and the current GPU at its end."""
     return torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else [])
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Puts ``model`` in evaluation mode and back, module by module, and leaves the random state as it was.
+    """Puts ``model`` in evaluation mode; restores the mode of every module and the random state at the end.
 
-    A dataloader draws a seed from the global generator whenever it is iterated: without the restoration, validating
-    would change what is trained afterwards.
+    The random state is restored because a dataloader draws a seed from the global generator each time it is iterated:
+    otherwise validation would change the training after it.
     """
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -104,7 +105,13 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def progress(batches: Iterable, description: str | None, total: int) -> Iterable:
-    """Shows a bar over ``batches`` on the main process when the output is a terminal and ``description`` is given."""
+    """Iterates over ``batches``, with a progress bar on the main process if the output is a terminal.
+
+    Args:
+        batches: Batches to iterate over.
+        description: Label of the bar; None shows no bar.
+        total: Number of batches.
+    """
     shown = description is not None and rank() == 0 and sys.stdout.isatty()
     return track(batches, description, total=total, transient=True) if shown else batches
 
@@ -120,23 +127,23 @@ def extract_features(
 ) -> Features | None:
     """Embeds every image of ``dataloader`` with ``model`` in evaluation mode, without autograd.
 
-    Each process embeds its share and the main process collects batch by batch, so that no other process and no GPU
-    ever holds the whole set. Rows are placed by the dataset index of their image: what a sampler repeats to make the
-    shares equal is kept once.
+    Each process embeds its share. The main process collects the results batch by batch, so no other process and no GPU
+    holds the whole set. Rows are sorted by the dataset index of their image; an image that the sampler repeats to make
+    the shares equal is kept once.
 
     Args:
-        model: An algorithm, wrapped for distributed training or not; its ``data_preprocessor`` prepares the batches.
-        dataloader: Yields ``dict(inputs=uint8 (N, 3, H, W), data_samples=dict(index=(N,), label=(N,)))``, the same
-            number of batches of the same sizes in every process.
-        feature: Maps prepared images (N, 3, H, W) to vectors (N, D); default ``model.extract_feat``.
-        dtype: 'bfloat16' or 'float16' runs the model under autocast, None in the type of its weights.
-        description: Label of a progress bar, which a terminal gets; None shows none.
+        model: Algorithm, wrapped for distributed training or not; its ``data_preprocessor`` prepares the batches.
+        dataloader: Dataloader that yields ``dict(inputs=uint8 (N, 3, H, W), data_samples=dict(index=(N,),
+            label=(N,)))``, the same number of batches of the same sizes in every process.
+        feature: Function from prepared images (N, 3, H, W) to vectors (N, D); default ``model.extract_feat``.
+        dtype: ``'bfloat16'`` or ``'float16'`` runs the model under autocast; None uses the dtype of its weights.
+        description: Label of a progress bar in a terminal; None shows no bar.
 
     Returns:
-        On the main process the features on the CPU, None elsewhere.
+        The features on the CPU on the main process, None on the others.
 
     Raises:
-        ValueError: The processes have different numbers of images, which would make them wait for each other for ever.
+        ValueError: The processes have different numbers of images, so they would wait for each other forever.
     """
     algorithm = unwrap(model)
     feature = feature or algorithm.extract_feat
@@ -164,14 +171,14 @@ def extract_to_file(
     dtype: str | None = None,
     description: str | None = None,
 ) -> Features | None:
-    """Embeds every image as ``extract_features`` does, and keeps the vectors in a memory-mapped ``.npy`` file.
+    """Embeds every image like ``extract_features`` and stores the vectors in a memory-mapped ``.npy`` file.
 
     Args:
-        model: As in ``extract_features``, and so are ``dataloader``, ``dtype`` and ``description``.
-        file: Written by the main process: (number of images, D) float32.
+        model: Algorithm, see ``extract_features`` also for ``dataloader``, ``dtype`` and ``description``.
+        file: File that the main process writes, (number of images, D) float32.
 
     Returns:
-        On the main process the features, whose ``vectors`` are pages of the file, None elsewhere.
+        The features on the main process, with ``vectors`` memory-mapped from ``file``; None on the others.
     """
     algorithm = unwrap(model)
     size = len(dataloader.dataset)
@@ -188,7 +195,7 @@ def extract_to_file(
         return None
     assert vectors is not None, 'a dataset holds at least one image'
     rows = seen.nonzero().squeeze(1)
-    if len(rows) < size:  # those of unreadable images are closed up
+    if len(rows) < size:  # unreadable images left gaps: move the rows after a gap up
         print_log(f'{size - len(rows)} of {size} images gave no features', logger='current', level=30)
         for start in range(0, len(rows), _ROWS_AT_A_TIME):
             some = rows[start : start + _ROWS_AT_A_TIME]
@@ -205,12 +212,12 @@ def extract_chosen(
     dtype: str | None = None,
     description: str | None = None,
 ) -> Features:
-    """Embeds some images of ``dataloader``'s dataset, in the process that calls: others need not take part.
+    """Embeds some images of the dataset of ``dataloader`` in the calling process, without communication.
 
     Args:
-        model: As in ``extract_features``, and so are ``dtype`` and ``description``.
-        dataloader: Whose dataset, batch size, collate function and number of workers are used.
-        rows: Positions in the dataset.
+        model: Algorithm, see ``extract_features`` also for ``dtype`` and ``description``.
+        dataloader: Dataloader that supplies dataset, batch size, collate function and number of workers.
+        rows: Indices of the images in the dataset.
 
     Returns:
         The features on the CPU, in the order of ``rows``.
@@ -232,11 +239,11 @@ def extract_chosen(
 
 @dataclass
 class Rows:
-    """Features of a training set, one row per image.
+    """The features of a training set, one row per image.
 
     Args:
         vectors: (N, D) float32 in dataset order, in memory or memory-mapped.
-        seen: (N,) bool, False for images that gave no features; their rows are 0.
+        seen: (N,) bool, False for images without features (unreadable or dropped); their rows are 0.
     """
 
     vectors: np.ndarray
@@ -254,20 +261,21 @@ def extract_rows(
     dtype: str | None = None,
     description: str | None = None,
 ) -> Rows | None:
-    """Embeds the images of ``dataloader`` as ``extract_features`` does, for sets whose features may be large.
+    """Embeds the images of ``dataloader`` like ``extract_features``, into an array that the caller allocates.
 
-    Rows are written where they belong as they arrive, so the features exist once. The copy of a batch to the host
-    waits until the next batch is under way, so the device does not wait for the host.
+    It suits datasets whose features are large: each batch is written to its rows at once, so the features exist only
+    once. A batch is copied to the host after the next one was started, so the device does not wait for the host.
 
     Args:
-        model: As in ``extract_features``, and so are ``dataloader``, ``dtype`` and ``description``.
-        dataloader: Its batches may hold views instead of images.
-        feature: Maps prepared images or views to vectors (N, D).
-        allocate: Makes the array of zeros (N, D) float32, given N and D.
-        training: Leaves ``model`` in training mode: its norms use, and its running statistics follow, the batches.
+        model: Algorithm, see ``extract_features`` also for ``dtype`` and ``description``.
+        dataloader: Dataloader as for ``extract_features``; its batches may hold lists of views instead of images.
+        feature: Function from prepared images or views to vectors (N, D).
+        allocate: Function (N, D) -> array of zeros (N, D) float32.
+        training: True leaves ``model`` in its mode, so in training mode batch norm uses the statistics of the batch and
+            updates the running ones.
 
     Returns:
-        On the main process the features, None elsewhere.
+        The features on the main process, None on the others.
     """
     algorithm = unwrap(model)
     size, vectors, seen = len(dataloader.dataset), None, np.zeros(len(dataloader.dataset), bool)
@@ -296,7 +304,7 @@ def extract_rows(
 def _embed(
     model: Any, batch: dict, feature: Callable[[Any], Tensor], dtype: str | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Vectors, labels and indices of a batch, on the device of the model."""
+    """Returns the vectors (N, D) float32, labels (N,) and indices (N,) of a batch, on the device of the model."""
     batch = model.data_preprocessor(batch, False)
     images, samples = batch['inputs'], batch['data_samples']
     device = _device(model)

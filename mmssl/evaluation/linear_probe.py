@@ -19,15 +19,16 @@ def fit_linear(
 ) -> tuple[Tensor, Tensor]:
     """Multinomial logistic regression: minimises sum of cross entropies + penalty / 2 * |W|^2 by L-BFGS.
 
-    The problem is convex and the start is zero, so the result depends on nothing but the arguments. With fewer vectors
-    than dimensions it is solved in the space they span, where the optimal weights lie.
+    The problem is convex and the initial weights are zero, so the result depends only on the arguments. With fewer
+    vectors than dimensions it is solved in the space that the vectors span, which contains the optimal weights.
 
     Args:
-        vectors: (N, D) floating point, standardised or of similar scale.
+        vectors: (N, D) floating point, standardised or of a similar scale.
         labels: (N,) int64 in [0, C).
-        num_classes: C.
-        penalty: Strength of the penalty on the weights; the bias has none. ``1 / C`` in scikit-learn's terms.
-        max_iterations: L-BFGS iterations.
+        num_classes: Number of classes C.
+        penalty: Strength of the penalty on the weights (not on the bias); scikit-learn's argument ``C`` is
+            1 / ``penalty``.
+        max_iterations: Largest number of L-BFGS iterations.
 
     Returns:
         Weights (C, D) and bias (C,).
@@ -62,12 +63,12 @@ def fit_linear(
 
 
 def draw_per_class(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Rows (K,) int64 of ``count`` random images per class; all images of a class that has fewer.
+    """Returns the row numbers (K,) int64 of ``count`` random images per class.
 
     Args:
         labels: (N,) int64 on the CPU.
-        count: Images per class.
-        generator: Source of the draw.
+        count: Number of images per class; a class with fewer images gives all of them.
+        generator: Generator of the random draw.
     """
     shuffled = torch.randperm(len(labels), generator=generator)
     return torch.cat([shuffled[labels[shuffled] == label][:count] for label in labels.unique()])
@@ -75,23 +76,25 @@ def draw_per_class(labels: Tensor, count: int, generator: torch.Generator) -> Te
 
 @METRICS.register_module()
 class LinearProbe:
-    """Top-1 and top-5 accuracy of a linear classifier on frozen, standardised features, per cent.
+    """Top-1 and top-5 accuracy of a linear classifier on frozen, standardised features in per cent.
 
-    The classifier is a logistic regression solved to convergence on the cached features of the bank: no learning
-    rate, no augmentation, seconds instead of hours; numbers are not those of the published stochastic protocols.
-    Features are standardised with the mean and standard deviation of the images the classifier is trained on.
+    The classifier is a logistic regression, solved to convergence on the cached features of the bank. It needs no
+    learning rate and no augmentation and takes seconds instead of hours; the numbers differ from those of the published
+    protocols with SGD. Features are standardised with the mean and standard deviation of the images on which the
+    classifier is trained.
 
-    Logged as ``linear_top1`` and ``linear_top5``, with ``labels_per_class=10`` as ``linear10_top1`` and so on.
+    The results are ``linear_top1`` and ``linear_top5``, or ``linear10_top1`` and ``linear10_top5`` with
+    ``labels_per_class=10``.
 
     Args:
-        penalty: Strength of the squared penalty, see ``fit_linear``. Of several, the one with the best accuracy on a
-            held-out fifth of the training images is used; the evaluated images never choose.
-        labels_per_class: Train on so many images per class instead of all, averaged over ``num_draws`` random draws.
-        num_draws: Draws that are averaged.
+        penalty: Strength of the squared penalty, see ``fit_linear``. If there are several, the one with the best
+            accuracy on a held-out fifth of the training images is used; the queries take no part in this choice.
+        labels_per_class: Number of training images per class; None trains on all images.
+        num_draws: Number of random draws of ``labels_per_class`` images over which the accuracy is averaged.
         seed: Seed of the draws and of the held-out fifth.
 
     Raises:
-        ValueError: A penalty is negative, there is none, or a count is less than 1.
+        ValueError: ``penalty`` is negative or empty, or a count is less than 1.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class LinearProbe:
 
     @property
     def result_names(self) -> list[str]:
-        """The keys of the results."""
+        """Keys of the results."""
         return [f'linear{self.labels_per_class or ""}_top{best}' for best in (1, 5)]
 
     def __call__(self, bank: Features, queries: Features) -> dict[str, float]:

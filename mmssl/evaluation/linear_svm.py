@@ -1,4 +1,4 @@
-"""Linear support vector machines on frozen features, one class against the rest."""
+"""The SVM benchmark: linear support vector machines on frozen features, one per class against the rest."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
 
 
 def average_precision(targets: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the precision-recall curve, made monotone: at each recall the best precision at that recall or more.
+    """Average precision as PASCAL VOC has computed it since 2010: the area under the monotone precision-recall curve.
 
-    PASCAL VOC's measure since 2010; that of 2007 takes the mean at eleven recalls instead, and scikit-learn's
-    ``average_precision_score`` leaves the curve as it is.
+    The monotone curve has at each recall the best precision at that or any higher recall. VOC 2007 takes the mean at
+    eleven recalls instead, and scikit-learn's ``average_precision_score`` does not make the curve monotone.
 
     Args:
-        targets: (N,), 1 for positives, 0 for negatives, -1 for images that do not count.
-        scores: (N,), larger for positives.
+        targets: (N,) integers: 1 for positives, 0 for negatives, -1 for images to ignore.
+        scores: (N,) scores, higher for more likely positives.
 
     Returns:
-        In [0, 1]; NaN where nothing is positive.
+        Average precision in [0, 1], NaN if there are no positives.
     """
     counts = targets >= 0
     targets, scores = targets[counts], scores[counts]
@@ -37,24 +37,20 @@ def average_precision(targets: np.ndarray, scores: np.ndarray) -> float:
         return float('nan')
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(envelope[hits].mean())  # recall rises at the positives, by the same amount each
+    return float(envelope[hits].mean())  # each positive raises the recall by the same amount
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Rows divided by (length + 1e-5), float64.
-
-    Args:
-        vectors: (N, D).
-    """
+    """Returns the rows of ``vectors`` (N, D) divided by (length + 1e-5), float64."""
     vectors = vectors.astype(np.float64)
     return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-5)
 
 
 def make_svm(cost: float) -> LinearSVC:
-    """The classifier of the benchmark: squared hinge, solved in the dual, positives count twice.
+    """Returns the classifier of the benchmark: squared hinge loss, solved in the dual, positives with weight 2.
 
     Args:
-        cost: Weight of the hinge against the squared norm of the weights.
+        cost: Weight C of the hinge loss relative to the squared norm of the weights.
     """
     return LinearSVC(
         C=cost,
@@ -71,11 +67,11 @@ def make_svm(cost: float) -> LinearSVC:
 
 @dataclass
 class SVMResult:
-    """What ``evaluate_svm`` found.
+    """The result of ``evaluate_svm``.
 
     Args:
-        average_precisions: Per class, in [0, 1].
-        costs: The chosen cost of each class.
+        average_precisions: Average precision of each class on the test images, in [0, 1].
+        costs: Chosen cost of each class.
     """
 
     average_precisions: list[float]
@@ -83,7 +79,7 @@ class SVMResult:
 
     @property
     def mean(self) -> float:
-        """Mean average precision over classes, per cent."""
+        """Mean average precision over the classes in per cent."""
         return 100 * fmean(self.average_precisions)
 
 
@@ -93,17 +89,17 @@ def evaluate_svm(
     costs: Sequence[float] = COSTS,
     num_jobs: int = 1,
 ) -> SVMResult:
-    """The full benchmark (Goyal et al., 2019, arXiv:1905.01235, VISSL's settings).
+    """Runs the full benchmark (Goyal et al., 2019, arXiv:1905.01235) with VISSL's settings.
 
-    Of each class the cost is chosen by the mean average precision (scikit-learn's) over three folds of the training
-    images; one classifier with that cost learns from all of them. Images that do not count are negatives in training
-    and left out of the test.
+    For each class, the cost with the best mean average precision (scikit-learn's) over three folds of the training
+    images is chosen. A classifier with this cost is then trained on all training images. Images with target -1 are
+    negatives in training and are ignored in the test.
 
     Args:
-        train: Features (N, D) and targets (N, C) as of ``VOCClassification``.
-        test: Likewise.
-        costs: What is chosen from.
-        num_jobs: Processes; classes are shared among them.
+        train: Features (N, D) and targets (N, C) of the training images, see ``VOCClassification``.
+        test: Features (N, D) and targets (N, C) of the test images.
+        costs: Costs to choose from.
+        num_jobs: Number of processes that share the classes.
     """
     vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     results = Parallel(num_jobs)(
@@ -117,7 +113,7 @@ def _one_class(
     vectors: np.ndarray, signs: np.ndarray, test_vectors: np.ndarray, targets: np.ndarray, costs: Sequence[float]
 ) -> tuple[float, float]:
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', ConvergenceWarning)  # the number of iterations is part of the protocol
+        warnings.simplefilter('ignore', ConvergenceWarning)  # the protocol stops after max_iter, converged or not
         if len(costs) > 1:
             quality = [
                 cross_val_score(make_svm(cost), vectors, signs, cv=3, scoring='average_precision').mean()
@@ -135,18 +131,18 @@ def _signs(targets: np.ndarray) -> np.ndarray:
 
 
 def draw_low_shot(targets: np.ndarray, shots: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws, for each class on its own, ``shots`` positives and (C - 1) * ``shots`` negatives.
+    """Draws ``shots`` positives and up to (C - 1) * ``shots`` negatives for each class separately.
 
     Args:
-        targets: (N, C) as of ``VOCClassification``.
-        shots: Positives per class.
-        rng: Source of the draw.
+        targets: (N, C), see ``VOCClassification``.
+        shots: Number of positives per class.
+        rng: Generator of the random draws.
 
     Returns:
-        (N, C): ``targets`` where an image was drawn for a class, -1 elsewhere.
+        (N, C): the entry of ``targets`` if the image was drawn for the class, else -1.
 
     Raises:
-        ValueError: A class has fewer positives, or no negatives.
+        ValueError: A class has fewer than ``shots`` positives, or no negatives.
     """
     drawn = np.full_like(targets, -1)
     for column in range(targets.shape[1]):
@@ -176,12 +172,12 @@ def _low_shot_map(
 
 @dataclass
 class LowShotResult:
-    """What ``evaluate_low_shot`` found.
+    """The result of ``evaluate_low_shot``.
 
     Args:
-        shots: Positives per class.
-        costs: The costs.
-        maps: (samples, shots, costs) mean average precision on the test images, per cent.
+        shots: Numbers of positives per class.
+        costs: Costs of the classifiers.
+        maps: (samples, shots, costs) mean average precision on the test images in per cent.
     """
 
     shots: list[int]
@@ -189,7 +185,10 @@ class LowShotResult:
     maps: np.ndarray
 
     def best(self) -> dict[int, float]:
-        """Shots -> mean over samples with the cost that is best ON THE TEST IMAGES, as published: it flatters."""
+        """Returns number of shots -> mean over the samples in per cent, with the cost that is best on the TEST images.
+
+        The published numbers choose the cost in this way. They are too high, because the test images take part.
+        """
         return dict(zip(self.shots, self.maps.mean(0).max(1).tolist()))
 
 
@@ -202,19 +201,18 @@ def evaluate_low_shot(
     seed: int = 0,
     num_jobs: int = 1,
 ) -> LowShotResult:
-    """The low-shot benchmark: one classifier per sample, number of shots, class and cost, without cross-validation.
+    """Runs the low-shot benchmark: one classifier per sample, number of shots, class and cost, no cross-validation.
 
-    Images that were not drawn for a class are left out of its training, unlike those that do not count in the full
-    benchmark.
+    The classifier of a class is trained only on the images that were drawn for this class.
 
     Args:
-        train: Features (N, D) and targets (N, C).
-        test: Likewise.
-        shots: Positives per class.
-        costs: Every one is evaluated.
-        num_samples: Draws; VISSL's are fixed lists, these are drawn from ``seed``.
-        seed: Of the draws.
-        num_jobs: Processes.
+        train: Features (N, D) and targets (N, C) of the training images, see ``VOCClassification``.
+        test: Features (N, D) and targets (N, C) of the test images.
+        shots: Numbers of positives per class.
+        costs: Costs to evaluate.
+        num_samples: Number of random draws of the training images. VISSL uses fixed lists instead.
+        seed: Seed of the draws.
+        num_jobs: Number of processes.
     """
     vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     shots = list(shots)

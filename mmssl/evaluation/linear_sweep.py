@@ -1,4 +1,4 @@
-"""Many linear classifiers at once on cached features."""
+"""Trains many linear classifiers at once on cached features."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _CHUNK = 4096
 
 
 class Scaler:
-    """Brings features to a scale at which one range of learning rates suits every backbone.
+    """Scales features so that the same range of learning rates suits every backbone.
 
     Args:
         vectors: (N, D).
-        rows: (R,) int64, what the classifiers are trained on: statistics come from nothing else.
-        head: ``'standardized'``: each dimension to mean 0 and variance 1 (the batch norm of MAE's probe);
-            ``'scaled'``: all by one factor, so that the mean square of an entry is 1 (a plain linear layer);
-            ``'unit'``: each vector to length sqrt(D).
+        rows: (R,) int64, the rows on which the classifiers are trained; only these give the statistics.
+        head: ``'standardized'`` scales each dimension to mean 0 and variance 1 (the batch norm of MAE's probe),
+            ``'scaled'`` multiplies all entries by one factor so that their mean square is 1 (a plain linear layer),
+            ``'unit'`` scales each vector to length sqrt(D).
 
     Raises:
-        ValueError: ``head`` is none of these.
+        ValueError: ``head`` is unknown.
     """
 
     def __init__(self, vectors: Tensor, rows: Tensor, head: str) -> None:
         if head not in HEADS:
-            raise ValueError(f'a head is one of {HEADS}, got {head!r}')
+            raise ValueError(f'head must be one of {HEADS}, got {head!r}')
         self.is_unit = head == 'unit'
         centre = vectors.new_zeros(vectors.shape[1], dtype=torch.float64)
         square = torch.zeros_like(centre)
@@ -68,30 +68,31 @@ def train_classifiers(
     momentum: float = 0.9,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Trains K linear classifiers by SGD, all on the same batches, with one matrix product for all.
+    """Trains K linear classifiers by SGD on the same batches, with one matrix product for all of them.
 
-    Each is what ``torch.optim.SGD`` makes of the mean cross entropy with its own learning rate and decay, a cosine from
-    the learning rate to 0 and a start from zero: the problem is convex, so nothing is gained by another start. The
-    rate is multiplied by batch size / 256. An epoch leaves out the images that do not fill a batch.
+    Each classifier equals one that ``torch.optim.SGD`` trains with the mean cross entropy and its own learning rate and
+    weight decay. The learning rate is multiplied by batch size / 256 and decays to 0 with a cosine. Weights start at
+    zero, because the problem is convex and no other start is better. An epoch drops the images that do not fill a
+    batch.
 
     Args:
         vectors: (N, D).
         labels: (N,) int64 in [0, C).
-        num_classes: C.
-        lrs: Learning rates of the K classifiers, at batch size 256.
-        weight_decays: As many coefficients of the L2 term, on weights and biases.
-        rows: (R,) int64, the images to train on; None takes all.
-        scale: Applied to every batch (B, D) of vectors; None leaves them as they are.
-        epochs: Passes over the rows.
-        batch_size: Capped at R.
-        momentum: Weight of the old step.
-        generator: Source of the order, on the CPU; None takes the global one.
+        num_classes: Number of classes C.
+        lrs: Learning rates of the K classifiers at batch size 256.
+        weight_decays: Coefficients of the L2 term on weights and biases of the K classifiers.
+        rows: (R,) int64, the images to train on; None trains on all.
+        scale: Function that is applied to every batch (B, D) of vectors; None changes nothing.
+        epochs: Number of passes over the rows.
+        batch_size: Number of images per step, at most R.
+        momentum: Weight of the previous step.
+        generator: Generator on the CPU of the order of the images; None takes the global one.
 
     Returns:
-        (D + 1, K, C), the last row being the biases.
+        Weights (D + 1, K, C); the last row holds the biases.
 
     Raises:
-        ValueError: The numbers of learning rates and decays differ, or there is none.
+        ValueError: ``lrs`` is empty, or ``lrs`` and ``weight_decays`` differ in length.
     """
     if not lrs or len(lrs) != len(weight_decays):
         raise ValueError(f'as many learning rates as decays are needed, got {len(lrs)} and {len(weight_decays)}')
@@ -124,14 +125,15 @@ def classifier_accuracies(
     scale: Callable[[Tensor], Tensor] | None = None,
     num_best: int = 1,
 ) -> list[float]:
-    """Per cent of the images whose label is among the ``num_best`` highest logits, for each classifier.
+    """Returns the top-``num_best`` accuracy of each classifier in per cent.
 
     Args:
-        weights: (D + 1, K, C) of ``train_classifiers``; a classifier that diverged to NaN counts as constant.
-        features: (N, D) with labels.
-        rows: (R,) int64, the images that count; None takes all.
-        scale: As in ``train_classifiers``.
-        num_best: Capped at C.
+        weights: Weights (D + 1, K, C) from ``train_classifiers``; the logits of a classifier that diverged to NaN count
+            as 0.
+        features: Labelled features (N, D).
+        rows: (R,) int64, the images to evaluate; None evaluates all.
+        scale: Function that is applied to the vectors, see ``train_classifiers``.
+        num_best: Number of highest logits among which the label counts as found, at most C.
     """
     rows = torch.arange(len(features), device=features.labels.device) if rows is None else rows
     correct = torch.zeros(weights.shape[1], dtype=torch.int64, device=weights.device)
@@ -143,25 +145,25 @@ def classifier_accuracies(
 
 
 def _logits(x: Tensor, weights: Tensor) -> Tensor:
-    """Returns (B, K, C) of vectors (B, D + 1) and weights (D + 1, K, C), by one matrix product."""
+    """Returns the logits (B, K, C) for vectors (B, D + 1) and weights (D + 1, K, C), by one matrix product."""
     return (x @ weights.flatten(1)).unflatten(1, weights.shape[1:])
 
 
 def _with_one(vectors: Tensor, scale: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """Scaled vectors and a column of ones, whose weight is the bias."""
+    """Returns the scaled vectors with a column of ones appended, (B, D + 1); the weight of this column is the bias."""
     vectors = vectors if scale is None else scale(vectors)
     return torch.cat([vectors, vectors.new_ones(len(vectors), 1)], dim=1)
 
 
 @dataclass
 class Candidate:
-    """A setting of the sweep and what came of it.
+    """One setting of the sweep and its accuracy.
 
     Args:
-        head: See ``Scaler``.
+        head: Scaling of the features, see ``Scaler``.
         lr: Learning rate at batch size 256.
         weight_decay: Coefficient of the L2 term.
-        held_out: Top-1 accuracy on the held-out part of the training images, per cent, one number per seed.
+        held_out: Top-1 accuracy in per cent on the held-out training images, one number per seed.
     """
 
     head: str
@@ -172,13 +174,13 @@ class Candidate:
 
 @dataclass
 class SweepResult:
-    """What a sweep found.
+    """The result of a sweep.
 
     Args:
-        candidates: Every setting.
-        chosen: The setting that each seed chose.
-        top1: Accuracy of the chosen setting on the evaluated images, per cent, one number per seed.
-        top5: Likewise.
+        candidates: All settings.
+        chosen: Best setting of each seed.
+        top1: Top-1 accuracy of the chosen setting on the queries in per cent, one number per seed.
+        top5: Top-5 accuracy of the chosen setting on the queries in per cent, one number per seed.
     """
 
     candidates: list[Candidate]
@@ -187,31 +189,32 @@ class SweepResult:
     top5: list[float]
 
     def summary(self) -> dict[str, float]:
-        """Mean and standard deviation over seeds."""
+        """Returns mean and standard deviation over the seeds: ``sweep_top1``, ``sweep_top1_std`` and ``sweep_top5``."""
         spread = stdev(self.top1) if len(self.top1) > 1 else 0.0
         return dict(sweep_top1=fmean(self.top1), sweep_top1_std=spread, sweep_top5=fmean(self.top5))
 
 
 @METRICS.register_module()
 class LinearSweep:
-    """Linear probe that chooses its own learning rate: all settings are trained at once on cached features.
+    """Linear probe that chooses its own learning rate, weight decay and scaling: it trains all settings at once.
 
-    For every seed a random part of the training images is held out and every setting is trained on the rest; the
-    one with the best accuracy on the held-out part is trained again on all training images and evaluated. So the
-    evaluated images choose nothing. Without augmentation the numbers are close to those of the published protocols,
-    and not the same.
+    For each seed, a random part of the training images is held out and every setting is trained on the rest. The
+    setting with the best accuracy on the held-out images is trained again on all training images and evaluated on the
+    queries, which therefore take no part in the choice. The features are cached, so images are not augmented; the
+    numbers are close to those of the published protocols but not equal.
 
-    Logged as ``sweep_top1`` and ``sweep_top5``, means over the seeds, and ``sweep_top1_std``, their standard deviation.
+    The results are ``sweep_top1`` and ``sweep_top5``, the means over the seeds, and ``sweep_top1_std``, the standard
+    deviation of the top-1 accuracy.
 
     Args:
-        lrs: Learning rates at batch size 256, for features whose entries are about 1.
-        weight_decays: Each is combined with each learning rate.
-        heads: How features are scaled, see ``Scaler``; each is combined with all others.
-        epochs: Passes over the training images.
-        batch_size: Images a step.
-        num_seeds: Seeds, each with an order and a held-out part of its own.
-        held_out: Share of the training images that chooses, in (0, 1).
-        seed: The first seed.
+        lrs: Learning rates at batch size 256, for features whose entries have a size of about 1.
+        weight_decays: Coefficients of the L2 term; every combination with ``lrs`` and ``heads`` is a setting.
+        heads: Scalings of the features, see ``Scaler``.
+        epochs: Number of passes over the training images.
+        batch_size: Number of images per step.
+        num_seeds: Number of seeds; each one has its own order of the images and its own held-out part.
+        held_out: Share of the training images that is held out, in (0, 1).
+        seed: First seed.
 
     Raises:
         ValueError: A setting is missing or outside its range.
@@ -252,14 +255,14 @@ class LinearSweep:
 
     @torch.no_grad()
     def run(self, bank: Features, queries: Features) -> SweepResult:
-        """Trains, chooses and evaluates.
+        """Trains all settings, chooses the best one per seed and evaluates it.
 
         Args:
             bank: Features of the training images.
-            queries: Features of the evaluated images.
+            queries: Features of the test images.
 
         Raises:
-            ValueError: There are no labels, or too few images to hold some out.
+            ValueError: There are no labels, or too few training images to hold some out.
         """
         bank, queries, num_classes = number_classes(bank, queries)
         num_held_out = int(self.held_out * len(bank))

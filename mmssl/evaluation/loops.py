@@ -1,4 +1,4 @@
-"""The loops that evaluate embeddings and classifiers, during a run and after it."""
+"""Loops that evaluate embeddings and classifiers, during training and afterwards."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from mmssl.registry import EVALUATORS, LOOPS
 
 
 class _EmbeddingLoop(BaseLoop):
-    """Extracts bank and query features and evaluates them on the main process.
+    """Extracts the features of bank and queries and evaluates them on the main process.
 
-    Training is not disturbed: modes and random state are restored. The hooks around an epoch are called, those
-    around an iteration are not, since an iteration of extraction is no event of the run.
+    Modes and random state are restored, so the loop does not change the training after it. The loop calls the hooks
+    before and after an epoch but not those of an iteration, because hooks count iterations of training or validation.
 
     Args:
-        runner: The runner.
-        dataloader: Config of the queries' dataloader, or the dataloader.
-        evaluator: Config of an ``EmbeddingEvaluator``, or the evaluator.
-        bank_dataloader: Config of the dataloader of the images that metrics learn from, or the dataloader.
-        dtype: 'bfloat16' or 'float16' extracts under autocast.
+        runner: Runner of the experiment.
+        dataloader: Dataloader of the queries (test images), or its config.
+        evaluator: ``EmbeddingEvaluator``, or its config.
+        bank_dataloader: Dataloader of the bank (training images without augmentation, from which the metrics learn), or
+            its config.
+        dtype: ``'bfloat16'`` or ``'float16'`` runs the model under autocast; None uses the dtype of its weights.
     """
 
     stage: str
@@ -50,7 +51,7 @@ class _EmbeddingLoop(BaseLoop):
         self.dtype = dtype
 
     def run(self) -> dict[str, float]:
-        """Extracts, evaluates, and returns the same results in every process."""
+        """Extracts the features, evaluates them, and returns the same results in every process."""
         runner = self.runner
         runner.call_hook(f'before_{self.stage}')
         runner.call_hook(f'before_{self.stage}_epoch')
@@ -70,7 +71,7 @@ class EmbeddingValLoop(_EmbeddingLoop):
     """Evaluates embeddings during pre-training; see ``_EmbeddingLoop`` for the arguments."""
 
     stage = 'val'
-    shows_progress = False  # the run has its own bar
+    shows_progress = False  # a training run shows its own progress bar
 
 
 @LOOPS.register_module()
@@ -84,13 +85,13 @@ class EmbeddingTestLoop(_EmbeddingLoop):
 class _AccuracyLoop(BaseLoop):
     """Classifies every image of a dataset once and evaluates on the main process.
 
-    Training is not disturbed: modes and random state are restored.
+    Modes and random state are restored, so the loop does not change the training after it.
 
     Args:
-        runner: The runner; its model has ``predict``.
-        dataloader: Config of the dataloader, or the dataloader.
-        evaluator: Config of an ``AccuracyEvaluator``, or the evaluator.
-        dtype: 'bfloat16' or 'float16' classifies under autocast.
+        runner: Runner whose model has ``predict``.
+        dataloader: Dataloader of the test images, or its config.
+        evaluator: ``AccuracyEvaluator``, or its config.
+        dtype: ``'bfloat16'`` or ``'float16'`` runs the model under autocast; None uses the dtype of its weights.
     """
 
     stage: str
@@ -107,12 +108,12 @@ class _AccuracyLoop(BaseLoop):
         self.dtype = dtype
 
     def run(self) -> dict[str, float]:
-        """Classifies, evaluates, and returns the same results in every process."""
+        """Classifies the images, evaluates, and returns the same results in every process."""
         runner = self.runner
         runner.call_hook(f'before_{self.stage}')
         runner.call_hook(f'before_{self.stage}_epoch')
         model = unwrap(runner.model)
-        description = 'images' if self.stage == 'test' else None  # a training has its own bar
+        description = 'images' if self.stage == 'test' else None  # a training run shows its own progress bar
         logits = extract_features(
             model, self.dataloader, feature=model.predict, dtype=self.dtype, description=description
         )

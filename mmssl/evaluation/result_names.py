@@ -1,4 +1,4 @@
-"""What the results of an evaluation are called, before there are any."""
+"""The names of the results of an evaluation, known before it runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _IOU['mFscore'] = ('aAcc', 'mFscore', 'mPrecision', 'mRecall')
 
 
 def result_names(evaluator: Any) -> list[str] | None:
-    """Returns the names of the results of an evaluator, None where one of its metrics does not say them.
+    """Returns the names of the results of an evaluator, None if the names of a metric are not known.
 
     Args:
-        evaluator: One with ``result_names`` or ``metrics``. A metric of mmssl says its names as ``result_names``; those
-            of mmdet's and mmseg's most common metrics are known.
+        evaluator: Evaluator with ``result_names`` or ``metrics``. Metrics of mmssl have ``result_names``; the names of
+            mmdet's ``CocoMetric`` and mmseg's ``IoUMetric`` are built in.
     """
     own = getattr(evaluator, 'result_names', None)
     if own is not None:

@@ -1,4 +1,4 @@
-"""Accuracy of a classifier under attack, and whether the attack can be believed."""
+"""Accuracy of a classifier under attack, with checks for masked gradients."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from mmssl.models.layers.input_gradient import input_gradient
 from mmssl.models.preprocessing.pixels import from_pixels, to_pixels
 from mmssl.registry import COMPONENTS, EVALUATORS, LOOPS
 
-ZERO_SHARE = 0.01  # of the images that are classified correctly, whose gradient may be zero
-FALL = 0.05  # of its whole rise, by which the objective may fall in the second half of the steps
-ERRORS = 2.0  # standard errors by which an attack of more steps may be weaker
+ZERO_SHARE = 0.01  # largest share of the correctly classified images whose gradient is zero
+FALL = 0.05  # largest fall of the objective in the second half of the steps, as a share of its whole rise
+ERRORS = 2.0  # an attack with more steps may be weaker by so many standard errors
 
 
 @dataclass
 class Attacked:
-    """What became of N images of a dataset.
+    """The results of attacks on N images.
 
     Args:
-        clean: Whether the images themselves are classified correctly, (N,) bool.
-        zero: Whether the gradient of the cross entropy with respect to the image is zero, (N,) bool.
-        correct: Attack -> whether its images are classified correctly, (N,) bool.
-        courses: Attack -> mean objective before the first step and after each, (K + 1,); without attacks that do not
-            climb.
+        clean: (N,) bool, True if the image itself is classified correctly.
+        zero: (N,) bool, True if the gradient of the cross entropy with respect to the image is zero.
+        correct: Name of an attack -> (N,) bool, True if the attacked image is classified correctly.
+        courses: Name of an attack -> mean objective before the first step and after each of the K steps, (K + 1,);
+            only for attacks that record their objective.
     """
 
     clean: Tensor
@@ -47,42 +47,43 @@ class Attacked:
 
 @EVALUATORS.register_module()
 class RobustnessEvaluator:
-    """Accuracy on images and under attacks, and the robust accuracy, unless gradients are masked.
+    """Measures accuracy on images and under attacks, and the robust accuracy unless gradients are masked.
 
-    Results in per cent: ``clean_top1``, ``NAME_top1`` for each attack, and ``robust_top1``, the share of images that
-    are classified correctly as they are and under every attack. An attack that fails for want of a gradient says
-    nothing about robustness (Athalye et al., 2018, arXiv:1802.00420), so ``robust_top1`` is left out and
-    ``gradient_masked`` is 1 where one of these signs is seen, which the log names:
+    The results are in per cent: ``clean_top1``, ``NAME_top1`` for each attack, and ``robust_top1``, the share of images
+    that are classified correctly both unchanged and under every attack. An attack that fails because the network has no
+    useful gradient says nothing about robustness (Athalye et al., 2018, arXiv:1802.00420). So ``robust_top1`` is left
+    out and ``gradient_masked`` is 1 instead of 0 if one of these signs is seen; the log names the signs:
 
-    - the mean objective of an attack is not higher after its last step than before its first, or it falls by more than
-      5 % of its rise in the second half of the steps;
-    - of two attacks with the same ball and objective, the one with more steps leaves a higher accuracy, by more than
-      two standard errors of the difference between the two on the same images, although its steps suffice to cross the
-      ball;
-    - more than 1 % of the images that are classified correctly have a gradient of zero;
-    - no attack takes more than one step.
+    - The mean objective of an attack is not higher after its last step than before its first, or in the second half of
+      the steps it falls by more than 5 % of its rise.
+    - Two attacks have the same ball and objective, the steps of the one with more steps suffice to cross the ball, and
+      still it leaves a higher accuracy, by more than two standard errors of the difference on the same images.
+    - More than 1 % of the correctly classified images have a gradient of zero.
+    - No attack takes more than one step.
 
-    The absence of these signs is no proof: a new kind of defence needs attacks made for it.
+    The absence of these signs proves nothing: a new kind of defence needs attacks that are designed for it.
 
     Args:
         attacks: Name -> config of an attack, such as ``dict(pgd20=dict(type='PGDAttack', num_steps=20))``.
 
     Raises:
-        ValueError: There is no attack, or one is called ``'clean'`` or ``'robust'``.
+        ValueError: ``attacks`` is empty, or an attack is named ``'clean'`` or ``'robust'``.
     """
 
     def __init__(self, attacks: Mapping[str, dict]) -> None:
         if not attacks or {'clean', 'robust'} & set(attacks):
-            raise ValueError(f"attacks must be named, and not 'clean' or 'robust', got {sorted(attacks)}")
+            raise ValueError(
+                f"give at least one attack, with a name other than 'clean' and 'robust', got {sorted(attacks)}"
+            )
         self.attacks = {name: COMPONENTS.build(attack) for name, attack in attacks.items()}
 
     def run(self, model: nn.Module, dataloader: DataLoader, description: str | None = None) -> dict[str, float] | None:
-        """Attacks every image of ``dataloader`` and returns the results on the main process, None elsewhere."""
+        """Attacks every image of ``dataloader``; returns the results on the main process, None on the others."""
         attacked = attack_images(model, dataloader, self.attacks, description)
         return None if attacked is None else self.evaluate(attacked)
 
     def evaluate(self, attacked: Attacked) -> dict[str, float]:
-        """Returns the results of images that were attacked with this evaluator's attacks."""
+        """Returns the results for images that were attacked with the attacks of this evaluator."""
         results = dict(clean_top1=_percent(attacked.clean))
         results |= {f'{name}_top1': _percent(correct) for name, correct in attacked.correct.items()}
         signs = signs_of_masking(attacked, self.attacks)
@@ -104,16 +105,17 @@ def attack_images(
 ) -> Attacked | None:
     """Attacks every image of a dataset, with the model in evaluation mode.
 
-    The processes share the images and the main process collects the results; how they are shared changes nothing.
+    The processes share the images, and the main process collects the results. The results do not depend on the number
+    of processes.
 
     Args:
-        model: An algorithm with ``predict``, wrapped for distributed training or not.
-        dataloader: As for ``extract_features``; its images have labels.
+        model: Algorithm with ``predict``, wrapped for distributed training or not.
+        dataloader: Dataloader of labelled images, see ``extract_features``.
         attacks: Name -> attack.
-        description: Label of a progress bar, which a terminal gets; None shows none.
+        description: Label of a progress bar in a terminal; None shows no bar.
 
     Returns:
-        On the main process the results in the order of the dataset, None elsewhere.
+        The results in the order of the dataset on the main process, None on the others.
 
     Raises:
         ValueError: An image has no label, or a logit is not finite.
@@ -137,7 +139,12 @@ def attack_images(
 
 
 def _attack_batch(model: Any, batch: dict, attacks: Mapping[str, nn.Module]) -> tuple[Tensor, dict[str, Tensor]]:
-    """Index, and what is correct, of each image (N, 3 + attacks); the objectives (N, K + 1) of attacks that climb."""
+    """Attacks one batch.
+
+    Returns:
+        (N, 3 + number of attacks) int64: index of the image, then 0 or 1 for classified correctly, gradient zero, and
+        classified correctly under each attack; and name of an attack -> objectives (N, K + 1), if it records them.
+    """
     batch = model.data_preprocessor(batch, False)
     images, samples = batch['inputs'], batch['data_samples']
     labels, indices = (samples[key].to(images.device) for key in ('label', 'index'))
@@ -155,7 +162,9 @@ def _attack_batch(model: Any, batch: dict, attacks: Mapping[str, nn.Module]) -> 
         gradient = input_gradient(logits, labels, pixels, 'cross_entropy')
     pixels = pixels.detach()
     if not logits.isfinite().all():
-        raise ValueError('a logit is NaN or infinite: the weights diverged or were loaded wrongly')
+        raise ValueError(
+            'a logit is NaN or infinite: the weights diverged or the checkpoint was loaded into the wrong model'
+        )
     columns, courses = [indices, logits.argmax(dim=1) == labels, (gradient == 0).flatten(1).all(dim=1)], {}
     for name, attack in attacks.items():
         trace = attack.trace(predict, pixels, labels, indices)
@@ -166,17 +175,20 @@ def _attack_batch(model: Any, batch: dict, attacks: Mapping[str, nn.Module]) -> 
 
 
 def _once(indices: Tensor) -> tuple[Tensor, Tensor]:
-    """The indices in ascending order, and where each is first: a sampler repeats some to make shares equal."""
+    """Returns the different indices, ascending, and the row of each one's first occurrence.
+
+    Indices occur more than once because a sampler repeats images to give all processes the same number.
+    """
     unique, inverse = indices.unique(return_inverse=True)
     first = torch.full((len(unique),), len(indices)).scatter_reduce(0, inverse, torch.arange(len(indices)), 'amin')
     return unique, first
 
 
 def signs_of_masking(attacked: Attacked, attacks: Mapping[str, nn.Module]) -> list[str]:
-    """Returns what speaks for masked gradients, in words; see ``RobustnessEvaluator``.
+    """Returns one sentence for each sign of masked gradients, see ``RobustnessEvaluator``.
 
     Args:
-        attacked: What became of the images.
+        attacked: Results of the attacks.
         attacks: Name -> attack.
     """
     signs = []
@@ -206,14 +218,14 @@ def signs_of_masking(attacked: Attacked, attacks: Mapping[str, nn.Module]) -> li
 
 
 def _comparable(less: Any, more: Any) -> bool:
-    """Whether both have one goal, and the steps of ``more`` suffice to cross its ball."""
+    """Returns True if the attacks have the same ball and objective and the steps of ``more`` can cross the ball."""
     distance = more.epsilon * (2 if more.random_start else 1)
     same_goal = (less.epsilon, less.norm, less.objective) == (more.epsilon, more.norm, more.objective)
     return same_goal and more.num_steps * more.step_size >= distance
 
 
 def _difference(one: Tensor, other: Tensor) -> tuple[float, float]:
-    """Accuracy of ``one`` minus that of ``other`` in points, and the standard error on the same images."""
+    """Returns the accuracy of ``one`` minus that of ``other`` in percentage points, and its standard error."""
     differences = one.double() - other.double()
     error = differences.std(correction=0) / len(differences) ** 0.5
     return 100 * differences.mean().item(), 100 * error.item()
@@ -226,12 +238,12 @@ def _percent(correct: Tensor) -> float:
 class _RobustnessLoop(BaseLoop):
     """Attacks every image of a dataset and evaluates on the main process.
 
-    Training is not disturbed: modes and random state are restored.
+    Modes and random state are restored, so the loop does not change the training after it.
 
     Args:
-        runner: The runner; its model has ``predict``.
-        dataloader: Config of the dataloader, or the dataloader.
-        evaluator: Config of a ``RobustnessEvaluator``, or the evaluator.
+        runner: Runner whose model has ``predict``.
+        dataloader: Dataloader of labelled images, or its config.
+        evaluator: ``RobustnessEvaluator``, or its config.
     """
 
     stage: str
@@ -241,11 +253,11 @@ class _RobustnessLoop(BaseLoop):
         self.evaluator = EVALUATORS.build(evaluator) if isinstance(evaluator, dict) else evaluator
 
     def run(self) -> dict[str, float]:
-        """Attacks, evaluates, and returns the same results in every process."""
+        """Attacks the images, evaluates, and returns the same results in every process."""
         runner = self.runner
         runner.call_hook(f'before_{self.stage}')
         runner.call_hook(f'before_{self.stage}_epoch')
-        description = 'attacks' if self.stage == 'test' else None  # a training has its own bar
+        description = 'attacks' if self.stage == 'test' else None  # a training run shows its own progress bar
         results = [self.evaluator.run(runner.model, self.dataloader, description)]
         broadcast_object_list(results)
         runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])

@@ -1,7 +1,7 @@
-"""A suite of downstream protocols, run one after the other on a checkpoint and on random initialisation.
+"""Runs a suite of downstream protocols, one after the other, on a checkpoint and on random initialisation.
 
-Every run (protocol, initialisation, seed) is a process of its own with a folder of its own. Its result is a file there,
-so a suite that was stopped goes on where it was, and a run that fails costs no other.
+Every run (protocol, initialisation, seed) is a separate process with its own folder, where its result is a file. So a
+suite that was stopped continues with the next run, and a failed run does not affect the others.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.utils.scalars import read_scalars
 
 PRETRAINED, RANDOM = 'pretrained', 'random'
-_TAIL = 15  # lines of a failed run's log that the report repeats
+_TAIL = 15  # number of log lines of a failed run in the report
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How one figure is obtained.
+    """A downstream protocol: the command that measures one metric.
 
-    In ``command`` and the lists after it ``{checkpoint}``, ``{data}``, ``{seed}``, ``{work_dir}`` and ``{out}`` stand
-    for the checkpoint, the folder of the data, the seed, the folder of the run, and a JSON file in it.
+    In ``command``, ``pretrained``, ``random`` and ``resume`` the suite replaces ``{checkpoint}``, ``{data}``,
+    ``{seed}``, ``{work_dir}`` and ``{out}`` by the checkpoint, the data folder, the seed, the folder of the run and
+    the path of ``metrics.json`` in it.
 
     Args:
-        name: Name of the folder of its runs.
-        metric: Key of the figure, in ``{out}`` or in the ``scalars.json`` that a training run writes (the last value).
-        command: A tool of this repository and its arguments, the same for both initialisations.
-        pretrained: Arguments that a run on the checkpoint has besides.
-        random: Arguments that a run on random initialisation has besides.
-        title: What stands in the table.
-        resume: Arguments with which a run that was interrupted goes on; empty where it begins anew.
-        scale: Factor of the figure, 100 where the metric is a fraction.
+        name: Name of the protocol and of the folder of its runs.
+        metric: Key of the metric in ``{out}`` or in the ``scalars.json`` of a training run; the last value counts.
+        command: Tool of this repository and its arguments, the same for both initialisations.
+        pretrained: Additional arguments of a run on the checkpoint.
+        random: Additional arguments of a run on random initialisation.
+        title: Name in the table and the figure; empty takes ``name``.
+        resume: Additional arguments that resume an interrupted run; empty starts it again from the beginning.
+        scale: Factor on the metric, such as 100 for a fraction.
     """
 
     name: str
@@ -57,16 +58,16 @@ class Protocol:
 
 @dataclass
 class Result:
-    """What became of one run.
+    """The result of one run.
 
     Args:
         protocol: Name of the protocol.
-        init: ``'pretrained'`` or ``'random'``.
+        init: Initialisation, ``'pretrained'`` or ``'random'``.
         seed: Seed of the run.
-        value: The figure, None where the run failed.
-        seconds: How long the run took.
-        command: What was run.
-        error: The end of the log of a run that failed.
+        value: Value of the metric, None if the run failed.
+        seconds: Duration of the run.
+        command: Arguments of Python that were run.
+        error: End of the log of a failed run.
     """
 
     protocol: str
@@ -82,18 +83,18 @@ def load_suite(suite: str, root: Path) -> list[Protocol]:
     """Reads a suite: a Python file whose ``protocols`` maps names to the arguments of ``Protocol``.
 
     Args:
-        suite: A name in ``configs/benchmarks/suites/``, or a path.
-        root: The repository.
+        suite: Name of a file in ``configs/benchmarks/suites/`` without its suffix, or a path that ends in ``.py``.
+        root: Root folder of the repository.
 
     Raises:
-        UserError: There is no such suite, it has no protocols, or a protocol lacks an argument or has one too many.
+        UserError: The suite does not exist, it has no protocols, or a protocol has a missing or an unknown argument.
     """
     folder = root / 'configs' / 'benchmarks' / 'suites'
     path = Path(suite) if suite.endswith('.py') else folder / f'{suite}.py'
     if not path.is_file():
         offered = sorted(file.stem for file in folder.glob('*.py'))
         hint = did_you_mean(suite, offered)
-        raise UserError(f'there is no suite {suite!r}{hint}; those of {folder} are {", ".join(offered)}')
+        raise UserError(f'there is no suite {suite!r}{hint}; the suites in {folder} are {", ".join(offered)}')
     protocols = Config.fromfile(path).get('protocols')
     if not protocols:
         raise UserError(f'{path} has no protocols = dict(NAME=dict(metric=..., command=[...]), ...)')
@@ -104,14 +105,14 @@ def load_suite(suite: str, root: Path) -> list[Protocol]:
 
 
 class Suite:
-    """Runs protocols and remembers their results.
+    """Runs downstream protocols and stores their results.
 
     Args:
-        protocols: What to run.
-        checkpoint: The checkpoint, an absolute path.
+        protocols: Protocols to run.
+        checkpoint: Absolute path of the checkpoint.
         data_root: Folder of the datasets.
-        work_dir: Where runs and results go.
-        root: The repository, in which the commands run.
+        work_dir: Folder for runs and results.
+        root: Root folder of the repository, in which the commands run.
     """
 
     def __init__(
@@ -124,7 +125,12 @@ class Suite:
         self.root = root
 
     def run(self, seeds: Iterable[int], inits: Iterable[str] = (PRETRAINED, RANDOM)) -> list[Result]:
-        """Runs what has no result yet, and returns all results; runs that failed before are tried again."""
+        """Runs every protocol that has no result yet, failed ones again, and returns all results.
+
+        Args:
+            seeds: Seeds of the runs.
+            inits: Initialisations, ``'pretrained'`` and ``'random'``.
+        """
         results = []
         for seed in seeds:
             for protocol in self.protocols:
@@ -136,16 +142,16 @@ class Suite:
         return results
 
     def run_one(self, protocol: Protocol, init: str, seed: int) -> Result:
-        """Runs a protocol once, or reads the result that an earlier call left.
+        """Runs a protocol once, or reads the result of an earlier run.
 
         Raises:
-            UserError: The folder of the run holds a run of another command, of another checkpoint for instance.
+            UserError: The folder of the run holds a run of a different command, for instance of another checkpoint.
         """
         folder = self.work_dir / protocol.name / init / f'seed{seed}'
         command = self.command(protocol, init, seed, folder)
         started, finished = folder / 'command.json', folder / 'result.json'
         if started.is_file() and json.loads(started.read_text()) != command:
-            raise UserError(f'{folder} holds a run of another command, see {started}: choose another --work-dir')
+            raise UserError(f'{folder} holds a run of a different command, see {started}: choose another --work-dir')
         if finished.is_file():
             return Result(**json.loads(finished.read_text()))
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +175,7 @@ class Suite:
         return result
 
     def command(self, protocol: Protocol, init: str, seed: int, folder: Path) -> list[str]:
-        """The arguments of Python for one run."""
+        """Returns the arguments of Python for one run."""
         values = dict(
             checkpoint=self.checkpoint, data=self.data_root, seed=seed, work_dir=folder, out=folder / 'metrics.json'
         )
@@ -178,7 +184,10 @@ class Suite:
 
 
 def read_metric(folder: Path, metric: str) -> float | None:
-    """The last finite value of ``metric`` that a run wrote: in ``metrics.json``, or in the newest ``scalars.json``."""
+    """Returns the last value of ``metric`` that a run wrote, None if there is none or if it is not finite.
+
+    The value of the newest ``scalars.json`` precedes that of ``metrics.json``.
+    """
     written = folder / 'metrics.json'
     entries = [json.loads(written.read_text())] if written.is_file() else []
     for log in sorted(folder.glob('*/vis_data/scalars.json')):
@@ -188,7 +197,10 @@ def read_metric(folder: Path, metric: str) -> float | None:
 
 
 def summarize(results: Sequence[Result]) -> dict[str, dict[str, tuple[float, float, int]]]:
-    """Protocol -> initialisation -> mean, standard deviation (0 for one run) and number of the runs that succeeded."""
+    """Returns protocol -> initialisation -> (mean, standard deviation, number of successful runs).
+
+    The standard deviation of a single run is 0.
+    """
     summary: dict[str, dict[str, tuple[float, float, int]]] = {}
     for result in results:
         summary.setdefault(result.protocol, {})
@@ -201,12 +213,12 @@ def summarize(results: Sequence[Result]) -> dict[str, dict[str, tuple[float, flo
 
 
 def report(protocols: Sequence[Protocol], results: Sequence[Result], facts: Mapping[str, Any]) -> str:
-    """The table, in Markdown: mean ± standard deviation over seeds, and below it what failed.
+    """Returns the results as Markdown: a table of mean ± standard deviation over seeds, then the failed runs.
 
     Args:
-        protocols: What was run.
-        results: What came of it.
-        facts: What else a reader must know, such as the checkpoint, by name.
+        protocols: Protocols in the order of the table.
+        results: Results of the runs.
+        facts: Name -> value of further facts above the table, such as the checkpoint.
     """
     summary = summarize(results)
     lines = ['# Downstream results', '', *(f'- {name}: {value}' for name, value in facts.items()), '']

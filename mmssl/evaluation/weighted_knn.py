@@ -14,16 +14,16 @@ from mmssl.registry import METRICS
 
 
 def nearest_neighbours(queries: Tensor, bank: Tensor, k: int, chunk_size: int = 1024) -> tuple[Tensor, Tensor]:
-    """The ``k`` rows of ``bank`` with the largest cosine similarity to each query, the nearest first.
+    """Finds the ``k`` rows of ``bank`` with the largest cosine similarity to each query, the nearest first.
 
     Args:
-        queries: (N, D), any scale and floating type.
+        queries: (N, D) of any length and floating-point dtype.
         bank: (B, D).
-        k: Neighbours per query; the whole bank where it holds fewer.
-        chunk_size: Queries compared at a time; bounds the memory to ``chunk_size`` x B similarities.
+        k: Number of neighbours per query; a smaller bank gives all its rows.
+        chunk_size: Number of queries that are compared at a time; memory is bounded by ``chunk_size`` x B similarities.
 
     Returns:
-        Similarities (N, k) in [-1, 1] and rows of the bank (N, k) int64.
+        Similarities (N, k) in [-1, 1] and row numbers of the bank (N, k) int64.
 
     Raises:
         ValueError: ``k`` is less than 1.
@@ -38,14 +38,14 @@ def nearest_neighbours(queries: Tensor, bank: Tensor, k: int, chunk_size: int = 
 def class_similarities(similarities: Tensor, labels: Tensor, *, temperature: float, num_classes: int) -> Tensor:
     """Soft maximum of the neighbours' similarities per class: T log sum exp(similarity / T).
 
-    It orders the classes as their votes, the sums of exp(similarity / T), do, and stays finite at every temperature,
-    where a vote overflows (exp(1 / T) exceeds float32 below T = 0.0113).
+    The order of the classes is that of the votes in DINO, the sums of exp(similarity / T), because the logarithm is
+    monotone. The soft maximum is finite at every temperature, whereas a vote overflows float32 below T = 0.0113.
 
     Args:
         similarities: (N, k) in [-1, 1].
-        labels: (N, k) int64, the neighbours' classes.
-        temperature: T > 0; smaller trusts the nearest more.
-        num_classes: C.
+        labels: Classes of the neighbours, (N, k) int64 in [0, C).
+        temperature: Temperature T > 0; a lower one gives the nearest neighbours more weight.
+        num_classes: Number of classes C.
 
     Returns:
         (N, C), minus infinity for a class without a neighbour.
@@ -71,19 +71,19 @@ def weighted_knn_votes(
 ) -> Tensor:
     """Votes of the ``k`` nearest rows of the bank by cosine similarity, as in DINO (arXiv:2104.14294, App. F.1).
 
-    A vote is the sum of exp(similarity / T) over the neighbours of a class. It can overflow where T is below 0.012
-    (float32); ``class_similarities``, which ``WeightedKNN`` uses, orders the classes alike and cannot.
+    The vote for a class is the sum of exp(similarity / T) over its neighbours. Below T = 0.012 it can overflow float32;
+    ``class_similarities``, which ``WeightedKNN`` uses, gives the same order of classes without overflow.
 
     Args:
         queries: (N, D).
         bank: (B, D).
         bank_labels: (B,) int64 in [0, C).
-        k: Neighbours that vote.
-        temperature: T > 0.
-        num_classes: C.
+        k: Number of neighbours that vote.
+        temperature: Temperature T > 0.
+        num_classes: Number of classes C.
 
     Returns:
-        (N, C) votes; the class with most is the prediction.
+        Votes (N, C); the class with the most votes is the prediction.
     """
     similarities, rows = nearest_neighbours(queries, bank, k)
     scores = class_similarities(similarities, bank_labels[rows], temperature=temperature, num_classes=num_classes)
@@ -92,17 +92,18 @@ def weighted_knn_votes(
 
 @METRICS.register_module()
 class WeightedKNN:
-    """Top-1 and top-5 accuracy of the weighted vote of the nearest training images, per cent.
+    """Top-1 and top-5 accuracy of weighted kNN classification in per cent (DINO, arXiv:2104.14294, App. F.1).
 
-    Logged as ``knn_top1`` and ``knn_top5``; with several ``k`` the first has these names and the others carry a
-    suffix, ``knn_top1_k100``. Top-5 with fewer than five neighbours counts the ``k`` best classes, as DINO does.
+    The results are ``knn_top1`` and ``knn_top5``. With several ``k`` these names belong to the first, and the others
+    have a suffix such as ``knn_top1_k100``. With fewer than five neighbours, top-5 counts the ``k`` best classes, as in
+    DINO.
 
     Args:
-        k: Neighbours that vote, one number or several.
-        temperature: A neighbour's vote is exp(similarity / temperature); positive.
+        k: Number of neighbours that vote, or several such numbers.
+        temperature: Temperature T > 0; a neighbour's vote is exp(similarity / T).
 
     Raises:
-        ValueError: There is no ``k``, one is less than 1, or the temperature is not positive.
+        ValueError: ``k`` is empty or less than 1, or the temperature is not positive.
     """
 
     def __init__(self, k: int | Sequence[int] = 20, temperature: float = 0.07) -> None:
@@ -114,7 +115,7 @@ class WeightedKNN:
 
     @property
     def result_names(self) -> list[str]:
-        """The keys of the results."""
+        """Keys of the results."""
         suffixes = [f'_k{k}' if position else '' for position, k in enumerate(self.k)]
         return [f'knn_top{best}{suffix}' for suffix in suffixes for best in (1, 5)]
 

@@ -118,9 +118,9 @@ def test_processes_share_the_images() -> None:
 
 
 def test_what_cannot_be_evaluated() -> None:
-    with pytest.raises(ValueError, match='attacks must be named'):
+    with pytest.raises(ValueError, match='at least one attack, with a name other than'):
         RobustnessEvaluator({})
-    with pytest.raises(ValueError, match='attacks must be named'):
+    with pytest.raises(ValueError, match='at least one attack, with a name other than'):
         RobustnessEvaluator(dict(clean=dict(type='FGSMAttack')))
     unlabelled = [dict(Noise()[0], data_samples=dict(index=0, label=-1))]
     with pytest.raises(ValueError, match='no label'):

@@ -52,7 +52,7 @@ def test_stages_of_other_backbones_are_their_maps():
 
 
 def test_what_has_no_such_stage():
-    with pytest.raises(ValueError, match="'vector' alone"):
+    with pytest.raises(ValueError, match="only have 'vector'"):
         pooled_stage(VisionTransformer(dict(embed_dim=24, depth=1, num_heads=3)), 'res5')
     with pytest.raises(ValueError, match="'res6'"):
         pooled_stage(ResNet(18), 'res6')

@@ -82,7 +82,7 @@ def test_a_run_of_another_checkpoint_is_not_taken_for_this_one(suite):
     suite.run([0])
     newer = suite.checkpoint.with_name('epoch_2.pth')
     other = Suite(suite.protocols, newer, suite.data_root, suite.work_dir, suite.root)
-    with pytest.raises(UserError, match='holds a run of another command'):
+    with pytest.raises(UserError, match='holds a run of a different command'):
         other.run([0])
 
 
