@@ -92,6 +92,8 @@ class KMeansLabeller(Labeller):
             ``empty_clusters``, ``backend`` and ``device``.
     """
 
+    options_go_to = KMeans
+
     def __init__(
         self,
         num_clusters: int,

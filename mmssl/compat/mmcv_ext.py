@@ -1,7 +1,11 @@
-"""mmcv's operators without its compiled module.
+"""mmcv's operators without its compiled module, which most installations of mmcv lack.
 
-``mmcv.ops``, which mmdet and mmseg import, wants ``mmcv._ext``, which most installations of mmcv have not.
-``provide_mmcv_ops`` lets Python find a stand-in of that name, whose operators are torchvision's.
+1. ``load_config`` calls ``provide_mmcv_ops`` for a config that names mmdet or mmseg: ``sys.meta_path`` gets ``_Finder``.
+2. MMEngine builds a model and imports mmdet or mmseg, which import ``mmcv.ops``.
+3. ``mmcv.ops`` imports ``mmcv._ext``; Python asks ``_Finder``, which asks Python where the compiled module is.
+4. ``_Loader`` loads the compiled module. If there is none, or it does not fit this torch, it makes a ``_StandIn``.
+5. The ``_StandIn`` takes its operators from ``mmssl.compat.torchvision_ops``, which is imported only now.
+6. A model calls an operator that torchvision lacks: the ``_StandIn`` raises ``MissingOperatorError``.
 """
 
 from __future__ import annotations
@@ -27,21 +31,21 @@ PROVIDED = (
 
 
 def provide_mmcv_ops() -> None:
-    """Makes ``mmcv._ext`` importable: the compiled module where it loads, else a stand-in that uses torchvision.
+    """Makes ``mmcv._ext`` importable: as the compiled module if it loads, else as a stand-in that uses torchvision.
 
-    Nothing is imported now, and an ``mmcv._ext`` that is imported already stays. A second call does nothing.
+    This imports nothing and does not replace an ``mmcv._ext`` that is imported already. A second call does nothing.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
 def is_stand_in(module: ModuleType) -> bool:
-    """Whether ``module`` is what takes the place of the compiled one."""
+    """Returns whether ``module`` is the stand-in for the compiled module."""
     return isinstance(module, _StandIn)
 
 
 class _StandIn(ModuleType):
-    """The functions of ``torchvision_ops``, and for every other name one that raises ``MissingOperatorError``."""
+    """A module with the functions of ``torchvision_ops``; any other function raises ``MissingOperatorError``."""
 
     def __getattr__(self, name: str) -> Callable:
         if name.startswith('__'):
@@ -60,7 +64,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of the module, ``path`` being where mmcv lies."""
+        """Returns the spec of ``mmcv._ext``, None for any other module; ``path`` is the folder of mmcv."""
         if name != MODULE:
             return None
         compiled = PathFinder.find_spec(name, path)
@@ -68,17 +72,17 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads the compiled module, or the stand-in where there is none or it does not fit this torch.
+    """Loads the compiled module, or the stand-in if there is none or it does not fit this torch.
 
     Args:
-        compiled: Where the compiled module is.
+        compiled: Spec of the compiled module, None if there is none.
     """
 
     def __init__(self, compiled: ModuleSpec | None) -> None:
         self.compiled = compiled
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The module, ready for use."""
+        """Returns the module, ready for use."""
         if self.compiled is not None and self.compiled.loader is not None:
             try:
                 module = module_from_spec(self.compiled)
@@ -95,4 +99,4 @@ class _Loader(Loader):
         return stand_in
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is left to do."""
+        """Does nothing, because ``create_module`` has run the module."""

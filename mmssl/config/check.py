@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine import registry as mmengine_registry
 from mmengine.config import Config
@@ -21,74 +20,88 @@ from mmssl.config.paths import missing_paths
 from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_values
 from mmssl.utils.errors import UserError, did_you_mean
 
-_REGISTRIES = {
-    'model': roles.MODELS,
-    'backbone': roles.MODELS,
-    'data_preprocessor': roles.MODELS,
-    'init_cfg': mmengine_registry.WEIGHT_INITIALIZERS,
-    'dataset': roles.DATASETS,
-    'sampler': roles.DATA_SAMPLERS,
-    'batch_sampler': roles.DATA_SAMPLERS,
-    'collate_fn': roles.FUNCTIONS,
-    'worker_init_fn': roles.FUNCTIONS,
-    'views': roles.TRANSFORMS,
-    'transform': roles.TRANSFORMS,
-    'transforms': roles.TRANSFORMS,
-    'pipeline': roles.TRANSFORMS,
-    'optim_wrapper': roles.OPTIM_WRAPPERS,
-    'optimizer': roles.OPTIMIZERS,
-    'constructor': roles.OPTIM_WRAPPER_CONSTRUCTORS,
-    'param_scheduler': roles.PARAM_SCHEDULERS,
-    'train_cfg': roles.LOOPS,
-    'val_cfg': roles.LOOPS,
-    'test_cfg': roles.LOOPS,
-    'val_evaluator': roles.EVALUATORS,
-    'test_evaluator': roles.EVALUATORS,
-    'metrics': roles.METRICS,
-    'attacks': roles.MODELS,
-    'default_hooks': roles.HOOKS,
-    'custom_hooks': roles.HOOKS,
-    'log_processor': roles.LOG_PROCESSORS,
-    'visualizer': mmengine_registry.VISUALIZERS,
-    'vis_backends': mmengine_registry.VISBACKENDS,
-    'model_wrapper_cfg': mmengine_registry.MODEL_WRAPPERS,
-    'runner_type': roles.RUNNERS,
-    'step': roles.STEPS,
-    'labeller': roles.LABELLERS,
+
+class Slot(NamedTuple):
+    """What stands below a key of a config.
+
+    Args:
+        registry: Table that builds the part; None builds nothing.
+        implied: Name in ``registry``, or a class or function, that receives a dict without ``type``.
+        taken_out: Keys that MMEngine takes out of the dict before it builds the part.
+        needs_type: Whether a dict without ``type`` is a mistake.
+    """
+
+    registry: Registry | None
+    implied: str | Callable | None = None
+    taken_out: frozenset[str] = frozenset()
+    needs_type: bool = False
+
+
+_BY_EPOCH = frozenset({'by_epoch'})
+_MODEL = Slot(roles.MODELS, needs_type=True)
+_VIEWS = Slot(roles.TRANSFORMS)
+_HOOKS = Slot(roles.HOOKS, taken_out=frozenset({'priority'}))
+_SAMPLER = Slot(roles.DATA_SAMPLERS)
+_FUNCTION = Slot(roles.FUNCTIONS)
+_DATALOADER = Slot(None, DataLoader, frozenset({'num_batch_per_epoch'}))
+
+SLOTS = {
+    'model': _MODEL,
+    'backbone': _MODEL,
+    'neck': _MODEL,
+    'head': _MODEL,
+    'attacks': Slot(roles.MODELS),
+    'data_preprocessor': Slot(roles.MODELS),
+    'init_cfg': Slot(mmengine_registry.WEIGHT_INITIALIZERS),
+    'dataset': Slot(roles.DATASETS, needs_type=True),
+    'sampler': _SAMPLER,
+    'batch_sampler': _SAMPLER,
+    'collate_fn': _FUNCTION,
+    'worker_init_fn': _FUNCTION,
+    'views': _VIEWS,
+    'transform': _VIEWS,
+    'transforms': _VIEWS,
+    'pipeline': _VIEWS,
+    'optim_wrapper': Slot(
+        roles.OPTIM_WRAPPERS,
+        'MixedPrecisionOptimWrapper',
+        frozenset({'constructor', 'paramwise_cfg', 'optimizer'}),
+    ),
+    'optimizer': Slot(roles.OPTIMIZERS, needs_type=True),
+    'constructor': Slot(roles.OPTIM_WRAPPER_CONSTRUCTORS),
+    'param_scheduler': Slot(roles.PARAM_SCHEDULERS, None, _BY_EPOCH | {'convert_to_iter_based'}),
+    'train_cfg': Slot(roles.LOOPS, 'PretrainTrainLoop', _BY_EPOCH),
+    'val_cfg': Slot(roles.LOOPS, None, _BY_EPOCH),
+    'test_cfg': Slot(roles.LOOPS, None, _BY_EPOCH),
+    'val_evaluator': Slot(roles.EVALUATORS),
+    'test_evaluator': Slot(roles.EVALUATORS),
+    'metrics': Slot(roles.METRICS),
+    'default_hooks': _HOOKS,
+    'custom_hooks': _HOOKS,
+    'log_processor': Slot(roles.LOG_PROCESSORS, LogProcessor),
+    'visualizer': Slot(mmengine_registry.VISUALIZERS),
+    'vis_backends': Slot(mmengine_registry.VISBACKENDS),
+    'model_wrapper_cfg': Slot(mmengine_registry.MODEL_WRAPPERS),
+    'randomness': Slot(None, Runner.set_randomness),
+    'runner_type': Slot(roles.RUNNERS),
+    'step': Slot(roles.STEPS, needs_type=True),
+    'labeller': Slot(roles.LABELLERS),
 }
 
-
-_NEED_TYPE = {'model', 'backbone', 'neck', 'head', 'dataset', 'optimizer', 'step'}
-
-
-# What a dict without ``type`` is handed to.
-_IMPLIED_TYPES: dict[str, Callable] = {
-    'log_processor': LogProcessor,
-    'randomness': Runner.set_randomness,
-}
-
-
-# Arguments that MMEngine takes out of a dict before it builds from the rest.
-_TAKEN_OUT = {
-    'hook': {'priority'},
-    'optimizer wrapper': {'constructor', 'paramwise_cfg', 'optimizer'},
-    'parameter scheduler': {'convert_to_iter_based', 'by_epoch'},
-    'loop': {'by_epoch'},
-}
-
-
-_DATALOADER_ONLY = {'num_batch_per_epoch'}
+# Packages whose constructors hand ``**kwargs`` on to the next constructor. A class of mmssl that hands them to another
+# function names it in ``options_go_to``.
+_HAND_ON = ('mmssl.', 'mmengine.optim.')
 
 
 def check_config(cfg: Config, data: bool = True) -> None:
     """Looks for mistakes that would stop a run later, and reports all of them together.
 
-    Top-level keys, every ``type``, the arguments beside it and the paths are checked. Of a config of another scope,
-    such as mmdet's, only keys that nearly are one of the runner's, and paths.
+    It checks top-level keys, every ``type`` with the arguments beside it, and paths. In a config of another scope, such
+    as mmdet's, it checks paths, and keys that are nearly a key of the runner.
 
     Args:
         cfg: What ``load_config`` returned.
-        data: Whether what is missing counts: data folders, and weights that a target is made with.
+        data: Whether missing data folders, and missing weights of a target, are mistakes.
 
     Raises:
         UserError: There are mistakes; the message names each with its place in the config.
@@ -101,8 +114,8 @@ def check_config(cfg: Config, data: bool = True) -> None:
     if cfg.get('default_scope', 'mmssl') == 'mmssl':
         check = _PartsCheck(cfg)
         for key, value in cfg.items():
-            if key != 'stages':  # of which each is checked by itself
-                check.visit(value, key, key, None)
+            if key != 'stages':  # each stage is checked by itself
+                check.visit(value, key, key, Slot(None))
         problems += check.problems
     problems = problems or missing_paths(cfg, data)
     if len(problems) > 1:
@@ -138,40 +151,47 @@ class _PartsCheck:
         self.imports = [imports] if isinstance(imports, str) else list(imports)
         self.problems: list[str] = []
 
-    def visit(self, node: Any, place: str, key: str, registry: Registry | None) -> None:
-        """Checks ``node``, the value of ``key``, and what is below; ``registry`` builds the part around it."""
+    def visit(self, node: Any, place: str, key: str, around: Slot) -> None:
+        """Checks the value ``node`` of ``key`` and everything below it.
+
+        Args:
+            node: The value.
+            place: Dotted key, for messages.
+            key: Last part of the dotted key; of an item in a list, the key of the list.
+            around: Slot of the part that holds ``node``, whose registry an unknown key inherits.
+        """
         if key.startswith('_'):
             return
-        registry = None if key.endswith('dataloader') else _REGISTRIES.get(key, registry)
-        if key in ('constructor', 'runner_type'):
-            self.find(node, place, registry)
+        slot = _DATALOADER if key.endswith('dataloader') else SLOTS.get(key, around._replace(implied=None))
+        if key in ('constructor', 'runner_type') and slot.registry is not None:
+            self.find(node, place, slot.registry)
         elif isinstance(node, (list, tuple)):
             for i, item in enumerate(node):
-                self.visit(item, f'{place}.{i}', 'metrics' if key.endswith('evaluator') else key, registry)
+                self.visit(item, f'{place}.{i}', 'metrics' if key.endswith('evaluator') else key, around)
         elif isinstance(node, dict):
-            self.visit_dict(node, place, key, registry)
+            is_hook = place.startswith('default_hooks.') and place.count('.') == 1
+            self.visit_dict(node, place, slot._replace(needs_type=is_hook or key in SLOTS and slot.needs_type))
 
-    def visit_dict(self, node: dict, place: str, key: str, registry: Registry | None) -> None:
-        target: Any = DataLoader if key.endswith('dataloader') else _IMPLIED_TYPES.get(key)
-        if key == 'train_cfg':
-            target = roles.LOOPS.get('PretrainTrainLoop')
-        elif key == 'optim_wrapper':
-            target = roles.OPTIM_WRAPPERS.get('MixedPrecisionOptimWrapper')
-        if 'type' in node and registry is not None:
-            if key.endswith('evaluator') and node['type'] in roles.METRICS.module_dict:
-                registry = roles.METRICS
-            target = self.find(node['type'], f'{place}.type', registry)
-        elif key in _NEED_TYPE or place.startswith('default_hooks.') and place.count('.') == 1:
+    def visit_dict(self, node: dict, place: str, slot: Slot) -> None:
+        """Checks a dict that stands in ``slot``."""
+        receiver: Any = slot.implied
+        if 'type' in node and slot.registry is not None:
+            if slot.registry is roles.EVALUATORS and node['type'] in roles.METRICS.module_dict:
+                slot = Slot(roles.METRICS)
+            receiver = self.find(node['type'], f'{place}.type', slot.registry)
+        elif slot.needs_type:
             self.problems.append(f'{place}: type is missing')
-        if target is not None and registry is not mmengine_registry.WEIGHT_INITIALIZERS:
-            self.check_arguments(node, place, target, registry)
-            self.problems += wrong_values(node, place, target)
+        elif isinstance(receiver, str) and slot.registry is not None:
+            receiver = slot.registry.get(receiver)
+        if receiver is not None and slot.registry is not mmengine_registry.WEIGHT_INITIALIZERS:
+            self.check_arguments(node, place, receiver, slot.taken_out)
+            self.problems += wrong_values(node, place, receiver)
         self.problems += wrong_numbers(node, place)
         for inner, value in node.items():
-            self.visit(value, f'{place}.{inner}', inner, registry)
+            self.visit(value, f'{place}.{inner}', inner, slot)
 
     def find(self, name: Any, place: str, registry: Registry) -> Any:
-        """What ``name`` is registered for; None, and a problem more, when it is not registered."""
+        """Returns the class that is registered as ``name``; None, and notes a problem, if there is none."""
         if not isinstance(name, str):
             return name
         try:
@@ -192,7 +212,8 @@ class _PartsCheck:
             known += table.module_dict
             searched += table._locations or [f'mmengine ({table.name})']
             table = table.parent
-        other = next((table for table in _REGISTRIES.values() if name in table.module_dict), None)
+        tables = (slot.registry for slot in SLOTS.values() if slot.registry is not None)
+        other = next((table for table in tables if name in table.module_dict), None)
         hint = f'; it is a {other.name}' if other else did_you_mean(name, known)
         failed = ''.join(f'\n    {module} failed to import: {why}' for module, why in _failed_imports(self.imports))
         return (
@@ -202,12 +223,12 @@ class _PartsCheck:
             "custom_imports = dict(imports=['package.module'], allow_failed_imports=False)"
         )
 
-    def check_arguments(self, node: dict, place: str, target: Callable, registry: Registry | None) -> None:
-        accepted, complete = accepted_arguments(target)
-        taken_out = _TAKEN_OUT.get(registry.name, ()) if registry is not None else _DATALOADER_ONLY
+    def check_arguments(self, node: dict, place: str, receiver: Callable, taken_out: frozenset[str]) -> None:
+        """Notes every key of ``node`` that is no argument of ``receiver``."""
+        accepted, complete = accepted_arguments(receiver)
         offered = accepted - {'self'}
-        name = getattr(target, '__name__', str(target))
-        for key in node.keys() - accepted - {'type', '_scope_', *taken_out}:
+        name = getattr(receiver, '__name__', str(receiver))
+        for key in node.keys() - accepted - taken_out - {'type', '_scope_'}:
             hint = did_you_mean(key, offered, cutoff=0.6 if complete else 0.9)
             if hint or complete:
                 hint = hint or f'; it has {", ".join(sorted(offered))}'
@@ -223,25 +244,26 @@ def _failed_imports(modules: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def accepted_arguments(target: Callable) -> tuple[set[str], bool]:
-    """Names of the keyword arguments that a class or function takes, and whether these are all.
+    """Returns the names of the keyword arguments that a class or function takes, and whether these are all.
 
-    ``**kwargs`` that a constructor hands to ``super().__init__`` stand for the arguments of the next constructor; of
-    any other use of them nothing is known.
+    A constructor of mmssl hands ``**kwargs`` on to the next constructor, or to what ``options_go_to`` of its class
+    names. Nothing is known of the ``**kwargs`` of other functions, so the names are not all.
     """
-    functions = [target]
+    functions: list[tuple[Any, Callable]] = [(target, target)]
     if inspect.isclass(target):
-        functions = [vars(base)['__init__'] for base in target.__mro__ if '__init__' in vars(base)]
+        functions = [(base, vars(base)['__init__']) for base in target.__mro__ if '__init__' in vars(base)]
     accepted: set[str] = set()
-    for function in functions:
+    for owner, function in functions:
         try:
             parameters = inspect.signature(function).parameters.values()
-            accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-            catch_all = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
-            if catch_all is None:
-                return accepted, True
-            hands_on = rf'super\([^()]*\)\.__init__\((?:[^()]|\([^()]*\))*\*\*{catch_all}\b'
-            if not re.search(hands_on, inspect.getsource(function)):
-                break
-        except (TypeError, ValueError, OSError):  # builtins without a signature, classes without a source
+        except (TypeError, ValueError):  # builtins without a signature
+            break
+        accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return accepted, True
+        if receiver := vars(owner).get('options_go_to'):
+            more, complete = accepted_arguments(receiver)
+            return accepted | more, complete
+        if not (inspect.isclass(owner) and owner.__module__.startswith(_HAND_ON)):
             break
     return accepted, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from mmssl.config.paths import move_data
 from mmssl.config.pure_python import with_names
 from mmssl.utils.errors import UserError, did_you_mean
 
+_DOWNSTREAM = ('mmdet', 'mmseg', '::')
+
 
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
     """Reads a config file and applies command-line options to it.
 
-    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` where the file does not say otherwise.
-    Models of mmdet and mmseg find mmcv's operators from now on, compiled or not. Some options change several places:
+    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` if the file does not say otherwise. A
+    config that names mmdet or mmseg makes mmcv's operators importable, compiled or not; any other changes nothing in
+    MMEngine. Some options change several places:
 
     - ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common,
       unless another option names theirs;
@@ -42,7 +46,8 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         folder = path.parent if path.parent.is_dir() else Path('configs')
         offered = [str(file) for file in folder.rglob('*.py')]
         raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
-    prepare_downstream()
+    if _needs_downstream(path):
+        prepare_downstream()
     try:
         cfg = with_names(Config.fromfile(path))
         apply_options(cfg, cfg_options)
@@ -58,6 +63,24 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         outer = '' if root is error else str(error).partition(', the current sys.path')[0] + ': '
         raise UserError(f'config {str(path)!r} cannot be loaded: {outer}{type(root).__name__}: {root}') from error
     return cfg
+
+
+def _needs_downstream(path: Path) -> bool:
+    """Returns whether a config, or a base of it, names mmdet or mmseg or inherits from an installed package.
+
+    The files are read as text, before MMEngine reads them, because it needs ``prepare_downstream`` for such bases.
+    """
+    files, seen = [path], set()
+    while files:
+        file = files.pop().resolve()
+        if file in seen or not file.is_file():
+            continue
+        seen.add(file)
+        text = file.read_text(encoding='utf-8', errors='replace')
+        if any(word in text for word in _DOWNSTREAM):
+            return True
+        files += [file.parent / name for name in re.findall(r"""['"]([^'"\n]+\.py)['"]""", text)]
+    return False
 
 
 def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import Registry
 from torch import nn
 
+from mmssl import registry
 from mmssl.config.check import accepted_arguments, check_config
 from mmssl.config.compilation import block_compile_options
 from mmssl.config.load import load_config
@@ -179,6 +187,15 @@ class _HandsOn(_Base):
         super().__init__(base=abs(1), **rest)
 
 
+_HandsOn.__module__ = 'mmssl.made_up'
+
+
+class _GivesAway(_Base):
+    options_go_to = _HandsOn
+
+    def __init__(self, given: int, **rest: int) -> None: ...
+
+
 class _UsesOtherwise(_Base):
     def __init__(self, own: int, **rest: int) -> None:
         super().__init__(base=1)
@@ -191,12 +208,38 @@ class _UsesOtherwise(_Base):
         (_Base, ({'self', 'base'}, True)),
         (_HandsOn, ({'self', 'own', 'base'}, True)),
         (_UsesOtherwise, ({'self', 'own'}, False)),
+        (_GivesAway, ({'self', 'given', 'own', 'base'}, True)),
         (lambda items, pad=0: items, ({'items', 'pad'}, True)),
         (nn.Identity, ({'self'}, False)),
     ],
 )
 def test_accepted_arguments(target: Callable, expected: tuple[set[str], bool]) -> None:
     assert accepted_arguments(target) == expected
+
+
+def _hands_on(function: Callable) -> bool:
+    """Whether ``**kwargs`` of a constructor are arguments of ``super().__init__``."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    name = tree.body[0].args.kwarg.arg  # type: ignore[attr-defined]
+    return any(
+        isinstance(call, ast.Call)
+        and ast.unparse(call.func) in ('super().__init__', 'super(cls, self).__init__')
+        and any(keyword.arg is None and name in ast.unparse(keyword.value) for keyword in call.keywords)
+        for call in ast.walk(tree)
+    )
+
+
+def test_constructors_hand_on_what_they_do_not_know() -> None:
+    import_module('mmssl.models')
+    tables = [table for table in vars(registry).values() if isinstance(table, Registry)]
+    for table in tables:
+        table.import_from_location()
+    classes = {part for table in tables for part in table.module_dict.values() if inspect.isclass(part)}
+    own = [c for c in classes if c.__module__.startswith('mmssl.') and '__init__' in vars(c)]
+    taking = [c for c in own if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(c.__init__).parameters.values())]
+    assert len(taking) > 20
+    wrong = [c.__name__ for c in taking if not _hands_on(c.__init__) and 'options_go_to' not in vars(c)]
+    assert not wrong, 'hand **kwargs on to super().__init__, or name their receiver in options_go_to'
 
 
 def test_did_you_mean() -> None:
@@ -222,3 +265,16 @@ def test_bases_of_mmdet_and_mmseg(package: str, tmp_path: Path) -> None:
     cfg = load_config(tmp_path / 'c.py')
     assert cfg.default_scope == package and 'runner_type' not in cfg
     assert find_spec('mmcv._ext') is not None
+
+
+def test_a_plain_config_changes_nothing_outside_it(tmp_path: Path) -> None:
+    code = (
+        'import sys\n'
+        'from mmssl.config.load import load_config\n'
+        'load_config(sys.argv[1])\n'
+        "sys.exit(sum(type(finder).__module__ == 'mmssl.compat.mmcv_ext' for finder in sys.meta_path))"
+    )
+    (tmp_path / 'base.py').write_text("default_scope = 'mmdet'\n")
+    for name, text, changes in (('plain', 'max_epochs = 1\n', 0), ('detector', "_base_ = './base.py'\n", 1)):
+        (tmp_path / f'{name}.py').write_text(text)
+        assert subprocess.run([sys.executable, '-c', code, tmp_path / f'{name}.py']).returncode == changes

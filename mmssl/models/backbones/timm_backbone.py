@@ -36,6 +36,7 @@ class TimmBackbone(OrderedLayers, BaseModule):
 
     # Elements of a list called blocks, as in transformers and ConvNeXt, or of a stage of a residual network.
     block_pattern = r'.*?\b(blocks|layer\d)\.\d+'
+    options_go_to = timm.create_model
 
     def __init__(
         self,
