@@ -1,6 +1,6 @@
 """mmcv's operators without its compiled module, which most installations of mmcv lack.
 
-1. ``load_config`` calls ``provide_mmcv_ops`` for a config that names mmdet or mmseg: ``sys.meta_path`` gets ``_Finder``.
+1. ``load_config`` calls ``provide_mmcv_ops`` for a config that names mmdet or mmseg. ``sys.meta_path`` gets a finder.
 2. MMEngine builds a model and imports mmdet or mmseg, which import ``mmcv.ops``.
 3. ``mmcv.ops`` imports ``mmcv._ext``; Python asks ``_Finder``, which asks Python where the compiled module is.
 4. ``_Loader`` loads the compiled module. If there is none, or it does not fit this torch, it makes a ``_StandIn``.
