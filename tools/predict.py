@@ -7,26 +7,22 @@ masks of a segmenter as ``NAME_mask.png``.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from mmssl.apis.predict import Predictor, list_images, read_image
+from mmssl.apis.images import list_images
+from mmssl.apis.predict import PredictionWriter, Predictor
 from mmssl.cli.options import CfgOptions
 from mmssl.cli.tool import tool
 from mmssl.datasets.decode import UnreadableImageError
 from mmssl.utils.errors import UserError
-from mmssl.visualization.predictions import Prediction, read_upright, save_picture
+from mmssl.visualization.predictions import Prediction
 
 SHOWN = 5  # names in the line of an image
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Predict images with a trained classifier, detector or segmenter')
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or the name of a recipe')
     parser.add_argument('checkpoint', help='training checkpoint')
     parser.add_argument('images', nargs='+', help='images, or folders of them')
     parser.add_argument('--out', metavar='FOLDER', help='write pictures and predictions.json there')
@@ -55,11 +51,11 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
     if not sources:
         raise UserError(f'there is no image in {", ".join(args.images)}')
     predictor = Predictor(args.config, args.checkpoint, args.cfg_options, args.num_best)
-    read = read_image if predictor.transform is not None else read_upright
+    writer = PredictionWriter(args.out) if args.out else None
     results, unreadable = [], 0
     for source in sources:
         try:
-            image = read(source)
+            image = predictor.read(source)
         except (UnreadableImageError, OSError) as error:
             unreadable += 1
             print(f'{source}: cannot be read ({error})')
@@ -67,13 +63,10 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
         prediction = predictor.predict(source).above(args.score)
         results.append(dict(image=source, **prediction.summary()))
         print(f'{source}: {text_of(prediction)}')
-        if args.out:
-            path = save_picture(prediction.draw(image), Path(args.out), source)
-            if prediction.label_map is not None:
-                mask = Image.fromarray(prediction.label_map.numpy().astype(np.uint8))
-                mask.save(path.with_name(f'{path.stem}_mask.png'))
-    if args.out and results:
-        (Path(args.out) / 'predictions.json').write_text(json.dumps(results, indent=1) + '\n')
+        if writer:
+            writer.add(prediction, image, source)
+    if writer and results:
+        writer.close()
         print(f'{len(results)} pictures and predictions.json: {args.out}')
     if unreadable:
         raise UserError(f'{unreadable} of {len(sources)} images cannot be read')

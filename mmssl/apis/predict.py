@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,26 +15,29 @@ from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
+from PIL import Image
 
+from mmssl.apis.images import Picture, list_images, plain_view, read_image
+from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.config.classes import datasets
-from mmssl.config.load import load_config
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import class_names
-from mmssl.datasets.decode import decode_image
-from mmssl.datasets.image_files import find_images
+from mmssl.datasets.decode import UnreadableImageError
+from mmssl.datasets.image_files import is_image_name
 from mmssl.registry import MODELS, TRANSFORMS
 from mmssl.utils.errors import UserError
-from mmssl.visualization.predictions import Prediction, best_classes, from_sample
+from mmssl.visualization.predictions import Prediction, best_classes, from_sample, read_upright, save_picture
 
 _ANNOTATIONS = ('LoadAnnotations', 'IgnoreLabels', 'LoadDepthAnnotation', 'LoadPanopticAnnotations')
 
 
 class Predictor:
-    """A trained model that is given images: ``for prediction in Predictor(config, checkpoint)('photos/')``.
+    """A trained model that is given images: ``for prediction in Predictor(recipe, checkpoint)('photos/')``.
 
     Args:
-        config: Config file of a classifier of mmssl, a detector of mmdet or a segmenter of mmseg.
+        recipe: Name of a recipe, path of a config file, or a config: of a classifier of mmssl, a detector of mmdet or
+            a segmenter of mmseg.
         checkpoint: Its training checkpoint.
         cfg_options: Dotted keys and values that override the config.
         num_best: Classes that a classifier names for an image.
@@ -43,16 +47,20 @@ class Predictor:
     """
 
     def __init__(
-        self, config: str | Path, checkpoint: str | Path, cfg_options: dict[str, Any] | None = None, num_best: int = 5
+        self,
+        recipe: str | Path | Config,
+        checkpoint: str | Path,
+        cfg_options: dict[str, Any] | None = None,
+        num_best: int = 5,
     ) -> None:
-        self.cfg = load_config(config, cfg_options)
+        self.cfg = get_recipe(recipe, cfg_options)
         if not Path(checkpoint).is_file():
             raise UserError(f'checkpoint {str(checkpoint)!r} does not exist')
         init_default_scope(self.cfg.default_scope)
         model = revert_sync_batchnorm(MODELS.build(self.cfg.model))
         if not hasattr(model, 'predict'):
             raise UserError(
-                f'{type(model).__name__} predicts no classes; its features: tools/extract_features.py --images FOLDER'
+                f'{type(model).__name__} predicts no classes; its features: mmssl features, or mmssl.FeatureExtractor'
             )
         content = load_checkpoint_file(checkpoint)
         load_trained_weights(model, str(checkpoint), content)
@@ -60,16 +68,23 @@ class Predictor:
         self.num_best = num_best
         self.classes, self.colors = _classes(self.cfg, content, model)
         self.pipeline: Any = None if self.cfg.default_scope == 'mmssl' else Compose(_image_steps(self.cfg))
-        self.transform: Any = _plain_view(self.cfg) if self.pipeline is None else None
+        self.transform: Any = plain_view(self.cfg) if self.pipeline is None else None
 
-    def __call__(self, images: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]) -> Iterator[Prediction]:
+    def __call__(self, images: Picture | Sequence[Picture]) -> Iterator[Prediction]:
         """Yields a prediction for each image.
 
         Args:
-            images: A path, a folder, an array uint8 RGB (H, W, 3), or several of them.
+            images: A path, a folder, a picture of Pillow, an array uint8 RGB (H, W, 3) or grey (H, W), or several of
+                them.
         """
         for source in list_images(images):
             yield self.predict(source)
+
+    def read(self, source: str | np.ndarray) -> np.ndarray:
+        """Returns the image as the model sees it, uint8 RGB (H, W, 3)."""
+        if isinstance(source, np.ndarray):
+            return source
+        return read_image(source) if self.transform is not None else read_upright(source)
 
     @torch.no_grad()
     def predict(self, source: str | np.ndarray) -> Prediction:
@@ -93,33 +108,100 @@ class Predictor:
 
 
 def predict(
-    config: str | Path, checkpoint: str | Path, images: str | Path | np.ndarray | Sequence, **options: Any
+    recipe: str | Path | Config,
+    checkpoint: str | Path,
+    images: Picture | Sequence[Picture],
+    out: str | Path | None = None,
+    *,
+    score: float = 0.3,
+    num_best: int = 5,
+    cfg_options: dict[str, Any] | None = None,
 ) -> list[Prediction]:
-    """Predicts all ``images`` at once; the arguments are those of ``Predictor`` and of a call of it."""
-    return list(Predictor(config, checkpoint, **options)(images))
+    """Predicts all ``images`` at once, and draws them where ``out`` says so.
 
+    Args:
+        recipe: Name of a recipe, path of a config file, or a config: of a classifier of mmssl, a detector of mmdet or
+            a segmenter of mmseg, which run without compiled operators.
+        checkpoint: Its training checkpoint.
+        images: A path, a folder, a picture of Pillow, an array uint8 RGB (H, W, 3) or grey (H, W), or several of them.
+        out: For one image the picture to write (``street_boxes.png``); else a folder for one picture each,
+            ``predictions.json``, and the masks of a segmenter as ``NAME_mask.png``.
+        score: Least score of a box, in [0, 1].
+        num_best: Classes that a classifier names for an image.
+        cfg_options: Dotted keys and values that override the config.
 
-def list_images(images: Any) -> Iterator[str | np.ndarray]:
-    """All images of the argument: paths as text, folders as all images below them, arrays unchanged.
+    Returns:
+        One prediction for each image, in the order given.
 
     Raises:
-        UserError: There is no such file or folder.
+        UserError: There is no image, one cannot be read, the checkpoint does not fit, or the model predicts nothing.
     """
-    for item in images if isinstance(images, (list, tuple)) else [images]:
-        if isinstance(item, np.ndarray):
-            yield item
-        elif Path(item).expanduser().is_dir():
-            folder = Path(item).expanduser()
-            yield from (str(folder / name) for name in find_images(str(folder)))
-        elif Path(item).expanduser().is_file():
-            yield str(Path(item).expanduser())
-        else:
-            raise UserError(f'{item} is no image file and no folder')
+    sources = list(list_images(images))
+    if not sources:
+        raise UserError(f'there is no image in {images}')
+    single = None if out is None else _picture_file(Path(out), len(sources))
+    predictor = Predictor(recipe, checkpoint, cfg_options, num_best)
+    predictions: list[Prediction] = []
+    writer = None if out is None or single else PredictionWriter(out)
+    for number, source in enumerate(sources):
+        try:
+            image = predictor.read(source)
+        except (UnreadableImageError, OSError) as error:
+            raise UserError(f'{source} cannot be read ({error})') from error
+        prediction = predictor.predict(source).above(score)
+        predictions.append(prediction)
+        if writer:
+            writer.add(prediction, image, source if isinstance(source, str) else f'image_{number}')
+        elif single:
+            single.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(prediction.draw(image)).save(single)
+    if writer:
+        writer.close()
+    return predictions
 
 
-def read_image(source: str | np.ndarray) -> np.ndarray:
-    """The image as uint8 RGB (H, W, 3)."""
-    return source if isinstance(source, np.ndarray) else decode_image(Path(source).read_bytes())
+def _picture_file(out: Path, number: int) -> Path | None:
+    """The path of the one picture to write; None where ``out`` is a folder.
+
+    Raises:
+        UserError: ``out`` is a picture, and there are several images.
+    """
+    if not is_image_name(str(out)) or out.is_dir():
+        return None
+    if number > 1:
+        raise UserError(f'{number} images do not fit into one picture {str(out)!r}: name a folder')
+    return out
+
+
+class PredictionWriter:
+    """Writes predictions into a folder: a picture for each image, masks, and ``predictions.json`` at the end.
+
+    Args:
+        folder: Made where it does not exist.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.results: list[dict[str, Any]] = []
+
+    def add(self, prediction: Prediction, image: np.ndarray, source: str) -> None:
+        """Writes the picture of a prediction, and its mask if it has one.
+
+        Args:
+            prediction: What was predicted.
+            image: uint8 RGB (H, W, 3), which is drawn on.
+            source: Path or name of the image.
+        """
+        self.results.append(dict(image=source, **prediction.summary()))
+        path = save_picture(prediction.draw(image), self.folder, source)
+        if prediction.label_map is not None:
+            mask = Image.fromarray(prediction.label_map.numpy().astype(np.uint8))
+            mask.save(path.with_name(f'{path.stem}_mask.png'))
+
+    def close(self) -> None:
+        """Writes ``predictions.json``."""
+        if self.results:
+            (self.folder / 'predictions.json').write_text(json.dumps(self.results, indent=1) + '\n')
 
 
 def _classes(cfg: Config, checkpoint: Any, model: Any) -> tuple[Sequence[str], Sequence]:
@@ -148,14 +230,6 @@ def _from_array(pipeline: Compose) -> list[Any]:
     reader, *others = pipeline.transforms
     assert isinstance(reader, LoadImageFromFile)
     return [TRANSFORMS.build(dict(type='LoadImageFromNDArray')), *others]
-
-
-def _plain_view(cfg: Config) -> Any:
-    for name in ('test_dataloader', 'val_dataloader'):
-        transform = ((cfg.get(name) or {}).get('dataset') or {}).get('transform')
-        if transform is not None:
-            return TRANSFORMS.build(transform)
-    raise UserError('the config has no validation set, whose transform says how large images are')
 
 
 def _name(step: dict) -> str:

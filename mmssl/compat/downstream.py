@@ -12,16 +12,16 @@ from mmssl.compat.mmcv_ext import provide_mmcv_ops
 
 
 def prepare_downstream() -> None:
-    """Makes mmcv's operators importable and ``mmdet::`` and ``mmseg::`` bases readable; imports neither.
+    """Makes mmcv's operators importable and ``mmdet::``, ``mmseg::`` and ``mmssl::`` bases readable; imports none.
 
-    MMEngine looks for the bases of mmseg under the name of the official distribution, and up to 0.10.7 by a module
-    that setuptools no longer has: then packages are found as Python finds them.
+    MMEngine looks for the bases of mmseg under the name of the official distribution, does not know mmssl, and up to
+    0.10.7 finds no package that is installed as editable, and none without a module that setuptools has dropped. Here
+    packages are found as Python finds them.
     """
     provide_mmcv_ops()
-    MODULE2PACKAGE['mmseg'] = 'mmseg'
-    if find_spec('pkg_resources') is None:
-        mmengine_config.is_installed = lambda package: find_spec(package) is not None
-        mmengine_config.get_installed_path = _folder
+    MODULE2PACKAGE.update(mmseg='mmseg', mmssl='mmssl')
+    mmengine_config.is_installed = lambda package: find_spec(package) is not None
+    mmengine_config.get_installed_path = _folder
 
 
 def _folder(package: str) -> str:

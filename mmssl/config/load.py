@@ -16,7 +16,8 @@ from mmssl.config.length import follow_length, old_length
 from mmssl.config.options import option_path, renamed, write_options
 from mmssl.config.paths import move_data
 from mmssl.config.pure_python import with_names
-from mmssl.utils.errors import UserError, did_you_mean
+from mmssl.config.recipes import find_config
+from mmssl.utils.errors import UserError
 
 _DOWNSTREAM = ('mmdet', 'mmseg', '::')
 
@@ -35,17 +36,13 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
       ``config.classes``.
 
     Args:
-        path: The config file.
-        cfg_options: Dotted keys and values, as of ``--cfg-options``.
+        path: The config file, or the name of a recipe that the package carries.
+        cfg_options: Dotted keys and values, as ``--cfg-options`` takes them.
 
     Raises:
         UserError: There is no such file, it or a base of it cannot be read, or a ``custom_imports`` module fails.
     """
-    path = Path(path)
-    if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path('configs')
-        offered = [str(file) for file in folder.rglob('*.py')]
-        raise UserError(f'config file {str(path)!r} does not exist{did_you_mean(str(path), offered)}')
+    path = find_config(path)
     if _needs_downstream(path):
         prepare_downstream()
     try:

@@ -15,29 +15,33 @@ from torch import nn
 from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching, load_whole
+from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
+from mmssl.converters.transfer import load_trained_weights
 from mmssl.registry import MODELS
 from mmssl.utils.errors import UserError
 
 
 def load_trained(
     checkpoint: str,
-    config: str | None = None,
+    config: str | Config | None = None,
     cfg_options: dict[str, Any] | None = None,
     prefix: str | None = None,
     *,
-    whole: bool = False,
+    whole: bool | None = False,
     random_init: int | None = None,
 ) -> tuple[Config, nn.Module]:
     """Builds the model of a checkpoint, in evaluation mode on this machine's device, and loads its backbone.
 
     Args:
         checkpoint: Training checkpoint, or a backbone file together with ``config``.
-        config: Config file; None takes the config that MMEngine writes into training checkpoints.
+        config: Config, config file or name of a recipe; None takes the config that MMEngine writes into training
+            checkpoints.
         cfg_options: Dotted keys and values that override the config.
         prefix: What precedes the backbone's names in the file, such as ``'teacher.backbone'``; None finds the student.
-        whole: Whether everything else is loaded as well, to the last tensor.
+        whole: Whether everything else is loaded as well, to the last tensor; None loads everything from a training
+            checkpoint, and the backbone alone from any other file.
         random_init: Seed of initial weights, which are kept: the network before it was trained, to compare with.
 
     Returns:
@@ -50,7 +54,9 @@ def load_trained(
         raise UserError(f'checkpoint {checkpoint!r} does not exist')
     content = load_checkpoint_file(checkpoint)
     offered = get_state_dict(content)
-    if config is not None:
+    if isinstance(config, Config):
+        cfg = config
+    elif config is not None:
         cfg = load_config(config, cfg_options)
     else:
         text = (content.get('meta') or {}).get('cfg')
@@ -59,6 +65,7 @@ def load_trained(
                 f'{checkpoint} carries no config, which only the checkpoints of a training do: '
                 'name the file that it was trained with by --config'
             )
+        prepare_downstream()
         cfg = read_config_text(text, checkpoint)
         apply_options(cfg, cfg_options)
         cfg.setdefault('default_scope', 'mmssl')
@@ -70,6 +77,8 @@ def load_trained(
     model = MODELS.build(cfg.model)
     if random_init is not None:
         model.init_weights()
+    elif whole is None:
+        load_trained_weights(model, checkpoint, content)
     elif whole:
         load_whole(model, offered, checkpoint)
     else:

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmssl.datasets.image_files import find_images
+from mmssl.datasets.own_images import use_images
 from mmssl.demo.precision import Precision, time_precisions
 from mmssl.demo.report import Representation, report_sections, results_table
 from mmssl.engine.runner import PretrainRunner
@@ -57,24 +58,12 @@ def use_folder(cfg: Config, folder: str) -> None:
     names = list(find_images(folder))
     if len(names) < MIN_IMAGES:
         raise UserError(f'{folder} holds {len(names)} images; the demo needs at least {MIN_IMAGES}')
-    has_classes = all('/' in name for name in names) and len({name.split('/')[0] for name in names}) > 1
-    source = dict(type='ClassFolder' if has_classes else 'ImageFolder', data_root=folder)
-    val_every = 10 if len(names) >= 1000 else 4
-    for name, loader in _dataloaders(cfg).items():
-        relabelled = 'dataset' in loader.dataset
-        dataset = loader.dataset.dataset if relabelled else loader.dataset
-        kept = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
-        split = 'val' if name in ('val', 'test') else 'train'
-        dataset = dict(**source, split=split, val_every=val_every, **kept)
-        loader.dataset = dict(loader.dataset, dataset=dataset) if relabelled else dataset
-        loader.update(num_workers=2, persistent_workers=True)
+    use_images(cfg, folder)
+    val_every = _training_set(cfg).val_every
     num_train = len(names) - -(-len(names) // val_every)
     _limit_clusters(cfg, max(2, num_train // IMAGES_PER_CLUSTER))
     if 'step' in cfg:
         return
-    if not has_classes:
-        cfg.val_evaluator.metrics = [metric for metric in cfg.val_evaluator.metrics if 'Statistics' in metric.type]
-
     batch = cfg.train_dataloader.batch_size
     iterations = cfg.max_epochs * (7200 // batch)
     while batch > num_train // 2:
@@ -97,12 +86,10 @@ def _limit_clusters(cfg: Config, largest: int) -> None:
             part[key] = min(part[key], largest)
 
 
-def _dataloaders(cfg: Config) -> dict[str, Any]:
-    """Returns the dataloaders of a config by what they load: ``train``, ``bank``, ``val`` or ``test``."""
-    if 'step' in cfg:
-        found = {'train': cfg.step.dataloader, 'test': cfg.step.get('test_dataloader')}
-        return {name: loader for name, loader in found.items() if loader is not None}
-    return {'train': cfg.train_dataloader, 'bank': cfg.val_cfg.bank_dataloader, 'val': cfg.val_dataloader}
+def _training_set(cfg: Config) -> Any:
+    """The config of the images that a training or a step learns from."""
+    dataset = (cfg.step.dataloader if 'step' in cfg else cfg.train_dataloader).dataset
+    return dataset.get('dataset', dataset)
 
 
 def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None) -> Outcome:

@@ -21,6 +21,7 @@ from mmssl.config.check import check_config
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.options import option_path, renamed, write_options
 from mmssl.config.paths import move_data
+from mmssl.config.recipes import find_config
 from mmssl.distributed.collectives import rank
 from mmssl.engine.runner import resumable_checkpoints
 from mmssl.engine.stage_record import check_artefact, move_aside, read_record, sha256, write_record
@@ -90,18 +91,18 @@ def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     its position, so that two stages of one config never begin with the same weights.
 
     Args:
-        path: Config file with ``stages``.
+        path: Config file with ``stages``, or the name of such a recipe.
         cfg_options: Dotted keys and values.
 
     Raises:
         UserError: A stage has no name or an unknown key, takes what no earlier stage leaves, or leaves what a training
             cannot leave.
     """
-    whole = load_config(path)
-    own = deepcopy(whole)
+    path = find_config(path)
+    own = load_config(path)
     stages: list[Stage] = []
     for number, entry in enumerate(own.pop('stages')):
-        stages.append(_read(dict(entry), number, own, Path(path), stages))
+        stages.append(_read(dict(entry), number, own, path, stages))
     names, options = [stage.name for stage in stages], cfg_options or {}
     if 'data_root' in options:
         move_data([stage.config for stage in stages], option_path(options, 'data_root'))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -28,10 +29,13 @@ def run_tool(*argv: object, launcher: tuple[str, ...] = ()) -> subprocess.Comple
 
 def apply(config: Path, *argv: str) -> Config:
     """Returns the config as the options ``argv`` change it."""
-    args = train.parse_args([str(config), *argv])
-    cfg = train.load_config(args.config, args.cfg_options)
-    train.apply_args(cfg, args)
-    return cfg
+    seen: list[Config] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmssl.apis.train.check_config', lambda cfg, data: seen.append(cfg))
+        patch.setattr('mmssl.apis.train.dry_run', lambda cfg: SimpleNamespace(problems=[]))
+        with pytest.raises(SystemExit, match='0'):
+            train.main([str(config), '--dry-run', *argv])
+    return seen[0]
 
 
 def test_trains_validates_and_resumes(write_config: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,81 @@
+"""The command ``mmssl``: the tools of the package in any folder, ``mmssl train RECIPE`` for ``tools/train.py``."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+from mmssl.utils.errors import did_you_mean
+from mmssl.version import __version__
+
+_TOOLS = Path(__file__).parent / '.mim' / 'tools'
+_COMMANDS = {
+    'train': ('train.py', 'pre-train a backbone, or train a model on one'),
+    'test': ('test.py', 'evaluate what a checkpoint holds on the test set of a recipe'),
+    'features': ('extract_features.py', 'write the features of images'),
+    'predict': ('predict.py', 'predict images with a classifier, detector or segmenter'),
+    'convert': ('model_converters/convert.py', 'write a backbone as another library reads it'),
+    'recipes': ('misc/list_recipes.py', 'list the recipes'),
+    'demo': ('demo.py', 'pre-train on photographs in minutes and show what changed'),
+}
+_SEVERAL_PROCESSES = ('train', 'test', 'features')
+
+
+def main() -> None:
+    """Runs the command that the first word names."""
+    command, *argv = sys.argv[1:] or ['--help']
+    if command in ('-h', '--help'):
+        print(_help())
+    elif command in ('-V', '--version'):
+        print(__version__)
+    elif command not in _COMMANDS:
+        print(f'error: there is no command {command!r}{did_you_mean(command, _COMMANDS)}\n\n{_help()}', file=sys.stderr)
+        sys.exit(2)
+    elif command in _SEVERAL_PROCESSES and (processes := _processes(argv)) is not None:
+        _launch(command, *processes)
+    else:
+        sys.argv = [f'mmssl {command}', *argv]
+        runpy.run_path(str(_TOOLS / _COMMANDS[command][0]), run_name='__main__')
+
+
+def _help() -> str:
+    lines = [f'  {command:<10}{summary}' for command, (_, summary) in _COMMANDS.items()]
+    return '\n'.join(
+        [
+            'usage: mmssl COMMAND ...',
+            '',
+            *lines,
+            '',
+            'mmssl COMMAND --help tells the options of a command.',
+            f'mmssl {"|".join(_SEVERAL_PROCESSES)} ... --gpus N starts N processes, one for each GPU, or on CPUs.',
+        ]
+    )
+
+
+def _processes(argv: list[str]) -> tuple[str, list[str]] | None:
+    """The value of ``--gpus`` and the other arguments; None where there is no ``--gpus``."""
+    for position, word in enumerate(argv):
+        if word == '--gpus':
+            return (argv[position + 1] if position + 1 < len(argv) else ''), argv[:position] + argv[position + 2 :]
+        if word.startswith('--gpus='):
+            return word.partition('=')[2], argv[:position] + argv[position + 1 :]
+    return None
+
+
+def _launch(command: str, number: str, argv: list[str]) -> None:
+    """Starts several processes of a tool on this machine, as ``tools/torchrun.sh`` does."""
+    if not number.isdigit() or int(number) < 1:
+        print(f'error: --gpus takes the number of processes, 1 or more, got {number!r}', file=sys.stderr)
+        sys.exit(2)
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // int(number))))
+    from mmssl.distributed.torchrun import run
+
+    tool = str(_TOOLS / _COMMANDS[command][0])
+    sys.argv = ['torchrun', '--standalone', '--nproc-per-node', number, tool, *argv, '--launcher', 'pytorch']
+    run()
+
+
+if __name__ == '__main__':
+    main()

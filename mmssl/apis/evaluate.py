@@ -1,0 +1,85 @@
+"""Evaluating what a checkpoint holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmssl.apis.recipes import get_recipe
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.config.check import check_config
+from mmssl.converters.transfer import load_trained_weights
+from mmssl.datasets.checks import check_data
+from mmssl.datasets.class_numbers import share_classes
+from mmssl.distributed.launch import join_processes
+from mmssl.distributed.unwrap import unwrap
+from mmssl.registry import RUNNERS
+from mmssl.utils.errors import UserError
+
+_TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'load_from')
+
+
+def evaluate(
+    recipe: str | Path | Config,
+    checkpoint: str | Path,
+    work_dir: str | Path | None = None,
+    *,
+    cfg_options: dict[str, Any] | None = None,
+    show_dir: str | Path | None = None,
+    launcher: str = 'none',
+) -> dict[str, float]:
+    """Evaluates the embeddings, classifier, detector or segmenter of a checkpoint on the test set of a config.
+
+    Args:
+        recipe: Name of a recipe, path of a config file, or a config; without a test set its validation set counts.
+        checkpoint: Training checkpoint, or a backbone file where embeddings are evaluated.
+        work_dir: Folder for the log; None takes ``work_dirs/<config name>``.
+        cfg_options: Dotted keys and values that override the config.
+        show_dir: Folder for pictures of up to 200 predictions.
+        launcher: What started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+
+    Returns:
+        Name -> value of each metric, in the metric's unit.
+
+    Raises:
+        UserError: The config evaluates nothing, there is no such file, or the checkpoint does not fit.
+    """
+    cfg = get_recipe(recipe, cfg_options)
+    init_default_scope(cfg.default_scope)
+    work_dir = work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
+    cfg.work_dir = str(Path(work_dir).expanduser())
+    cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
+    _keep_test_parts(cfg)
+    if show_dir:
+        pictures = dict(type='mmssl.PicturesHook', out_dir=str(show_dir))
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]
+    check_config(cfg)
+    if not Path(checkpoint).is_file():
+        raise UserError(f'checkpoint {str(checkpoint)!r} does not exist')
+    join_processes(cfg, launcher)
+    check_data(cfg, ('test',))
+    runner = RUNNERS.build(cfg)
+    content = load_checkpoint_file(checkpoint)
+    model = unwrap(runner.model)
+    load_trained_weights(model, str(checkpoint), content)
+    if hasattr(model, 'check_labels'):  # a classifier: classes have the numbers that they had in training
+        trained_on = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
+        share_classes(trained_on, runner.test_dataloader.dataset, 'test_dataloader.dataset', is_closed=True)
+    return {name: float(value) for name, value in runner.test().items()}
+
+
+def _keep_test_parts(cfg: Config) -> None:
+    """Removes what only training needs; a config without a test set is tested on its validation set."""
+    if cfg.get('test_dataloader') is None:
+        if cfg.get('val_dataloader') is None:
+            raise UserError('the config has neither a test_dataloader nor a val_dataloader: nothing to evaluate on')
+        cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
+        if cfg.test_cfg.get('type') in ('EmbeddingValLoop', 'AccuracyValLoop', 'RobustnessValLoop'):
+            cfg.test_cfg.type = cfg.test_cfg.type.replace('Val', 'Test')
+    for key in _TRAINING:
+        cfg[key] = None
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg.resume = False

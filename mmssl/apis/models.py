@@ -1,0 +1,133 @@
+"""Models and backbones by the names of recipes, from checkpoints, or by their classes."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DefaultScope, init_default_scope
+from torch import nn
+
+from mmssl.apis.recipes import get_recipe
+from mmssl.checkpoints.matching import load_matching
+from mmssl.converters.arrays import load_official_file
+from mmssl.converters.files import convert_backbone
+from mmssl.converters.trained import load_trained
+from mmssl.registry import BACKBONES, MODELS, ROLES
+from mmssl.utils.errors import UserError, did_you_mean
+
+_CHECKPOINTS = ('.pth', '.pt', '.tar', '.safetensors', '.pkl', '.npz', '.index')
+
+
+def list_methods(pattern: str = '*') -> list[str]:
+    """Returns the names of the registered algorithms that fit a shell pattern, sorted."""
+    return _members('algorithm', pattern)
+
+
+def list_backbones(pattern: str = '*') -> list[str]:
+    """Returns the names of the registered backbones that fit a shell pattern, sorted."""
+    return _members('backbone', pattern)
+
+
+def _members(role: str, pattern: str) -> list[str]:
+    import_module('mmssl.models')
+    return sorted(name for name in ROLES[role].members if fnmatchcase(name, pattern))
+
+
+def get_model(
+    recipe: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    *,
+    cfg_options: dict[str, Any] | None = None,
+    device: str | torch.device | None = None,
+) -> nn.Module:
+    """Builds the whole model of a recipe: an algorithm, a classifier, a detector or a segmenter.
+
+    Args:
+        recipe: Name of a recipe, path of a config file, or a config. A training checkpoint alone is enough, because it
+            carries its config.
+        checkpoint: Weights: a training checkpoint of the same model, or a backbone file, of which only the backbone is
+            loaded. None initialises the weights as a training would.
+        cfg_options: Dotted keys and values that override the config.
+        device: Device of the model; None takes a GPU where there is one.
+
+    Returns:
+        The model in evaluation mode. Features of images uint8 (N, 3, H, W) by an algorithm:
+        ``model.extract_feat(model.data_preprocessor.prepare(images))``.
+
+    Raises:
+        UserError: There is no such recipe or file, the checkpoint carries no config where one is needed, or it was
+            written for another model.
+    """
+    if checkpoint is None and is_checkpoint(recipe):
+        recipe, checkpoint = '', str(recipe)
+    if checkpoint is None:
+        cfg = get_recipe(recipe, cfg_options)
+        init_default_scope(cfg.default_scope)
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+    else:
+        _, model = trained(checkpoint, recipe or None, cfg_options)
+    return revert_sync_batchnorm(model).to(device or get_device()).eval()
+
+
+def trained(
+    checkpoint: str | Path, recipe: str | Path | Config | None = None, cfg_options: dict[str, Any] | None = None
+) -> tuple[Config, nn.Module]:
+    """Loads a model from a checkpoint; see ``get_model`` for the arguments.
+
+    Returns:
+        The config, and the model in evaluation mode.
+    """
+    if recipe is None:
+        return load_trained(str(checkpoint), None, cfg_options, whole=None)
+    return load_trained(str(checkpoint), get_recipe(recipe, cfg_options), whole=None)
+
+
+def is_checkpoint(recipe: Any) -> bool:
+    """Whether the argument names a checkpoint file in place of a recipe."""
+    return isinstance(recipe, (str, Path)) and Path(recipe).suffix in _CHECKPOINTS
+
+
+def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any) -> nn.Module:
+    """Builds a backbone from a file, or by the name of its class with random weights.
+
+    Args:
+        backbone: A backbone file (``epoch_N_backbone.pth``) or training checkpoint of mmssl, a file of an official
+            code, timm or torchvision that ``mmssl convert`` reads, or the name of a class such as ``'ResNet'``.
+        part: Part of a training checkpoint: ``'backbone'``, or ``'teacher.backbone'`` for the averaged one.
+        **options: Arguments of the class, over those that the file tells: ``out_indices=(0, 1, 2, 3)``, ``depth=50``.
+
+    Returns:
+        A plain module in evaluation mode on the CPU. It maps normalised images (N, 3, H, W) to a tuple of feature maps.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: There is no such class, or the file does not tell which backbone it holds.
+    """
+    if str(backbone) in list_backbones():
+        with DefaultScope.overwrite_default_scope('mmssl'):
+            module = BACKBONES.build(dict(options, type=str(backbone)))
+            module.init_weights()
+        return module.eval()
+    if not is_checkpoint(backbone) and not Path(backbone).exists():
+        hint = did_you_mean(str(backbone), list_backbones()) or f'; the backbones are {", ".join(list_backbones())}'
+        raise UserError(f'{str(backbone)!r} is no file and no backbone{hint}')
+    found = convert_backbone(load_official_file(backbone), 'mmssl', part=part)
+    if 'type' not in found.config:
+        raise UserError(
+            f'{backbone} does not tell which backbone it holds: '
+            'mmssl.get_model(RECIPE, FILE).backbone loads it into the one of a recipe'
+        )
+    config = dict(found.config) | options
+    config.pop('init_cfg', None)
+    with DefaultScope.overwrite_default_scope('mmssl'):
+        module = BACKBONES.build(config)
+    load_matching(module, found.tensors, str(backbone), prefix='', min_match=1.0)
+    return module.eval()

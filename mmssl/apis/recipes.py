@@ -1,0 +1,68 @@
+"""Recipes by name."""
+
+from __future__ import annotations
+
+from copy import copy, deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmssl.config.recipes import select_recipes
+from mmssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def list_recipes(pattern: str = '*', dataset: str | None = None) -> list[str]:
+    """Returns the names of the recipes that the package carries, sorted; loads no torch.
+
+    Args:
+        pattern: Shell pattern for the whole name, such as ``'mae*'``.
+        dataset: Shell pattern for the part of the name that says the data, such as ``'in1k'`` or ``'coco*'``.
+    """
+    return select_recipes(pattern, dataset)
+
+
+def get_recipe(
+    recipe: str | Path | Config,
+    cfg_options: dict[str, Any] | None = None,
+    *,
+    images: str | Path | None = None,
+    **options: Any,
+) -> Config:
+    """Returns the config of a recipe, with changes.
+
+    The folders of the data in a recipe, such as ``data/cifar10``, are relative to the current folder.
+
+    Args:
+        recipe: Name of a recipe, path of a config file, or a config, which is left unchanged.
+        cfg_options: Dotted keys and values that override the recipe, such as ``{'train_dataloader.batch_size': 64}``.
+        images: Folder of images that take the place of all datasets, with class folders or without; see
+            ``mmssl.datasets.own_images.use_images``.
+        **options: Further overrides whose keys have no dots: ``max_epochs=50``, ``data_root='/data/imagenet'``, which
+            moves all datasets, and whatever else ``--cfg-options`` takes.
+
+    Raises:
+        UserError: There is no such recipe, or an option changes nothing.
+    """
+    from mmengine.config import Config
+
+    from mmssl.config.load import apply_options, load_config
+
+    changes = copy(cfg_options) if cfg_options is not None else {}
+    changes.update(options)
+    if isinstance(recipe, Config):
+        cfg = deepcopy(recipe)
+        apply_options(cfg, changes)
+    else:
+        cfg = load_config(recipe, changes)
+    if images is not None:
+        from mmssl.datasets.own_images import use_images
+
+        if 'stages' in cfg:
+            raise UserError(
+                f'{recipe} has several stages, each with its data: '
+                f'mmssl.train({str(recipe)!r}, images=...) gives the images to all of them'
+            )
+        use_images(cfg, images)
+    return cfg

@@ -1,0 +1,172 @@
+"""Training from Python, from a script or from a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmssl.apis.recipes import get_recipe
+from mmssl.config.check import check_config
+from mmssl.datasets.checks import check_data
+from mmssl.datasets.own_images import use_images
+from mmssl.distributed.launch import join_processes
+from mmssl.engine.stages import StepReport, read_stages, run_stages, select
+from mmssl.profiling.dry_run import Report, dry_run
+from mmssl.profiling.dry_run_stages import dry_run_stages
+from mmssl.registry import RUNNERS
+from mmssl.utils.errors import UserError
+
+
+@dataclass
+class Settings:
+    """What a caller sets beside the options of a config; see ``train`` for the fields."""
+
+    work_dir: str | Path | None = None
+    images: str | Path | None = None
+    resume: bool | str | Path = False
+    pretrained: str | Path | Mapping[str, Any] | None = None
+    amp: str | None = None
+    auto_scale_lr: bool = False
+    validate: bool = True
+    seed: int | None = None
+    launcher: str = 'none'
+
+    def write(self, cfg: Config) -> None:
+        """Writes the settings into the config of one training: they have precedence over it."""
+        cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
+        cfg.work_dir = self.folder(cfg)
+        if self.images is not None:
+            use_images(cfg, self.images)
+        if self.resume:
+            cfg.resume = True
+            cfg.load_from = None if self.resume is True else str(self.resume)
+        if self.amp is not None:
+            types = {'bf16': 'bfloat16', 'fp16': 'float16'}
+            if self.amp not in types:
+                raise UserError(f"amp is 'bf16' or 'fp16', got {self.amp!r}")
+            scope = '' if cfg.default_scope == 'mmssl' else 'mmssl.'
+            cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=types[self.amp])
+        if self.auto_scale_lr:
+            if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+                raise UserError('auto_scale_lr needs auto_scale_lr = dict(base_batch_size=...) in the config')
+            cfg.auto_scale_lr.enable = True
+        if not self.validate:
+            cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+            ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('save_best', None)
+        if self.seed is not None:
+            cfg.randomness = dict(cfg.get('randomness') or {}, seed=self.seed)
+        if self.pretrained is not None:
+            cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmssl.TransferHook', **self.transfer())]
+
+    def folder(self, cfg: Config) -> str:
+        """Returns the folder for logs and checkpoints."""
+        default = Path('work_dirs') / Path(cfg.filename or 'config').stem
+        return str(Path(self.work_dir or cfg.get('work_dir') or default).expanduser())
+
+    def transfer(self) -> dict[str, Any]:
+        """Returns the arguments of ``TransferHook``.
+
+        Raises:
+            UserError: There is no such checkpoint.
+        """
+        given = self.pretrained if isinstance(self.pretrained, Mapping) else dict(checkpoint=str(self.pretrained))
+        checkpoint = str(given['checkpoint'])
+        if '://' not in checkpoint and not Path(checkpoint).is_file():
+            raise UserError(f'checkpoint {checkpoint!r} does not exist')
+        return dict(given)
+
+
+def train(
+    recipe: str | Path | Config,
+    work_dir: str | Path | None = None,
+    *,
+    cfg_options: dict[str, Any] | None = None,
+    images: str | Path | None = None,
+    resume: bool | str | Path = False,
+    pretrained: str | Path | Mapping[str, Any] | None = None,
+    amp: str | None = None,
+    auto_scale_lr: bool = False,
+    validate: bool = True,
+    seed: int | None = None,
+    launcher: str = 'none',
+    only_stage: str | None = None,
+    from_stage: str | None = None,
+    dry: bool = False,
+) -> Any:
+    """Pre-trains a backbone, or trains a model on one.
+
+    Args:
+        recipe: Name of a recipe, path of a config file, or a config such as ``get_recipe`` returns.
+        work_dir: Folder for logs and checkpoints; None takes ``work_dirs/<config name>``.
+        cfg_options: Dotted keys and values that override the config.
+        images: Folder of images that take the place of all datasets; see ``mmssl.datasets.own_images.use_images``.
+        resume: True goes on from the latest checkpoint in ``work_dir``, a path from that one.
+        pretrained: Checkpoint of any kind whose backbone (and neck) the training begins with, or the arguments of
+            ``mmssl.engine.hooks.transfer.TransferHook``: ``checkpoint``, ``use_teacher``, ``prefix``.
+        amp: ``'bf16'`` or ``'fp16'`` trains in mixed precision.
+        auto_scale_lr: Whether the learning rate is scaled by global batch / ``base_batch_size`` of the config.
+        validate: Whether the model is evaluated while it trains.
+        seed: Seed of weights, order and augmentation; None takes the config's.
+        launcher: What started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+        only_stage: Runs this stage of a recipe with stages.
+        from_stage: Begins with this stage of a recipe with stages.
+        dry: Builds everything, runs one iteration, leaves no file, and returns a report of the cost.
+
+    Returns:
+        The runner of the training, with ``model`` and ``work_dir``; None for a recipe with stages. With ``dry`` a
+        report: text by ``str()``, and ``problems``, which would keep the training from starting.
+
+    Raises:
+        UserError: The recipe, an option or the data has a mistake; found before the first iteration.
+    """
+    settings = Settings(work_dir, images, resume, pretrained, amp, auto_scale_lr, validate, seed, launcher)
+    cfg = get_recipe(recipe, cfg_options)
+    init_default_scope(cfg.default_scope)
+    if 'stages' in cfg:
+        if isinstance(recipe, Config):
+            raise UserError('of a recipe with stages give the name, and options as cfg_options of train()')
+        return _train_stages(recipe, cfg, cfg_options, settings, (only_stage, from_stage), dry)
+    if only_stage or from_stage:
+        raise UserError(f'{cfg.filename} has no stages: leave out only_stage and from_stage')
+    settings.write(cfg)
+    check_config(cfg, data=not dry)
+    join_processes(cfg, launcher)
+    if dry:
+        return dry_run(cfg)
+    check_data(cfg)
+    runner = RUNNERS.build(cfg)
+    runner.train()
+    return runner
+
+
+def _train_stages(
+    recipe: str | Path,
+    cfg: Config,
+    cfg_options: dict[str, Any] | None,
+    settings: Settings,
+    chosen: tuple[str | None, str | None],
+    dry: bool,
+) -> Report | StepReport | None:
+    """Runs the stages of a config, or reports what they would cost."""
+    if settings.resume not in (True, False) or settings.pretrained is not None:
+        raise UserError('a config with stages takes --resume without a path, and no --pretrained')
+    stages = read_stages(recipe, cfg_options)  # type: ignore[arg-type]
+    selected = select(stages, *chosen)
+    join_processes(cfg, settings.launcher)
+    for stage in stages:
+        if stage.trains:
+            settings.write(stage.config)
+            stage.config.launcher = settings.launcher
+        elif settings.images is not None:
+            use_images(stage.config, settings.images)
+    work_dir = str(
+        Path(settings.work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem).expanduser()
+    )
+    if dry:
+        return dry_run_stages(stages, selected, work_dir)
+    return run_stages(stages, selected, work_dir, resume=bool(settings.resume))

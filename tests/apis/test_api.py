@@ -1,0 +1,187 @@
+"""The functions of ``mmssl.*``: recipes by name, models, backbones, features, training, evaluation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+import mmssl
+from mmssl.config.recipes import find_config, recipes
+from mmssl.utils.errors import UserError
+from tests.support.image_files import write_images
+
+RECIPE = 'simclr_resnet18_1xb512-200e_cifar10'
+TINY = {
+    'model.backbone.width': 0.125,
+    'model.neck.in_channels': 64,
+    'train_dataloader.batch_size': 4,
+    'param_scheduler.warmup_epochs': 0,
+    'default_hooks.checkpoint.interval': 1,
+}
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen images in two folders."""
+    folder = tmp_path_factory.mktemp('photos')
+    write_images(folder, [f'{kind}/{number}.png' for kind in ('cat', 'dog') for number in range(8)])
+    return folder
+
+
+@pytest.fixture(scope='module')
+def checkpoint(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a training of one epoch."""
+    cfg = mmssl.get_recipe(RECIPE, TINY, images=photos, max_epochs=1)
+    before = cfg.pretty_text
+    runner = mmssl.train(cfg, tmp_path_factory.mktemp('run'), validate=False, seed=3)
+    assert runner.seed == 3 and cfg.pretty_text == before
+    return Path(runner.work_dir, 'epoch_1.pth')
+
+
+def test_names_of_recipes_stand_for_their_files() -> None:
+    assert mmssl.list_recipes('mae_vit-base*', dataset='in1k') == sorted(
+        name for name in recipes() if name.startswith('mae_vit-base') and name.endswith('_in1k')
+    )
+    assert 'small' not in mmssl.list_recipes() and not any('photo_patches' == name for name in mmssl.list_recipes())
+    assert mmssl.list_recipes(dataset='coco') and not mmssl.list_recipes(dataset='no-such-data')
+    assert find_config(f'{RECIPE}.py') == find_config(RECIPE) == recipes()[RECIPE]
+    assert len(recipes()) == len({path.stem for path in recipes().values()})
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('simclr_resnet18_1xb512-200e_cifar1', f"no recipe has this name; did you mean '{RECIPE}'"),
+        ('nothing like it', 'the names of all: mmssl recipes'),
+        (f'configs/simcrl/{RECIPE}.py', "did you mean 'configs/simclr/"),
+    ],
+)
+def test_names_that_no_recipe_has(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        mmssl.get_recipe(name)
+
+
+def test_a_recipe_is_changed_by_options_and_inherited_by_name(tmp_path: Path) -> None:
+    cfg = mmssl.get_recipe(RECIPE, {'train_dataloader.batch_size': 8}, data_root='elsewhere', max_epochs=4)
+    assert cfg.train_dataloader.batch_size == 8 and cfg.max_epochs == 4
+    assert cfg.val_cfg.bank_dataloader.dataset.data_root == 'elsewhere'
+    assert mmssl.get_recipe(cfg, max_epochs=5).max_epochs == 5 and cfg.max_epochs == 4
+    with pytest.raises(UserError, match='changes nothing'):
+        mmssl.get_recipe(RECIPE, epochs=3)
+    heir = tmp_path / 'heir.py'
+    heir.write_text(f"_base_ = 'mmssl::simclr/{RECIPE}.py'\nmax_epochs = 7\n")
+    assert mmssl.get_recipe(heir).model.head == mmssl.get_recipe(RECIPE).model.head
+
+
+def test_images_take_the_place_of_all_datasets(photos: Path, tmp_path: Path) -> None:
+    cfg = mmssl.get_recipe(RECIPE, images=photos)
+    sets = [cfg.train_dataloader.dataset, cfg.val_dataloader.dataset, cfg.val_cfg.bank_dataloader.dataset]
+    assert [(part.type, part.split) for part in sets] == [('ClassFolder', split) for split in ('train', 'val', 'train')]
+    assert len(sets[0].views) == 2 and sets[1].transform.size == 32
+    flat = mmssl.get_recipe(RECIPE, images=photos / 'cat')
+    assert flat.train_dataloader.dataset.type == 'ImageFolder'
+    assert [metric.type for metric in flat.val_evaluator.metrics] == ['EmbeddingStatistics']
+    with pytest.raises(UserError, match='put the images of .* into class folders'):
+        mmssl.get_recipe('linear_resnet18_1xb512-50e_cifar10', images=photos / 'cat')
+    with pytest.raises(UserError, match='holds 0 images'):
+        mmssl.get_recipe(RECIPE, images=tmp_path)
+
+
+def test_registered_names() -> None:
+    assert {'SimCLR', 'MAE'} <= set(mmssl.list_methods()) and mmssl.list_methods('Sim*') == [
+        'SimCLR',
+        'SimMIM',
+        'SimSiam',
+    ]
+    assert {'ResNet', 'HiViT'} <= set(mmssl.list_backbones()) and 'SimCLR' not in mmssl.list_backbones()
+
+
+def test_models_and_backbones_of_a_training(checkpoint: Path) -> None:
+    alone = mmssl.get_model(checkpoint)
+    by_recipe = mmssl.get_model(RECIPE, checkpoint, cfg_options=TINY)
+    backbones = [mmssl.get_backbone(file) for file in (checkpoint, checkpoint.with_name('epoch_1_backbone.pth'))]
+    assert type(alone).__name__ == 'SimCLR' and not alone.training and not backbones[0].training
+    for name, tensor in alone.state_dict().items():
+        torch.testing.assert_close(by_recipe.state_dict()[name], tensor)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        for module in (*backbones, by_recipe.backbone):
+            torch.testing.assert_close(module(images), alone.backbone(images))
+    assert len(mmssl.get_backbone(checkpoint, out_indices=(0, 1, 2, 3))(images)) == 4
+    new = mmssl.get_model(RECIPE, cfg_options=TINY)
+    assert not torch.equal(new.backbone.conv1.weight, alone.backbone.conv1.weight)
+
+
+def test_a_backbone_by_the_name_of_its_class() -> None:
+    init_default_scope('mmengine')  # whatever ran before
+    assert mmssl.get_backbone('ResNet', depth=18, width=0.125)(torch.randn(1, 3, 32, 32))[0].shape[:2] == (1, 64)
+    with pytest.raises(UserError, match="'ResNot' is no file and no backbone; did you mean 'ResNet'"):
+        mmssl.get_backbone('ResNot')
+    with pytest.raises(FileNotFoundError, match='gone.pth'):
+        mmssl.get_backbone('gone.pth')
+
+
+def test_features_do_not_depend_on_how_images_are_given(checkpoint: Path, photos: Path) -> None:
+    extract = mmssl.FeatureExtractor(checkpoint, size=16, batch_size=3)
+    features = extract(photos)
+    paths = sorted(photos.glob('*/*.png'))
+    pictures = [Image.open(path) for path in paths]
+    assert features.shape == (16, 64) and features.dtype == torch.float32
+    torch.testing.assert_close(extract(paths), features)
+    torch.testing.assert_close(extract(pictures), features)
+    torch.testing.assert_close(extract([np.array(picture) for picture in pictures]), features)
+    torch.testing.assert_close(extract(str(paths[5])), features[5:6])
+    whole = mmssl.FeatureExtractor(checkpoint.with_name('epoch_1_backbone.pth'), RECIPE, cfg_options=TINY)
+    assert whole(paths[0]).shape == (1, 64)
+
+
+def test_mistakes_with_images(checkpoint: Path, tmp_path: Path) -> None:
+    extract = mmssl.FeatureExtractor(checkpoint, size=16)
+    (tmp_path / 'damaged.jpg').write_bytes(b'no image')
+    with pytest.raises(UserError, match='damaged.jpg cannot be read'):
+        extract(tmp_path)
+    with pytest.raises(UserError, match=r'got float64 \(8, 8, 3\)'):
+        extract(np.zeros((8, 8, 3)))
+    with pytest.raises(UserError, match='gone.jpg is no image file and no folder'):
+        extract('gone.jpg')
+    with pytest.raises(UserError, match='no validation set .* give size='):
+        mmssl.FeatureExtractor(checkpoint)
+    with pytest.raises(UserError, match='carries no config'):
+        mmssl.FeatureExtractor(checkpoint.with_name('epoch_1_backbone.pth'))
+
+
+def test_evaluation_and_conversion(checkpoint: Path, photos: Path, tmp_path: Path) -> None:
+    cfg = mmssl.get_recipe(RECIPE, TINY, images=photos)
+    cfg.val_evaluator.metrics = [dict(type='WeightedKNN', k=2, temperature=0.07)]
+    results = mmssl.evaluate(cfg, checkpoint, tmp_path)
+    assert len(results) == 1 and all(0 <= value <= 100 for value in results.values())
+    written = mmssl.convert(checkpoint, tmp_path / 'backbone.pth', 'mmssl')
+    assert written.source == 'mmssl' and mmssl.get_backbone(tmp_path / 'backbone.pth')
+
+
+def test_a_dry_training_leaves_no_file(photos: Path, tmp_path: Path) -> None:
+    report = mmssl.train(RECIPE, tmp_path / 'run', cfg_options=TINY, images=photos, dry=True)
+    assert not report.problems and 'parameters' in str(report) and not (tmp_path / 'run').exists()
+    with pytest.raises(UserError, match='of a recipe with stages give the name'):
+        mmssl.train(mmssl.get_recipe('bownet_photos'))
+
+
+def test_names_are_imported_when_they_are_used() -> None:
+    code = (
+        'import sys, mmssl\n'
+        'assert set(mmssl.__all__) <= set(dir(mmssl))\n'
+        "assert mmssl.list_recipes('mae*') and mmssl.get_recipe.__doc__\n"
+        "assert not {'torch', 'mmengine', 'numpy'} & set(sys.modules)\n"
+        'mmssl.lst_recipes\n'
+    )
+    finished = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert "has no attribute 'lst_recipes'" in finished.stderr, finished.stderr
+    for name in mmssl.__all__:
+        assert getattr(mmssl, name) is not None
