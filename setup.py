@@ -90,7 +90,6 @@ setup(
     packages=find_packages(include=['mmssl', 'mmssl.*']),
     # .mim holds links to configs/ and tools/: recipes by name, `mmssl` and `mim` work wherever the wheel is installed.
     package_data={'mmssl': ['py.typed', '.mim/*.yml', *(f'.mim/*/**/*.{kind}' for kind in ('py', 'md', 'yml', 'sh'))]},
-    entry_points={'console_scripts': ['mmssl = mmssl.__main__:main']},
     install_requires=requirements('runtime'),
     extras_require={**extras, 'all': sorted({line for lines in extras.values() for line in lines})},
 )

@@ -6,22 +6,19 @@ import argparse
 from collections.abc import Sequence
 
 from mmssl.apis.features import write_features
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_amp_option, add_config_options
 from mmssl.cli.tool import tool
 from mmssl.distributed.launch import LAUNCHERS
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Write the features of a dataset as .npy (vectors) or .npz')
-    parser.add_argument('config', help='config file, or the name of a recipe')
+    add_config_options(parser)
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
     parser.add_argument('--out', required=True, help='.npy: vectors alone; .npz: vectors, names, labels and indices')
     parser.add_argument('--images', metavar='FOLDER', help='every image below, in place of those of the config')
     parser.add_argument('--data', choices=['val', 'test', 'bank'], help='which images of the config (default: val)')
-    parser.add_argument('--amp', choices=['bf16', 'fp16'], help='compute in mixed precision')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
+    add_amp_option(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started this process')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
     return parser.parse_args(argv)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from mmssl.apis.images import list_images
 from mmssl.apis.predict import PredictionWriter, Predictor
-from mmssl.cli.options import CfgOptions
+from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
 from mmssl.datasets.decode import UnreadableImageError
 from mmssl.utils.errors import UserError
@@ -22,15 +22,12 @@ SHOWN = 5  # names in the line of an image
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Predict images with a trained classifier, detector or segmenter')
-    parser.add_argument('config', help='config file, or the name of a recipe')
+    add_config_options(parser)
     parser.add_argument('checkpoint', help='training checkpoint')
     parser.add_argument('images', nargs='+', help='images, or folders of them')
     parser.add_argument('--out', metavar='FOLDER', help='write pictures and predictions.json there')
     parser.add_argument('--score', type=float, default=0.3, help='least score of a box (default: 0.3)')
     parser.add_argument('--num-best', type=int, default=5, help='classes that a classifier names (default: 5)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='settings that override the config'
-    )
     return parser.parse_args(argv)
 
 

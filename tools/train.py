@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from mmssl.apis.train import train
-from mmssl.cli.options import add_run_options, add_transfer_options, transfer_options, whole_number
+from mmssl.cli.options import add_amp_option, add_run_options, add_transfer_options, transfer_options, whole_number
 from mmssl.cli.tool import tool
 from mmssl.distributed.collectives import rank
 
@@ -25,9 +25,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--images', metavar='FOLDER', help='every image below, in place of those of the config')
     add_transfer_options(parser)
-    parser.add_argument(
-        '--amp', nargs='?', const='bf16', choices=['bf16', 'fp16'], help='mixed precision (default type: bf16)'
-    )
+    add_amp_option(parser)
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate by global batch / base_batch_size'
     )

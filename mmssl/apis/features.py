@@ -21,6 +21,7 @@ from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching
 from mmssl.config.check import check_config
 from mmssl.config.load import evaluation_dataloader
+from mmssl.config.options import read_dtype
 from mmssl.datasets.base import printable
 from mmssl.datasets.collate_views import collate_views
 from mmssl.distributed.launch import join_processes
@@ -28,8 +29,6 @@ from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import Features, extract_features
 from mmssl.registry import MODELS
 from mmssl.utils.errors import UserError
-
-DTYPES = {None: None, 'bf16': 'bfloat16', 'fp16': 'float16'}
 
 
 class FeatureExtractor:
@@ -62,14 +61,13 @@ class FeatureExtractor:
         amp: str | None = None,
         device: str | None = None,
     ) -> None:
-        if amp not in DTYPES:
-            raise UserError(f"amp is 'bf16' or 'fp16', got {amp!r}")
+        self.dtype = read_dtype(amp)
         cfg, model = trained(checkpoint, recipe, cfg_options)
         if cfg.default_scope != 'mmssl':
             raise UserError(f'a model of {cfg.default_scope} gives no vector for an image: take mmssl.get_model(...)')
         self.model: Any = model.to(device or get_device())
         self.transform = plain_view(cfg, size)
-        self.batch_size, self.num_workers, self.dtype = batch_size, num_workers, DTYPES[amp]
+        self.batch_size, self.num_workers = batch_size, num_workers
 
     def __call__(self, images: Picture | Sequence[Picture]) -> Tensor:
         """Returns the features of images.
@@ -147,7 +145,7 @@ def write_features(
     model = MODELS.build(cfg.model).to(get_device())
     load_matching(model.backbone, get_state_dict(load_checkpoint_file(checkpoint)), str(checkpoint))
     dataloader = PretrainRunner.build_dataloader(loader, seed=0)
-    features = extract_features(model, dataloader, dtype=DTYPES[amp], description='features')
+    features = extract_features(model, dataloader, dtype=read_dtype(amp), description='features')
     if features is not None:
         _write(features, dataloader.dataset, out)
     return features

@@ -77,7 +77,10 @@ def plain_view(cfg: Config, size: int | None = None) -> Any:
         transform = ((cfg.get(name) or {}).get('dataset') or {}).get('transform')
         if transform is not None:
             return TRANSFORMS.build(transform)
-    raise UserError('the config has no validation set, whose transform says how large images are: give size=')
+    raise UserError(
+        'the config has no validation set, whose transform says how large images are; the config in the checkpoint of '
+        'a run without validation lacks it: name the recipe, or for features the size'
+    )
 
 
 class GivenImages(Dataset):

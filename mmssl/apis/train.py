@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 
 from mmssl.apis.recipes import get_recipe
 from mmssl.config.check import check_config
+from mmssl.config.options import read_dtype
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.own_images import use_images
 from mmssl.distributed.launch import join_processes
@@ -46,11 +47,8 @@ class Settings:
             cfg.resume = True
             cfg.load_from = None if self.resume is True else str(self.resume)
         if self.amp is not None:
-            types = {'bf16': 'bfloat16', 'fp16': 'float16'}
-            if self.amp not in types:
-                raise UserError(f"amp is 'bf16' or 'fp16', got {self.amp!r}")
             scope = '' if cfg.default_scope == 'mmssl' else 'mmssl.'
-            cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=types[self.amp])
+            cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=read_dtype(self.amp))
         if self.auto_scale_lr:
             if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
                 raise UserError('auto_scale_lr needs auto_scale_lr = dict(base_batch_size=...) in the config')

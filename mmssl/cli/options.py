@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 
 from mmssl.config.check import check_config
 from mmssl.config.load import load_config
-from mmssl.config.options import Options
+from mmssl.config.options import DTYPES, Options, read_dtype
 from mmssl.distributed.launch import LAUNCHERS
 from mmssl.utils.errors import UserError
 
@@ -37,10 +37,8 @@ class CfgOptions(argparse.Action):
 class MixedPrecision(argparse.Action):
     """``--amp [bf16|fp16]``, stored as the name of torch's type."""
 
-    DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
-
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
-        setattr(namespace, self.dest, self.DTYPES[values])
+        setattr(namespace, self.dest, read_dtype(values))
 
 
 def whole_number(text: str) -> int:
@@ -69,13 +67,13 @@ def add_config_options(parser: argparse.ArgumentParser, in_checkpoint: bool = Fa
     if in_checkpoint:
         parser.add_argument('--config', help='config file to use instead of the config in the checkpoint')
     else:
-        parser.add_argument('config', help='config file')
+        parser.add_argument('config', help='config file, or the name of a recipe')
     _add_cfg_options(parser)
 
 
 def add_amp_option(parser: argparse.ArgumentParser) -> None:
     """Adds ``--amp [bf16|fp16]``; the value is ``'bfloat16'``, ``'float16'`` or None."""
-    choices = list(MixedPrecision.DTYPES)
+    choices = list(DTYPES)
     help = 'mixed precision (type without a value: bf16)'
     parser.add_argument('--amp', nargs='?', const='bf16', choices=choices, action=MixedPrecision, help=help)
 

@@ -11,6 +11,7 @@ from mmssl.config.keys import ACTING_OPTIONS, CUSTOMARY_VARIABLES, READ_KEYS, RE
 from mmssl.config.text import read_literal
 from mmssl.utils.errors import UserError, did_you_mean
 
+DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
 _PATHS = {
     'ann_file', 'checkpoint', 'data_prefix', 'data_root', 'experiment_name', 'img_path', 'load_from', 'out_dir',
     'seg_map_path', 'seg_prefix', 'work_dir',
@@ -35,6 +36,21 @@ class Options(dict):
             raise UserError(f'{key}={text}: write {key}={text.lstrip("=")}, with one equals sign')
         self[key] = parse_value(key, text)
         self.texts[key] = text
+
+
+def read_dtype(amp: str | None) -> str | None:
+    """Returns the name of torch's type for mixed precision, ``'bfloat16'`` or ``'float16'``; None stays None.
+
+    Args:
+        amp: That name, or its short form ``'bf16'`` or ``'fp16'``.
+
+    Raises:
+        UserError: It is another word.
+    """
+    dtype = DTYPES.get(amp, amp) if amp else None
+    if dtype not in (None, *DTYPES.values()):
+        raise UserError(f"mixed precision is 'bf16' or 'fp16', got {amp!r}")
+    return dtype
 
 
 def renamed(options: dict[str, Any], rename: Callable[[str], str | None]) -> Options:
