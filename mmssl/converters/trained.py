@@ -65,10 +65,11 @@ def load_trained(
                 f'{checkpoint} carries no config, which only the checkpoints of a training do: '
                 'name the file that it was trained with by --config'
             )
-        prepare_downstream()
         cfg = read_config_text(text, checkpoint)
         apply_options(cfg, cfg_options)
         cfg.setdefault('default_scope', 'mmssl')
+        if cfg.default_scope != 'mmssl':
+            prepare_downstream()
         if cfg.get('custom_imports'):
             import_modules_from_strings(**cfg.custom_imports)
     init_default_scope(cfg.default_scope)
