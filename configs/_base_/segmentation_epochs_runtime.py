@@ -1,4 +1,4 @@
-"""What a run of mmseg that is counted in epochs does beside training."""
+"""The hooks of an mmseg run whose length is in epochs."""
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

@@ -1,4 +1,4 @@
-"""What a run of mmseg that is counted in iterations does beside training."""
+"""The hooks of an mmseg run whose length is in iterations."""
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

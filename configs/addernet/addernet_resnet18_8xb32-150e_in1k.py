@@ -2,7 +2,7 @@
 
     tools/dist_train.sh configs/addernet/addernet_resnet18_8xb32-150e_in1k.py 8
 
-The optimizer scales the gradients of the adder filters by their local rate, eta = 0.2, which the layers ask for.
+The optimizer scales the gradients of the adder filters by the local rate that the layers set, eta = 0.2.
 Cost: 750,600 steps of 256 images of 224 px. Not measured here.
 Expected: 67.0 % top-1, 87.6 % top-5 (official README).
 """

@@ -2,8 +2,8 @@
 
     python tools/train.py configs/addernet/addernet_resnet20_1xb256-400e_cifar10.py
 
-The optimizer scales the gradients of the adder filters by their local rate, eta = 0.2, which the layers ask for.
-ResNet-32, and the same network with convolutions:
+The optimizer scales the gradients of the adder filters by the local rate that the layers set, eta = 0.2. ResNet-32, and
+the same network with convolutions:
     --cfg-options model.backbone.depth=32
     --cfg-options model.backbone.adder=False
 Cost: 78,000 steps of 256 images of 32 px, on one GPU. Not measured here.
@@ -21,7 +21,7 @@ model = dict(
     ),
     backbone=dict(type='AdderResNet', depth=20),
     neck=dict(type='Identity'),
-    # A batch norm follows the logits; the weights begin as those of PyTorch.
+    # A batch norm follows the logits; the weights start as PyTorch's defaults.
     head=dict(type='LinearClsHead', in_channels=64, num_classes=10, bias=False, logit_norm=True, init_std=None),
 )
 

@@ -2,8 +2,8 @@
 
     python tools/train.py configs/addernet/addernet_resnet20_1xb256-400e_cifar100.py
 
-The optimizer scales the gradients of the adder filters by their local rate, eta = 0.2, which the layers ask for.
-ResNet-32, and the same network with convolutions:
+The optimizer scales the gradients of the adder filters by the local rate that the layers set, eta = 0.2. ResNet-32, and
+the same network with convolutions:
     --cfg-options model.backbone.depth=32
     --cfg-options model.backbone.adder=False
 Cost: 78,000 steps of 256 images of 32 px, on one GPU. Not measured here.

@@ -2,7 +2,7 @@
 
     tools/dist_train.sh configs/addernet/addernet_resnet50_8xb32-150e_in1k.py 8
 
-The optimizer scales the gradients of the adder filters by their local rate, eta = 0.2, which the layers ask for.
+The optimizer scales the gradients of the adder filters by the local rate that the layers set, eta = 0.2.
 Cost: 750,600 steps of 256 images of 224 px. Not measured here.
 Expected: 74.9 % top-1, 91.7 % top-5 (official README).
 """
@@ -16,7 +16,7 @@ model = dict(
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(type='AdderResNet', depth=50),
     neck=dict(type='Identity'),
-    # A batch norm follows the logits; the weights begin as a convolution's, He's normal with fan-out.
+    # A batch norm follows the logits; the weights start as those of a convolution, He's normal with fan-out.
     head=dict(type='LinearClsHead', in_channels=2048, num_classes=1000, logit_norm=True, init_std=0.0447),
 )
 

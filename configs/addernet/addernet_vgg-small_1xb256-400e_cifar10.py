@@ -2,7 +2,7 @@
 
     python tools/train.py configs/addernet/addernet_vgg-small_1xb256-400e_cifar10.py
 
-The optimizer scales the gradients of the adder filters by their local rate, eta = 0.2, which the layers ask for.
+The optimizer scales the gradients of the adder filters by the local rate that the layers set, eta = 0.2.
 Cost: 78,000 steps of 256 images of 32 px, on one GPU. Not measured here.
 Expected: 93.72 % top-1 (official README), of a network whose classifier is not published.
 """

@@ -28,7 +28,7 @@ train_dataloader = dict(batch_size=512, dataset=dict(views=[_view, dict(_view, s
 
 optim_wrapper = dict(
     optimizer=dict(type='LARS', lr=2.0, weight_decay=1e-6, lr_mode='post'),
-    paramwise_cfg=dict(vectors=dict(lr_mult=0.0048 / 0.2 / 16)),  # of biases and norms
+    paramwise_cfg=dict(vectors=dict(lr_mult=0.0048 / 0.2 / 16)),  # for biases and norms
 )
 param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=10, end_factor=0.001)
 auto_scale_lr = dict(base_batch_size=512, rule='linear')

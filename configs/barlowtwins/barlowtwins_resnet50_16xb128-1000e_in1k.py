@@ -3,8 +3,8 @@
     tools/dist_train.sh configs/barlowtwins/barlowtwins_resnet50_16xb128-1000e_in1k.py 16
 
 The official code trains with 1/16 of the gradient on its 16 processes. With LARS that changes weight decay, biases and
-norms alone, so the exact gradient, on any number of processes, makes the same steps with 16 times the decay and 1/16 of
-the learning rate of biases and norms; these stand below. The card has the official numbers.
+norms alone. This recipe uses the exact gradient, on any number of processes, and makes the same steps with 16 times the
+official weight decay and 1/16 of the official learning rate of biases and norms. The card has the official numbers.
 
 Cost: 625,000 steps of 2048 image pairs; the official run used 16 V100 for about 7 days. Not measured here.
 Expected: 73.5 % linear top-1 (official README).

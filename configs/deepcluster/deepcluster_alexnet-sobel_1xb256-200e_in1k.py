@@ -33,7 +33,7 @@ train_dataloader = dict(
 
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-5),
-    paramwise_cfg=dict(custom_keys={'head.fc': dict(momentum=0.0)}),  # an optimizer of its own in the official code
+    paramwise_cfg=dict(custom_keys={'head.fc': dict(momentum=0.0)}),  # the official code has a separate optimizer
 )
 param_scheduler = dict(type='StepLR', milestones=[])  # constant
 auto_scale_lr = dict(base_batch_size=256, rule='linear')

@@ -23,7 +23,7 @@ model = dict(
     norm_group_size=64,
 )
 
-# Colour tells photographs apart, so it is changed little; 24 px show a crop at the scale of the whole 32-px patch.
+# Colour identifies a photograph, so it is jittered little. Views of 24 px keep crops near the scale of the 32-px patch.
 _view = dict(type='AugmentedView', size=24, min_scale=0.2, jitter=(0.1, 0.1, 0.1, 0.0))
 train_dataloader = dict(batch_size=256, dataset=dict(views=[_view, _view]))
 

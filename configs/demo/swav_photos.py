@@ -19,7 +19,7 @@ model = dict(
     head=dict(type='PrototypeHead', in_channels=64, num_prototypes=128),
 )
 
-# Colour tells photographs apart, so it is changed little; 24 and 12 px show crops at about the scale of the patch.
+# Colour identifies a photograph, so it is jittered little. Views of 24 and 12 px keep crops near the patch's scale.
 _view = dict(type='AugmentedView', jitter=(0.1, 0.1, 0.1, 0.0))
 _global = dict(_view, size=24, min_scale=0.3)
 _local = dict(_view, size=12, min_scale=0.05, max_scale=0.3)

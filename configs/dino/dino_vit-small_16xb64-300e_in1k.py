@@ -1,4 +1,4 @@
-"""DINO, ViT-S/16, 300 epochs: warmer teacher, gains of the last layer trained.
+"""DINO, ViT-S/16, 300 epochs: the teacher's temperature rises to 0.07, and the gains of the last layer train.
 
     tools/dist_train.sh configs/dino/dino_vit-small_16xb64-300e_in1k.py 16
 

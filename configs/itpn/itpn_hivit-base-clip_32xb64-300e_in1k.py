@@ -2,12 +2,12 @@
 
     tools/dist_train.sh configs/itpn/itpn_hivit-base-clip_32xb64-300e_in1k.py 32
 
-The teacher's weights are OpenAI's ``ViT-B-16.pt`` in ``data/clip/``, or those that timm has:
+The teacher's weights are OpenAI's ``ViT-B-16.pt`` in ``data/clip/``, or those of timm:
 
     --cfg-options model.target.checkpoint=None model.target.pretrained=True
 
-Cost: 187,500 steps of 2048 images, all of whose units are encoded, by the teacher too; the official
-command has 64 GPUs. Not measured here.
+Cost: 187,500 steps of 2048 images, all units encoded by the student and by the teacher; the official command has 64
+GPUs. Not measured here.
 Expected: 85.9 % fine-tuned top-1 (official table).
 """
 

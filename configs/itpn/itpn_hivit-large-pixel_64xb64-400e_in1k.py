@@ -2,7 +2,7 @@
 
     tools/dist_train.sh configs/itpn/itpn_hivit-large-pixel_64xb64-400e_in1k.py 64
 
-Masked feature modelling beside the pixels, this project's reading of an unreleased part:
+With masked feature modelling beside the pixels, as this project reads an unreleased part of the method:
 
     --cfg-options model.mfm=True
 

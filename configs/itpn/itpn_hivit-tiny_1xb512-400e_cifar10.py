@@ -2,7 +2,7 @@
 
     python tools/train.py configs/itpn/itpn_hivit-tiny_1xb512-400e_cifar10.py
 
-Masked feature modelling beside the pixels, this project's reading of an unreleased part:
+With masked feature modelling beside the pixels, as this project reads an unreleased part of the method:
 
     --cfg-options model.mfm=True
 

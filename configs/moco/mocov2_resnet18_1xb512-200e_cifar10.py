@@ -27,7 +27,7 @@ model = dict(
     head=dict(type='QueueContrastLoss', temperature=0.1),
     teacher=dict(momentum=0.99, schedule='constant'),
     queue=dict(length=4096, dim=128),
-    norm_group_size=64,  # as eight processes would have
+    norm_group_size=64,  # as with eight processes
 )
 
 _view = dict(type='AugmentedView', size=32, min_scale=0.2, jitter=(0.4, 0.4, 0.4, 0.1), grayscale=0.2)

@@ -1,4 +1,4 @@
-"""RotNet, ResNet-50, 70 epochs: the configuration of mmselfsup, as the authors trained no ResNet.
+"""RotNet, ResNet-50, 70 epochs: the configuration of mmselfsup, because the authors trained no ResNet.
 
     tools/dist_train.sh configs/rotnet/rotnet_resnet50_8xb16-70e_in1k.py 8
 

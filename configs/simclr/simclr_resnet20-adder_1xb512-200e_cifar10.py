@@ -2,8 +2,8 @@
 
     python tools/train.py configs/simclr/simclr_resnet20-adder_1xb512-200e_cifar10.py
 
-An example of an adder network (AdderNet, see configs/addernet/README.md) under a self-supervised method. SGD stands in
-for LARS, whose trust ratio would scale the gradients of the adder filters a second time.
+An example of an adder network (AdderNet, see configs/addernet/README.md) in a self-supervised method. It trains with
+SGD instead of LARS, because the trust ratio of LARS would scale the gradients of the adder filters a second time.
 Cost: 19,400 steps of 512 image pairs of 32 px, on one GPU. Not measured here.
 Expected: no published figure.
 """

@@ -14,7 +14,7 @@ sync_bn = True
 
 model = dict(
     type='SimCLR',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[0, 0, 0], std=[255, 255, 255]),  # to [0, 1], no more
+    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[0, 0, 0], std=[255, 255, 255]),  # to [0, 1] only
     backbone=dict(type='ResNet', depth=50, zero_init_residual=True, conv_init='lecun'),
     neck=dict(
         type='MLPProjector',

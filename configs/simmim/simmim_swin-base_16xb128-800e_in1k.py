@@ -30,7 +30,7 @@ model = dict(
 
 _views = [dict(type='AugmentedView', size=192, min_scale=0.67)]
 train_dataloader = dict(batch_size=128, dataset=dict(views=_views))
-_plain = dict(type='CenterCropView', resize=219, size=192)  # the backbone takes images of its own size only
+_plain = dict(type='CenterCropView', resize=219, size=192)  # the backbone takes one image size only
 val_dataloader = dict(dataset=dict(transform=_plain))
 val_cfg = dict(bank_dataloader=dict(dataset=dict(transform=_plain)))
 

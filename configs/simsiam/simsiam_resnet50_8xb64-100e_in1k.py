@@ -22,7 +22,7 @@ model = dict(
         out_channels=2048,
         num_layers=3,
         last_norm='plain',
-        last_bias=True,  # removed by the norm in training, visible in evaluation
+        last_bias=True,  # the batch norm cancels it in training, not in evaluation
         freeze_last_bias=True,
     ),
     head=dict(

@@ -30,7 +30,7 @@ train_dataloader = dict(
     dataset=dict(
         **_dataset,
         ann_file='ImageSets/Main/train.txt',
-        filter_cfg=dict(filter_empty_gt=True, bbox_min_size=1),  # one box is a point, whose target is NaN
+        filter_cfg=dict(filter_empty_gt=True, bbox_min_size=1),  # one box is a point, and its target would be NaN
         pipeline=_train_pipeline,
     ),
 )

@@ -23,7 +23,7 @@ train_dataloader = dict(
     batch_sampler=dict(type='AspectRatioBatchSampler'),
     dataset=dict(
         type='ConcatDataset',
-        ignore_keys=['dataset_type'],  # which differs between the years
+        ignore_keys=['dataset_type'],  # it differs between the years
         datasets=[
             dict(
                 **_dataset,

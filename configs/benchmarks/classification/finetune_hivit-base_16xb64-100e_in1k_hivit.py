@@ -3,8 +3,8 @@
     tools/dist_train.sh configs/benchmarks/classification/finetune_hivit-base_16xb64-100e_in1k_hivit.py 16 \
         --pretrained CHECKPOINT
 
-Protocol: mean of the units and a norm after it, relative positions that begin at zero; AdamW with learning rate 5e-4
-x batch / 256, decay 0.05, layer decay 0.85, 5 epochs of warm-up, cosine to 1e-6, stochastic depth 0.2, RandAugment,
+Protocol: mean of the units and a norm after it, relative positions that start at zero; AdamW with learning rate 5e-4 x
+batch / 256, decay 0.05, layer decay 0.85, 5 epochs of warm-up, cosine to 1e-6, stochastic depth 0.2, RandAugment,
 erasing, mixup, CutMix, label smoothing (official code).
 Published: top-1 84.6 % after 1600 epochs of pre-training (official README).
 """

@@ -3,7 +3,7 @@
     tools/dist_train.sh configs/benchmarks/classification/finetune_resnet50_8xb32-105e_in1k_vissl.py 8 \
         --pretrained CHECKPOINT
 
-Protocol: SGD with Nesterov momentum, learning rate 0.1 at batch 256, a tenth after 30, 60, 90 and 100 epochs, no
+Protocol: SGD with Nesterov momentum, learning rate 0.1 at batch 256, divided by 10 after 30, 60, 90 and 100 epochs, no
 decay, crop and flip (VISSL's transfer benchmark).
 Published: no figure.
 """

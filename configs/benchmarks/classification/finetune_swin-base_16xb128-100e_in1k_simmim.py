@@ -3,9 +3,9 @@
     tools/dist_train.sh configs/benchmarks/classification/finetune_swin-base_16xb128-100e_in1k_simmim.py 16 \
         --pretrained CHECKPOINT
 
-Protocol: mean of the last map; AdamW with learning rate 1.25e-3 x batch / 512, decay 0.05, layer decay 0.9, 20 epochs
-of warm-up from 1e-6 in place of the beginning of a cosine to 1e-6, one step late, gradients clipped at 5, stochastic
-depth 0.1, RandAugment, erasing, mixup, CutMix, label smoothing (official code).
+Protocol: mean of the last map; AdamW with learning rate 1.25e-3 x batch / 512, decay 0.05, layer decay 0.9, a cosine to
+1e-6 whose first 20 epochs are replaced by a warm-up from 1e-6, one step late, gradients clipped at 5, stochastic depth
+0.1, RandAugment, erasing, mixup, CutMix, label smoothing (official code).
 Published: top-1 82.8 % at 192 px after 100 epochs of pre-training (official README).
 """
 

@@ -4,8 +4,8 @@
         --pretrained CHECKPOINT
 
 Protocol: mean of the patch tokens and a norm after it, relative positions of each block; AdamW with learning rate
-1.25e-3 x batch / 512, decay 0.05, layer decay 0.65, 20 epochs of warm-up from 1e-6 in place of the beginning of a
-cosine to 1e-6, one step late, gradients clipped at 5, stochastic depth 0.1, RandAugment, erasing, mixup, CutMix, label
+1.25e-3 x batch / 512, decay 0.05, layer decay 0.65, a cosine to 1e-6 whose first 20 epochs are replaced by a warm-up
+from 1e-6, one step late, gradients clipped at 5, stochastic depth 0.1, RandAugment, erasing, mixup, CutMix, label
 smoothing (official code).
 Published: top-1 83.8 % after 800 epochs of pre-training (official README).
 """

@@ -3,8 +3,8 @@
     tools/dist_train.sh configs/benchmarks/classification/linear_resnet50_8xb32-100e_in1k_moco.py 8 \
         --pretrained CHECKPOINT
 
-Protocol: SGD with learning rate 30 without decay, a tenth after 60 and 80 epochs, batch 256, crop and flip (official
-code).
+Protocol: SGD with learning rate 30 without decay, divided by 10 after 60 and 80 epochs, batch 256, crop and flip
+(official code).
 Published: top-1 60.6 % (MoCo v1, 200 epochs), 67.5 % and 71.1 % (v2, 200 and 800 epochs) (official
 README).
 """

@@ -3,8 +3,8 @@
     tools/dist_train.sh configs/benchmarks/classification/linear_resnet50_8xb32-100e_in1k_swav.py 8 \
         --pretrained CHECKPOINT
 
-Protocol: SGD with learning rate 0.3 and decay 1e-6, cosine by epoch, batch 256, crop and flip, a deviation of red of
-0.228 (official code).
+Protocol: SGD with learning rate 0.3 and decay 1e-6, cosine by epoch, batch 256, crop and flip, a standard deviation of
+0.228 for red (official code).
 Published: top-1 of the best epoch 72.1 %, 73.9 %, 74.6 %, 75.3 % after 100, 200, 400, 800 epochs of pre-training
 (official README).
 """

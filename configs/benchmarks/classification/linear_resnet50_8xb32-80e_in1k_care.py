@@ -6,8 +6,8 @@
 Protocol: a batch norm follows the linear layer; SGD with learning rate 0.2 at batch 256 without decay, cosine by
 iteration, crop and flip (official code).
 Published: top-1 72.02 %, 73.78 %, 74.68 %, 75.56 % after 100, 200, 400, 800 epochs of pre-training (official README).
-Note: the norm of the logits sees the global batch here, and the 32 images of a GPU in the official code; with it these
-numbers do not compare with those of a plain linear probe. Other backbones of CARE:
+Note: the norm of the logits uses the global batch here, and the 32 images of a GPU in the official code. Because of
+this norm, the numbers do not compare with those of a plain linear probe. Other backbones of CARE:
     --cfg-options model.backbone.depth=101
     --cfg-options model.backbone.depth=152
     --cfg-options model.backbone.width_per_group=128

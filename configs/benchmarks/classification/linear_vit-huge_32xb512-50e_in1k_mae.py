@@ -7,7 +7,7 @@ Protocol: class token after the final norm, batch norm without factor and offset
 learning rate 0.1 x batch / 256 without decay, batch 16384, 10 epochs of warm-up, cosine, clamped bicubic crop and flip
 (official code).
 Published: top-1 77.2 % of the released checkpoint (official FINETUNE.md).
-Note: the norm sees the global batch here, and the 512 images of a GPU in the official code.
+Note: the batch norm uses the global batch here, and the 512 images of a GPU in the official code.
 """
 
 _base_ = 'linear_vit-base_32xb512-90e_in1k_mae.py'

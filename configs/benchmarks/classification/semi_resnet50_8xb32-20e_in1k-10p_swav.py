@@ -3,10 +3,10 @@
     tools/dist_train.sh configs/benchmarks/classification/semi_resnet50_8xb32-20e_in1k-10p_swav.py 8 \
         --pretrained CHECKPOINT
 
-Protocol: SGD without decay, learning rate 0.01 of the backbone and 0.2 of the classifier, a fifth after 12 and 16
-epochs, batch 256, synchronised norms, crop and flip, a deviation of red of 0.228 (official code).
+Protocol: SGD without decay, learning rate 0.01 of the backbone and 0.2 of the classifier, divided by 5 after 12 and 16
+epochs, batch 256, synchronised norms, crop and flip, a standard deviation of 0.228 for red (official code).
 Published: no figure in the official README.
-Note: data/imagenet/subsets/10percent.txt is the list of that name that SimCLR publishes, one image name a line.
+Note: data/imagenet/subsets/10percent.txt is SimCLR's published list of that name, one image name a line.
 """
 
 _base_ = 'semi_resnet50_8xb32-20e_in1k-1p_vicreg.py'

@@ -6,7 +6,7 @@
 Protocol: SGD without decay, learning rate 0.01 of the backbone and 0.1 of the classifier, cosine by epoch, batch 256,
 crop and flip (official README).
 Published: no figure in the official README.
-Note: data/imagenet/subsets/10percent.txt is the list of that name that SimCLR publishes, one image name a line.
+Note: data/imagenet/subsets/10percent.txt is SimCLR's published list of that name, one image name a line.
 """
 
 _base_ = 'semi_resnet50_8xb32-20e_in1k-1p_vicreg.py'

@@ -6,7 +6,7 @@
 Protocol: SGD without decay, learning rate 0.03 of the backbone and 0.08 of the classifier, cosine by epoch, batch
 256, crop and flip (official README).
 Published: no figure in the official README.
-Note: data/imagenet/subsets/1percent.txt is the list of that name that SimCLR publishes, one image name a line.
+Note: data/imagenet/subsets/1percent.txt is SimCLR's published list of that name, one image name a line.
 """
 
 _base_ = ['../../_base_/datasets/in1k_labels.py', '../../_base_/default_runtime.py']

@@ -3,16 +3,17 @@ r"""Cascade Mask R-CNN on iTPN-B (pixels) with its pre-trained pyramid, COCO, 36
     tools/dist_train.sh configs/benchmarks/mmdetection/cascade-mask-rcnn_itpn-base-pixel_3x_coco.py 32 \
         --pretrained CHECKPOINT
 
-The pyramid is the neck: backbone and neck are loaded whole, and coarser levels have no parameters.
+The neck is the pre-trained pyramid: every tensor of backbone and neck is loaded. Coarser levels have no parameters.
 Source: iTPN's detection code, the Cascade file of pixel iTPN-B: 32 GPUs with 2 images, multi-scale crops of DETR;
 `--amp fp16` is its precision.
-Layer decay counts residual blocks, so that the last has 0.9 times the lr; the official code counts merges as well, but
-not in the total, and gives it 1.11 times the lr. `fpn_depth` is that of the checkpoint (2 for pixels).
+Deviation: layer decay counts residual blocks, and the last block has 0.9 times the lr. The official code numbers the
+merges too, without adding them to the total, and gives it 1.11 times the lr. `fpn_depth` is that of the checkpoint (2
+for pixels).
 Published: 56.0 box AP, 48.5 mask AP with 1600 epochs of pre-training (iTPN's table). The table says 3x, its caption 1x.
 """
 
 _base_ = 'mmdet::convnext/cascade-mask-rcnn_convnext-t-p4-w7_fpn_4conv1fc-giou_amp-ms-crop-3x_coco.py'
-custom_imports = None  # the backbone of the base
+custom_imports = None  # the base imports its backbone from mmpretrain
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -2,8 +2,8 @@
 
     python tools/train.py configs/benchmarks/mmdetection/faster-rcnn_itpn-tiny_bccd.py --pretrained CHECKPOINT
 
-Source: iTPN's backbone and pyramid in mmdet's Faster R-CNN; AdamW with a layer decay of 0.8, from
-the head, which has the full lr, to the embedding.
+Source: iTPN's backbone and pyramid in mmdet's Faster R-CNN; AdamW with a layer decay of 0.8: the head has the full lr,
+and each layer below it 0.8 times that of the next.
 Published: none for a protocol; AP is the mean over ten overlaps by Pascal VOC's 11-point rule, as MoCo reports it.
 """
 

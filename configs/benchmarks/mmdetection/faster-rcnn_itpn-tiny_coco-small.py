@@ -2,9 +2,9 @@
 
     python tools/train.py configs/benchmarks/mmdetection/faster-rcnn_itpn-tiny_coco-small.py --pretrained CHECKPOINT
 
-Source: iTPN's backbone and pyramid in mmdet's Faster R-CNN; AdamW with a layer decay of 0.8, from
-the head, which has the full lr, to the embedding.
-Published: none, the data are no benchmark; for comparisons at equal budget, over several seeds.
+Source: iTPN's backbone and pyramid in mmdet's Faster R-CNN; AdamW with a layer decay of 0.8: the head has the full lr,
+and each layer below it 0.8 times that of the next.
+Published: none, the data are no benchmark. Use it to compare checkpoints at equal budget, over several seeds.
 """
 
 _base_ = 'faster-rcnn_vit-tiny_coco-small.py'

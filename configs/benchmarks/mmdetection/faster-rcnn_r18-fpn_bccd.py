@@ -4,8 +4,8 @@
 
 Source: mmdet's Faster R-CNN with FPN, narrowed, at half the images' size; every norm trains. A full-width ResNet-18
 needs ``model.backbone.width=1.0`` and ``model.neck.in_channels=[64,128,256,512]``.
-Published: none for this protocol; for comparisons at equal budget, over several seeds. The budget is small, 52 steps,
-because that is where a start shows: after 3 epochs random initialisation has nearly caught up.
+Published: none for this protocol. Use it to compare checkpoints at equal budget, over several seeds. The budget is 52
+steps, because pre-training helps most early: after 3 epochs random initialisation has nearly caught up.
 """
 
 _base_ = [

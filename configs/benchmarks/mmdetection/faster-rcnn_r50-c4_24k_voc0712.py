@@ -3,12 +3,13 @@
     tools/dist_train.sh configs/benchmarks/mmdetection/faster-rcnn_r50-c4_24k_voc0712.py 8 --pretrained CHECKPOINT
 
 Source: MoCo's detectors (He et al., 2020, arXiv:1911.05722): the last stage, with one more norm after it, is the head
-of the regions; every layer trains, norms are synchronised over the processes, the 3x3 convolutions stride, batch 16 at
-learning rate 0.02, warm-up of 100 iterations, a tenth at 18,000 and 22,000; short side 480 to 800, in the test 800.
+of the regions; every layer trains, norms are synchronised over the processes, the stride is in the 3x3 convolutions,
+batch 16 at learning rate 0.02, warm-up of 100 iterations, lr divided by 10 at 18,000 and 22,000; short side 480 to 800,
+800 in the test.
 Published (official code, test2007, mean of 5 runs, AP50 / AP / AP75): supervised 81.3 / 53.5 / 58.8; MoCo v1 200 epochs
 81.5 / 55.9 / 62.6; MoCo v2 200 epochs 82.4 / 57.0 / 63.6, 800 epochs 82.5 / 57.4 / 64.0.
 Different from detectron2: objects marked difficult are ignored in training, and the statistics of the norms are running
-averages, not computed anew before the test.
+averages; detectron2 computes them again before the test.
 """
 
 _base_ = [
@@ -29,7 +30,7 @@ sync_bn = 'torch'
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=24000, val_interval=6000)
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4),
-    paramwise_cfg=dict(norm_decay_mult=0.0),  # as detectron2 does, which decays other biases
+    paramwise_cfg=dict(norm_decay_mult=0.0),  # as detectron2: norms alone do not decay
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=100),

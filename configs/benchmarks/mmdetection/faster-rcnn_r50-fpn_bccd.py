@@ -15,7 +15,8 @@ model = dict(
     backbone=dict(_delete_=True, type='mmssl.ResNet', depth=50, out_indices=(0, 1, 2, 3)),
     neck=dict(norm_cfg=dict(type='BN')),
     roi_head=dict(bbox_head=dict(num_classes=3)),
-    test_cfg=dict(rcnn=dict(score_thr=0.0)),  # a young detector is sure of nothing, and still has an AP
+    # Early in training no score reaches mmdet's threshold, and without boxes there is no AP: keep all boxes.
+    test_cfg=dict(rcnn=dict(score_thr=0.0)),
 )
 sync_bn = 'torch'
 

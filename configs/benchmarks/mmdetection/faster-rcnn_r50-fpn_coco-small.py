@@ -3,7 +3,7 @@
     python tools/train.py configs/benchmarks/mmdetection/faster-rcnn_r50-fpn_coco-small.py --pretrained CHECKPOINT
 
 Source: mmdet's Faster R-CNN R50-FPN; every norm trains, as in MoCo's detectors.
-Published: none, the data are no benchmark; for comparisons at equal budget, over several seeds.
+Published: none, the data are no benchmark. Use it to compare checkpoints at equal budget, over several seeds.
 """
 
 _base_ = [
@@ -14,7 +14,8 @@ _base_ = [
 model = dict(
     backbone=dict(_delete_=True, type='mmssl.ResNet', depth=50, out_indices=(0, 1, 2, 3)),
     neck=dict(norm_cfg=dict(type='BN')),
-    test_cfg=dict(rcnn=dict(score_thr=0.0)),  # a young detector is sure of nothing, and still has an AP
+    # Early in training no score reaches mmdet's threshold, and without boxes there is no AP: keep all boxes.
+    test_cfg=dict(rcnn=dict(score_thr=0.0)),
 )
 sync_bn = 'torch'
 

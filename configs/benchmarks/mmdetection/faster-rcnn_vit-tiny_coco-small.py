@@ -2,9 +2,9 @@
 
     python tools/train.py configs/benchmarks/mmdetection/faster-rcnn_vit-tiny_coco-small.py --pretrained CHECKPOINT
 
-Source: ViTDet's backbone and pyramid in mmdet's Faster R-CNN; AdamW with a layer decay of 0.8, from
-the head, which has the full lr, to the embedding.
-Published: none, the data are no benchmark; for comparisons at equal budget, over several seeds.
+Source: ViTDet's backbone and pyramid in mmdet's Faster R-CNN; AdamW with a layer decay of 0.8: the head has the full
+lr, and each layer below it 0.8 times that of the next.
+Published: none, the data are no benchmark. Use it to compare checkpoints at equal budget, over several seeds.
 """
 
 _base_ = [
@@ -25,7 +25,8 @@ model = dict(
         drop_path_rate=0.1,
     ),
     neck=dict(_delete_=True, type='mmssl.SimpleFeaturePyramid', in_channels=192),
-    test_cfg=dict(rcnn=dict(score_thr=0.0)),  # a young detector is sure of nothing, and still has an AP
+    # Early in training no score reaches mmdet's threshold, and without boxes there is no AP: keep all boxes.
+    test_cfg=dict(rcnn=dict(score_thr=0.0)),
 )
 
 max_epochs = 12

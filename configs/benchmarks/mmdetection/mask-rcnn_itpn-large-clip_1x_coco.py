@@ -2,13 +2,14 @@
 
     tools/dist_train.sh configs/benchmarks/mmdetection/mask-rcnn_itpn-large-clip_1x_coco.py 32 --pretrained CHECKPOINT
 
-The pyramid is the neck: backbone and neck are loaded whole, and coarser levels have no parameters.
+The neck is the pre-trained pyramid: every tensor of backbone and neck is loaded. Coarser levels have no parameters.
 Source: iTPN's detection code, the 1x file of CLIP iTPN-L: 32 GPUs with 2 images, multi-scale crops of DETR; `--amp
 fp16` is its precision.
-Layer decay counts residual blocks, so that the last has 0.95 times the lr; the official code counts merges as well, but
-not in the total, and gives it 1.05 times the lr. `fpn_depth` is that of the checkpoint (1 for CLIP).
-Published: 55.2 box AP, 48.2 mask AP (iTPN's table). Its bias by axis is new; the checkpoint's table of relative
-positions is left out.
+Deviation: layer decay counts residual blocks, and the last block has 0.95 times the lr. The official code numbers the
+merges too, without adding them to the total, and gives it 1.05 times the lr. `fpn_depth` is that of the checkpoint (1
+for CLIP).
+Published: 55.2 box AP, 48.2 mask AP (iTPN's table). The bias by axis starts at its initial values; the checkpoint's
+table of relative positions is not loaded.
 """
 
 _base_ = 'mask-rcnn_itpn-base-pixel_3x_coco.py'

@@ -3,8 +3,8 @@
     tools/dist_train.sh configs/benchmarks/mmdetection/mask-rcnn_vit-large_100e_coco.py 64 --pretrained CHECKPOINT
 
 Source: ViTDet (Li et al., 2022, arXiv:2203.16527) in detectron2: 64 images a step, lr 1e-4, layer decay 0.8, large
-scale jitter to 1024 pixels; `--amp fp16` is its precision. Deviation: biases are not decayed, as norms are not there.
-The last block has 0.8 times the lr, the head all of it, as there.
+scale jitter to 1024 pixels; `--amp fp16` is its precision. Deviation: biases have no weight decay, where detectron2
+exempts norms alone. The last block has 0.8 times the lr and the head the full lr, as in detectron2.
 Published: 55.5 box AP, 49.2 mask AP with MAE's ViT-L (detectron2, projects/ViTDet).
 """
 

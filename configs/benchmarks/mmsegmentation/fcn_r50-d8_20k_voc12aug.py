@@ -2,9 +2,9 @@
 
     tools/dist_train.sh configs/benchmarks/mmsegmentation/fcn_r50-d8_20k_voc12aug.py 4 --pretrained CHECKPOINT
 
-Source: mmseg's FCN R50-D8 20k: crops of 512, batch 16, SGD at 0.01 with polynomial decay of power 0.9 to 1e-4. Its
-backbone has a stem of three convolutions, in which the 7x7 of a pre-trained network has no place; here it is the
-network as it was pre-trained.
+Source: mmseg's FCN R50-D8 20k: crops of 512, batch 16, SGD at 0.01 with polynomial decay of power 0.9 to 1e-4. mmseg's
+backbone has a stem of three convolutions, into which the pre-trained 7x7 convolution does not fit; the backbone here
+has the 7x7 stem.
 Published: mIoU 67.08 for supervised weights with that other stem (mmseg's model index, which is installed with it).
 """
 

@@ -2,8 +2,9 @@
 
     python tools/train.py configs/benchmarks/mmsegmentation/fcn_r50-d8_camvid.py --pretrained CHECKPOINT
 
-Source: mmseg's FCN R50-D8 (loss weights, learning rate, polynomial decay of a shorter run by a cosine).
-Published: none for this protocol; for comparisons at equal budget, over several seeds.
+Source: mmseg's FCN R50-D8 (loss weights, learning rate); a cosine replaces the polynomial decay, because the run is
+shorter.
+Published: none for this protocol. Use it to compare checkpoints at equal budget, over several seeds.
 """
 
 _base_ = [

@@ -4,8 +4,9 @@
 
 Source: mmseg's Semantic FPN, narrowed; a full-width ResNet-18 needs ``model.backbone.width=1.0`` and
 ``model.neck.in_channels=[64,128,256,512]``.
-Published: none for this protocol; for comparisons at equal budget, over several seeds. The budget is small, 90 steps,
-because that is where a start shows: after 5 epochs at twice the learning rate random initialisation has caught up.
+Published: none for this protocol. Use it to compare checkpoints at equal budget, over several seeds. The budget is 90
+steps, because pre-training helps most early: after 5 epochs at twice the learning rate random initialisation has caught
+up.
 """
 
 _base_ = [

@@ -4,8 +4,9 @@ r"""UPerNet on HiViT-B, ADE20K, 80k steps of 32 crops of 640 pixels.
         --pretrained CHECKPOINT
 
 Source: HiViT's segmentation code: 8 GPUs with 4 crops, relative positions, maps of the three stages and the last one
-pooled. It begins with a backbone that was fine-tuned on ImageNet after MAE. Layer decay counts the residual blocks of
-all stages; there it counts the 20 of the last one, and the first two stages have the lr of the embedding.
+pooled. The official run starts from a backbone that was fine-tuned on ImageNet after MAE. Deviation: layer decay counts
+the residual blocks of all stages. The official code counts the 20 blocks of the last stage, and the first two stages
+have the lr of the embedding.
 Published: 52.8 mIoU (HiViT's README; its test averages scales and flips, this one does not).
 """
 

@@ -3,10 +3,11 @@ r"""UPerNet on iTPN-L (pixels) with its pre-trained pyramid, ADE20K, 160k steps 
     tools/dist_train.sh configs/benchmarks/mmsegmentation/upernet_itpn-large-pixel_160k_ade20k-512x512.py 8 \
         --pretrained CHECKPOINT
 
-The pyramid is the neck: each level is its output beside the backbone's map, and a fourth is pooled.
+The neck is the pre-trained pyramid: each level concatenates its output and the backbone's map; the fourth is pooled.
 Source: iTPN's segmentation code: 8 GPUs with 2 crops, relative positions, which are new after pixel pre-training, and a
-nominal layer decay of 0.95, which its code makes 0.95 ** (13 / layers). The layers here are the 44 residual blocks and
-one; there, merges count but not in the total, so that the last block has more than the lr, and position tables decay.
+nominal layer decay of 0.95, which its code turns into 0.95 ** (13 / layers). Deviation: the layers here are the 44
+residual blocks and one. The official code numbers the merges too, without adding them to the total, so its last block
+has more than the lr; there, position tables have weight decay.
 Published: 56.1 mIoU with 1600 epochs of pre-training (iTPN's table).
 """
 

@@ -2,9 +2,9 @@
 
     python tools/train.py configs/benchmarks/mmsegmentation/upernet_itpn-tiny_camvid.py --pretrained CHECKPOINT
 
-Source: iTPN's UPerNet, without relative positions; AdamW with a layer decay of 0.8, from
-the head, which has the full lr, to the embedding.
-Published: none for this protocol; for comparisons at equal budget, over several seeds.
+Source: iTPN's UPerNet, without relative positions; AdamW with a layer decay of 0.8: the head has the full lr, and each
+layer below it 0.8 times that of the next.
+Published: none for this protocol. Use it to compare checkpoints at equal budget, over several seeds.
 """
 
 _base_ = 'upernet_vit-tiny_camvid.py'

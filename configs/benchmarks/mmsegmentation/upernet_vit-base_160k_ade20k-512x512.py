@@ -4,8 +4,8 @@ r"""UPerNet on a ViT-B, ADE20K, 160k steps of 16 crops of 512 pixels.
         --pretrained CHECKPOINT
 
 Source: mmseg's recipe for MAE ViT-B, which follows BEiT's: maps of blocks 4, 6, 8 and 12, layer decay 0.65; `--amp
-fp16` is its precision. Deviation: positions stay absolute; there, relative ones are added. The last block has 0.65
-times the lr, the heads all of it.
+fp16` is its precision. Deviation: positions are absolute only; mmseg adds relative ones. The last block has 0.65 times
+the lr, the heads the full lr.
 Published: 48.13 mIoU with MAE's ViT-B (mmsegmentation, configs/mae).
 """
 

@@ -1,8 +1,8 @@
-"""What a ResNet-18 of half the width is good for, within an hour on two CPU cores: three seeds, random init beside it.
+"""Three protocols for a ResNet-18 of half the width, within an hour on two CPU cores: three seeds, beside random init.
 
     python tools/benchmarks/run_suite.py CHECKPOINT --suite small --data-root DATA
 
-DATA holds camvid/ and bccd/; the linear probe takes the data of the checkpoint's own config.
+DATA holds camvid/ and bccd/. The linear probe reads the data that the checkpoint's own config names.
 """
 
 _single_process = [

@@ -22,7 +22,7 @@ model = dict(
     attack=dict(type='PGDAttack', epsilon=8.0, step_size=4.0, num_steps=3),
 )
 
-# Other patches of the photographs than those that the student learns from.
+# The teacher and the student train on different patches of the photographs.
 _view = dict(type='PaddedCropView', size=32, padding=2)
 train_dataloader = dict(batch_size=128, dataset=dict(patch_seed=1, views=[_view]))
 

@@ -4,7 +4,7 @@
 
 Cost: 312,375 steps of 16 images of 64 px, each with seven attacks. Not measured here.
 
-The official script takes 320,000 steps of all 100,000 training images; 2,000 of them are for accuracy here.
+The official script takes 320,000 steps on all 100,000 training images; here 2,000 of them are held out for accuracy.
 """
 
 _base_ = 'adversarial_wideresnet32-10_1xb128-205e_cifar10.py'
