@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 from torch import nn
 
+import mmssl.models  # noqa: F401  # registers the parts
 from mmssl import registry
 from mmssl.registry import BACKBONES, LOSSES, MODELS, ROLES
 
@@ -63,6 +65,19 @@ def test_roles_are_listed_by_their_names() -> None:
     parts = {'algorithm', 'backbone', 'neck', 'head', 'loss', 'target', 'masker', 'tokenizer', 'component', 'layer'}
     assert set(ROLES) == parts | {'preprocessor'}
     assert all(role.name == name for name, role in ROLES.items())
+
+
+def test_no_part_of_a_model_has_more_than_ten_arguments() -> None:
+    """Arguments that belong together are a dict, a special case is a class; those of MMEngine's base do not count."""
+    long = {}
+    for name, cls in ((name, cls) for role in ROLES.values() for name, cls in role.members.items()):
+        named = [
+            p for p in inspect.signature(cls).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
+        names = [p.name for p in named if p.name != 'init_cfg']
+        if len(names) > 10:
+            long[name] = names
+    assert len(BACKBONES.members) > 10 and not long
 
 
 def test_every_table_is_a_child_of_mmengines_in_the_scope_mmssl() -> None:

@@ -170,7 +170,7 @@ def _other_kind(offered: Tensors, backbone: nn.Module) -> str | None:
     """Returns ``holds a VisionTransformer, the config has a ResNet``; None if the kinds agree or names do not tell."""
     found = kind(below(offered, 'backbone') or below(offered, 'teacher.backbone') or offered)
     found = 'TimmBackbone' if found == 'Swin' else found
-    if found in (None, 'MAE') or found == type(backbone).__name__:
+    if found in (None, 'MAE') or found in {cls.__name__ for cls in type(backbone).__mro__}:  # WindowedViT is a ViT
         return None
     return f'holds a {found}, the config has a {type(backbone).__name__}'
 

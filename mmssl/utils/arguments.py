@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def check_choices(**choices: tuple[str, tuple[str, ...]]) -> None:
@@ -31,3 +31,20 @@ def check_block_indices(indices: Sequence[int], depth: int) -> None:
     """
     if not indices or not all(-depth <= index < depth for index in indices):
         raise ValueError(f'out_indices must name blocks 0 to {depth - 1}, got {indices}')
+
+
+def read_group(name: str, value: str | Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """Reads an argument that is a dict of settings, or the first of these settings alone.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: What was given.
+        defaults: Every setting and its default.
+
+    Raises:
+        ValueError: There is no such setting.
+    """
+    given = {next(iter(defaults)): value} if isinstance(value, str) else dict(value)
+    if not set(given) <= set(defaults):
+        raise ValueError(f'{name} is a word or a dict of {", ".join(defaults)}, got {given}')
+    return {**defaults, **given}

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.models.backbones.windowed_vit import WindowedViT
 from mmssl.profiling.activation_memory import kept_bytes, peak_bytes
 
 ARCH = dict(embed_dim=32, depth=2, num_heads=2)
-BUILD = partial(VisionTransformer, ARCH, output='maps', window_size=4)
+BUILD = partial(WindowedViT, ARCH, window_size=4)
 SHAPE = (1, 3, 128, 128)
 
 

@@ -8,7 +8,8 @@ from functools import partial
 
 from mmssl.cli.options import write_json
 from mmssl.cli.tool import tool
-from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
+from mmssl.models.backbones.vision_transformer import ARCHS
+from mmssl.models.backbones.windowed_vit import WindowedViT
 from mmssl.profiling.activation_memory import kept_bytes, peak_bytes
 
 
@@ -30,7 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def variants(arch: str, size: int, window_size: int) -> dict[str, tuple[partial, bool]]:
     """Per name, what builds the backbone and whether attention makes a matrix."""
     depth = ARCHS[arch]['depth']
-    build = partial(VisionTransformer, arch, output='maps', window_size=window_size, final_norm=False)
+    build = partial(WindowedViT, arch, window_size=window_size, final_norm=False)
     four, every = tuple(range(depth // 4 - 1, depth, depth // 4)), tuple(range(depth))
     found = {}
     for name, indices in (('windows alone', ()), ('4 global blocks', four), ('every block global', every)):

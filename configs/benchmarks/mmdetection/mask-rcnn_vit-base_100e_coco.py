@@ -17,7 +17,7 @@ model = dict(
     data_preprocessor=dict(pad_size_divisor=1024),  # every image is a square of 1024 pixels
     backbone=dict(
         _delete_=True,
-        type='mmssl.VisionTransformer',
+        type='mmssl.WindowedViT',
         arch='base',
         output='maps',
         window_size=14,

@@ -30,7 +30,7 @@ from mmssl.models.layers.patches import select_patches, unpatchify
 from mmssl.models.layers.positions import scaled_positions, sincos_positions
 from mmssl.models.layers.relative_positions import bicubic_relative_table, square_grid
 from mmssl.registry import BACKBONES
-from mmssl.utils.arguments import check_choices
+from mmssl.utils.arguments import check_choices, read_group
 
 # Residual blocks of each stage: HiViT's paper counts those of the first two in pairs, 2-2-20 for its base model.
 ARCHS: dict[str, dict[str, Any]] = {
@@ -47,6 +47,21 @@ ARCHS: dict[str, dict[str, Any]] = {
 _DEFAULTS = dict(stem_mlp_ratio=3.0, mlp_ratio=4.0, fast=False)
 _INNER = 4  # cells along the side of a unit
 _RELATIVE = ('relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')
+
+
+def _read_position(
+    position: str | dict,
+    *,
+    position_bias: str | None = None,
+    resample: str | None = None,
+    window_size: int = 0,
+    global_indices: Sequence[int] = (),
+) -> tuple[str, str, str]:
+    """Returns kind, bias and resampling of the positions; the last four arguments are of earlier configs."""
+    if window_size or global_indices:
+        raise ValueError("window_size and global_indices belong to type='mmssl.WindowedHiViT'")
+    settings = read_group('position', position, dict(kind='sincos', bias='off', resample='antialiased'))
+    return settings['kind'], position_bias or settings['bias'], resample or settings['resample']
 
 
 @BACKBONES.register_module()
@@ -77,26 +92,26 @@ class HiViT(OrderedLayers, BaseModule):
             W / 16) are returned; 3 is stage 2 after a 2 x 2 max-pooling.
         early_block: Index of a block of stage 3, counted from 0, whose tokens (N, K, C) are returned as well, before
             those of stage 3; for ``'units'`` only.
-        position_bias: What attention knows of relative positions: ``'off'``; ``'table'``: a bias for each head and
-            relative position, resized bicubically; ``'axis'``: decomposed by rows and columns as in ViTDet, resized
-            linearly.
-        window_size: Side in units of the windows in which the blocks of stage 3 attend, as in HiViT's detector; 0
-            attends to everything. Maps without relative positions only.
-        global_indices: Blocks of stage 3, counted from 0, that attend to the whole image in spite of ``window_size``.
-        position: Initial value of the absolute positions, which train: ``'sincos'`` or ``'learned'``.
-        resample: How they follow an image of another size: ``'antialiased'`` bicubic; ``'dino'`` for
-            ``scaled_positions``, as the official detection and segmentation codes do; ``'itpn'`` for the same also at
-            the size they have, where units were left out, as the official pre-training of iTPN on pixels does.
+        position: Initial value of the absolute positions, which train, or a dict of ``kind``, ``bias`` and
+            ``resample``. ``kind`` is this initial value, ``'sincos'`` or ``'learned'``. ``bias`` is what attention
+            knows of relative positions: ``'off'``; ``'table'``: a bias for each head and relative position, resized
+            bicubically; ``'axis'``: decomposed by rows and columns as in ViTDet, resized linearly. ``resample`` says
+            how absolute positions follow an image of another size: ``'antialiased'`` bicubic; ``'dino'`` for
+            ``scaled_positions``, as in the official detection and segmentation codes; ``'itpn'`` for the same also at
+            the size of the table where units were left out, as in the official pre-training of iTPN on pixels.
         layer_scale: Initial value of the factors of residual branches; None has none.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
         eps: Added to the variance in norms.
         init_cfg: MMEngine's initialisation config.
+        **former: Arguments of earlier configs. ``position_bias`` stands for ``position=dict(bias=...)`` and
+            ``resample`` for ``position=dict(resample=...)``.
 
     Raises:
         ValueError: An argument is none of the above.
     """
 
     block_pattern = r'blocks\.\d+(?=\.(norm[12]|attn|mlp|gamma_[12])\b)'  # merges are none
+    options_go_to = _read_position
     num_prefix_tokens = 0
     _pairs: Tensor
 
@@ -108,24 +123,22 @@ class HiViT(OrderedLayers, BaseModule):
         output: str = 'maps',
         out_indices: Sequence[int] = (0, 1, 2),
         early_block: int | None = None,
-        position_bias: str = 'off',
-        window_size: int = 0,
-        global_indices: Sequence[int] = (),
-        position: str = 'sincos',
-        resample: str = 'antialiased',
+        position: str | dict = 'sincos',
         layer_scale: float | None = None,
         drop_path_rate: float = 0.0,
         eps: float = 1e-6,
         init_cfg: dict | None = None,
+        **former: Any,
     ) -> None:
         super().__init__(init_cfg)
+        kind, self.position_bias, self.resample = _read_position(position, **former)
         options = _resolve(arch)
         depths, dim = options['depths'], options['embed_dim']
         check_choices(
             output=(output, ('units', 'maps', 'mean')),
-            position_bias=(position_bias, ('off', 'table', 'axis')),
-            position=(position, ('sincos', 'learned')),
-            resample=(resample, ('antialiased', 'dino', 'itpn')),
+            position_bias=(self.position_bias, ('off', 'table', 'axis')),
+            position=(kind, ('sincos', 'learned')),
+            resample=(self.resample, ('antialiased', 'dino', 'itpn')),
         )
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
             raise ValueError(f'out_indices must name stages 0, 1, 2 or 3 for the pooled last one, got {out_indices}')
@@ -133,7 +146,6 @@ class HiViT(OrderedLayers, BaseModule):
             raise ValueError(
                 f"early_block is one of the {depths[2]} blocks of stage 3 and needs output='units', got {early_block}"
             )
-        _check_windows(output, position_bias, depths[2], window_size, global_indices)
         self.patch_size = _INNER * stem_stride
         self.grid_size = self._grid(*to_2tuple(img_size))
         self.embed_dim = self.feature_dim = dim  # of stage 3, where a mask token stands
@@ -141,21 +153,17 @@ class HiViT(OrderedLayers, BaseModule):
         self.out_indices = tuple(out_indices)
         self.early_block = early_block
         self.num_main_blocks = depths[2]
-        self.resample = resample
-        self.position_bias = position_bias
 
         table = (
             sincos_positions(self.grid_size, dim, 'column', torch.float64, prefix=0)
-            if position == 'sincos'
+            if kind == 'sincos'
             else nn.init.trunc_normal_(torch.empty(1, self.grid_size[0] * self.grid_size[1], dim), std=0.02)
         )
         self.absolute_pos_embed = nn.Parameter(table)
         norm: Any = partial(nn.LayerNorm, eps=eps)
         self.patch_embed = PatchEmbed(dim // 4, stem_stride, None if options['fast'] else norm)
-        self.blocks = _make_blocks(options, eps, self.grid_size, position_bias, layer_scale, drop_path_rate)
-        for index, block in enumerate(self.blocks[-depths[2] :]):
-            block.attn.window_size = 0 if index in global_indices else window_size
-        if position_bias == 'table':
+        self.blocks = _make_blocks(options, eps, self.grid_size, self.position_bias, layer_scale, drop_path_rate)
+        if self.position_bias == 'table':
             self.register_buffer('_pairs', pair_index(self.grid_size), persistent=False)
         self.apply(truncated_normal_linear)
         adapt_on_load(self, _adapt_loaded_positions)
@@ -282,17 +290,6 @@ def _to_positions(keep: Tensor) -> Tensor:
         return keep
     everywhere = torch.arange(keep.shape[1], device=keep.device).expand_as(keep)
     return select_patches(everywhere, keep)
-
-
-def _check_windows(
-    output: str, position_bias: str, depth: int, window_size: int, global_indices: Sequence[int]
-) -> None:
-    if window_size and (output != 'maps' or position_bias != 'off'):
-        raise ValueError("window_size is for output='maps' with position_bias='off'")
-    if not set(global_indices) <= set(range(depth if window_size else 0)):
-        raise ValueError(
-            f'global_indices name blocks of stage 3, 0 to {depth - 1}, beside a window_size; got {global_indices}'
-        )
 
 
 def _resolve(arch: str | dict) -> dict[str, Any]:

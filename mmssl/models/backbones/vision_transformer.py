@@ -16,14 +16,13 @@ from torch.nn.functional import linear
 
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import describe_grid, known_grid, square_side
-from mmssl.models.layers.grid_attention import GridAttention
 from mmssl.models.layers.initialization import xavier_uniform_linear
 from mmssl.models.layers.layer_order import OrderedLayers
 from mmssl.models.layers.loading import skip_on_load
 from mmssl.models.layers.patches import hide_patches, patchify, select_patches
 from mmssl.models.layers.positions import scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
-from mmssl.utils.arguments import check_block_indices, check_choices
+from mmssl.utils.arguments import check_block_indices, check_choices, read_group
 
 ARCHS: dict[str, dict[str, Any]] = {
     'tiny': dict(embed_dim=192, depth=12, num_heads=3),
@@ -35,7 +34,7 @@ ARCHS: dict[str, dict[str, Any]] = {
     'giant': dict(embed_dim=1408, depth=40, num_heads=16, mlp_ratio=48 / 11),
 }
 
-# Whose half of the channels comes first, and the type of the computation.
+# position -> axis whose sines and cosines fill the first half of the channels, dtype of the computation
 _FIXED_POSITIONS = {'sincos': ('row', torch.float32), 'mae': ('column', torch.float64)}
 
 
@@ -65,12 +64,34 @@ class ConvStem(nn.Module):
         return -(-size[0] // 16), -(-size[1] // 16)
 
 
+def _read_arguments(
+    position: str | dict,
+    patch_embed: str,
+    *,
+    resample: str | None = None,
+    conv_stem: bool = False,
+    frozen_patch_embed: bool = False,
+    window_size: int = 0,
+    global_indices: Sequence[int] = (),
+    relative_size: int = 0,
+) -> tuple[str, str, str]:
+    """Returns kind and resampling of the positions and the patch embedding; the last six are of earlier configs."""
+    if window_size or global_indices or relative_size:
+        raise ValueError("window_size, global_indices and relative_size belong to type='mmssl.WindowedViT'")
+    if conv_stem and frozen_patch_embed:
+        raise ValueError('conv_stem trains: set frozen_patch_embed=False')
+    settings = read_group('position', position, dict(kind='learned', resample='antialiased'))
+    patch_embed = 'conv' if conv_stem else 'frozen' if frozen_patch_embed else patch_embed
+    return settings['kind'], resample or settings['resample'], patch_embed
+
+
 @BACKBONES.register_module()
 class VisionTransformer(OrderedLayers, BaseModule):
     """Vision transformer with a class token and timm's names of parameters, for pre-training and everything after.
 
-    An image size other than ``img_size`` resamples the positions, see ``resample``; so does loading a checkpoint of
-    another size (antialiased). An image whose sides are no multiple of the patch is padded at the bottom and the right.
+    Images of another size than ``img_size`` resample the positions, see ``position``, and so does loading a checkpoint
+    of another size (antialiased). An image whose sides are no multiple of the patch is padded at the bottom and the
+    right. Detectors use ``WindowedViT``.
 
     Args:
         arch: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'``, or ``'mocov3-small'`` (12 heads
@@ -81,18 +102,12 @@ class VisionTransformer(OrderedLayers, BaseModule):
             ``'tokens'``: every token after it, class token first; ``'maps'``: feature maps of ``out_indices``.
         out_indices: Blocks whose outputs are the maps, for ``output='maps'`` only. The final norm is applied to the
             last block's; blocks after the last of these are not built, their tensors in a checkpoint are passed over.
-        position: ``'learned'``, or a fixed table of ``sincos_positions``: ``'sincos'`` as in MoCo v3, rows first, or
-            ``'mae'`` as in MAE, columns first.
-        resample: How positions follow an image of another size: ``'antialiased'`` bicubic, or ``'dino'`` for
-            ``scaled_positions``, which models trained with that need.
-        frozen_patch_embed: Keep the linear patch embedding at its initial value (MoCo v3's stabiliser).
-        conv_stem: Embed patches by ``ConvStem``; the stem stands for one block, so MoCo v3 then has 11.
-        window_size: Side in patches of the windows in which blocks attend, which bounds the memory of large images, as
-            in ViTDet (Li et al., 2022, arXiv:2203.16527); 0 attends to everything. Maps only; there is then no class
-            token, and a checkpoint's is passed over.
-        global_indices: Blocks that attend to the whole image in spite of ``window_size``.
-        relative_size: With windows, side in patches of the image that the relative positions of global blocks are made
-            for, see ``GridAttention``; 0 has none, and in no block.
+        position: Kind of the positions, or a dict of ``kind`` and ``resample``. The kind is ``'learned'``, or a fixed
+            table of ``sincos_positions``: ``'sincos'`` as in MoCo v3, rows first, or ``'mae'`` as in MAE, columns
+            first. ``resample`` says how positions follow an image of another size: ``'antialiased'`` bicubic, or
+            ``'dino'`` for ``scaled_positions``, which models that were trained with it need.
+        patch_embed: Patch embedding: ``'linear'``; ``'frozen'``, linear and kept at its initial value (MoCo v3's
+            stabiliser); or ``'conv'``, a ``ConvStem``, which stands for one block, so that MoCo v3 then has 11 blocks.
         drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
         final_norm: Whether a norm follows the last block. Without it a checkpoint's is passed over: a ViT that is
             fine-tuned on the mean of its tokens has one after the mean instead, in its head.
@@ -101,12 +116,16 @@ class VisionTransformer(OrderedLayers, BaseModule):
             ``'maskfeat'``: ``'timm'`` with a class token and a patch embedding of 0.02 and, in the blocks, biases of
             linear layers and norms that begin at 0.02.
         init_cfg: MMEngine's initialisation config.
+        **former: Arguments of earlier configs. ``resample`` stands for ``position=dict(resample=...)``, ``conv_stem``
+            for ``patch_embed='conv'`` and ``frozen_patch_embed`` for ``patch_embed='frozen'``.
 
     Raises:
         ValueError: An argument is none of the above.
     """
 
     block_pattern = r'blocks\.\d+'
+    options_go_to = _read_arguments
+    num_prefix_tokens = 1
 
     def __init__(
         self,
@@ -115,35 +134,30 @@ class VisionTransformer(OrderedLayers, BaseModule):
         patch_size: int = 16,
         output: str = 'cls',
         out_indices: Sequence[int] = (-1,),
-        position: str = 'learned',
-        resample: str = 'antialiased',
-        frozen_patch_embed: bool = False,
-        conv_stem: bool = False,
-        window_size: int = 0,
-        global_indices: Sequence[int] = (),
-        relative_size: int = 0,
+        position: str | dict = 'learned',
+        patch_embed: str = 'linear',
         drop_path_rate: float = 0.0,
         final_norm: bool = True,
         init: str = 'timm',
         init_cfg: dict | None = None,
+        **former: Any,
     ) -> None:
         super().__init__(init_cfg)
+        kind, self.resample, patch_embed = _read_arguments(position, patch_embed, **former)
         check_choices(
             output=(output, ('cls', 'mean', 'maps', 'tokens')),
-            position=(position, ('learned', *_FIXED_POSITIONS)),
-            resample=(resample, ('antialiased', 'dino')),
+            position=(kind, ('learned', *_FIXED_POSITIONS)),
+            resample=(self.resample, ('antialiased', 'dino')),
+            patch_embed=(patch_embed, ('linear', 'frozen', 'conv')),
             init=(init, ('mae', 'maskfeat', 'mocov3', 'timm')),
         )
-        if conv_stem and (frozen_patch_embed or patch_size != 16):
-            raise ValueError('conv_stem embeds patches of 16 pixels and trains: keep patch_size=16, do not freeze it')
+        if patch_embed == 'conv' and patch_size != 16:
+            raise ValueError(f"patch_embed='conv' makes patches of 16 pixels, got patch_size={patch_size}")
         dim, depth, num_heads, mlp_ratio = resolve_arch(arch)
         check_block_indices(out_indices, depth)
-        _check_windows(output, depth, window_size, global_indices, relative_size)
         self.embed_dim = self.feature_dim = dim
         self.patch_size = patch_size
-        self.num_prefix_tokens = 0 if window_size else 1
         self.output = output
-        self.resample = resample
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
         num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
@@ -151,13 +165,13 @@ class VisionTransformer(OrderedLayers, BaseModule):
 
         self.patch_embed = (
             ConvStem(size, dim)
-            if conv_stem
+            if patch_embed == 'conv'
             else PatchEmbed(size, patch_size, embed_dim=dim, strict_img_size=False, dynamic_img_pad=True)
         )
         self.grid_size = tuple(self.patch_embed.grid_size)
-        self.cls_token = None if window_size else nn.Parameter(torch.zeros(1, 1, dim))
-        if position in _FIXED_POSITIONS:
-            table = sincos_positions(self.grid_size, dim, *_FIXED_POSITIONS[position])
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if self.num_prefix_tokens else None
+        if kind in _FIXED_POSITIONS:
+            table = sincos_positions(self.grid_size, dim, *_FIXED_POSITIONS[kind])
             self.pos_embed = nn.Parameter(table, requires_grad=False)
         else:
             num_patches = self.grid_size[0] * self.grid_size[1]
@@ -165,20 +179,17 @@ class VisionTransformer(OrderedLayers, BaseModule):
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         options = dict(mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm)
         self.blocks = nn.Sequential(*(Block(dim, num_heads, drop_path=rate, **options) for rate in rates[:num_blocks]))
-        if window_size:
-            everywhere = {index % depth for index in global_indices}
-            for index, block in enumerate(self.blocks):
-                side = 0 if index in everywhere else window_size
-                block.attn = GridAttention(dim, num_heads, side, relative_size, qkv_bias=True)
+        self._adapt_blocks(depth, num_heads)
         has_norm = final_norm and num_blocks == depth
         self.norm = norm(dim) if has_norm else nn.Identity()
         unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
-        skip_on_load(self, *([] if has_norm else ['norm.']), *(['cls_token'] if window_size else []), *unbuilt)
+        unbuilt += ([] if has_norm else ['norm.']) + ([] if self.num_prefix_tokens else ['cls_token'])
+        skip_on_load(self, *unbuilt)
         adapt_on_load(self, _resample_loaded_positions)
         describe_grid(self)
 
         self._init_parameters(init)
-        if frozen_patch_embed:
+        if patch_embed == 'frozen':
             self.patch_embed.proj.requires_grad_(False)
 
     def forward(
@@ -238,8 +249,6 @@ class VisionTransformer(OrderedLayers, BaseModule):
         return linear(visible, weight, self.patch_embed.proj.bias)
 
     def _maps(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
-        if self.cls_token is None:
-            x = x.unflatten(1, grid)  # where windows are
         maps = []
         for index, block in enumerate(self.blocks):
             x = block(x)
@@ -249,6 +258,9 @@ class VisionTransformer(OrderedLayers, BaseModule):
                 tokens = x.flatten(1, -2)[:, self.num_prefix_tokens :]
                 maps.append(tokens.transpose(1, 2).reshape(x.shape[0], -1, *grid))
         return tuple(maps)
+
+    def _adapt_blocks(self, depth: int, num_heads: int) -> None:
+        """Called before the blocks are initialised; ``depth`` is the number of blocks of the whole network."""
 
     def _init_parameters(self, init: str) -> None:
         if self.cls_token is not None:
@@ -275,18 +287,6 @@ class VisionTransformer(OrderedLayers, BaseModule):
             weight = self.patch_embed.proj.weight
             _xavier_uniform(weight, weight.shape[0], weight[0].numel())
             nn.init.zeros_(self.patch_embed.get_parameter('proj.bias'))
-
-
-def _check_windows(
-    output: str, depth: int, window_size: int, global_indices: Sequence[int], relative_size: int
-) -> None:
-    if window_size and (output != 'maps' or not all(-depth <= index < depth for index in global_indices)):
-        raise ValueError(
-            f"window_size needs output='maps' and global_indices of blocks 0 to {depth - 1}, got {output!r} and "
-            f'{global_indices}'
-        )
-    if not window_size and (global_indices or relative_size):
-        raise ValueError('global_indices and relative_size are for a backbone with a window_size')
 
 
 def resolve_arch(arch: str | dict) -> tuple[int, int, int, float]:

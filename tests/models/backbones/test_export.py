@@ -12,16 +12,17 @@ SMALL = {  # others are built by their defaults
     'AdaptedInput': [dict(network=dict(type='ResNet', depth=18, width=0.125, stem='small'))],
     'AlexNet': [dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True)],
     'BEiTViT': [_VIT],
-    'HiViT': [dict(_HIVIT, position_bias='table'), dict(_HIVIT, output='maps')],
+    'HiViT': [dict(_HIVIT, position=dict(bias='table')), dict(_HIVIT, output='maps')],
     'NIN': [dict(width=0.125)],
     'ResNet': [dict(depth=18, width=0.125, stem='small')],
     'TimmBackbone': [dict(name='resnet10t')],
     'VGG16': [dict(width=0.125)],
     'VisionTransformer': [
-        dict(_VIT, output='mean', resample='dino', img_size=64),
-        dict(_VIT, output='maps', window_size=2, global_indices=[1], relative_size=4),
+        dict(_VIT, output='mean', position=dict(resample='dino'), img_size=64),
     ],
     'WideResNet': [dict(depth=10, width_factor=1)],
+    'WindowedHiViT': [dict(_HIVIT, window_size=2)],
+    'WindowedViT': [dict(_VIT, window_size=2, global_indices=[1], relative_size=4)],
 }
 CASES = [
     pytest.param(name, options, id=f'{name}{number}')

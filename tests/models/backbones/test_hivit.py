@@ -38,13 +38,13 @@ def count(module: nn.Module) -> int:
 @pytest.mark.parametrize(
     ('arch', 'options', 'expected'),
     [
-        ('tiny', dict(position_bias='table'), 19_181_668),
-        ('small', dict(position_bias='table'), 37_526_464),
-        ('base', dict(position_bias='table'), 66_418_952),
-        ('itpn-base', dict(position_bias='table'), 78_557_992),
-        ('itpn-large', dict(position_bias='table'), 288_493_576),
-        ('itpn-base', dict(position_bias='table', layer_scale=0.1), 78_583_720),
-        ('itpn-large', dict(position_bias='table', layer_scale=0.1), 288_556_168),
+        ('tiny', dict(position=dict(bias='table')), 19_181_668),
+        ('small', dict(position=dict(bias='table')), 37_526_464),
+        ('base', dict(position=dict(bias='table')), 66_418_952),
+        ('itpn-base', dict(position=dict(bias='table')), 78_557_992),
+        ('itpn-large', dict(position=dict(bias='table')), 288_493_576),
+        ('itpn-base', dict(position=dict(bias='table'), layer_scale=0.1), 78_583_720),
+        ('itpn-large', dict(position=dict(bias='table'), layer_scale=0.1), 288_556_168),
         ('fast-itpn-tiny', dict(layer_scale=0.1), 24_219_976),
         ('fast-itpn-small', dict(layer_scale=0.1), 39_902_920),
         ('fast-itpn-base', dict(layer_scale=0.1), 84_825_192),
@@ -60,7 +60,7 @@ def test_parameters_of_classifiers(arch, options, expected):
 
 def test_parameters_of_the_parts():
     with torch.device('meta'):
-        backbone = HiViT('itpn-base', position_bias='table')
+        backbone = HiViT('itpn-base', position=dict(bias='table'))
     parts = {name: count(module) for name, module in backbone.named_children()}
     assert parts == dict(patch_embed=6_528, blocks=77_937_088)
     assert backbone.absolute_pos_embed.numel() == 100_352
@@ -176,7 +176,7 @@ def bias_by_hand(attention: Attention, queries, grid):
 
 
 def test_visible_units_do_not_know_the_hidden_ones():
-    backbone, images = small(position_bias='table'), torch.randn(2, 3, 32, 48)
+    backbone, images = small(position=dict(bias='table')), torch.randn(2, 3, 32, 48)
     changed = images.clone()
     changed[0, :, :16, 16:32] += 1  # unit 1, which the first image hides
     for one, other in zip(backbone(images, keep=KEEP), backbone(changed, keep=KEEP)):
@@ -195,7 +195,7 @@ def test_a_mask_token_stands_in_for_a_unit_when_stage_three_begins():
 
 
 def test_pairs_of_the_relative_table():
-    pairs = HiViT(SMALL, position_bias='table')._pairs
+    pairs = HiViT(SMALL, position=dict(bias='table'))._pairs
     assert [pairs[0, 0], pairs[0, 1], pairs[0, 195], pairs[195, 0]] == [364, 363, 0, 728]
 
 
@@ -243,8 +243,8 @@ def test_initial_positions():
 
 
 def test_a_checkpoint_of_another_grid_is_resized():
-    source, target = (HiViT(SMALL, size, position_bias='table') for size in (64, (64, 96)))
-    axis, wider = (HiViT(SMALL, size, position_bias='axis') for size in (64, (64, 96)))
+    source, target = (HiViT(SMALL, size, position=dict(bias='table')) for size in (64, (64, 96)))
+    axis, wider = (HiViT(SMALL, size, position=dict(bias='axis')) for size in (64, (64, 96)))
     for parameter in (*source.parameters(), *axis.parameters()):
         nn.init.constant_(parameter, 3.0)
     target.load_state_dict(source.state_dict(), strict=True)
@@ -281,7 +281,7 @@ def test_stochastic_depth_rises_over_the_blocks_alone():
 def test_distance_from_the_output():
     for arch, blocks, first in (('base', 28, 10), ('itpn-base', 30, 8), ('itpn-large', 44, 6)):
         with torch.device('meta'):
-            layers = HiViT(arch, layer_scale=0.1, position_bias='table').layers_to_output()
+            layers = HiViT(arch, layer_scale=0.1, position=dict(bias='table')).layers_to_output()
         last = max(int(name.split('.')[1]) for name in layers if name.startswith('blocks'))
         assert layers['absolute_pos_embed'] == layers['patch_embed.proj.weight'] == blocks + 1
         assert layers['blocks.0.norm2.weight'] == layers['blocks.0.gamma_2'] == blocks
@@ -329,10 +329,8 @@ def test_fast_itpn_has_swiglu_norms_within_and_no_bias_of_keys():
         dict(out_indices=(4,)),
         dict(early_block=2),
         dict(early_block=0, output='maps'),
-        dict(window_size=2),
-        dict(window_size=2, output='maps', position_bias='table'),
-        dict(global_indices=(0,), output='maps'),
-        dict(global_indices=(2,), output='maps', window_size=2),
+        dict(window_size=2, output='maps'),
+        dict(position=dict(form='table')),
     ],
 )
 def test_wrong_arguments_are_named(wrong):
@@ -343,40 +341,6 @@ def test_wrong_arguments_are_named(wrong):
 def test_maps_cannot_be_made_of_some_units():
     with pytest.raises(ValueError, match='no maps can be made'):
         small(output='maps')(torch.randn(2, 3, 32, 48), keep=KEEP)
-
-
-def test_windows_as_large_as_the_image_are_attention_to_everything():
-    everywhere, windows = small(output='maps'), small(output='maps', window_size=3)
-    windows.load_state_dict(everywhere.state_dict())
-    images = torch.randn(2, 3, 48, 48)
-    assert_close(windows(images), everywhere(images))
-    images = torch.randn(2, 3, 48, 64)
-    assert not torch.allclose(windows(images)[2], everywhere(images)[2], atol=1e-4)
-
-
-@pytest.mark.parametrize(('indices', 'reaches'), [((), False), ((1,), True)])
-def test_global_blocks_pass_on_what_windows_do_not(indices, reaches):
-    backbone = small(output='maps', window_size=2, global_indices=indices)
-    images = torch.randn(1, 3, 64, 64)
-    changed = images.clone()
-    changed[..., :32] += 1  # two units wide, as windows are
-    before, after = backbone(images), backbone(changed)
-    assert torch.equal(before[0][..., 8:], after[0][..., 8:])
-    assert torch.allclose(before[2][..., 2:], after[2][..., 2:], atol=1e-6) != reaches
-    assert not torch.isclose(before[2][..., :2], after[2][..., :2]).all()
-
-
-def test_padding_of_windows_takes_part_as_keys_of_the_bias_alone():
-    backbone, images = small(output='maps', window_size=2), torch.randn(1, 3, 32, 16)  # two units and two of padding
-    attention = backbone.blocks[-1].attn
-    nn.init.normal_(attention.qkv.bias)
-    x = torch.randn(1, 2, 32)
-    padded = torch.stack([x[:, 0], torch.zeros(1, 32), x[:, 1], torch.zeros(1, 32)], dim=1)
-    attention.window_size, places = 2, Places((2, 1), None, None)
-    found = attention(x, places)
-    attention.window_size = 0
-    assert_close(found, attention(padded, places)[:, ::2])
-    assert backbone(images)[2].shape == (1, 32, 2, 1)
 
 
 @pytest.mark.parametrize(('there', 'here'), [('table', 'off'), ('off', 'table'), ('table', 'axis'), ('off', 'axis')])

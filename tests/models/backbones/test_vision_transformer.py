@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from mmssl.engine.compilation import checkpoint_blocks
+from mmssl.config.check import accepted_arguments
 from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
 from mmssl.models.layers.patches import select_patches
 from mmssl.models.layers.positions import scaled_positions, sincos_positions
@@ -54,16 +54,16 @@ def test_named_architectures_have_timms_names_and_shapes(arch):
 
 
 @pytest.mark.parametrize(
-    ('arch', 'conv_stem', 'count'),
+    ('arch', 'patch_embed', 'count'),
     [
-        ('mocov3-small', False, 41_080_704 - 19_415_040),
-        ('base', False, 106_786_560 - 20_987_904),
-        (dict(embed_dim=384, depth=11, num_heads=12), True, (82_170_208 - 2_105_344) // 2 - 19_415_040),
+        ('mocov3-small', 'linear', 41_080_704 - 19_415_040),
+        ('base', 'linear', 106_786_560 - 20_987_904),
+        (dict(embed_dim=384, depth=11, num_heads=12), 'conv', (82_170_208 - 2_105_344) // 2 - 19_415_040),
     ],
 )
-def test_parameter_counts_of_moco_v3(arch, conv_stem, count):
+def test_parameter_counts_of_moco_v3(arch, patch_embed, count):
     with torch.device('meta'):
-        backbone = VisionTransformer(arch, position='sincos', conv_stem=conv_stem)
+        backbone = VisionTransformer(arch, position='sincos', patch_embed=patch_embed)
     assert sum(p.numel() for p in backbone.parameters()) == count
 
 
@@ -82,7 +82,7 @@ def test_sincos_positions_follow_the_row_first():
 
 
 def test_exactly_positions_and_patch_embedding_are_frozen_in_moco_v3s_transformer():
-    backbone = small(position='sincos', frozen_patch_embed=True, init='mocov3')
+    backbone = small(position='sincos', patch_embed='frozen', init='mocov3')
     frozen = {name for name, parameter in backbone.named_parameters() if not parameter.requires_grad}
     assert frozen == {'pos_embed', 'patch_embed.proj.weight', 'patch_embed.proj.bias'}
     backbone(torch.randn(2, 3, 32, 32)).sum().backward()
@@ -103,7 +103,7 @@ def test_moco_v3_initialisation_treats_query_key_value_as_three_matrices():
 
 
 def test_conv_stem_gives_the_grid_of_a_patch_of_sixteen_and_official_names():
-    backbone = VisionTransformer(SMALL, img_size=64, conv_stem=True, position='sincos')
+    backbone = VisionTransformer(SMALL, img_size=64, patch_embed='conv', position='sincos')
     images = torch.randn(2, 3, 64, 64)
     assert backbone.patch_embed(images).shape == (2, 16, 48)
     convs = [f'patch_embed.proj.{index}.weight' for index in (0, 3, 6, 9, 12)]
@@ -208,7 +208,7 @@ def test_positions_are_read_where_dino_reads_them():
 
 
 def test_resampling_is_chosen_and_reaches_the_positions():
-    backbone, other = small(resample='dino'), small()
+    backbone, other = small(position=dict(resample='dino')), small()
     other.load_state_dict(backbone.state_dict())
     images = torch.randn(1, 3, 16, 16)
     assert not torch.allclose(backbone(images), other(images))
@@ -233,9 +233,10 @@ def test_stochastic_depth_rises_linearly_to_the_last_block():
 @pytest.mark.parametrize(
     'wrong',
     [dict(arch='medium'), dict(arch=dict(embed_dim=48, depth=2)), dict(output='gap'),
-     dict(position='rope'), dict(resample='nearest'), dict(init='jax'), dict(out_indices=(3,)),
-     dict(conv_stem=True, patch_size=16, frozen_patch_embed=True),
-     dict(window_size=7), dict(window_size=7, output='maps', global_indices=(3,)), dict(relative_size=4)],
+     dict(position='rope'), dict(position=dict(form='mae')), dict(resample='nearest'), dict(init='jax'),
+     dict(out_indices=(3,)),
+     dict(conv_stem=True, frozen_patch_embed=True), dict(patch_embed='conv'), dict(patch_embed='sine'),
+     dict(window_size=7)],
 )  # fmt: skip
 def test_wrong_arguments_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -253,58 +254,23 @@ def test_without_a_final_norm_a_checkpoint_loads_whole(tmp_path):
     torch.testing.assert_close(bare(images), full(images))
 
 
-def windowed(**kwargs):
-    return small(**{'output': 'maps', 'window_size': 3, 'global_indices': (-1,), **kwargs})
-
-
-def test_windows_load_a_pre_trained_checkpoint_whole(tmp_path):
-    torch.save(dict(state_dict=small(img_size=64).state_dict()), tmp_path / 'full.pth')
-    backbone = windowed(relative_size=4)
-    load_file(backbone, tmp_path / 'full.pth', min_match=1.0)
-    assert not any(name.startswith('cls_token') for name in backbone.state_dict())
-    assert not backbone.blocks[0].attn.rel_pos_h.any()
-
-
-def test_windows_as_large_as_the_image_are_attention_without_a_class_token():
-    images = torch.randn(2, 3, 32, 32)
-    everywhere = windowed(global_indices=(0, 1, 2)).eval()
-    for size in (4, 9):
-        backbone = windowed(window_size=size, global_indices=()).eval()
-        backbone.load_state_dict(everywhere.state_dict())
-        assert torch.allclose(backbone(images)[0], everywhere(images)[0], atol=1e-5) == (size == 4)  # 9 has padding
-
-
-def test_global_blocks_pass_on_what_windows_do_not():
-    images, changed = torch.randn(2, 1, 3, 48, 48)
-    changed[:, :, :, 24:] = images[:, :, :, 24:]  # the left half differs; windows are 3 patches of 8 pixels wide
-    for indices, reaches in (((), False), ((1,), True)):
-        backbone = windowed(global_indices=indices).eval()
-        same = torch.allclose(backbone(images)[0][..., 3:], backbone(changed)[0][..., 3:], atol=1e-6)
-        assert same != reaches
-
-
-@pytest.mark.parametrize('size', [(32, 32), (40, 24), (29, 35)])
-def test_maps_of_windows_at_any_size_give_every_parameter_a_gradient(size):
-    backbone = windowed(out_indices=(1, -1), relative_size=4)
-    maps = backbone(torch.randn(2, 3, *size))
-    assert [tuple(m.shape) for m in maps] == [(2, 48, -(-size[0] // 8), -(-size[1] // 8))] * 2
-    sum(m.square().sum() for m in maps).backward()
-    assert all(p.grad is not None for p in backbone.parameters())
-
-
-def test_blocks_with_windows_can_run_again_in_the_backward_pass():
-    plain, cheap = windowed(relative_size=4), windowed(relative_size=4)
-    cheap.load_state_dict(plain.state_dict())
-    assert checkpoint_blocks(cheap) == 3
-    images, gradients = torch.randn(2, 3, 32, 32), []
-    for backbone in (plain, cheap):
-        backbone(images)[0].square().sum().backward()
-        gradients.append([p.grad for p in backbone.parameters()])
-    torch.testing.assert_close(gradients[1], gradients[0])
-
-
-def test_layers_are_numbered_the_same_with_windows():
-    distances = windowed(relative_size=4).layers_to_output()
-    assert distances['pos_embed'] == distances['patch_embed.proj.weight'] == 4
-    assert [distances[f'blocks.{index}.attn.rel_pos_h'] for index in range(3)] == [3, 2, 1]
-    assert distances['norm.weight'] == 0
+@pytest.mark.parametrize(
+    ('former', 'now'),
+    [
+        (dict(resample='dino'), dict(position=dict(resample='dino'))),
+        (dict(position='mae', resample='dino'), dict(position=dict(kind='mae', resample='dino'))),
+        (dict(conv_stem=True, patch_size=16), dict(patch_embed='conv', patch_size=16)),
+        (dict(frozen_patch_embed=True, conv_stem=False, window_size=0), dict(patch_embed='frozen')),
+    ],
+)
+def test_arguments_of_earlier_configs_still_work(former, now):
+    backbones = []
+    for options in (former, now):
+        torch.manual_seed(0)
+        backbones.append(small(**options))
+    assert accepted_arguments(VisionTransformer)[1] and set(former) <= accepted_arguments(VisionTransformer)[0]
+    one, other = (backbone.state_dict() for backbone in backbones)
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert backbones[0].resample == backbones[1].resample
+    trains = [[p.requires_grad for p in backbone.parameters()] for backbone in backbones]
+    assert trains[0] == trains[1]
