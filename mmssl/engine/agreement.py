@@ -23,12 +23,15 @@ from mmssl.models.components.label_check import LabelCheck
 from mmssl.utils.errors import UserError, did_you_mean
 
 
-def check_training(algorithm: nn.Module, loader: DataLoader) -> None:
-    """Compares an algorithm with the data that it is to be trained on, and its parts with each other.
+def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
+    """Compares an algorithm with its training data, and its parts with each other.
 
     Args:
         algorithm: The model without the wrapper of distributed training.
-        loader: That of the training set.
+        loader: The dataloader of the training set.
+
+    Returns:
+        One sentence for each comparison that was not possible.
 
     Raises:
         UserError: They do not fit.
@@ -40,7 +43,7 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> None:
         raise ValueError(problem)
     check_classes(algorithm, loader.dataset)
     check_temperatures(algorithm)
-    check_sizes(algorithm, loader.dataset)
+    return check_sizes(algorithm, loader.dataset)
 
 
 def check_views(algorithm: nn.Module, dataset: Any) -> None:
@@ -96,25 +99,27 @@ def check_classes(algorithm: nn.Module, dataset: Any) -> None:
         )
 
 
-def check_sizes(algorithm: nn.Module, dataset: Any) -> None:
-    """Compares what view, backbone, masker, decoder and target of an algorithm must have in common.
+def check_sizes(algorithm: nn.Module, dataset: Any) -> list[str]:
+    """Compares the sizes of view, backbone, masker, decoder and target of an algorithm.
 
-    Sizes that parts state are compared first; then one image of zeros goes through the parts in evaluation mode, which
-    finds what they do not state.
+    It compares the sizes that parts state, and then sends an image of zeros through the parts in evaluation mode.
 
     Args:
-        algorithm: The algorithm; one without a contract of views, such as a detector, is left unchecked.
+        algorithm: The algorithm; one without a contract of views, such as a detector, is not checked.
         dataset: The training set.
+
+    Returns:
+        One sentence for each part that could not be called.
 
     Raises:
         UserError: Two parts do not fit; the message names both, with their keys.
     """
     if not isinstance(getattr(algorithm, 'views', None), Views):
-        return
+        return []
     transforms = next((part.views for _, part in image_sources(dataset, '') if getattr(part, 'views', None)), [])
-    sizes = [getattr(transform, 'size', None) for transform in transforms]
-    if not sizes or not all(isinstance(size, int) for size in sizes):
-        return
+    sizes = [view.size for view in transforms if isinstance(getattr(view, 'size', None), int)]
+    if not sizes or len(sizes) < len(transforms):
+        return ['the sizes of the parts are not compared: not every view states its size']
     for problem in _wrong_masks(algorithm, sizes[0]):
         raise UserError(problem)
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
@@ -123,11 +128,14 @@ def check_sizes(algorithm: nn.Module, dataset: Any) -> None:
         with random_state_kept(), torch.no_grad():
             algorithm.eval()
             _try_out(algorithm, sizes)
+    except _CannotCallError as error:
+        return [str(error)]
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
         for module, mode in was_training:
             module.training = mode
+    return []
 
 
 def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
@@ -154,8 +162,12 @@ def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
             )
 
 
+class _CannotCallError(Exception):
+    """A part takes other arguments than those of the methods that are known here."""
+
+
 def _try_out(algorithm: Any, sizes: list[int]) -> None:
-    """Sends an image through masker, target, backbone and neck, and compares what comes out."""
+    """Sends an image through masker, target, backbone and neck, and compares the results."""
     parameter = next(algorithm.parameters())
     images, rendering = (parameter.new_zeros(1, 3, size, size) for size in (sizes[0], sizes[-1]))
     views = f'train_dataloader.dataset.views.0.size={sizes[0]}'
@@ -199,10 +211,11 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
+    """Puts ``what`` before an error of a part, and tells apart a part that cannot be called with these arguments."""
     try:
         yield
-    except (TypeError, NotImplementedError):  # parts that are called in another way: nothing to say about
-        pass
+    except (TypeError, NotImplementedError) as error:
+        raise _CannotCallError(f'not checked whether {what}: a part is called in another way ({error})') from error
     except (RuntimeError, ValueError, AssertionError) as error:
         raise UserError(f'{what}: {error}') from error
 

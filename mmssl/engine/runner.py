@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from inspect import signature
 from pathlib import Path
@@ -62,6 +62,7 @@ class PretrainRunner(Runner):
     """
 
     writes_backbone_files = True
+    unchecked_parts: Sequence[str] = ()  # what could not be compared, for the dry run
     _saved_weights: dict | None = None
 
     @classmethod
@@ -152,9 +153,9 @@ class PretrainRunner(Runner):
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Builds the training loop and its data, and compares what the parts of the run must agree about."""
+        """Builds the training loop and its data, and compares the parts of the run with each other."""
         loop = super().build_train_loop(loop)
-        check_training(self.algorithm, loop.dataloader)
+        self.unchecked_parts = check_training(self.algorithm, loop.dataloader)
         return loop
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from mmssl.config.load import load_config
 from mmssl.engine.agreement import check_classes, check_sizes
@@ -36,6 +37,21 @@ def test_no_other_gpu_is_asked_for_its_random_state(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.random, 'fork_rng', lambda devices=None: (asked.append(devices), fork(devices))[1])
     check(small('simclr'))
     assert asked and None not in asked  # None stands for every GPU
+
+
+class _TwoInputs(nn.Module):
+    def forward(self, features: object, more: object) -> None: ...
+
+
+def test_a_part_that_cannot_be_called_is_named_and_is_no_error() -> None:
+    model = ALGORITHMS.build(small('simclr').model)
+    views = [SimpleNamespace(size=16)] * 2
+    assert check_sizes(model, SimpleNamespace(views=views)) == []
+    model.neck = _TwoInputs()
+    (note,) = check_sizes(model, SimpleNamespace(views=views))
+    assert 'not checked whether model.neck' in note and "missing 1 required positional argument: 'more'" in note
+    (note,) = check_sizes(model, SimpleNamespace(views=[SimpleNamespace()]))
+    assert 'not every view states its size' in note
 
 
 @pytest.mark.parametrize('method', [name for name, path in RECIPES.items() if 'stages' not in load_config(path)])
