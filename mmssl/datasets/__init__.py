@@ -1,4 +1,4 @@
-"""Image sources, samplers and the transforms that run in the workers."""
+"""Datasets of images, samplers, and the transforms that run in the dataloader's workers."""
 
 from mmssl.utils.imports import import_submodules
 

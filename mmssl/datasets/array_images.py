@@ -1,4 +1,4 @@
-"""Images that are held in memory."""
+"""The base class of datasets that are kept in memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mmssl.datasets.base import ImageDataset
 
 
 class ArrayImages(ImageDataset):
-    """Base of the small sources that are one array.
+    """Base class of small datasets whose images are a single array.
 
     Args:
         images: uint8 (N, H, W, 3) RGB, or (N, H, W) grey.
-        labels: (N,) integers, or None.
-        classes: Names in the order of the labels.
-        **kwargs: As for ``ImageDataset``.
+        labels: Integers (N,), or None for images without labels.
+        classes: Class names in the order of the labels.
+        **kwargs: Arguments of ``ImageDataset``.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class ArrayImages(ImageDataset):
         classes: tuple[str, ...] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.images = torch.from_numpy(images)  # a tensor moves to workers through shared memory, without a copy
+        self.images = torch.from_numpy(images)  # torch moves tensors to workers in shared memory, without a copy
         self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int32)
         self.classes = classes
         super().__init__(**kwargs)

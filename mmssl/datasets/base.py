@@ -1,4 +1,4 @@
-"""The base of every image source."""
+"""The base class of all image datasets."""
 
 from __future__ import annotations
 
@@ -19,33 +19,37 @@ _MAX_UNREADABLE_IN_A_ROW = 20
 
 
 class ImageDataset(Dataset):
-    """Images that a source loads, as augmented views for training or as one plain view for evaluation.
+    """Base class of image datasets, which return augmented views for training or a single view for evaluation.
 
-    A subclass says how many images there are (``_num_images``), loads one (``_load``), and may know its label
-    (``_label``), its name for messages (``_name``) and the ``classes``. An index is an int (epoch 0) or a pair
-    ``(epoch, index)`` as ``EpochSampler`` yields it; everything random about an item is drawn from a generator seeded
-    by (seed, epoch, index), view after view, so it depends neither on the number of workers nor on earlier items.
+    A subclass implements ``_num_images`` and ``_load``, and may implement ``_label``, ``_name`` (for messages) and
+    ``classes``. An index is an int (epoch 0) or a pair ``(epoch, index)`` from ``EpochSampler``. All random draws of an
+    item come from a generator that is seeded with (seed, epoch, index), so they depend neither on the number of workers
+    nor on earlier items.
 
-    An image that cannot be read is replaced by another one, the same each time for the same (seed, epoch, index), and
-    its name and the reason are reported in the item's ``skipped``; ``UnreadableImagesHook`` counts and shows these.
+    An image that cannot be read is replaced by another one, always the same for the same (seed, epoch, index). Its name
+    and the reason are reported in ``skipped`` of the item; ``UnreadableImagesHook`` counts and shows them.
 
-    Items: ``inputs`` (training: a list with one uint8 (3, S, S) tensor per view; evaluation: one such tensor),
-    ``photometric`` (training only: a list with one float32 program per view, see
-    ``mmssl.models.preprocessing.photometric``), ``data_samples`` (``index`` and ``label``, -1 where there is none) and
-    ``skipped`` (texts). Batch them with ``collate_fn=dict(type='collate_views')``.
+    An item is a dict of ``inputs`` (for training a list with one uint8 (3, S, S) tensor per view, for evaluation one
+    such tensor), ``photometric`` (for training only: a list with one float32 program per view, see
+    ``mmssl.models.preprocessing.photometric``), ``data_samples`` (``index``, and ``label`` or -1) and ``skipped`` (a
+    list of texts). Collate items with ``collate_fn=dict(type='collate_views')``.
 
     Args:
-        views: For training: one config per view, such as ``dict(type='AugmentedView', size=224, ...)``. Multi-crop
+        views: Configs of the views for training, such as ``dict(type='AugmentedView', size=224, ...)``. Multi-crop
             is a longer list: two large views, then ``[dict(type='AugmentedView', size=96, ...)] * 6``. A
-            ``dict(type='SameView', ...)`` renders the view before it once more, at another size for instance.
-        transform: For evaluation: the config of the one plain view, such as
-            ``dict(type='CenterCropView', resize=256, size=224)``. Exactly one of ``views`` and ``transform`` is given.
-        seed: Seed of crops and colours; None takes the run's seed, which ``EpochSampler`` hands over.
-        split: ``'all'``, or for a source that has no split of its own ``'val'`` (every ``val_every``-th image, in the
-            order of names, so balanced over class folders) or ``'train'`` (the others).
-        val_every: See ``split``.
-        value_range: The sample values that become black and white, for image files with more than 8 bits a sample,
-            such as (0, 4095) for 12 bits; see ``decode_image``. Other files do not need it.
+            ``dict(type='SameView', ...)`` renders the previous view again, for instance at another size.
+        transform: Config of the single view for evaluation, such as
+            ``dict(type='CenterCropView', resize=256, size=224)``. Give either ``views`` or ``transform``.
+        seed: Seed of crops and colours; None takes the seed of the run, which ``EpochSampler`` sets.
+        split: ``'all'``; or, for datasets without published splits, ``'val'`` for every ``val_every``-th image in the
+            order of names (so class folders stay balanced) or ``'train'`` for the others.
+        val_every: Distance of the validation images, see ``split``.
+        value_range: Sample values that become black and white, for image files with more than 8 bits per sample, such
+            as (0, 4095) for 12 bits; see ``decode_image``. 8-bit files do not need it.
+
+    Raises:
+        ValueError: An argument is outside its range, or not exactly one of ``views`` and ``transform`` is given.
+        FileNotFoundError: The dataset holds no images.
     """
 
     classes: tuple[str, ...] | None = None
@@ -72,7 +76,7 @@ class ImageDataset(Dataset):
         self.value_range = value_range
         self.views = [TRANSFORMS.build(view) for view in views or ()]
         if self.views and isinstance(self.views[0], SameView):
-            raise ValueError('the first view has none before it that a SameView could render again')
+            raise ValueError('the first view cannot be a SameView: there is no previous view to render again')
         self.transform = None if transform is None else TRANSFORMS.build(transform)
         self.seed = seed
         self._rows = self._select(split, val_every)
@@ -81,14 +85,14 @@ class ImageDataset(Dataset):
 
     @abstractmethod
     def _num_images(self) -> int:
-        """Returns how many images the source holds."""
+        """Returns the number of images, before ``split`` selects some."""
 
     @abstractmethod
     def _load(self, row: int) -> np.ndarray:
         """Returns image ``row`` as uint8 RGB (H, W, 3).
 
         Raises:
-            UnreadableImageError, OSError: It cannot be read.
+            UnreadableImageError, OSError: The image cannot be read.
         """
 
     def _label(self, row: int) -> int:
@@ -102,24 +106,24 @@ class ImageDataset(Dataset):
         return decode_image(data, self.value_range)
 
     def describe(self) -> str:
-        """Returns a short name of the source for messages."""
+        """Returns a short name of the dataset for messages."""
         return type(self).__name__
 
     @property
     def metainfo(self) -> dict:
-        """What MMEngine passes on to evaluators: ``classes``."""
+        """A dict with ``classes``, which MMEngine passes to evaluators."""
         return dict(classes=self.classes)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def label(self, index: int) -> int:
-        """Returns the label of image ``index``, -1 where there is none, without reading the image."""
+        """Returns the label of image ``index``, -1 if it has none, without reading the image."""
         label = self._label(int(self._rows[index]))
         return label if self._numbers_of_classes is None or label < 0 else self._numbers_of_classes[label]
 
     def number_classes(self, classes: Sequence[str]) -> None:
-        """Numbers the classes as ``classes`` does, which names all of them and may name more."""
+        """Renumbers the classes by their position in ``classes``, which must hold all of them and may hold more."""
         place = {name: number for number, name in enumerate(classes)}
         before = self._numbers_of_classes or range(len(self.classes or ()))
         numbers = {number: place[name] for number, name in enumerate(self.classes or ())}
@@ -131,14 +135,14 @@ class ImageDataset(Dataset):
         return self._name(int(self._rows[index]))
 
     def load(self, index: int) -> np.ndarray:
-        """Returns image ``index`` as it is stored, uint8 RGB (H, W, 3)."""
+        """Returns image ``index`` without a view, uint8 RGB (H, W, 3)."""
         return self._load(int(self._rows[index]))
 
     def with_transform(self, transform: dict) -> ImageDataset:
-        """Returns the same images, which are not listed again, as one plain view each.
+        """Returns a copy of the dataset for evaluation; it shares the list of images, so no folder is read again.
 
         Args:
-            transform: Config of the plain view, as the constructor takes it.
+            transform: Config of the single view, see the constructor.
         """
         other = copy.copy(self)
         other.views, other.transform = [], TRANSFORMS.build(transform)
@@ -170,7 +174,7 @@ class ImageDataset(Dataset):
             candidate = int(np.random.default_rng((seed, epoch, index, attempt)).integers(len(self)))
         raise ValueError(
             f'{len(skipped)} images in a row cannot be read, among them {"; ".join(skipped[:3])}. '
-            'Is the storage mounted, and are these images?'
+            'Check that the storage is mounted and that the files are images'
         )
 
     def _select(self, split: str, val_every: int) -> range | torch.Tensor:
@@ -185,10 +189,10 @@ class ImageDataset(Dataset):
 
 
 def printable(text: str) -> str:
-    """Replaces what no terminal or log file can take: bytes of a file name that are not UTF-8 become ``\\udcff``."""
+    """Escapes the bytes of a file name that are not UTF-8 as ``\\udcff``, because a log file cannot store them."""
     return text.encode('utf-8', 'backslashreplace').decode()
 
 
 def _reason(error: Exception) -> str:
-    """The error without the path, which an ``OSError`` repeats."""
+    """Returns the message of the error, without the path that an ``OSError`` adds."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)

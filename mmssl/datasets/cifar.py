@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their published archives."""
+"""CIFAR-10 and CIFAR-100 in their published Python archives."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class CIFAR10(ArrayImages):
-    """CIFAR-10 in its published Python archive: 50 000 training and 10 000 test images, 32x32.
+    """CIFAR-10 in its published Python archive: 50 000 training and 10 000 test images of 32 x 32 pixels.
 
-    For CIFAR as class folders use ``ClassFolder``.
+    For CIFAR-10 in class folders use ``ClassFolder``.
 
     Args:
-        data_root: The folder with ``cifar-10-python.tar.gz`` or with what was unpacked from it
-            (``cifar-10-batches-py``), or one of these two itself. The archive need not be unpacked.
+        data_root: Archive ``cifar-10-python.tar.gz``, which need not be unpacked, or its unpacked folder
+            ``cifar-10-batches-py``, or the folder of one of these.
         split: ``'train'`` or ``'test'``.
-        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, and ``seed``.
 
     Raises:
-        FileNotFoundError: The archive is not there.
-        ValueError: There is no such split.
+        FileNotFoundError: There is neither the archive nor its unpacked folder.
+        ValueError: The split is unknown.
     """
 
     archive = 'cifar-10-python.tar.gz'
@@ -41,7 +41,7 @@ class CIFAR10(ArrayImages):
         if split not in self.files:
             raise ValueError(f"split must be 'train' or 'test', got {split!r}")
         meta, *parts = self._read(Path(data_root).expanduser(), (self.meta, *self.files[split]))
-        images = np.concatenate([part[b'data'] for part in parts]).reshape(-1, 3, 32, 32)  # planes of one image
+        images = np.concatenate([part[b'data'] for part in parts]).reshape(-1, 3, 32, 32)  # a row is an image (3, H, W)
         super().__init__(
             np.ascontiguousarray(images.transpose(0, 2, 3, 1)),
             np.concatenate([part[self.label_key] for part in parts]),
@@ -71,7 +71,7 @@ def _open(tar: tarfile.TarFile, name: str) -> IO[bytes]:
 
 @DATASETS.register_module()
 class CIFAR100(CIFAR10):
-    """CIFAR-100 in its published Python archive, with the 100 fine labels; arguments as for ``CIFAR10``."""
+    """CIFAR-100 in its published Python archive, with the 100 fine labels; for the arguments see ``CIFAR10``."""
 
     archive = 'cifar-100-python.tar.gz'
     folder = 'cifar-100-python'

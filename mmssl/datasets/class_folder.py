@@ -1,4 +1,4 @@
-"""A folder with one folder per class."""
+"""A dataset of images in one folder per class."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class ClassFolder(ImageFiles):
-    """Images in class folders: ``data_root/<class>/**/<image>``, classes numbered in the order of their names.
+    """Images in class folders ``data_root/<class>/**/<image>``; classes are numbered in the order of their names.
 
-    A folder without images is a class as well, so it keeps the numbers of the classes after it.
+    A folder without images is a class too, so that it does not shift the numbers of the classes after it.
 
     Args:
-        data_root: The folder of the class folders, or several: class folders of one name are then one class.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+        data_root: Folder of the class folders, or several such folders, whose class folders of the same name are
+            merged.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no image in it.
-        ValueError: An image lies beside the class folders, so it has no class.
+        FileNotFoundError: The folder does not exist or holds no images.
+        ValueError: An image is not in a class folder.
     """
 
     def __init__(self, data_root: str | Sequence[str], **kwargs: Any) -> None:
         roots = [data_root] if isinstance(data_root, str) else list(data_root)
-        numbers: dict[str, int] = {}  # of the classes, in the order of their first image
+        numbers: dict[str, int] = {}  # class -> temporary number, in the order of the first image of each class
         labels = array('i')
 
         def names():
@@ -39,7 +40,7 @@ class ClassFolder(ImageFiles):
                     folder, separator, _ = name.partition('/')
                     if not separator:
                         raise ValueError(
-                            f'{root}/{name} lies in no class folder; expected {root}/<class>/{name}. '
+                            f'{root}/{name} is not in a class folder; expected {root}/<class>/{name}. '
                             "For images without classes use type='ImageFolder'."
                         )
                     labels.append(numbers.setdefault(folder, len(numbers)))

@@ -1,4 +1,4 @@
-"""One numbering of classes for the data sets of a run, by the names of the classes."""
+"""Gives the datasets of a run the same class numbers, by the names of the classes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from mmssl.utils.errors import UserError
 
 
 def share_classes(learned: Sequence[str] | None, dataset: Any, place: str, *, is_closed: bool = False) -> None:
-    """Gives the labels of ``dataset`` the numbers that its classes have where a model learns from them.
+    """Renumbers the classes of ``dataset`` like the classes that a model learns.
 
-    A class folder that is missing in one of two splits would otherwise shift all classes after it. Classes that only
-    ``dataset`` has get numbers behind the others.
+    Without it, a class folder that is missing in one of two splits would shift the numbers of all classes after it.
+    Classes that only ``dataset`` has get the numbers after the learned ones.
 
     Args:
-        learned: Names of the classes that a classifier or a bank learns, in the order of their labels; None where
-            they are not known.
-        dataset: An image source, such as the images that are evaluated; one without names of classes stays as it is.
-        place: Its key in the config, for messages.
-        is_closed: Whether a class that is not learned is a mistake, as with a classifier.
+        learned: Names of the classes that a classifier or a bank learns, in the order of their labels; None if the
+            names are not known, then nothing changes.
+        dataset: Dataset to renumber, such as the test images; a dataset without class names does not change.
+        place: Key of the dataset in the config, for messages.
+        is_closed: True if a class that is not learned is an error, as for a classifier.
 
     Raises:
-        UserError: No class is in both, or, with ``is_closed``, ``dataset`` has further ones.
+        UserError: The two have no class in common, or ``is_closed`` and ``dataset`` has further classes.
     """
     own = getattr(dataset, 'classes', None)
     if learned is None or own is None or tuple(own) == tuple(learned) or not hasattr(dataset, 'number_classes'):
@@ -32,16 +32,17 @@ def share_classes(learned: Sequence[str] | None, dataset: Any, place: str, *, is
     further, missing = ([name for name in a if name not in b] for a, b in ((own, set(learned)), (learned, set(own))))
     if len(further) == len(own):
         raise UserError(
-            f'{place} has the classes {_shown(own)}, and what is learned has {_shown(learned)}: none is in both'
+            f'{place} has the classes {_shown(own)}, and the training set has {_shown(learned)}: none is in both'
         )
     if further and is_closed:
         raise UserError(
-            f'{place} has classes that the training set does not have, so they are never right: {_shown(further)}'
+            f'{place} has classes that the training set does not have, so no prediction is right for them: '
+            f'{_shown(further)}'
         )
     said = [f'lacks {_shown(missing)}'] if missing else []
-    said += [f'has {_shown(further)} beside the classes that are learned, which are never right'] if further else []
+    said += [f'also has {_shown(further)}, which the training set lacks and no prediction finds'] if further else []
     if said:
-        print_log(f'{place} {" and ".join(said)}; classes are numbered as they are learned', logger='current')
+        print_log(f'{place} {" and ".join(said)}; its classes get the numbers of the training set', logger='current')
     dataset.number_classes((*learned, *further))
 
 

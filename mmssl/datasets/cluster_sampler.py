@@ -1,4 +1,4 @@
-"""The order of the images in an epoch that shows every cluster equally often."""
+"""The sampler that draws all clusters equally often."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from mmssl.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ClusterSampler(EpochSampler):
-    """Draws as many images from one cluster as from another (DeepCluster, arXiv:1807.05520, section 3.3).
+    """Draws the same number of images from every cluster (DeepCluster, arXiv:1807.05520, section 3.3).
 
-    With M clusters that hold images, every one gives ``size // M + 1`` images, drawn without replacement where it has
-    more than that and with replacement where it has not; all are shuffled and cut to ``size``, the number of images in
-    an epoch. The draw depends on seed, epoch and labels alone. The published code looks the drawn images up in a data
-    set of another order, so that clusters come about as often as they are large; this sampler does what the paper says.
+    Each of the M clusters that hold images gives ``size // M + 1`` images, where ``size`` is the number of images in an
+    epoch. They are drawn without replacement if the cluster has more images, else with replacement. All draws are
+    shuffled and cut to ``size``. The order depends only on seed, epoch and labels. Deviation from the official code:
+    it looks up the drawn images in a dataset with a different order, so it draws clusters about in proportion to their
+    size; this sampler follows the paper.
 
     Args:
-        dataset: The training set, see ``EpochSampler``.
-        reassign: Images of an epoch as a multiple of the images of the dataset; new labels are made every epoch.
+        dataset: Training set, see ``EpochSampler``.
+        reassign: Number of images per epoch as a multiple of the number of images in the dataset. The images are
+            labelled anew before every epoch, so a smaller multiple labels more often.
         seed: Seed of the order, see ``EpochSampler``.
 
     Raises:
@@ -35,7 +37,10 @@ class ClusterSampler(EpochSampler):
         self.members: list[np.ndarray] | None = None
 
     def set_labels(self, labels: np.ndarray) -> None:
-        """Takes the clusters (N,) int64 of the images, negative for images that are not shown.
+        """Sets the clusters from which the next epochs draw.
+
+        Args:
+            labels: (N,) int64, the cluster of each image; images with a negative number are never drawn.
 
         Raises:
             ValueError: No image has a cluster.

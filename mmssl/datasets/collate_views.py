@@ -1,4 +1,4 @@
-"""Items -> batch."""
+"""Collates the items of a dataset into a batch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def collate_views(items: list[dict]) -> dict[str, Any]:
         items: N items of an ``ImageDataset``.
 
     Returns:
-        The same keys: ``inputs`` a list of uint8 (N, 3, S, S) per view, or one such tensor where items carry one, in
-        channels-last memory as the views are; ``photometric`` a list of float32 (N, steps, 2) per view;
-        ``data_samples`` with ``index`` and ``label`` (N,) int64; ``skipped``, the names of all unreadable images that
-        were met, as one list.
+        A dict with the keys of the items: ``inputs``, a list with one uint8 (N, 3, S, S) tensor per view, or one such
+        tensor if the items hold a single image, in channels-last memory like the views; ``photometric``, a list with
+        one float32 (N, steps, 2) tensor per view; ``data_samples`` with ``index`` and ``label``, (N,) int64 each; and
+        ``skipped``, one list with the names of all unreadable images.
     """
     inputs = [item['inputs'] for item in items]
     batch = default_collate([{key: item[key] for key in item.keys() - {'inputs', 'skipped'}} for item in items])

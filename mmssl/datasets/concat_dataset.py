@@ -1,4 +1,4 @@
-"""Several image sources as one."""
+"""Concatenates several datasets."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class ConcatDataset(ImageDataset):
-    """The images of several sources, one source after the other, with views, seeds and labels of their own.
+    """Concatenates the images of several datasets and matches their classes by name.
 
-    Classes are matched by their names: two sources that both know a class ``cat`` give it one label. Sources that do
-    not know names must all have the same numbering, or no labels.
+    If two datasets have a class ``cat``, it gets one label. Labelled datasets without class names can only be combined
+    with each other, and their labels are used unchanged. Datasets without labels can be combined with all others.
 
     Args:
-        datasets: Configs of the sources, without ``views`` and ``transform``, which are given once, here.
-        weights: How many times an epoch holds each image of each source, whole numbers from 1 on; one per source.
-            None holds each once. Every occurrence gets an augmentation of its own.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``, ``value_range`` as for
-            ``ImageDataset``; sources that have no ``value_range`` of their own take this one. All occurrences of an
-            image are in the same part of a split, and the part ``'val'`` holds each image once.
+        datasets: Configs of the datasets, without ``views`` and ``transform``, which are given to this class.
+        weights: Number of times that an epoch holds each image, one integer >= 1 per dataset. None means once. Every
+            occurrence of an image gets a different random augmentation.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``,
+            ``value_range``; datasets without their own ``value_range`` use this one. All occurrences of an image
+            belong to the same split, and the split ``'val'`` holds each image once.
 
     Raises:
-        ValueError: There are no sources, ``weights`` does not fit them, a source has views of its own, or some sources
-            have names of classes and some have not.
+        ValueError: There are no datasets, ``weights`` does not match them, a dataset has its own views, or only some
+            of the labelled datasets have class names.
     """
 
     def __init__(self, datasets: Sequence[dict], weights: Sequence[int] | None = None, **kwargs: Any) -> None:
         weights = [1] * len(datasets) if weights is None else list(weights)
         if not datasets or len(weights) != len(datasets) or not all(map(_is_positive_and_whole, weights)):
             raise ValueError(
-                f'weights must hold one whole number from 1 on for each of the {len(datasets)} datasets, got {weights}'
+                f'weights must hold one integer >= 1 for each of the {len(datasets)} datasets, got {weights}'
             )
         for number, source in enumerate(datasets):
             if extra := {'views', 'transform'} & source.keys():
@@ -54,7 +54,7 @@ class ConcatDataset(ImageDataset):
     def _select(self, split: str, val_every: int) -> range | torch.Tensor:
         if split == 'all':
             return super()._select(split, val_every)
-        images, first = [], 0  # the image of every row, counted over all sources
+        images, first = [], 0  # number of the image of every row; repeated rows have the same number
         for source, start, end in zip(self.sources, [0, *self._ends], self._ends):
             images.append(first + torch.arange(end - start) % len(source))
             first += len(source)
@@ -71,7 +71,7 @@ class ConcatDataset(ImageDataset):
         return self._ends[-1]
 
     def _place(self, row: int) -> tuple[int, int]:
-        """The source of a row, and the row's index there."""
+        """Returns the number of the dataset that holds a row, and the index of the image in this dataset."""
         source = bisect_right(self._ends, row)
         return source, (row - (self._ends[source - 1] if source else 0)) % len(self.sources[source])
 
@@ -94,16 +94,16 @@ def _is_positive_and_whole(weight: Any) -> bool:
 
 
 def _merge_classes(sources: Sequence[ImageDataset]) -> tuple[tuple[str, ...] | None, list[list[int]] | None]:
-    """The classes of all sources in the order of their names, and the number of each source's classes there.
+    """Returns the class names of all datasets, sorted, and for each dataset the new numbers of its classes.
 
-    Sources with the same classes in the same order keep their numbers.
+    If all datasets have the same classes in the same order, the new numbers are None and labels do not change.
     """
     known = [source.classes for source in sources]
     if all(classes == known[0] for classes in known):
         return known[0], None
     nameless = [source.describe() for source in sources if source.classes is None and source.label(0) >= 0]
     if nameless:
-        raise ValueError(f'{", ".join(nameless)}: labels without names of classes cannot be matched with other data')
+        raise ValueError(f'{", ".join(nameless)}: labels without class names cannot be matched with other datasets')
     merged = tuple(sorted({name for classes in known for name in classes or ()}))
     place = {name: number for number, name in enumerate(merged)}
     return merged, [[place[name] for name in classes or ()] for classes in known]

@@ -1,4 +1,4 @@
-"""Bytes of an image file -> uint8 RGB, whatever the file's mode."""
+"""Decodes image files of any mode into uint8 RGB."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from PIL import Image, UnidentifiedImageError
 
 _PNG_HEAD, _PNG_TAIL = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 _JPEG_HEAD, _JPEG_TAIL = b'\xff\xd8', b'\xff\xd9'
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame; the three are tables
-_MAX_PIXELS = 2**29  # OpenCV reads images of up to twice as many
-_DIM = 4096  # 16-bit images in which no sample reaches this are taken for data of fewer bits
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame; the three others mark tables
+_MAX_PIXELS = 2**29  # half of OpenCV's limit, because Pillow refuses images of more than twice this number
+_DIM = 4096  # a 16-bit image without a sample of at least this value probably holds data of fewer bits
 
 
 class UnreadableImageError(ValueError):
-    """The bytes are no complete image, or one whose samples have no known range."""
+    """The bytes are not a complete image, or the range of the samples is not known."""
 
 
 def decode_image(data: bytes, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """Decodes an image file into RGB.
 
-    Grey and palette images become RGB, transparency is dropped and CMYK is converted. The EXIF orientation is not
-    applied, as in torchvision's loaders and in every published recipe. Samples of 16 bits are scaled from 0-65535 to
-    0-255. Where that would give a nearly black image (no sample reaches 4096, as with 12-bit data), and for samples
-    without a defined range (signed, 32 bits, floating point), the image is refused unless ``value_range`` is given.
+    Grey, palette and CMYK images become RGB, and transparency is dropped. The EXIF orientation is not applied, as in
+    torchvision's loaders and in every published recipe. Samples of 16 bits are scaled from 0-65535 to 0-255. Two kinds
+    of images need ``value_range``: 16-bit images without a sample of at least 4096 (such as 12-bit data), which would
+    be nearly black, and samples without a defined range (signed, 32 bits, floating point).
 
     Args:
-        data: The whole file, of any format that Pillow reads.
-        value_range: The sample values that become 0 and 255, for samples of more than 8 bits; values outside are
-            clipped. It does not change 8-bit images.
+        data: Content of the file, in any format that Pillow reads.
+        value_range: Sample values that become 0 and 255, for samples of more than 8 bits; other values are clipped to
+            this range. 8-bit images do not change.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        UnreadableImageError: The file is damaged or truncated, has more than 2**30 pixels, or its range is not known.
+        UnreadableImageError: The file is damaged or truncated, has more than 2**30 pixels, or needs ``value_range``.
     """
     try:
         if _has_fast_path(data):
@@ -50,14 +50,14 @@ def decode_image(data: bytes, value_range: tuple[float, float] | None = None) ->
         raise
     except UnidentifiedImageError as error:
         start = f'it begins with {data[:16]!r}' if data else 'it is empty'
-        raise UnreadableImageError(f'no image file of a known kind: {start}') from error
-    except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
+        raise UnreadableImageError(f'not an image file of a known format: {start}') from error
+    except Exception as error:  # on damaged files Pillow's plugins raise exceptions of any kind
         raise UnreadableImageError(f'{type(error).__name__}: {error}') from error
 
 
 @contextmanager
 def _pixel_limit() -> Iterator[None]:
-    """Gives Pillow the limit of OpenCV: Pillow refuses twice its ``MAX_IMAGE_PIXELS``, and warns from there on."""
+    """Gives Pillow the limit of OpenCV; Pillow warns above ``MAX_IMAGE_PIXELS`` and refuses above twice as many."""
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _MAX_PIXELS
     try:
         yield
@@ -66,10 +66,11 @@ def _pixel_limit() -> Iterator[None]:
 
 
 def _has_fast_path(data: bytes) -> bool:
-    """Whether this is a complete JPEG or PNG with 8-bit grey or RGB samples: OpenCV decodes these as Pillow does.
+    """Returns True for a complete JPEG or PNG with 8-bit grey or RGB samples, which OpenCV decodes like Pillow.
 
-    OpenCV fills the missing part of a truncated JPEG with grey and goes on, so a file with another end takes Pillow's
-    path, which reports it. The headers are read here because opening a file with Pillow takes a tenth of decoding it.
+    OpenCV fills the missing part of a truncated JPEG with grey without an error. So a file without the end marker is
+    decoded by Pillow, which reports the error. The headers are parsed here because opening a file with Pillow takes a
+    tenth of the decoding time.
     """
     if data.startswith(_PNG_HEAD):
         return data.endswith(_PNG_TAIL) and data[24] == 8 and data[25] in (0, 2)
@@ -77,7 +78,7 @@ def _has_fast_path(data: bytes) -> bool:
 
 
 def _jpeg_components(data: bytes) -> int:
-    """Returns the number of channels of an 8-bit JPEG, 0 where its header is another one."""
+    """Returns the number of channels of an 8-bit JPEG, 0 if it has another bit depth or the header is not found."""
     position = len(_JPEG_HEAD)
     while position + 9 < len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -90,14 +91,14 @@ def _jpeg_components(data: bytes) -> int:
 def _decode_fast(data: bytes) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise UnreadableImageError('the file header is right and its contents are damaged')
+        raise UnreadableImageError('the file header is valid but the contents are damaged')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
 def _deep_samples(image: Image.Image, data: bytes) -> np.ndarray | None:
-    """Returns the samples, (H, W) or (H, W, 3), where they are not plain bytes; None where they are."""
+    """Returns the samples, (H, W) or (H, W, 3), if they are not unsigned bytes, else None."""
     bits, signed = _sample_format(image, data)
-    if len(image.getbands()) > 1:  # Pillow keeps the upper byte of 16
+    if len(image.getbands()) > 1:  # OpenCV decodes, because Pillow only keeps the upper byte of 16-bit colours
         if bits <= 8:
             return None
         samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -115,7 +116,7 @@ def _deep_samples(image: Image.Image, data: bytes) -> np.ndarray | None:
 
 
 def _sample_format(image: Image.Image, data: bytes) -> tuple[int, bool]:
-    """Bits of a sample, and whether samples are signed."""
+    """Returns the number of bits per sample, and True if samples are signed."""
     if image.format == 'TIFF':
         bits, formats = (image.tag_v2.get(tag, (default,)) for tag, default in ((258, 1), (339, 1)))
         return max(bits), 2 in formats
@@ -125,7 +126,7 @@ def _sample_format(image: Image.Image, data: bytes) -> tuple[int, bool]:
 
 
 def _scale(samples: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
-    """Maps samples to bytes, the range to 0-255."""
+    """Scales samples of ``value_range`` (default: 16 bits) to bytes: uint8 (H, W, 3)."""
     largest = samples.max()
     if value_range is None:
         if samples.dtype != np.uint16:
@@ -136,7 +137,7 @@ def _scale(samples: np.ndarray, value_range: tuple[float, float] | None) -> np.n
             )
         if 0 < largest < _DIM:
             raise UnreadableImageError(
-                f'the largest of its 16-bit samples is {largest}, so the image would be nearly black: set '
+                f'the largest 16-bit sample is {largest}, so the image would be nearly black: set '
                 'value_range=(black, white) of the dataset, such as (0, 4095) for 12 bits'
             )
         value_range = 0, 65535
@@ -150,5 +151,5 @@ def _scale(samples: np.ndarray, value_range: tuple[float, float] | None) -> np.n
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode == 'P':
-        image = image.convert('RGBA')  # a palette with transparency has no direct way to RGB
+        image = image.convert('RGBA')  # Pillow cannot convert a palette with transparency to RGB directly
     return np.array(image.convert('RGB'))

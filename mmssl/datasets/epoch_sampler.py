@@ -1,4 +1,4 @@
-"""The order of the images in an epoch, over processes."""
+"""The sampler that orders the images of an epoch and shares them among processes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from mmssl.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class EpochSampler(Sampler):
-    """Yields ``(epoch, index)``, a share of one global order that depends on (seed, epoch) alone.
+    """Yields pairs ``(epoch, index)`` in a global order that depends only on (seed, epoch), shared among processes.
 
-    Process r of W takes every W-th index, starting at r: the global batch is then the same set of images however many
-    processes share it. All processes get the same number of images: while training (``shuffle=True``) by dropping up
-    to W - 1 images of the epoch, in evaluation by repeating up to W - 1 images, which carry an ``index`` seen before.
+    Process r of W takes every W-th index, starting at r, so a global batch holds the same images for every number of
+    processes. All processes get the same number of images: either up to W - 1 images of the epoch are dropped
+    (training), or up to W - 1 images are repeated (evaluation).
 
     Args:
-        dataset: What is sampled; one without a seed of its own (``seed=None``) receives this one.
-        shuffle: Draw a new order each epoch; otherwise images come in their stored order.
-        drop_last: Drop instead of repeat where the number of images is not divisible; None means ``shuffle``.
-        seed: Non-negative; the runner hands over the run's. None draws one that all processes share.
+        dataset: Dataset to sample; if its ``seed`` is None, it is set to the seed of the sampler.
+        shuffle: True draws a new order each epoch; False keeps the order of the dataset.
+        drop_last: True drops, and False repeats, images if their number is not divisible by W; None means ``shuffle``.
+        seed: Seed >= 0, by default set by the runner. None draws a seed that all processes share.
+
+    Raises:
+        ValueError: There are fewer images than processes, and ``drop_last`` would drop all.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class EpochSampler(Sampler):
             raise ValueError(f'{self.dataset_size} images cannot be shared by {world_size()} processes')
 
     def __len__(self) -> int:
-        """Number of images of a whole epoch on this process, also while an epoch is resumed in its middle."""
+        """Number of images of a whole epoch on this process, even if ``set_start`` skips some of them."""
         complete, rest = divmod(self.dataset_size, world_size())
         return complete if self.drop_last or not rest else complete + 1
 
@@ -63,10 +66,13 @@ class EpochSampler(Sampler):
         self.epoch = epoch
 
     def set_start(self, num_samples: int) -> None:
-        """Lets the next iteration, and only that, leave out the first ``num_samples`` images of this process.
+        """Skips the first ``num_samples`` images of this process in the next epoch only, to resume within an epoch.
 
         Args:
-            num_samples: Batches done in this epoch times the batch size of one process.
+            num_samples: Number of finished batches of the epoch times the batch size of one process.
+
+        Raises:
+            ValueError: The epoch has fewer images.
         """
         if not 0 <= num_samples <= len(self):
             raise ValueError(f'an epoch has {len(self)} images on this process, cannot start after {num_samples}')

@@ -1,4 +1,4 @@
-"""Fashion-MNIST in its published idx files."""
+"""Fashion-MNIST in its published format, idx files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class FashionMNIST(ArrayImages):
-    """Fashion-MNIST, or any other set in the four files of MNIST: grey images, given as three equal channels.
+    """Fashion-MNIST, or another dataset in MNIST's four files: grey images, returned with three equal channels.
 
     Args:
-        data_root: The folder of ``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte`` and so on, with ``.gz`` or
-            without.
+        data_root: Folder of ``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte`` and so on, each with or without
+            the suffix ``.gz``.
         split: ``'train'`` or ``'test'``.
-        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, and ``seed``.
 
     Raises:
-        FileNotFoundError: A file is not there.
-        ValueError: There is no such split, or a file is no idx file of bytes.
+        FileNotFoundError: A file does not exist.
+        ValueError: The split is unknown, or a file is not an idx file of bytes.
     """
 
     names = ('t-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot')
@@ -40,17 +40,17 @@ class FashionMNIST(ArrayImages):
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Reads an idx file of bytes: two zeros, the type 8, the number of dimensions, their sizes, the data.
+    """Reads an idx file of bytes: two zero bytes, the type 8, the number of dimensions, their sizes, the data.
 
     Args:
-        path: The file, without ``.gz``; the compressed one beside it is read where there is no other.
+        path: Path without the suffix ``.gz``; if the file does not exist, ``path`` + ``.gz`` is read.
 
     Returns:
-        uint8 array of the file's shape.
+        uint8 array of the shape in the file.
 
     Raises:
-        FileNotFoundError: Neither file is there.
-        ValueError: It is no such file, or it is truncated.
+        FileNotFoundError: Neither file exists.
+        ValueError: The file is not an idx file of bytes, or it is truncated.
     """
     compressed = path.with_name(f'{path.name}.gz')
     if path.is_file():
@@ -58,9 +58,9 @@ def read_idx(path: Path) -> np.ndarray:
     elif compressed.is_file():
         data = gzip.decompress(compressed.read_bytes())
     else:
-        raise FileNotFoundError(f'neither {path} nor {compressed.name} beside it is there; set data_root to its folder')
+        raise FileNotFoundError(f'neither {path} nor {compressed.name} exists; set data_root to the folder of the file')
     if data[:3] != b'\0\0\x08':
-        raise ValueError(f'{path} is no idx file of bytes: it begins with {data[:4]!r}')
+        raise ValueError(f'{path} is not an idx file of bytes: it begins with {data[:4]!r}')
     offset = 4 + 4 * data[3]
     shape = np.frombuffer(data, '>u4', count=data[3], offset=4)
     if len(data) - offset != shape.prod():

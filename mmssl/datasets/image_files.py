@@ -1,4 +1,4 @@
-"""Finding and reading image files."""
+"""Finds and reads image files."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _MAX_SHOWN = 5
 
 
 def is_image_name(path: str) -> bool:
-    """Whether a path names an image file that is not hidden."""
+    """Returns True if the path has the suffix of an image file and is not hidden."""
     name = os.path.basename(path)
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
 
 
 def find_images(folder: str | Sequence[str]) -> Iterator[str]:
-    """Yields the image files below ``folder``, relative to it, in the order of their names.
+    """Yields the paths of the image files below ``folder``, relative to it, sorted by name.
 
-    Hidden files and folders are left out. Links to folders are followed, except to a folder that the link lies in.
-    Files with other endings are counted in the log.
+    Hidden files and folders are skipped. Links to folders are followed, except links to a folder that contains the
+    link. Files with other suffixes are skipped, and their number is logged.
 
     Args:
-        folder: A folder, or several, which are searched one after the other and give absolute paths.
+        folder: Folder, or several folders; with several the paths are absolute and come folder by folder.
 
     Raises:
-        FileNotFoundError: There is no such folder.
+        FileNotFoundError: A folder does not exist.
     """
     others: Counter[str] = Counter()
     if isinstance(folder, str):
@@ -50,7 +50,7 @@ def find_images(folder: str | Sequence[str]) -> Iterator[str]:
             yield from (os.path.join(root, name) for name in find_images(root))
     if others:
         kinds = ', '.join(f'{count} {suffix or "without ending"}' for suffix, count in others.most_common(_MAX_SHOWN))
-        print_log(printable(f'{folder}: left out what is no image by its ending: {kinds}'), logger='current', level=30)
+        print_log(printable(f'{folder}: skipped files without an image suffix: {kinds}'), logger='current', level=30)
 
 
 def folders_in(folder: str) -> list[str]:
@@ -75,12 +75,12 @@ def _walk(folder: str, prefix: str, above: frozenset[str], others: Counter[str])
 
 
 class ImageFiles(ImageDataset):
-    """Base of the sources whose images are files below one folder.
+    """Base class of datasets whose images are single files.
 
     Args:
-        data_root: The folder, or several.
-        names: Paths of the files relative to ``data_root``; an absolute path stands for itself.
-        **kwargs: As for ``ImageDataset``.
+        data_root: Folder of the files, or several folders.
+        names: Paths of the files, relative to ``data_root`` or absolute.
+        **kwargs: Arguments of ``ImageDataset``.
 
     Raises:
         FileNotFoundError: There are no images.

@@ -1,4 +1,4 @@
-"""Any folder of images, without labels."""
+"""A dataset of all images below a folder, without labels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class ImageFolder(ImageFiles):
-    """Every image below a folder, however deep, without labels and without a list file.
+    """All images below a folder at any depth, without labels and without a list file.
 
     Args:
-        data_root: The folder, or a list of several.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+        data_root: Folder, or a list of several folders.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no image in it.
+        FileNotFoundError: The folder does not exist or holds no images.
     """
 
     def __init__(self, data_root: str | Sequence[str], **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Images that a text file lists."""
+"""A dataset of the images that a text file lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmssl.datasets.image_files import IMAGE_SUFFIXES, ImageFiles
 from mmssl.registry import DATASETS
 
 _SEPARATOR, _NUMBER = r'\s*[\s,;]\s*', r'-?\d+(?:\.\d*)?'
-_IMAGE_LINE = re.compile(  # a path up to the ending of an image file, perhaps in quotes, then perhaps a label
+_IMAGE_LINE = re.compile(  # a path that ends with an image suffix, with or without quotes, then an optional label
     rf'"?(.+(?:{"|".join(map(re.escape, IMAGE_SUFFIXES))}))"?(?:{_SEPARATOR}(\S.*))?', re.IGNORECASE
 )
 _OTHER_LINE = re.compile(rf'(.+?){_SEPARATOR}({_NUMBER})')
@@ -22,23 +22,21 @@ _OTHER_LINE = re.compile(rf'(.+?){_SEPARATOR}({_NUMBER})')
 
 @DATASETS.register_module()
 class ImageList(ImageFiles):
-    """The images that a text file lists, one a line: ``path`` or ``path label``.
+    """Images that a text file lists, one per line: ``path`` or ``path label``.
 
-    Path and label are separated by spaces, a tab, a comma or a semicolon. Labels are whole numbers (``3`` or ``3.0``)
-    or names of classes, which are numbered in the order of the names. A path ends at the ending of an image file
-    (``.jpg``); where a line has none, its last word is a label if it is a whole number. Either every line has a label
-    or none has. Empty lines and lines that begin with ``#`` are left out. A path that does not exist is an unreadable
-    image.
+    Path and label are separated by spaces, a tab, a comma or a semicolon. Labels are integers (``3`` or ``3.0``) or
+    class names, which are numbered in sorted order. A path ends with the suffix of an image file (``.jpg``); in a line
+    without such a suffix, the last word is a label if it is an integer. Either every line or no line has a label. Empty
+    lines and lines that begin with ``#`` are skipped. A path that does not exist counts as an unreadable image.
 
     Args:
-        list_file: The text file, UTF-8.
-        data_root: The folder that the paths are relative to; by default that of the list.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+        list_file: Text file in UTF-8.
+        data_root: Folder to which the paths are relative; None means the folder of the list.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``.
 
     Raises:
-        FileNotFoundError: There is no such list, or it is empty.
-        ValueError: Some lines have a label and some have none, some labels are numbers and some are names, or one is
-            too large.
+        FileNotFoundError: The list does not exist or is empty.
+        ValueError: Only some lines have a label, some labels are numbers and some are names, or a label is too large.
     """
 
     def __init__(self, list_file: str, data_root: str | None = None, **kwargs: Any) -> None:
@@ -62,7 +60,7 @@ class ImageList(ImageFiles):
                     first = first or kind
                     if kind != first:
                         raise ValueError(
-                            f'{list_file}:{number}: some lines have a label and some have none, or another kind: the '
+                            f'{list_file}:{number}: all lines must have the same kind of label, or none: the '
                             f'first line has {first}, this one {kind}: {printable(line)!r}'
                         )
                     labels.append(numbers.setdefault(label, len(numbers)) if isinstance(label, str) else label or 0)
@@ -80,7 +78,7 @@ class ImageList(ImageFiles):
 
 
 def _split(line: str) -> tuple[str, str | int | None]:
-    """Path and label of a line: a number, a name, or None."""
+    """Returns the path and the label of a line; the label is a number, a class name, or None."""
     match = _IMAGE_LINE.fullmatch(line) or _OTHER_LINE.fullmatch(line)
     if match is None:
         return line, None
@@ -88,7 +86,7 @@ def _split(line: str) -> tuple[str, str | int | None]:
     if label is None or not re.fullmatch(rf'(?:{_NUMBER}{_SEPARATOR})*{_NUMBER}', label):
         return name, label
     if not re.fullmatch(r'\d+(?:\.0*)?', label):
-        raise ValueError(f'the label of {printable(name)} is {label!r}; it must be a whole number from 0 on, or a name')
+        raise ValueError(f'the label of {printable(name)} is {label!r}; it must be an integer >= 0 or a class name')
     number = int(label.partition('.')[0])
     if number > LARGEST_LABEL:
         raise ValueError(f'the label of {printable(name)} is {number}; it must be at most {LARGEST_LABEL}')

@@ -1,4 +1,4 @@
-"""ImageNet-1k as it is distributed."""
+"""ImageNet-1k in the layouts in which it is distributed."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _NUM_CLASSES = 1000
 
 @DATASETS.register_module()
 class ImageNet1k(ImageFiles):
-    """ImageNet-1k (ILSVRC 2012) in the layouts in which it is handed around.
+    """ImageNet-1k (ILSVRC 2012) in the layouts in which it is distributed.
 
-    Training images stand in ``train/<synset>/``. Validation images stand in ``val/<synset>/``, or all in ``val/`` as
-    in the official archive, and then their labels come from one of these in ``data_root``: the development kit
-    (``ILSVRC2012_devkit_t12/``) or a list of one synset a line in the order of the image names
-    (``imagenet_2012_validation_synset_labels.txt``). Labels number the synsets in the order of their names, as
-    everybody's classifiers do; the development kit's own numbers are translated.
+    Training images are in ``train/<synset>/``. Validation images are in ``val/<synset>/``, or directly in ``val/`` as
+    in the official archive. Then their labels are read from ``data_root``: from the development kit
+    (``ILSVRC2012_devkit_t12/``), or from a list with one synset per line in the order of the image names
+    (``imagenet_2012_validation_synset_labels.txt``). The label of a synset is its position in the sorted list of
+    synsets, as in all common classifiers; the different numbers of the development kit are translated.
 
     Args:
-        data_root: The folder of ``train/`` and ``val/``.
+        data_root: Folder of ``train/`` and ``val/``.
         split: ``'train'`` or ``'val'``.
-        subset: For training: a file with the names of some of the images, one ``<synset>_<number>.JPEG`` a line, as
-            SimCLR publishes them for 1 % and 10 % of the labels; relative to ``data_root``. Labels stay those of the
-            whole.
-        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+        subset: For training, a text file relative to ``data_root`` with the names of the images to use, one
+            ``<synset>_<number>.JPEG`` per line, as SimCLR publishes them for 1 % and 10 % of the labels. The class
+            numbers do not change. None uses all images.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, and ``seed``.
 
     Raises:
-        FileNotFoundError: Images, validation labels or the subset's file are not there.
-        ValueError: There is no such split, the number of labels is not that of the images, or a subset is asked of
-            another split or names a synset without a folder.
+        FileNotFoundError: The images, the validation labels or the subset file do not exist.
+        ValueError: The split is unknown, the number of labels differs from the number of images, a subset is given for
+            another split than ``'train'``, or it names a synset without a folder.
     """
 
     def __init__(self, data_root: str, split: str = 'train', subset: str | None = None, **kwargs: Any) -> None:
         if split not in ('train', 'val') or subset and split != 'train':
-            raise ValueError(f"split must be 'train' or 'val', got {split!r}; a subset is one of 'train'")
+            raise ValueError(f"split must be 'train' or 'val', got {split!r}; subset needs split='train'")
         root = Path(data_root).expanduser()
         synsets: list[str] = []
 
@@ -57,9 +57,11 @@ class ImageNet1k(ImageFiles):
         if split == 'val' and not has_folders:
             synsets = validation_synsets(root)
             if len(synsets) != self._num_images():
-                raise ValueError(f'{root}/val holds {self._num_images()} images, their label file {len(synsets)} lines')
+                raise ValueError(
+                    f'{root}/val holds {self._num_images()} images, but the labels have {len(synsets)} lines'
+                )
         classes, labels = np.unique(synsets, return_inverse=True)
-        if has_folders:  # also those without images, which would otherwise shift the classes after them
+        if has_folders:  # empty folders count too: without them the classes after them would shift
             folders = np.array(folders_in(str(root / split)))
             unknown = np.setdiff1d(classes, folders)
             if len(unknown):
@@ -73,10 +75,10 @@ class ImageNet1k(ImageFiles):
 
 
 def subset_names(file: Path) -> Iterator[str]:
-    """Yields ``<synset>/<name>`` of every line of ``file``.
+    """Yields ``<synset>/<name>`` for every image name in ``file``.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
     """
     if not file.is_file():
         raise FileNotFoundError(
@@ -87,13 +89,13 @@ def subset_names(file: Path) -> Iterator[str]:
 
 
 def validation_synsets(root: Path) -> list[str]:
-    """Returns the synset of each validation image, in the order of the image names.
+    """Returns the synset of each validation image in the order of the image names.
 
     Args:
-        root: The folder with the development kit or the list of synsets.
+        root: Folder with the development kit or the list of synsets.
 
     Raises:
-        FileNotFoundError: It has neither.
+        FileNotFoundError: The folder has neither.
     """
     if (root / _SYNSET_LIST).is_file():
         return (root / _SYNSET_LIST).read_text().split()
@@ -102,7 +104,7 @@ def validation_synsets(root: Path) -> list[str]:
         if truth.is_file() and meta.is_file():
             from scipy.io import loadmat
 
-            rows = loadmat(meta, squeeze_me=True)['synsets'][:_NUM_CLASSES]  # the later ones are inner nodes
+            rows = loadmat(meta, squeeze_me=True)['synsets'][:_NUM_CLASSES]  # later rows are inner nodes of WordNet
             synset_of = {int(row['ILSVRC2012_ID']): str(row['WNID']) for row in rows}
             return [_synset(synset_of, number, f'{truth}:{line}') for line, number in enumerate(_words(truth), 1)]
     raise FileNotFoundError(

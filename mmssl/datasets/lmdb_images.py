@@ -1,4 +1,4 @@
-"""Encoded images in an LMDB."""
+"""A dataset of image files in an LMDB database."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ _BOOKKEEPING = frozenset({'num-samples', 'num_samples', 'length', 'len', 'keys',
 
 @DATASETS.register_module()
 class LmdbImages(ImageDataset):
-    """An LMDB of image files by their names.
+    """Images in an LMDB database whose keys are names and whose values are image files.
 
-    A key ``<class>/<name>`` gives the class, numbered in the order of the names; a database without such keys has no
-    labels. Where a key ends like an image file (``.jpg``), only such keys are images; else all are but
-    bookkeeping: keys that begin with two underscores, and ``num-samples`` and the like. Needs ``pip install lmdb``.
+    A key ``<class>/<name>`` gives the class of an image; classes are numbered in the order of their names. A key
+    without a slash has no label. If any key has the suffix of an image file (``.jpg``), only keys with such a suffix
+    are images. Otherwise all keys are images except those that begin with two underscores and common names of
+    metadata such as ``num-samples``. Needs ``pip install lmdb``.
 
     Args:
-        data_root: The database: its folder, or its file.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+        data_root: Folder or file of the database.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``.
 
     Raises:
-        FileNotFoundError: There is no such database, or it is empty.
+        FileNotFoundError: The database does not exist or is empty.
         ImportError: ``lmdb`` is not installed.
     """
 
     def __init__(self, data_root: str, **kwargs: Any) -> None:
         self.data_root = os.path.expanduser(data_root)
-        self._environment: tuple[int, Any] | None = None  # the process that opened it, and it
+        self._environment: tuple[int, Any] | None = None  # id of the process that opened the database, and its handle
         if not os.path.exists(self.data_root):
-            raise FileNotFoundError(f'{data_root} is not there; set data_root to an LMDB')
+            raise FileNotFoundError(f'{data_root} does not exist; set data_root to an LMDB database')
         classes: dict[str, int] = {}
         labels = array('i')
 
@@ -66,7 +67,7 @@ class LmdbImages(ImageDataset):
         except ImportError as error:
             raise ImportError('LmdbImages needs the package lmdb: pip install lmdb') from error
         if self._environment is not None and self._environment[0] != os.getpid():
-            self._close()  # inherited by a fork: this process needs its own
+            self._close()  # a handle that was inherited through a fork cannot be used
         if self._environment is None:
             is_folder = os.path.isdir(self.data_root)
             environment = lmdb.open(self.data_root, subdir=is_folder, readonly=True, lock=False, readahead=False)
@@ -104,5 +105,5 @@ class LmdbImages(ImageDataset):
         with self._open().begin() as transaction:
             data = transaction.get(self.names[row].encode('utf-8', 'surrogateescape'))
         if data is None:
-            raise UnreadableImageError(f'{self._name(row)} has vanished')
+            raise UnreadableImageError(f'{self._name(row)} is no longer in the database')
         return self._decode(data)

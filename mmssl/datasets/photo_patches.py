@@ -1,4 +1,4 @@
-"""Patches of photographs that are on the machine already: a small, hard-enough task that needs no download."""
+"""A small dataset that needs no download: patches of photographs from installed packages."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ PHOTOS = {
 }  # fmt: skip
 FOLDERS = {'skimage': 'data', 'sklearn': 'datasets/images'}
 CELL = 64  # pixels
-SIDES = (32, 64)  # pixels, both possible
-SPLITS = {'train': (0, 400), 'test': (1, 60)}  # colour of the chessboard and patches per photograph
+SIDES = (32, 64)  # smallest and largest side in pixels
+SPLITS = {'train': (0, 400), 'test': (1, 60)}  # colour of the chessboard, number of patches per photograph
 
 
 @DATASETS.register_module()
 class PhotoPatches(ImageDataset):
-    """Which of 18 photographs is this patch from?
+    """Patches of 18 photographs; the class of a patch is its photograph.
 
-    The photographs are those that the wheels of scikit-image and scikit-learn carry. Each is cut into cells of 64
-    pixels, coloured like a chessboard: training patches lie within cells of one colour, test patches within cells of
-    the other, so the two share no pixel. A patch is a square of 32 to 64 pixels, resized to ``size``; there are 400
-    per photograph for training and 60 for testing. They are cut once per process and kept in memory.
+    The photographs come with the wheels of scikit-image and scikit-learn. Each is divided into cells of 64 pixels that
+    are coloured like a chessboard. Training patches lie within cells of one colour and test patches within cells of the
+    other, so they share no pixel. A patch is a square of 32 to 64 pixels that is resized to ``size``. Each photograph
+    gives 400 training and 60 test patches, which are cut once per process and kept in memory.
 
     Args:
         split: ``'train'`` or ``'test'``.
-        size: Side of the stored patches, in pixels.
-        patch_seed: Seed of the places and sides of the patches.
-        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+        size: Side of the stored patches in pixels.
+        patch_seed: Seed of the positions and sides of the patches.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, and ``seed``.
 
     Raises:
-        ValueError: There is no such split.
+        ValueError: The split is unknown.
         FileNotFoundError: A photograph is not in the installed package.
     """
 
@@ -68,7 +68,15 @@ class PhotoPatches(ImageDataset):
 
 @lru_cache(maxsize=8)
 def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
-    """Patches of all photographs, uint8 (patches, size, size, 3), in the photographs' order; not to be changed."""
+    """Returns the patches of all photographs, uint8 (patches, size, size, 3), photograph by photograph.
+
+    The result is cached, so the caller must not change it.
+
+    Args:
+        split: ``'train'`` or ``'test'``.
+        size: Side of the patches in pixels.
+        seed: Seed of the positions and sides.
+    """
     colour, count = SPLITS[split]
     patches = []
     for number, path in enumerate(photo_paths()):
@@ -81,13 +89,13 @@ def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
 
 
 def draw_patches(rng: np.random.Generator, height: int, width: int, colour: int, count: int) -> np.ndarray:
-    """Draws squares that lie within whole cells of one colour of the chessboard.
+    """Draws squares that each lie within one whole cell of the given colour of the chessboard.
 
     Args:
-        rng: Source of the draws.
-        height: Of the photograph, in pixels.
-        width: Of the photograph, in pixels.
-        colour: 0 or 1, the parity of a cell's row plus column.
+        rng: Generator of the random draws.
+        height: Height of the photograph in pixels.
+        width: Width of the photograph in pixels.
+        colour: Colour 0 or 1: (row + column) of a cell modulo 2.
         count: Number of squares.
 
     Returns:
@@ -101,19 +109,19 @@ def draw_patches(rng: np.random.Generator, height: int, width: int, colour: int,
 
 
 def photo_paths() -> list[Path]:
-    """Paths of the photographs, in the order of ``PhotoPatches.classes``.
+    """Returns the paths of the photographs in the order of ``PhotoPatches.classes``.
 
     Raises:
-        FileNotFoundError: One is missing; scikit-image's own loaders would try to download it.
+        FileNotFoundError: A photograph is missing (scikit-image's own loaders would download it).
     """
     paths = []
     for package, names in PHOTOS.items():
         spec = find_spec(package)
         if spec is None:
-            raise FileNotFoundError(f'the photographs lie in the package {package}: install scikit-image, scikit-learn')
+            raise FileNotFoundError(f'the photographs come with {package}: pip install scikit-image scikit-learn')
         folder = Path(spec.origin).parent / FOLDERS[package]
         paths += [folder / name for name in names]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
-        raise FileNotFoundError(f'the installed packages do not carry {missing}; install scikit-image >= 0.22')
+        raise FileNotFoundError(f'the installed packages do not contain {missing}; install scikit-image >= 0.22')
     return paths

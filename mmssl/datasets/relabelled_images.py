@@ -1,4 +1,4 @@
-"""A dataset whose labels are replaced: by those in a file, or in part by random ones."""
+"""A dataset with replaced labels: from a file, or partly random."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class RelabelledImages(ImageDataset):
-    """The images of another dataset with labels of a file, such as clusters, or with noise on their own labels.
+    """The images of another dataset with labels from a file, such as clusters, or with label noise.
 
-    Labels are joined to images by the name of the image, never by its position: the file may be in any order and may
-    hold other images too. Images that the file does not name are left out.
+    Labels are matched to images by name, so the file can have any order and can hold further images. Images that the
+    file does not name are left out.
 
     With ``noise=p`` each image gets, with probability p, a class that is drawn uniformly from all ``num_classes``. The
-    drawn class is the old one in 1 of ``num_classes`` cases, so a share of ``p * (1 - 1 / num_classes)`` of the labels
-    changes. The draws depend on ``noise_seed`` and the position of the image in its dataset alone.
+    drawn class equals the old one in 1 of ``num_classes`` cases, so a share of ``p * (1 - 1 / num_classes)`` of the
+    labels changes. The draws depend only on ``noise_seed`` and the index of the image in its dataset.
 
     Args:
         dataset: Config of the dataset, without ``views`` and ``transform``.
-        labels: Text file of lines ``name label``, as ``write_labels`` writes them; None keeps the dataset's own.
-        noise: Probability p, in [0, 1].
-        num_classes: Number of classes, for the noise.
+        labels: Text file with lines ``name label``, see ``write_labels``; None keeps the labels of the dataset.
+        noise: Probability p in [0, 1].
+        num_classes: Number of classes to draw from; needed with noise only.
         noise_seed: Seed of the noise.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``, ``value_range`` as for
-            ``ImageDataset``; a dataset that has no ``value_range`` of its own takes this one.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``,
+            ``value_range``; a dataset without its own ``value_range`` uses this one.
 
     Raises:
-        FileNotFoundError: There is no such file of labels.
-        ValueError: The file names no image of the dataset, a line has no label, or the noise is wrong.
+        FileNotFoundError: The file of labels does not exist.
+        ValueError: The file names no image of the dataset, a line has no label, or ``noise`` is out of range or given
+            without ``num_classes``.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class RelabelledImages(ImageDataset):
         if noise:
             rng = np.random.default_rng(noise_seed)
             is_noisy, drawn = rng.random(len(self.labels)) < noise, rng.integers(num_classes, size=len(self.labels))
-            is_noisy &= self.labels.numpy() >= 0  # images without a label stay left out
+            is_noisy &= self.labels.numpy() >= 0  # images without a label get none, so they stay left out
             self.labels[is_noisy] = torch.from_numpy(drawn.astype(np.int32)[is_noisy])
         super().__init__(**kwargs)
 
@@ -67,14 +68,14 @@ class RelabelledImages(ImageDataset):
         return torch.tensor([self.dataset.label(row) for row in range(len(self.dataset))], dtype=torch.int32)
 
     def _labels_of(self, file: Path) -> torch.Tensor:
-        """The label of each image, -1 where the file does not name it."""
+        """Returns the label of each image, -1 if the file does not name it."""
         by_name = read_labels(file)
         labels = [by_name.get(image_name(self.dataset, row), -1) for row in range(len(self.dataset))]
         missing = labels.count(-1)
         if missing == len(labels):
             raise ValueError(
-                f'{file} labels images such as {next(iter(by_name), None)!r}, and none of {self.dataset.describe()}, '
-                f'such as {image_name(self.dataset, 0)!r}: the labels are of another dataset'
+                f'{file} belongs to another dataset: it names images such as {next(iter(by_name), None)!r}, and none '
+                f'of {self.dataset.describe()}, such as {image_name(self.dataset, 0)!r}'
             )
         if missing:
             print_log(f'{missing} of {len(labels)} images have no label in {file} and are left out', logger='current')
@@ -101,7 +102,7 @@ class RelabelledImages(ImageDataset):
 
 
 def image_name(dataset: ImageDataset, index: int) -> str:
-    """Returns the name of image ``index`` in files of labels: its path below ``data_root`` if it has one."""
+    """Returns the name of image ``index`` in label files: its path relative to ``data_root``, if it has one."""
     return dataset.name(index).removeprefix(f'{getattr(dataset, "data_root", "")}/')
 
 
@@ -109,17 +110,17 @@ def read_labels(file: Path) -> dict[str, int]:
     """Reads a file of labels.
 
     Args:
-        file: Lines ``name label``; empty ones and those that begin with ``#`` are left out.
+        file: Text file with lines ``name label``; empty lines and lines that begin with ``#`` are skipped.
 
     Returns:
-        Label by name.
+        Name of an image -> label.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: A line does not end in a whole number, or in one that is too large.
+        FileNotFoundError: The file does not exist.
+        ValueError: A line does not end with an integer, or the integer is too large.
     """
     if not file.is_file():
-        raise FileNotFoundError(f'{file} is not a file: name the labels of the images, one "name label" a line')
+        raise FileNotFoundError(f'{file} is not a file: set labels to a text file with one "name label" per line')
     labels = {}
     with file.open(encoding='utf-8', errors='surrogateescape') as lines:
         for number, line in enumerate(map(str.strip, lines), 1):
@@ -128,14 +129,21 @@ def read_labels(file: Path) -> dict[str, int]:
             name, _, label = line.rpartition(' ')
             if not name or not label.isdecimal() or int(label) > LARGEST_LABEL:
                 raise ValueError(
-                    f'{file}:{number}: a line is "name label" with a whole number up to {LARGEST_LABEL}, got {line!r}'
+                    f'{file}:{number}: a line must be "name label" with an integer up to {LARGEST_LABEL}, got {line!r}'
                 )
             labels[name] = int(label)
     return labels
 
 
 def write_labels(file: Path, names: Iterable[str], labels: Iterable[int], comment: str) -> None:
-    """Writes a file of labels, whose first line is the comment; it appears once it is whole."""
+    """Writes a file of labels that ``read_labels`` reads; the file appears under its name only when it is complete.
+
+    Args:
+        file: File to write.
+        names: Names of the images, see ``image_name``.
+        labels: Label of each image.
+        comment: Text of the first line, after ``#``.
+    """
     temporary = file.with_name(f'{file.name}.tmp')
     with temporary.open('w', encoding='utf-8', errors='surrogateescape') as lines:
         lines.write(f'# {comment}\n')

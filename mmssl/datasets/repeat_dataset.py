@@ -1,4 +1,4 @@
-"""One image source several times an epoch."""
+"""Repeats a dataset several times per epoch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class RepeatDataset(ConcatDataset):
-    """The images of a source several times an epoch, each time with an augmentation of its own.
+    """Repeats each image of a dataset several times per epoch, with a different random augmentation each time.
 
     Args:
-        dataset: Config of the source, without ``views`` and ``transform``, which are given here.
-        times: How many times an epoch holds each image, a whole number from 1 on.
-        **kwargs: As for ``ConcatDataset``.
+        dataset: Config of the dataset, without ``views`` and ``transform``, which are given to this class.
+        times: Number of times that an epoch holds each image, an integer >= 1.
+        **kwargs: Arguments of ``ConcatDataset``.
     """
 
     def __init__(self, dataset: dict, times: int, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Unpickling of arrays and nothing else."""
+"""Unpickles arrays and refuses everything else, because a pickle can run code."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def load_arrays(file: IO[bytes]) -> Any:
-    """Unpickles numbers, bytes, strings, containers and numpy arrays; byte strings of Python 2 stay bytes.
+    """Unpickles numbers, bytes, strings, containers and numpy arrays; strings of Python 2 become bytes.
 
     Raises:
-        pickle.UnpicklingError: The file asks for anything else, which could run code.
+        pickle.UnpicklingError: The file needs another class or function, which could run code.
     """
     return _ArraysOnly(file, encoding='bytes').load()

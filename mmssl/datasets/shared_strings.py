@@ -1,4 +1,4 @@
-"""A list of strings that neither pickling nor forking copies."""
+"""A list of strings that workers share without a copy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 
 
 class SharedStrings:
-    """An immutable list of strings in two tensors: all characters, and where each string ends.
+    """An immutable list of strings in two tensors: all characters, and the end of each string.
 
-    A Python list of ten million names costs a gigabyte, and one more in every worker, because reading a string writes
-    its reference count and so copies the page. Two tensors cost the characters and eight bytes a name, are shared by
-    forked workers, and are moved to shared memory instead of being copied when workers are spawned.
+    A Python list of ten million names takes a gigabyte, and another one in every worker, because reading a string
+    writes its reference count and so copies the memory page. The two tensors take the characters and eight bytes per
+    name. Forked workers share them, and for spawned workers torch moves them to shared memory.
 
     Args:
-        strings: Any iterable of strings; it is consumed one by one.
+        strings: Iterable of strings; it is read one string at a time.
     """
 
     def __init__(self, strings: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Images in tar files."""
+"""A dataset of images in tar files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class TarShards(ImageDataset):
-    """Images in uncompressed tar files, in the layout of WebDataset: ``<key>.jpg`` and, for its label, ``<key>.cls``.
+    """Images in uncompressed tar files in the layout of WebDataset: ``<key>.jpg``, with its label in ``<key>.cls``.
 
-    Every image file is a sample, also where two of them share a key (``1.jpg`` and ``1.png``, ``a.0.png`` and
-    ``a.1.png``); the key finds its label only.
+    Every image file is a sample, even if two files share a key (``1.jpg`` and ``1.png``, or ``a.0.png`` and
+    ``a.1.png``). The key is only used to find the label.
 
-    The shards are indexed once with Python's ``tarfile``; then every image is read from its place, so that order and
-    resume are as exact as with single files, which a stream with a shuffle buffer cannot offer.
+    The shards are indexed once with Python's ``tarfile``. Then images are read at their offsets, so order and resume
+    are as exact as with single files. (WebDataset's stream with a shuffle buffer cannot resume exactly.)
 
     Args:
-        data_root: The folder of the shards, or a pattern such as ``/data/train-*.tar``.
-        **kwargs: ``views`` or ``transform``, ``seed``, ``split``, ``val_every`` as for ``ImageDataset``.
+        data_root: Folder of the shards, or a pattern such as ``/data/train-*.tar``.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``.
 
     Raises:
         FileNotFoundError: There are no shards, or no images in them.
-        ValueError: A shard is compressed or damaged, a label is no number or too large, or only some images have one.
+        ValueError: A shard is compressed or damaged, a label is not a number or too large, or only some images have a
+            label.
     """
 
     def __init__(self, data_root: str, **kwargs: Any) -> None:
@@ -55,7 +56,7 @@ class TarShards(ImageDataset):
         if not labels:
             raise FileNotFoundError(f'the shards {pattern} hold no images')
         if len({label >= 0 for label in set(labels)}) > 1:
-            raise ValueError(f'in {pattern} some images have a label (.cls) and some have none')
+            raise ValueError(f'in {pattern} some images have a label (.cls) and some have none: label all or none')
         self.places = torch.frombuffer(places, dtype=torch.int64).view(-1, 3)
         self.labels = torch.frombuffer(labels, dtype=torch.int32)
         super().__init__(**kwargs)
@@ -80,7 +81,7 @@ class TarShards(ImageDataset):
 
 
 def _index(shard: str) -> list[tuple[str, int, int, int]]:
-    """Name, offset, size and label (-1: none) of every image of a shard."""
+    """Returns (name, offset, size, label or -1) of every image of a shard."""
     images: dict[str, tuple[int, int]] = {}
     labels: dict[str, int] = {}
     try:
@@ -93,12 +94,15 @@ def _index(shard: str) -> list[tuple[str, int, int, int]]:
                 elif member.isfile() and is_image_name(member.name):
                     images[member.name] = member.offset_data, member.size
     except tarfile.ReadError as error:
-        raise ValueError(f'{shard} is no uncompressed tar file ({error}); unpack .tar.gz to .tar first') from error
+        raise ValueError(f'{shard} is not an uncompressed tar file ({error}); unpack .tar.gz to .tar first') from error
     return [(name, *place, _find_label(name, labels)) for name, place in images.items()]
 
 
 def _find_label(name: str, labels: dict[str, int]) -> int:
-    """The label under the name without its ending, or under WebDataset's key, which ends at the first dot; else -1."""
+    """Returns the label of the image ``name``, -1 if it has none.
+
+    The key is the name without its last suffix, or else the name up to its first dot, as in WebDataset.
+    """
     folder, base = os.path.split(name)
     keys = os.path.splitext(name)[0], os.path.join(folder, base.partition('.')[0])
     return next((labels[key] for key in keys if key in labels), -1)
@@ -108,7 +112,7 @@ def _read_label(name: str, content: bytes) -> int:
     try:
         label = int(content)
     except ValueError as error:
-        raise ValueError(f'{name} holds {content[:40]!r}, which is no class number') from error
+        raise ValueError(f'{name} holds {content[:40]!r}, which is not a class number') from error
     if abs(label) > LARGEST_LABEL:
         raise ValueError(f'{name} holds {label}; a class number is at most {LARGEST_LABEL}')
     return label

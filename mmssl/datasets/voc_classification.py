@@ -1,4 +1,4 @@
-"""PASCAL VOC as images with several labels each."""
+"""PASCAL VOC as a dataset with several labels per image."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import torch
 from mmssl.datasets.image_files import ImageFiles
 from mmssl.registry import DATASETS
 
-# What the lists say of a class in an image: there, absent, and there but difficult to see.
+# Number in a list file -> target: the class is present, absent, or present but marked difficult.
 _MEANING = {'1': 1, '-1': 0, '0': -1}
 
 
 @DATASETS.register_module()
 class VOCClassification(ImageFiles):
-    """Images of PASCAL VOC with the classes that ``ImageSets/Main/<class>_<split>.txt`` list for them.
+    """Images of PASCAL VOC with the classes from ``ImageSets/Main/<class>_<split>.txt``.
 
-    ``targets`` (N, C) int8 has 1 where an image shows class c, 0 where it does not, and -1 where the class is there but
-    marked difficult, which evaluation leaves out. An image has no one label, so ``label`` is -1 throughout.
+    The attribute ``targets`` (N, C) int8 is 1 if the image shows the class, 0 if it does not, and -1 if the class is
+    marked difficult, which evaluation ignores. An image can have several classes, so ``label`` is always -1.
 
     Args:
-        data_root: The folder with ``JPEGImages/`` and ``ImageSets/Main/``, such as ``VOCdevkit/VOC2007``.
-        split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``, or another one that has lists.
-        **kwargs: ``views`` or ``transform``, and ``seed``, as for ``ImageDataset``.
+        data_root: Folder with ``JPEGImages/`` and ``ImageSets/Main/``, such as ``VOCdevkit/VOC2007``.
+        split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``, or another name that the list files have.
+        **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, and ``seed``.
 
     Raises:
-        FileNotFoundError: There are no lists of the split.
+        FileNotFoundError: The split has no list files.
         ValueError: The lists of two classes name different images.
     """
 
@@ -45,7 +45,7 @@ class VOCClassification(ImageFiles):
             lines = [line.split() for line in file.read_text().splitlines() if line.strip()]
             names = names or [line[0] for line in lines]
             if [line[0] for line in lines] != names:
-                raise ValueError(f'{file} lists other images than {lists[0]}, or in another order')
+                raise ValueError(f'{file} must list the same images as {lists[0]}, in the same order')
             columns.append([_MEANING[line[1]] for line in lines])
         super().__init__(str(root / 'JPEGImages'), (f'{name}.jpg' for name in names), **kwargs)
         self.classes = tuple(file.stem.removesuffix(f'_{split}') for file in lists)

@@ -98,7 +98,7 @@ def test_idx_errors(tmp_path: Path) -> None:
         FashionMNIST(str(tmp_path), **EVALUATION)
     path = tmp_path / 'x'
     path.write_bytes(b'\x89PNG')
-    with pytest.raises(ValueError, match='no idx file'):
+    with pytest.raises(ValueError, match='not an idx file'):
         read_idx(path)
     path.write_bytes(idx(PIXELS[..., 0])[:-1])
     with pytest.raises(ValueError, match='truncated'):

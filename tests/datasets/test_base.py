@@ -71,7 +71,7 @@ def test_unreadable_image_is_replaced_by_the_same_one_each_time(folder: str) -> 
     (Path(folder) / '0.png').write_bytes(b'damaged')
     images = ImageFolder(folder, seed=5, **EVALUATION)
     item = images[(1, 0)]
-    assert item['skipped'] == [f"{folder}/0.png (no image file of a known kind: it begins with b'damaged')"]
+    assert item['skipped'] == [f"{folder}/0.png (not an image file of a known format: it begins with b'damaged')"]
     found = item['data_samples']['index']
     assert images.name(found) == f'{folder}/{value_of(item) // 10}.png' != f'{folder}/0.png'
     assert images[(1, 0)]['data_samples']['index'] == found
@@ -83,13 +83,13 @@ def test_a_name_that_is_not_utf8_can_be_reported(folder: str) -> None:
     Path(os.fsdecode(os.fsencode(folder) + b'/\xff.png')).write_bytes(b'damaged')
     images = ImageFolder(folder, **EVALUATION)
     (skipped,) = images[len(images) - 1]['skipped']
-    assert skipped.encode('utf-8').startswith(f'{folder}/\\udcff.png (no image file'.encode())
+    assert skipped.encode('utf-8').startswith(f'{folder}/\\udcff.png (not an image file'.encode())
 
 
 def test_nothing_readable_is_an_error(folder: str) -> None:
     for path in Path(folder).iterdir():
         path.write_bytes(b'')
-    with pytest.raises(ValueError, match='20 images in a row cannot be read.*Is the storage mounted'):
+    with pytest.raises(ValueError, match='20 images in a row cannot be read.*Check that the storage is mounted'):
         ImageFolder(folder, **EVALUATION)[0]
 
 

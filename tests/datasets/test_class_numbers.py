@@ -52,7 +52,7 @@ def test_further_classes_come_behind_and_are_a_mistake_for_a_classifier(tmp_path
 
 
 def test_no_common_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match='val has the classes a, b, and what is learned has x: none is in both'):
+    with pytest.raises(UserError, match='val has the classes a, b, and the training set has x: none is in both'):
         share_classes(('x',), folder(tmp_path, 'ab'), 'val')
 
 

@@ -59,8 +59,8 @@ def test_sources_without_labels(roots: list[dict]) -> None:
     ('change', 'message'),
     [
         (dict(weights=[1]), r'for each of the 2 datasets, got \[1\]'),
-        (dict(weights=[1, 0.5]), 'whole number from 1 on'),
-        (dict(weights=[1, 'a']), 'whole number from 1 on'),
+        (dict(weights=[1, 0.5]), 'one integer >= 1'),
+        (dict(weights=[1, 'a']), 'one integer >= 1'),
         (dict(datasets=[]), 'for each of the 0 datasets'),
     ],
 )
@@ -77,7 +77,7 @@ def test_views_stand_in_one_place(roots: list[dict]) -> None:
 def test_labels_without_names_cannot_be_matched(roots: list[dict], tmp_path: Path) -> None:
     (tmp_path / 'list.txt').write_text('a/dog/0.png 1')
     numbered = dict(type='ImageList', list_file=str(tmp_path / 'list.txt'))
-    with pytest.raises(ValueError, match='labels without names of classes'):
+    with pytest.raises(ValueError, match='labels without class names'):
         ConcatDataset([roots[0], numbered], **EVALUATION)
     assert ConcatDataset([numbered, numbered], **EVALUATION).label(1) == 1
 

@@ -114,9 +114,9 @@ def tiff(samples: np.ndarray, **options) -> bytes:
         (tiff(np.array([[-500, 300]], np.int16)), r'signed samples \(-500 to 300\)'),
         (tiff(np.array([[-50, 30]], np.int8)), r'signed samples \(-50 to 30\)'),
         (tiff(np.array([[0, 1]], np.float32)), 'floating point samples'),
-        (encoded(Image.fromarray(np.array([[0, 4095]], np.uint16)), 'PNG'), '16-bit samples is 4095'),
-        (cv2.imencode('.png', np.full((4, 4, 3), 4080, np.uint16))[1].tobytes(), '16-bit samples is 4080'),
-        (tiff(np.full((4, 4, 3), 4080, np.uint16), photometric='rgb'), '16-bit samples is 4080'),
+        (encoded(Image.fromarray(np.array([[0, 4095]], np.uint16)), 'PNG'), '16-bit sample is 4095'),
+        (cv2.imencode('.png', np.full((4, 4, 3), 4080, np.uint16))[1].tobytes(), '16-bit sample is 4080'),
+        (tiff(np.full((4, 4, 3), 4080, np.uint16), photometric='rgb'), '16-bit sample is 4080'),
     ],
     ids=['int32', 'uint32', 'int16', 'int8', 'float', '12-bit grey', '12-bit colour', '12-bit colour tiff'],
 )

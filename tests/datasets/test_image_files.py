@@ -57,7 +57,7 @@ def test_class_folders(tmp_path: Path) -> None:
 
 def test_image_beside_class_folders(tmp_path: Path) -> None:
     write_images(tmp_path, ['dog/0.png', 'stray.png'])
-    with pytest.raises(ValueError, match='stray.png lies in no class folder.*ImageFolder'):
+    with pytest.raises(ValueError, match='stray.png is not in a class folder.*ImageFolder'):
         ClassFolder(str(tmp_path), **EVALUATION)
 
 
@@ -87,7 +87,7 @@ def test_list_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='is not a file'):
         ImageList(str(tmp_path / 'list.txt'), **EVALUATION)
     (tmp_path / 'list.txt').write_text('a.png 1\nb.png\n')
-    with pytest.raises(ValueError, match='list.txt:2: some lines have a label'):
+    with pytest.raises(ValueError, match='list.txt:2: all lines must have the same kind of label'):
         ImageList(str(tmp_path / 'list.txt'), **EVALUATION)
     (tmp_path / 'list.txt').write_text('\n')
     with pytest.raises(FileNotFoundError, match='holds no images'):
@@ -116,7 +116,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyP
     messages = []
     monkeypatch.setattr('mmssl.datasets.image_files.print_log', lambda message, **kwargs: messages.append(message))
     assert len(ImageFolder(str(tmp_path), **EVALUATION)) == 1
-    assert messages == [f'{tmp_path}: left out what is no image by its ending: 2 .heic, 1 without ending']
+    assert messages == [f'{tmp_path}: skipped files without an image suffix: 2 .heic, 1 without ending']
 
 
 def test_class_folders_linked_to_each_other_are_both_there(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_lists_as_they_are_written(separator: str, labels: list[str], numbers: l
     ('lines', 'message'),
     [
         ('a.png 1\nb.png cat\n', 'list.txt:2.*first line has a number, this one a class name'),
-        ('a.png 1 2\n', "list.txt:1: the label of a.png is '1 2'; it must be a whole number"),
+        ('a.png 1 2\n', "list.txt:1: the label of a.png is '1 2'; it must be an integer"),
         ('a.png -1\n', "list.txt:1: the label of a.png is '-1'"),
         ('a.png 2147483647\nb.png 2147483648\n', 'list.txt:2: the label of b.png is 2147483648; .* at most 2147483647'),
     ],

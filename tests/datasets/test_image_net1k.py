@@ -65,7 +65,7 @@ def test_a_subset_keeps_the_labels_of_the_whole(root: Path) -> None:
     (root / 'subsets' / 'other.txt').write_text('n99_1.JPEG\n')
     with pytest.raises(ValueError, match='such as n99'):
         ImageNet1k(str(root), subset='subsets/other.txt', **EVALUATION)
-    with pytest.raises(ValueError, match="a subset is one of 'train'"):
+    with pytest.raises(ValueError, match="subset needs split='train'"):
         ImageNet1k(str(root), split='val', subset='subsets/1percent.txt', **EVALUATION)
 
 
@@ -76,5 +76,5 @@ def test_errors(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match='unpack the development kit'):
         ImageNet1k(str(root), split='val', **EVALUATION)
     (root / 'imagenet_2012_validation_synset_labels.txt').write_text(SYNSETS[0])
-    with pytest.raises(ValueError, match='3 images, their label file 1 lines'):
+    with pytest.raises(ValueError, match='3 images, but the labels have 1 lines'):
         ImageNet1k(str(root), split='val', **EVALUATION)

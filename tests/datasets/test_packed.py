@@ -100,7 +100,7 @@ def test_every_image_of_a_tar_is_a_sample(tmp_path: Path) -> None:
         '1.png': (40, 6),
     }
     write_tar(tmp_path / '1.tar', {'x.png': encode(flat_image(0)), 'x.cls': b'cat'})
-    with pytest.raises(ValueError, match=r"1\.tar:x\.cls holds b'cat', which is no class number"):
+    with pytest.raises(ValueError, match=r"1\.tar:x\.cls holds b'cat', which is not a class number"):
         TarShards(str(tmp_path), **EVALUATION)
     write_tar(tmp_path / '1.tar', {'x.png': encode(flat_image(0)), 'x.cls': b'2147483648'})
     with pytest.raises(ValueError, match=r'1\.tar:x\.cls holds 2147483648; a class number is at most 2147483647'):

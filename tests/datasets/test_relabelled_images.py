@@ -47,14 +47,14 @@ def test_labels_of_another_dataset_and_lines_without_label_are_refused(folder, t
     source, file = dict(type='ImageFolder', data_root=str(folder)), tmp_path / 'labels.txt'
     write_labels(file, ['other/0.png'], [1], 'comment')
     with pytest.raises(
-        ValueError, match=r"labels images such as 'other/0.png', and none of .* such as 'class 0/0.png'"
+        ValueError, match=r"it names images such as 'other/0.png', and none of .*, such as 'class 0/0.png'"
     ):
         RelabelledImages(source, labels=str(file), transform=PLAIN)
     for line in ('class 0/0.png', 'class 0/0.png 2147483648'):
         file.write_text(f'{line}\n')
-        with pytest.raises(ValueError, match='labels.txt:1: a line is "name label"'):
+        with pytest.raises(ValueError, match='labels.txt:1: a line must be "name label"'):
             RelabelledImages(source, labels=str(file), transform=PLAIN)
-    with pytest.raises(FileNotFoundError, match='is not a file: name the labels'):
+    with pytest.raises(FileNotFoundError, match='is not a file: set labels'):
         RelabelledImages(source, labels=str(tmp_path / 'none.txt'), transform=PLAIN)
 
 

@@ -34,5 +34,5 @@ def test_errors(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'holds no lists \*_val.txt'):
         VOCClassification(str(root), split='val', **EVALUATION)
     (root / 'ImageSets' / 'Main' / 'dog_trainval.txt').write_text('000001 1\n000003 1\n')
-    with pytest.raises(ValueError, match='dog_trainval.txt lists other images than'):
+    with pytest.raises(ValueError, match='dog_trainval.txt must list the same images as'):
         VOCClassification(str(root), **EVALUATION)

@@ -53,9 +53,9 @@ def options(path: Path, root: Path, *more: str) -> list[str]:
 def test_wrong_names_of_classes(raccoons: Path, fails: Fails, tmp_path: Path) -> None:
     run = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={raccoons}']
     message = fails(train.main, DETECTOR, *run)
-    assert '0 of 4 images has a box of (WBC, RBC, Platelets); the annotations name: raccoon (8)' in message
+    assert 'none of 4 images has a box of (WBC, RBC, Platelets); the annotations name: raccoon (8)' in message
     message = fails(train.main, DETECTOR, *run, "train_dataloader.dataset.metainfo.classes=('raccoon')")
-    assert "metainfo.classes is the text 'raccoon' and no list of names: write ('raccoon',), with a comma" in message
+    assert "metainfo.classes is the text 'raccoon', not a list of names: write ('raccoon',), with a comma" in message
     message = fails(train.main, DETECTOR, *run, 'classes=raccoon', 'model.roi_head.bbox_head.num_classes=7')
     assert 'num_classes=7 contradicts classes, which has 1 names' in message
     assert not (tmp_path / 'run').exists()

@@ -1,4 +1,4 @@
-"""Checks of annotated data before a run: names, files and labels, from names and annotation files."""
+"""Checks annotated data before a run: class names, files and labels."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _IGNORED = 255
 def check_annotations(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) -> Findings:
     """Compares the data of a detection or segmentation config with its classes, and the classes with its heads.
 
-    Data in the layouts of Pascal VOC, COCO and masks are looked into; of another class of data sets only the names.
+    Data in the layouts of Pascal VOC, COCO and masks are read; for other dataset classes only the class names are
+    checked.
 
     Args:
-        cfg: A config of mmdet or mmseg; for one of another library nothing is found.
-        loaders: Whose data are read: of ``'train'``, ``'val'`` and ``'test'``.
+        cfg: Config of mmdet or mmseg; a config of another library has no findings.
+        loaders: Dataloaders to check, some of ``'train'``, ``'val'`` and ``'test'``.
     """
     found = Findings()
     if cfg.get('default_scope') not in ('mmdet', 'mmseg'):
@@ -48,8 +49,8 @@ def check_annotations(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) 
         first = next(iter(names))
         if own != names[first]:
             found.problems.append(
-                f'{place} has the classes {some(own, 8)}, and {first} {some(names[first], 8)}: they must agree, '
-                'which the option classes sees to'
+                f'{place} has the classes {some(own, 8)}, and {first} has {some(names[first], 8)}: they must be equal; '
+                'the option classes sets both'
             )
     if names:
         found.problems += wrong_heads(cfg, names[next(iter(names))])
@@ -57,12 +58,12 @@ def check_annotations(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) 
 
 
 def check_data(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) -> None:
-    """Checks as ``check_annotations`` does, and prints what is left out of a run that can start.
+    """Runs ``check_annotations``, prints its notes, and raises its problems as an error.
 
-    With several processes only the first one checks, because the others would read the same files.
+    With several processes only the first one checks, because all read the same files.
 
     Raises:
-        UserError: There are problems; the message names all of them.
+        UserError: There are problems; the message lists all of them.
     """
     if rank() > 0:
         return
@@ -75,10 +76,14 @@ def check_data(cfg: Config, loaders: tuple[str, ...] = ('train', 'val')) -> None
 
 
 def class_names(dataset: dict[str, Any], scope: str) -> tuple[str, ...]:
-    """The classes of a data set, from its metainfo or its class.
+    """Returns the class names of a dataset, from its ``metainfo`` or the ``METAINFO`` of its Python class.
+
+    Args:
+        dataset: Config of the dataset.
+        scope: Library of the dataset, ``'mmdet'`` or ``'mmseg'``.
 
     Raises:
-        UserError: There are none, or ``metainfo.classes`` is a single name without a comma.
+        UserError: There are no names, or ``metainfo.classes`` is a single name without a comma.
     """
     given = (dataset.get('metainfo') or {}).get('classes')
     if isinstance(given, str):
@@ -87,19 +92,19 @@ def class_names(dataset: dict[str, Any], scope: str) -> tuple[str, ...]:
                 return tuple(line.rstrip('\n\r') for line in file)
         except OSError:
             raise UserError(
-                f'metainfo.classes is the text {given!r} and no list of names: write ({given!r},), with a comma'
+                f'metainfo.classes is the text {given!r}, not a list of names: write ({given!r},), with a comma'
             ) from None
     classes = given or getattr(dataset_class(dataset, scope), 'METAINFO', {}).get('classes')
     if not classes:
         raise UserError(
-            f'{dataset.get("type")} has no names of classes: --cfg-options classes="(\'NAME\', ...)" sets them '
-            'everywhere, metainfo=dict(classes=(...)) for one data set'
+            f'{dataset.get("type")} has no class names: set them with --cfg-options classes="(\'NAME\', ...)" for all '
+            'datasets, or with metainfo=dict(classes=(...)) for one dataset'
         )
     return tuple(classes)
 
 
 def wrong_heads(cfg: Config, classes: tuple[str, ...]) -> list[str]:
-    """One sentence for each head of the config that has another number of classes than the data."""
+    """Returns one sentence for each head of the config whose number of classes differs from that of the data."""
     problems = [
         f'{place}.num_classes is {head["num_classes"]}, and the data has {len(classes)} classes ({some(classes, 8)}): '
         'the option classes sets both'
@@ -107,9 +112,7 @@ def wrong_heads(cfg: Config, classes: tuple[str, ...]) -> list[str]:
         if head['num_classes'] != len(classes) and not place.endswith('rpn_head')
     ]
     if cfg.default_scope == 'mmseg' and len(classes) == 1:
-        problems.append(
-            f'a segmenter of the single class {classes[0]} has nothing to tell it from: name the background as well'
-        )
+        problems.append(f'a segmenter needs at least two classes, got only {classes[0]}: name the background as well')
     return problems
 
 
@@ -130,7 +133,7 @@ def _check(dataset: dict[str, Any], classes: tuple[str, ...], scope: str, is_tra
     complete = _defaults(cls) | dataset
     published = cls.METAINFO.get('classes', ())
     num_labels = len(published) or len(classes)
-    num_labels += bool(complete.get('reduce_zero_label'))  # then 0 is ignored and the classes begin with 1
+    num_labels += bool(complete.get('reduce_zero_label'))  # it ignores label 0, and classes begin with label 1
     ignored = [complete.get('ignore_index', _IGNORED), _IGNORED]
     for step in dataset.get('pipeline') or ():
         if str(step['type']).endswith('IgnoreLabels'):
@@ -139,7 +142,7 @@ def _check(dataset: dict[str, Any], classes: tuple[str, ...], scope: str, is_tra
 
 
 def _defaults(cls: type) -> dict[str, Any]:
-    """Defaults of the arguments of a class of data sets, its own before those of its bases."""
+    """Returns the defaults of the arguments of a dataset class; those of a subclass replace those of its bases."""
     defaults: dict[str, Any] = {}
     for base in reversed(inspect.getmro(cls)):
         if '__init__' in vars(base):

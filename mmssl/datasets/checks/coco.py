@@ -1,4 +1,4 @@
-"""Boxes and polygons in COCO's layout, one JSON file for a data set."""
+"""Checks boxes and polygons in COCO's layout: one JSON file per dataset."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BOX_KEYS = ('id', 'image_id', 'category_id', 'bbox', 'area')
 
 
 def check_coco(dataset: dict[str, Any], classes: tuple[str, ...], is_training: bool) -> Findings:
-    """Checks the file and the images that a ``CocoDataset`` of mmdet would read.
+    """Checks the annotation file and the images that a ``CocoDataset`` of mmdet would read.
 
     Args:
-        dataset: Its config, with ``data_root``, ``ann_file``, ``data_prefix`` and ``pipeline``.
-        classes: The classes that are to be detected.
-        is_training: Whether a class without a box is a mistake.
+        dataset: Config of the dataset, with ``data_root``, ``ann_file``, ``data_prefix`` and ``pipeline``.
+        classes: Names of the classes to detect.
+        is_training: True for training data, where a class without a box can be a problem.
     """
     found = Findings()
     root = dataset.get('data_root') or ''
@@ -32,13 +32,13 @@ def check_coco(dataset: dict[str, Any], classes: tuple[str, ...], is_training: b
         with open(path, encoding='utf-8') as file:
             content = json.load(file)
     except ValueError as error:
-        found.problems.append(f'{path} is no JSON: {error}')
+        found.problems.append(f'{path} is not JSON: {error}')
         return found
     if not is_training and isinstance(content, dict):
-        content.setdefault('annotations', [])  # images to be predicted for a server, without annotations
+        content.setdefault('annotations', [])  # test images whose annotations only an evaluation server has
     absent = [key for key in ('images', 'annotations', 'categories') if key not in content]
     if absent or not isinstance(content, dict):
-        found.problems.append(f'{path} is no file in the layout of COCO: it has no {", ".join(absent)}')
+        found.problems.append(f'{path} is not in the layout of COCO: it has no {", ".join(absent)}')
         return found
     found.problems += _broken(content, _BOX_KEYS if is_training else (*_BOX_KEYS, 'iscrowd'))
     if found.problems:
@@ -69,7 +69,7 @@ def _broken(content: Mapping[str, Any], box_keys: tuple[str, ...]) -> list[str]:
             problems.append(f'{part} without {shown}, which mmdet needs')
         ids = [item.get('id') for item in content[part]]
         if len(set(ids)) < len(ids):
-            problems.append(f'{len(ids) - len(set(ids)):,} {part} have the id of another one')
+            problems.append(f'{len(ids) - len(set(ids)):,} {part} share their id with another one')
     odd = [box for box in content['annotations'] if 'bbox' in box and not _is_box(box['bbox'])]
     if odd:
         problems.append(f'{len(odd):,} boxes are not four numbers (left, top, width, height), such as {odd[0]["bbox"]}')
@@ -110,7 +110,7 @@ def _check_boxes(
     more = boxes.findings(is_training)
     found.notes += more.notes
     found.problems += more.problems
-    # mmdet numbers the classes in the order of the file, whatever the order of the config.
+    # mmdet numbers the classes in the order of the file, not of the config.
     in_file = [name for name in names.values() if name in classes]
     if not more.problems and in_file != list(classes):
         lacking = [name for name in classes if name not in in_file]
@@ -118,13 +118,13 @@ def _check_boxes(
             found.problems.append(f'the categories of the file do not name {some(lacking, 8)}, so labels would shift')
         else:
             found.problems.append(
-                'mmdet numbers classes in the order of the categories in the file, which differs from that of the '
-                f'config: give them as classes="{tuple(in_file)}"'
+                'mmdet numbers classes in the order of the categories in the file, which differs from the order of the '
+                f'config: set classes="{tuple(in_file)}"'
             )
 
 
 def _is_flat(box: Mapping[str, Any], image_width: float, image_height: float) -> bool:
-    """Whether mmdet would pass over the box: no area, or none inside of the image."""
+    """Returns True if mmdet would skip the box, because it has no area or lies outside of the image."""
     left, top, width, height = box['bbox']
     inner_width = min(left + width, image_width) - max(left, 0)
     inner_height = min(top + height, image_height) - max(top, 0)

@@ -1,4 +1,4 @@
-"""Segmentation masks, an image of labels for each photograph."""
+"""Checks segmentation data: each image has a mask, an image of its labels."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from PIL import Image
 
 from mmssl.datasets.checks.findings import Findings, missing_files, other_endings, some
 
-_SAMPLE = 64  # masks that are opened
-_ORIENTATION = 274  # tag of EXIF; from 5 on width and height are exchanged
+_SAMPLE = 64  # number of masks that are opened
+_ORIENTATION = 274  # EXIF tag; for values from 5 width and height are exchanged
 
 
 def check_masks(dataset: dict[str, Any], num_labels: int, ignored: Sequence[int]) -> Findings:
-    """Checks the names of all images and masks that a ``BaseSegDataset`` of mmseg would read, and a sample of them.
+    """Checks the data of a ``BaseSegDataset`` of mmseg: the existence of all files, the contents of a sample of masks.
 
     Args:
-        dataset: Its config, with ``data_root``, ``data_prefix``, ``ann_file`` and the endings of the names.
-        num_labels: Labels that a mask may hold: 0 to ``num_labels`` - 1.
-        ignored: Further labels that the pipeline takes out, 255 among them.
+        dataset: Config of the dataset, with ``data_root``, ``data_prefix``, ``ann_file``, ``img_suffix`` and
+            ``seg_map_suffix``.
+        num_labels: Number of labels; a mask may hold 0 to ``num_labels`` - 1.
+        ignored: Further labels that a mask may hold because the pipeline ignores them, such as 255.
     """
     found = Findings()
     root, prefix = dataset.get('data_root') or '', dataset.get('data_prefix') or {}
@@ -51,7 +52,7 @@ def check_masks(dataset: dict[str, Any], num_labels: int, ignored: Sequence[int]
     ):
         if missing := missing_files(paths):
             others = other_endings(folder, ending)
-            hint = f'; {folder} has no such file{others}: set {key} to what follows the name' if others else ''
+            hint = f'; {folder} has no *{ending}{others}: set {key} to the part after the name' if others else ''
             found.problems.append(f'{len(missing):,} of {len(paths):,} {what} are missing: {some(missing)}{hint}')
     if not found.problems:
         _check_sample(pairs, num_labels, ignored, found)
@@ -99,20 +100,20 @@ def _check_sample(pairs: Sequence[tuple[str, str]], num_labels: int, ignored: Se
         shown = ', '.join(f'{label} (in {number})' for label, number in wrong.items() if label not in ignored)
         found.problems.append(
             f'{len(beyond)} {of_sample} hold labels beyond the {num_labels} classes 0 to {num_labels - 1}: {shown}; '
-            f'e.g. {some(beyond)}. Name these classes too, or leave them out: --cfg-options ignore_labels=[...]'
+            f'e.g. {some(beyond)}. Add these classes, or ignore them: --cfg-options ignore_labels=[...]'
         )
     used = {label for label in labels if 0 <= label < num_labels and label not in ignored}
     if len(used) == 1 and 255 in labels and num_labels > 1 and not found.problems:
         found.problems.append(
             f'the {len(chosen)} masks that were opened hold only {used.pop()} and 255, and 255 is ignored: '
-            'write the number of the class for 255'
+            'replace 255 by the number of the class'
         )
     if len(chosen) < len(pairs):
         found.notes.append(f'sizes and labels were checked in {len(chosen)} of {len(pairs):,} masks')
 
 
 def _upright_size(path: str) -> tuple[int, int]:
-    """Width and height of an image as it is read, turned as its camera says; the pixels are not decoded."""
+    """Returns (width, height) of an image after its EXIF orientation is applied; the pixels are not decoded."""
     with Image.open(path) as image:
         width, height = image.size
         return (height, width) if image.getexif().get(_ORIENTATION, 1) >= 5 else (width, height)

@@ -1,4 +1,4 @@
-"""Boxes in Pascal VOC's layout, an XML file for each image."""
+"""Checks boxes in Pascal VOC's layout: one XML file per image."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from xml.etree import ElementTree
 
 from mmssl.datasets.checks.findings import Boxes, Findings, missing_files, other_endings, some
 
-_LIMIT = 20_000  # files; a run itself reads all of them
+_LIMIT = 20_000  # largest number of annotation files that are read
 
 
 def check_voc(dataset: dict[str, Any], classes: tuple[str, ...], is_training: bool) -> Findings:
     """Checks the files that a ``VOCDataset`` or ``XMLDataset`` of mmdet would read.
 
     Args:
-        dataset: Its config, with ``data_root``, ``ann_file``, ``data_prefix`` and the names of the two folders.
-        classes: The classes that are to be detected.
-        is_training: Whether a class without a box is a mistake.
+        dataset: Config of the dataset, with ``data_root``, ``ann_file``, ``data_prefix``, ``ann_subdir`` and
+            ``img_subdir``.
+        classes: Names of the classes to detect.
+        is_training: True for training data, where a class without a box can be a problem.
     """
     found = Findings()
     root = dataset.get('data_root') or ''
     listing = os.path.join(root, dataset.get('ann_file') or '')
     prefix = (dataset.get('data_prefix') or {}).get('sub_data_root')
-    base = '' if prefix is None else os.path.join(root, prefix)  # without it mmdet does not look below data_root
+    base = '' if prefix is None else os.path.join(root, prefix)  # without sub_data_root mmdet ignores data_root here
     if not os.path.isfile(listing):
         found.problems.append(f'the list of images {listing} does not exist (ann_file)')
         return found
@@ -38,7 +39,7 @@ def check_voc(dataset: dict[str, Any], classes: tuple[str, ...], is_training: bo
     if missing := missing_files(files):
         found.problems.append(
             f'{len(missing):,} of {len(names):,} names in {listing} have no annotation: {some(missing)}; '
-            'a line of the list is a file name without its ending'
+            'a line of the list must be a file name without its suffix'
         )
     if absent := missing_files(os.path.join(images, f'{name}.jpg') for name in names):
         found.problems.append(f'{len(absent):,} of {len(names):,} images are missing: {some(absent)}{_endings(images)}')
@@ -73,7 +74,7 @@ def _endings(folder: str) -> str:
 
 
 def _names(path: str, flat: list[str]) -> list[str]:
-    """Names of the boxes in a file; those without an area are added to ``flat``."""
+    """Returns the class names of the boxes in a file; adds descriptions of boxes without an area to ``flat``."""
     names = []
     root = ElementTree.parse(path).getroot()
     if (size := root.find('size')) is not None:

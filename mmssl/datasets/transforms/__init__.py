@@ -1,4 +1,4 @@
-"""Transforms that run in the workers: decode, crop, flip."""
+"""Transforms that run in the dataloader's workers: crop, resize, flip, and the draw of photometric programs."""
 
 from mmssl.utils.imports import import_submodules
 

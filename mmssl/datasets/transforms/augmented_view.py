@@ -1,4 +1,4 @@
-"""The one description of a training view."""
+"""The training view: a random resized crop and a photometric program."""
 
 from __future__ import annotations
 
@@ -18,18 +18,28 @@ _MAX_DRAWS = 2 * CROP_ATTEMPTS + 2 + 1 + len(GROUPS) + 2 * len(JITTER) + 1
 
 
 class DrawnView(NamedTuple):
-    """What is random about a view."""
+    """The random draws of a view."""
 
     box: tuple[int, int, int, int]
-    """Top, left, height and width of the crop, in pixels of the image."""
+    """Top, left, height and width of the crop in pixels of the image."""
     flipped: bool
-    """Whether left and right are exchanged."""
+    """True if left and right are exchanged."""
     program: Tensor
-    """The photometric program, float32 (steps, 2)."""
+    """Photometric program, float32 (steps, 2), see ``photometric_program``."""
 
 
 def render(image: np.ndarray, drawn: DrawnView, size: int, interpolation: str) -> Tensor:
-    """Returns the crop that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3); its colours unchanged."""
+    """Crops, resizes and flips an image as drawn, without the photometric program.
+
+    Args:
+        image: uint8 (H, W, 3).
+        drawn: Draw of the view.
+        size: Side of the result in pixels.
+        interpolation: Filter of the resize, see ``resize``.
+
+    Returns:
+        uint8 (3, size, size).
+    """
     top, left, height, width = drawn.box
     crop = resize(image[top : top + height, left : left + width], size, size, interpolation)
     return crop.flip(2) if drawn.flipped else crop
@@ -37,9 +47,9 @@ def render(image: np.ndarray, drawn: DrawnView, size: int, interpolation: str) -
 
 @TRANSFORMS.register_module()
 class AugmentedView:
-    """A random resized crop, perhaps flipped, and the photometric program that the device runs on it.
+    """A random resized crop with a random flip, and the photometric program that the device applies to it.
 
-    Everything photometric is off unless it is given, so that a recipe shows its whole augmentation, for example
+    All photometric operations are off by default, so that a recipe shows its whole augmentation. Examples:
 
     - MoCo v2, SimSiam: ``min_scale=0.2, jitter=(.4, .4, .4, .1), grayscale=0.2, blur=0.5``
     - MoCo v1: ``min_scale=0.2, jitter=(.4, .4, .4, .4), jitter_prob=1.0, grayscale=0.2, order=('grayscale', 'jitter')``
@@ -49,31 +59,36 @@ class AugmentedView:
       jitter=(.4, .4, .2, .1), colors='tensorflow-offset', grayscale=0.2`` with ``blur=1.0`` and with
       ``blur=0.1, solarize=0.2``
 
-    Crop and operations are torchvision's (a crop is tried ten times, then the central rectangle is taken) unless
-    ``crop``, ``interpolation`` and ``colors`` name those of TensorFlow, which SimCLR's and BYOL's official codes have.
+    By default crop and operations follow torchvision. With ``crop``, ``interpolation`` and ``colors`` they follow
+    TensorFlow, like the official codes of SimCLR and BYOL.
 
     Args:
-        size: Side of the view, in pixels.
-        min_scale: Smallest area of the crop, as a fraction of the image's.
-        max_scale: Largest area.
+        size: Side of the view in pixels.
+        min_scale: Smallest area of the crop as a fraction of the image's area.
+        max_scale: Largest area of the crop as a fraction of the image's area.
         ratio: Smallest and largest width / height of the crop.
-        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased as Pillow does it, or
-            ``'bicubic-aliased'``, TensorFlow's.
-        crop: ``'torchvision'``, ``'clamped'`` or ``'distorted'``: see ``draw_crop``, ``draw_clamped_crop`` and
-            ``draw_distorted_crop``.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased like Pillow's, or
+            ``'bicubic-aliased'``, TensorFlow's bicubic.
+        crop: Rule of the crop: ``'torchvision'`` (``draw_crop``), ``'clamped'`` (``draw_clamped_crop``) or
+            ``'distorted'`` (``draw_distorted_crop``).
         flip: Probability of a horizontal flip.
-        jitter: Strengths of brightness, contrast, saturation and hue: the first three are factors uniform in
-            1 - x to 1 + x (not below 0), hue a shift uniform in -x to x turns, x <= 0.5; in random order.
-        jitter_prob: Probability of the jitter as a whole.
-        colors: Rules of the jitter: ``'torchvision'``; ``'tensorflow'``: contrast around each channel's own mean,
-            saturation in HSV; ``'tensorflow-offset'``: also a brightness that is added, uniform in -x to x.
+        jitter: Strengths x of brightness, contrast, saturation and hue. The first three multiply by a factor uniform in
+            [max(0, 1 - x), 1 + x]; hue shifts by an angle uniform in [-x, x] turns, x <= 0.5. The four operations run
+            in random order.
+        jitter_prob: Probability of the jitter (all four operations together).
+        colors: Rules of the jitter: ``'torchvision'``; ``'tensorflow'``, where contrast uses each channel's own mean
+            and saturation is changed in HSV; or ``'tensorflow-offset'``, where also brightness is an added number
+            uniform in [-x, x] instead of a factor.
         grayscale: Probability of grey (three equal channels).
         blur: Probability of a Gaussian blur.
-        blur_sigma: Smallest and largest standard deviation of the blur, in pixels, uniform.
+        blur_sigma: Smallest and largest standard deviation of the blur in pixels; drawn uniformly.
         solarize: Probability of inverting the pixels at or above ``solarize_threshold``.
-        solarize_threshold: On the scale 0-255.
-        order: In which order the groups ``'jitter'``, ``'grayscale'``, ``'blur'`` and ``'solarize'`` come; a group
-            that is left out must be off.
+        solarize_threshold: Pixel value in 0-255 from which pixels are inverted.
+        order: Order of the groups ``'jitter'``, ``'grayscale'``, ``'blur'`` and ``'solarize'``. A missing group must
+            have the probability 0.
+
+    Raises:
+        ValueError: An argument is outside its range or unknown.
     """
 
     def __init__(
@@ -139,7 +154,7 @@ class AugmentedView:
 
         Args:
             image: uint8 (H, W, 3).
-            rng: Source of all draws.
+            rng: Generator of all random draws.
 
         Returns:
             The crop, uint8 (3, size, size), and its photometric program, float32 (steps, 2).
@@ -148,12 +163,12 @@ class AugmentedView:
         return self.render(image, drawn), drawn.program
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: DrawnView | None = None) -> DrawnView:
-        """Draws crop, flip and colours.
+        """Draws the crop, the flip and the photometric program.
 
         Args:
-            shape: Height and width of the image, in pixels.
-            rng: Source of all draws.
-            previous: What was drawn for the view before this one in the list; not used here.
+            shape: Height and width of the image in pixels.
+            rng: Generator of all random draws.
+            previous: Draw of the previous view in ``views``; not used here.
         """
         numbers = iter(rng.random(_MAX_DRAWS).tolist())  # a call of rng takes longer than the arithmetic here
         draw = chain(numbers, iter(rng.random, None)).__next__  # a distorted crop may need more
@@ -163,14 +178,14 @@ class AugmentedView:
         )
 
     def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
-        """Returns the crop that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        """Returns the crop of ``image``, uint8 (H, W, 3), for the draw: uint8 (3, size, size)."""
         return render(image, drawn, self.size, self.interpolation)
 
     def draw_program(self, draw: Callable[[], float]) -> Tensor:
         """Draws a photometric program, float32 (steps, 2).
 
         Args:
-            draw: Returns a number uniform in [0, 1) at each call.
+            draw: Function that returns a number uniform in [0, 1).
         """
         steps: list[tuple[int, float]] = []
         for group in self.order:

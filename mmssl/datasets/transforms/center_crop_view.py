@@ -1,4 +1,4 @@
-"""The plain view for evaluation, and for a teacher that sees unaugmented images."""
+"""The view without randomness, for evaluation and for teachers that see images without augmentation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ _MAX_ASPECT = 16
 
 @TRANSFORMS.register_module()
 class CenterCropView:
-    """Shorter side to ``resize``, then the central ``size`` x ``size`` pixels: 256 and 224 in the usual protocol.
+    """Resizes the shorter side to ``resize``, then crops the central square of ``size`` (usually 256 and 224).
 
-    The longer side of an image counts up to 16 times the shorter one; what lies outside this central part is cut off
-    first, because the whole of a 1 x 60000 image would become 256 x 15360000 pixels. Among the ``views`` of training it
-    is a view in which nothing is random.
+    An image whose longer side is more than 16 times the shorter one is first cropped to its central part, because a
+    1 x 60000 image would otherwise be resized to 256 x 15360000 pixels. The view can also stand in ``views`` for
+    training, as a view without randomness.
 
     Args:
-        size: Side of the view, in pixels.
-        resize: Shorter side before the crop, in pixels, at least ``size``; None means ``size``.
-        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased.
+        size: Side of the view in pixels.
+        resize: Shorter side before the crop in pixels, at least ``size``; None means ``size``.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased, or ``'bicubic-aliased'``.
+
+    Raises:
+        ValueError: ``size`` is not positive or larger than ``resize``, or ``interpolation`` is unknown.
     """
 
     def __init__(self, size: int, resize: int | None = None, interpolation: str = 'bilinear') -> None:
@@ -36,7 +39,7 @@ class CenterCropView:
             raise ValueError(f'size must be positive and at most resize, got size {size} and resize {self.resize}')
 
     def __call__(self, image: np.ndarray) -> Tensor:
-        """Returns uint8 (3, size, size) of ``image``, uint8 (H, W, 3)."""
+        """Returns the view of ``image``, uint8 (H, W, 3): uint8 (3, size, size)."""
         short = min(image.shape[:2])
         image = _central(_central(image, 0, _MAX_ASPECT * short), 1, _MAX_ASPECT * short)
         height, width = image.shape[:2]
@@ -46,11 +49,17 @@ class CenterCropView:
         return scaled[:, top : top + self.size, left : left + self.size]
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None) -> DrawnView:
-        """Draws nothing, as training asks every view to draw; ``shape`` is the height and width of the image."""
+        """Returns a draw without randomness, so that the view can stand in ``views``.
+
+        Args:
+            shape: Height and width of the image in pixels.
+            rng: Generator; not used here.
+            previous: Draw of the previous view in ``views``; not used here.
+        """
         return DrawnView((0, 0, *shape[:2]), False, torch.tensor([(CODES['none'], 0.0)] * NUM_STEPS))
 
     def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
-        """Returns the view, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        """Returns the view of ``image``, uint8 (H, W, 3): uint8 (3, size, size)."""
         return self(image)
 
 

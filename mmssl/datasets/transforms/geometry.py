@@ -1,4 +1,4 @@
-"""Crop and resize, with torchvision's rules and Pillow's antialiased filters, or with TensorFlow's."""
+"""Crop and resize, with torchvision's rules and Pillow's antialiased filters, or as TensorFlow does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.nn import functional as F
 INTERPOLATIONS = ('bilinear', 'bicubic', 'lanczos', 'bicubic-aliased')
 CROP_ATTEMPTS = 10
 BOX_ATTEMPTS = 100
-_MIN_COVERED = 0.1  # share of the image that TensorFlow's crop must cover, whatever the smallest area
+_MIN_COVERED = 0.1  # share of the image that TensorFlow's crop must cover, even if the smallest area is lower
 
 
 def check_interpolation(interpolation: str) -> str:
     """Returns ``interpolation`` if it is one of ``INTERPOLATIONS``.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It is unknown.
     """
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f'interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}')
@@ -31,16 +31,16 @@ def check_interpolation(interpolation: str) -> str:
 def draw_crop(
     draw: Callable[[], float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """Draws a rectangle as torchvision's ``RandomResizedCrop`` does.
+    """Draws a rectangle like torchvision's ``RandomResizedCrop``.
 
-    Ten attempts with an area uniform in ``scale`` and an aspect ratio log-uniform in ``ratio``; then the largest
-    central rectangle whose ratio is allowed.
+    The area is uniform in ``scale`` and the aspect ratio log-uniform in ``ratio``. If ten attempts do not fit into the
+    image, the largest central rectangle with an allowed ratio is returned.
 
     Args:
-        draw: Returns a number uniform in [0, 1) at each call.
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
-        scale: Smallest and largest area, as a fraction of the image's.
+        draw: Function that returns a number uniform in [0, 1).
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        scale: Smallest and largest area as a fraction of the image's area.
         ratio: Smallest and largest width / height.
 
     Returns:
@@ -60,9 +60,10 @@ def draw_crop(
 def draw_clamped_crop(
     draw: Callable[[], float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """Draws a rectangle as BYOL and MAE's linear probe do: as ``draw_crop``, but once, and cut to the image's sides.
+    """Draws a rectangle like the official code of BYOL and of MAE's linear probe.
 
-    Arguments and result are those of ``draw_crop``.
+    The draw is that of ``draw_crop``, but there is one attempt, whose height and width are cut to those of the image.
+    For arguments and result see ``draw_crop``.
     """
     area = height * width * (scale[0] + draw() * (scale[1] - scale[0]))
     aspect = ratio[0] * (ratio[1] / ratio[0]) ** draw()
@@ -74,13 +75,12 @@ def draw_clamped_crop(
 def draw_distorted_crop(
     draw: Callable[[], float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """Draws a rectangle as TensorFlow's ``sample_distorted_bounding_box`` does for the whole image, as SimCLR uses it.
+    """Draws a rectangle like TensorFlow's ``sample_distorted_bounding_box`` with the whole image as box (SimCLR).
 
-    The aspect ratio is uniform in ``ratio``, and the height uniform between those of the smallest and the largest area
-    that fits: small crops are likelier than with ``draw_crop``. Up to a hundred attempts, because a crop must cover a
-    tenth of the image; then the whole image. The last row and column of places are never drawn, as in TensorFlow.
-
-    Arguments and result are those of ``draw_crop``.
+    The aspect ratio is uniform in ``ratio``. The height is uniform between the heights of the smallest and the largest
+    area that fits, so small crops are more likely than with ``draw_crop``. A crop must cover a tenth of the image;
+    after a hundred attempts the whole image is returned. As in TensorFlow, the last possible row and column of
+    positions are never drawn. For arguments and result see ``draw_crop``.
     """
     smallest, largest = (share * height * width for share in scale)
     for _ in range(BOX_ATTEMPTS):
@@ -92,7 +92,7 @@ def draw_distorted_crop(
         tallest = min(tallest, height)
         h = min(round(math.sqrt(smallest / aspect)), tallest)
         h += int(draw() * (tallest - h + 1))
-        h += round(h * aspect) * h < smallest  # rounding may have taken a little too much, or too little
+        h += round(h * aspect) * h < smallest  # rounding can push the area just outside [smallest, largest]
         h -= round(h * aspect) * h > largest
         w = round(h * aspect)
         fits = 0 < h <= height and 0 < w <= width and smallest <= h * w <= largest
@@ -106,7 +106,7 @@ CROPS = dict(torchvision=draw_crop, clamped=draw_clamped_crop, distorted=draw_di
 
 
 def _aliased_bicubic(image: np.ndarray, height: int, width: int) -> Tensor:
-    """``tf.image.resize`` with the method bicubic and no antialiasing: four taps on each axis, whatever the scale."""
+    """Resizes like ``tf.image.resize`` with method bicubic and no antialiasing: four taps per axis at every scale."""
     rows, row_weights = _taps(image.shape[0], height)
     columns, column_weights = _taps(image.shape[1], width)
     pixels = torch.from_numpy(np.ascontiguousarray(image))
@@ -116,7 +116,7 @@ def _aliased_bicubic(image: np.ndarray, height: int, width: int) -> Tensor:
 
 
 def _taps(size: int, new_size: int) -> tuple[Tensor, Tensor]:
-    """Positions and weights, (new_size, 4) each, of Keys' cubic with a = -1/2; outside of the image the weight is 0."""
+    """Returns taps and weights, (new_size, 4) each, of Keys' cubic with a = -1/2; weights outside the image are 0."""
     places = (torch.arange(new_size, dtype=torch.float64) + 0.5) * size / new_size - 0.5
     taps = places.floor()[:, None] + torch.arange(-1, 3)
     distance = (places[:, None] - taps).abs()
@@ -127,29 +127,29 @@ def _taps(size: int, new_size: int) -> tuple[Tensor, Tensor]:
 
 
 def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Tensor:
-    """Resizes with a filter that widens when the image shrinks, on bytes.
+    """Resizes an image of bytes with an antialiased filter, or with TensorFlow's aliased bicubic.
 
-    Equal to Pillow's and torchvision's antialiased filters but for the rounding of their fixed-point arithmetic (at
-    most one level).
+    The antialiased filters equal those of Pillow and torchvision up to the rounding of fixed-point arithmetic (at most
+    one level).
 
     Args:
-        image: uint8 (H, W, 3); a slice of a larger array is fine.
-        height: Of the result, in pixels.
-        width: Of the result, in pixels.
+        image: uint8 (H, W, 3); may be a slice of a larger array.
+        height: Height of the result in pixels.
+        width: Width of the result in pixels.
         interpolation: ``'bilinear'``, ``'bicubic'``, ``'lanczos'`` (three lobes), or ``'bicubic-aliased'``,
-            TensorFlow's bicubic, whose filter does not widen.
+            TensorFlow's bicubic without antialiasing.
 
     Returns:
-        uint8 (3, height, width), stored pixel by pixel (channels last).
+        uint8 (3, height, width) in channels-last memory.
     """
-    # The batch dimension is added first, so that its stride marks the memory as channels last: torch then filters the
-    # bytes where they are, and only so returns them in that order.
+    # Add the batch dimension before permuting: its stride marks the memory as channels last, so F.interpolate filters
+    # the bytes without a copy and returns channels-last memory.
     pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
     if pixels.shape[2:] == (height, width):
         return pixels[0]
     if interpolation == 'bicubic-aliased':
         return _aliased_bicubic(image, height, width)
-    if interpolation == 'lanczos':  # of torch's releases only the newest have it
+    if interpolation == 'lanczos':  # F.interpolate only has it in the newest releases of torch
         resized = Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.LANCZOS)
         return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
     return F.interpolate(pixels, (height, width), mode=interpolation, antialias=True)[0]

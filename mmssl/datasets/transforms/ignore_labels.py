@@ -1,4 +1,4 @@
-"""Labels of a segmentation mask that are to be left out."""
+"""Excludes labels of a segmentation mask."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mmssl.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class IgnoreLabels:
-    """Gives pixels of certain labels the label that losses and metrics ignore; for pipelines of mmseg.
+    """Replaces labels of a mask by the label that losses and metrics ignore, in a pipeline of mmseg.
 
     Args:
-        labels: Labels in the mask, such as that of unlabelled pixels.
-        ignore_index: What they become; 255 is what mmseg ignores unless told otherwise.
+        labels: Labels to replace, for instance the label of pixels without annotation.
+        ignore_index: Label that replaces them; mmseg ignores 255 by default.
     """
 
     def __init__(self, labels: Sequence[int], ignore_index: int = 255) -> None:
@@ -24,8 +24,8 @@ class IgnoreLabels:
         self.ignore_index = ignore_index
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replaces ``results['gt_seg_map']`` (H, W), the mask that ``LoadAnnotations`` read, where there is one."""
-        if 'gt_seg_map' not in results:  # inference, for which mmseg takes LoadAnnotations out of the pipeline
+        """Replaces labels in ``results['gt_seg_map']`` (H, W), the mask that ``LoadAnnotations`` read, if it exists."""
+        if 'gt_seg_map' not in results:  # for inference mmseg removes LoadAnnotations from the pipeline
             return results
         mask = results['gt_seg_map']
         results['gt_seg_map'] = np.where(np.isin(mask, self.labels), self.ignore_index, mask).astype(mask.dtype)

@@ -1,4 +1,4 @@
-"""The training view of small images: shifted and flipped."""
+"""The training view of small images: a random shift and a random flip."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mmssl.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class PaddedCropView:
-    """A square at a random place of the image with a border of black pixels, perhaps flipped; nothing is resized.
+    """Pads the image with black pixels, crops a square at a random position and flips it at random, without resizing.
 
-    The usual view of supervised training on CIFAR (He et al., 2016, arXiv:1512.03385, section 4.2, with a padding of
-    4). A ``SameView`` cannot follow it, as what it shows reaches beyond the image.
+    This is the usual view of supervised training on CIFAR (He et al., 2016, arXiv:1512.03385, section 4.2, with a
+    padding of 4). A ``SameView`` cannot follow it, because the crop can reach beyond the image.
 
     Args:
-        size: Side of the view, in pixels.
-        padding: Width of the border, in pixels.
+        size: Side of the view in pixels.
+        padding: Width of the black border in pixels.
         flip: Probability of a horizontal flip.
 
     Raises:
@@ -42,7 +42,7 @@ class PaddedCropView:
 
         Args:
             image: uint8 (H, W, 3).
-            rng: Source of all draws.
+            rng: Generator of all random draws.
 
         Returns:
             The view, uint8 (3, size, size), and a photometric program without operations, float32 (steps, 2).
@@ -51,12 +51,15 @@ class PaddedCropView:
         return self.render(image, drawn), drawn.program
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None) -> DrawnView:
-        """Draws place and flip; the box is in pixels of the image, and negative on the border.
+        """Draws the position of the crop and the flip.
 
         Args:
-            shape: Height and width of the image, in pixels.
-            rng: Source of all draws.
-            previous: What was drawn for the view before this one in the list; not used here.
+            shape: Height and width of the image in pixels.
+            rng: Generator of all random draws.
+            previous: Draw of the previous view in ``views``; not used here.
+
+        Returns:
+            The draw; its box is in pixels of the image, with a negative top or left on the border.
 
         Raises:
             ValueError: The image is too small for the view.
@@ -72,7 +75,7 @@ class PaddedCropView:
         return DrawnView((top, left, self.size, self.size), bool(rng.random() < self.flip), program)
 
     def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
-        """Returns the view that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        """Returns the view of ``image``, uint8 (H, W, 3), for the draw: uint8 (3, size, size)."""
         top, left = (offset + self.padding for offset in drawn.box[:2])
         padded = np.pad(image, ((self.padding, self.padding), (self.padding, self.padding), (0, 0)))
         view = torch.from_numpy(padded[top : top + self.size, left : left + self.size]).permute(2, 0, 1)

@@ -1,19 +1,19 @@
-"""What the workers tell the device to do to the colours of a view.
+"""The format of photometric programs: the list of colour operations that the device applies to a view.
 
-A program is a float32 (steps, 2) array: in each row the code of an operation and its number, run in the order of the
-rows. The workers draw it, so that it depends on (seed, epoch, index, view) alone; the device only executes it.
+A program is a float32 (steps, 2) array. Each row holds the code of an operation and its parameter; the rows run in
+order. Workers draw the program, so it depends only on (seed, epoch, index, view); the device executes it.
 """
 
 from __future__ import annotations
 
-# The code of an operation is its position here; 'none' leaves the image as it is and pads programs to one length.
+# The code of an operation is its position in this list. 'none' does nothing and pads programs to the same length.
 OPERATIONS = (
     *('none', 'brightness', 'contrast', 'saturation', 'hue', 'grayscale', 'blur', 'solarize'),
     *('brightness_offset', 'channel_contrast', 'hsv_saturation'),
 )
 CODES = {name: code for code, name in enumerate(OPERATIONS)}
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
-# The operations of the jitter, in the order of its strengths, by the library whose rules they follow.
+# Library whose rules the jitter follows -> operations, in the order of the jitter's strengths.
 COLORS = {
     'torchvision': JITTER,
     'tensorflow': ('brightness', 'channel_contrast', 'hsv_saturation', 'hue'),

@@ -1,4 +1,4 @@
-"""A second rendering of a training view."""
+"""Renders a training view a second time, at another size or with another filter."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from mmssl.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class SameView:
-    """The view before it in the list once more: same crop, same flip, same photometric program, resized otherwise.
+    """Repeats the previous view in ``views`` with the same crop, flip and photometric program but another resize.
 
-    For a teacher that wants another size or filter than the student, as BEiT's and CLIP's do:
+    It serves teachers that need another size or filter than the student, such as the tokenizer of BEiT or CLIP:
     ``views=[dict(type='AugmentedView', size=224, interpolation='bicubic', ...),
-    dict(type='SameView', size=112, interpolation='lanczos')]``. Contrast is changed around the mean of each rendering.
+    dict(type='SameView', size=112, interpolation='lanczos')]``. A change of contrast uses the mean of each rendering,
+    so it can differ slightly between the two.
 
     Args:
-        size: Side of the view, in pixels.
-        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased as Pillow does it.
+        size: Side of the view in pixels.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased like Pillow's, or
+            ``'bicubic-aliased'``, TensorFlow's bicubic.
 
     Raises:
-        ValueError: ``size`` is not positive, or ``interpolation`` is none of these.
+        ValueError: ``size`` is not positive, or ``interpolation`` is unknown.
     """
 
     kind = 'same'
@@ -35,9 +37,9 @@ class SameView:
         self.interpolation = check_interpolation(interpolation)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: DrawnView) -> DrawnView:
-        """Returns ``previous``; draws nothing."""
+        """Returns ``previous``, the draw of the previous view; draws nothing."""
         return previous
 
     def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
-        """Returns the crop that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        """Returns the view of ``image``, uint8 (H, W, 3), for the draw: uint8 (3, size, size)."""
         return render(image, drawn, self.size, self.interpolation)

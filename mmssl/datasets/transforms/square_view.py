@@ -1,4 +1,4 @@
-"""The whole image as a square."""
+"""The view that resizes the whole image to a square."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from mmssl.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class SquareView:
-    """Shorter side to ``resize``, then the whole to ``size`` x ``size``: nothing is cut off, proportions change.
+    """Resizes the whole image to ``size`` x ``size`` pixels, without a crop; its proportions change.
 
-    So the SVM benchmark on VOC2007 prepares images (Goyal et al., 2019, arXiv:1905.01235, as VISSL does).
+    The SVM benchmark on VOC2007 prepares images in this way, first resizing the shorter side to ``resize`` (Goyal et
+    al., 2019, arXiv:1905.01235, and VISSL).
 
     Args:
-        size: Side of the view, in pixels.
-        resize: Shorter side of the step between, in pixels; None leaves that step out.
-        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased.
+        size: Side of the view in pixels.
+        resize: Length in pixels to which the shorter side is resized first; None skips this step.
+        interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased, or ``'bicubic-aliased'``.
 
     Raises:
-        ValueError: A size is not positive, or ``interpolation`` is none of these.
+        ValueError: A size is not positive, or ``interpolation`` is unknown.
     """
 
     def __init__(self, size: int, resize: int | None = None, interpolation: str = 'bilinear') -> None:
@@ -32,7 +33,7 @@ class SquareView:
         self.interpolation = check_interpolation(interpolation)
 
     def __call__(self, image: np.ndarray) -> Tensor:
-        """Returns uint8 (3, size, size) of ``image``, uint8 (H, W, 3)."""
+        """Returns the view of ``image``, uint8 (H, W, 3): uint8 (3, size, size)."""
         if self.resize is not None:
             height, width = image.shape[:2]
             short = min(height, width)

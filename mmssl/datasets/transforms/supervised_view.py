@@ -1,4 +1,4 @@
-"""The training view of fine-tuning: RandAugment and random erasing."""
+"""The training view of fine-tuning, with RandAugment and random erasing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ERASE_LOG_ASPECT = (math.log(0.3), math.log(1 / 0.3))
 
 @contextmanager
 def _seeded_globals(rng: np.random.Generator) -> Iterator[None]:
-    """Seeds the generators that timm's augmentation draws from, and puts them back as they were."""
+    """Seeds the global generators of Python and NumPy, from which timm draws, and restores their state at the end."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     words = rng.integers(2**32, size=2, dtype=np.uint32)
     random.seed(int(words[0]))
@@ -38,12 +38,12 @@ def _seeded_globals(rng: np.random.Generator) -> Iterator[None]:
 
 
 def _posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:
-    """timm's operation, and black for 0 bits: so Pillow drew it up to version 12, and since 13 it refuses 0."""
+    """Posterises with timm; returns black for 0 bits, as Pillow did up to version 12 (Pillow 13 raises an error)."""
     return posterize(image, bits, **options) if bits > 0 else Image.new(image.mode, image.size)
 
 
 class DrawnSupervisedView(NamedTuple):
-    """What is random about the view: as ``DrawnView``, and the seed of RandAugment and erasing."""
+    """The random draws of a view: the fields of ``DrawnView``, and the seed of RandAugment and erasing."""
 
     box: tuple[int, int, int, int]
     flipped: bool
@@ -53,29 +53,31 @@ class DrawnSupervisedView(NamedTuple):
 
 @TRANSFORMS.register_module()
 class SupervisedView:
-    """Random resized crop, flip, timm's RandAugment and random erasing: the view of fine-tuned ViTs.
+    """Random resized crop, flip, timm's RandAugment and random erasing: the view for fine-tuning ViTs.
 
-    Everything is drawn from the image's own generator. A linear probe's view (crop and flip) is ``AugmentedView``.
+    All draws come from the generator of the image. (For a linear probe, which needs crop and flip only, use
+    ``AugmentedView``.)
 
-    RandAugment (arXiv:1909.13719) works on the crop with timm's operations; pixels from outside get ``mean``, and an
-    image posterised to 0 bits is black. Random
-    erasing (arXiv:1708.04896) fills a rectangle of 2 % to a third of the area with noise: a unit normal on the scale of
-    the normalised image. timm writes it after the normalisation; here it is written before, in bytes, so it is rounded
-    and cut at the ends of their range, about two standard deviations.
+    RandAugment (arXiv:1909.13719) applies timm's operations to the crop; pixels from outside the crop get the colour
+    ``mean``, and an image that is posterised to 0 bits is black. Random erasing (arXiv:1708.04896) fills a rectangle of
+    2 % to a third of the area with noise that is a unit normal after normalisation. Deviation: timm erases after the
+    normalisation, here the noise is written before it, in bytes, so it is rounded and clipped at about two standard
+    deviations.
 
     Args:
-        size: Side of the view, in pixels.
-        min_scale: Smallest area of the crop, as a fraction of the image's.
+        size: Side of the view in pixels.
+        min_scale: Smallest area of the crop as a fraction of the image's area.
         ratio: Smallest and largest width / height of the crop.
-        interpolation: ``'bilinear'`` or ``'bicubic'``, of the crop and of RandAugment's geometric operations.
+        interpolation: Filter of the crop and of RandAugment's geometric operations, ``'bilinear'`` or ``'bicubic'``.
         flip: Probability of a horizontal flip.
-        rand_augment: timm's description, ``'rand-m9-mstd0.5-inc1'`` for instance; None leaves it out.
+        rand_augment: Description of RandAugment in timm's syntax, such as ``'rand-m9-mstd0.5-inc1'``; None turns it
+            off.
         erase: Probability of random erasing.
-        mean: Of red, green and blue, on the scale 0-255.
-        std: Likewise.
+        mean: Means of red, green and blue in the normalisation, on the scale 0-255.
+        std: Standard deviations of red, green and blue in the normalisation, on the scale 0-255.
 
     Raises:
-        ValueError: ``rand_augment`` is no description of timm's RandAugment, or another argument is outside its range.
+        ValueError: ``rand_augment`` is not a description of timm's RandAugment, or an argument is outside its range.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class SupervisedView:
         self.crop = AugmentedView(size, min_scale=min_scale, ratio=ratio, interpolation=interpolation, flip=flip)
         self.size = size
         if not 0 <= erase <= 1:
-            raise ValueError(f'the probability of erasing must lie in [0, 1], got {erase}')
+            raise ValueError(f'erase must be a probability in [0, 1], got {erase}')
         self.erase = erase
         self.mean, self.std = np.array(mean, np.float32), np.array(std, np.float32)
         self.rand_augment = None if rand_augment is None else self._build(rand_augment, interpolation)
@@ -121,7 +123,7 @@ class SupervisedView:
 
         Args:
             image: uint8 (H, W, 3).
-            rng: Source of all draws.
+            rng: Generator of all random draws.
 
         Returns:
             The view, uint8 (3, size, size), and a photometric program without operations, float32 (steps, 2).
@@ -130,18 +132,18 @@ class SupervisedView:
         return self.render(image, drawn), drawn.program
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None) -> DrawnSupervisedView:
-        """Draws crop and flip, and the seed of the rest.
+        """Draws the crop, the flip, and the seed of RandAugment and erasing.
 
         Args:
-            shape: Height and width of the image, in pixels.
-            rng: Source of all draws.
-            previous: What was drawn for the view before this one in the list; not used here.
+            shape: Height and width of the image in pixels.
+            rng: Generator of all random draws.
+            previous: Draw of the previous view in ``views``; not used here.
         """
         drawn = self.crop.draw(shape, rng)
         return DrawnSupervisedView(*drawn, seed=int(rng.integers(2**63)))
 
     def render(self, image: np.ndarray, drawn: DrawnSupervisedView) -> Tensor:
-        """Returns the view that was drawn, uint8 (3, size, size), of ``image``, uint8 (H, W, 3)."""
+        """Returns the view of ``image``, uint8 (H, W, 3), for the draw: uint8 (3, size, size)."""
         view = self.crop.render(image, DrawnView(drawn.box, drawn.flipped, drawn.program))
         rng = np.random.default_rng(drawn.seed)
         if self.rand_augment is not None:

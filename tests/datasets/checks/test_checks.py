@@ -59,7 +59,7 @@ class TestVoc:
 
     def test_other_names(self, root: Path) -> None:
         text = only(self.check(root, CELLS).problems)
-        assert text.startswith('0 of 8 images has a box of (WBC, RBC, Platelets); the annotations name: raccoon (8)')
+        assert text.startswith('none of 8 images has a box of (WBC, RBC, Platelets); the annotations name: raccoon (8)')
         assert 'classes="(\'raccoon\',)"' in text
 
     def test_a_misspelt_class_loses_its_boxes(self, root: Path) -> None:
@@ -72,7 +72,7 @@ class TestVoc:
         (root / 'Annotations' / '0.xml').write_text(xml(('panda', (1, 1, 9, 9))))
         found = self.check(root)
         assert not found.problems and found.notes == [
-            '1 of 8 boxes are dropped, the classes do not name them: panda (1)',
+            '1 of 8 boxes are dropped, as the config lacks their classes: panda (1)',
             '1 of 8 images have no box of the classes',
         ]
 
@@ -131,11 +131,11 @@ class TestCoco:
         assert check() == Findings() == check(pipeline=[dict(type='LoadAnnotations', with_mask=True)])
 
     def test_other_names(self, check: Callable) -> None:
-        assert '0 of 4 images has a box of (raccoon)' in only(check(('raccoon',)).problems)
-        assert check(('dog',)).notes == ['4 of 8 boxes are dropped, the classes do not name them: cat (4)']
+        assert 'none of 4 images has a box of (raccoon)' in only(check(('raccoon',)).problems)
+        assert check(('dog',)).notes == ['4 of 8 boxes are dropped, as the config lacks their classes: cat (4)']
 
     def test_the_order_of_the_file_counts(self, check: Callable) -> None:
-        assert "give them as classes=\"('cat', 'dog')\"" in only(check(('dog', 'cat')).problems)
+        assert "set classes=\"('cat', 'dog')\"" in only(check(('dog', 'cat')).problems)
 
     def test_a_class_that_the_categories_lack_would_shift_the_labels(self, check: Callable) -> None:
         assert 'do not name bird' in only(check(('cat', 'bird', 'dog'), is_training=False).problems)
@@ -146,7 +146,7 @@ class TestCoco:
         assert text.startswith('1 of 4 images are missing') and 'sub/2.jpg, but 1 *.png' in text
 
     def test_broken_files(self, check: Callable, content: dict) -> None:
-        assert 'is no JSON' in only(check(text='{"images": [').problems)
+        assert 'is not JSON' in only(check(text='{"images": [').problems)
         assert 'it has no annotations, categories' in only(check(text='{"images": []}').problems)
         del content['annotations'][0]['area'], content['images'][1]['width']
         content['annotations'][1]['id'] = content['annotations'][2]['id']
@@ -154,7 +154,7 @@ class TestCoco:
         problems = check().problems
         assert problems[0] == 'images without width (1), which mmdet needs'
         assert problems[1] == 'annotations without area (1), which mmdet needs'
-        assert problems[2] == '1 annotations have the id of another one'
+        assert problems[2] == '1 annotations share their id with another one'
         assert problems[3].startswith('1 boxes are not four numbers')
 
     def test_boxes_that_are_dropped(self, check: Callable, content: dict) -> None:

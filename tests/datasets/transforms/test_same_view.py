@@ -59,7 +59,7 @@ def test_another_size_shows_the_same_crop(photograph: str) -> None:
 
 def test_the_first_view_cannot_be_the_same_as_one_before(tmp_path: Path) -> None:
     write_images(tmp_path, ['0.png'])
-    with pytest.raises(ValueError, match='has none before it'):
+    with pytest.raises(ValueError, match='there is no previous view'):
         ImageFolder(str(tmp_path), views=[TEACHER, STUDENT])
 
 
