@@ -21,6 +21,7 @@ from mmssl.engine.stages import check_stages, read_stages
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
+from tests.support.recipes import whole_text
 from tests.support.shrink import BATCH_SIZE, shrink
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ _SMALL = (32, 16)  # of views, and of local ones
 SIZES = dict(cifar10=_SMALL, cifar100=_SMALL, photos=_SMALL, mnist=(28, 14), miniimagenet=(84, 42))
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
 
-STAGED = [path for path in RECIPES if re.search('^stages = ', path.read_text(), re.M)]
+STAGED = [path for path in RECIPES if re.search('^stages = ', whole_text(path), re.M)]
 
 recipes = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
 

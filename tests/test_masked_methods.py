@@ -13,11 +13,12 @@ from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError
 from mmssl.visualization.reconstruction import reconstruction_figure
 from tests.support.interruption import assert_resume_is_exact
+from tests.support.recipes import whole_text
 from tests.support.shrink import IMAGE_SIZE, shrink
 from tests.support.tiny_run import build_runner, tiny_config
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-RECIPES = sorted(path for path in CONFIGS.glob('*/*cifar10*.py') if 'masker=' in path.read_text())
+RECIPES = sorted(path for path in CONFIGS.glob('*/*cifar10*.py') if 'masker=' in whole_text(path))
 
 each_recipe = pytest.mark.parametrize('path', RECIPES, ids=[path.stem for path in RECIPES])
 

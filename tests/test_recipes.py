@@ -8,25 +8,9 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
-from tests.support.tools import ROOT
+from tests.support.recipes import BASES, RECIPES, bases, main_recipe
 
-CONFIGS = ROOT / 'configs'
-BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
-RECIPES = sorted(set(CONFIGS.rglob('*.py')) - set(BASES) - set(CONFIGS.glob('benchmarks/suites/*.py')))
 PASSAGE = 5  # lines, the default of the copy detector jscpd
-
-
-@cache
-def bases(path: Path) -> list[str]:
-    """What a recipe inherits, as it writes it."""
-    values = [node.value for node in ast.parse(path.read_text()).body if ast.unparse(node).startswith('_base_ = ')]
-    written = ast.literal_eval(values[0])
-    return [written] if isinstance(written, str) else written
-
-
-def main_recipe(path: Path) -> Path | None:
-    """The recipe that a variant inherits; None of a main recipe."""
-    return next(((path.parent / base).resolve() for base in bases(path) if (path.parent / base) in RECIPES), None)
 
 
 @cache
