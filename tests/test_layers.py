@@ -20,6 +20,7 @@ MODEL_LAYERS = [
     'layers', 'losses',
 ]  # fmt: skip
 UTILS_LINES = 200
+TOOL_LINES = 120
 
 
 def imports(file: Path, package: str) -> set[str]:
@@ -77,3 +78,8 @@ def test_utils_stays_small() -> None:
 def test_modules_that_adapt_what_is_loaded_say_so_to_every_loader() -> None:
     hidden = [file for file in rooms(ROOT / 'mmssl' / 'models') if 'load_state_dict_pre_hook' in file.read_text()]
     assert not hidden, 'register the hook by mmssl.checkpoints.adaptation.adapt_on_load'
+
+
+def test_tools_are_thin() -> None:
+    lengths = {file: len(file.read_text().splitlines()) for file in (ROOT / 'tools').rglob('*.py')}
+    assert not {str(file.relative_to(ROOT)): lines for file, lines in lengths.items() if lines > TOOL_LINES}

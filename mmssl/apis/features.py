@@ -162,6 +162,7 @@ def _write(features: Features, dataset: Any, out: Path) -> None:
     if out.suffix == '.npy':
         np.save(out, features.vectors.numpy())
         return
-    columns = dict(vectors=features.vectors, labels=features.labels, indices=features.indices)
+    columns = (features.vectors, features.labels, features.indices)
+    vectors, labels, indices = (column.numpy() for column in columns)
     names = np.array([printable(dataset.name(index)) for index in features.indices.tolist()])
-    np.savez(out, names=names, **{name: column.numpy() for name, column in columns.items()})
+    np.savez(out, names=names, vectors=vectors, labels=labels, indices=indices)

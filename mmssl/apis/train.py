@@ -167,4 +167,5 @@ def _train_stages(
     )
     if dry:
         return dry_run_stages(stages, selected, work_dir)
-    return run_stages(stages, selected, work_dir, resume=bool(settings.resume))
+    run_stages(stages, selected, work_dir, resume=bool(settings.resume))
+    return None

@@ -76,7 +76,7 @@ def softnms(
     """
     scores, left = scores.clone(), torch.arange(len(boxes), device=boxes.device)
     areas = (boxes[:, 2:] - boxes[:, :2] + offset).prod(1)
-    kept = []
+    kept: list[Tensor] = []
     while len(left):
         best = scores[left].argmax()
         index = left[best]

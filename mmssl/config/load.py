@@ -102,7 +102,7 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
         set_classes(cfg, names, written)
     if 'ignore_labels' in options:
         set_ignored_labels(cfg, options['ignore_labels'])
-    tested = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    tested: Any = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     if options and cfg.get('default_scope') == 'mmseg' and 'test_pipeline' in cfg and 'pipeline' in tested:
         cfg.test_pipeline = deepcopy(tested.pipeline)  # which the inference of mmseg reads
 
@@ -116,12 +116,12 @@ def _import_custom_modules(cfg: Config) -> None:
 
 
 def evaluation_dataloader(cfg: Config, data: str) -> dict:
-    """The config of the dataloader of the ``'val'``, ``'test'`` or ``'bank'`` images.
+    """Returns the config of the dataloader of the ``'val'``, ``'test'`` or ``'bank'`` images.
 
     Raises:
         UserError: The config has none.
     """
-    loops = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
+    loops: list[Any] = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
     loaders = dict(
         val=cfg.get('val_dataloader'),
         test=cfg.get('test_dataloader'),

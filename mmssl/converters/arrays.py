@@ -1,4 +1,4 @@
-"""Checkpoints of JAX and TensorFlow -> tensors by their official names."""
+"""Reading checkpoints of JAX and TensorFlow as tensors by their official names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _NAMES_ALONE = '.ATTRIBUTES'  # part of every name in a checkpoint of TensorFlow
 
 
 class _StandIn:
-    """Takes the place of a class that a pickle names: keeps what it would be made from, and runs nothing."""
+    """Takes the place of a class that a pickle names: keeps the arguments of its constructor and runs nothing."""
+
+    args: tuple[Any, ...]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> _StandIn:
         made = super().__new__(cls)
@@ -56,7 +58,7 @@ def load_official_file(path: str | Path) -> Any:
             file, or the folder of a SavedModel.
 
     Returns:
-        What was saved; of JAX and TensorFlow tensors by name, as they were laid out there.
+        What was saved; for JAX and TensorFlow the tensors by name, in the layout of the official code.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -92,7 +94,7 @@ def _haiku_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _mapping(tree: Any) -> Mapping[str, Any]:
-    """A dict, or that from which one of haiku's immutable mappings would be made."""
+    """Returns a dict, or the mapping that the constructor of one of haiku's immutable mappings receives."""
     if isinstance(tree, _StandIn):
         tree = tree.args[0] if tree.args else tree.items
     return tree if isinstance(tree, Mapping) else {}

@@ -6,11 +6,11 @@ import time
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from torch import nn
 
 from mmssl.datasets.collate_views import collate_views
 from mmssl.models.algorithms.labelled import with_placeholder_labels
@@ -51,12 +51,12 @@ def time_precisions(cfg: Config) -> Precision:
     for dtype, layout in product(DTYPES, LAYOUTS):
         model = deepcopy(algorithm).train().to(memory_format=layout)
         seconds[dtype, layout] = min(step_seconds(model, batch, dtype) for _ in range(3))
-    fastest = min(seconds, key=seconds.get)
+    fastest = min(seconds, key=lambda pair: seconds[pair])
     gain = seconds[None, torch.contiguous_format] / seconds[fastest]
     return Precision(*fastest, gain, minutes_per_epoch=seconds[fastest] / NUM_PROBED * len(dataset) / 60)
 
 
-def step_seconds(model: nn.Module, batch: dict, dtype: str | None) -> float:
+def step_seconds(model: Any, batch: dict, dtype: str | None) -> float:
     """Returns the seconds of one forward and backward pass.
 
     On a CPU this is processor time divided by the number of threads, so other programs do not lengthen it.

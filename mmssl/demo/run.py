@@ -201,4 +201,5 @@ def represent(runner: PretrainRunner, name: str, pixels: bool = False) -> Repres
         extract_features(runner.model, loader, feature=feature, dtype=loop.dtype, description=name)
         for loader in (loop.bank_dataloader, loop.dataloader)
     )
+    assert bank is not None and queries is not None, 'the demo is one process'
     return Representation(name, bank, queries, loop.evaluator.evaluate(bank, queries))

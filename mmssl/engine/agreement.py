@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -116,7 +116,9 @@ def check_sizes(algorithm: nn.Module, dataset: Any) -> list[str]:
     """
     if not isinstance(getattr(algorithm, 'views', None), Views):
         return []
-    transforms = next((part.views for _, part in image_sources(dataset, '') if getattr(part, 'views', None)), [])
+    transforms: list[Any] = next(
+        (part.views for _, part in image_sources(dataset, '') if getattr(part, 'views', None)), []
+    )
     sizes = [view.size for view in transforms if isinstance(getattr(view, 'size', None), int)]
     if not sizes or len(sizes) < len(transforms):
         return ['the sizes of the parts are not compared: not every view states its size']
@@ -268,7 +270,7 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
     coupled = getattr(algorithm, 'batch_coupled', None)
     norms = any(isinstance(m, (nn.BatchNorm1d, nn.SyncBatchNorm)) and m.training for m in algorithm.modules())
     compares = 'batch norm' if norms and coupled in (None, 'batch norm') else coupled
-    size = loader.batch_size
+    size, sampler = loader.batch_size, cast(Sized, loader.sampler)
     if compares is None or compares == 'batch norm' and not norms or size is None:
         return
     name = type(algorithm).__name__
@@ -277,10 +279,10 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
             f'{name} compares the images of a batch ({compares}), so a single image teaches nothing: '
             f'train_dataloader.batch_size is {size}, set it to 2 or more'
         )
-    if not loader.drop_last and len(loader.sampler) % size == 1 and world_size() == 1:
+    if not loader.drop_last and len(sampler) % size == 1 and world_size() == 1:
         raise UserError(
             f'{name} compares the images of a batch ({compares}), and the last batch of an epoch of '
-            f'{len(loader.sampler)} images is a single one: set train_dataloader.drop_last=True'
+            f'{len(sampler)} images is a single one: set train_dataloader.drop_last=True'
         )
 
 

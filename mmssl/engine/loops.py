@@ -147,10 +147,12 @@ def check_batches(loader: DataLoader) -> None:
 
 def too_few_images(loader: DataLoader, batch_size: int | None) -> str:
     """Says that a training set does not fill one batch of ``batch_size`` images on each process."""
-    images, processes = len(loader.sampler), world_size()
+    dataset: Any = loader.dataset
+    sampler: Any = loader.sampler
+    images, processes = len(sampler), world_size()
     where = '' if processes == 1 else f', {images} on each of {processes} processes,'
     return (
-        f'the {len(loader.dataset)} images of train_dataloader.dataset{where} do not fill one batch of {batch_size}, '
+        f'the {len(dataset)} images of train_dataloader.dataset{where} do not fill one batch of {batch_size}, '
         'and drop_last=True leaves incomplete ones out: use more images or '
         f'train_dataloader.batch_size={max(images, 1)}'
     )

@@ -201,6 +201,7 @@ class PretrainRunner(Runner):
             # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
             length = self.max_epochs if by_epoch else getattr(self.train_loop, 'length_in_epochs', self.max_epochs)
+            assert length is not None, 'a run has a length'
             return dict(cfg, by_epoch=by_epoch, max_epochs=int(length) if length == int(length) else length)
 
         schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
@@ -340,7 +341,7 @@ class PretrainRunner(Runner):
             )
 
 
-def _plain(config: ConfigDict | None) -> dict | None:
+def _plain(config: Any) -> dict | None:
     """The config as a plain dict; None if it holds more than that, such as a class in place of its name."""
     try:
         return ast.literal_eval(repr(config.to_dict()))

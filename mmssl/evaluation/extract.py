@@ -113,7 +113,7 @@ def progress(batches: Iterable, description: str | None, total: int) -> Iterable
         total: Number of batches.
     """
     shown = description is not None and rank() == 0 and sys.stdout.isatty()
-    return track(batches, description, total=total, transient=True) if shown else batches
+    return track(batches, description or '', total=total, transient=True) if shown else batches
 
 
 @torch.no_grad()
@@ -147,7 +147,8 @@ def extract_features(
     """
     algorithm = unwrap(model)
     feature = feature or algorithm.extract_feat
-    shares = gather_constant(torch.tensor([len(dataloader), len(dataloader.sampler)]).to(_device(algorithm))).tolist()
+    dataset, sampler = _sized(dataloader)
+    shares = gather_constant(torch.tensor([len(dataloader), len(sampler)]).to(_device(algorithm))).tolist()
     if shares != shares[:2] * world_size():
         raise ValueError(
             f'batches and images per process must be equal, got {shares}; set drop_last=False in the sampler'
@@ -159,7 +160,7 @@ def extract_features(
             columns = [gather_constant(column) for column in _embed(algorithm, batch, feature, dtype)]
             if rank() == 0:
                 parts.append(tuple(column.cpu() for column in columns))
-    return _in_dataset_order(parts, len(dataloader.dataset)) if rank() == 0 else None
+    return _in_dataset_order(parts, len(dataset)) if rank() == 0 else None
 
 
 @torch.no_grad()
@@ -181,7 +182,7 @@ def extract_to_file(
         The features on the main process, with ``vectors`` memory-mapped from ``file``; None on the others.
     """
     algorithm = unwrap(model)
-    size = len(dataloader.dataset)
+    size = len(_sized(dataloader)[0])
     labels, seen, vectors = torch.full((size,), -1), torch.zeros(size, dtype=torch.bool), None
     with evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
@@ -278,7 +279,9 @@ def extract_rows(
         The features on the main process, None on the others.
     """
     algorithm = unwrap(model)
-    size, vectors, seen = len(dataloader.dataset), None, np.zeros(len(dataloader.dataset), bool)
+    size = len(_sized(dataloader)[0])
+    vectors: np.ndarray | None = None
+    seen = np.zeros(size, bool)
     waiting: tuple[Tensor, ...] | None = None
 
     def write(columns: tuple[Tensor, ...]) -> None:
@@ -325,6 +328,11 @@ def _in_dataset_order(parts: list[tuple[Tensor, ...]], size: int) -> Features:
             level=30,
         )
     return Features(vectors, labels, indices).select(position[seen])
+
+
+def _sized(dataloader: DataLoader) -> tuple[Any, Any]:
+    """Returns dataset and sampler, which have lengths here although torch does not promise it."""
+    return dataloader.dataset, dataloader.sampler
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.dist import broadcast_object_list
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
@@ -38,7 +40,7 @@ class _EmbeddingLoop(BaseLoop):
         runner: Runner,
         dataloader: DataLoader | dict,
         evaluator: EmbeddingEvaluator | dict,
-        bank_dataloader: DataLoader | dict,
+        bank_dataloader: Any,
         dtype: str | None = None,
     ) -> None:
         super().__init__(runner, dataloader)
@@ -59,7 +61,9 @@ class _EmbeddingLoop(BaseLoop):
             extract_features(runner.model, loader, dtype=self.dtype, description=name if self.shows_progress else None)
             for name, loader in (('bank', self.bank_dataloader), ('queries', self.dataloader))
         )
-        results = [self.evaluator.evaluate(bank, queries) if bank is not None else None]
+        results: list[Any] = [
+            self.evaluator.evaluate(bank, queries) if bank is not None and queries is not None else None
+        ]
         broadcast_object_list(results)
         runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])
         runner.call_hook(f'after_{self.stage}')
@@ -117,7 +121,7 @@ class _AccuracyLoop(BaseLoop):
         logits = extract_features(
             model, self.dataloader, feature=model.predict, dtype=self.dtype, description=description
         )
-        results = [self.evaluator.evaluate(logits) if logits is not None else None]
+        results: list[Any] = [self.evaluator.evaluate(logits) if logits is not None else None]
         broadcast_object_list(results)
         runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])
         runner.call_hook(f'after_{self.stage}')

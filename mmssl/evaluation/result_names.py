@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _COCO = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
-_IOU = {'mIoU': ('aAcc', 'mIoU', 'mAcc'), 'mDice': ('aAcc', 'mDice', 'mAcc')}
+_IOU: dict[str, tuple[str, ...]] = {'mIoU': ('aAcc', 'mIoU', 'mAcc'), 'mDice': ('aAcc', 'mDice', 'mAcc')}
 _IOU['mFscore'] = ('aAcc', 'mFscore', 'mPrecision', 'mRecall')
 
 

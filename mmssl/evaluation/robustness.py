@@ -101,7 +101,7 @@ class RobustnessEvaluator:
 
 @torch.no_grad()
 def attack_images(
-    model: nn.Module, dataloader: DataLoader, attacks: Mapping[str, nn.Module], description: str | None = None
+    model: nn.Module, dataloader: DataLoader, attacks: Mapping[str, Any], description: str | None = None
 ) -> Attacked | None:
     """Attacks every image of a dataset, with the model in evaluation mode.
 
@@ -121,7 +121,8 @@ def attack_images(
         ValueError: An image has no label, or a logit is not finite.
     """
     algorithm = unwrap(model)
-    rows, courses = [], {name: [] for name in attacks}
+    rows: list[Tensor] = []
+    courses: dict[str, list[Tensor]] = {name: [] for name in attacks}
     with evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
             found, losses = _attack_batch(algorithm, batch, attacks)
@@ -138,7 +139,7 @@ def attack_images(
     return Attacked(columns[0], columns[1], dict(zip(attacks, columns[2:])), means)
 
 
-def _attack_batch(model: Any, batch: dict, attacks: Mapping[str, nn.Module]) -> tuple[Tensor, dict[str, Tensor]]:
+def _attack_batch(model: Any, batch: dict, attacks: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
     """Attacks one batch.
 
     Returns:
@@ -184,7 +185,7 @@ def _once(indices: Tensor) -> tuple[Tensor, Tensor]:
     return unique, first
 
 
-def signs_of_masking(attacked: Attacked, attacks: Mapping[str, nn.Module]) -> list[str]:
+def signs_of_masking(attacked: Attacked, attacks: Mapping[str, Any]) -> list[str]:
     """Returns one sentence for each sign of masked gradients, see ``RobustnessEvaluator``.
 
     Args:
@@ -199,7 +200,7 @@ def signs_of_masking(attacked: Attacked, attacks: Mapping[str, nn.Module]) -> li
             signs.append(f'the objective of {name} does not rise: {course[0]:.4g} before and {course[-1]:.4g} after')
         elif fall > FALL * rise:
             signs.append(f'the objective of {name} falls by {fall:.4g} in the second half of its steps')
-    steps = {name: attack.num_steps for name, attack in attacks.items() if hasattr(attack, 'num_steps')}
+    steps: dict[str, int] = {name: attack.num_steps for name, attack in attacks.items() if hasattr(attack, 'num_steps')}
     for less, more in combinations(sorted(steps, key=lambda name: steps[name]), 2):
         if steps[less] == steps[more] or not _comparable(attacks[less], attacks[more]):
             continue
@@ -258,7 +259,7 @@ class _RobustnessLoop(BaseLoop):
         runner.call_hook(f'before_{self.stage}')
         runner.call_hook(f'before_{self.stage}_epoch')
         description = 'attacks' if self.stage == 'test' else None  # a training run shows its own progress bar
-        results = [self.evaluator.run(runner.model, self.dataloader, description)]
+        results: list[Any] = [self.evaluator.run(runner.model, self.dataloader, description)]
         broadcast_object_list(results)
         runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])
         runner.call_hook(f'after_{self.stage}')

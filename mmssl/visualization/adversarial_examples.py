@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ class AdversarialExamples:
 
 
 @torch.no_grad()
-def attack_shown(model: nn.Module, attack: nn.Module, images: Tensor, labels: Tensor) -> AdversarialExamples:
+def attack_shown(model: Any, attack: nn.Module, images: Tensor, labels: Tensor) -> AdversarialExamples:
     """Attacks images for a figure; the model's modes and weights and the random state do not change.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from matplotlib import colormaps
@@ -23,7 +24,7 @@ VIT_KINDS = ('heads', 'rollout')
 
 
 def attention_maps(
-    backbone: nn.Module, images: Tensor, kinds: Sequence[str] = (), reference: Tensor | None = None
+    backbone: Any, images: Tensor, kinds: Sequence[str] = (), reference: Tensor | None = None
 ) -> dict[str, Tensor]:
     """Computes maps of where ``backbone`` looks, one image at a time and in evaluation mode.
 
@@ -52,23 +53,26 @@ def attention_maps(
         )
     if reference is not None and 'similarity' not in (kinds or offered):
         raise UserError("only the kind 'similarity' of convolutional networks uses a reference image")
-    draw = partial(_vit_maps if is_transformer else _cnn_maps, backbone, kinds=kinds or offered, reference=reference)
+    draw_maps: Callable[..., dict[str, Tensor]] = _vit_maps if is_transformer else _cnn_maps
+    draw = partial(draw_maps, backbone, kinds=kinds or offered, reference=reference)
     with evaluating(backbone):
         maps = [draw(image) for image in images.split(1)]
     return {title: torch.cat([of_image[title] for of_image in maps]) for title in maps[0]}
 
 
-def _cnn_maps(backbone: nn.Module, images: Tensor, kinds: Sequence[str], reference: Tensor | None) -> dict[str, Tensor]:
+def _cnn_maps(backbone: Any, images: Tensor, kinds: Sequence[str], reference: Tensor | None) -> dict[str, Tensor]:
     last_map, embed = split_at_last_map(backbone)
     with torch.no_grad():
         features = last_map(images)
         compared = embed(features if reference is None else last_map(reference))
-    maps = dict(response=channel_mean, similarity=partial(similarity_cam, embed=embed, reference=compared))
+    maps: dict[str, Callable[[Tensor], Tensor]] = dict(
+        response=channel_mean, similarity=partial(similarity_cam, embed=embed, reference=compared)
+    )
     return {kind: maps[kind](features) for kind in kinds}
 
 
 def split_at_last_map(
-    backbone: nn.Module,
+    backbone: Any,
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """Splits ``backbone`` at the feature map of its last stage.
 
@@ -130,7 +134,7 @@ def similarity_cam(features: Tensor, embed: Callable[[Tensor], Tensor], referenc
     return (weights * features.detach()).sum(1).clamp(min=0)
 
 
-def _vit_maps(backbone: nn.Module, images: Tensor, kinds: Sequence[str], reference: None) -> dict[str, Tensor]:
+def _vit_maps(backbone: Any, images: Tensor, kinds: Sequence[str], reference: Tensor | None) -> dict[str, Tensor]:
     network = getattr(backbone, 'model', backbone)
     num_prefix = getattr(network, 'num_prefix_tokens', 1)  # the class token and register tokens precede the patches
     if getattr(network, 'cls_token', None) is None:
@@ -146,7 +150,7 @@ def _vit_maps(backbone: nn.Module, images: Tensor, kinds: Sequence[str], referen
     return maps
 
 
-def _patch_grid(patch_embed: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+def _patch_grid(patch_embed: Any, size: Sequence[int]) -> tuple[int, int]:
     """Returns (rows, columns) of the patches of an image of ``size`` (height, width)."""
     if getattr(patch_embed, 'strict_img_size', False) and tuple(size) != tuple(patch_embed.img_size):
         raise UserError(f'the network only takes images of {patch_embed.img_size} pixels, got {tuple(size)}')
@@ -157,7 +161,7 @@ def _patch_grid(patch_embed: nn.Module, size: tuple[int, int]) -> tuple[int, int
 
 
 @torch.no_grad()
-def attention_weights(backbone: nn.Module, images: Tensor) -> list[Tensor]:
+def attention_weights(backbone: Any, images: Tensor) -> list[Tensor]:
     """Attention weights softmax(q k^T / sqrt(d)) of every block, first to last, from one forward pass.
 
     timm computes attention with ``scaled_dot_product_attention``, which returns no weights. Forward hooks on ``q_norm``

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,11 +68,11 @@ def embedding_map(
     named = labels is not None and classes is not None and len(classes) <= 30
     figure = new_figure(4.2 * len(points) + (1.6 if named else 0), 4.2)
     if labels is None:
-        colours = LINES[0]
+        colours: Any = LINES[0]
     else:
         if not named:  # class numbers may have gaps, colours may not
             labels = labels.unique(return_inverse=True)[1]
-        palette = class_colours(int(labels.max()) + 1)
+        palette: list[Any] = list(class_colours(int(labels.max()) + 1))
         colours = [palette[label] for label in labels.tolist()]
     for axes, (title, xy) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items()):
         axes.scatter(*xy.T, c=colours, s=11, linewidths=0, alpha=0.85)
@@ -79,7 +80,7 @@ def embedding_map(
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set_color(FAINT)
-    if named:
+    if named and classes is not None:
         handles = [Line2D([], [], color=colour, marker='o', linestyle='', markersize=5) for colour in palette]
         figure.legend(handles, classes, loc='outside right center', fontsize=8, frameon=False, handletextpad=0.1)
     return figure

@@ -40,15 +40,15 @@ def image_grid(
         side: Side of an image in inches.
     """
     pixels = rows.float().div(255) if rows.dtype == torch.uint8 else rows.float()
-    pixels = pixels.clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
-    num_rows, num_columns = pixels.shape[:2]
+    pictures = pixels.clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
+    num_rows, num_columns = pictures.shape[:2]
     gap = 0.27 / side
     titles = [_wrap(title, side) for title in titles]
     lines = max((title.count('\n') + 1 for title in titles), default=1)
     widths = [width for column in range(num_columns) for width in ([gap, 1.0] if column in gaps else [1.0])]
     left = 1.25 if labels else 0.05
     figure = new_figure(left + side * sum(widths), 0.2 + 0.18 * lines + side * num_rows)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.04, wspace=0.0, hspace=0.0)
+    figure.set_layout_engine('constrained', w_pad=0.02, h_pad=0.04, wspace=0.0, hspace=0.0)
     axes = figure.subplots(num_rows, len(widths), squeeze=False, gridspec_kw=dict(width_ratios=widths))
     for row in range(num_rows):
         cells = iter(axes[row])
@@ -56,7 +56,7 @@ def image_grid(
             if column in gaps:
                 next(cells).set_axis_off()
             cell = next(cells)
-            cell.imshow(pixels[row, column], interpolation='antialiased')
+            cell.imshow(pictures[row, column], interpolation='antialiased')
             cell.set(xticks=[], yticks=[], anchor='S')  # at the bottom of the cell: titles need the space above
             mark = -1 if marks is None else int(marks[row, column])
             for spine in cell.spines.values():

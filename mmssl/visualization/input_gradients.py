@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmssl.evaluation.extract import evaluating
 from mmssl.models.layers.input_gradient import input_gradient
@@ -16,7 +17,7 @@ from mmssl.visualization.image_grid import image_grid
 DEVIATIONS = 3  # a gradient of so many standard deviations is drawn black or white
 
 
-def image_gradients(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+def image_gradients(model: Any, images: Tensor, labels: Tensor) -> Tensor:
     """Returns the gradients of the cross entropy with respect to pixels, (N, 3, H, W), on the CPU.
 
     The model's modes and weights and the random state of the process do not change.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -63,7 +64,7 @@ class Reconstruction:
 
 
 @torch.no_grad()
-def reconstruct_images(model: nn.Module, images: Tensor, seed: int = 0) -> Reconstruction:
+def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruction:
     """Hides patches of images and returns the model's predictions for all patches as pictures.
 
     The model needs ``reconstruct(images)``, which draws a mask (N, L) and predicts (N, L, P), and a ``target`` whose
@@ -115,7 +116,7 @@ def reconstruction_panels(images: Tensor, hidden: Tensor, reconstruction: Tensor
     return torch.stack([images, masked, reconstruction, pasted], dim=1)
 
 
-def reconstruction_figure(model: nn.Module, images: Tensor, seed: int = 0) -> Figure:
+def reconstruction_figure(model: Any, images: Tensor, seed: int = 0) -> Figure:
     """Draws one row of ``PANELS`` per image and reconstruction; for the arguments see ``reconstruct_images``.
 
     If the target differs from the image, a fifth column shows the target.

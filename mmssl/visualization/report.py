@@ -64,6 +64,7 @@ class Section:
         if self.image:
             return self.image.read_bytes()
         buffer = BytesIO()
+        assert self.figure is not None, 'a section without an image has a figure'
         self.figure.savefig(buffer, format='png', dpi=110)
         return buffer.getvalue()
 

@@ -13,7 +13,7 @@ from mmssl.visualization.input_gradients import image_gradients, input_gradient_
 from mmssl.visualization.report import Section
 from mmssl.visualization.style import spread
 
-ATTACKS = dict(fgsm=dict(type='FGSMAttack'), pgd10=dict(type='PGDAttack', num_steps=10))
+ATTACKS: dict[str, dict] = dict(fgsm=dict(type='FGSMAttack'), pgd10=dict(type='PGDAttack', num_steps=10))
 TITLES = dict(clean_top1='images', fgsm_top1='FGSM', pgd10_top1='PGD-10', robust_top1='robust')
 
 
@@ -37,7 +37,7 @@ class RobustnessReport:
             model: Algorithm.
             dataloader: Test images, the same for all networks.
         """
-        dataset = dataloader.dataset
+        dataset: Any = dataloader.dataset
         rows = spread(len(dataset), self.num_images).tolist()
         labels = torch.tensor([dataset.label(row) for row in rows])
         if not hasattr(model, 'predict') or labels.min() < 0:

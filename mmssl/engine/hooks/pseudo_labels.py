@@ -109,7 +109,7 @@ class PseudoLabelsHook(Hook):
         epoch = len(runner.train_dataloader) * self.images_per_iteration
         self.times = np.asarray(algorithm.label_times(epoch, runner.max_epochs), dtype=float)
         algorithm.before_labels(len(dataset))
-        self.group = None
+        self.group: Any = None
         if world_size() > 1:  # the main process may take longer than the timeout of the group of training
             self.group = dist.new_group(backend='gloo', timeout=timedelta(days=7))
 
@@ -120,6 +120,7 @@ class PseudoLabelsHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Labels where it is time to within an epoch, and gives the batch its labels."""
         self._label_when_due(runner)
+        assert data_batch is not None and self.labels is not None, 'MMEngine gives the batch; the run began with labels'
         samples = data_batch['data_samples']
         samples['pseudo_label'] = torch.from_numpy(self.labels[:, samples['index'].numpy()].T.copy())
 
@@ -157,6 +158,7 @@ class PseudoLabelsHook(Hook):
         message: list[Any] = [None, None]
         if rank() == 0:
             try:
+                assert rows is not None, 'the main process has the features'
                 message[0] = self._label(algorithm, rows, runner.seed)
             except ValueError as error:
                 message[1] = str(error)
@@ -208,6 +210,7 @@ class PseudoLabelsHook(Hook):
     def _give_to_sampler(self, runner: Runner) -> None:
         sampler = runner.train_dataloader.sampler
         if hasattr(sampler, 'set_labels'):
+            assert self.labels is not None, 'labels were made before'
             sampler.set_labels(self.labels[0])
 
     # What became of it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 
@@ -83,7 +85,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Factor of the lr of the backbone's parameters, and the names of those that are treated like vectors."""
         if 'layer_decay' not in self.paramwise_cfg:
             return {}, set()
-        backbone = getattr(model, 'backbone', None)
+        backbone: Any = getattr(model, 'backbone', None)
         if not hasattr(backbone, 'layers_to_output'):
             raise ValueError(
                 'layer_decay needs a model whose backbone has the methods layers_to_output() and no_weight_decay(), '

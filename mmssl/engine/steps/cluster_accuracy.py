@@ -47,7 +47,8 @@ class ClusterAccuracy:
         """Classifies and writes."""
         if problems := self._missing():
             raise UserError(problems[0])
-        _, model = load_trained(self.checkpoint, whole=True)
+        assert self.checkpoint is not None, '_missing() names it'
+        model: Any = load_trained(self.checkpoint, whole=True)[1]
         logits = extract_features(
             model, plain_loader(self.dataloader, self.seed), feature=model.predict, description='held-out images'
         )

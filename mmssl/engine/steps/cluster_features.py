@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -70,7 +71,9 @@ class ClusterFeatures:
         self.loaders = {'labels.txt': dataloader}
         if test_dataloader is not None:
             self.loaders['test_labels.txt'] = test_dataloader
-        self.network = dict(backbone=backbone, checkpoint=checkpoint, data_preprocessor=data_preprocessor)
+        self.network: dict[str, Any] = dict(
+            backbone=backbone, checkpoint=checkpoint, data_preprocessor=data_preprocessor
+        )
         self.kmeans = KMeans(
             num_clusters, num_iterations=num_iterations, seed=seed, max_points_per_centroid=max_points_per_centroid
         )
@@ -92,7 +95,8 @@ class ClusterFeatures:
                 centroids = self.kmeans.fit(vectors, description='k-means')
                 np.save(folder / 'centroids.npy', centroids)
             labels, _ = assign(vectors, centroids, device=self.kmeans.device, description=file)
-            names = (image_name(loader.dataset, index) for index in features.indices.tolist())
+            dataset: Any = loader.dataset
+            names = (image_name(dataset, index) for index in features.indices.tolist())
             comment = f'cluster of {self.kmeans.num_clusters} of each image, by {self.network["backbone"]["type"]}'
             write_labels(folder / file, names, labels.tolist(), comment)
             if file == 'labels.txt':
@@ -117,7 +121,7 @@ class ClusterFeatures:
             lengths[file], wrong = dataset_or_problem(config, file)
             problems += wrong
             if rank() == 0:
-                dataset = None if wrong else plain_loader(config, self.seed).dataset
+                dataset: Any = None if wrong else plain_loader(config, self.seed).dataset
                 names = ['none'] if dataset is None else [image_name(dataset, row) for row in range(len(dataset))]
                 labels = (number % self.kmeans.num_clusters for number in range(len(names)))
                 write_labels(folder / file, names, labels, 'stand-ins of a dry run')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,9 @@ class FitVocabulary:
         dtype: str | None = None,
     ) -> None:
         self.seed, self.dataloader = seed, dataloader
-        self.network = dict(backbone=backbone, checkpoint=checkpoint, data_preprocessor=data_preprocessor)
+        self.network: dict[str, Any] = dict(
+            backbone=backbone, checkpoint=checkpoint, data_preprocessor=data_preprocessor
+        )
         self.kmeans = KMeans(num_words, num_iterations=num_iterations, seed=seed)
         self.sampled_images, self.border, self.dtype = sampled_images, border, dtype
 
@@ -72,11 +75,12 @@ class FitVocabulary:
         """Extracts, clusters, and draws some words."""
         if rank() != 0:
             return
-        network = frozen_network(**self.network)
+        network: Any = frozen_network(**self.network)
         network.extract_feat = lambda images: self._positions(network.backbone(images))
         loader = plain_loader(self.dataloader, self.seed)
-        count = min(self.sampled_images, len(loader.dataset))
-        rows = np.sort(np.random.default_rng(self.seed).choice(len(loader.dataset), count, replace=False)).tolist()
+        dataset: Any = loader.dataset
+        count = min(self.sampled_images, len(dataset))
+        rows = np.sort(np.random.default_rng(self.seed).choice(len(dataset), count, replace=False)).tolist()
         features = extract_chosen(network, loader, rows, dtype=self.dtype, description='maps').vectors  # (I, P, C)
         vectors = features.flatten(0, 1).numpy()
         if len(vectors) < self.kmeans.num_clusters:
@@ -93,7 +97,7 @@ class FitVocabulary:
         used = f'{len(words) - int(scores["empty"])} of {len(words)} words occur in {count} images'
         print_log(f'{used}; as spread as {scores["effective"]:.0f} equally frequent ones', logger='current')
         shape = features.shape[:2]
-        sheet = word_sheet(loader.dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border)
+        sheet = word_sheet(dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border)
         sheet.savefig(folder / 'words.png', dpi=120)
 
     def _positions(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:

@@ -16,6 +16,7 @@ from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
 from torch.utils.data import DataLoader
 
+from mmssl.apis.evaluate import _keep_test_parts
 from mmssl.clustering.labels import KMeansLabeller
 from mmssl.clustering.scores import agreement
 from mmssl.datasets.collate_views import collate_views
@@ -34,7 +35,6 @@ from mmssl.visualization.curves import series
 from tests.support.distributed import run_distributed
 from tests.support.interruption import Interruption, assert_resume_is_exact
 from tests.support.tiny_run import LabelledNoise, build_runner, tiny_config, train
-from tests.support.tools import load_tool
 
 MODEL = dict(
     type='DeepCluster',
@@ -150,7 +150,7 @@ def test_a_test_makes_no_labels(tmp_path):
         val_evaluator=dict(type='EmbeddingEvaluator', metrics=[dict(type='EmbeddingStatistics')]),
     )
     cfg = ConfigDict(tiny_config(tmp_path, **CHANGES, **validation, custom_hooks=[HOOK]))
-    load_tool('test.py').keep_test_parts(cfg)
+    _keep_test_parts(cfg)
     assert build_runner(cfg).test()['embedding_std'] > 0
 
 
