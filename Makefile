@@ -52,7 +52,7 @@ types: $(VENV)/.all
 docs: $(DOCS_VENV)/.done
 	rm -rf build/docs build/site
 	$(DOCS_VENV)/bin/python docs/assemble.py build/docs
-	$(DOCS_VENV)/bin/python -m mkdocs build --strict --config-file build/docs/site.yml
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict --config-file build/docs/site.yml
 	@echo 'Open build/site/index.html'
 
 clean:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import json
 import re
 import runpy
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import mmssl
 from mmssl.moved import MOVED
 
 ROOT = Path(__file__).parents[1]
@@ -146,3 +149,22 @@ def arguments(function: ast.FunctionDef) -> set[str]:
     args = function.args
     parts = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
     return {part.arg for part in parts if part is not None}
+
+
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict = {}
+    for cell in json.loads((ROOT / 'docs' / 'tutorials' / 'notebook.ipynb').read_text())['cells']:
+        if cell['cell_type'] == 'code':
+            exec(compile(''.join(cell['source']), 'notebook', 'exec'), namespace)
+    assert namespace['features'].shape == (96, 128) and namespace['accuracy'] > 0.5
+    assert 'nearest neighbours are from the same photograph' in capsys.readouterr().out
+
+
+def test_the_python_of_the_readme_calls_what_exists() -> None:
+    (block,) = re.findall(r'```python\n(import mmssl\n.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
+    for call in [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]:
+        if isinstance(call.func, ast.Attribute):
+            function = getattr(mmssl, call.func.attr)
+            keywords = {keyword.arg: None for keyword in call.keywords}
+            inspect.signature(function).bind(*call.args, **keywords)
