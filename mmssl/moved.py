@@ -58,6 +58,10 @@ MOVED: dict[str, tuple[str, ...]] = {
 }
 
 
+# Names that moved under another name.
+RENAMED = {'Target': 'Library', 'TARGETS': 'LIBRARIES', 'TARGET': 'LIBRARY'}
+
+
 class MovedModules(MetaPathFinder, Loader):
     """Finds the modules of ``MOVED`` by their old names."""
 
@@ -78,8 +82,9 @@ class MovedModules(MetaPathFinder, Loader):
 
         def __getattr__(name: str) -> Any:
             for home in map(import_module, homes):
-                if hasattr(home, name):
-                    return getattr(home, name)
+                for current in (name, RENAMED.get(name)):
+                    if current is not None and hasattr(home, current):
+                        return getattr(home, current)
             raise AttributeError(f'neither {" nor ".join(homes)} has {name!r}')
 
         module.__dict__['__getattr__'] = __getattr__

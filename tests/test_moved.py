@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from mmssl.converters.libraries import LIBRARIES
 from mmssl.distributed.collectives import gather
 from mmssl.moved import MOVED
 
@@ -22,3 +23,9 @@ def test_a_plugin_finds_what_it_imported_before_and_is_warned() -> None:
     assert old.gather is gather
     with pytest.raises(AttributeError, match='neither.*collectives has .gathr'):
         _ = old.gathr
+
+
+def test_a_name_that_changed_as_well_is_found() -> None:
+    with pytest.warns(DeprecationWarning, match='mmssl.converters.targets has moved'):
+        old = import_module('mmssl.converters.targets')
+    assert old.TARGETS is LIBRARIES

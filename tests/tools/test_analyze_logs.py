@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mmssl.visualization.training_logs import curve, read_log
 from tests.support.tools import load_tool
 
 tool = load_tool('analysis_tools/analyze_logs.py')
@@ -41,9 +42,9 @@ def test_times_leave_out_the_first_iteration_of_an_epoch(log: Path, capsys: pyte
 
 
 def test_values_of_training_and_of_evaluation(log: Path) -> None:
-    lines = tool.read_log(str(log))
-    assert tool.curve(lines, 'loss')[0] == [1, 2, 3, 4, 5, 6]
-    assert tool.curve(lines, 'knn') == ([1, 2], [51.0, 52.0])
+    lines = read_log(str(log))
+    assert curve(lines, 'loss')[0] == [1, 2, 3, 4, 5, 6]
+    assert curve(lines, 'knn') == ([1, 2], [51.0, 52.0])
 
 
 def test_plots_several_logs_and_keys(log: Path, tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ A LOG is a ``scalars.json``, or a work directory, whose latest one is meant.
 from __future__ import annotations
 
 import argparse
-import json
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from mmssl.cli.tool import tool
-from mmssl.utils.errors import UserError, did_you_mean
+from mmssl.utils.errors import UserError
+from mmssl.visualization.training_logs import draw_curves, epoch_times, read_log
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,37 +35,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_log(path: str) -> list[dict[str, float]]:
-    """The lines of a log, in order; a line that a crash cut off is left out."""
-    file = Path(path)
-    if file.is_dir():
-        files = sorted(file.glob('**/vis_data/scalars.json'))
-        if not files:
-            raise UserError(f'no vis_data/scalars.json below {path}: was anything logged?')
-        file = files[-1]
-    if not file.is_file():
-        raise UserError(f'log {path!r} does not exist')
-    lines = []
-    for text in file.read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    if not all(isinstance(line, dict) for line in lines) or not lines:
-        raise UserError(f'{file} holds no log lines: one JSON object per line was expected')
-    return lines
-
-
-def curve(log: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:
-    """Positions and values of ``key``: training values over iterations, results of evaluations over epochs."""
-    points = [(line['step'], line[key]) for line in log if key in line and 'step' in line]
-    if not points:
-        offered = sorted({name for line in log for name in line})
-        raise UserError(f'no log line has {key!r}{did_you_mean(key, offered)}; logged are {", ".join(offered)}')
-    xs, ys = zip(*points)
-    return list(xs), list(ys)
-
-
 def plot_curve(args: argparse.Namespace) -> None:
     names = args.legend or [f'{log}: {key}' for log in args.logs for key in args.keys]
     if len(names) != len(args.logs) * len(args.keys):
@@ -75,13 +43,8 @@ def plot_curve(args: argparse.Namespace) -> None:
     if args.out:
         plt.switch_backend('Agg')  # no display needed
     figure, axes = plt.subplots()
-    for name, (log, key) in zip(names, [(log, key) for log in logs for key in args.keys]):
-        xs, ys = curve(log, key)
-        trained = any(key in line and 'iter' in line for line in log)
-        axes.plot(xs, ys, label=name, linewidth=0.8, marker=None if trained else 'o')
-        axes.set_xlabel('iteration' if trained else 'epoch')
+    draw_curves(axes, dict(zip(names, [(log, key) for log in logs for key in args.keys])))
     axes.set_title(args.title or '')
-    axes.legend()
     if args.out:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(args.out, dpi=150, bbox_inches='tight')
@@ -93,14 +56,10 @@ def plot_curve(args: argparse.Namespace) -> None:
 
 def cal_train_time(args: argparse.Namespace) -> None:
     for path in args.logs:
-        times: dict[int, list[float]] = defaultdict(list)
-        for line in read_log(path):
-            if 'time' in line and 'epoch' in line and 'iter' in line:
-                times[line['epoch']].append(line['time'])
-        means = {e: np.mean(t if args.include_outliers or len(t) == 1 else t[1:]) for e, t in times.items()}
+        means = epoch_times(read_log(path), args.include_outliers)
         if not means:
             raise UserError(f'{path} has no training times: lower default_hooks.logger.interval')
-        slowest, fastest = max(means, key=means.get), min(means, key=means.get)
+        slowest, fastest = max(means, key=lambda e: means[e]), min(means, key=lambda e: means[e])
         print(f'{path}')
         print(f'  slowest epoch {slowest}, average time is {means[slowest]:.4f} s/iter')
         print(f'  fastest epoch {fastest}, average time is {means[fastest]:.4f} s/iter')

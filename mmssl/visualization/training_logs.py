@@ -1,0 +1,76 @@
+"""Curves and times in the logs of trainings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mmssl.utils.errors import UserError, did_you_mean
+from mmssl.utils.scalars import read_scalars
+
+Log = list[dict[str, float]]
+
+
+def read_log(path: str) -> Log:
+    """Returns the entries of a log, in order.
+
+    Args:
+        path: A ``scalars.json``, or a work directory, of which the latest one is read.
+
+    Raises:
+        UserError: There is no log, or the file is none.
+    """
+    file = Path(path)
+    if file.is_dir():
+        files = sorted(file.glob('**/vis_data/scalars.json'))
+        if not files:
+            raise UserError(f'no vis_data/scalars.json below {path}: was anything logged?')
+        file = files[-1]
+    if not file.is_file():
+        raise UserError(f'log {path!r} does not exist')
+    lines = read_scalars(file)
+    if not all(isinstance(line, dict) for line in lines) or not lines:
+        raise UserError(f'{file} holds no log lines: one JSON object per line was expected')
+    return lines
+
+
+def curve(log: Log, key: str) -> tuple[list[float], list[float]]:
+    """Returns positions and values of ``key``: training values over iterations, evaluation results over epochs.
+
+    Raises:
+        UserError: No entry of the log has the key; names those that it has.
+    """
+    points = [(line['step'], line[key]) for line in log if key in line and 'step' in line]
+    if not points:
+        offered = sorted({name for line in log for name in line})
+        raise UserError(f'no log line has {key!r}{did_you_mean(key, offered)}; logged are {", ".join(offered)}')
+    xs, ys = zip(*points)
+    return list(xs), list(ys)
+
+
+def draw_curves(axes: Axes, curves: Mapping[str, tuple[Log, str]]) -> None:
+    """Draws curves and their legend.
+
+    Args:
+        axes: Axes of matplotlib.
+        curves: Name in the legend -> log, and key in the log.
+    """
+    for name, (log, key) in curves.items():
+        xs, ys = curve(log, key)
+        trained = any(key in line and 'iter' in line for line in log)
+        axes.plot(xs, ys, label=name, linewidth=0.8, marker=None if trained else 'o')
+        axes.set_xlabel('iteration' if trained else 'epoch')
+    axes.legend()
+
+
+def epoch_times(log: Sequence[Mapping[str, float]], include_outliers: bool = False) -> dict[int, float]:
+    """Returns epoch -> mean seconds of a training iteration, without the first of an epoch unless it is included."""
+    times: dict[int, list[float]] = defaultdict(list)
+    for line in log:
+        if {'time', 'epoch', 'iter'} <= line.keys():
+            times[int(line['epoch'])].append(line['time'])
+    return {e: float(np.mean(t if include_outliers or len(t) == 1 else t[1:])) for e, t in times.items()}
