@@ -16,5 +16,5 @@ def test_masks(goldens_dir):
         generator = random.Random(case['seed'])
         for count, expected in zip(case['counts'], case['masked_ids'], strict=True):
             mask = blockwise_mask(generator, grid, case['num_masking_patches'], case['min_num_patches'])
-            assert mask.bit_count() == count
-            assert [patch for patch in range(case['grid'] ** 2) if mask >> patch & 1] == expected
+            assert mask.sum() == count
+            assert mask.ravel().nonzero()[0].tolist() == expected

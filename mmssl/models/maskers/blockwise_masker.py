@@ -24,7 +24,7 @@ def blockwise_mask(
     min_block: int,
     max_block: int | None = None,
     min_aspect: float = 0.3,
-) -> int:
+) -> np.ndarray:
     """Hides blocks until enough patches are hidden (Bao et al., 2022, arXiv:2106.08254, Algorithm 1).
 
     Blocks are drawn until ``num_hidden`` patches are hidden or ten blocks in a row do not fit, so fewer may be hidden.
@@ -36,17 +36,15 @@ def blockwise_mask(
         grid: Rows and columns of patches.
         num_hidden: Number of patches to hide.
         min_block: Smallest area that is drawn, in patches; near the end it may exceed what is left to hide.
-        max_block: Largest area, in patches; None has no other bound than what is left to hide.
+        max_block: Largest area, in patches; None for no bound but the number of patches that are left to hide.
         min_aspect: Smallest height / width of a block; the largest is its inverse.
 
     Returns:
-        The mask as the bits of an integer: bit ``row * columns + column`` is 1 where the patch is hidden. Whole blocks
-        are then put down and counted by a few operations.
+        The mask, (rows, columns) bool, True = hidden.
     """
     rows, columns = grid
-    column = [sum(1 << columns * row for row in range(height)) for height in range(rows)]  # one wide, by height
     log_aspect = math.log(min_aspect)
-    mask, left_to_hide = 0, num_hidden
+    mask, left_to_hide = np.zeros(grid, dtype=bool), num_hidden
     while left_to_hide > 0:
         most = left_to_hide if max_block is None else min(left_to_hide, max_block)
         for _ in range(_ATTEMPTS):
@@ -56,10 +54,10 @@ def blockwise_mask(
             if height >= rows or width >= columns:
                 continue
             top, left = rng.randint(0, rows - height), rng.randint(0, columns - width)
-            block = (column[height] * ((1 << width) - 1)) << (top * columns + left)
-            num_new = (block & ~mask).bit_count()
+            block = mask[top : top + height, left : left + width]
+            num_new = block.size - np.count_nonzero(block)
             if 0 < num_new <= most:
-                mask |= block
+                block[:] = True
                 left_to_hide -= num_new
                 break
         else:
@@ -115,13 +113,8 @@ class BlockwiseMasker(Masker):
         num_patches = rows * columns
         if self.most_hidden >= num_patches:
             raise ValueError(f'{self.most_hidden} patches cannot be hidden: the images have {rows} x {columns}')
-        size = -(-num_patches // 8)
-        bits = b''.join(
-            blockwise_mask(random, (rows, columns), self.most_hidden, **self.block).to_bytes(size, 'little')
-            for _ in images
-        )
-        masks = np.unpackbits(np.frombuffer(bits, np.uint8).reshape(-1, size), axis=1, bitorder='little')
-        mask = torch.from_numpy(masks[:, :num_patches].astype(bool))
+        masks = np.stack([blockwise_mask(random, (rows, columns), self.most_hidden, **self.block) for _ in images])
+        mask = torch.from_numpy(masks.reshape(len(masks), num_patches))
         if images.is_cuda:
             mask = mask.pin_memory()
         return mask.to(images.device, non_blocking=True)

@@ -28,11 +28,11 @@ def test_the_first_block_is_a_rectangle_within_the_bounds():
     rng = random.Random(3)
     for _ in range(200):
         mask = blockwise_mask(rng, (10, 12), num_hidden=1, min_block=1, max_block=1, min_aspect=0.3)
-        assert mask.bit_count() <= 1
+        assert mask.sum() <= 1
     for _ in range(200):
         # what is left after one block of at least 20 is less than the smallest block, so that there is one only
         mask = blockwise_mask(rng, (10, 12), num_hidden=21, min_block=20, min_aspect=0.5)
-        cells = torch.tensor([[mask >> 12 * row + column & 1 for column in range(12)] for row in range(10)])
+        cells = torch.from_numpy(mask)
         rows, columns = cells.any(dim=1).sum(), cells.any(dim=0).sum()
         if cells.sum() == rows * columns:
             assert 0.4 < rows / columns < 2.5
