@@ -52,8 +52,6 @@ class AdderResNet(OrderedLayers, BaseModule):
         ValueError: An argument is none of the above.
     """
 
-    block_pattern = r'layer\d+\.\d+'
-
     def __init__(
         self,
         depth: int = 20,
@@ -107,6 +105,11 @@ class AdderResNet(OrderedLayers, BaseModule):
         self.feature_dim = outputs
         others = (block(outputs, planes) for _ in range(1, blocks))
         return nn.Sequential(block(inputs, planes, stride, shortcut), *others)
+
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the residual blocks of all stages."""
+        stages = [self.get_submodule(f'layer{index + 1}') for index in range(self.num_stages)]
+        return [block for stage in stages for block in stage.children()]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns the maps (N, C_i, H_i, W_i) of the stages in ``out_indices``, in ascending order.

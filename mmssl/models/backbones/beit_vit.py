@@ -105,7 +105,6 @@ class BEiTViT(OrderedLayers, BaseModule):
         ValueError: An argument is none of the above.
     """
 
-    block_pattern = r'blocks\.\d+'
     undecayed = {'cls_token'}  # the official code decays its relative tables
 
     def __init__(
@@ -192,6 +191,10 @@ class BEiTViT(OrderedLayers, BaseModule):
             return x
         return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
 
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the transformer blocks."""
+        return list(self.blocks)
+
     def _bias(self, owner: Any, grid: tuple[int, int]) -> Tensor:
         """Returns (heads, 1 + L, 1 + L) of the table of ``owner``, resized to ``grid``."""
         table = resize_relative_table(owner.relative_position_bias_table, self.grid_size, grid)
@@ -207,7 +210,8 @@ class BEiTViT(OrderedLayers, BaseModule):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         with torch.no_grad():
-            for number, block in enumerate(self.blocks, 1):
+            blocks: Any = self.blocks
+            for number, block in enumerate(blocks, 1):
                 block.attn.proj.weight.div_((2 * number) ** 0.5)
                 block.mlp.fc2.weight.div_((2 * number) ** 0.5)
 

@@ -11,10 +11,11 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from timm.layers import resample_abs_pos_embed, to_2tuple
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import max_pool2d
 
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import TABLES, describe_grid, known_grid, square_side
+from mmssl.models.layers.grid_attention import resize_offsets
 from mmssl.models.layers.hivit_blocks import (
     Block,
     Mlp,
@@ -110,7 +111,6 @@ class HiViT(OrderedLayers, BaseModule):
         ValueError: An argument is none of the above.
     """
 
-    block_pattern = r'blocks\.\d+(?=\.(norm[12]|attn|mlp|gamma_[12])\b)'  # merges are none
     options_go_to = _read_position
     num_prefix_tokens = 0
     _pairs: Tensor
@@ -211,6 +211,10 @@ class HiViT(OrderedLayers, BaseModule):
             return tuple(stages)
         return stages[-1].mean(dim=1) if self.output == 'mean' else self._maps(stages, grid)
 
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the residual blocks of all stages, without the merges between them."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
     def _first_stages(self, units: Tensor) -> list[Tensor]:
         """Returns stages 1 and 2 of units (N, K, 4, 4, C / 4), each before it is merged, and the tokens (N, K, C)."""
         stages = []
@@ -307,34 +311,55 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
 
 
 def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object) -> None:
-    """Resizes the positions of a checkpoint to this module's grid; a grid of which nothing tells is taken to be square.
+    """Fits the positions of a checkpoint to those of this module; a grid that is not recorded is taken to be square."""
+    _settle_relative_positions(module, state_dict, prefix)
+    for name, own in module.named_parameters():
+        key, leaf = prefix + name, name.rpartition('.')[2]
+        if key not in state_dict or leaf not in _RESIZERS:
+            continue
+        loaded = state_dict[key]
+        grid = known_grid(loaded, local_metadata)
+        if loaded.shape != own.shape or grid is not None and leaf in TABLES:
+            state_dict[key] = _RESIZERS[leaf](loaded, own, grid, module.grid_size)
 
-    Relative positions that a checkpoint knows nothing of stay as they begin, and those that this module has no use for
-    are passed over: pre-training on pixels has none, fine-tuning has them, detection has none again.
+
+def _settle_relative_positions(module: HiViT, state_dict: dict, prefix: str) -> None:
+    """Drops relative positions that this module does not have, and keeps its own where the checkpoint has none.
+
+    Pre-training on pixels has none, fine-tuning has them, detection has none again.
     """
     own = dict(module.named_parameters())
     offered = [key for key in state_dict if key.startswith(prefix)]
-    known = {key.rpartition('.')[2] for key in offered}
-    is_backbone = 'absolute_pos_embed' in known
+    leaves = {key.rpartition('.')[2] for key in offered}
     unused = [key for key in offered if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
-    missing = is_backbone and module.position_bias != 'off' and not known & set(_RELATIVE)
-    if unused or missing:
+    missing = set(_RELATIVE) - leaves if 'absolute_pos_embed' in leaves else set()  # else this is no backbone
+    new = {prefix + name: p.detach() for name, p in own.items() if name.rpartition('.')[2] in missing}
+    if unused or new:
         what = 'passed over, as this backbone has none' if unused else 'new: the checkpoint has none'
         print_log(f'relative positions are {what}', logger='current')
     for key in unused:
         del state_dict[key]
-    for name, parameter in own.items():
-        key, leaf = prefix + name, name.rpartition('.')[2]
-        if is_backbone and leaf in _RELATIVE and leaf not in known:
-            state_dict[key] = parameter.detach()
-        loaded = state_dict.get(key)
-        grid = None if loaded is None else known_grid(loaded, local_metadata)
-        if loaded is None or loaded.shape == parameter.shape and (grid is None or leaf not in TABLES):
-            continue
-        if leaf == 'absolute_pos_embed':
-            grid = grid or square_side(loaded, 0)
-            state_dict[key] = resample_abs_pos_embed(loaded, module.grid_size, grid, num_prefix_tokens=0)
-        elif leaf == 'relative_position_bias_table':
-            state_dict[key] = bicubic_relative_table(loaded, grid or square_grid(loaded, 0), module.grid_size)
-        elif leaf in ('rel_pos_h', 'rel_pos_w'):
-            state_dict[key] = interpolate(loaded.T[None], len(parameter), mode='linear')[0].T
+    state_dict.update(new)
+
+
+Grid = tuple[int, int]
+
+
+def _resize_absolute(loaded: Tensor, own: Tensor, grid: Grid | None, wanted: Grid) -> Tensor:
+    return resample_abs_pos_embed(loaded, wanted, grid or square_side(loaded, 0), num_prefix_tokens=0)
+
+
+def _resize_table(loaded: Tensor, own: Tensor, grid: Grid | None, wanted: Grid) -> Tensor:
+    return bicubic_relative_table(loaded, grid or square_grid(loaded, 0), wanted)
+
+
+def _resize_axis(loaded: Tensor, own: Tensor, grid: Grid | None, wanted: Grid) -> Tensor:
+    return resize_offsets(loaded, len(own))
+
+
+_RESIZERS = {
+    'absolute_pos_embed': _resize_absolute,
+    'relative_position_bias_table': _resize_table,
+    'rel_pos_h': _resize_axis,
+    'rel_pos_w': _resize_axis,
+}

@@ -52,8 +52,6 @@ class ResNet(OrderedLayers, BaseModule):
         ValueError: An argument is none of the above.
     """
 
-    block_pattern = r'layer\d+\.\d+'
-
     def __init__(
         self,
         depth: int = 50,
@@ -97,8 +95,8 @@ class ResNet(OrderedLayers, BaseModule):
             first_dilation, stride = dilation, 1 if index == 0 else 2
             if 4 * 2**index > output_stride:
                 dilation, stride = 2 * dilation, 1
-            shape = dict(stride=stride, inner=width_per_group, dilations=(first_dilation, dilation))
-            stage = _stage(block, inputs, planes, blocks[index], **shape)
+            dilations = first_dilation, dilation
+            stage = _stage(block, inputs, planes, blocks[index], stride, width_per_group, dilations)
             self.add_module(f'layer{index + 1}', stage)
             inputs = planes * block.expansion
         self.feature_dim = inputs
@@ -106,6 +104,11 @@ class ResNet(OrderedLayers, BaseModule):
 
         self._init_parameters(zero_init_residual, conv_init)
         self._freeze()
+
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the residual blocks of all stages."""
+        stages = [self.get_submodule(f'layer{index + 1}') for index in range(self.num_stages)]
+        return [block for stage in stages for block in stage.children()]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns the maps (N, C_i, H_i, W_i) of the stages in ``out_indices``, in ascending order.

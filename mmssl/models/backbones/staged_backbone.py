@@ -27,8 +27,6 @@ class StagedBackbone(OrderedLayers, BaseModule):
         init_cfg: MMEngine's initialisation config.
     """
 
-    block_pattern = r'stages\.\d+\.\d+'
-
     def __init__(self, out_indices: Sequence[int], frozen_stages: int, norm_eval: bool, init_cfg: dict | None) -> None:
         super().__init__(init_cfg)
         self.out_indices = tuple(out_indices)
@@ -59,6 +57,10 @@ class StagedBackbone(OrderedLayers, BaseModule):
         missing = [f'stages.{index}.' for index in range(self.num_stages, number)]
         skip_on_load(self, *missing, *(['fc.'] if fc is None else []))
         self._freeze()
+
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the numbered layers of all stages."""
+        return [layer for stage in self.stages for name, layer in stage.named_children() if name.isdigit()]
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Returns the maps (N, C_i, H_i, W_i) of the stages in ``out_indices``, in ascending order.

@@ -8,7 +8,7 @@ from typing import Any
 
 import timm
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.models.layers.layer_order import OrderedLayers
@@ -34,8 +34,6 @@ class TimmBackbone(OrderedLayers, BaseModule):
         ValueError: timm has no model of this name.
     """
 
-    # Elements of a list called blocks, as in transformers and ConvNeXt, or of a stage of a residual network.
-    block_pattern = r'.*?\b(blocks|layer\d)\.\d+'
     options_go_to = timm.create_model
 
     def __init__(
@@ -101,6 +99,16 @@ class TimmBackbone(OrderedLayers, BaseModule):
             return self._encode(images)
         finally:
             hook.remove()
+
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the elements of lists called ``blocks``, or of the stages ``layer1`` ... of a residual network."""
+        found: dict[str, nn.Module] = {}
+        for name, module in self.named_modules():
+            parent = name.split('.')[-2:-1]
+            is_stage = parent == ['blocks'] or parent and parent[0][:-1] == 'layer' and parent[0][-1].isdigit()
+            if is_stage and name.rpartition('.')[2].isdigit() and not name.startswith(tuple(f'{n}.' for n in found)):
+                found[name] = module
+        return list(found.values())
 
     def _encode(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         if self.out_indices is not None:

@@ -123,7 +123,6 @@ class VisionTransformer(OrderedLayers, BaseModule):
         ValueError: An argument is none of the above.
     """
 
-    block_pattern = r'blocks\.\d+'
     options_go_to = _read_arguments
     num_prefix_tokens = 1
 
@@ -258,6 +257,10 @@ class VisionTransformer(OrderedLayers, BaseModule):
                 tokens = x.flatten(1, -2)[:, self.num_prefix_tokens :]
                 maps.append(tokens.transpose(1, 2).reshape(x.shape[0], -1, *grid))
         return tuple(maps)
+
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the transformer blocks."""
+        return list(self.blocks)
 
     def _adapt_blocks(self, depth: int, num_heads: int) -> None:
         """Called before the blocks are initialised; ``depth`` is the number of blocks of the whole network."""

@@ -32,5 +32,6 @@ class WindowedHiViT(HiViT):
             raise ValueError("window_size is at least 1 and for output='maps' without a relative position bias")
         if not set(global_indices) <= set(range(number)):
             raise ValueError(f'global_indices must name blocks of stage 3, 0 to {number - 1}, got {global_indices}')
-        for index, block in enumerate(self.blocks[-number:]):
+        blocks: Any = self.blocks[-number:]
+        for index, block in enumerate(blocks):
             block.attn.window_size = 0 if index in global_indices else window_size

@@ -42,33 +42,35 @@ class GridAttention(Attention):
             self.rel_pos_h, self.rel_pos_w = (nn.Parameter(torch.zeros(number, self.head_dim)) for _ in range(2))
             adapt_on_load(self, _adapt_loaded_positions)
 
-    def forward(self, x: Tensor, attn_mask: None = None, is_causal: bool = False) -> Tensor:
+    def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
         """Returns (N, rows, columns, D) of tokens ``x`` of this shape; there are no masks."""
         assert attn_mask is None and not is_causal
         if not self.window_size:
             return self._attend(x)
-        return from_windows(self._attend(to_windows(x, self.window_size)), x.shape[1:3])
+        return from_windows(self._attend(to_windows(x, self.window_size)), (x.shape[1], x.shape[2]))
 
     def _attend(self, x: Tensor) -> Tensor:
         rows, columns = x.shape[1:3]
         qkv = self.qkv(x.flatten(1, 2)).unflatten(-1, (3, self.num_heads, -1))  # (N, L, 3, heads, d)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()
-        if self.rel_pos_h is None:
+        if self.rel_pos_h is None or self.rel_pos_w is None:
             x = scaled_dot_product_attention(q, k, v)
         else:
-            by_axis = axis_scores(q.unflatten(2, (rows, columns)), self.rel_pos_h, self.rel_pos_w)
+            by_axis = grid_axis_scores(q.unflatten(2, (rows, columns)), self.rel_pos_h, self.rel_pos_w)
             x = attend_by_axis(q, k, v, *by_axis)
         return self.proj(x.transpose(1, 2).flatten(2)).unflatten(1, (rows, columns))
 
 
-def axis_scores(queries: Tensor, by_row: Tensor, by_column: Tensor) -> tuple[Tensor, Tensor]:
-    """What relative positions, decomposed by axis, add to the scores of keys in each row and in each column.
+def grid_axis_scores(queries: Tensor, by_row: Tensor, by_column: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns what relative positions, decomposed by axis, add to the scores of keys in each row and in each column.
+
+    The queries fill the grid; ``axis_scores_at`` is for queries at some of its places.
 
     Args:
         queries: (N, heads, rows, columns, d).
         by_row: (2 m - 1, d), one vector per distance r - r' along the rows from 1 - m to m - 1, resized linearly to the
             number of rows.
-        by_column: Likewise along the columns.
+        by_column: (2 m' - 1, d), one vector per distance c - c' along the columns, resized in the same way.
 
     Returns:
         (N, heads, L, rows) and (N, heads, L, columns) for the L = rows * columns queries.
@@ -112,12 +114,13 @@ def attend_by_axis(
 
 def _vectors(offsets: Tensor, size: int) -> Tensor:
     """Returns (size, size, d): the vector of the distance from each key to each query along an axis."""
-    offsets = _resize(offsets, 2 * size - 1)
+    offsets = resize_offsets(offsets, 2 * size - 1)
     place = torch.arange(size, device=offsets.device)
     return offsets[place[:, None] - place + size - 1]
 
 
-def _resize(offsets: Tensor, number: int) -> Tensor:
+def resize_offsets(offsets: Tensor, number: int) -> Tensor:
+    """Returns vectors of ``number`` distances, (number, d), interpolated linearly between ``offsets`` (m, d)."""
     if len(offsets) == number:
         return offsets
     return interpolate(offsets.T[None], number, mode='linear')[0].T
@@ -128,4 +131,4 @@ def _adapt_loaded_positions(module: GridAttention, state_dict: dict, prefix: str
     for name in ('rel_pos_h', 'rel_pos_w'):
         own = module.get_parameter(name)
         loaded = state_dict.get(prefix + name, own.detach())
-        state_dict[prefix + name] = _resize(loaded, len(own))
+        state_dict[prefix + name] = resize_offsets(loaded, len(own))

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, scaled_dot_product_attention, silu
+from torch.nn.functional import scaled_dot_product_attention, silu
 
-from mmssl.models.layers.grid_attention import attend_by_axis
+from mmssl.models.layers.grid_attention import attend_by_axis, resize_offsets
 from mmssl.models.layers.relative_positions import (
     bicubic_relative_table,
     num_relative_positions,
@@ -33,8 +33,8 @@ class Places(NamedTuple):
     """(L, L), or of visible ones (N, K, K): the row of a relative table for queries and keys; None without tables."""
 
 
-def axis_scores(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tensor:
-    """How much queries like the rows, or the columns, relative to their own (Li et al., 2022, arXiv:2203.16527).
+def axis_scores_at(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tensor:
+    """Returns the products of queries with the vectors of rows, or columns, relative to their own (arXiv:2203.16527).
 
     Args:
         queries: (N, heads, L, D).
@@ -45,8 +45,7 @@ def axis_scores(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tens
     Returns:
         (N, heads, L, size).
     """
-    if len(offsets) != 2 * size - 1:
-        offsets = interpolate(offsets.T[None], 2 * size - 1, mode='linear')[0].T
+    offsets = resize_offsets(offsets, 2 * size - 1)
     scores = queries @ offsets.to(queries.dtype).T  # (N, heads, L, 2 size - 1), for every distance
     distances = at[:, None, :, None] - torch.arange(size, device=at.device) + size - 1
     return scores.gather(-1, distances.expand(*scores.shape[:-1], size))
@@ -120,8 +119,8 @@ class Attention(nn.Module):
     def _attend_by_axis(self, q: Tensor, k: Tensor, v: Tensor, places: Places) -> Tensor:
         rows, columns = places.grid
         at = torch.arange(rows * columns, device=q.device)[None] if places.keep is None else places.keep
-        of_rows = axis_scores(q, self.rel_pos_h, at // columns, rows)
-        of_columns = axis_scores(q, self.rel_pos_w, at % columns, columns)
+        of_rows = axis_scores_at(q, self.rel_pos_h, at // columns, rows)
+        of_columns = axis_scores_at(q, self.rel_pos_w, at % columns, columns)
         return attend_by_axis(q, k, v, of_rows, of_columns, at)
 
 

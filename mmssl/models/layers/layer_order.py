@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import ClassVar
+
+from torch import nn
 
 from mmssl.models.layers.loading import LoudLoading
 
 
 class OrderedLayers(LoudLoading):
-    """Mixin of backbones whose blocks run in the order in which their parameters are registered."""
-
-    block_pattern: ClassVar[str]
-    """Regular expression that matches the name of a block at the beginning of its parameters' names."""
+    """Mixin of backbones that name their blocks from the input to the output."""
 
     undecayed: ClassVar[set[str]] = {'pos_embed', 'absolute_pos_embed', 'cls_token', 'relative_position_bias_table'}
     """Last parts of the names of tables and tokens without weight decay in fine-tuning."""
 
+    def ordered_blocks(self) -> Sequence[nn.Module]:
+        """Returns the blocks in the order in which they run; those without parameters do not count."""
+        raise NotImplementedError(f'abstract: {type(self).__name__} does not define ordered_blocks()')
+
     def layers_to_output(self) -> dict[str, int]:
         """Returns, for the name of every parameter, its distance from the output in blocks.
 
-        With B blocks that is 0 behind the last block, B - k in block k = 0 ... B - 1, and B + 1 before the first one,
-        for embeddings and positions. What stands between two blocks, such as a reduction of resolution, has the
-        distance of the block before it. Under a layer decay d a parameter at distance i trains at ``d ** i`` times the
-        learning rate.
+        With B blocks that is B - k in block k = 0 ... B - 1. Parameters outside the blocks are placed by the order of
+        registration: before the first block (embeddings, positions) the distance is B + 1, behind the last block it is
+        0, and between two blocks, as in a reduction of resolution, it is that of the block before. Under a layer decay
+        d a parameter at distance i trains at ``d ** i`` times the learning rate.
 
         Raises:
             ValueError: No parameter belongs to a block.
         """
-        names = [name for name, _ in self.named_parameters()]
-        blocks = [match and match.group() for match in (re.match(self.block_pattern, name) for name in names)]
-        numbers = {block: index for index, block in enumerate(dict.fromkeys(filter(None, blocks)))}
-        if not numbers:
-            raise ValueError(f'{type(self).__name__} has no blocks to number: no name matches {self.block_pattern!r}')
-        last = max(index for index, block in enumerate(blocks) if block)
-        distances, distance = {}, len(numbers) + 1
-        for index, (name, block) in enumerate(zip(names, blocks)):
-            if block:
-                distance = len(numbers) - numbers[block]
-            distances[name] = distance if index <= last else 0
+        blocks = [ids for block in self.ordered_blocks() if (ids := [id(p) for p in block.parameters()])]
+        if not blocks:
+            raise ValueError(f'{type(self).__name__} has no blocks to number')
+        distance_of = {parameter: len(blocks) - index for index, ids in enumerate(blocks) for parameter in ids}
+        to_come, distance = set(distance_of), len(blocks) + 1
+        distances = {}
+        for name, parameter in self.named_parameters():
+            distance = distance_of.get(id(parameter), distance if to_come else 0)
+            to_come.discard(id(parameter))
+            distances[name] = distance
         return distances
 
     def no_weight_decay(self) -> set[str]:
