@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,23 @@ from mmssl.datasets.transforms.geometry import CROP_ATTEMPTS, CROPS, check_inter
 from mmssl.datasets.transforms.photometric_program import CODES, COLORS, GROUPS, JITTER, NUM_STEPS
 from mmssl.registry import TRANSFORMS
 
-_MAX_DRAWS = 2 * CROP_ATTEMPTS + 2 + 1 + len(GROUPS) + 2 * len(JITTER) + 1
+# Draws of a view: the attempts and place of the crop, the flip, the groups, values and order of the jitter, the blur.
+_DRAWS_AHEAD = 2 * CROP_ATTEMPTS + 2 + 1 + len(GROUPS) + 2 * len(JITTER) + 1
+
+
+class Draws:
+    """Returns the next number of ``rng``, uniform in [0, 1), at each call.
+
+    Most numbers are drawn ahead at once, because a call of a generator takes longer than the arithmetic of a view. A
+    view that needs more, as a distorted crop may, draws the others one by one.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._ahead = rng.random(_DRAWS_AHEAD).tolist()[::-1]
+
+    def __call__(self) -> float:
+        return self._ahead.pop() if self._ahead else self._rng.random()
 
 
 class DrawnView(NamedTuple):
@@ -170,8 +185,7 @@ class AugmentedView:
             rng: Generator of all random draws.
             previous: Draw of the previous view in ``views``; not used here.
         """
-        numbers = iter(rng.random(_MAX_DRAWS).tolist())  # a call of rng takes longer than the arithmetic here
-        draw = chain(numbers, iter(rng.random, None)).__next__  # a distorted crop may need more
+        draw = Draws(rng)
         height, width = shape
         return DrawnView(
             self.draw_box(draw, height, width, self.scale, self.ratio), draw() < self.flip, self.draw_program(draw)

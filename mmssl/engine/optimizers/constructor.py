@@ -65,7 +65,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         custom_keys = self.paramwise_cfg.get('custom_keys', {})
         scales, tables = self._layers(module)
         asked = options_of_parameters(module)
-        groups: dict[str, dict] = {}
+        groups: list[dict] = []
         matched = set()
         for name, param in module.named_parameters():
             if not param.requires_grad:
@@ -75,11 +75,11 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             vector = self.paramwise_cfg.get('vectors', {}) if param.ndim <= 1 or name in tables else {}
             own = {**asked.get(name, {}), **vector, **custom_keys.get(key, {})}
             options = self._options(own, scales.get(name, 1.0))
-            groups.setdefault(repr(sorted(options.items())), dict(params=[], **options))['params'].append(param)
+            _group_of(groups, options)['params'].append(param)
         unmatched = set(custom_keys) - matched
         if unmatched:
             raise ValueError(f'custom_keys {sorted(unmatched)} of paramwise_cfg match no parameter that trains')
-        params.extend(groups.values())
+        params.extend(groups)
 
     def _layers(self, model: nn.Module) -> tuple[dict[str, float], set[str]]:
         """Factor of the lr of the backbone's parameters, and the names of those that are treated like vectors."""
@@ -104,3 +104,12 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 raise ValueError('decay_mult multiplies optim_wrapper.optimizer.weight_decay, which is not given')
             options['weight_decay'] = (self.base_wd or 0.0) * custom['decay_mult']
         return options
+
+
+def _group_of(groups: list[dict], options: dict) -> dict:
+    """Returns the group with exactly these options, which is added to ``groups`` if there is none."""
+    for group in groups:
+        if {key: value for key, value in group.items() if key != 'params'} == options:
+            return group
+    groups.append(dict(params=[], **options))
+    return groups[-1]
