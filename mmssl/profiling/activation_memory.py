@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,36 +13,37 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from mmssl.profiling.machine import peak_memory
 from mmssl.profiling.saved_bytes import count_saved_bytes
 
 
 def kept_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool = False) -> int:
-    """Bytes that a training forward pass keeps for the backward pass beside the weights and the images.
+    """Returns the bytes that a training forward pass keeps for the backward pass beside the weights and the images.
 
     Shapes are followed and nothing is computed, so the figure of a pass that fits nowhere can be had as well.
 
     Args:
         build: Makes the model.
-        shape: Of a batch of images, (N, 3, H, W).
-        as_matrix: Attention by its matrix of scores instead of a fused kernel.
+        shape: Shape of a batch of images, (N, 3, H, W).
+        as_matrix: Whether attention computes its matrix of scores instead of a fused kernel.
     """
     model, fake = build(), FakeTensorMode()
     model._apply(fake.from_tensor)  # tensors of the same shapes that hold nothing
     with fake, _attention(as_matrix):
         images = torch.empty(shape)
         with count_saved_bytes(model, images) as saved:
-            outputs = model(images)  # whose graph keeps what was saved, so that no memory is taken for another
+            outputs = model(images)  # keep them: a freed storage could be reused and be counted as the same one
         del outputs
     return saved.total
 
 
 def peak_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool = False) -> int:
-    """Largest memory of a process during a forward and a backward pass on the CPU, beyond the model and the images.
+    """Returns the most memory that a forward and a backward pass on the CPU take beyond the model and the images.
 
     Args:
-        build: As of ``kept_bytes``; a function of a module, since another process calls it.
-        shape: As of ``kept_bytes``.
-        as_matrix: As of ``kept_bytes``.
+        build: Makes the model; a function of a module, since another process calls it.
+        shape: Shape of a batch of images, (N, 3, H, W).
+        as_matrix: Whether attention computes its matrix of scores instead of a fused kernel.
     """
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         return pool.apply(_run, (build, shape, as_matrix))
@@ -58,12 +58,7 @@ def _run(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool
     with _attention(as_matrix):
         outputs = model(images)
         sum(output.sum() for output in outputs).backward()
-    return _peak() - before
-
-
-def _peak() -> int:
-    """Bytes of the largest resident set so far; the kernel counts in KiB, macOS in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+    return peak_memory(torch.device('cpu')) - before
 
 
 def _resident() -> int:
@@ -71,7 +66,7 @@ def _resident() -> int:
     try:
         return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()
     except FileNotFoundError:
-        return _peak()
+        return peak_memory(torch.device('cpu'))
 
 
 @contextmanager

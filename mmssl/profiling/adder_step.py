@@ -14,7 +14,7 @@ from torch.nn.functional import fold, unfold
 from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.layers.adder2d import Adder2d
 from mmssl.profiling.allocator import peak_allocated
-from mmssl.profiling.timing import Tasks, time_in_turns
+from mmssl.profiling.timing import Task, Tasks, time_in_turns
 
 KINDS = ('adder', 'cdist', 'broadcast', 'convolution')
 _RATIOS = {
@@ -59,7 +59,7 @@ def measure_adder_step(depth: int = 20, batch_size: int = 32, size: int = 32, re
     tasks: Tasks = {}
     for kind in KINDS:
         network = build(kind, depth).to(device)
-        tasks[kind] = (partial(network.zero_grad, set_to_none=True), partial(_step, network, images))
+        tasks[kind] = Task(partial(network.zero_grad, set_to_none=True), partial(_step, network, images))
     laps = time_in_turns(tasks, repeats, device)
     clocks = {}
     for clock, name in enumerate(('wall', 'processor')):

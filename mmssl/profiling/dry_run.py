@@ -24,6 +24,7 @@ from mmssl.engine.agreement import wrong_queues
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
 from mmssl.engine.loops import too_few_images
 from mmssl.profiling.cost_report import Report
+from mmssl.profiling.machine import device_name, peak_memory, reset_peak_memory, synchronize
 from mmssl.profiling.saved_bytes import SavedBytes, count_saved_bytes
 from mmssl.profiling.stand_ins import replace_missing_data, replace_missing_weights
 from mmssl.registry import RUNNERS
@@ -114,11 +115,14 @@ class _Probe(Hook):
 
     def _lap(self) -> float:
         """Returns the seconds since the last call."""
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        synchronize(_device())
         now = time.perf_counter()
         lap, self._mark = now - self._mark, now
         return lap
+
+
+def _device() -> torch.device:
+    return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
 def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
@@ -129,8 +133,7 @@ def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
     for hook in _labelling_hooks(runner):
         hook.only_estimate = True
     runner.register_hook(probe)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    reset_peak_memory(_device())
     try:
         runner.train()
     except _Stop:
@@ -153,8 +156,8 @@ def _report(
     notes = list(runner.unchecked_parts)
     device = 'CPU'
     if torch.cuda.is_available():
-        device = torch.cuda.get_device_name()
-        memory['peak'] = torch.cuda.max_memory_allocated() * scale
+        device = device_name(_device())
+        memory['peak'] = peak_memory(_device()) * scale
     if scale > 1:
         notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
     problems += wrong_queues(model, batch_size)

@@ -20,8 +20,9 @@ from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.layers.patches import patchify
 from mmssl.models.maskers.uniform_masker import UniformMasker
 from mmssl.models.necks.mae_decoder import MAEDecoder
+from mmssl.profiling.machine import device_name, peak_memory, reset_peak_memory, sum_of_losses
 from mmssl.profiling.saved_bytes import count_saved_bytes
-from mmssl.profiling.timing import Tasks, time_in_turns
+from mmssl.profiling.timing import Task, Tasks, time_in_turns
 from mmssl.registry import ALGORITHMS, BACKBONES
 from mmssl.utils.errors import UserError
 
@@ -86,7 +87,7 @@ def measure_mim_step(
             if above in tasks and below in tasks
         }
         clocks[name] = dict(seconds={task: statistics.median(lap[task] for lap in rounds) for task in tasks}, **ratios)
-    return dict(**clocks, batch_size=len(images), dtype=dtype, device=_name(device))
+    return dict(**clocks, batch_size=len(images), dtype=dtype, device=device_name(device))
 
 
 class PlainLoop(nn.Module):
@@ -155,7 +156,7 @@ def measure_mim_memory(
         options['arch'] = reference_arch
     backbone = BACKBONES.build(options).to(device)
     reference = _memory(backbone, lambda model, images: model(images).float().square().mean(), images, dtype, device)
-    return dict(step=step, reference=reference, batch_size=len(images), dtype=dtype, device=_name(device))
+    return dict(step=step, reference=reference, batch_size=len(images), dtype=dtype, device=device_name(device))
 
 
 def _prepare(cfg: Config, batch_size: int | None) -> tuple[torch.device, BaseAlgorithm, Tensor]:
@@ -168,32 +169,28 @@ def _prepare(cfg: Config, batch_size: int | None) -> tuple[torch.device, BaseAlg
 
 
 def _loss(algorithm: BaseAlgorithm, images: Tensor) -> Tensor:
-    terms = algorithm([images], mode='loss')
-    return sum(term for name, term in terms.items() if name.startswith('loss'))
+    return sum_of_losses(algorithm([images], mode='loss'))
 
 
 def _autocast(dtype: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == 'bfloat16')
 
 
-def _task(
-    model: nn.Module, loss: Callable[[], Tensor], dtype: str, device: torch.device
-) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def _task(model: nn.Module, loss: Callable[[], Tensor], dtype: str, device: torch.device) -> Task:
     def step() -> None:
         with _autocast(dtype, device):
             value = loss()
         value.backward()
 
-    return model.zero_grad, step
+    return Task(model.zero_grad, step)
 
 
 def _memory(
     model: nn.Module, loss: Callable[[Any, Tensor], Tensor], images: Tensor, dtype: str, device: torch.device
 ) -> dict[str, int]:
     context: Any = nullcontext()
-    if device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats()
-    else:
+    reset_peak_memory(device)
+    if device.type != 'cuda':
         context = FakeTensorMode(allow_non_fake_inputs=True)
         model._apply(context.from_tensor)  # tensors of the same shapes that hold nothing
         images = context.from_tensor(images)
@@ -205,12 +202,6 @@ def _memory(
         gradients = sum(p.grad.numel() * p.grad.element_size() for p in model.parameters() if p.grad is not None)
     figures = dict(weights=weights, activations=saved.total, total=weights + gradients + saved.total)
     if device.type == 'cuda':
-        figures['peak'] = torch.cuda.max_memory_allocated()
+        figures['peak'] = peak_memory(device)
     model.zero_grad()
     return figures
-
-
-def _name(device: torch.device) -> str:
-    if device.type == 'cuda':
-        return torch.cuda.get_device_name()
-    return f'CPU, {torch.get_num_threads()} threads'

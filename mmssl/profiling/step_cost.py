@@ -16,8 +16,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.labelled import with_placeholder_labels
+from mmssl.profiling.machine import device_name, sum_of_losses
 from mmssl.profiling.official_style import OFFICIAL_STYLE
-from mmssl.profiling.timing import Tasks, time_in_turns
+from mmssl.profiling.timing import Task, Tasks, time_in_turns
 from mmssl.registry import ALGORITHMS
 
 Calls = list[tuple[tuple, dict[str, Any]]]
@@ -50,9 +51,9 @@ def measure_step_cost(
     sizes = view_sizes(cfg, size)
     step = _Step(cfg, [torch.randn(batch_size, 3, side, side, device=device) for side in sizes], device)
     parts = step.parts()
-    tasks: Tasks = {'step': (None, step.run), **parts}
+    tasks: Tasks = {'step': Task(None, step.run), **parts}
     if official := OFFICIAL_STYLE.get(type(step.algorithm).__name__):
-        tasks['official_style'] = (None, lambda: step.run_official(official))
+        tasks['official_style'] = Task(None, partial(step.run_official, official))
     laps = time_in_turns(tasks, repeats, device)
     clocks = {
         name: _summary([{task: lap[task][clock] for task in tasks} for lap in laps], list(parts))
@@ -63,7 +64,7 @@ def measure_step_cost(
         views=sizes,
         batch_size=batch_size,
         dtype=str(getattr(step.wrapper, 'dtype', None) or torch.float32).removeprefix('torch.'),
-        device=torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads',
+        device=device_name(device),
     )
 
 
@@ -116,19 +117,9 @@ class _Step:
             loss = official(self.algorithm, self.views)
         self.wrapper.update_params(loss)
 
-    def parts(self) -> dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]]:
-        """Returns for every part what prepares it, which is not measured, and the part."""
-        calls: dict[str, Calls] = defaultdict(list)
-        handles = []
-        for name, child in self.algorithm.named_children():
-
-            def record(module: nn.Module, args: tuple, kwargs: dict, output: Any, name: str = name) -> None:
-                calls[name].append(tree_map(_detached, (args, kwargs)))
-
-            handles.append(child.register_forward_hook(record, with_kwargs=True))
-        self.run()
-        for handle in handles:
-            handle.remove()
+    def parts(self) -> Tasks:
+        """Returns every part of the step as a task of its own."""
+        calls = record_calls(self.algorithm, self.run)
         self.wrapper.backward(self._loss())
         gradients = [(p, p.grad) for p in self.algorithm.parameters() if p.grad is not None]
 
@@ -140,17 +131,15 @@ class _Step:
             self.wrapper.step()
             self.wrapper.zero_grad()
 
-        parts: dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]] = {
-            name: (self.wrapper.zero_grad, partial(self._replay, name, calls[name])) for name in calls
-        }
-        parts['optimizer'] = give_gradients, optimize
-        parts['on_step_end'] = self._stage, lambda: self.algorithm.on_step_end(0.5)
+        parts = {name: Task(self.wrapper.zero_grad, partial(self._replay, name, calls[name])) for name in calls}
+        parts['optimizer'] = Task(give_gradients, optimize)
+        parts['on_step_end'] = Task(self._stage, lambda: self.algorithm.on_step_end(0.5))
         return parts
 
     def _loss(self) -> Tensor:
         with self.wrapper.optim_context(self.algorithm):
             terms = self.algorithm(self.views, self.samples, mode='loss')
-        return sum(term for name, term in terms.items() if name.startswith('loss'))
+        return sum_of_losses(terms)
 
     def _stage(self) -> None:
         """A step before its end, as ``on_step_end`` may commit what the loss has staged."""
@@ -159,12 +148,36 @@ class _Step:
             self._loss()
 
     def _replay(self, name: str, calls: Calls) -> None:
-        """Forward of all calls and then backward of all, as in the step, with the outputs as their own gradients."""
-        module = self.algorithm.get_submodule(name)
         with self.wrapper.optim_context(self.algorithm):
-            outputs = [module(*args, **kwargs) for args, kwargs in tree_map(_detached, calls)]
-        if roots := [leaf for leaf in tree_leaves(outputs) if leaf.requires_grad]:
-            torch.autograd.backward(roots, [root.detach() for root in roots])
+            outputs = replay(self.algorithm.get_submodule(name), calls)
+        backward(outputs)
+
+
+def record_calls(model: nn.Module, run: Callable[[], Any]) -> dict[str, Calls]:
+    """Returns the arguments of all calls that ``run`` makes to each child of ``model``, by the child's name."""
+    calls: dict[str, Calls] = defaultdict(list)
+
+    def record(name: str, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
+        calls[name].append(tree_map(_detached, (args, kwargs)))
+
+    handles = [
+        child.register_forward_hook(partial(record, name), with_kwargs=True) for name, child in model.named_children()
+    ]
+    run()
+    for handle in handles:
+        handle.remove()
+    return dict(calls)
+
+
+def replay(module: nn.Module, calls: Calls) -> list[Any]:
+    """Returns what the module makes of recorded calls, each cut off from the graph that its arguments came from."""
+    return [module(*args, **kwargs) for args, kwargs in tree_map(_detached, calls)]
+
+
+def backward(outputs: list[Any]) -> None:
+    """Runs the backward pass from all outputs together, as in a step, with the outputs as their own gradients."""
+    if roots := [leaf for leaf in tree_leaves(outputs) if leaf.requires_grad]:
+        torch.autograd.backward(roots, [root.detach() for root in roots])
 
 
 def _detached(value: Any) -> Any:
@@ -182,7 +195,3 @@ def _optim_wrapper(algorithm: BaseAlgorithm, cfg: Config, device: torch.device) 
     for group in wrapper.param_groups:
         group['lr'] = 0.0
     return wrapper
-
-
-# The losses as the official codes structure them, on the modules of the algorithm: what a step is compared with. Where
-# the average of a teacher stands in a step does not change what it costs; it comes first here.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +13,10 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
 
 from mmssl.datasets.collate_views import collate_views
 from mmssl.models.algorithms.labelled import with_placeholder_labels
+from mmssl.profiling.machine import device_name, peak_memory, reset_peak_memory, sum_of_losses, synchronize
 from mmssl.registry import RUNNERS
 
 
@@ -80,8 +78,7 @@ class _Probe(Hook):
 def _measure(runner: Runner, num_iters: int, repeats: int) -> dict[str, Any]:
     loader, device = runner.train_dataloader, next(runner.model.parameters()).device
     preprocessor, size = runner.algorithm.data_preprocessor, loader.batch_size
-    if device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats()
+    reset_peak_memory(device)
     batch = next(iter(loader))
     inputs = preprocessor(batch, True)
     synthetic = dict(inputs, inputs=[torch.randn_like(view) for view in inputs['inputs']])
@@ -108,18 +105,18 @@ def _measure(runner: Runner, num_iters: int, repeats: int) -> dict[str, Any]:
         data_wait=statistics.median(wait / per_iter for per_iter, wait in whole),
         augmentation_share=median['augmentation'] / median['model_step'],
         step_overhead=statistics.median(loop / bare for loop, bare in zip(seconds['loop'], seconds['bare'])),
-        peak_memory=_peak_memory(device),
+        peak_memory=peak_memory(device),
         batch_size=size,
         num_workers=loader.num_workers,
-        device=torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads',
+        device=device_name(device),
     )
 
 
 def _seconds(part: Callable[[], Any], device: torch.device) -> float:
-    _synchronize(device)
+    synchronize(device)
     start = time.perf_counter()
     part()
-    _synchronize(device)
+    synchronize(device)
     return time.perf_counter() - start
 
 
@@ -135,8 +132,7 @@ def _bare_step(runner: Runner, inputs: dict[str, Any]) -> None:
     inputs = dict(inputs, data_samples=samples)
     with torch.autocast(wrapper.device_type, dtype=wrapper.dtype, enabled=wrapper.dtype is not None):
         terms = runner.model(**inputs, mode='loss')
-    loss: Tensor = sum(term for name, term in terms.items() if name.startswith('loss'))
-    wrapper.loss_scaler.scale(loss).backward()
+    wrapper.loss_scaler.scale(sum_of_losses(terms)).backward()
     wrapper.loss_scaler.step(wrapper.optimizer)
     wrapper.loss_scaler.update()
     wrapper.optimizer.zero_grad()
@@ -147,39 +143,27 @@ def _run(runner: Runner, num_iters: int, device: torch.device) -> tuple[float, f
     """Seconds per iteration, and of these without a batch, when ``num_iters`` batches are trained on."""
     batches = _endless(runner)
     runner.train_loop.run_iter(0, next(batches))  # the workers have started when the clock does
-    _synchronize(device)
+    synchronize(device)
     start, wait = time.perf_counter(), 0.0
     for index in range(1, num_iters + 1):
         before = time.perf_counter()
         batch = next(batches)
         wait += time.perf_counter() - before
         runner.train_loop.run_iter(index, batch)
-    _synchronize(device)
+    synchronize(device)
     return (time.perf_counter() - start) / num_iters, wait / num_iters
 
 
-def _endless(runner: Runner):
+def _endless(runner: Runner) -> Iterator[Any]:
     while True:
         yield from runner.train_dataloader
 
 
-def _synchronize(device: torch.device) -> None:
-    if device.type == 'cuda':
-        torch.cuda.synchronize()
-
-
 @contextmanager
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(num_threads)
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated()
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-Tasks = dict[str, tuple[Callable[[], Any] | None, Callable[[], Any]]]
+from mmssl.profiling.machine import synchronize
+
+
+class Task(NamedTuple):
+    """Something to be timed."""
+
+    prepare: Callable[[], Any] | None
+    """What comes before it and is not measured."""
+    run: Callable[[], Any]
+    """What is measured."""
+
+
+Tasks = dict[str, Task]
 Laps = list[dict[str, tuple[float, float]]]
 
 
@@ -16,7 +28,7 @@ def time_in_turns(tasks: Tasks, repeats: int, device: torch.device) -> Laps:
     """Runs every task once to warm up and then ``repeats`` times, in turns, forwards and backwards.
 
     Args:
-        tasks: For every name what prepares the task, which is not measured, and the task.
+        tasks: What is compared, by name.
         repeats: Number of rounds.
         device: It is waited for before a clock is read.
 
@@ -24,21 +36,20 @@ def time_in_turns(tasks: Tasks, repeats: int, device: torch.device) -> Laps:
         For every round, per task, wall time and processor time in seconds. The latter is that of all threads of this
         process, which other processes hardly change; on a GPU it means nothing.
     """
-    for prepare, task in tasks.values():
-        _seconds(prepare, task, device)
+    for task in tasks.values():
+        _seconds(task, device)
     laps = []
     for index in range(repeats):
         names = list(tasks) if index % 2 else list(reversed(tasks))  # what runs first has a colder cache
-        laps.append({name: _seconds(*tasks[name], device) for name in names})
+        laps.append({name: _seconds(tasks[name], device) for name in names})
     return laps
 
 
-def _seconds(prepare: Callable[[], Any] | None, task: Callable[[], Any], device: torch.device) -> tuple[float, float]:
-    if prepare:
-        prepare()
-    synchronize = torch.cuda.synchronize if device.type == 'cuda' else lambda: None
-    synchronize()
+def _seconds(task: Task, device: torch.device) -> tuple[float, float]:
+    if task.prepare:
+        task.prepare()
+    synchronize(device)
     wall, processor = time.perf_counter(), time.process_time()
-    task()
-    synchronize()
+    task.run()
+    synchronize(device)
     return time.perf_counter() - wall, time.process_time() - processor

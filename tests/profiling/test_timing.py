@@ -6,14 +6,14 @@ import time
 
 import torch
 
-from mmssl.profiling.timing import time_in_turns
+from mmssl.profiling.timing import Task, time_in_turns
 
 
 def test_tasks_take_turns_in_alternating_order_and_preparation_is_free() -> None:
     calls: list[str] = []
     tasks = {
-        'fast': (None, lambda: calls.append('fast')),
-        'slow': (lambda: time.sleep(0.2), lambda: (calls.append('slow'), time.sleep(0.02))),
+        'fast': Task(None, lambda: calls.append('fast')),
+        'slow': Task(lambda: time.sleep(0.2), lambda: (calls.append('slow'), time.sleep(0.02))),
     }
     laps = time_in_turns(tasks, 2, torch.device('cpu'))
     assert calls == ['fast', 'slow', 'slow', 'fast', 'fast', 'slow']  # the first two warm up

@@ -1,0 +1,40 @@
+"""What measurements ask of the machine, on a GPU and without one."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import torch
+
+
+def device_name(device: torch.device) -> str:
+    """Returns the name of the GPU, or ``CPU`` with the number of threads."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_name(device)
+    return f'CPU, {torch.get_num_threads()} threads'
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until a GPU has done all its work."""
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Makes ``peak_memory`` of a GPU count from now on; that of a process cannot be reset."""
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Returns the most bytes allocated on a GPU at a time, or without one the largest resident set of this process."""
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == 'darwin' else 1024  # the kernel of Linux counts in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def sum_of_losses(terms: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Returns the objective of a step: the sum of the terms whose names begin with ``loss``."""
+    return torch.stack([term for name, term in terms.items() if name.startswith('loss')]).sum()
