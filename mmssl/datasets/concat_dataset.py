@@ -90,7 +90,7 @@ class ConcatDataset(ImageDataset):
 
 
 def _is_positive_and_whole(weight: Any) -> bool:
-    return isinstance(weight, Real) and weight >= 1 and weight % 1 == 0
+    return isinstance(weight, Real) and float(weight) >= 1 and float(weight) % 1 == 0
 
 
 def _merge_classes(sources: Sequence[ImageDataset]) -> tuple[tuple[str, ...] | None, list[list[int]] | None]:

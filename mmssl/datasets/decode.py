@@ -9,6 +9,7 @@ from io import BytesIO
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 _PNG_HEAD, _PNG_TAIL = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 _JPEG_HEAD, _JPEG_TAIL = b'\xff\xd8', b'\xff\xd9'
@@ -117,7 +118,7 @@ def _deep_samples(image: Image.Image, data: bytes) -> np.ndarray | None:
 
 def _sample_format(image: Image.Image, data: bytes) -> tuple[int, bool]:
     """Returns the number of bits per sample, and True if samples are signed."""
-    if image.format == 'TIFF':
+    if isinstance(image, TiffImageFile):
         bits, formats = (image.tag_v2.get(tag, (default,)) for tag, default in ((258, 1), (339, 1)))
         return max(bits), 2 in formats
     if image.format == 'PNG':

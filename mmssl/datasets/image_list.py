@@ -43,7 +43,7 @@ class ImageList(ImageFiles):
         path = Path(list_file).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'{list_file} is not a file; set list_file to one with a path in each line')
-        labels, numbers = array('i'), {}
+        labels, numbers = array('i'), dict[str, int]()
         first = None
 
         def names():

@@ -82,7 +82,8 @@ def cut_patches(split: str, size: int, seed: int) -> np.ndarray:
     for number, path in enumerate(photo_paths()):
         image = np.array(Image.open(path).convert('RGB'))
         rng = np.random.default_rng((seed, colour, number))
-        for top, left, side in draw_patches(rng, *image.shape[:2], colour, count):
+        height, width = image.shape[:2]
+        for top, left, side in draw_patches(rng, height, width, colour, count):
             patch = image[top : top + side, left : left + side]
             patches.append(resize(patch, size, size, 'bilinear').permute(1, 2, 0).numpy())
     return np.stack(patches)
@@ -117,7 +118,7 @@ def photo_paths() -> list[Path]:
     paths = []
     for package, names in PHOTOS.items():
         spec = find_spec(package)
-        if spec is None:
+        if spec is None or spec.origin is None:
             raise FileNotFoundError(f'the photographs come with {package}: pip install scikit-image scikit-learn')
         folder = Path(spec.origin).parent / FOLDERS[package]
         paths += [folder / name for name in names]

@@ -58,6 +58,7 @@ class RelabelledImages(ImageDataset):
         self.classes = self.dataset.classes if labels is None else None
         self.labels = self._own_labels() if labels is None else self._labels_of(Path(labels).expanduser())
         if noise:
+            assert num_classes is not None, 'checked above'
             rng = np.random.default_rng(noise_seed)
             is_noisy, drawn = rng.random(len(self.labels)) < noise, rng.integers(num_classes, size=len(self.labels))
             is_noisy &= self.labels.numpy() >= 0  # images without a label get none, so they stay left out

@@ -56,7 +56,7 @@ class CenterCropView:
             rng: Generator; not used here.
             previous: Draw of the previous view in ``views``; not used here.
         """
-        return DrawnView((0, 0, *shape[:2]), False, torch.tensor([(CODES['none'], 0.0)] * NUM_STEPS))
+        return DrawnView((0, 0, shape[0], shape[1]), False, torch.tensor([(CODES['none'], 0.0)] * NUM_STEPS))
 
     def render(self, image: np.ndarray, drawn: DrawnView) -> Tensor:
         """Returns the view of ``image``, uint8 (H, W, 3): uint8 (3, size, size)."""

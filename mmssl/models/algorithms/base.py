@@ -66,7 +66,7 @@ class BaseAlgorithm(BaseModel):
             cls.loss = _with_checked_views(cls.loss)  # type: ignore[method-assign]
 
     def forward(
-        self, inputs: list[Tensor] | Tensor, data_samples: dict | None = None, mode: str = 'tensor'
+        self, inputs: Any, data_samples: dict | None = None, mode: str = 'tensor'
     ) -> dict[str, Tensor] | Tensor:
         """Dispatches to ``loss`` (``mode='loss'``, views) or ``extract_feat`` (``'tensor'`` and ``'predict'``, images).
 

@@ -50,6 +50,7 @@ class DeepClusterV2(LabelledAlgorithm):
         labels = self.labels_of(data_samples)
         embeddings = normalize(self.neck(encode_views(self.backbone, views)), dim=1)  # (V * N, D)
         crops = embeddings.chunk(len(views))[: self.num_assign]
+        assert data_samples is not None, 'labels_of() has found labels in it'
         self.bank.stage(torch.cat(crops, 1), data_samples['index'])
         return dict(loss=self.head(embeddings, labels.repeat(len(views), 1)))
 

@@ -77,6 +77,7 @@ class IGAM(BaseAlgorithm):
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the terms of one view (N, 3, H, W) with labels; the gradient of the second changes sign at J_s."""
+        assert data_samples is not None, 'labels stand in data_samples'
         (images,), labels = views, data_samples['label']
         self.check_labels(labels)
         images = add_pixel_noise(images, self.noise, data_samples['index'], self.position, self.data_preprocessor)

@@ -36,7 +36,7 @@ class OBoW(TeacherAlgorithm):
 
     def __init__(self, *, vocabularies: list[dict], **slots: Any) -> None:
         super().__init__(**slots)
-        self.vocabularies = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
+        self.vocabularies: Any = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the divergence between the bags of the whole image, the first view, and those from its crops.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import nn
-
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.components.ema_teacher import EMATeacher
 
@@ -25,7 +23,7 @@ class TeacherAlgorithm(BaseAlgorithm):
         super().__init__(**slots)
         self.teacher = EMATeacher(**teacher, **self.student())
 
-    def student(self) -> dict[str, nn.Module]:
+    def student(self) -> dict[str, Any]:
         """Returns the parts that the teacher follows, by name."""
         return {name: getattr(self, name) for name in self.taught}
 

@@ -62,8 +62,9 @@ class Views:
             if 'same' in drawn:
                 problem += ', and a SameView is no view of its own: it repeats the one before it'
         sizes = [getattr(transform, 'size', None) for transform in transforms[: len(drawn)]]
-        if problem is None and all(isinstance(size, int) for size in sizes):
-            problem = self._wrong_sizes([(size, size) for size in sizes])
+        squares = [(size, size) for size in sizes if isinstance(size, int)]
+        if problem is None and len(squares) == len(sizes):
+            problem = self._wrong_sizes(squares)
         if problem is not None:
             raise UserError(f'{algorithm} takes {self}; {place} has {len(transforms)}: {problem}')
 

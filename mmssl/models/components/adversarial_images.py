@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from mmssl.models.components.pgd_attack import statistics_kept
@@ -22,7 +24,7 @@ class AdversarialImages(nn.Module):
         self.attack = COMPONENTS.build(attack)
         self.position = RunPosition()
 
-    def forward(self, model: nn.Module, images: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+    def forward(self, model: Any, images: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
         """Returns adversarial images (N, 3, H, W), normalised.
 
         Running statistics of batch norms are left as they are: the training step alone moves them.

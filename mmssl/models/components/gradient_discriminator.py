@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -54,7 +55,8 @@ class GradientDiscriminator(BaseModule):
 
     def init_weights(self) -> None:
         """Draws the weights."""
-        for conv in self.convs:
+        convs: Any = self.convs
+        for conv in convs:
             nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
             nn.init.zeros_(conv.bias)
         bound = math.sqrt(3 / self.fc.in_features)

@@ -26,7 +26,8 @@ class WordWeights(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(channels, 2 * out_channels, bias=False)
         self.bn = nn.BatchNorm1d(2 * out_channels)
-        self.bn.sync = False  # every process has all words
+        # Every process has all words. torch declares unknown attributes of modules as tensors or modules.
+        self.bn.sync = False  # type: ignore[assignment]
         self.fc2 = nn.Linear(2 * out_channels, out_channels)
 
     def forward(self, words: Tensor) -> Tensor:

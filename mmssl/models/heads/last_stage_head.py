@@ -18,8 +18,8 @@ class LastStageHead(BaseModule):
     network need not have the scale that the box head expects.
 
     Args:
-        depth: As of ``ResNet``.
-        width: As of ``ResNet``.
+        depth: Depth of the ``ResNet``.
+        width: Factor of the channels of the ``ResNet``.
         extra_norm: Whether a batch norm of its own follows, after the last ReLU.
         init_cfg: MMEngine's initialisation config.
     """
@@ -29,9 +29,9 @@ class LastStageHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         network = ResNet(depth, width)
-        self.layer4 = network.layer4
+        self.layer4 = network.get_submodule('layer4')
         self.norm = nn.BatchNorm2d(network.feature_dim) if extra_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(K, C, 14, 14) of the regions -> (K, D, 7, 7)."""
+        """Returns (K, D, 7, 7) of regions (K, C, 14, 14)."""
         return self.norm(self.layer4(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmengine.model import BaseModule
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -11,7 +12,7 @@ from mmssl.checkpoints.adaptation import adapt_on_load
 
 
 def leave_out_of_checkpoints(module: nn.Module) -> None:
-    """Keeps the parameters of ``module`` out of state dicts, and as they are when one without them is loaded."""
+    """Excludes the parameters of ``module`` from state dicts, and does not report them as missing on loading."""
     module._register_state_dict_hook(_remove)
     module.register_load_state_dict_post_hook(_do_not_miss)
 
@@ -30,8 +31,8 @@ def _do_not_miss(module: nn.Module, keys: Any) -> None:
     keys.missing_keys[:] = [key for key in keys.missing_keys if key not in own]
 
 
-class LoudLoading(nn.Module):
-    """Mixin before ``BaseModule``: an ``init_cfg`` of the type ``Pretrained`` is mmssl's, whoever builds the module."""
+class LoudLoading(BaseModule):
+    """Base of backbones: an ``init_cfg`` of the type ``Pretrained`` is mmssl's, whoever builds the module."""
 
     def init_weights(self) -> None:
         """Initialises the weights in the scope ``mmssl``."""

@@ -95,12 +95,14 @@ class ITPNDecoder(BaseModule):
     def decode_levels(self, stages: tuple[Tensor, ...], keep: Tensor) -> dict[str, Tensor]:
         """Returns tokens as ``decode`` does, made of each level alone and of all, for looking at them.
 
-        A level that is left out is its mean over the visible units of the image in each of them: the decoder then has
-        inputs as it knows them, that differ between units by one level alone.
+        To show one level, the two others are replaced by their mean over the visible units of the image, so that the
+        inputs of the decoder stay in distribution and differ between units in one level alone.
         """
         streams = self.embed.streams(self.pyramid(stages))  # (N, K, embed_dim) each
         means = [stream.mean(dim=1, keepdim=True) for stream in streams]
-        visible = {f'P{size}': stream - mean + sum(means) for size, stream, mean in zip((4, 8, 16), streams, means)}
+        visible: dict[str, Any] = {
+            f'P{size}': stream - mean + sum(means) for size, stream, mean in zip((4, 8, 16), streams, means)
+        }
         visible['all levels'] = sum(streams)
         fill = 3 * self.decoder.mask_token
         return {name: self.decoder.decode(tokens, keep, fill) for name, tokens in visible.items()}

@@ -42,7 +42,7 @@ class SimpleFeaturePyramid(BaseModule):
             nn.ConvTranspose2d(in_channels, half, 2, 2), LayerNorm2d(half), nn.GELU(),
             nn.ConvTranspose2d(half, quarter, 2, 2),
         ]  # fmt: skip
-        scalings = [
+        scalings: list[tuple[list[nn.Module], int]] = [
             (fourfold, quarter),
             ([nn.ConvTranspose2d(in_channels, half, 2, 2)], half),
             ([], in_channels),
