@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine import registry as mmengine_registry
 from mmengine.config import Config
@@ -21,7 +22,8 @@ from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_val
 from mmssl.utils.errors import UserError, did_you_mean
 
 
-class Slot(NamedTuple):
+@dataclass(frozen=True)
+class Slot:
     """What stands below a key of a config.
 
     Args:
@@ -162,7 +164,7 @@ class _PartsCheck:
         """
         if key.startswith('_'):
             return
-        slot = _DATALOADER if key.endswith('dataloader') else SLOTS.get(key, around._replace(implied=None))
+        slot = _DATALOADER if key.endswith('dataloader') else SLOTS.get(key, replace(around, implied=None))
         if key in ('constructor', 'runner_type') and slot.registry is not None:
             self.find(node, place, slot.registry)
         elif isinstance(node, (list, tuple)):
@@ -170,7 +172,7 @@ class _PartsCheck:
                 self.visit(item, f'{place}.{i}', 'metrics' if key.endswith('evaluator') else key, around)
         elif isinstance(node, dict):
             is_hook = place.startswith('default_hooks.') and place.count('.') == 1
-            self.visit_dict(node, place, slot._replace(needs_type=is_hook or key in SLOTS and slot.needs_type))
+            self.visit_dict(node, place, replace(slot, needs_type=is_hook or key in SLOTS and slot.needs_type))
 
     def visit_dict(self, node: dict, place: str, slot: Slot) -> None:
         """Checks a dict that stands in ``slot``."""
