@@ -1,7 +1,69 @@
-"""Backbones for other libraries."""
+"""Backbones for other libraries and as programs."""
 
 from __future__ import annotations
 
-from mmssl.converters.files import convert_file as convert
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-__all__ = ['convert']
+from timm.layers import to_2tuple
+
+from mmssl.converters.arrays import load_official_file
+from mmssl.converters.files import ConvertedFile, convert_backbone, convert_file
+from mmssl.converters.libraries import LIBRARIES
+from mmssl.converters.programs import PROGRAMS, write_program
+from mmssl.converters.trained import build_backbone
+from mmssl.utils.errors import UserError, did_you_mean
+
+_OF_SMALL_IMAGES = ('AdderVGG', 'LeNet5BN', 'NIN', 'WideResNet')
+
+
+def convert(
+    file: str | Path,
+    out: str | Path,
+    to: str,
+    *,
+    source: str | None = None,
+    part: str = 'backbone',
+    num_heads: int | None = None,
+    size: int | None = None,
+) -> ConvertedFile:
+    """Writes the backbone in a checkpoint as a library reads it, or as a program that runs without mmssl.
+
+    Args:
+        file: Training checkpoint, backbone file, or a file of an official code, timm or torchvision.
+        out: File to write: ``.pth``, for timm and torchvision also ``.safetensors``; ``.onnx``; ``.pt2`` for
+            ``'torch-export'``; for ``'hf'`` a folder.
+        to: A library: ``'hf'``, ``'mmdet'``, ``'mmseg'``, ``'mmssl'``, ``'timm'`` or ``'torchvision'``; or a program:
+            ``'onnx'`` or ``'torch-export'``, which take batches of any size and are compared with the backbone.
+        source: Code that wrote the file, a key of ``mmssl.converters.SOURCES``; None finds it by the names.
+        part: ``'backbone'``; ``'teacher.backbone'`` for the averaged one; ``'all'`` for the whole algorithm, which
+            ``'mmssl'`` takes, and ``'hf'`` for a masked autoencoder.
+        num_heads: Attention heads of a transformer, needed where neither the checkpoint nor its width tells.
+        size: Side of the images of a program in pixels; None takes that of the backbone, 32 for a small stem and 224
+            where the backbone takes any.
+
+    Returns:
+        The source of the file, the number of tensors, and code that loads what was written.
+
+    Raises:
+        FileNotFoundError: ``file`` does not exist.
+        UserError: The library has no such backbone, or the program cannot be written.
+    """
+    if to in LIBRARIES:
+        if size is not None:
+            raise UserError(f'size is for {" and ".join(PROGRAMS)}; {to} gets the weights alone')
+        return convert_file(file, out, to, source, part, num_heads)
+    if to not in PROGRAMS:
+        names = sorted([*LIBRARIES, *PROGRAMS])
+        raise UserError(f'to must be one of {", ".join(names)}, got {to!r}{did_you_mean(to, names)}')
+    found = convert_backbone(load_official_file(file), 'mmssl', source, part, num_heads)
+    usage = write_program(build_backbone(found, file), out, to, size or _image_size(found.config))
+    return ConvertedFile(found.source, len(found.tensors), usage)
+
+
+def _image_size(config: Mapping[str, Any]) -> int:
+    """Side in pixels of the images that a backbone was made for."""
+    if 'img_size' in config:
+        return min(to_2tuple(config['img_size']))
+    return 32 if config.get('stem') == 'small' or config['type'] in _OF_SMALL_IMAGES else 224

@@ -15,10 +15,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from torch import nn
 
 from mmssl.apis.recipes import get_recipe
-from mmssl.checkpoints.matching import load_matching
-from mmssl.converters.arrays import load_official_file
-from mmssl.converters.files import convert_backbone
-from mmssl.converters.trained import load_trained
+from mmssl.converters.trained import load_backbone, load_trained
 from mmssl.registry import BACKBONES, MODELS, ROLES
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -119,15 +116,4 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
     if not is_checkpoint(backbone) and not Path(backbone).exists():
         hint = did_you_mean(str(backbone), list_backbones()) or f'; the backbones are {", ".join(list_backbones())}'
         raise UserError(f'{str(backbone)!r} is no file and no backbone{hint}')
-    found = convert_backbone(load_official_file(backbone), 'mmssl', part=part)
-    if 'type' not in found.config:
-        raise UserError(
-            f'{backbone} does not tell which backbone it holds: '
-            'mmssl.get_model(RECIPE, FILE).backbone loads it into the one of a recipe'
-        )
-    config = dict(found.config) | options
-    config.pop('init_cfg', None)
-    with DefaultScope.overwrite_default_scope('mmssl'):
-        module = BACKBONES.build(config)
-    load_matching(module, found.tensors, str(backbone), prefix='', min_match=1.0)
-    return module.eval()
+    return load_backbone(backbone, part, **options)

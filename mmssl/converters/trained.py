@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.utils import import_modules_from_strings
 from torch import nn
 
@@ -18,8 +18,10 @@ from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
+from mmssl.converters.arrays import load_official_file
+from mmssl.converters.files import ConvertedBackbone, convert_backbone
 from mmssl.converters.transfer import load_trained_weights
-from mmssl.registry import MODELS
+from mmssl.registry import BACKBONES, MODELS
 from mmssl.utils.errors import UserError
 
 
@@ -85,3 +87,38 @@ def load_trained(
     else:
         load_matching(model.backbone, offered, checkpoint, prefix)
     return cfg, model.to(get_device()).eval()
+
+
+def load_backbone(
+    file: str | Path, part: str = 'backbone', source: str | None = None, num_heads: int | None = None, **options: Any
+) -> nn.Module:
+    """Builds the backbone in a file and loads it to the last tensor.
+
+    Args:
+        file: A backbone file or training checkpoint of mmssl, or any other file that ``load_official_file`` reads.
+        part: See ``convert_backbone``.
+        source: See ``convert_backbone``.
+        num_heads: See ``convert_backbone``.
+        **options: Arguments of the backbone, over those that the file tells.
+
+    Returns:
+        The backbone in evaluation mode on the CPU.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: The file does not tell which backbone it holds, or an option makes it another one.
+    """
+    return build_backbone(convert_backbone(load_official_file(file), 'mmssl', source, part, num_heads), file, **options)
+
+
+def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -> nn.Module:
+    """Builds the backbone that ``convert_backbone`` found in a file; see ``load_backbone``."""
+    if 'type' not in found.config:
+        raise UserError(
+            f'{file} does not tell which backbone it holds: '
+            'mmssl.get_model(RECIPE, FILE).backbone loads it into the one of a recipe'
+        )
+    with DefaultScope.overwrite_default_scope('mmssl'):
+        module = BACKBONES.build(found.config | dict(init_cfg=None) | options)
+    load_matching(module, found.tensors, str(file), prefix='', min_match=1.0)
+    return module.eval()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmssl.apis.convert import convert
 from mmssl.cli.tool import tool
 from mmssl.converters import LIBRARIES
-from mmssl.converters.files import convert_file
+from mmssl.converters.programs import PROGRAMS
 from mmssl.converters.sources import SOURCES
 
 
@@ -19,9 +20,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '.npz, .index or the folder of a SavedModel of SimCLR)',
     )
     parser.add_argument(
-        'out', help='file to write: .pth, for timm and torchvision also .safetensors; for hf a new folder'
+        'out',
+        help='file to write: .pth, for timm and torchvision also .safetensors; .onnx; .pt2 for torch-export; for hf a '
+        'new folder',
     )
-    parser.add_argument('--to', required=True, metavar='LIBRARY', help=f'one of {", ".join(LIBRARIES)}')
+    parser.add_argument(
+        '--to', required=True, metavar='LIBRARY', help=f'one of {", ".join(LIBRARIES)}; or {", ".join(PROGRAMS)}'
+    )
+    parser.add_argument('--size', type=int, help='side of the images of onnx and torch-export (default: the usual one)')
     parser.add_argument(
         '--from', dest='source', metavar='SOURCE', help=f'one of {", ".join(SOURCES)} (default: found by the names)'
     )
@@ -40,7 +46,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    written = convert_file(args.file, args.out, args.to, args.source, args.part, args.num_heads)
+    options = dict(source=args.source, part=args.part, num_heads=args.num_heads, size=args.size)
+    written = convert(args.file, args.out, args.to, **options)
     print(f'{args.out}: {written.num_tensors} tensors, read as {written.source}. To load them:\n\n{written.usage}')
 
 

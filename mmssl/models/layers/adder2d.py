@@ -103,6 +103,31 @@ class _Adder2dFunction(torch.autograd.Function):
         return of_images, of_filters, None, None
 
 
+def adder2d_of_plain_operations(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+    """Computes ``adder2d`` without an operator of mmssl, for programs that are exported.
+
+    The largest temporary tensor has C times the size of the output.
+
+    Args:
+        images: (N, C, H, W), float32 or float64.
+        filters: (T, C, K, K) of the same type.
+        stride: Stride in both directions, >= 1.
+        padding: Zeros on every side, >= 0.
+
+    Returns:
+        (N, T, H', W').
+    """
+    padded = nn.functional.pad(images, (padding,) * 4)
+    _, _, height, width = _fake_output(images, filters, stride, padding).shape
+    kernel, distances = filters.shape[2], []
+    for row in range(kernel):
+        for column in range(kernel):
+            pixels = padded[:, :, row : row + stride * (height - 1) + 1 : stride]
+            pixels = pixels[..., column : column + stride * (width - 1) + 1 : stride]
+            distances.append((pixels.unsqueeze(1) - filters[:, :, row, column, None, None]).abs().sum(2))
+    return -torch.stack(distances).sum(0)
+
+
 def _kernels(images: Tensor) -> Any:
     fused = adder_triton.IS_AVAILABLE and images.is_cuda and images.dtype == torch.float32
     return adder_triton if fused else adder_tiles

@@ -1,0 +1,129 @@
+"""Backbones as programs that run without mmssl: ONNX and ``torch.export``, for batches of any size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from mmssl.models.layers.adder2d import adder2d_of_plain_operations
+from mmssl.utils.errors import UserError
+
+PROGRAMS = {'onnx': '.onnx', 'torch-export': '.pt2'}  # name -> ending of its file
+TOLERANCE = 1e-4
+_USAGE = {
+    'onnx': """import onnxruntime
+
+session = onnxruntime.InferenceSession('{file}')
+outputs = session.run(None, dict(images=images))  # images: float32 (N, 3, {size}, {size}), normalised""",
+    'torch-export': """import torch
+
+backbone = torch.export.load('{file}').module()
+outputs = backbone(images)  # images: float32 (N, 3, {size}, {size}), normalised""",
+}
+
+
+def write_program(backbone: nn.Module, out: str | Path, to: str, size: int) -> str:
+    """Writes a backbone as a program, runs the program on three images, and compares its outputs.
+
+    Args:
+        backbone: Maps normalised images float32 (N, 3, size, size) to a tensor or a tuple of tensors; on the CPU.
+        out: File to write, with the ending of ``PROGRAMS``.
+        to: ``'onnx'`` or ``'torch-export'``.
+        size: Side of the images in pixels, which is fixed; the number of images is not.
+
+    Returns:
+        Code that runs the program.
+
+    Raises:
+        UserError: The ending is another one, a package is missing, the backbone does not take such images or cannot be
+            exported, or the outputs of the program differ by 1e-4 of the largest value or more.
+    """
+    out = Path(out)
+    if out.suffix != PROGRAMS[to]:
+        raise UserError(f'{to} writes a file that ends in {PROGRAMS[to]}, got {str(out)!r}')
+    if to == 'onnx' and (missing := [name for name in ('onnx', 'onnxscript') if find_spec(name) is None]):
+        raise UserError(f'ONNX needs {" and ".join(missing)}: pip install onnx onnxscript onnxruntime')
+    backbone = backbone.eval()
+    exported = export_program(backbone, size)
+    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = backbone(images)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if to == 'onnx':
+        _write_onnx(exported, out, 1 if isinstance(expected, Tensor) else len(expected))
+        found = _run_onnx(out, images)
+    else:
+        torch.export.save(exported, out)
+        with torch.no_grad():
+            found = torch.export.load(out).module()(images)
+    if found is None:
+        print_log(f'{out} was not compared with the backbone: pip install onnxruntime', logger='current', level=30)
+    else:
+        _compare(_as_list(expected), _as_list(found), out)
+    return _USAGE[to].format(file=out, size=size)
+
+
+def export_program(backbone: nn.Module, size: int) -> ExportedProgram:
+    """Traces a backbone for batches of any size; operators of mmssl become plain ones.
+
+    Args:
+        backbone: See ``write_program``.
+        size: See ``write_program``.
+
+    Raises:
+        UserError: The backbone does not take such images, or its operations depend on their values or number.
+    """
+    images = torch.zeros(2, 3, size, size)
+    name = type(backbone).__name__
+    try:
+        with torch.no_grad():
+            backbone(images)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f'{name} does not take images of {size} pixels ({error}): name another size') from error
+    try:
+        exported = torch.export.export(backbone, (images,), dynamic_shapes=({0: Dim('batch')},))
+    except Exception as error:  # torch.export has many classes of errors, one for each thing it cannot trace
+        reason = str(error).strip().partition('\n')[0]
+        raise UserError(f'{name} cannot be exported: {type(error).__name__}: {reason}') from error
+    return exported.run_decompositions({torch.ops.mmssl.adder2d.default: adder2d_of_plain_operations})
+
+
+def _write_onnx(exported: ExportedProgram, out: Path, num_outputs: int) -> None:
+    names = [f'output_{index}' for index in range(num_outputs)]
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # the converter reports every optional package that is not there
+    try:
+        program = torch.onnx.export(exported, dynamo=True, input_names=['images'], output_names=names, verbose=False)
+    finally:
+        logging.disable(before)
+    assert program is not None, 'what dynamo=True returns'
+    program.save(out)
+
+
+def _run_onnx(file: Path, images: Tensor) -> list[Tensor] | None:
+    """Returns the outputs of the program, None where onnxruntime is not installed."""
+    if find_spec('onnxruntime') is None:
+        return None
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=['CPUExecutionProvider'])
+    return [torch.from_numpy(output) for output in session.run(None, dict(images=images.numpy()))]
+
+
+def _as_list(outputs: Any) -> list[Tensor]:
+    return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+
+def _compare(expected: Sequence[Tensor], found: Sequence[Tensor], out: Path) -> None:
+    for index, (one, other) in enumerate(zip(expected, found, strict=True)):
+        difference = (one - other).abs().max().item() / max(1.0, one.abs().max().item())
+        if not difference < TOLERANCE:
+            raise UserError(f'output {index} of {out} differs from that of the backbone by {difference:.1e}')
