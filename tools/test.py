@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from mmssl.apis.evaluate import evaluate
-from mmssl.cli.options import add_run_options
+from mmssl.cli.options import add_run_options, write_json
 from mmssl.cli.tool import tool
 from mmssl.distributed.collectives import rank
 
@@ -37,9 +35,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     if rank() == 0:
         for name, value in results.items():
             print(f'{name}: {value:.4f}')
-        if args.out:
-            Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-            Path(args.out).write_text(json.dumps(results, indent=2) + '\n')
+        write_json(results, args.out)
     return results
 
 

@@ -83,13 +83,15 @@ def load_whole(model: nn.Module, offered: dict[str, Tensor], source: str) -> Non
     wanted, found = model.state_dict(), adapted(model, offered)
     missing = [key for key in wanted if key not in found and not key.endswith(_COUNTER)]
     shapes = [key for key in wanted if key in found and found[key].shape != wanted[key].shape]
-    odd = sorted([*missing, *shapes, *(key for key in found if key not in wanted)])
-    if odd and isinstance(backbone, nn.Module):
+    unexpected = [key for key in found if key not in wanted]
+    odd = [*missing, *shapes, *unexpected]
+    if isinstance(backbone, nn.Module) and any(key.startswith('backbone.') for key in odd):
         load_matching(backbone, offered, source, prefix='backbone', min_match=1.0)  # says more about a backbone
     if odd:
         raise UserError(
-            f'{source} was written while training another model than the {type(model).__name__} of this config: '
-            f'{len(odd)} of its tensors differ, such as {some(odd, 3)}; '
+            f'{source} was written while training another model than the {type(model).__name__} of this config, '
+            f'so nothing was loaded: {len(odd)} of its tensors differ\n'
+            f'  missing: {some(missing)}\n  of another shape: {some(shapes)}\n  unexpected: {some(unexpected)}\n'
             'give the config that it was trained with, or the _backbone.pth file beside it'
         )
     model.load_state_dict(found, strict=False)
