@@ -133,12 +133,12 @@ def test_longer_run_follows_the_new_length(tmp_path: Path) -> None:
 def test_another_batch_size_cannot_be_resumed(moco) -> None:
     cfg = tiny_config(moco[0], resume=True)
     cfg['train_dataloader'].update(batch_size=2)
-    with pytest.raises(UserError, match='6 iterations per epoch, this one has 13'):
+    with pytest.raises(UserError, match='6 iterations per epoch and this run has 13'):
         train(cfg)
 
 
 def test_weights_alone_cannot_be_resumed(moco) -> None:
-    with pytest.raises(UserError, match='no run to resume'):
+    with pytest.raises(UserError, match='only holds weights and cannot be resumed'):
         train(tiny_config(moco[0], resume=True, load_from=str(moco[0] / 'iter_18_backbone.pth')))
 
 

@@ -89,13 +89,17 @@ def subset_names(file: Path) -> Iterator[str]:
 
 
 def validation_synsets(root: Path) -> list[str]:
-    """Returns the synset of each validation image in the order of the image names.
+    """Returns the synset (WordNet id of the class, such as ``n01440764``) of each validation image, by image name.
 
     Args:
-        root: Folder with the development kit or the list of synsets.
+        root: Folder with the development kit or the list of synsets, see ``ImageNet1k``.
+
+    Returns:
+        One synset per image, in the sorted order of the image names.
 
     Raises:
         FileNotFoundError: The folder has neither.
+        ValueError: The development kit gives an image a number without a synset.
     """
     if (root / _SYNSET_LIST).is_file():
         return (root / _SYNSET_LIST).read_text().split()

@@ -1,4 +1,4 @@
-"""Training: runner, loops, hooks, optimizers and schedules."""
+"""Training: runners, loops, stages, hooks, optimizers and schedules."""
 
 from mmssl.utils.imports import import_submodules
 

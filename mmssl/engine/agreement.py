@@ -1,4 +1,4 @@
-"""What the parts of a run must agree about, compared before the first iteration."""
+"""Checks before the first iteration that data and model, and the parts of the model, fit each other."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from mmssl.utils.errors import UserError, did_you_mean
 
 
 def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
-    """Compares an algorithm with its training data, and its parts with each other.
+    """Checks that an algorithm fits its training data and that its parts fit each other.
 
     Args:
-        algorithm: The model without the wrapper of distributed training.
-        loader: The dataloader of the training set.
+        algorithm: Model without the wrapper of distributed training.
+        loader: Dataloader of the training set.
 
     Returns:
-        One sentence for each comparison that was not possible.
+        One sentence for each check that was not possible.
 
     Raises:
-        UserError: They do not fit.
-        ValueError: A queue is no multiple of the batch; another batch may fit it.
+        UserError: Two of them do not fit.
+        ValueError: The length of a queue is not a multiple of the global batch size.
     """
     check_views(algorithm, loader.dataset)
     check_batch(algorithm, loader)
@@ -47,14 +47,14 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
 
 
 def check_views(algorithm: nn.Module, dataset: Any) -> None:
-    """Compares the views that an algorithm takes with those that a training set draws.
+    """Checks that the training set draws the views that an algorithm takes.
 
     Args:
-        algorithm: One without a contract, such as a detector, is left unchecked.
-        dataset: The training set; several that are concatenated are compared one by one.
+        algorithm: Algorithm; one without an attribute ``views`` of type ``Views``, such as a detector, is not checked.
+        dataset: Training set; the parts of a concatenation are checked one by one.
 
     Raises:
-        UserError: Number, kind or sizes of the views differ from the contract.
+        UserError: Number, kind or sizes of the views differ from ``algorithm.views``.
     """
     contract = getattr(algorithm, 'views', None)
     if not isinstance(contract, Views):
@@ -65,14 +65,15 @@ def check_views(algorithm: nn.Module, dataset: Any) -> None:
 
 
 def check_classes(algorithm: nn.Module, dataset: Any) -> None:
-    """Compares the classes of the training set with those of a classifier, from names or stored labels alone.
+    """Checks that a classifier has an output for every class of the training set, without reading images.
 
     Args:
-        algorithm: One that learns from labels has a ``check_labels``; any other is left unchecked.
-        dataset: The training set.
+        algorithm: Algorithm; only one that learns from labels, with a ``LabelCheck`` as ``check_labels``, is checked.
+        dataset: Training set.
 
     Raises:
-        UserError: Images have no labels, there are more classes than outputs, or what mixes labels has other classes.
+        UserError: The images have no labels, there are more classes than outputs, or the ``num_classes`` of
+            ``model.mix`` differs from that of the head.
     """
     check = getattr(algorithm, 'check_labels', None)
     if not isinstance(check, LabelCheck) or not hasattr(dataset, 'label'):
@@ -91,7 +92,7 @@ def check_classes(algorithm: nn.Module, dataset: Any) -> None:
             f'model.head.num_classes={number}'
         )
     if names and number < check.num_classes:
-        print_log(f'the head has {check.num_classes} classes, and the training set {number} of them', logger='current')
+        print_log(f'the head has {check.num_classes} classes, but the training set has only {number}', logger='current')
     mixed = getattr(getattr(algorithm, 'mix', None), 'num_classes', check.num_classes)
     if mixed != check.num_classes:
         raise UserError(
@@ -100,19 +101,20 @@ def check_classes(algorithm: nn.Module, dataset: Any) -> None:
 
 
 def check_sizes(algorithm: nn.Module, dataset: Any) -> list[str]:
-    """Compares the sizes of view, backbone, masker, decoder and target of an algorithm.
+    """Checks that the sizes of view, backbone, masker, decoder and target fit each other.
 
-    It compares the sizes that parts state, and then sends an image of zeros through the parts in evaluation mode.
+    It first compares the sizes that the parts have as attributes. Then it runs one image of zeros through the parts in
+    evaluation mode, which finds all other mismatches.
 
     Args:
-        algorithm: The algorithm; one without a contract of views, such as a detector, is not checked.
-        dataset: The training set.
+        algorithm: Algorithm; one without an attribute ``views`` of type ``Views``, such as a detector, is not checked.
+        dataset: Training set.
 
     Returns:
         One sentence for each part that could not be called.
 
     Raises:
-        UserError: Two parts do not fit; the message names both, with their keys.
+        UserError: Two parts do not fit; the message names both with their keys in the config.
     """
     if not isinstance(getattr(algorithm, 'views', None), Views):
         return []
@@ -121,7 +123,7 @@ def check_sizes(algorithm: nn.Module, dataset: Any) -> list[str]:
     )
     sizes = [view.size for view in transforms if isinstance(getattr(view, 'size', None), int)]
     if not sizes or len(sizes) < len(transforms):
-        return ['the sizes of the parts are not compared: not every view states its size']
+        return ['the sizes of the parts are not compared, because not every view has an attribute size']
     for problem in _wrong_masks(algorithm, sizes[0]):
         raise UserError(problem)
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
@@ -148,7 +150,7 @@ def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
     for key in ('patch_size', 'unit_size'):
         side = getattr(masker, key, None)
         if isinstance(side, int) and size % side:
-            yield f'{view} is no multiple of model.masker.{key}={side}'
+            yield f'{view} is not a multiple of model.masker.{key}={side}'
     for name in ('backbone', 'target'):
         other = getattr(getattr(algorithm, name, None), 'patch_size', patch)
         if isinstance(other, int) and other != patch:
@@ -159,22 +161,22 @@ def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
         patches = math.prod(shape) if isinstance(shape, tuple) else getattr(module, 'num_patches', None)
         if isinstance(patches, int) and patches != grid**2:
             yield (
-                f'{view} and model.masker.patch_size={patch} make {grid} x {grid} = {grid**2} patches, and '
-                f'model.neck.grid_size is for {patches}: set model.neck.grid_size={grid}, or another size of the view'
+                f'{view} and model.masker.patch_size={patch} give {grid} x {grid} = {grid**2} patches, but '
+                f'model.neck.grid_size gives {patches}: set model.neck.grid_size={grid}, or change the size of the view'
             )
 
 
 class _CannotCallError(Exception):
-    """A part takes other arguments than those of the methods that are known here."""
+    """A part takes other arguments than those with which ``_try_out`` calls it."""
 
 
 def _try_out(algorithm: Any, sizes: list[int]) -> None:
-    """Sends an image through masker, target, backbone and neck, and compares the results."""
+    """Runs an image of zeros through masker, target, backbone and neck and compares the shapes of their outputs."""
     parameter = next(algorithm.parameters())
     images, rendering = (parameter.new_zeros(1, 3, size, size) for size in (sizes[0], sizes[-1]))
     views = f'train_dataloader.dataset.views.0.size={sizes[0]}'
     predicted = None
-    with _explained(f'the parts of {type(algorithm).__name__} do not fit an image of {views}'):
+    with _explained(f'the parts of {type(algorithm).__name__} do not fit images of {views}'):
         if hasattr(algorithm, 'masker'):
             mask = algorithm.masker(images)
             if hasattr(algorithm, 'reconstruct'):
@@ -183,30 +185,30 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
             features = algorithm.backbone(images)
     if not hasattr(algorithm, 'masker'):
         width = getattr(algorithm.backbone, 'feature_dim', None)
-        with _explained(f'model.neck does not take what model.backbone returns (feature_dim={width})'):
+        with _explained(f'model.neck does not take the output of model.backbone (feature_dim={width})'):
             algorithm.neck(features)
         return
     if not callable(getattr(algorithm, 'target', None)):
         return
-    with _explained(f'model.target does not take the last view, of {sizes[-1]} pixels'):
+    with _explained(f'model.target does not take the last view of {sizes[-1]} pixels'):
         target = algorithm.target(rendering)
     if not isinstance(target, Tensor) or target.ndim < 2 or mask.ndim != 2:
         return
     if target.shape[1] != mask.shape[1]:
         raise UserError(
-            f'model.target gives {target.shape[1]} targets to a view of {sizes[-1]} pixels, and the masker hides among '
-            f'{mask.shape[1]} patches ({views}): change the size of the last view or the patches of the target'
+            f'model.target returns {target.shape[1]} targets for a view of {sizes[-1]} pixels, but the masker has '
+            f'{mask.shape[1]} patches ({views}): change the size of the last view or the patch size of the target'
         )
     if isinstance(predicted, Tensor) and predicted.shape[1] != mask.shape[1]:
         stride = getattr(algorithm.neck, 'stride', None)
         raise UserError(
             f'model.neck{"" if stride is None else f" with stride={stride}"} predicts {predicted.shape[1]} patches, '
-            f'and the masker hides among {mask.shape[1]} ({views}): the decoder must return to the size of the image'
+            f'but the masker has {mask.shape[1]} ({views}): the decoder must predict every patch of the image'
         )
     width = predicted.shape[-1] if isinstance(predicted, Tensor) else getattr(algorithm.neck, 'out_channels', None)
     if target.ndim == 3 and width is not None and width != target.shape[-1]:
         raise UserError(
-            f'model.neck predicts {width} values per patch and model.target has {target.shape[-1]}: set '
+            f'model.neck predicts {width} values per patch, but model.target has {target.shape[-1]}: set '
             f'model.neck.out_channels={target.shape[-1]}'
         )
 
@@ -223,7 +225,7 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def check_temperatures(algorithm: nn.Module) -> None:
-    """Refuses temperatures with which a loss would be NaN, or would push apart what it should bring together.
+    """Checks that temperatures are positive: 0 makes a loss NaN, and a negative one makes it push positives apart.
 
     Raises:
         UserError: The ``temperature`` of a part is not positive.
@@ -235,14 +237,14 @@ def check_temperatures(algorithm: nn.Module) -> None:
 
 
 def check_watched_results(hooks: Sequence[Hook], loop: Any) -> None:
-    """Compares the results that hooks choose by, ``save_best`` for instance, with those of a validation.
+    """Checks that the validation returns the results that hooks watch, such as ``save_best`` of a checkpoint hook.
 
     Args:
-        hooks: The hooks of the run.
-        loop: The validation loop.
+        hooks: Hooks of the run.
+        loop: Validation loop.
 
     Raises:
-        UserError: A hook looks for a result of another name.
+        UserError: A hook watches a result that the validation does not return.
     """
     names = result_names(getattr(loop, 'evaluator', None))
     for hook in hooks:
@@ -252,20 +254,20 @@ def check_watched_results(hooks: Sequence[Hook], loop: Any) -> None:
             for name in wanted:
                 if names is not None and name not in names and name != 'auto':
                     raise UserError(
-                        f'{type(hook).__name__}: {key}={name!r} is none of the results of the validation, which are '
+                        f'{type(hook).__name__}: {key}={name!r} is not a result of the validation, which returns '
                         f'{", ".join(names)}{did_you_mean(name, names)}'
                     )
 
 
 def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
-    """Refuses batches of one image where a loss or norm compares the images of a batch.
+    """Checks that no batch is a single image if a loss or a norm compares the images of a batch.
 
     Args:
-        algorithm: Its ``batch_coupled`` says what it compares.
-        loader: That of the training set.
+        algorithm: Algorithm; its ``batch_coupled`` names the loss or norm that compares images.
+        loader: Dataloader of the training set.
 
     Raises:
-        UserError: Every batch, or the last one of an epoch, is a single image.
+        UserError: Every batch, or the last batch of an epoch, is a single image.
     """
     coupled = getattr(algorithm, 'batch_coupled', None)
     norms = any(isinstance(m, (nn.BatchNorm1d, nn.SyncBatchNorm)) and m.training for m in algorithm.modules())
@@ -276,8 +278,8 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
     name = type(algorithm).__name__
     if size * world_size() < 2 or size < 2 and norms:
         raise UserError(
-            f'{name} compares the images of a batch ({compares}), so a single image teaches nothing: '
-            f'train_dataloader.batch_size is {size}, set it to 2 or more'
+            f'{name} compares the images of a batch ({compares}), so it cannot learn from a single image: set '
+            f'train_dataloader.batch_size, which is {size}, to 2 or more'
         )
     if not loader.drop_last and len(sampler) % size == 1 and world_size() == 1:
         raise UserError(
@@ -287,11 +289,11 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
 
 
 def wrong_queues(algorithm: nn.Module, batch_size: int | None) -> Iterator[str]:
-    """Yields what is wrong with the length of every queue that whole batches do not fill, with its place.
+    """Yields one sentence for each queue whose length is not a multiple of the global batch size.
 
     Args:
-        algorithm: Its parts with a ``queue_length`` are queues.
-        batch_size: Images per process and step; None, where a batch sampler draws them, is left unchecked.
+        algorithm: Algorithm, whose parts with a ``queue_length`` are queues.
+        batch_size: Images per process and step; None (the batch sampler decides) is not checked.
     """
     if batch_size is None:
         return
@@ -300,13 +302,18 @@ def wrong_queues(algorithm: nn.Module, batch_size: int | None) -> Iterator[str]:
         length = getattr(part, 'queue_length', None)
         if isinstance(length, int) and length % batch:
             yield (
-                f'model.{name}: queue length {length} is no multiple of the global batch size {batch}; '
-                f'{length // batch * batch or batch} is'
+                f'model.{name}: queue length {length} is not a multiple of the global batch size {batch}; '
+                f'{length // batch * batch or batch} is one'
             )
 
 
 def image_sources(dataset: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Every (key in the config, dataset) that reads images itself, such as the parts of a concatenation."""
+    """Yields (key in the config, dataset) of every dataset that reads images itself, such as parts of a concatenation.
+
+    Args:
+        dataset: Dataset, which may wrap others as ``dataset`` or ``datasets``.
+        place: Key of ``dataset`` in the config.
+    """
     if hasattr(dataset, 'datasets'):
         for index, part in enumerate(dataset.datasets):
             yield from image_sources(part, f'{place}.datasets.{index}')

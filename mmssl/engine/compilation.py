@@ -1,4 +1,4 @@
-"""The repeated blocks of a model: compiled one by one, or computed twice to save memory."""
+"""Compiles the repeated blocks of a model one by one, or checkpoints their activations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from mmssl.utils.errors import UserError
 
 
 def find_blocks(model: nn.Module) -> dict[str, nn.Module]:
-    """Returns, by name, the elements of every list in ``model`` whose name ends with ``blocks`` or ``layers``.
+    """Returns name -> module of the repeated blocks of ``model``.
 
-    Only elements that consist of several modules count: the layers of an MLP are no blocks. Of nested lists, such as
-    the blocks in the stages of a Swin transformer, the innermost counts. Blocks with a batch norm are left out: its
-    statistics may not be updated twice, nor its communication be compiled.
+    Blocks are the elements of every ``Sequential`` or ``ModuleList`` whose name ends with ``blocks`` or ``layers``. An
+    element must have submodules, so the layers of an MLP do not count. Of nested lists, such as the blocks in the
+    stages of a Swin transformer, only the innermost counts. Blocks with a batch norm are excluded, because running them
+    twice would update its statistics twice, and because the communication of a synchronised one cannot be compiled.
     """
     found: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
@@ -34,21 +35,24 @@ def find_blocks(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def compile_blocks(model: nn.Module, **options: Any) -> int:
-    """Compiles every block of ``model`` in place, so that the names of its parameters stay; returns their number.
+    """Compiles every block of ``model`` in place, so that the names of its parameters do not change.
 
-    Blocks of one class, shape and setting share their code, which is compiled when the first of them is called.
-    Shapes are static, so the first call with other shapes, in evaluation or on a last, smaller batch, compiles again.
+    Blocks of the same class, shape and settings share compiled code. It is compiled when the first of them is called.
+    Shapes are static, so a call with other shapes, in evaluation or on a smaller last batch, compiles again.
 
     Args:
-        model: The algorithm, not the wrapper of distributed training.
-        **options: Those of ``torch.compile``, ``backend`` or ``mode`` for instance; ``dynamic`` is False by default.
+        model: Algorithm, without the wrapper of distributed training.
+        **options: Options of ``torch.compile``, such as ``backend`` or ``mode``; ``dynamic`` is False by default.
+
+    Returns:
+        Number of blocks.
 
     Raises:
         UserError: The model has no blocks.
     """
     blocks = _required_blocks(model, "compile='blocks'")
-    # Blocks may differ in numbers that are compiled in, such as the rate of stochastic depth; each is called with and
-    # without gradient and with a few shapes. Past the limit torch would silently return to eager mode.
+    # Blocks can differ in constants of the compiled code, such as the rate of stochastic depth, and each one is called
+    # with and without gradient and with a few shapes. Beyond its limit torch would silently fall back to eager mode.
     config: Any = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, 8 * len(blocks))
     config.accumulated_recompile_limit = max(config.accumulated_recompile_limit, 8 * len(blocks))
@@ -59,10 +63,13 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
 
 
 def checkpoint_blocks(model: nn.Module) -> int:
-    """Makes every block that trains keep its inputs alone, and run again in the backward pass; returns their number.
+    """Makes every trainable block store only its inputs and run again in the backward pass, to save memory.
 
     Args:
-        model: The algorithm, not the wrapper of distributed training.
+        model: Algorithm, without the wrapper of distributed training.
+
+    Returns:
+        Number of these blocks.
 
     Raises:
         UserError: The model has no blocks.
@@ -88,7 +95,7 @@ def _required_blocks(model: nn.Module, key: str) -> dict[str, nn.Module]:
     blocks = find_blocks(model)
     if not blocks:
         raise UserError(
-            f"{key} found no blocks in {type(model).__name__}: they are looked for in lists called 'blocks' or "
-            "'layers', as transformers have them, and blocks with batch norms are left out"
+            f"{key} found no blocks in {type(model).__name__}: blocks are the elements of lists named 'blocks' or "
+            "'layers', as in transformers, without batch norms"
         )
     return blocks

@@ -1,4 +1,4 @@
-"""What a log line says."""
+"""The log processor, which adds the wait for data and memory to log lines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mmssl.registry import LOG_PROCESSORS
 
 @LOG_PROCESSORS.register_module()
 class PretrainLogProcessor(LogProcessor):
-    """MMEngine's log processor, which also reports ``data_wait`` and, without a GPU, memory.
+    """MMEngine's log processor, which also reports ``data_wait`` and, without a GPU, ``memory``.
 
-    ``data_wait`` is the share of the time in which training waited for data, in [0, 1]; ``memory`` is the largest
-    memory so far in MB, of the device where there is one, else of this process.
+    ``data_wait`` is the share of time in which training waited for data, in [0, 1]. ``memory`` is the peak memory so
+    far in MB: of the GPU, or of this process if there is no GPU.
     """
 
     def _collect_scalars(self, custom_cfg: list[dict], runner: Runner, mode: str, *args: Any, **kwargs: Any) -> dict:

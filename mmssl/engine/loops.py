@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop with exact resume."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ from mmssl.utils.errors import UserError
 
 
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
-    """Seeds Python, NumPy and torch from a run's seed, the iteration and the process.
+    """Seeds the global generators of Python, NumPy and torch with (seed, iteration, rank).
 
-    What an iteration draws (dropout, masks, permutations) then does not depend on the iterations before it, so an
+    The random draws of an iteration (dropout, masks, permutations) then do not depend on earlier iterations, so an
     exact resume needs no stored generator state.
+
+    Args:
+        seed: Seed of the run.
+        iteration: Number of the iteration.
+        rank: Rank of the process.
     """
     words = np.random.SeedSequence((seed, iteration, rank)).generate_state(2)
     random.seed(int(words[0]))
-    np.random.seed(words[0])  # noqa: NPY002  # for code of others that draws from it
-    # Not torch.manual_seed: it queues the seed, with a stack trace, for every kind of device that is not in use.
+    np.random.seed(words[0])  # noqa: NPY002  # for libraries that draw from NumPy's global generator
+    # torch.manual_seed would queue the seed, with a stack trace, for every kind of device that is not in use.
     torch_seed = int(words[0]) << 32 | int(words[1])
     torch.default_generator.manual_seed(torch_seed)
     if torch.cuda.is_initialized():
@@ -37,22 +42,22 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
 
 @LOOPS.register_module()
 class PretrainTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's epoch loop that can begin within an epoch, end within one, and seeds every iteration.
+    """MMEngine's epoch loop, but it can start and end within an epoch and seeds every iteration.
 
-    The iteration alone says where a run is: a checkpoint of iteration i continues with batch ``i % epoch length`` of
-    epoch ``i // epoch length``. A run of ``max_iters`` iterations is one of epochs whose last may be incomplete, so it
-    is drawn, seeded and resumed as a run of epochs is.
+    The iteration determines the position in a run: a checkpoint of iteration i continues with batch
+    ``i % epoch length`` of epoch ``i // epoch length``. A run of ``max_iters`` iterations also consists of epochs, the
+    last of which may be incomplete, so it is seeded and resumed in the same way.
 
     Args:
-        runner: The runner.
-        dataloader: Config of the training data, or the dataloader.
+        runner: Runner of the training.
+        dataloader: Training dataloader, or its config.
         max_epochs: Length of the run in epochs.
-        max_iters: Length of the run in iterations instead; ``val_interval`` (1000 by default) and ``val_begin`` then
-            count iterations.
-        **options: ``val_begin``, ``val_interval`` and ``dynamic_intervals`` of MMEngine's loops.
+        max_iters: Length of the run in iterations, instead of ``max_epochs``; ``val_interval`` (default 1000) and
+            ``val_begin`` then count iterations.
+        **options: Options of MMEngine's loop: ``val_begin``, ``val_interval`` and ``dynamic_intervals``.
 
     Raises:
-        UserError: Neither or both lengths are given, an epoch has no batch, or the sampler does not suit.
+        UserError: Not exactly one length is given, an epoch has no batch, or the sampler does not support resume.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
     ) -> None:
         if (max_epochs is None) == (max_iters is None):
             raise UserError(
-                'the length of a run is either max_epochs or train_cfg.max_iters, '
+                'set the length of the run by either max_epochs or train_cfg.max_iters, '
                 f'got max_epochs={max_epochs} and max_iters={max_iters}'
             )
         if max_iters is not None:
@@ -79,12 +84,12 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
 
     @property
     def length_in_epochs(self) -> float:
-        """Length of the run; not whole where the last epoch is incomplete."""
+        """Length of the run in epochs, a fraction if the last epoch is incomplete."""
         return self._max_iters / len(self.dataloader)
 
     def run(self) -> nn.Module:
-        """Trains to the end of the run, and validates in between."""
-        self._epoch = self._iter // len(self.dataloader)  # a run that ended within an epoch may be prolonged
+        """Trains to the end of the run, with validations in between."""
+        self._epoch = self._iter // len(self.dataloader)  # a finished run may be resumed within its last epoch
         if not self.counts_iterations:
             return super().run()
         self.runner.call_hook('before_train')
@@ -94,7 +99,7 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         return self.runner.model
 
     def run_epoch(self) -> None:
-        """Runs the rest of the current epoch: all of it unless the run was resumed, or ends, within."""
+        """Runs the current epoch, from the resumed iteration to the end of the epoch or of the run."""
         runner, sampler = self.runner, self.dataloader.sampler
         start = self._iter - self._epoch * len(self.dataloader)
         stop = min(len(self.dataloader), start + self._max_iters - self._iter)
@@ -113,7 +118,7 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
-        """Runs one iteration from its own random state; validates after it where the run counts iterations."""
+        """Seeds and runs one iteration; in a run that counts iterations also validates if it is due."""
         seed_iteration(self.runner.seed, self._iter, rank())
         super().run_iter(idx, data_batch)
         if self.counts_iterations and self.runner.val_loop is not None and self._iter >= self.val_begin:
@@ -123,10 +128,11 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
 
 
 def check_batches(loader: DataLoader) -> None:
-    """Looks for what keeps a training set from giving batches that differ from epoch to epoch.
+    """Checks that a training set fills a batch and that its sampler tells the dataset the epoch.
 
     Raises:
-        UserError: There are fewer images than a batch, or the sampler has no end or does not tell the epoch.
+        UserError: There are fewer images than a batch, the sampler is infinite, or it does not pass the epoch to a
+            dataset that draws augmented views.
     """
     dataset, sampler = loader.dataset, loader.sampler
     if len(loader) == 0:
@@ -140,19 +146,19 @@ def check_batches(loader: DataLoader) -> None:
     draws = any(getattr(source, 'views', None) for _, source in image_sources(dataset, ''))
     if draws and loader.batch_size is not None and not hasattr(sampler, 'set_start'):
         raise UserError(
-            f'train_dataloader.sampler: {name} does not tell the dataset which epoch it is, so every epoch would have '
-            "the same crops and colours; write dict(type='EpochSampler')"
+            f'train_dataloader.sampler: {name} does not pass the epoch to the dataset, so every epoch would have the '
+            "same crops and colours; write dict(type='EpochSampler')"
         )
 
 
 def too_few_images(loader: DataLoader, batch_size: int | None) -> str:
-    """Says that a training set does not fill one batch of ``batch_size`` images on each process."""
+    """Returns the message that a training set does not fill one batch of ``batch_size`` images on each process."""
     dataset: Any = loader.dataset
     sampler: Any = loader.sampler
     images, processes = len(sampler), world_size()
     where = '' if processes == 1 else f', {images} on each of {processes} processes,'
     return (
         f'the {len(dataset)} images of train_dataloader.dataset{where} do not fill one batch of {batch_size}, '
-        'and drop_last=True leaves incomplete ones out: use more images or '
+        'and drop_last=True drops incomplete batches: use more images or '
         f'train_dataloader.batch_size={max(images, 1)}'
     )

@@ -1,4 +1,4 @@
-"""What a resumed run must share with the run that it continues, and what may differ but is reported."""
+"""Checks that a checkpoint can be resumed, and reports settings that differ from those of its run."""
 
 from __future__ import annotations
 
@@ -12,55 +12,56 @@ from mmengine.runner import Runner
 from mmssl.config.text import read_config_text
 from mmssl.utils.errors import UserError
 
-# What decides about numbers; the rest is where a run is written, shown and computed.
+# Keys that change the numbers of a run; other keys say where a run is written, shown and computed.
 _COMPARED = ('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'max_epochs', 'train_cfg', 'sync_bn')
 _UNCOMPARED = {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'val_interval', 'val_begin'}
-# What the state of the optimizer holds.
+# Keys whose values are restored with the state of the optimizer, so that a new value has no effect.
 _KEPT = ('optim_wrapper.optimizer.', 'optim_wrapper.paramwise_cfg')
 _NOTHING = object()
 _MAX_SHOWN = 12
 
 
 def check_resumable(runner: Runner, checkpoint: dict[str, Any], filename: str) -> None:
-    """Compares a checkpoint and its config with the run that is to continue it; warns of settings that differ.
+    """Checks that a run can be resumed from a checkpoint, and logs the settings that differ.
 
     Args:
-        runner: The run; loop, optimizer and schedules are built.
-        checkpoint: What was read.
-        filename: Its file, for messages.
+        runner: Runner with training loop, optimizer and schedules.
+        checkpoint: Content of the checkpoint.
+        filename: File of the checkpoint, for messages.
 
     Raises:
-        UserError: The file holds no run, or one with another seed, optimizer, number of schedules or epoch length.
+        UserError: The checkpoint only holds weights, or its run has another seed, optimizer, number of schedules or
+            epoch length.
     """
     meta = checkpoint.get('meta')
     if 'optimizer' not in checkpoint or not isinstance(meta, dict):
-        raise UserError(f'{filename} holds weights and no run to resume; to start from its weights set load_from')
+        raise UserError(f'{filename} only holds weights and cannot be resumed; to start from its weights set load_from')
     before = _config_before(meta, filename)
     problems = [*_contradictions(runner, checkpoint, before)]
     if problems:
         raise UserError(
-            f'{filename} cannot be resumed: {"; ".join(problems)}. Resume with the settings of that run, or start anew '
-            'from its weights (load_from without --resume)'
+            f'{filename} cannot be resumed: {"; ".join(problems)}. Resume with the settings of that run, or start a '
+            'new run from its weights (load_from without --resume)'
         )
     if before is None:
-        runner.logger.warning(f'the config in {filename} cannot be read, so it is not compared with this one')
+        runner.logger.warning(f'the config in {filename} cannot be read, so it is not compared with that of this run')
         return
     kept, new = [], []
     for key, old, value in differences(before, runner.cfg):
         if key.startswith(_KEPT):
-            kept.append(f'{key}: {_text(old)} of the checkpoint is kept, {_text(value)} of this config is not used')
+            kept.append(f'{key}: {_text(old)} of the checkpoint is kept, {_text(value)} of this config is ignored')
         else:
-            new.append(f'{key}: {_text(value)} from here on, {_text(old)} before')
+            new.append(f'{key}: {_text(value)} from now on, {_text(old)} before')
     if kept or new:
         lines = [*kept, *new]
         more = [f'... and {len(lines) - _MAX_SHOWN} more'] if len(lines) > _MAX_SHOWN else []
         runner.logger.warning(
-            '\n  '.join([f'this config differs from that of {filename}:', *lines[:_MAX_SHOWN], *more])
+            '\n  '.join([f'this config differs from the one in {filename}:', *lines[:_MAX_SHOWN], *more])
         )
 
 
 def differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
-    """Returns (dotted key, value before, value now) of what differs and decides about the numbers of a run."""
+    """Returns (dotted key, value before, value now) of every setting that differs and changes the numbers of a run."""
     old, new = (dict(_leaves({key: cfg[key] for key in _COMPARED if key in cfg})) for cfg in (before, now))
     keys = [*new, *(key for key in old if key not in new)]
     return [(key, old.get(key, _NOTHING), new.get(key, _NOTHING)) for key in keys if old.get(key) != new.get(key)]
@@ -70,31 +71,31 @@ def _contradictions(runner: Runner, checkpoint: dict[str, Any], before: Config |
     meta, length = checkpoint['meta'], len(runner.train_dataloader)
     if meta.get('epoch_length', length) != length:
         yield (
-            f'it is of a run with {meta["epoch_length"]} iterations per epoch, this one has {length}, so data, batch '
-            'size or number of processes differ'
+            f'its run has {meta["epoch_length"]} iterations per epoch and this run has {length}, so data, batch size '
+            'or number of processes differ'
         )
     if meta.get('seed') is not None and meta['seed'] != runner.seed:
-        yield f'its seed is {meta["seed"]}, that of this run {runner.seed} (randomness.seed, --seed)'
-    if not isinstance(runner.optim_wrapper, OptimWrapper):  # several in a dict
+        yield f'its seed is {meta["seed"]} and that of this run is {runner.seed} (randomness.seed, --seed)'
+    if not isinstance(runner.optim_wrapper, OptimWrapper):  # an OptimWrapperDict with several optimizers
         return
     optimizer = runner.optim_wrapper.optimizer
     name = type(optimizer).__name__
     if before is not None:
         old = ((before.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
         if isinstance(old, str) and old.rpartition('.')[2] != name:
-            yield f'its optimizer is {old}, that of this run {name} (optim_wrapper.optimizer.type)'
+            yield f'its optimizer is {old} and that of this run is {name} (optim_wrapper.optimizer.type)'
             return
     groups = checkpoint['optimizer'].get('param_groups', optimizer.param_groups)
     sizes = [[len(group['params']) for group in some] for some in (groups, optimizer.param_groups)]
     if sizes[0] != sizes[1]:
         yield (
-            f'its optimizer has groups of {sizes[0]} parameters, that of this run of {sizes[1]}, so the model, what '
-            'trains of it or optim_wrapper.paramwise_cfg differs'
+            f'its optimizer has groups of {sizes[0]} parameters and that of this run has groups of {sizes[1]}, so the '
+            'model, its frozen parameters or optim_wrapper.paramwise_cfg differ'
         )
     schedules = checkpoint.get('param_schedulers')
     if isinstance(schedules, list) and isinstance(runner.param_schedulers, list):
         if len(schedules) != len(runner.param_schedulers):
-            yield f'it has {len(schedules)} schedules, this run {len(runner.param_schedulers)} (param_scheduler)'
+            yield f'it has {len(schedules)} schedules and this run has {len(runner.param_schedulers)} (param_scheduler)'
 
 
 def _config_before(meta: dict[str, Any], filename: str) -> Config | None:
@@ -106,7 +107,7 @@ def _config_before(meta: dict[str, Any], filename: str) -> Config | None:
 
 
 def _leaves(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
-    """Every (dotted key, plain value) below ``node``; a list and a tuple of equal values are the same."""
+    """Yields (dotted key, plain value) of all values below ``node``; lists and tuples give the same keys."""
     if isinstance(node, (dict, list, tuple)) and node:
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             if key not in _UNCOMPARED:

@@ -53,12 +53,15 @@ _CHECKPOINT_NAME = re.compile(r'(epoch|iter)_\d+\.pth')
 class PretrainRunner(Runner):
     """MMEngine's runner with exact resume, safe and atomic checkpoints, and the defaults of pre-training.
 
-    Beside MMEngine's keys a config may have ``max_epochs`` (length of the run, which schedules follow), ``sync_bn``
-    (True: batch norms are synchronised when there are several processes) and, in ``auto_scale_lr``, ``rule`` with the
-    value ``'linear'`` or ``'sqrt'``. ``model_wrapper_cfg`` holds further arguments of DistributedDataParallel.
-    ``compile='blocks'``, or ``compile=dict(target='blocks', ...)`` with options of ``torch.compile``, compiles the
-    blocks of backbone, neck and teacher one by one; MMEngine's ``compile=True`` would compile the whole ``train_step``.
-    ``checkpoint_blocks=True`` keeps the inputs of every block alone and runs it again in the backward pass.
+    In addition to MMEngine's keys, a config may have
+
+    - ``max_epochs``: length of the run, which schedules follow;
+    - ``sync_bn=True``: synchronises batch norms among processes;
+    - ``auto_scale_lr=dict(rule=...)``: rule ``'linear'`` or ``'sqrt'``, see ``scale_lr``;
+    - ``model_wrapper_cfg``: further arguments of DistributedDataParallel;
+    - ``compile='blocks'``, or ``compile=dict(target='blocks', ...)`` with options of ``torch.compile``: compiles the
+      blocks of backbone, neck and teacher one by one (MMEngine's ``compile=True`` compiles the whole ``train_step``);
+    - ``checkpoint_blocks=True``: stores only the inputs of every block and runs it again in the backward pass.
     """
 
     writes_backbone_files = True
@@ -67,20 +70,20 @@ class PretrainRunner(Runner):
 
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
-        """Builds the runner from a config; fills in the training loop, the seed and the scope."""
+        """Builds the runner from a config; adds the default training loop, seed and scope to a copy of it."""
         cfg = deepcopy(cfg)
         if cfg.get('train_dataloader') is not None:
             cfg['train_cfg'] = cls._train_loop_config(dict(cfg.get('train_cfg') or {}), cfg.get('max_epochs'))
         cfg.setdefault('default_scope', 'mmssl')
         randomness = dict(cfg.get('randomness') or {})
         if randomness.get('seed') is None:
-            randomness['seed'] = 0  # a seed drawn anew by each process could not be resumed from
+            randomness['seed'] = 0  # a run with a random seed could not be resumed exactly
         cfg['randomness'] = randomness
         return super().from_cfg(cfg)
 
     @classmethod
     def _train_loop_config(cls, train_cfg: dict, max_epochs: int | None) -> dict:
-        """The config of the training loop, which counts epochs unless ``max_iters`` or ``by_epoch=False`` is given."""
+        """Returns the config of the training loop, which counts epochs without ``max_iters`` and ``by_epoch=False``."""
         by_epoch = train_cfg.pop('by_epoch', None)
         if train_cfg.get('type') in ('EpochBasedTrainLoop', 'IterBasedTrainLoop'):
             by_epoch = train_cfg.pop('type') == 'EpochBasedTrainLoop'
@@ -95,13 +98,13 @@ class PretrainRunner(Runner):
 
     @property
     def algorithm(self) -> Any:
-        """The model without the wrapper of distributed training."""
+        """Model without the wrapper of distributed training."""
         return unwrap(self.model)
 
     # Building
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Builds the logger; config, environment and hooks go to its file and not to the screen."""
+        """Builds the logger, which writes config, environment and hooks to the log file and not to the screen."""
         logger = super().build_logger(*args, **kwargs)
         keep_screen_short(logger)
         return logger
@@ -112,7 +115,7 @@ class PretrainRunner(Runner):
         self.logger.info(f'{device}, process 1 of {self.world_size}, seed {self.seed}; config and log: {self._log_dir}')
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Moves the model to its device and, with several processes, synchronises norms and wraps it."""
+        """Moves the model to its device; with several processes also synchronises batch norms and wraps it in DDP."""
         if is_model_wrapper(model):
             return model
         device = get_device()
@@ -122,7 +125,7 @@ class PretrainRunner(Runner):
         if self.cfg.get('sync_bn'):
             model = convert_sync_batchnorm(model, second_order=getattr(model, 'second_order', False))
         arguments = signature(DistributedDataParallel).parameters
-        # The newer name of broadcast_buffers; the old one warns where there is a new one.
+        # Newer releases of torch renamed broadcast_buffers, and warn if the old name is used.
         buffers = 'forward_sync_buffers' if 'forward_sync_buffers' in arguments else 'broadcast_buffers'
         options = {buffers: False, 'gradient_as_bucket_view': True, 'find_unused_parameters': False}
         options.update(model_wrapper_cfg or {})
@@ -133,10 +136,10 @@ class PretrainRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Builds a loader as MMEngine does, which looks for a collate function in its own registry alone.
+        """Builds a dataloader like MMEngine's ``Runner``, but also finds collate functions in mmssl's registry.
 
-        Settings of worker processes are dropped where there are none (``num_workers=0``), and so is pinned memory
-        where there is no GPU.
+        Settings of worker processes are dropped if there are no workers (``num_workers=0``), and pinned memory is
+        turned off if there is no GPU.
         """
         if isinstance(dataloader, dict):
             dataloader = dict(dataloader)
@@ -153,13 +156,13 @@ class PretrainRunner(Runner):
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Builds the training loop and its data, and compares the parts of the run with each other."""
+        """Builds the training loop and its data, and checks that they fit the model, see ``check_training``."""
         loop = super().build_train_loop(loop)
         self.unchecked_parts = check_training(self.algorithm, loop.dataloader)
         return loop
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Builds the validation loop, whose classes get the numbers that the training set gives them."""
+        """Builds the validation loop, and gives its classes the numbers that they have in the training set."""
         loop = super().build_val_loop(loop)
         if hasattr(self.algorithm, 'check_labels') and self._train_dataloader is not None:
             learned = getattr(self.train_dataloader.dataset, 'classes', None)
@@ -168,7 +171,7 @@ class PretrainRunner(Runner):
         return loop
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
-        """Builds the optimizer over the parameters that train; full precision unless a ``type`` is given."""
+        """Builds the optimizer of the trainable parameters; in full precision unless the config has a ``type``."""
         if isinstance(optim_wrapper, dict) and 'optimizer' in optim_wrapper:
             optim_wrapper = dict(optim_wrapper)
             if 'type' not in optim_wrapper:
@@ -178,17 +181,21 @@ class PretrainRunner(Runner):
         return self._checked(super().build_optim_wrapper, optim_wrapper)
 
     def _checked(self, build: Callable[[Any], OptimWrapper], optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
-        """Builds the optimizer and looks for what would keep a run from learning."""
+        """Builds the optimizer and checks that a run can learn with it.
+
+        Raises:
+            UserError: All parameters are frozen, or an argument of the optimizer is wrong.
+        """
         if not any(parameter.requires_grad for parameter in self.model.parameters()):
-            raise UserError(f'no parameter of {self.model_name} trains: all of them are frozen')
+            raise UserError(f'{self.model_name} has no trainable parameters: all of them are frozen')
         try:
             built = build(optim_wrapper)
-        except ValueError as error:  # of torch, such as a negative lr
+        except ValueError as error:  # torch raises it for a negative lr, for example
             raise UserError(f'optim_wrapper: {error}') from error
-        if isinstance(built, OptimWrapper):  # not several optimizers in a dict
+        if isinstance(built, OptimWrapper):  # otherwise it is an OptimWrapperDict with several optimizers
             check_param_options(self.algorithm, built.optimizer)
             if isinstance(optim_wrapper, dict) and not any(group['lr'] for group in built.param_groups):
-                self.logger.warning('optim_wrapper.optimizer.lr is 0: the weights will stay as they are')
+                self.logger.warning('optim_wrapper.optimizer.lr is 0: the weights will not change')
         return built
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: OptimWrapper) -> list:
@@ -198,7 +205,7 @@ class PretrainRunner(Runner):
             cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
             if cls is None or not issubclass(cls, ClosedFormSchedule):
                 return cfg
-            # MMEngine takes a missing by_epoch for True, which is not every schedule's default.
+            # MMEngine assumes by_epoch=True if it is missing, but some schedules have another default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
             length = self.max_epochs if by_epoch else getattr(self.train_loop, 'length_in_epochs', self.max_epochs)
             assert length is not None, 'a run has a length'
@@ -208,15 +215,15 @@ class PretrainRunner(Runner):
         return super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)
 
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
-        """Scales the lr from the recipe's batch size to this run's, when ``enable`` is set.
+        """Scales the lr from the batch size of the recipe to that of this run, if ``enable`` is True.
 
         Args:
-            optim_wrapper: Its optimizer's lr is changed.
-            auto_scale_lr: ``base_batch_size`` in images per optimizer step, ``rule`` ``'linear'`` (default) or
-                ``'sqrt'``, ``enable``.
+            optim_wrapper: Optimizer wrapper; its lr is changed.
+            auto_scale_lr: Dict with ``base_batch_size`` (images per optimizer step in the recipe), ``rule``
+                (``'linear'``, the default, or ``'sqrt'``) and ``enable``.
 
         Raises:
-            UserError: The rule is neither, or the recipe's batch size is not given.
+            UserError: ``rule`` is unknown, or ``base_batch_size`` is missing.
         """
         if not auto_scale_lr or not auto_scale_lr.get('enable', False):
             return
@@ -226,7 +233,7 @@ class PretrainRunner(Runner):
                 f"auto_scale_lr needs base_batch_size and the rule 'linear' or 'sqrt', got {dict(auto_scale_lr)}"
             )
         base = auto_scale_lr['base_batch_size']
-        images = self.train_dataloader.batch_sampler.batch_size  # also of a batch sampler that the config names
+        images = self.train_dataloader.batch_sampler.batch_size  # a custom batch sampler leaves loader.batch_size None
         batch = images * self.world_size * optim_wrapper._accumulative_counts
         factor = batch / base if rule == 'linear' else (batch / base) ** 0.5
         before = optim_wrapper.get_lr()['lr'][0]
@@ -236,28 +243,28 @@ class PretrainRunner(Runner):
         self.logger.info(f'lr {before:g} for batch size {base} -> {after:g} for batch size {batch} ({rule} rule)')
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
-        """Registers MMEngine's default hooks, mmssl's of the same name first, and mmssl's own."""
+        """Registers MMEngine's default hooks (mmssl's classes replace those of the same name) and mmssl's own."""
         super().register_default_hooks(
             dict(algorithm=dict(type='AlgorithmHook'), progress=dict(type='ProgressBarHook')) | dict(hooks or {})
         )
 
     def _maybe_compile(self, target: str) -> None:
-        """Prepares the blocks; MMEngine calls this when the model is wrapped and its weights are loaded."""
+        """Compiles or checkpoints blocks; MMEngine calls this after the model is wrapped and its weights are loaded."""
         if self.cfg.get('checkpoint_blocks'):
             number = checkpoint_blocks(self.algorithm)
-            self.logger.info(f'{number} blocks run again in the backward pass')
+            self.logger.info(f'{number} blocks will run again in the backward pass, to save memory')
         options = block_compile_options(self.cfg.get('compile'))
         if options is None:
             super()._maybe_compile(target)
             return
         number = compile_blocks(self.algorithm, **options)
-        self.logger.info(f'{number} blocks are compiled when they are first called, which takes a while')
+        self.logger.info(f'{number} blocks will be compiled in the first iteration, which takes a while')
 
     # Checkpoints
 
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any) -> None:
-        """Writes a checkpoint in one step and beside it the backbone alone, as ``<name>_backbone.pth``."""
+        """Writes a checkpoint atomically, and its backbone in a second file ``<name>_backbone.pth``."""
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
         super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
@@ -267,32 +274,35 @@ class PretrainRunner(Runner):
         self._saved_weights = None
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Calls all hooks, and notes what they have made of the weights of a checkpoint that is about to be written."""
+        """Calls all hooks; remembers the weights of a checkpoint, which hooks such as EMAHook may have replaced."""
         super().call_hook(fn_name, **kwargs)
         if fn_name == 'before_save_checkpoint':
             self._saved_weights = kwargs['checkpoint']['state_dict']
 
     @master_only
     def save_backbone(self, path: str | Path, weights: dict | None = None, **meta: Any) -> None:
-        """Writes the weights of the backbone alone; ``meta`` is kept beside them.
+        """Writes the weights of the backbone.
 
         Args:
             path: File to write.
-            weights: Those of the whole model, such as an average of which a hook has made the checkpoint; None takes
-                the weights that the model has now.
-            **meta: Plain values.
+            weights: State dict of the whole model, such as the averaged weights that a hook put into the checkpoint;
+                None takes the current weights.
+            **meta: Plain values to store in the file.
         """
-        state = self.algorithm.backbone.state_dict()  # its metadata tells the grid of its position tables
+        state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
         state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
         meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
         meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
-        """Loads weights: on resume the whole model, else 99 % of the tensors of the model or of its backbone.
+        """Loads weights into the whole model, or into the backbone if the file only holds a backbone.
+
+        On resume, or if ``strict``, all tensors must match; otherwise at least 99 % of the tensors of the model or of
+        the backbone.
 
         Raises:
-            UserError: The file cannot be read, too little of it matches, or it is to be resumed and cannot be.
+            UserError: The file cannot be read, too few tensors match, or the run cannot be resumed from it.
         """
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
@@ -312,10 +322,10 @@ class PretrainRunner(Runner):
         return checkpoint
 
     def load_or_resume(self) -> None:
-        """Resumes from the newest checkpoint of the work directory that is whole, or loads ``load_from``.
+        """Resumes from the newest readable checkpoint of the work directory, or loads ``load_from``.
 
         Raises:
-            UserError: There are checkpoints, and none can be read.
+            UserError: There are checkpoints, but none can be read.
         """
         if self._has_loaded or not self._resume or self._load_from is not None:
             return super().load_or_resume()
@@ -327,22 +337,22 @@ class PretrainRunner(Runner):
             try:
                 return self.resume(str(path))
             except UnreadableCheckpointError as error:
-                self.logger.warning(f'{error}\nThe checkpoint before it is tried.')
+                self.logger.warning(f'{error}\nTrying the checkpoint before it.')
         raise UserError(f'none of the {len(candidates)} checkpoints in {self.work_dir} can be read')
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
-        """Continues the run of a checkpoint."""
+        """Continues the run of a checkpoint; warns if this run is already complete."""
         super().resume(filename, *args, **kwargs)
         self.message_hub.update_info('last_ckpt', str(filename))
         if self.iter >= self.max_iters:
             self.logger.warning(
                 f'{filename} is the end of this run ({self.iter} of {self.max_iters} iterations): nothing is trained. '
-                'To go on, raise max_epochs or train_cfg.max_iters'
+                'To train longer, raise max_epochs or train_cfg.max_iters'
             )
 
 
 def _plain(config: Any) -> dict | None:
-    """The config as a plain dict; None if it holds more than that, such as a class in place of its name."""
+    """Returns the config as a dict of plain values, None if it holds other objects, such as a class as ``type``."""
     try:
         return ast.literal_eval(repr(config.to_dict()))
     except (AttributeError, ValueError, SyntaxError):
@@ -350,7 +360,7 @@ def _plain(config: Any) -> dict | None:
 
 
 def resumable_checkpoints(work_dir: str | Path) -> list[Path]:
-    """Returns the training checkpoints of a directory, the one ``last_checkpoint`` names first, then by age."""
+    """Returns the training checkpoints of a folder: first the one that ``last_checkpoint`` names, then the newest."""
     files = [file for file in Path(work_dir).glob('*.pth') if _CHECKPOINT_NAME.fullmatch(file.name)]
     files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
     pointer = Path(work_dir, 'last_checkpoint')

@@ -1,7 +1,7 @@
-"""Schedules of learning rate and weight decay in closed form: the value depends on the position in the run alone.
+"""Schedules of learning rate and weight decay in closed form: the value depends only on the position in the run.
 
-The length comes from the run (``max_epochs``), never from the schedule's own config, and a resumed run whose
-``max_epochs`` was changed follows the new length.
+The runner sets the length of a schedule to that of the run (``max_epochs``). A run that is resumed with another
+``max_epochs`` follows the new length.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from mmssl.registry import PARAM_SCHEDULERS
 
 
 class ClosedFormSchedule(_ParamScheduler):
-    """Base: value = base value * ``factor(step)``, where the base value is that in the optimizer's config.
+    """Base class of schedules: value = base value * ``factor(step)``, with the base value of the optimizer's config.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
-        max_epochs: Epochs of the whole run.
-        end: Length of the run in the schedule's unit, epochs (``by_epoch=True``) or iterations; the runner fills it.
-        by_epoch: Whether the value changes once per epoch or at every iteration.
-        param_name: What is scheduled: ``'lr'``, which parameter groups with ``fix_lr=True`` keep, or another of their
-            entries.
-        delay: Steps by which every value comes late; the first value is held until then.
+        max_epochs: Length of the run in epochs.
+        end: Length of the run in steps of the schedule: epochs if ``by_epoch``, else iterations; set by the runner.
+        by_epoch: True changes the value once per epoch, False at every iteration.
+        param_name: Entry of the parameter groups to schedule: ``'lr'`` (constant in groups with ``fix_lr=True``) or
+            another one such as ``'weight_decay'``.
+        delay: Number of steps by which the schedule is shifted to later; the first value is held until then.
 
     Raises:
         ValueError: ``delay`` is negative.
@@ -45,19 +45,19 @@ class ClosedFormSchedule(_ParamScheduler):
         delay: int = 0,
     ) -> None:
         if delay < 0:
-            raise ValueError(f'delay is a number of steps of at least 0, got {delay}')
+            raise ValueError(f'delay must be a number of steps >= 0, got {delay}')
         self.max_epochs = max_epochs
         self.delay = delay
         super().__init__(optimizer, param_name, end=end, by_epoch=by_epoch)
-        # With accumulated gradients the schedule rightly moves before the first step; the base would warn of it.
+        # The base class warns if a schedule moves before the first optimizer step, which accumulation makes normal.
         self.optimizer._global_step = 0
 
     def factor(self, step: float) -> float:
-        """Returns the factor at ``step`` of ``self.end`` steps."""
+        """Returns the factor of the base value at ``step``, in [0, ``self.end``)."""
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define factor()')
 
     def epochs_to_steps(self, epochs: float) -> float:
-        """Converts epochs to the schedule's unit."""
+        """Converts epochs to steps of the schedule."""
         return epochs * self.end / self.max_epochs
 
     def _get_value(self) -> list[float]:
@@ -68,11 +68,11 @@ class ClosedFormSchedule(_ParamScheduler):
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns position and base values; the shape and length of the schedule belong to the config."""
+        """Returns position and base values; shape and length of the schedule come from the config instead."""
         return {key: getattr(self, key) for key in self._STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the position and sets the value that this schedule has there."""
+        """Restores the position, and sets the value of this schedule at the position."""
         super().load_state_dict(state_dict)
         if self._global_step < self.end:
             for group, value in zip(self.optimizer.param_groups, self._get_value()):
@@ -81,25 +81,26 @@ class ClosedFormSchedule(_ParamScheduler):
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupCosineLR(ClosedFormSchedule):
-    r"""Linear warm-up from 0, then half a cosine to 0 (Loshchilov and Hutter, 2017, arXiv:1608.03983) or a little more.
+    r"""Linear warm-up, then half a cosine down to ``end_factor`` (Loshchilov and Hutter, 2017, arXiv:1608.03983).
 
-    At step t of T with W warm-up steps the factor is ``p + start_factor (1 - p)`` with ``p = t / W`` for ``t < W`` and
-    ``q + end_factor (1 - q)`` after, with ``q = (1 + cos(pi (t - W) / (T - W))) / 2``; with ``cosine_from_start`` it is
-    ``q = (1 + cos(pi t / T)) / 2``. With ``peak_in_warmup`` it is ``p = t / (W - 1)``.
+    At step t of T with W warm-up steps the factor is ``p + start_factor (1 - p)`` for ``t < W`` and
+    ``q + end_factor (1 - q)`` afterwards, with ``p = t / W`` and ``q = (1 + cos(pi (t - W) / (T - W))) / 2``. With
+    ``peak_in_warmup``, ``p = t / (W - 1)``. With ``cosine_from_start``, ``q = (1 + cos(pi t / T)) / 2``.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
-        max_epochs: Epochs of the whole run; the runner fills it.
-        end: Length of the run in epochs or iterations; the runner fills it.
-        warmup_epochs: Epochs of warm-up, in [0, max_epochs].
-        by_epoch: Whether the lr changes once per epoch (MoCo v2, SimSiam) or at every iteration.
-        start_factor: The factor at the start of the warm-up, in [0, 1]; 5e-6 in CARE.
-        end_factor: The factor at the end of the run, in [0, 1]; 0.001 in Barlow Twins and VICReg.
-        cosine_from_start: The cosine spans the whole run and the warm-up stands in for its beginning, so that the lr
-            falls a little where the warm-up ends, as in SimMIM.
-        peak_in_warmup: The last step of the warm-up has the highest lr, and so has the step after it, as in DINO, BEiT
-            and iTPN with CLIP, whose warm-up is ``numpy.linspace(0, lr, W)``.
-        delay: Steps by which every lr comes late, 1 in SimMIM, which sets the lr of step t after step t.
+        max_epochs: Length of the run in epochs; set by the runner.
+        end: Length of the run in epochs if ``by_epoch``, else in iterations; set by the runner.
+        warmup_epochs: Length of the warm-up in epochs, in [0, max_epochs].
+        by_epoch: True changes the lr once per epoch (MoCo v2, SimSiam), False at every iteration.
+        start_factor: Factor at the start of the warm-up, in [0, 1]; 5e-6 in CARE.
+        end_factor: Factor at the end of the run, in [0, 1]; 0.001 in Barlow Twins and VICReg.
+        cosine_from_start: True lets the cosine span the whole run, and the warm-up replaces its first part; the lr then
+            drops a little after the warm-up, as in SimMIM.
+        peak_in_warmup: True gives the last step of the warm-up the highest lr, so that two steps have it, as in DINO,
+            BEiT and iTPN with CLIP, whose warm-up is ``numpy.linspace(0, lr, W)``.
+        delay: Number of steps by which the schedule is shifted to later; 1 in SimMIM, which sets the lr of step t after
+            step t.
 
     Raises:
         ValueError: The warm-up is longer than the run, or a factor is outside its range.
@@ -139,18 +140,19 @@ class WarmupCosineLR(ClosedFormSchedule):
 
 @PARAM_SCHEDULERS.register_module()
 class StepLR(ClosedFormSchedule):
-    """Multiplies the lr by ``gamma`` at given fractions of the run, perhaps after a linear warm-up.
+    """Multiplies the lr by ``gamma`` at given fractions of the run, with an optional linear warm-up.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
-        max_epochs: Epochs of the whole run; the runner fills it.
-        end: Length of the run in epochs or iterations; the runner fills it.
-        milestones: Fractions of the run, each in (0, 1): ``[.6, .8]`` of 200 epochs are epochs 120 and 160.
-        gamma: The factor at each milestone.
-        by_epoch: Whether the lr changes once per epoch or at every iteration.
-        warmup_epochs: Epochs of warm-up, in [0, max_epochs], in which the lr is not yet multiplied.
-        start_factor: The factor at the start of the warm-up, in [0, 1].
-        delay: Steps by which every lr comes late, 1 in SimMIM, which sets the lr of step t after step t.
+        max_epochs: Length of the run in epochs; set by the runner.
+        end: Length of the run in epochs if ``by_epoch``, else in iterations; set by the runner.
+        milestones: Fractions of the run in (0, 1): ``[.6, .8]`` of 200 epochs are epochs 120 and 160.
+        gamma: Factor at each milestone.
+        by_epoch: True changes the lr once per epoch, False at every iteration.
+        warmup_epochs: Length of the warm-up in epochs, in [0, max_epochs]; milestones within it have no effect yet.
+        start_factor: Factor at the start of the warm-up, in [0, 1].
+        delay: Number of steps by which the schedule is shifted to later; 1 in SimMIM, which sets the lr of step t after
+            step t.
 
     Raises:
         ValueError: A milestone is outside (0, 1), the warm-up is longer than the run, or ``start_factor`` is outside
@@ -171,7 +173,7 @@ class StepLR(ClosedFormSchedule):
     ) -> None:
         _check_warmup(max_epochs, warmup_epochs, start_factor=start_factor)
         if not all(0 < milestone < 1 for milestone in milestones):
-            raise ValueError(f'milestones are fractions of the run in (0, 1), got {list(milestones)}')
+            raise ValueError(f'milestones must be fractions of the run in (0, 1), got {list(milestones)}')
         self.milestones = milestones
         self.gamma = gamma
         self.warmup_epochs = warmup_epochs
@@ -179,26 +181,26 @@ class StepLR(ClosedFormSchedule):
         super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch, delay=delay)
 
     def factor(self, step: float) -> float:
-        """Returns ``gamma`` to the number of milestones passed, or the factor of the warm-up."""
+        """Returns the factor of the warm-up, or ``gamma`` to the power of the number of passed milestones."""
         warmup = self.epochs_to_steps(self.warmup_epochs)
         if step < warmup:
             return self.start_factor + (1 - self.start_factor) * step / warmup
-        # The tolerance makes a product such as .29 * 100 the step it stands for.
+        # The tolerance absorbs rounding: .29 * 100 is slightly more or less than step 29.
         return self.gamma ** sum(step >= milestone * self.end - 1e-6 for milestone in self.milestones)
 
 
 @PARAM_SCHEDULERS.register_module()
 class CosineWeightDecay(ClosedFormSchedule):
-    """Weight decay along half a cosine, up or down to ``end_factor`` times its value (DINO, arXiv:2104.14294).
+    """Changes the weight decay along half a cosine to ``end_factor`` times its base value (DINO, arXiv:2104.14294).
 
-    Parameters without weight decay stay without.
+    A weight decay of 0 stays 0.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
-        max_epochs: Epochs of the whole run; the runner fills it.
-        end: Length of the run in epochs or iterations; the runner fills it.
-        end_factor: The factor at the end of the run, >= 0; 10 in DINO, from 0.04 to 0.4.
-        by_epoch: Whether the weight decay changes once per epoch or at every iteration.
+        max_epochs: Length of the run in epochs; set by the runner.
+        end: Length of the run in epochs if ``by_epoch``, else in iterations; set by the runner.
+        end_factor: Factor at the end of the run >= 0; 10 in DINO, from 0.04 to 0.4.
+        by_epoch: True changes the weight decay once per epoch, False at every iteration.
 
     Raises:
         ValueError: ``end_factor`` is negative.
@@ -222,4 +224,4 @@ def _check_warmup(max_epochs: float, warmup_epochs: float, **factors: float) -> 
         raise ValueError(f'warmup_epochs must lie in [0, max_epochs={max_epochs}], got {warmup_epochs}')
     for name, value in factors.items():
         if not 0 <= value <= 1:
-            raise ValueError(f'{name} is a fraction of the highest lr in [0, 1], got {value}')
+            raise ValueError(f'{name} must be a fraction of the highest lr in [0, 1], got {value}')

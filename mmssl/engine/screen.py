@@ -1,23 +1,23 @@
-"""What of a log goes to the screen: the file beside it holds everything."""
+"""Keeps long log messages off the screen; the log file holds all messages."""
 
 from __future__ import annotations
 
 import logging
 
-# How the long messages of MMEngine begin: environment, config, order of the hooks, options of single parameters.
+# First words of the long messages of MMEngine: environment, config, order of the hooks, options of parameters.
 _LONG = ('\n------', 'Config:\n', 'Hooks will be executed', 'paramwise_options')
 
 
 class ScreenFilter(logging.Filter):
-    """Passes over the messages that would push the start of a run off the screen."""
+    """Drops the long messages at the start of a run."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is shown."""
+        """Returns True if the record is to be shown."""
         return not record.getMessage().startswith(_LONG)
 
 
 def keep_screen_short(logger: logging.Logger) -> None:
-    """Lets long messages of ``logger`` go to its files alone; a logger without a file keeps all of them."""
+    """Writes the long messages of ``logger`` to its log file only; a logger without a file still shows them."""
     files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
     for handler in logger.handlers:
         if files and handler not in files and not any(isinstance(f, ScreenFilter) for f in handler.filters):

@@ -1,4 +1,4 @@
-"""What the folder of a stage says of it: what the stage took, and whether it has finished."""
+"""The record in the folder of a stage: the artefacts that it took, and whether it has finished."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _RECORD = 'stage.json'
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Returns the record of the stage in ``folder``, None where there is none."""
+    """Returns the record of the stage in ``folder``, None if there is none."""
     file = folder / _RECORD
     return json.loads(file.read_text()) if file.is_file() else None
 
 
 def write_record(folder: Path, **values: Any) -> None:
-    """Writes the record of the stage in ``folder``, in one step."""
+    """Writes ``values`` as the record of the stage in ``folder``, atomically."""
     temporary = folder / f'{_RECORD}.tmp'
     temporary.write_text(json.dumps(values, indent=2) + '\n')
     replace_file(temporary, folder / _RECORD)
 
 
 def check_artefact(taker: str, artefact: str, file: Path) -> None:
-    """Looks for the file of an artefact, and whether the stage that leaves it has finished.
+    """Checks that the file of an artefact exists and that the stage that leaves it has finished.
 
-    A folder without a record is taken as it is: its files may have been copied there.
+    A folder without a record is accepted, because its files may have been copied from another machine.
 
     Args:
         taker: Name of the stage that takes the artefact, for the message.
-        artefact: ``'stage.artefact'``.
-        file: In the folder of the stage that leaves it.
+        artefact: Name of the artefact, ``'stage.artefact'``.
+        file: File of the artefact, in the folder of the stage that leaves it.
 
     Raises:
-        UserError: There is no such file, or the stage was interrupted, so the file may be old or incomplete.
+        UserError: The file does not exist, or the stage was interrupted, so the file can be old or incomplete.
     """
     maker = artefact.partition('.')[0]
     if not file.is_file():
@@ -50,8 +50,8 @@ def check_artefact(taker: str, artefact: str, file: Path) -> None:
     record = read_record(file.parent)
     if record is not None and not record['finished']:
         raise UserError(
-            f'stage {taker!r} takes {artefact!r}, and stage {maker!r} began in {file.parent} and has not finished: '
-            f'run stage {maker!r} again first, or go on with it by --resume'
+            f'stage {taker!r} takes {artefact!r}, but stage {maker!r} in {file.parent} has not finished: '
+            f'run stage {maker!r} again first, or continue it with --resume'
         )
 
 
@@ -65,7 +65,7 @@ def sha256(file: Path) -> str:
 
 
 def move_aside(folder: Path) -> None:
-    """Moves what an earlier run has left, so that a later ``--resume`` does not go on from it."""
+    """Moves the checkpoints and the record of an earlier run aside, so that ``--resume`` does not use them."""
     files = [*folder.glob('*.pth'), *folder.glob(_RECORD), *folder.glob('last_checkpoint')]
     if files:
         aside = folder / time.strftime('replaced_%Y%m%d_%H%M%S')

@@ -1,4 +1,4 @@
-"""Several trainings, one after the other, from one config with ``stages=[...]``; see docs/howto/stages.md."""
+"""Runs several trainings one after the other from a config with ``stages=[...]``; see docs/howto/stages.md."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ _LEFT_BY_TRAININGS = {'backbone': 'backbone.pth', 'checkpoint': 'checkpoint.pth'
 
 
 class Step(Protocol):
-    """What a stage that trains nothing is: a class in the registry ``STEPS``, whose arguments are the stage's ``step``.
+    """The protocol of a stage without training: a class in the registry ``STEPS``, built from the key ``step``.
 
-    Every process of a run builds it and calls its methods; ``seed`` is among its arguments.
+    Every process of a run builds the class and calls its methods. The constructor must take ``seed``.
     """
 
     def run(self, folder: Path) -> None:
-        """Writes every artefact of the stage to ``folder``."""
+        """Writes all artefacts of the stage to ``folder``."""
 
     def dry_run(self, folder: Path) -> StepReport:
-        """Writes stand-ins of the same form and size to ``folder``, and tells what ``run`` would cost."""
+        """Writes placeholders of the same shape to ``folder``, and reports the cost and the problems of ``run``."""
 
 
 @dataclass
 class StepReport:
-    """What a dry run says of a step.
+    """The report of a dry run of a step.
 
     Args:
-        lines: Text for people.
-        problems: What would keep the step from running.
+        lines: Lines of text for the user.
+        problems: Reasons why the step cannot run.
     """
 
     lines: list[str]
@@ -63,13 +63,14 @@ class StepReport:
 
 @dataclass
 class Stage:
-    """A training, or a step that trains nothing.
+    """One stage of a run: a training, or a step without training.
 
     Args:
-        name: The name of the stage, and of its folder below the work directory.
+        name: Name of the stage and of its folder below the work directory.
         config: Config of the training, or ``Config(dict(step=...))``.
-        takes: Dotted key of ``config`` -> ``'stage.artefact'``, whose path is written there before the stage begins.
-        leaves: Artefact -> file in the folder of the stage.
+        takes: Dotted key of ``config`` -> ``'stage.artefact'``; before the stage starts, the key is set to the path of
+            this artefact of an earlier stage.
+        leaves: Name of an artefact -> file in the folder of the stage.
     """
 
     name: str
@@ -79,24 +80,24 @@ class Stage:
 
     @property
     def trains(self) -> bool:
-        """Whether the stage is a training."""
+        """True if the stage is a training."""
         return 'step' not in self.config
 
 
 def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> list[Stage]:
     """Reads the stages of a config file and applies command-line options to them.
 
-    An option ``NAME.key`` reaches the stage NAME alone and wins over an artefact that the stage takes for that key; any
-    other option reaches every training, and ``data_root`` every stage. The seed of a stage is that of its config plus
-    its position, so that two stages of one config never begin with the same weights.
+    An option ``NAME.key`` changes only the stage NAME, and replaces an artefact that the stage takes for this key.
+    Other options change every training, and ``data_root`` changes every stage. The seed of a stage is the seed of its
+    config plus its position, so that two stages of a config never start with the same weights.
 
     Args:
         path: Config file with ``stages``, or the name of such a recipe.
-        cfg_options: Dotted keys and values.
+        cfg_options: Dotted key -> value.
 
     Raises:
-        UserError: A stage has no name or an unknown key, takes what no earlier stage leaves, or leaves what a training
-            cannot leave.
+        UserError: A stage has no name or an unknown key, takes an artefact that no earlier stage leaves, or is a
+            training that leaves something else than a backbone or a checkpoint.
     """
     path = find_config(path)
     own = load_config(path)
@@ -114,7 +115,7 @@ def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
 
 
 def _key_in_stage(stage: Stage, names: Sequence[str], key: str) -> str | None:
-    """The key of an option of the command line in the config of a stage, None where it is for another one."""
+    """Returns the key that a command-line option has in the config of a stage, None if it is for another stage."""
     name, _, rest = key.partition('.')
     if name == stage.name:
         return rest if stage.trains else f'step.{rest}'
@@ -128,7 +129,7 @@ def _read(entry: dict, number: int, own: Config, path: Path, before: Sequence[St
         raise UserError(f'{path}: stages[{number}] needs a name of letters, digits, - and _, got {name!r}')
     if name in [stage.name for stage in before] or name in own:
         raise UserError(
-            f'{path}: {name!r} names two stages, or is a key of the config; give stage {number} another name'
+            f'{path}: {name!r} is the name of two stages or a key of the config; give stage {number} another name'
         )
     if unknown := entry.keys() - _KEYS:
         wrong = sorted(unknown)[0]
@@ -144,23 +145,25 @@ def _read(entry: dict, number: int, own: Config, path: Path, before: Sequence[St
         config.randomness.seed = (config.randomness.get('seed') or 0) + number
         leaves = dict(entry.get('leaves', {'backbone': _LEFT_BY_TRAININGS['backbone']}))
         if unknown := leaves.keys() - _LEFT_BY_TRAININGS.keys():
-            raise UserError(f'{path}: training {name!r} leaves a backbone and a checkpoint, no {sorted(unknown)[0]!r}')
+            raise UserError(
+                f"{path}: training {name!r} can leave 'backbone' and 'checkpoint', got {sorted(unknown)[0]!r}"
+            )
     offered = {f'{stage.name}.{artefact}': None for stage in before for artefact in stage.leaves}
     for artefact in entry.get('takes', {}).values():
         if artefact not in offered:
             raise UserError(
-                f'{path}: stage {name!r} takes {artefact!r}, and the stages before it leave '
+                f'{path}: stage {name!r} takes {artefact!r}, but the stages before it leave '
                 f'{", ".join(offered) or "nothing"}{did_you_mean(artefact, offered)}'
             )
     return Stage(name, config, {prefix + key: value for key, value in entry.get('takes', {}).items()}, leaves)
 
 
 def _training(entry: dict, own: Config, path: Path) -> Config:
-    """The config of a training: a recipe or the file itself, and the changes of ``config``."""
+    """Returns the config of a training: that of ``recipe`` or of the file itself, changed by the entry's ``config``."""
     config = load_config(path.parent / entry['recipe']) if 'recipe' in entry else deepcopy(own)
     config.pop('stages', None)
     write_options(config, entry.get('config') or {}, f'stage {entry["name"]!r}: config')
-    config.experiment_name = f'{path.stem}_{entry["name"]}'  # loggers of one process are told apart by it
+    config.experiment_name = f'{path.stem}_{entry["name"]}'  # MMEngine names the logger of a run after it
     return config
 
 
@@ -172,7 +175,7 @@ def select(stages: Sequence[Stage], only: str | None = None, first: str | None =
     """
     names = [stage.name for stage in stages]
     if only is not None and first is not None:
-        raise UserError('--only-stage and --from-stage exclude each other')
+        raise UserError('give --only-stage or --from-stage, not both')
     wanted = only if only is not None else first
     if wanted is None:
         return list(stages)
@@ -183,24 +186,24 @@ def select(stages: Sequence[Stage], only: str | None = None, first: str | None =
 
 
 def check_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str | Path, data: bool = True) -> None:
-    """Looks for mistakes in the selected stages before the first of them begins.
+    """Checks the selected stages before the first of them starts.
 
     Args:
         stages: All stages of the config.
-        selected: Those that are to run.
-        work_dir: Where stages that are not to run have left their artefacts.
-        data: As for ``check_config``.
+        selected: Stages to run.
+        work_dir: Folder of the whole run, with the artefacts of earlier stages.
+        data: True also checks that the data exists, see ``check_config``.
 
     Raises:
-        UserError: A config has a mistake, or an artefact of a stage that is not to run does not exist, or that
-            stage has not finished.
+        UserError: A config has a mistake, or an artefact of a stage that is not selected does not exist or is not
+            complete.
     """
     left = artefacts(stages, work_dir)
     will_be_made = {f'{stage.name}.{artefact}' for stage in selected for artefact in stage.leaves}
     for stage in selected:
         config = deepcopy(stage.config)
         for key, artefact in stage.takes.items():
-            apply_options(config, {key: ''})  # an empty path is not looked for
+            apply_options(config, {key: ''})  # check_config does not look for a file with an empty path
             if artefact not in will_be_made:
                 check_artefact(stage.name, artefact, left[artefact])
         try:
@@ -220,14 +223,14 @@ def run_stages(
 
     Args:
         stages: All stages of the config.
-        selected: Those to run.
+        selected: Stages to run.
         work_dir: Folder of the whole run.
-        resume: Leave out what has finished and go on within the stage that was interrupted. Otherwise the checkpoints
-            that an earlier run has left in the folder of a stage are moved aside.
-        run: Runs one stage; the default is ``run_stage``.
+        resume: True skips finished stages and resumes the stage that was interrupted. False moves checkpoints of an
+            earlier run in the folder of a stage aside.
+        run: Function (stage, folder, resume) that runs one stage; default ``run_stage``.
 
     Raises:
-        UserError: A config has a mistake, an artefact is missing, or is another one than the stage began with.
+        UserError: A config has a mistake, or an artefact is missing or has changed since the stage started.
     """
     check_stages(stages, selected, work_dir)
     left = artefacts(stages, work_dir)
@@ -235,11 +238,11 @@ def run_stages(
         folder = Path(work_dir, stage.name)
         taken = take_artefacts(stage, left)
         has_finished = resume and _has_finished(stage, folder, taken)
-        barrier()  # every process has read the record before one writes it
+        barrier()  # all processes must read the record before the first one overwrites it
         if has_finished:
-            print_log(f'stage {stage.name}: has finished before', logger='current')
+            print_log(f'stage {stage.name}: skipped, it has finished', logger='current')
             continue
-        print_log(f'stage {stage.name}: begins in {folder}', logger='current')
+        print_log(f'stage {stage.name}: starts in {folder}', logger='current')
         started = time.perf_counter()
         if rank() == 0:
             if not resume:
@@ -256,19 +259,19 @@ def run_stages(
 
 
 def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[[Config], Any] = RUNNERS.build) -> Any:
-    """Runs one stage, whose artefacts have been filled in, and writes what it leaves to ``folder``.
+    """Runs one stage and writes its artefacts to ``folder``.
 
     Args:
-        stage: The stage.
-        folder: Its folder.
-        resume: Whether a training goes on from its latest checkpoint.
-        build: Makes the runner of a training from its config.
+        stage: Stage whose config already holds the paths of the artefacts that it takes, see ``take_artefacts``.
+        folder: Folder of the stage.
+        resume: True resumes a training from its latest checkpoint.
+        build: Function from the config of a training to its runner.
 
     Returns:
         The runner of a training, None for a step.
 
     Raises:
-        UserError: A step has not written what it should leave.
+        UserError: A step did not write one of its artefacts.
     """
     if not stage.trains:
         with DefaultScope.overwrite_default_scope('mmssl'):
@@ -281,7 +284,7 @@ def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[
     stage.config.resume = resume and bool(resumable_checkpoints(folder))
     if stage.config.resume:
         stage.config.load_from = None
-    gc.collect()  # the model and the workers of the stage before
+    gc.collect()  # frees the model and the workers of the previous stage
     runner = build(stage.config)
     runner.train()
     if 'backbone' in stage.leaves:
@@ -294,12 +297,23 @@ def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[
 
 
 def artefacts(stages: Sequence[Stage], work_dir: str | Path) -> dict[str, Path]:
-    """``stage.artefact`` -> path of its file."""
+    """Returns ``'stage.artefact'`` -> path of its file."""
     return {f'{s.name}.{name}': Path(work_dir, s.name, file) for s in stages for name, file in s.leaves.items()}
 
 
 def take_artefacts(stage: Stage, left: dict[str, Path]) -> dict[str, dict[str, str]]:
-    """Writes the paths of artefacts into the config, and returns what the record says of them."""
+    """Writes the paths of the artefacts that a stage takes into its config.
+
+    Args:
+        stage: Stage; its config is changed.
+        left: ``'stage.artefact'`` -> path, see ``artefacts``.
+
+    Returns:
+        Dotted key -> name, path and SHA-256 of the artefact, for the record of the stage.
+
+    Raises:
+        UserError: An artefact does not exist, or the stage that leaves it has not finished.
+    """
     taken = {}
     for key, artefact in stage.takes.items():
         path = left[artefact]
@@ -310,14 +324,18 @@ def take_artefacts(stage: Stage, left: dict[str, Path]) -> dict[str, dict[str, s
 
 
 def _has_finished(stage: Stage, folder: Path, taken: dict[str, dict[str, str]]) -> bool:
-    """Whether the record says so; an artefact that is no longer the same one is an error."""
+    """Returns True if the record says that the stage has finished, and its artefacts exist.
+
+    Raises:
+        UserError: An artefact that the stage takes has changed since the stage started.
+    """
     record = read_record(folder)
     if record is None:
         return False
     for key, now in taken.items():
         if record['taken'].get(key, {}).get('sha256') != now['sha256']:
             raise UserError(
-                f'stage {stage.name!r} began with another {now["artefact"]!r} than {now["file"]} is now: '
-                f'start it again with --from-stage {stage.name}'
+                f'{now["artefact"]!r} ({now["file"]}) has changed since stage {stage.name!r} started from it: '
+                f'start the stage again with --from-stage {stage.name}'
             )
     return record['finished'] and all((folder / file).is_file() for file in stage.leaves.values())

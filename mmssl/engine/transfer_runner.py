@@ -20,18 +20,19 @@ from mmssl.utils.errors import UserError
 
 @RUNNERS.register_module()
 class TransferRunner(PretrainRunner):
-    """Trains configs of mmdet and mmseg with the safe checkpoints and loud loading of pre-training, also on CPUs.
+    """Trains configs of mmdet and mmseg with the checkpoints and the strict loading of ``PretrainRunner``.
 
-    A run whose loss is not finite stops: a detector may go on for long after a degenerate box made a term NaN.
+    It also works on CPUs. A run stops if its loss is not finite, because a detector can otherwise train on for long
+    after a degenerate box made a loss NaN.
 
-    Optimizers are built as MMEngine does, because those configs are written for its constructors. A top-level
-    ``max_epochs`` sets the length of a run by epochs; with several processes ``sync_bn=True`` synchronises every norm.
+    Optimizers are built by MMEngine's own constructors, for which these configs are written. A top-level ``max_epochs``
+    sets the length of a run that counts epochs. With several processes, ``sync_bn=True`` synchronises every batch norm.
     """
 
-    writes_backbone_files = False  # a whole model is what was trained
+    writes_backbone_files = False  # the checkpoint of the whole model is the result
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Builds the loop, and compares the classes of its data with the heads of the model.
+        """Builds the training loop and checks that the heads have as many classes as the data.
 
         Raises:
             UserError: A head has another number of classes.
@@ -43,23 +44,23 @@ class TransferRunner(PretrainRunner):
         return loop
 
     def _init_model_weights(self) -> None:
-        """Initialises the weights, and loads those that an ``init_cfg`` names with mmssl's rules."""
+        """Initialises the weights; an ``init_cfg`` of type ``Pretrained`` loads with mmssl's checks."""
         with loud_pretrained():
             super()._init_model_weights()
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
-        """Builds the optimizer with MMEngine's defaults."""
+        """Builds the optimizer as MMEngine's ``Runner`` does."""
         return self._checked(partial(Runner.build_optim_wrapper, self), optim_wrapper)
 
     @classmethod
     def _train_loop_config(cls, train_cfg: dict, max_epochs: int | None) -> dict:
-        """The loop that the config names, which is MMEngine's."""
+        """Returns the config of the training loop: MMEngine's loop if it has a type or ``by_epoch``, else mmssl's."""
         if 'by_epoch' not in train_cfg:
             train_cfg.setdefault('type', 'mmssl.PretrainTrainLoop')
         return train_cfg if max_epochs is None or 'max_iters' in train_cfg else dict(train_cfg, max_epochs=max_epochs)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
-        """Registers MMEngine's default hooks, a progress bar, and hooks that look at the losses and at results."""
+        """Registers MMEngine's default hooks, a progress bar, and hooks that check losses and detections."""
         own = dict(
             progress=dict(type='mmssl.ProgressBarHook'),
             runtime_info=dict(type='mmssl.RuntimeInfoHook'),
@@ -70,7 +71,7 @@ class TransferRunner(PretrainRunner):
 
 @contextmanager
 def loud_pretrained() -> Iterator[None]:
-    """Puts mmssl's ``Pretrained`` in the place of MMEngine's, which goes on where nothing of the file fits."""
+    """Replaces MMEngine's ``Pretrained`` by mmssl's, which raises an error if the file does not match the model."""
     original = WEIGHT_INITIALIZERS.module_dict['Pretrained']
     WEIGHT_INITIALIZERS.register_module('Pretrained', force=True, module=Pretrained)
     try:
@@ -80,16 +81,22 @@ def loud_pretrained() -> Iterator[None]:
 
 
 def check_heads(model: nn.Module, classes: Sequence[str]) -> None:
-    """Compares ``num_classes`` of every head with the classes of the data; a proposal head has one of its own.
+    """Checks that every head has as many classes as the data.
+
+    Region proposal heads (``rpn_head``) and ``semantic_head`` are not checked, because they have other classes.
+
+    Args:
+        model: Model of mmdet or mmseg.
+        classes: Class names of the data.
 
     Raises:
-        UserError: A head has another number.
+        UserError: The ``num_classes`` of a head differs from the number of classes.
     """
     for name, part in model.named_modules():
         number, parts = getattr(part, 'num_classes', None), name.split('.')
         is_head = any(p.endswith('head') for p in parts) and not {'rpn_head', 'semantic_head'} & set(parts)
         if is_head and isinstance(number, int) and number != len(classes):
             raise UserError(
-                f'{name} of the model has {number} classes and the data has {len(classes)} ({", ".join(classes[:8])}): '
+                f'model.{name} has {number} classes, but the data has {len(classes)} ({", ".join(classes[:8])}): '
                 'the option classes sets both'
             )

@@ -76,7 +76,7 @@ def train_classifiers(
     batch.
 
     Args:
-        vectors: (N, D).
+        vectors: Features (N, D).
         labels: (N,) int64 in [0, C).
         num_classes: Number of classes C.
         lrs: Learning rates of the K classifiers at batch size 256.
@@ -85,8 +85,8 @@ def train_classifiers(
         scale: Function that is applied to every batch (B, D) of vectors; None changes nothing.
         epochs: Number of passes over the rows.
         batch_size: Number of images per step, at most R.
-        momentum: Weight of the previous step.
-        generator: Generator on the CPU of the order of the images; None takes the global one.
+        momentum: Weight of the old velocity, as in ``torch.optim.SGD``.
+        generator: CPU generator that draws the order of the images; None takes torch's global generator.
 
     Returns:
         Weights (D + 1, K, C); the last row holds the biases.

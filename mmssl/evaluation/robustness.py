@@ -83,7 +83,11 @@ class RobustnessEvaluator:
         return None if attacked is None else self.evaluate(attacked)
 
     def evaluate(self, attacked: Attacked) -> dict[str, float]:
-        """Returns the results for images that were attacked with the attacks of this evaluator."""
+        """Returns the accuracies in per cent, see the class.
+
+        Args:
+            attacked: Output of ``attack_images`` for the attacks of this evaluator.
+        """
         results = dict(clean_top1=_percent(attacked.clean))
         results |= {f'{name}_top1': _percent(correct) for name, correct in attacked.correct.items()}
         signs = signs_of_masking(attacked, self.attacks)

@@ -19,7 +19,16 @@ from mmssl.visualization.style import FAINT, INK, LINES, class_colours, new_figu
 
 
 def project_tsne(vectors: Tensor, seed: int = 0) -> np.ndarray:
-    """Projects embeddings (N, D) to coordinates (N, 2): unit length, PCA to at most 50 dimensions, then t-SNE.
+    """Projects embeddings to the plane with scikit-learn's t-SNE.
+
+    Before t-SNE, embeddings are scaled to unit length and reduced to at most 50 dimensions by PCA.
+
+    Args:
+        vectors: Embeddings (N, D).
+        seed: Seed of PCA and t-SNE.
+
+    Returns:
+        Coordinates (N, 2).
 
     Raises:
         ValueError: There are fewer than four embeddings.

@@ -30,11 +30,13 @@ class RobustnessReport:
         self.table = [['accuracy in %', *TITLES.values()]]
 
     def add(self, name: str, model: Any, dataloader: DataLoader) -> None:
-        """Measures a network; does nothing if it has no ``predict`` or if the images have no labels.
+        """Computes the input gradients of some test images and the accuracies under attack of a network.
+
+        Does nothing if the network has no ``predict`` or if the images have no labels.
 
         Args:
             name: Name of the network in the report.
-            model: Algorithm.
+            model: Network to attack, an algorithm with ``predict``.
             dataloader: Test images, the same for all networks.
         """
         dataset: Any = dataloader.dataset

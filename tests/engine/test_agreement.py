@@ -51,7 +51,7 @@ def test_a_part_that_cannot_be_called_is_named_and_is_no_error() -> None:
     (note,) = check_sizes(model, SimpleNamespace(views=views))
     assert 'not checked whether model.neck' in note and "missing 1 required positional argument: 'more'" in note
     (note,) = check_sizes(model, SimpleNamespace(views=[SimpleNamespace()]))
-    assert 'not every view states its size' in note
+    assert 'not every view has an attribute size' in note
 
 
 @pytest.mark.parametrize('method', [name for name, path in RECIPES.items() if 'stages' not in load_config(path)])
@@ -75,20 +75,24 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
         (
             'mae',
             {'train_dataloader.dataset.views.0.size': 64},
-            r'views.0.size=64 and model.masker.patch_size=8 make 8 x 8 = 64 patches, and model.neck.grid_size is for '
+            r'views.0.size=64 and model.masker.patch_size=8 give 8 x 8 = 64 patches, but model.neck.grid_size gives '
             r'16: set model.neck.grid_size=8',
         ),
-        ('itpn', {'model.neck.grid_size': 3}, r'= 16 patches, and model.neck.grid_size is for 9'),
+        ('itpn', {'model.neck.grid_size': 3}, r'= 16 patches, but model.neck.grid_size gives 9'),
         ('mae', {'model.masker.patch_size': 16}, r'model.masker.patch_size=16 and the patches of model.backbone, 8'),
         ('maskfeat', {'model.target.patch_size': 16}, r'patch_size=8 and the patches of model.target, 16 pixels'),
-        ('mae', {'train_dataloader.dataset.views.0.size': 36}, r'views.0.size=36 is no multiple of model.masker'),
-        ('simmim', {'model.masker.unit_size': 24}, r'views.0.size=32 is no multiple of model.masker.unit_size=24'),
-        ('mae', {'model.neck.out_channels': 48}, r'predicts 48 values per patch and model.target has 192: set'),
-        ('maskfeat', {'model.neck.out_channels': 5}, r'model.neck predicts 5 values per patch and model.target has'),
-        ('beit', {'model.target.tokenizer.patch_size': 16}, r'model.target gives 4 targets to a view of 32 pixels'),
-        ('simmim', {'model.neck.stride': 16}, r'with stride=16 predicts 64 patches, and the masker hides among 16'),
-        ('simclr', {'model.neck.in_channels': 99}, r'model.neck does not take what model.backbone returns \(feature_d'),
-        ('beit', {'model.masker.num_hidden': 99}, r'the parts of BEiT do not fit an image of .*views.0.size=32'),
+        ('mae', {'train_dataloader.dataset.views.0.size': 36}, r'views.0.size=36 is not a multiple of model.masker'),
+        ('simmim', {'model.masker.unit_size': 24}, r'views.0.size=32 is not a multiple of model.masker.unit_size=24'),
+        ('mae', {'model.neck.out_channels': 48}, r'predicts 48 values per patch, but model.target has 192: set'),
+        ('maskfeat', {'model.neck.out_channels': 5}, r'model.neck predicts 5 values per patch, but model.target has'),
+        ('beit', {'model.target.tokenizer.patch_size': 16}, r'model.target returns 4 targets for a view of 32 pixels'),
+        ('simmim', {'model.neck.stride': 16}, r'with stride=16 predicts 64 patches, but the masker has 16'),
+        (
+            'simclr',
+            {'model.neck.in_channels': 99},
+            r'model.neck does not take the output of model.backbone \(feature_d',
+        ),
+        ('beit', {'model.masker.num_hidden': 99}, r'the parts of BEiT do not fit images of .*views.0.size=32'),
     ],
 )
 def test_parts_that_do_not_fit(method: str, changes: dict[str, Any], message: str) -> None:

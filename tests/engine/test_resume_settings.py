@@ -39,7 +39,7 @@ def resumed(folder: Path, **changes: object) -> list[str]:
 def test_equal_settings_are_silent_but_for_the_length(folder: Path) -> None:
     (warning,) = resumed(folder)
     lines = [line.strip() for line in warning.splitlines()[1:]]
-    assert lines == [f'{key}: 2 from here on, 1 before' for key in ('max_epochs', 'train_cfg.max_epochs')]
+    assert lines == [f'{key}: 2 from now on, 1 before' for key in ('max_epochs', 'train_cfg.max_epochs')]
 
 
 def test_settings_that_differ_are_named_with_the_value_that_holds(folder: Path) -> None:
@@ -50,20 +50,20 @@ def test_settings_that_differ_are_named_with_the_value_that_holds(folder: Path) 
         train_dataloader__dataset__views__0__min_scale=0.9,
         train_dataloader__num_workers=0,
     )
-    assert 'optim_wrapper.optimizer.lr: 0.1 of the checkpoint is kept, 0.7 of this config is not used' in warning
-    assert 'weight_decay: no value of the checkpoint is kept, 0.5 of this config is not used' in warning
-    assert 'train_dataloader.dataset.views.0.min_scale: 0.9 from here on, no value before' in warning
+    assert 'optim_wrapper.optimizer.lr: 0.1 of the checkpoint is kept, 0.7 of this config is ignored' in warning
+    assert 'weight_decay: no value of the checkpoint is kept, 0.5 of this config is ignored' in warning
+    assert 'train_dataloader.dataset.views.0.min_scale: 0.9 from now on, no value before' in warning
     assert 'num_workers' not in warning
 
 
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(optim_wrapper__optimizer__type='LARS'), r'its optimizer is SGD, that of this run LARS'),
+        (dict(optim_wrapper__optimizer__type='LARS'), r'its optimizer is SGD and that of this run is LARS'),
         (dict(optim_wrapper__paramwise_cfg=dict(vectors=dict(decay_mult=0))), r'groups of \[\d+\] parameters'),
-        (dict(randomness__seed=4), r'its seed is 3, that of this run 4'),
-        (dict(train_dataloader__batch_size=2), r'6 iterations per epoch, this one has 13'),
-        (dict(param_scheduler=[dict(type='WarmupCosineLR')] * 2), 'it has 1 schedules, this run 2'),
+        (dict(randomness__seed=4), r'its seed is 3 and that of this run is 4'),
+        (dict(train_dataloader__batch_size=2), r'6 iterations per epoch and this run has 13'),
+        (dict(param_scheduler=[dict(type='WarmupCosineLR')] * 2), 'it has 1 schedules and this run has 2'),
     ],
 )
 def test_contradictions_are_refused_in_a_sentence(folder: Path, changes: dict, message: str) -> None:

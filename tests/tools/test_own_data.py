@@ -76,7 +76,7 @@ def test_heads_are_compared_where_the_config_does_not_say_their_classes() -> Non
     model.roi_head, model.rpn_head = nn.Module(), nn.Module()
     model.roi_head.bbox_head = nn.ModuleList([nn.Module()])
     model.roi_head.bbox_head[0].num_classes, model.rpn_head.num_classes = 80, 1
-    with pytest.raises(UserError, match=r'roi_head.bbox_head.0 of the model has 80 classes and the data has 2'):
+    with pytest.raises(UserError, match=r'model.roi_head.bbox_head.0 has 80 classes, but the data has 2'):
         check_heads(model, ('a', 'b'))
     model.roi_head.bbox_head[0].num_classes = 2
     check_heads(model, ('a', 'b'))

@@ -99,7 +99,10 @@ def test_reports_a_queue_that_the_full_batch_does_not_divide(
 ) -> None:
     monkeypatch.setattr('mmssl.profiling.dry_run._cpu_batch_size', lambda cfg: 2)
     code, text = dry_run(capsys, write_config(*replacements))
-    assert code == 1 and 'PROBLEM: model.queue: queue length 10 is no multiple of the global batch size 4; 8 is' in text
+    assert (
+        code == 1
+        and 'PROBLEM: model.queue: queue length 10 is not a multiple of the global batch size 4; 8 is one' in text
+    )
     assert 'MoCo' not in str(replacements) or re.search(r'teacher +[\d,]+ +0\n', text)
 
 
@@ -147,7 +150,7 @@ def test_finds_parts_that_do_not_fit(write_config: Writer, fails: Callable[..., 
     message = fails(train.main, write_config(('] * 2', '] * 3')), '--dry-run')
     assert 'SimCLR takes 2 independent views of one size; train_dataloader.dataset.views has 3: 1 too many' in message
     wrong = write_config(('in_channels=64', 'in_channels=65'))
-    assert 'model.neck does not take what model.backbone returns' in fails(train.main, wrong, '--dry-run')
+    assert 'model.neck does not take the output of model.backbone' in fails(train.main, wrong, '--dry-run')
 
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

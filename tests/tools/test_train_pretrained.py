@@ -61,4 +61,4 @@ def test_options_that_make_no_sense(write_config: Writer, fails: Fails, pretrain
     assert "checkpoint 'none.pth' does not exist" in fails(train.main, write_config(), '--pretrained', 'none.pth')
     assert 'name it by --pretrained' in fails(train.main, write_config(), '--use-teacher')
     options = ['--work-dir', tmp_path / 'run', '--pretrained', pretrained, '--cfg-options', f'load_from={pretrained}']
-    assert 'exclude each other' in fails(train.main, write_config(), *options)
+    assert 'give load_from or pre-trained weights' in fails(train.main, write_config(), *options)

@@ -116,13 +116,13 @@ def test_stages_can_be_chosen(config: Path, tmp_path: Path, fails: Fails) -> Non
     finished = record.read_text()
     record.write_text(json.dumps(json.loads(finished) | dict(finished=False)))
     message = fails(train.main, config, '--work-dir', work_dir, '--only-stage', 'sum')
-    assert "stage 'first' began in" in message and "has not finished: run stage 'first' again first" in message
+    assert "but stage 'first' in" in message and "has not finished: run stage 'first' again first" in message
     record.write_text(finished)
 
     run(config, work_dir, '--only-stage', 'first', '--seed', '1')  # what was left before is kept, beside it
     assert len(list((work_dir / 'first').glob('replaced_*/epoch_1.pth'))) == 1
     message = fails(train.main, config, '--work-dir', work_dir, '--resume')
-    assert "stage 'sum' began with another 'first.backbone'" in message and '--from-stage sum' in message
+    assert "has changed since stage 'sum' started from it" in message and '--from-stage sum' in message
     run(config, work_dir, '--only-stage', 'sum', '--cfg-options', f'sum.file={work_dir}/second/backbone.pth')
     assert total(work_dir) != before  # an option wins over the artefact
 
@@ -148,7 +148,7 @@ def test_a_dry_run_looks_at_every_stage_and_leaves_no_file(
             "'first.bakcbone'",
             "leave first.backbone, first.checkpoint; did you mean 'first.backbone'?",
         ),
-        ("name='second'", "name='first'", "'first' names two stages"),
+        ("name='second'", "name='first'", "'first' is the name of two stages"),
         ("name='second', takes", "name='second', take", "stage 'second' has no key 'take'; did you mean 'takes'"),
         ("type='SumWeights'", "type='SumWeight'", "stage 'sum': step.type: no step is called 'SumWeight'"),
         ('max_epochs=1', 'max_epoch=1', "stage 'first': config max_epoch=1 changes nothing: nothing reads max_epoch;"),

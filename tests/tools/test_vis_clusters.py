@@ -53,5 +53,5 @@ def test_mistakes(checkpoint: Path, tmp_path: Path, fails: Callable[..., str]) -
     assert '--head 1: the checkpoint has 1 labellings' in fails(tool.main, checkpoint, '--head', '1')
     assert '--num-images 0: each must be at least 1' in fails(tool.main, checkpoint, '--num-images', '0')
     backbone = checkpoint.with_stem('iter_6_backbone')
-    assert 'carries no labels' in fails(tool.main, backbone)
+    assert 'holds no labels' in fails(tool.main, backbone)
     assert 'does not exist' in fails(tool.main, tmp_path / 'no.pth')

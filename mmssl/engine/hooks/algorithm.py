@@ -1,4 +1,4 @@
-"""The one hook through which algorithms move their state."""
+"""The hook that lets an algorithm change its state, such as a teacher, around optimizer steps."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _STEPS_WATCHED = 2
 class AlgorithmHook(Hook):
     """Calls ``on_train_start()``, ``on_step_start()`` and ``on_step_end(progress)`` of the algorithm.
 
-    ``on_train_start`` is called once per run, not on resume. ``on_step_start`` is called when the optimizer steps, with
-    gradients that are complete and clipped. ``on_step_end`` is called once after each optimizer step that happened:
-    once per accumulated batch, and not after a step that float16 loss scaling left out. Progress is the position in the
-    run, which such a step moves as well.
+    ``on_train_start`` is called once per run, not on resume. ``on_step_start`` is called right before each optimizer
+    step, when the gradients are complete and clipped. ``on_step_end`` is called after each optimizer step: once per
+    accumulated batch, and not after a step that float16 loss scaling skips. ``progress`` is the position in the run, in
+    (0, 1]; skipped steps count too.
     """
 
     priority = 'ABOVE_NORMAL'
 
     def before_train(self, runner: Runner) -> None:
-        """Starts the algorithm and begins to watch the optimizer."""
+        """Calls ``on_train_start`` and registers hooks on the optimizer."""
         self.algorithm = runner.algorithm
         self.accumulation = runner.optim_wrapper._accumulative_counts
         self.total_steps = -(-runner.max_iters // self.accumulation)
@@ -40,8 +40,8 @@ class AlgorithmHook(Hook):
         reason = getattr(self.algorithm, 'batch_coupled', None)
         if self.accumulation > 1 and reason:
             runner.logger.warning(
-                f'{self.accumulation} accumulated batches are not one batch of their sum for '
-                f'{type(self.algorithm).__name__}: {reason}'
+                f'{type(self.algorithm).__name__} does not learn from {self.accumulation} accumulated batches as from '
+                f'one large batch, because it compares the images of a batch: {reason}'
             )
         if runner.iter == 0 and hasattr(self.algorithm, 'on_train_start'):
             self.algorithm.on_train_start()
@@ -53,7 +53,7 @@ class AlgorithmHook(Hook):
 
     @torch.no_grad()
     def _watch(self, optimizer: Optimizer) -> None:
-        """Looks for a gradient that is not 0; waits for the device in the first steps alone."""
+        """Raises an error if all gradients are 0 in the first steps; later steps do not wait for the device."""
         gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
         if any(bool(gradient.any()) for gradient in gradients):
             self.steps_to_watch = 0
@@ -62,12 +62,12 @@ class AlgorithmHook(Hook):
         if not self.steps_to_watch:
             raise UserError(
                 f'the gradient of every parameter was exactly 0 in {_STEPS_WATCHED} steps, so nothing is learned. '
-                'Does the loss depend on the weights: is the batch large enough for it, is anything hidden by the '
-                'masker, is a weight of the loss 0?'
+                'Check that the batch is large enough for the loss, that the masker hides patches, and that the '
+                'weight of the loss is not 0'
             )
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Tells the algorithm about a step."""
+        """Calls ``on_step_end`` if the optimizer made a step."""
         if not self.stepped:
             return
         self.stepped = False
@@ -76,6 +76,6 @@ class AlgorithmHook(Hook):
             self.algorithm.on_step_end(steps / self.total_steps)
 
     def after_train(self, runner: Runner) -> None:
-        """Lets go of the optimizer."""
+        """Removes the hooks from the optimizer."""
         for handle in self.handles:
             handle.remove()

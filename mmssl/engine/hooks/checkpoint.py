@@ -1,4 +1,4 @@
-"""Checkpoints that survive being killed at any moment."""
+"""Writes checkpoints so that a run can be killed at any moment."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from mmssl.utils.errors import UserError, did_you_mean
 
 @HOOKS.register_module()
 class CheckpointHook(mmengine_hooks.CheckpointHook):
-    """MMEngine's hook of that name, which writes the new checkpoint before it deletes an old one.
+    """MMEngine's ``CheckpointHook``, but it writes the new checkpoint before it deletes an old one.
 
-    The pointer file ``last_checkpoint`` is replaced in one step, backbone files go with their checkpoints, and
-    nothing is written once a loss was not finite.
+    The pointer file ``last_checkpoint`` is replaced atomically, a backbone file is deleted together with its
+    checkpoint, and nothing is written after a loss was not finite.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
             super().__init__(*args, **kwargs)
-        except (ValueError, KeyError) as error:  # such as a result of which it is unknown whether more is better
+        except (ValueError, KeyError) as error:  # e.g. MMEngine cannot guess whether more of the result is better
             raise UserError(
                 f"CheckpointHook: {error.args[0]} (rule='greater' or rule='less' says which value of save_best is best)"
             ) from error
 
     def before_train(self, runner: Runner) -> None:
-        """Prepares, and removes what a killed run left half-written."""
+        """Prepares the hook, and removes incomplete files of a run that was killed."""
         super().before_train(runner)
         accumulation = runner.optim_wrapper._accumulative_counts
         interval = self.interval * (len(runner.train_dataloader) if self.by_epoch else 1)
@@ -83,7 +83,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         wrong = [name for name in self.save_best if name != 'auto' and name not in metrics]
         if wrong:
             raise UserError(
-                f'save_best={wrong[0]!r} is none of the results of the validation, which are {", ".join(metrics)}'
+                f'save_best={wrong[0]!r} is not a result of the validation, which returns {", ".join(metrics)}'
                 f'{did_you_mean(wrong[0], metrics)}'
             )
         runner.call_hook('before_checkpoint')

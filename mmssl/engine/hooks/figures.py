@@ -1,4 +1,4 @@
-"""Figures of what the model has learnt, while it trains."""
+"""Draws figures of the model's features while it trains."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from mmssl.visualization.style import figure_pixels, spread
 
 @HOOKS.register_module()
 class FiguresHook(Hook):
-    """Draws validation images before the first epoch and every ``interval`` epochs, for all visualisation backends.
+    """Draws figures of validation images before training, every ``interval`` epochs and after the last epoch.
 
-    The figures are those of the tools below ``tools/visualization``: ``'attention'`` (where the backbone looks),
-    ``'tsne'`` (embeddings in the plane), ``'neighbors'`` (queries and their nearest images of the bank) and
-    ``'reconstruction'`` (of hidden patches, the same ones each time). The step of a figure is the number of epochs
-    done. The main process draws, the others go on; weights, modes and random state stay as they are. A figure that the
-    model does not have fails before training starts, not after an epoch.
+    The figures are those of the tools in ``tools/visualization``: ``'attention'`` (where the backbone looks),
+    ``'tsne'`` (embeddings in the plane), ``'neighbors'`` (queries and their nearest images in the bank) and
+    ``'reconstruction'`` (hidden patches, the same each time). They go to all visualisation backends; their step is the
+    number of finished epochs. The main process draws while the others continue; weights, modes and random state do not
+    change. The figures before training raise an error if the model does not support one of them.
 
     Args:
-        interval: Epochs between figures; the last epoch has some in any case.
-        figures: Which to draw.
-        num_images: Images of the figures of attention and reconstruction, and queries.
-        num_points: Images of the map, of at most 20 classes.
-        num_bank: Images of the bank that neighbours are searched among.
+        interval: Number of epochs between figures.
+        figures: Names of the figures to draw.
+        num_images: Number of images in the attention and reconstruction figures, and number of queries.
+        num_points: Number of images in the t-SNE map, of at most 20 classes.
+        num_bank: Number of bank images among which neighbours are searched.
 
     Raises:
-        ValueError: There is no such figure, or a number is less than 1.
+        ValueError: The name of a figure is unknown, or a number is less than 1.
     """
 
     priority = 'LOW'
@@ -69,10 +69,10 @@ class FiguresHook(Hook):
         self.num_images, self.num_points, self.num_bank = num_images, num_points, num_bank
 
     def before_train(self, runner: Runner) -> None:
-        """Draws the beginning, or says why nothing will be drawn."""
+        """Draws the figures before training, or logs why no figures are drawn."""
         reason = None
         if not hasattr(runner.val_loop, 'bank_dataloader'):
-            reason = 'it draws the images of an EmbeddingValLoop, and this run has none'
+            reason = 'it needs an EmbeddingValLoop, whose images it draws, and this run has none'
         elif not runner.visualizer._vis_backends:
             reason = 'the visualizer has no vis_backends'
         self.active = reason is None
@@ -81,7 +81,7 @@ class FiguresHook(Hook):
         self._draw(runner, runner.epoch)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Draws when the interval or the run is over."""
+        """Draws the figures every ``interval`` epochs and after the last epoch."""
         if self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
             self._draw(runner, runner.epoch + 1)
 

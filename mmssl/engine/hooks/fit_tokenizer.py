@@ -1,4 +1,4 @@
-"""Words that are made from the training images."""
+"""Fits a tokenizer to the training images."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from mmssl.registry import HOOKS
 
 @HOOKS.register_module()
 class FitTokenizerHook(Hook):
-    """Fits the target's tokenizer to training images before the first step of a run that is not resumed.
+    """Fits the tokenizer of the target to training images when a run starts (not on resume).
 
-    Every process reads the same images, evenly spaced in the dataset and augmented as in training; the words are those
-    of the first process.
+    Every process reads the same images, spread evenly over the dataset and augmented as in training. All processes then
+    use the words of the first one.
 
     Args:
-        num_images: How many, at most all.
+        num_images: Number of images; a smaller dataset gives all its images.
     """
 
     def __init__(self, num_images: int = 1024) -> None:
         self.num_images = num_images
 
     def before_train(self, runner: Runner) -> None:
-        """Reads the images and fits the tokenizer."""
+        """Reads the images, fits the tokenizer and broadcasts its buffers."""
         if runner.iter > 0:
             return
         algorithm = runner.algorithm

@@ -1,4 +1,4 @@
-"""Keeping parameters for the first epochs."""
+"""Freezes parameters for the first epochs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mmssl.registry import HOOKS
 
 @HOOKS.register_module()
 class FreezeHook(Hook):
-    """Keeps the parameters below a name for the first epochs, as DINO and SwAV do with their prototypes.
+    """Freezes some parameters for the first epochs, as DINO and SwAV do with their prototypes.
 
-    Their gradients are computed, as distributed training expects, and dropped before the step: the optimizer neither
-    moves nor decays them, and its state of them begins later.
+    The gradients are computed, because DistributedDataParallel expects them, and are set to None before each optimizer
+    step. So the optimizer applies neither update nor weight decay, and creates its state after the frozen epochs.
 
     Args:
-        name: Beginning of the names, such as ``'neck.last_layer'``.
-        epochs: Number of epochs.
+        name: First part of the parameters' names, such as ``'neck.last_layer'``.
+        epochs: Number of frozen epochs.
 
     Raises:
-        ValueError: No parameter that trains has such a name.
+        ValueError: No trainable parameter has a name that begins with ``name``.
     """
 
     def __init__(self, name: str, epochs: int = 1) -> None:
@@ -30,12 +30,12 @@ class FreezeHook(Hook):
         self.epochs = epochs
 
     def before_train(self, runner: Runner) -> None:
-        """Begins to watch the optimizer."""
+        """Registers the optimizer hook that drops the gradients."""
         named = [(name.removeprefix('module.'), p) for name, p in runner.model.named_parameters() if p.requires_grad]
         frozen = [p for name, p in named if name.startswith(self.name)]
         if not frozen:
             parts = sorted({name.rsplit('.', 1)[0] for name, _ in named})
-            raise ValueError(f'no parameter that trains begins with {self.name!r}; there are {", ".join(parts)}')
+            raise ValueError(f'no trainable parameter begins with {self.name!r}; there are {", ".join(parts)}')
 
         def drop_gradients(*args: Any) -> None:
             if runner.epoch < self.epochs:
@@ -45,5 +45,5 @@ class FreezeHook(Hook):
         self.handle = runner.optim_wrapper.optimizer.register_step_pre_hook(drop_gradients)
 
     def after_train(self, runner: Runner) -> None:
-        """Lets go of the optimizer."""
+        """Removes the optimizer hook."""
         self.handle.remove()

@@ -1,4 +1,4 @@
-"""A sentence where a detector found nothing, which leaves mmdet without an AP."""
+"""Warns if a detector finds no boxes in an evaluation, because mmdet then reports no AP."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mmssl.registry import HOOKS
 
 @HOOKS.register_module()
 class NoDetectionsHook(Hook):
-    """Counts the boxes of an evaluation, and says what to do when there is none."""
+    """Counts the boxes of an evaluation, and warns with a remedy if there are none."""
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begins to count."""
+        """Sets the counts to 0."""
         self.images = self.boxes = 0
 
     def after_val_iter(
@@ -29,12 +29,12 @@ class NoDetectionsHook(Hook):
                 self.boxes += len(sample.pred_instances)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Warns where images were looked at and nothing was found."""
+        """Warns if there were images with predictions and none of them has a box."""
         if self.images and not self.boxes:
             runner.logger.warning(
                 f'no box in any of {self.images:,} images reached the score threshold of the model, so there is no AP: '
                 'train longer, or keep boxes of any score with --cfg-options model.test_cfg.rcnn.score_thr=0.0 '
-                '(model.test_cfg.score_thr=0.0 for a detector of one stage)'
+                '(model.test_cfg.score_thr=0.0 for a one-stage detector)'
             )
 
     before_test_epoch = before_val_epoch

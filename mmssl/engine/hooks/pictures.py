@@ -1,4 +1,4 @@
-"""Pictures of predictions beside the annotation, while a checkpoint is tested."""
+"""Draws predictions beside the annotations while a checkpoint is tested."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ MAX_PICTURES = 200
 
 @HOOKS.register_module()
 class PicturesHook(Hook):
-    """Draws what a detector, a segmenter or a classifier says of up to 200 test images, spread over the test set.
+    """Draws the predictions of a detector, segmenter or classifier for up to 200 batches or images of the test set.
 
-    ``tools/test.py --show-dir`` adds it. The annotation is on the left, the prediction on the right; below a
-    classifier's image stand its best classes and the true one.
+    The batches (of mmdet and mmseg) or images (of a classifier) are spread evenly over the test set. The annotation is
+    on the left and the prediction on the right; a classifier's best classes and the true class are written below the
+    image. ``tools/test.py --show-dir`` adds this hook.
 
     Args:
         out_dir: Folder of the pictures.
-        score: Least score of a box.
+        score: Smallest score of a box that is drawn.
     """
 
     def __init__(self, out_dir: str, score: float = 0.3) -> None:
@@ -45,7 +46,7 @@ class PicturesHook(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence | None = None
     ) -> None:
-        """Draws the samples of mmdet and mmseg; each process those that it tests."""
+        """Draws the data samples of mmdet and mmseg; each process draws those that it tests."""
         loader = runner.test_loop.dataloader
         chosen = set(spread(len(loader), MAX_PICTURES).tolist())
         if batch_idx not in chosen:
@@ -64,16 +65,16 @@ class PicturesHook(Hook):
             self.number += 1
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Draws the images of a classifier, and says how many pictures there are."""
+        """Draws the images of a classifier and logs the number of pictures."""
         dataset = runner.test_loop.dataloader.dataset
         if rank() > 0:
             return
         if self.number == 0 and hasattr(dataset, 'load') and hasattr(runner.algorithm, 'predict'):
             self._draw_classified(runner, dataset)
         if self.number == 0:
-            runner.logger.warning(f'{type(runner.algorithm).__name__} predicts nothing that a picture could show')
+            runner.logger.warning(f'{type(runner.algorithm).__name__} has no predictions that can be drawn')
         else:
-            runner.logger.info(f'{self.number} pictures of {len(dataset):,} images: {self.out_dir}')
+            runner.logger.info(f'drew {self.number} of {len(dataset):,} images in {self.out_dir}')
 
     def _draw_classified(self, runner: Runner, dataset: Any) -> None:
         model = runner.algorithm

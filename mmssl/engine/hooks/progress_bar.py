@@ -1,4 +1,4 @@
-"""A progress bar for a person who watches."""
+"""Shows a progress bar in a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmssl.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Shows the position in the run below the log lines when the output is a terminal, and nothing otherwise."""
+    """Shows the position in the run below the log lines if the output is a terminal."""
 
     priority = 'LOW'
 
@@ -25,7 +25,7 @@ class ProgressBarHook(Hook):
         self.bar: Progress | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Shows the bar; log lines are printed above it from now on."""
+        """Shows the bar and redirects log lines, which are then printed above it."""
         if not (is_main_process() and sys.stdout.isatty()):
             return
         self.bar = Progress(
@@ -37,9 +37,9 @@ class ProgressBarHook(Hook):
             transient=True,
         )
         self.bar.start()
-        atexit.register(self.bar.stop)  # gives the terminal back after an error, too
+        atexit.register(self.bar.stop)  # restores the terminal after an error too
         self.task = self.bar.add_task('', total=runner.max_iters, completed=runner.iter, epoch=runner.epoch + 1)
-        # rich puts what is written to sys.stdout above the bar; the handlers hold the stream of before.
+        # rich replaces sys.stdout to print above the bar; the log handlers still hold the old stream.
         self.streams = [
             (handler, handler.setStream(sys.stdout))
             for handler in runner.logger.handlers
@@ -47,12 +47,12 @@ class ProgressBarHook(Hook):
         ]
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Moves the bar."""
+        """Updates the bar."""
         if self.bar is not None:
             self.bar.update(self.task, completed=runner.iter + 1, epoch=runner.epoch + 1)
 
     def after_train(self, runner: Runner) -> None:
-        """Removes the bar and gives the log handlers their streams back."""
+        """Removes the bar and restores the streams of the log handlers."""
         if self.bar is not None:
             self.bar.stop()
             for handler, stream in self.streams:

@@ -1,4 +1,4 @@
-"""Labels that are made of the model's own features while it trains."""
+"""Labels the training set with the model's own features while it trains."""
 
 from __future__ import annotations
 
@@ -30,33 +30,35 @@ from mmssl.evaluation.extract import Rows, extract_rows, random_state_kept
 from mmssl.registry import HOOKS, LABELLERS
 from mmssl.utils.errors import UserError
 
-_LABEL_EPOCH = 2**32  # added to the iteration: no training epoch draws the augmentations of a labelling
-_KEY = 'pseudo_labels'  # in a checkpoint
+_LABEL_EPOCH = 2**32  # plus the iteration: the "epoch" that seeds the augmentations of a labelling
+_KEY = 'pseudo_labels'  # key in a checkpoint
 
 
 @HOOKS.register_module()
 class PseudoLabelsHook(Hook):
     """Labels the training set whenever the algorithm asks for new labels, see ``LabelledAlgorithm``.
 
-    A labelling extracts the features of all images, each process its share; the main process makes the labels, the
-    others wait. The labels go to the algorithm, to the sampler where it takes some (``ClusterSampler``), and into every
-    batch as ``data_samples['pseudo_label']`` (N, H), by the images' ``index``. The optimizer forgets its state of the
-    modules that the algorithm resets.
+    For each labelling, every process extracts the features of its share of the images. The main process computes the
+    labels while the others wait. The algorithm gets the labels, and so does a sampler with ``set_labels``
+    (``ClusterSampler``). Every batch gets the labels of its images as ``data_samples['pseudo_label']`` (N, H). The
+    optimizer state of the modules that the algorithm resets is deleted.
 
-    Checkpoints hold the labels. A labelling depends on weights, seed and iteration alone, so a run that was killed
-    between a labelling and the next checkpoint makes the same labels once more.
+    Checkpoints hold the labels. A labelling depends only on weights, seed and iteration, so a run that was killed
+    between a labelling and the next checkpoint computes the same labels again.
 
-    Each labelling logs its scores: agreement with the classes of the training set where it has some (``nmi``, ``ari``,
-    ``purity``) and with the labels before it (``nmi_previous``), and the sizes of the clusters. Classes are used for
-    nothing else. It warns when the clusters collapse.
+    Each labelling logs its scores: the agreement with the classes of the training set if it has any (``nmi``, ``ari``,
+    ``purity``), the agreement with the previous labels (``nmi_previous``), and the sizes of the clusters. The classes
+    are used for nothing else. A collapse of the clusters is logged as a warning.
 
     Args:
-        labeller: Config of what makes labels of features, such as ``dict(type='KMeansLabeller', num_clusters=1000)``.
-        transform: Config of the plain view of the pass over unaugmented images, such as
-            ``dict(type='CenterCropView', resize=256, size=224)``; not used by algorithms that read augmented views.
-        batch_size: Images per process in that pass; None means those of training.
-        dtype: ``'bfloat16'`` or ``'float16'`` extracts under autocast.
-        memory_limit: Features that take more bytes than this go into a memory-mapped file in the work directory.
+        labeller: Config of a labeller, such as ``dict(type='KMeansLabeller', num_clusters=1000)``.
+        transform: Config of the view for features of images without augmentation, such as
+            ``dict(type='CenterCropView', resize=256, size=224)``; not used if the algorithm's ``label_pass`` is
+            ``'training'``, which reads augmented views.
+        batch_size: Images per process in the pass with ``transform``; None takes the batch size of training.
+        dtype: ``'bfloat16'`` or ``'float16'`` extracts features under autocast; None uses the dtype of the weights.
+        memory_limit: Largest size of the features in memory in bytes; larger features are stored in a memory-mapped
+            file in the work directory.
 
     Raises:
         ValueError: An argument is not positive.
@@ -85,23 +87,24 @@ class PseudoLabelsHook(Hook):
     # When
 
     def before_run(self, runner: Runner) -> None:
-        """Asks the algorithm when it wants labels and checks that they can be made, unless nothing is trained.
+        """Asks the algorithm for the times of its labellings and checks that labels can be computed.
 
         Raises:
-            UserError: The algorithm takes no labels, or the training set is too small or has no plain view.
+            UserError: The algorithm takes no labels, ``transform`` is missing, or head and labeller differ in size.
+            ValueError: There are fewer images than clusters.
         """
-        if runner.train_loop is None:  # a test or validation alone
+        if runner.train_loop is None:  # the run only tests or validates
             return
         algorithm, dataset = runner.algorithm, runner.train_dataloader.dataset
         if not hasattr(algorithm, 'take_labels'):
             raise UserError(f'{type(algorithm).__name__} takes no labels: remove PseudoLabelsHook from custom_hooks')
         if algorithm.label_pass == 'plain' and self.transform is None:
-            raise UserError("PseudoLabelsHook needs the plain view: transform=dict(type='CenterCropView', size=...)")
+            raise UserError("PseudoLabelsHook needs transform=dict(type='CenterCropView', size=...)")
         shapes = [(part.num_heads, part.num_clusters) for part in (algorithm.head, self.labeller)]
         if shapes[0] != shapes[1]:
             raise UserError(
                 'model.head has {} heads of {} clusters, '.format(*shapes[0])
-                + 'the labeller of PseudoLabelsHook makes {} of {}: let them agree'.format(*shapes[1])
+                + 'the labeller of PseudoLabelsHook makes {} of {}: they must be equal'.format(*shapes[1])
             )
         if not self.only_estimate:
             self.labeller.check(len(dataset))
@@ -110,15 +113,15 @@ class PseudoLabelsHook(Hook):
         self.times = np.asarray(algorithm.label_times(epoch, runner.max_epochs), dtype=float)
         algorithm.before_labels(len(dataset))
         self.group: Any = None
-        if world_size() > 1:  # the main process may take longer than the timeout of the group of training
+        if world_size() > 1:  # labelling can take longer than the timeout of the default process group
             self.group = dist.new_group(backend='gloo', timeout=timedelta(days=7))
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Labels where it is time to, before the sampler draws the epoch."""
+        """Labels the training set if a labelling is due, before the sampler draws the epoch."""
         self._label_when_due(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Labels where it is time to within an epoch, and gives the batch its labels."""
+        """Labels the training set if a labelling is due within the epoch, and adds the labels to the batch."""
         self._label_when_due(runner)
         assert data_batch is not None and self.labels is not None, 'MMEngine gives the batch; the run began with labels'
         samples = data_batch['data_samples']
@@ -133,7 +136,7 @@ class PseudoLabelsHook(Hook):
         with random_state_kept():
             seed_iteration(runner.seed, runner.iter, rank())
             result = self._made_labels(runner)
-            seed_iteration(runner.seed, runner.iter, 0)  # modules are reset alike on every process
+            seed_iteration(runner.seed, runner.iter, 0)  # all processes must reset modules to the same weights
             modules = runner.algorithm.take_labels(result.labels, result.centroids)
         for parameter in (p for module in modules for p in module.parameters()):
             runner.optim_wrapper.optimizer.state.pop(parameter, None)
@@ -143,13 +146,17 @@ class PseudoLabelsHook(Hook):
         seed_iteration(runner.seed, runner.iter, rank())
 
     def _due(self, iteration: int) -> int:
-        """Number of labellings whose time has come at the beginning of an iteration."""
+        """Returns the number of labellings that are due at the start of an iteration, all earlier ones included."""
         return int(np.searchsorted(self.times, iteration * self.images_per_iteration, side='right'))
 
     # How
 
     def _made_labels(self, runner: Runner) -> Labels:
-        """The labels, which the main process makes, on every process."""
+        """Computes the labels on the main process and returns them on every process.
+
+        Raises:
+            UserError: The labels cannot be computed.
+        """
         algorithm = runner.algorithm
         if self.only_estimate:
             shape = self.labeller.num_heads, len(runner.train_dataloader.dataset)
@@ -166,7 +173,7 @@ class PseudoLabelsHook(Hook):
         if self.group is not None:
             dist.broadcast_object_list(message, src=0, group=self.group)
         if message[1] is not None:
-            raise UserError(f'labels cannot be made at iteration {runner.iter}: {message[1]}')
+            raise UserError(f'labels cannot be computed at iteration {runner.iter}: {message[1]}')
         return message[0]
 
     def _label(self, algorithm: Any, rows: Rows, seed: int) -> Labels:
@@ -192,7 +199,7 @@ class PseudoLabelsHook(Hook):
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
             pin_memory=loader.pin_memory,
-            drop_last=training,  # norms cannot normalise a last batch of one image
+            drop_last=training,  # batch norm cannot train on a last batch of one image
         )
         if training:
             algorithm.train()
@@ -213,7 +220,7 @@ class PseudoLabelsHook(Hook):
             assert self.labels is not None, 'labels were made before'
             sampler.set_labels(self.labels[0])
 
-    # What became of it
+    # Scores
 
     def _log(self, runner: Runner, result: Labels, previous: np.ndarray | None, seconds: float) -> None:
         if rank() > 0 or self.only_estimate:
@@ -225,7 +232,7 @@ class PseudoLabelsHook(Hook):
             numbers['nmi_previous'] = agreement(result.labels[0], previous[0]).get('nmi', 0.0)
         runner.visualizer.add_scalars(dict(numbers, labelling_seconds=seconds), step=runner.iter)
         shown = ', '.join(f'{name} {value:.4g}' for name, value in numbers.items())
-        runner.logger.info(f'labels made in {seconds:.1f} s after {runner.iter} iterations: {shown}')
+        runner.logger.info(f'labels computed in {seconds:.1f} s after {runner.iter} iterations: {shown}')
         warning = collapse(sizes)
         if warning is not None:
             runner.logger.warning(warning)
@@ -237,13 +244,20 @@ class PseudoLabelsHook(Hook):
         return self._known_classes
 
     def estimate(self, num_images: int, algorithm: Any) -> dict[str, int]:
-        """Returns the bytes of a labelling of ``num_images`` on the main process, per use; a file is no memory."""
+        """Returns the bytes that a labelling takes on the main process: name of a use -> bytes.
+
+        The name of the features says whether they are in memory or in a file.
+
+        Args:
+            num_images: Number of images of the training set.
+            algorithm: Algorithm, with the width of its features as ``label_width``.
+        """
         place, size = features_memory(num_images, algorithm.label_width, self.memory_limit)
         parts = {f'features, in {"memory" if place == "memory" else "a file"}': size}
         return parts | self.labeller.memory(num_images, algorithm.label_width)
 
     def problems(self, num_images: int) -> list[str]:
-        """Returns why ``num_images`` cannot be labelled."""
+        """Returns the reasons why ``num_images`` images cannot be labelled."""
         try:
             self.labeller.check(num_images)
         except ValueError as error:
@@ -253,17 +267,17 @@ class PseudoLabelsHook(Hook):
     # Checkpoints
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds the labels."""
+        """Adds the labels to the checkpoint."""
         if self.labels is None:
             return
         labels = torch.from_numpy(self.labels.astype(np.int32))
         checkpoint[_KEY] = dict(labels=labels, iteration=self.labelled_at)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Takes the labels of a run that is resumed.
+        """Reads the labels from the checkpoint if the run is resumed.
 
         Raises:
-            UserError: The checkpoint has none, or those of another training set.
+            UserError: The checkpoint has no labels, or labels of another training set.
         """
         if not runner._resume:
             return
@@ -271,14 +285,16 @@ class PseudoLabelsHook(Hook):
         labels, size = state.get('labels'), len(runner.train_dataloader.dataset)
         if labels is None or labels.shape[1] != size:
             found = 'no labels' if labels is None else f'labels of {labels.shape[1]} images'
-            raise UserError(f'the checkpoint holds {found}, and the training set {size} images: it cannot be resumed')
+            raise UserError(
+                f'the checkpoint holds {found}, but the training set has {size} images: it cannot be resumed'
+            )
         self.labels, self.labelled_at = labels.numpy().astype(np.int64), state['iteration']
-        self.done = self._due(self.labelled_at)  # the times of a run that is prolonged are others
+        self.done = self._due(self.labelled_at)  # not stored, because a longer max_epochs changes the times
         self._give_to_sampler(runner)
 
 
 def _seen_rows(rows: Rows) -> np.ndarray:
-    """The rows of images that gave features, moved to the front chunk by chunk where some are missing."""
+    """Returns the rows that have features; moves them to the front of the array, chunk by chunk, if some have none."""
     if rows.seen.all():
         return rows.vectors
     seen = np.flatnonzero(rows.seen)
@@ -290,24 +306,24 @@ def _seen_rows(rows: Rows) -> np.ndarray:
 def read_labelled(
     checkpoint: str, config: str | None = None, cfg_options: dict[str, Any] | None = None
 ) -> tuple[Config, np.ndarray, dict]:
-    """Reads the labels that a training checkpoint carries.
+    """Reads the pseudo-labels from a training checkpoint.
 
     Args:
-        checkpoint: Training checkpoint.
-        config: Config file in the place of the one that the checkpoint carries.
-        cfg_options: Dotted keys and values that override the config.
+        checkpoint: File of a training checkpoint.
+        config: Config file that replaces the config in the checkpoint.
+        cfg_options: Dotted key -> value that overrides the config.
 
     Returns:
-        The config, labels (H, N) int64, and the config of a plain view of the training images.
+        The config, the labels (H, N) int64, and the config of a view without augmentation for the training images.
 
     Raises:
-        UserError: There is no such file, or it carries no labels or no config.
+        UserError: The file does not exist, or it holds no labels or no config.
     """
     if not Path(checkpoint).is_file():
         raise UserError(f'checkpoint {checkpoint!r} does not exist')
     content = load_checkpoint_file(checkpoint)
     if _KEY not in content:
-        raise UserError(f'{checkpoint} carries no labels: it is no checkpoint of a training with PseudoLabelsHook')
+        raise UserError(f'{checkpoint} holds no labels: it does not come from a training with PseudoLabelsHook')
     cfg = load_config(config) if config is not None else read_config_text(content['meta']['cfg'], checkpoint)
     apply_options(cfg, cfg_options)
     cfg.setdefault('default_scope', 'mmssl')
@@ -319,7 +335,7 @@ def read_labelled(
 
 
 def describe_estimate(parts: dict[str, int]) -> Sequence[str]:
-    """Lines that say what a labelling takes."""
+    """Returns lines of text for the memory of a labelling, see ``PseudoLabelsHook.estimate``."""
     memory = sum(size for name, size in parts.items() if 'in a file' not in name)
     lines = [f'  {name:<28}{size / 2**30:>9.2f} GiB' for name, size in parts.items() if size]
     return [f'memory of a labelling on the main process: {memory / 2**30:.2f} GiB', *lines]

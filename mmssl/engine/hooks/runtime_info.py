@@ -1,4 +1,4 @@
-"""Losses and learning rates for the logs, without stopping the device at every iteration."""
+"""Logs losses and learning rates without waiting for the device at every iteration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmssl.distributed.collectives import world_size
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError
 
-# MMEngine's history buffers copy themselves at each new value and would grow to a million of them.
+# MMEngine copies a history buffer at each new value and lets it grow to a million values.
 _MAX_HISTORY = 10_000
 
 
@@ -26,16 +26,16 @@ class NonFiniteLossError(UserError):
 
 @HOOKS.register_module()
 class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
-    """MMEngine's hook of that name, with the losses kept on the device until they are logged.
+    """MMEngine's ``RuntimeInfoHook``, but losses stay on the device until they are logged.
 
-    What is logged is the mean over all processes. Losses are averaged in one collective and read in one transfer per
-    log interval, and checked then; on a CPU, where reading costs nothing, a process checks its own at every iteration.
-    A checkpoint is preceded by a check, over all processes, so none is written after a loss was NaN or infinite. Other
-    hooks find new values in the message hub after iterations that log.
+    The log shows means over all processes. Once per log interval the losses are averaged with one collective, copied to
+    the host with one transfer, and checked. On a CPU, where reading is free, each process checks its own losses at
+    every iteration. Before a checkpoint is written, the losses of all processes are checked, so no checkpoint is
+    written after a loss was NaN or infinite. Other hooks see new values in the message hub after iterations that log.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Notes how often losses are to be read."""
+        """Sets how often losses are read: at the shortest interval of the logger hooks."""
         super().before_train(runner)
         loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
         self.on_gpu = next(runner.model.parameters()).is_cuda
@@ -44,13 +44,13 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Notes the iteration."""
+        """Writes the number of the iteration to the message hub."""
         runner.message_hub.update_info('iter', runner.iter)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Tensor] | None = None
     ) -> None:
-        """Keeps the iteration's losses, and reads all that are kept where a log line may follow.
+        """Stores the losses of the iteration, and reads all stored losses if a log line may follow.
 
         Raises:
             NonFiniteLossError: A loss that was read is NaN or infinite.
@@ -68,7 +68,7 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
             self._stop_if(self._read(runner))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Reads what is left of an epoch that ended early.
+        """Reads the remaining losses of the epoch.
 
         Raises:
             NonFiniteLossError: A loss is NaN or infinite.
@@ -76,7 +76,7 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
         self._stop_if(self._read(runner))
 
     def before_checkpoint(self, runner: Runner) -> None:
-        """Checks, before a checkpoint is written, the losses that no process has read yet.
+        """Checks all losses that were not read yet, before a checkpoint is written.
 
         Raises:
             NonFiniteLossError: A loss is NaN or infinite on some process.
@@ -89,13 +89,13 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
         self._stop_if(message)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Leaves the log history out of checkpoints; it stands in the log files."""
+        """Removes the log history from the checkpoint, because the log files hold it."""
         hub = checkpoint['message_hub']
         hub['resumed_keys'] = dict.fromkeys(hub['runtime_info'], True)
         hub['log_scalars'] = {}
 
     def _read(self, runner: Runner) -> str | None:
-        """Moves what is kept into the message hub; returns a message if it is not all finite."""
+        """Moves the stored losses into the message hub; returns a message if a loss is not finite, else None."""
         hub, pending, self.pending = runner.message_hub, self.pending, []
         if not pending:
             return None
@@ -103,7 +103,7 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
             hub.update_scalar(f'train/{name}', lr[0])
         stacked = torch.stack([value.float() for _, terms in pending for value in terms.values()])
         if world_size() > 1:
-            all_reduce(stacked, op='mean')  # of every term and iteration at once
+            all_reduce(stacked, op='mean')  # all losses of all stored iterations in one call
         values, message = iter(stacked.tolist()), None
         for iteration, terms in pending:
             numbers = {key: next(values) for key in terms}
@@ -131,5 +131,5 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
 
 
 def _is_bad(numbers: dict[str, float]) -> bool:
-    """Whether a loss is not finite; loss scaling of float16 copes with an overflow in the gradient's norm."""
+    """Returns True if a loss is not finite; the gradient norm may be, because float16 loss scaling handles that."""
     return not all(math.isfinite(value) for key, value in numbers.items() if 'loss' in key)

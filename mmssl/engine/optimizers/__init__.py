@@ -1,4 +1,4 @@
-"""Optimizers, optimizer wrappers and learning-rate schedules."""
+"""Optimizers, optimizer wrappers, and the constructor of their parameter groups."""
 
 from mmssl.utils.imports import import_submodules
 

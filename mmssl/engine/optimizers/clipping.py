@@ -1,4 +1,4 @@
-"""Clipping of gradients."""
+"""Gradient clipping per tensor."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from torch import Tensor
 
 @torch.no_grad()
 def clip_each_norm_(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
-    """Bounds the gradient of each tensor on its own: ``g *= min(1, max_norm / (|g| + 1e-6))``.
+    """Clips the gradient of each tensor separately: ``g *= min(1, max_norm / (|g| + 1e-6))``.
 
-    DINO does so (arXiv:2104.14294, official code), where ``clip_grad_norm_`` bounds all tensors by one factor.
+    This is the clipping of DINO's official code (arXiv:2104.14294). ``torch.nn.utils.clip_grad_norm_`` instead scales
+    all gradients by one factor.
 
     Args:
-        parameters: Their gradients are changed in place; those without are left out.
-        max_norm: Bound of the Euclidean norm of each gradient, > 0.
+        parameters: Parameters whose gradients are changed in place; parameters without a gradient are skipped.
+        max_norm: Largest Euclidean norm of each gradient > 0.
 
     Returns:
-        The norm of all gradients together before the clipping, a scalar.
+        Norm of all gradients together before clipping, a scalar.
     """
     grads = [p.grad for p in parameters if p.grad is not None]
     norms = torch.stack(torch._foreach_norm(grads))

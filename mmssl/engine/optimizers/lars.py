@@ -13,7 +13,7 @@ from mmssl.registry import OPTIMIZERS
 
 @OPTIMIZERS.register_module()
 class LARS(Optimizer):
-    r"""LARS (You et al., 2017, arXiv:1708.03888) as the official codes of contrastive methods write it.
+    r"""LARS (You et al., 2017, arXiv:1708.03888) as in the official codes of contrastive methods.
 
     With weight ``w``, gradient ``g`` and buffer ``v``: ``u = q (g + weight_decay w)``, where the trust ratio is
     ``q = trust_coefficient |w| / |g + weight_decay w|``, and 1 if either norm is 0. Then
@@ -21,23 +21,22 @@ class LARS(Optimizer):
     - ``lr_mode='post'`` (BYOL, MoCo v3, Barlow Twins, VICReg): ``v = momentum v + u``, ``w = w - lr v``;
     - ``lr_mode='classic'`` (SimCLR): ``v = momentum v + lr u``, ``w = w - v``.
 
-    The two differ whenever the learning rate changes. ``ratio='larc'`` (SwAV, DeepCluster-v2) has
-    ``q = trust_coefficient |w| / (|g| + weight_decay |w| + 1e-8)``, and ``u = g`` without decay if either norm is 0;
-    these methods exclude nothing.
+    The two modes differ whenever the learning rate changes. With ``ratio='larc'`` (SwAV, DeepCluster-v2) the ratio is
+    ``q = trust_coefficient |w| / (|g| + weight_decay |w| + 1e-8)``, and ``u = g`` without decay if either norm is 0.
+    SwAV and DeepCluster-v2 set ``excluded=False``.
 
-    Parameters of at most one dimension (biases, norms) get neither
-    decay nor ratio, whatever their name; a parameter group may override that rule with the key ``excluded``.
-    Nothing is read back from the device.
+    By default, parameters of at most one dimension (biases and norms) are excluded: they get neither weight decay nor
+    trust ratio. A parameter group can change this rule with the key ``excluded``. A step never waits for the device.
 
     Args:
         params: Parameters or parameter groups.
-        lr: Learning rate, >= 0.
+        lr: Learning rate >= 0.
         momentum: Weight of the old buffer, in [0, 1).
-        weight_decay: Coefficient of the L2 term, >= 0.
-        trust_coefficient: The factor of the trust ratio, > 0.
-        lr_mode: ``'post'`` or ``'classic'``.
+        weight_decay: Coefficient of the L2 term >= 0.
+        trust_coefficient: Factor of the trust ratio > 0.
+        lr_mode: ``'post'`` or ``'classic'``, see above.
         ratio: ``'lars'`` or ``'larc'``, see above.
-        excluded: True: no parameter gets decay and ratio; False: all do; None: by the rule above.
+        excluded: True excludes all parameters from decay and ratio, False excludes none, None follows the rule above.
 
     Raises:
         ValueError: An argument is outside its range.
@@ -76,7 +75,7 @@ class LARS(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Takes one step; parameters without gradient keep their value and get no state."""
+        """Makes one step; parameters without gradient do not change and get no state."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -94,7 +93,7 @@ class LARS(Optimizer):
         return loss
 
     def _apply(self, params: list[Tensor], updates: list[Tensor], group: dict) -> None:
-        """Moves the buffers by ``updates`` and the parameters by the buffers."""
+        """Adds ``updates`` to the momentum buffers and subtracts the buffers from the parameters, in place."""
         buffers = []
         for p in params:
             state = self.state[p]
@@ -108,7 +107,13 @@ class LARS(Optimizer):
 
 
 def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
-    """Returns ``q (g + weight_decay w)`` for each parameter ``w`` with gradient ``g``, in new tensors."""
+    """Returns LARS's update ``q (g + weight_decay w)`` for each parameter ``w`` with gradient ``g``, as new tensors.
+
+    Args:
+        params: Parameters that have a gradient.
+        weight_decay: Coefficient of the L2 term.
+        trust_coefficient: Factor of the trust ratio ``q``, see ``LARS``.
+    """
     grads = [p.grad for p in params if p.grad is not None]
     updates = list(torch._foreach_add(grads, params, alpha=weight_decay))
     weight_norms = torch.stack(torch._foreach_norm(params))
@@ -119,7 +124,13 @@ def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient
 
 
 def larc_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
-    """Returns ``q (g + weight_decay w)`` with LARC's ``q``, and ``g`` where a norm is 0, in new tensors."""
+    """Returns LARC's update ``q (g + weight_decay w)`` for each parameter, or ``g`` if a norm is 0, as new tensors.
+
+    Args:
+        params: Parameters that have a gradient.
+        weight_decay: Coefficient of the L2 term.
+        trust_coefficient: Factor of the trust ratio ``q``, see ``LARS``.
+    """
     grads = [p.grad for p in params if p.grad is not None]
     weight_norms, grad_norms = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(grads))
     is_scaled = (weight_norms > 0) & (grad_norms > 0)

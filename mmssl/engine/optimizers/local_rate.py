@@ -1,4 +1,4 @@
-"""The adaptive local learning rate, an option of parameter groups (Chen et al., 2020, arXiv:1912.13200, Eq. 12, 13)."""
+"""Adaptive local learning rates as an option of parameter groups (Chen et al., 2020, arXiv:1912.13200, Eq. 12, 13)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from mmssl.utils.errors import UserError
 
 
 def use_local_rates(optimizer: Optimizer) -> None:
-    r"""Makes every step of ``optimizer``, whatever its class, follow the ``local_rate`` of its parameter groups.
+    r"""Makes an optimizer of any class apply the ``local_rate`` of its parameter groups.
 
-    In a group with ``local_rate=eta`` the step begins by scaling the gradient ``g`` of each tensor of k elements to
-    ``eta sqrt(k) g / |g|``, in place. Momentum, weight decay and lr of the optimizer apply
-    afterwards. A gradient of 0 stays 0.
+    In a group with ``local_rate=eta``, the gradient ``g`` of each tensor of k elements is replaced before every step by
+    ``eta sqrt(k) g / |g|``, in place. Momentum, weight decay and lr of the optimizer apply afterwards. A gradient of 0
+    stays 0.
 
-    At that time the gradient is complete: accumulated, averaged over the processes, unscaled and clipped. The official
-    code scales inside the backward pass, where the gradient is none of these: loss scaling then divides a gradient that
-    did not grow with the loss, accumulation and averaging add up unit vectors instead of gradients, and clipping by the
-    norm of all gradients sees the scaled ones. One process in full precision without these takes the same step either
-    way.
+    At this time the gradient is complete: accumulated, averaged over the processes, unscaled and clipped. Deviation:
+    the official code scales within the backward pass. There, loss scaling divides a gradient that did not grow with the
+    loss, accumulation and averaging add unit vectors instead of gradients, and clipping by the global norm sees the
+    scaled gradients. Without loss scaling, accumulation, clipping and several processes the two steps are equal.
 
     Args:
-        optimizer: Its groups may get or lose the option later; groups without it are left alone.
+        optimizer: Optimizer; only groups with ``local_rate`` are changed, and the option may be added or removed later.
     """
     if not any(hook is _scale_gradients for hook in optimizer._optimizer_step_pre_hooks.values()):
         optimizer.register_step_pre_hook(_scale_gradients)
 
 
 def check_param_options(model: nn.Module, optimizer: Optimizer) -> None:
-    """Checks that the options which layers ask for (``param_options``) arrived in the groups of the optimizer.
+    """Checks that the groups of the optimizer have the options that layers set with ``param_options``.
 
     Raises:
-        UserError: An optimizer constructor passed over them; the layer would train at a rate without meaning.
+        UserError: The optimizer constructor ignored an option, so the layer would train with a wrong rate.
     """
     options = {id(param): group for group in optimizer.param_groups for param in group['params']}
     for name, asked in options_of_parameters(model).items():
@@ -49,7 +48,7 @@ def check_param_options(model: nn.Module, optimizer: Optimizer) -> None:
 
 
 def options_of_parameters(model: nn.Module) -> dict[str, dict[str, Any]]:
-    """Returns, by name, the options that layers ask for in the parameter groups of their own parameters."""
+    """Returns name of a parameter -> options that its layer sets for its parameter group with ``param_options``."""
     return {
         f'{prefix}.{name}' if prefix else name: dict(options)
         for prefix, module in model.named_modules()
@@ -59,7 +58,7 @@ def options_of_parameters(model: nn.Module) -> dict[str, dict[str, Any]]:
 
 @torch.no_grad()
 def _scale_gradients(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-    # A fused optimizer divides by the scale of the loss itself, after this.
+    # A fused optimizer divides gradients by the loss scale within its step, after this hook.
     loss_scale = getattr(optimizer, 'grad_scale', None)
     for group in optimizer.param_groups:
         eta = group.get('local_rate')

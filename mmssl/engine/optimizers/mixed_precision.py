@@ -18,18 +18,18 @@ _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 @OPTIM_WRAPPERS.register_module()
 class MixedPrecisionOptimWrapper(OptimWrapper):
-    """Runs the forward pass in autocast on the device of the parameters; bfloat16 needs no loss scaling.
+    """Runs the forward pass under autocast on the device of the parameters; bfloat16 needs no loss scaling.
 
-    Gradient accumulation and clipping are those of MMEngine's ``OptimWrapper``, but for the norm of the gradient: it
-    stays on the device, as ``grad_norm``, until the logs are written. ``clip_grad=dict(max_norm=3.0, per_tensor=True)``
-    bounds each gradient on its own.
+    Gradients are accumulated and clipped as in MMEngine's ``OptimWrapper``. The norm of the gradient stays on the
+    device, as the attribute ``grad_norm``, until the log is written. ``clip_grad=dict(max_norm=3.0, per_tensor=True)``
+    clips the gradient of each parameter separately, see ``clip_each_norm_``.
 
     Args:
         dtype: ``'bfloat16'``, ``'float16'`` (GPU only, with dynamic loss scaling) or None for full precision.
-        **kwargs: ``optimizer``, ``accumulative_counts``, ``clip_grad`` of ``OptimWrapper``.
+        **kwargs: Arguments of ``OptimWrapper``: ``optimizer``, ``accumulative_counts``, ``clip_grad``.
 
     Raises:
-        ValueError: ``dtype`` is none of these, or it is float16 and the parameters are not on a GPU.
+        ValueError: ``dtype`` is unknown, or it is ``'float16'`` and the parameters are not on a GPU.
     """
 
     def __init__(self, dtype: str | None = 'bfloat16', **kwargs: Any) -> None:
@@ -49,18 +49,21 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, and no gradient synchronisation between the micro-batches of one step."""
+        """Enables autocast, and disables gradient synchronisation between the accumulated batches of a step."""
         autocast = torch.autocast(self.device_type, dtype=self.dtype, enabled=self.dtype is not None)
         with super().optim_context(model), autocast:
             yield
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Adds the gradient of the scaled loss."""
+        """Computes the gradient of the scaled loss and adds it to the gradients."""
         self.loss_scaler.scale(loss).backward(**kwargs)
         self._inner_count += 1
 
     def step(self, **kwargs: Any) -> None:
-        """Clips and steps; with float16 a step whose gradient overflowed is left out and the scale lowered."""
+        """Clips the gradients if ``clip_grad`` is set, and makes an optimizer step.
+
+        With float16, the step is skipped and the loss scale is lowered if a gradient overflowed.
+        """
         if self.clip_grad_kwargs:
             self.loss_scaler.unscale_(self.optimizer)
             self._clip_grad()
@@ -72,14 +75,14 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         self.grad_norm = self.clip_func(params, **self.clip_grad_kwargs)
 
     def state_dict(self) -> dict:
-        """Returns the optimizer's state and, with float16, that of the loss scale."""
+        """Returns the state of the optimizer and, with float16, of the loss scaler."""
         state = super().state_dict()
         if self.loss_scaler.is_enabled():
             state['loss_scaler'] = self.loss_scaler.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Restores what ``state_dict`` returned; a checkpoint of a run in another precision is accepted."""
+        """Restores the state from ``state_dict()``, also from a run in another precision."""
         scaler_state = state_dict.pop('loss_scaler', None)
         if scaler_state and self.loss_scaler.is_enabled():
             self.loss_scaler.load_state_dict(scaler_state)

@@ -1,4 +1,4 @@
-"""Stages that train nothing."""
+"""Steps: stages without training."""
 
 from mmssl.utils.imports import import_submodules
 

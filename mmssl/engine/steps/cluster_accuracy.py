@@ -1,4 +1,4 @@
-"""How well a network that was fitted to clusters finds those of other images."""
+"""Measures how well a classifier of clusters predicts the clusters of held-out images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from mmssl.utils.errors import UserError
 
 @STEPS.register_module()
 class ClusterAccuracy:
-    """Classifies held-out images into clusters and writes the accuracy: ``top1`` and ``top5`` in ``accuracy.json``.
+    """Classifies held-out images into clusters and writes ``top1`` and ``top5`` in per cent to ``accuracy.json``.
 
     Args:
-        seed: Not used.
-        dataloader: Held-out images: config with ``batch_size``, ``num_workers`` and ``dataset``, which has a
-            ``transform``.
+        seed: Seed of the stage; has no effect on the result.
+        dataloader: Config of a dataloader of the held-out images, with ``batch_size``, ``num_workers`` and
+            ``dataset``, which has a ``transform``.
         checkpoint: Training checkpoint of an ``ImageClassifier`` of clusters.
-        labels: Clusters of the held-out images, as ``ClusterFeatures`` writes them with ``test_dataloader``.
+        labels: File with the clusters of the held-out images, which ``ClusterFeatures`` writes for its
+            ``test_dataloader``.
 
     Raises:
         UserError: The dataset has no ``transform``.
@@ -44,7 +45,7 @@ class ClusterAccuracy:
         self.dataloader = dict(dataloader, dataset=relabelled)
 
     def run(self, folder: Path) -> None:
-        """Classifies and writes."""
+        """Classifies the images and writes the accuracy."""
         if problems := self._missing():
             raise UserError(problems[0])
         assert self.checkpoint is not None, '_missing() names it'
@@ -55,15 +56,15 @@ class ClusterAccuracy:
         if logits is not None:
             scores = AccuracyEvaluator().evaluate(logits)
             (folder / 'accuracy.json').write_text(json.dumps(scores, indent=2) + '\n')
-            print_log(f'clusters of held-out images: {scores["top1"]:.2f} % right', logger='current')
+            print_log(f'clusters of held-out images: {scores["top1"]:.2f} % correct', logger='current')
 
     def _missing(self) -> list[str]:
-        """What the step cannot do without."""
+        """Returns one sentence for each missing argument."""
         needed = {'checkpoint': 'the checkpoint of the classifier', 'labels': 'the clusters of the held-out images'}
         return [f'ClusterAccuracy needs {name}, {what}' for name, what in needed.items() if getattr(self, name) is None]
 
     def dry_run(self, folder: Path) -> StepReport:
-        """Looks for the images."""
+        """Checks the images and the arguments."""
         number, problems = dataset_or_problem(self.dataloader, 'dataloader')
         problems = self._missing() + problems
         if rank() == 0:

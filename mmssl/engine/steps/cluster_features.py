@@ -1,4 +1,4 @@
-"""ClusterFit's first step: clusters of the features of any network as labels."""
+"""The first step of ClusterFit: clusters the features of a frozen network to label images."""
 
 from __future__ import annotations
 
@@ -28,27 +28,30 @@ _TIMED_ROWS = 512
 class ClusterFeatures:
     """Clusters the features of a frozen network and labels every image with its cluster (ClusterFit, arXiv:1912.03330).
 
-    Features are the last map averaged over positions, of images without augmentation, divided by their length plus
-    ``eps``. k-means is Euclidean. Images of ``test_dataloader`` are labelled with the nearest centroid of the others.
-    Features lie in a memory-mapped file while they are needed. The first process clusters for all.
+    The features of an image without augmentation are its last feature map averaged over positions, divided by
+    (length + ``eps``). They are clustered by Euclidean k-means. Images of ``test_dataloader`` do not take part in
+    k-means and get the nearest centroid. Features are stored in a memory-mapped file that is deleted afterwards. The
+    first process clusters; the others only extract features.
 
-    Writes ``labels.txt`` and, with ``test_dataloader``, ``test_labels.txt`` (lines ``name label``), ``centroids.npy``
-    (K, D) and ``clusters.json``: sizes, empty clusters, agreement with the labels of the dataset if it has some.
+    The step writes ``labels.txt`` and, with ``test_dataloader``, ``test_labels.txt`` (lines ``name label``),
+    ``centroids.npy`` (K, D), and ``clusters.json`` with the sizes of the clusters and their agreement with the labels
+    of the dataset, if it has labels.
 
     Args:
-        seed: Seed of the initial centroids and of the sub-sample.
-        dataloader: Images to label: config with ``batch_size``, ``num_workers`` and ``dataset``, which has a
-            ``transform``.
-        backbone: Config of the network.
+        seed: Seed of the initial centroids and of the drawn images.
+        dataloader: Config of a dataloader of the images to label, with ``batch_size``, ``num_workers`` and
+            ``dataset``, which has a ``transform``.
+        backbone: Config of the backbone.
         checkpoint: File of its weights, see ``frozen_network``.
-        num_clusters: Number K of clusters.
-        test_dataloader: Images that are labelled and have no part in the centroids; None leaves them out.
-        data_preprocessor: Config, see ``frozen_network``.
-        num_iterations: Iterations of k-means.
-        max_points_per_centroid: Only so many images per cluster, drawn at random, take part in k-means.
-        eps: Added to the length of a feature before the division.
-        dtype: ``'bfloat16'`` or ``'float16'`` extracts under autocast.
-        num_images: Number of images that a dry run assumes where the data is not here.
+        num_clusters: Number of clusters K.
+        test_dataloader: Config of a dataloader of images to label that take no part in k-means; None has no such
+            images.
+        data_preprocessor: Config of the data preprocessor, see ``frozen_network``.
+        num_iterations: Number of k-means iterations.
+        max_points_per_centroid: Largest number of images per cluster in k-means, drawn at random.
+        eps: Number that is added to the length of a feature before the division.
+        dtype: ``'bfloat16'`` or ``'float16'`` extracts features under autocast; None uses the dtype of the weights.
+        num_images: Number of images that a dry run assumes if the data is missing.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class ClusterFeatures:
         self.eps, self.dtype, self.num_images = eps, dtype, num_images
 
     def run(self, folder: Path) -> None:
-        """Extracts, clusters and labels."""
+        """Extracts the features, clusters them and writes the labels."""
         network = frozen_network(**self.network)
         centroids = None
         for file, config in self.loaders.items():
@@ -97,7 +100,7 @@ class ClusterFeatures:
             labels, _ = assign(vectors, centroids, device=self.kmeans.device, description=file)
             dataset: Any = loader.dataset
             names = (image_name(dataset, index) for index in features.indices.tolist())
-            comment = f'cluster of {self.kmeans.num_clusters} of each image, by {self.network["backbone"]["type"]}'
+            comment = f'cluster of each image, out of {self.kmeans.num_clusters}, by {self.network["backbone"]["type"]}'
             write_labels(folder / file, names, labels.tolist(), comment)
             if file == 'labels.txt':
                 self._write_scores(folder / 'clusters.json', labels, features.labels.numpy())
@@ -113,7 +116,7 @@ class ClusterFeatures:
             print_log(warning, logger='current', level=30)
 
     def dry_run(self, folder: Path) -> StepReport:
-        """Measures one batch and one assignment, and writes labels that number the images."""
+        """Measures one batch and one assignment, and writes placeholder labels: the image's number modulo K."""
         network = frozen_network(**self.network, allow_random=True)
         problems: list[str] = []
         lengths: dict[str, int | None] = {}
@@ -124,7 +127,7 @@ class ClusterFeatures:
                 dataset: Any = None if wrong else plain_loader(config, self.seed).dataset
                 names = ['none'] if dataset is None else [image_name(dataset, row) for row in range(len(dataset))]
                 labels = (number % self.kmeans.num_clusters for number in range(len(names)))
-                write_labels(folder / file, names, labels, 'stand-ins of a dry run')
+                write_labels(folder / file, names, labels, 'placeholders of a dry run')
         maps, per_image = try_images(network, self.loaders['labels.txt'])
         dim, number = to_vector(maps).shape[1], lengths['labels.txt'] or self.num_images
         count = self.kmeans.num_clusters
@@ -134,7 +137,7 @@ class ClusterFeatures:
         assign(rows, centroids, device=self.kmeans.device)
         per_row = (time.perf_counter() - start) / _TIMED_ROWS
         if number is None:
-            return StepReport(['the number of images is not known: no figures'], problems)
+            return StepReport(['the number of images is not known, so memory and time are not known'], problems)
         if number < count:
             problems.append(f'{number:,} images cannot make {count:,} clusters')
         used = min(number, count * (self.kmeans.max_points_per_centroid or number))
@@ -153,8 +156,8 @@ def normalize_rows(features: np.ndarray, eps: float = 1e-5) -> None:
     """Divides every row by its Euclidean length plus ``eps``, in place, chunk by chunk.
 
     Args:
-        features: (N, D) float32, in memory or memory-mapped; a row of zeros stays one.
-        eps: Positive.
+        features: (N, D) float32, in memory or memory-mapped; a row of zeros does not change.
+        eps: Positive number that is added to the length.
     """
     for rows in chunks(len(features), chunk_rows(features.shape[1])):
         features[rows] /= np.linalg.norm(features[rows], axis=1, keepdims=True) + eps

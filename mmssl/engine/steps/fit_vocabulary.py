@@ -1,4 +1,4 @@
-"""BoWNet's step between two trainings: a vocabulary of visual words."""
+"""The step of BoWNet between two trainings: fits a vocabulary of visual words."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ from mmssl.visualization.word_sheet import word_sheet
 
 @STEPS.register_module()
 class FitVocabulary:
-    """Clusters the vectors of a frozen network's maps into visual words (BoWNet, arXiv:2002.12247, section 3.1).
+    """Clusters the vectors of a frozen network's feature maps into words (BoWNet, arXiv:2002.12247, section 3.1).
 
-    The vectors of all positions of some images, which are drawn at random and not augmented, go through k-means with
-    the squared Euclidean distance, without normalisation. The first process works for all.
+    The vectors of all positions of randomly drawn images without augmentation are clustered by k-means with the squared
+    Euclidean distance, without normalisation. Only the first process runs the step.
 
-    Writes ``vocabulary.npy`` (K, C), ``words.json``, which tells how often each word occurs in these images, and
-    ``words.png``, the patches that are nearest to some of the words.
+    The step writes ``vocabulary.npy`` (K, C), ``words.json`` with the frequency of each word in the drawn images, and
+    ``words.png`` with the patches that are nearest to some of the words.
 
     Args:
-        seed: Seed of the images and of the initial words.
-        dataloader: Images: config with ``batch_size``, ``num_workers`` and ``dataset``, which has a ``transform``.
-        backbone: Config of the network, which returns maps; the last one counts.
+        seed: Seed of the drawn images and of the initial words.
+        dataloader: Config of a dataloader of images, with ``batch_size``, ``num_workers`` and ``dataset``, which has a
+            ``transform``.
+        backbone: Config of a backbone that returns feature maps; the last map is used.
         checkpoint: File of its weights, see ``frozen_network``.
-        num_words: Number K of words.
-        data_preprocessor: Config, see ``frozen_network``.
-        sampled_images: How many images are drawn. All their vectors are held in memory; 50 or more a word are enough.
-        num_iterations: Iterations of k-means.
-        border: Width of the border of the map that is left out, in positions, as in the target.
-        dtype: ``'bfloat16'`` or ``'float16'`` extracts under autocast.
+        num_words: Number of words K.
+        data_preprocessor: Config of the data preprocessor, see ``frozen_network``.
+        sampled_images: Number of images to draw. All their vectors are kept in memory; 50 vectors per word are enough.
+        num_iterations: Number of k-means iterations.
+        border: Width in positions of the border of the feature map that is ignored; set the same in the target.
+        dtype: ``'bfloat16'`` or ``'float16'`` extracts features under autocast; None uses the dtype of the weights.
 
     Raises:
         UserError: The images have fewer vectors than there are words.
@@ -72,7 +73,7 @@ class FitVocabulary:
         self.sampled_images, self.border, self.dtype = sampled_images, border, dtype
 
     def run(self, folder: Path) -> None:
-        """Extracts, clusters, and draws some words."""
+        """Extracts the vectors, clusters them, and draws some words."""
         if rank() != 0:
             return
         network: Any = frozen_network(**self.network)
@@ -95,17 +96,17 @@ class FitVocabulary:
         scores = size_scores(sizes)
         (folder / 'words.json').write_text(json.dumps(dict(scores=scores, counts=sizes.tolist()), indent=2) + '\n')
         used = f'{len(words) - int(scores["empty"])} of {len(words)} words occur in {count} images'
-        print_log(f'{used}; as spread as {scores["effective"]:.0f} equally frequent ones', logger='current')
+        print_log(f'{used}; effective number of words {scores["effective"]:.0f}', logger='current')
         shape = features.shape[:2]
         sheet = word_sheet(dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border)
         sheet.savefig(folder / 'words.png', dpi=120)
 
     def _positions(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
-        """The vectors of all positions, (N, P, C)."""
+        """Returns the vectors of all positions without the border, (N, P, C)."""
         return without_border(last_map(features), self.border).flatten(2).transpose(1, 2)
 
     def dry_run(self, folder: Path) -> StepReport:
-        """Measures one batch, and writes random words."""
+        """Measures one batch, and writes random words as placeholders."""
         network = frozen_network(**self.network, allow_random=True)
         number, problems = dataset_or_problem(self.dataloader, 'dataloader')
         features, per_image = try_images(network, self.dataloader)

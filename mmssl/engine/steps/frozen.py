@@ -1,4 +1,4 @@
-"""A network that only looks, and what steps feed it with."""
+"""Frozen networks and dataloaders for steps."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ _TIMED_IMAGES = 8
 def frozen_network(
     backbone: dict, checkpoint: str | None, data_preprocessor: dict | None = None, allow_random: bool = False
 ) -> BaseAlgorithm:
-    """Builds a backbone with its preprocessor on this machine's device, in evaluation mode and without gradient.
+    """Builds a backbone and its data preprocessor on the GPU or CPU, in evaluation mode and without gradients.
 
     Args:
         backbone: Config of any backbone.
-        checkpoint: File of its weights, of any kind that ``transfer_weights`` reads; None where the backbone brings
-            them itself, as ``TimmBackbone`` does with ``pretrained=True``.
-        data_preprocessor: Config; None is ``SelfSupDataPreprocessor`` with the mean and deviation of ImageNet.
-        allow_random: Whether random weights will do.
+        checkpoint: File of its weights, see ``transfer_weights``; None if the backbone loads weights itself, such as
+            ``TimmBackbone`` with ``pretrained=True``.
+        data_preprocessor: Config of the data preprocessor; None means ``SelfSupDataPreprocessor`` with the mean and
+            standard deviation of ImageNet.
+        allow_random: True accepts random weights.
 
     Raises:
-        UserError: There are no weights, or they do not fit.
+        UserError: There are no weights, or they do not match the backbone.
     """
     if checkpoint is None and not backbone.get('pretrained') and not allow_random:
-        raise UserError(f'{backbone["type"]} would have random weights: name its checkpoint')
+        raise UserError(f'{backbone["type"]} would have random weights: set checkpoint of this step')
     network = BaseAlgorithm(
         backbone=backbone,
         neck=dict(type='Identity'),
@@ -53,10 +54,10 @@ def plain_loader(dataloader: dict, seed: int) -> DataLoader:
 
 
 def plain_transform(dataloader: dict) -> dict:
-    """Returns the config of the one plain view of a dataloader's dataset.
+    """Returns the config of the ``transform`` of a dataloader's dataset.
 
     Raises:
-        UserError: There is none.
+        UserError: The dataset has no ``transform``.
     """
     transform = dict(dataloader.get('dataset') or {}).get('transform')
     if transform is None:
@@ -68,7 +69,12 @@ def plain_transform(dataloader: dict) -> dict:
 
 
 def dataset_or_problem(dataloader: dict, name: str) -> tuple[int | None, list[str]]:
-    """Returns the number of images of a dataloader's dataset, None and the reason where it cannot be built."""
+    """Returns the number of images of a dataloader's dataset and no problems, or None and the problem.
+
+    Args:
+        dataloader: Config of the dataloader.
+        name: Name of the dataloader, for the problem.
+    """
     try:
         return len(DATASETS.build(dataloader['dataset'])), []
     except (FileNotFoundError, ValueError) as error:
@@ -79,10 +85,10 @@ def dataset_or_problem(dataloader: dict, name: str) -> tuple[int | None, list[st
 
 @torch.no_grad()
 def try_images(network: BaseAlgorithm, dataloader: dict) -> tuple[tuple[torch.Tensor, ...], float]:
-    """Shows random images of the size of a dataloader's to the network.
+    """Runs the backbone of a network on random images of the size that a dataloader yields.
 
     Returns:
-        What the backbone returns, and the seconds per image.
+        The output of the backbone, and the seconds per image.
 
     Raises:
         UserError: The dataset has no ``transform``.

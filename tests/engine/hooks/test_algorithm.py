@@ -34,7 +34,7 @@ def test_accumulation_counts_steps_the_last_incomplete_one_too(tmp_path: Path, c
     runner.train()
     assert calls == ['start', 0.5, 1.0]
     log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
-    assert log.count('4 accumulated batches are not one batch of their sum for MoCo: batch norm') == 1
+    assert log.count('MoCo does not learn from 4 accumulated batches') == 1
 
 
 def test_not_started_again_on_resume(tmp_path: Path, calls: list) -> None:

@@ -100,7 +100,7 @@ def test_reconstructions_of_the_same_hidden_patches_and_training_does_not_notice
 @pytest.mark.parametrize(
     ('changes', 'reason'),
     [
-        (dict.fromkeys(EVALUATED), 'the images of an EmbeddingValLoop, and this run has none'),
+        (dict.fromkeys(EVALUATED), 'an EmbeddingValLoop, whose images it draws, and this run has none'),
         (dict(visualizer=dict(type='Visualizer')), 'the visualizer has no vis_backends'),
     ],
 )

@@ -157,7 +157,7 @@ def test_a_test_makes_no_labels(tmp_path):
 @pytest.mark.parametrize(
     ('changes', 'hook', 'message'),
     [
-        (dict(model=dict(MODEL)), dict(HOOK, transform=None), 'needs the plain view'),
+        (dict(model=dict(MODEL)), dict(HOOK, transform=None), 'needs transform='),
         ({}, dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=7)), '1 heads of 5 clusters.* makes 1 of 7'),
         (
             dict(model=dict(MODEL, head=dict(MODEL['head'], num_clusters=50))),
@@ -278,7 +278,9 @@ def test_several_processes_make_the_labels_of_one(model, labeller):
 def test_features_that_are_not_finite_end_the_run(tmp_path, monkeypatch):
     nothing = lambda model, images: torch.full((len(images), 64), torch.nan)  # noqa: E731
     monkeypatch.setattr(DeepCluster, 'label_features', nothing)
-    with pytest.raises(UserError, match='labels cannot be made at iteration 0: the features of row 0 are not finite'):
+    with pytest.raises(
+        UserError, match='labels cannot be computed at iteration 0: the features of row 0 are not finite'
+    ):
         train(tiny_config(tmp_path, **CHANGES, custom_hooks=[HOOK]))
 
 
@@ -292,4 +294,4 @@ def _fail_to_label() -> str:
 
 def test_a_labelling_that_fails_ends_every_process():
     for message in run_distributed(_fail_to_label, 2):
-        assert 'labels cannot be made at iteration 0: 24 rows of 64 numbers do not have 200' in message
+        assert 'labels cannot be computed at iteration 0: 24 rows of 64 numbers do not have 200' in message

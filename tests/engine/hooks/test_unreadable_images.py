@@ -33,7 +33,7 @@ def test_reports_the_first_few_of_an_epoch() -> None:
     names = [f'/data/{i}.jpg' for i in range(7)]
     epoch(hook, run, [names[:3], names[2:], *[[]] * 8])
     first, message = run.logger.warnings
-    assert first.endswith('takes its place: /data/0.jpg')
+    assert first.endswith('replaced by another one: /data/0.jpg')
     assert message.startswith('7 of 1000 images')
     assert message.endswith('/data/0.jpg; /data/1.jpg; /data/2.jpg; /data/3.jpg; /data/4.jpg; ...')
     epoch(hook, run, [[]] * 10)

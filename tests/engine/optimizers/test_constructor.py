@@ -58,7 +58,7 @@ def test_vectors_have_settings_of_their_own_and_custom_keys_the_last_word() -> N
 
 
 def test_a_key_that_matches_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"\['predictor'\].*match no parameter"):
+    with pytest.raises(ValueError, match=r"\['predictor'\].*match no trainable parameter"):
         _groups(_model(), dict(custom_keys={'predictor': dict(fix_lr=True)}))
     with pytest.raises(ValueError, match='custom_keys'):
         _groups(_model(), dict(norm_decay_mult=0.0))

@@ -67,7 +67,7 @@ def test_clusters_of_normalised_features_become_labels(checkpoint, maps, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         'centroids.npy', 'clusters.json', 'labels.txt', 'test_labels.txt'
     ]  # fmt: skip
-    with pytest.raises(UserError, match='ResNet would have random weights: name its checkpoint'):
+    with pytest.raises(UserError, match='ResNet would have random weights: set checkpoint'):
         ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE).run(tmp_path)
 
 

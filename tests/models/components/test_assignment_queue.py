@@ -43,8 +43,8 @@ def test_wrong_lengths_and_starts():
 def test_lengths_are_compared_with_the_global_batch_before_a_run(monkeypatch):
     model = nn.ModuleDict(dict(queue=AssignmentQueue(6, 3), words=WordQueue(2, 3), fits=WordQueue(8, 3)))
     assert list(wrong_queues(model, 4)) == [
-        'model.queue: queue length 6 is no multiple of the global batch size 4; 4 is',
-        'model.words: queue length 2 is no multiple of the global batch size 4; 4 is',
+        'model.queue: queue length 6 is not a multiple of the global batch size 4; 4 is one',
+        'model.words: queue length 2 is not a multiple of the global batch size 4; 4 is one',
     ]
     monkeypatch.setattr(assignment_queue, 'world_size', lambda: 8)
     monkeypatch.setattr(assignment_queue, 'rank', lambda: 7)
