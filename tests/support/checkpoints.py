@@ -1,4 +1,4 @@
-"""Checkpoint files in tests."""
+"""Loads checkpoint files in tests."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from mmssl.checkpoints.matching import load_matching
 
 
 def load_file(module: nn.Module, file: str | Path, **options: Any) -> None:
-    """Loads a module from a file as ``load_matching`` does from tensors."""
+    """Loads the weights of a module from a file with ``load_matching``."""
     load_matching(module, get_state_dict(load_checkpoint_file(file)), str(file), **options)

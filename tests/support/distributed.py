@@ -1,4 +1,4 @@
-"""Functions run on several gloo processes, which are started once and used again."""
+"""Runs functions on several gloo processes, which are started once and reused."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT = 240.0
-_NO_GROUP, _ATTEMPTS = 'the processes did not find one another', 3  # on a busy machine gloo's first contact may fail
+_NO_GROUP, _ATTEMPTS = 'the processes did not find one another', 3  # on a busy machine gloo can fail to connect
 
 
 def run_distributed(function: Callable[..., Any], world_size: int, *args: Any, timeout: float = TIMEOUT) -> list[Any]:
     """Calls ``function(*args)`` on every process of a group and returns the results in rank order.
 
-    The processes live as long as this one and serve every later call: starting them is what costs. Each has one
-    thread, float64 as its default type and a fresh process group and seed per call.
+    The processes live until the tests end and serve every call, because starting them is slow. Each has one thread and
+    float64 as its default dtype. Every call has a new process group and the seed 0.
 
     Args:
-        function: Defined at the top level of a module.
+        function: Function at the top level of a module.
         world_size: Number of processes.
-        *args: What ``pickle`` takes.
-        timeout: Seconds after which the processes are given up.
+        *args: Arguments of the function that ``pickle`` can store.
+        timeout: Seconds until the call fails.
 
     Raises:
-        RuntimeError: The function failed on some process; the message holds its traceback.
-        TimeoutError: It did not return in time.
+        RuntimeError: The function failed on a process; the message holds the traceback.
+        TimeoutError: The function did not return in time.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -56,7 +56,7 @@ def _run_once(function: Callable[..., Any], world_size: int, args: tuple, timeou
         try:
             return _collect(workers, timeout)
         except BaseException:
-            stop()  # the others may wait for one another forever
+            stop()  # the other processes can wait for each other forever
             raise
 
 
@@ -89,10 +89,10 @@ def _collect(workers: list[_Worker], timeout: float) -> list[Any]:
 
 
 class _Worker:
-    """A process and the line to it."""
+    """A process and the connection to it."""
 
     def __init__(self) -> None:
-        # the server imports torch and the models once, each process is then a quick fork of it
+        # the fork server imports torch and the models once; forking a process from it is fast
         context = get_context('forkserver')
         context.set_forkserver_preload(['torch', 'mmssl.models'])
         self.connection, theirs = context.Pipe()
@@ -136,6 +136,6 @@ def _call(function: Callable[..., Any], args: tuple, group: dict, timeout: float
     except RuntimeError as error:
         raise RuntimeError(_NO_GROUP) from error
     result = function(*args)
-    # after a failure the group stays: closing it would fail the others too, and hide which one was first
+    # not in a finally block: closing the group after a failure would make the other processes fail too
     dist.destroy_process_group()
     return result

@@ -1,4 +1,4 @@
-"""Tiny data sets in the layouts of COCO, Pascal VOC and CamVid, and benchmark configs made small enough for them."""
+"""Writes tiny datasets in the layouts of COCO, Pascal VOC and CamVid, and shrinks benchmark configs for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOXES = [(4, 6, 40, 44), (20, 10, 60, 30)]  # x1, y1, x2, y2
 
 
 def write_coco(root: Path) -> Path:
-    """COCO's layout: images with boxes and polygons of two of the 80 classes."""
+    """Writes a dataset in COCO's layout: images with boxes and polygons of two of the 80 classes."""
     from mmdet.datasets.coco import CocoDataset
 
     names = CocoDataset.METAINFO['classes']
@@ -45,7 +45,7 @@ def write_coco(root: Path) -> Path:
 
 
 def write_voc(root: Path, classes: tuple[str, ...]) -> Path:
-    """Pascal VOC's layout with boxes of the first two of ``classes``."""
+    """Writes a dataset in Pascal VOC's layout, with boxes of the first two ``classes``."""
     files = _write_images(root / 'JPEGImages')
     (root / 'Annotations').mkdir()
     for file in files:
@@ -64,7 +64,7 @@ def write_voc(root: Path, classes: tuple[str, ...]) -> Path:
 
 
 def write_camvid(root: Path) -> Path:
-    """CamVid's layout: masks of the classes 0 to 10 and of 11, which is void."""
+    """Writes a dataset in CamVid's layout: masks with the classes 0 to 10 and 11 (void)."""
     for split in ('train', 'val'):
         folder = root / 'ann' / split
         folder.mkdir(parents=True)
@@ -84,12 +84,12 @@ def _write_images(folder: Path) -> list[Path]:
 
 
 def shrink_options(cfg: Config) -> dict[str, Any]:
-    """Values of ``--cfg-options`` with which a config trains two iterations in a second on images of 64 pixels.
+    """Returns values for ``--cfg-options`` with which a benchmark config trains two iterations in a second.
 
-    A ResNet and the heads behind it get an eighth of their channels; images and crops become 64 pixels.
+    A ResNet and the heads behind it get an eighth of their channels. Images and crops get 64 pixels.
 
     Args:
-        cfg: A benchmark config as ``load_config`` returns it.
+        cfg: Benchmark config from ``load_config``.
     """
     options: dict[str, Any] = {'max_epochs': 1, 'param_scheduler.warmup_epochs': 0, 'train_cfg.val_interval': 1}
     options['default_hooks.checkpoint.interval'] = 1
@@ -106,7 +106,7 @@ def shrink_options(cfg: Config) -> dict[str, Any]:
         if key in ('scale', 'crop_size') and '_dataloader' in place or place == 'model.data_preprocessor.size':
             options[place] = (SIZE, SIZE)
         elif key == 'score_thr':
-            options[place] = 0.0  # so that there are detections
+            options[place] = 0.0  # keeps all boxes, because no AP is reported without detections
         elif key == 'iou_thrs':
             options[place] = [0.5]
         elif is_resnet and key.endswith('channels') and place.startswith('model.'):
@@ -115,7 +115,7 @@ def shrink_options(cfg: Config) -> dict[str, Any]:
 
 
 def _leaves(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
-    """Every (dotted key, value) below ``node`` whose value is no dict and no list of dicts."""
+    """Yields (dotted key, value) of all values below ``node`` that are neither dicts nor lists with dicts."""
     for key, value in node.items() if hasattr(node, 'items') else enumerate(node):
         inner = f'{place}.{key}' if place else str(key)
         if isinstance(value, dict) or (isinstance(value, (list, tuple)) and any(isinstance(x, dict) for x in value)):

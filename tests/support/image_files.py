@@ -1,4 +1,4 @@
-"""Image files for tests of the data side."""
+"""Makes image files for tests of datasets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ TRAINING = dict(
 
 
 def flat_image(value: int, size: int = 8) -> np.ndarray:
-    """A grey image of one value, uint8 (size, size, 3)."""
+    """Returns an image whose pixels all have the same value, uint8 (size, size, 3)."""
     return np.full((size, size, 3), value, np.uint8)
 
 
 def encode(image: np.ndarray, suffix: str = '.png') -> bytes:
-    """The bytes of an image file with the RGB ``image``."""
+    """Returns the bytes of an image file with the RGB ``image``."""
     return cv2.imencode(suffix, image[..., ::-1])[1].tobytes()
 
 
 def write_images(folder: Path, names: list[str]) -> None:
-    """Writes one image per name below ``folder``, the n-th of the value 10 n."""
+    """Writes one flat image per name below ``folder``; the pixels of image n have the value 10 n."""
     for number, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,5 +32,5 @@ def write_images(folder: Path, names: list[str]) -> None:
 
 
 def value_of(item: dict) -> int:
-    """The value of the flat image in an evaluation item."""
+    """Returns the pixel value of the flat image in an evaluation item."""
     return int(item['inputs'].float().mean())

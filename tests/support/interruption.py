@@ -1,4 +1,4 @@
-"""A run that stops in the middle of an epoch and is resumed."""
+"""Interrupts a run within an epoch and resumes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.tiny_run import tiny_config, train
 
 
 class Interruption(Exception):
-    """What stops the run."""
+    """The exception that stops the run."""
 
 
 @HOOKS.register_module()
@@ -22,7 +22,7 @@ class InterruptionHook(Hook):
     """Raises ``Interruption`` at the end of an iteration.
 
     Args:
-        iteration: Number of iterations after which to stop.
+        iteration: Number of iterations after which the run stops.
     """
 
     priority = 'LOWEST'
@@ -36,11 +36,13 @@ class InterruptionHook(Hook):
 
 
 def assert_resume_is_exact(folder: Path, **changes: Any) -> None:
-    """Compares a tiny run with one that stops after 11 of 18 iterations and resumes from its checkpoint of the eighth.
+    """Asserts that an interrupted and resumed run ends with the same weights and optimizer as an uninterrupted one.
+
+    The run stops after 11 of 18 iterations and resumes from its checkpoint of iteration 8.
 
     Args:
-        folder: For the checkpoints.
-        **changes: Of ``tiny_config``, ``model`` for instance.
+        folder: Folder for the checkpoints.
+        **changes: Arguments of ``tiny_config``, such as ``model``.
     """
     hooks, stop = changes.pop('custom_hooks', []), dict(type='InterruptionHook', iteration=11)
     whole = train(tiny_config(folder / 'whole', custom_hooks=hooks, **changes))

@@ -1,4 +1,4 @@
-"""Recipes made small enough to build and to step in a second, by rules that need no change for a new recipe."""
+"""Shrinks recipes so that they build and step within a second, by rules that hold for new recipes too."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _SWIN = dict(img_size=IMAGE_SIZE, patch_size=4, window_size=2, embed_dim=16, dep
 
 
 def shrink(cfg: Config) -> Config:
-    """Returns a copy of a recipe with a tiny model, small views and batches of 8; what defines the method is kept.
+    """Returns a copy of a recipe with a tiny model, small views and batches of 8 images; the method does not change.
 
-    The backbone becomes a ResNet-18 of an eighth of the width, a ViT of two blocks, a Swin of two stages or a narrow
-    network of its own kind; the MLPs
-    keep their layers, norms and biases, and a neck follows the width of its backbone; a queue keeps 64 entries; a
-    decoder has one block. Views have 32 px, local ones 16, and patches 8, Swin's 4.
+    The backbone becomes a ResNet-18 with an eighth of the width, a ViT with two blocks, a Swin with two stages or a
+    narrow network of the same class. MLPs keep their layers, norms and biases, and a neck follows the width of its
+    backbone. Queues have 64 entries and decoders one block. Views have 32 pixels (local ones 16), patches have 8 pixels
+    (4 in Swin).
 
     Args:
-        cfg: A recipe as ``load_config`` returns it.
+        cfg: Recipe from ``load_config``.
     """
     cfg = deepcopy(cfg)
     _shrink_backbone(cfg.model.backbone)
@@ -54,7 +54,7 @@ def shrink(cfg: Config) -> Config:
 def _shrink_backbone(backbone: dict) -> None:
     if backbone['type'] == 'ResNet':
         backbone.update(depth=18, stem='small', width=0.125)
-        backbone.pop('width_per_group', None)  # of bottleneck blocks, which a ResNet-18 has not
+        backbone.pop('width_per_group', None)  # an option of bottleneck blocks, and a ResNet-18 has basic blocks
     elif backbone['type'] in _NARROW:
         backbone.update(_NARROW[backbone['type']])
     elif backbone['type'] == 'HiViT':
@@ -82,11 +82,11 @@ def _shrink_backbone(backbone: dict) -> None:
     elif backbone.get('name', '').startswith('swin'):
         backbone.update(_SWIN)
     else:
-        raise ValueError(f'shrink() knows no small {backbone["type"]}: add one here')
+        raise ValueError(f'shrink() has no rule for {backbone["type"]}: add one here')
 
 
 def _shrink_igam(model: dict) -> None:
-    """Makes teacher and discriminator small too, and matches gradients from the start of the run on."""
+    """Shrinks teacher and discriminator, and makes the matching of gradients start with the run."""
     _shrink_backbone(model.teacher.backbone)
     for classifier in (model, model.teacher):
         classifier.head['in_channels'] = BACKBONES.build(classifier.backbone).feature_dim
@@ -116,7 +116,7 @@ def _shrink_parts(part: Any) -> None:
     if 'num_prototypes' in part:
         part.update(in_channels=_EMBEDDING, num_prototypes=_EMBEDDING)
     if 'masker' in part:
-        patch = part['backbone'].get('patch_size', _PATCH)  # of HiViT it follows from the stem
+        patch = part['backbone'].get('patch_size', _PATCH)  # HiViT has no patch_size: its stem determines the patches
         _shrink_masked(part['masker'], part['target'], part['neck'], patch)
     if part.get('type') == 'PixelShuffleDecoder':
         part['stride'] = _PATCH
@@ -138,15 +138,15 @@ def _shrink_parts(part: Any) -> None:
 
 
 def _shrink_masked(masker: dict, target: dict, neck: dict, patch_size: int) -> None:
-    """Hides a few of the patches, and predicts what there is of a patch of that size."""
+    """Fits masker, target and the width of the neck's output to patches of ``patch_size`` pixels."""
     masker['patch_size'] = patch_size
     if 'unit_size' in masker:
         masker['unit_size'] = IMAGE_SIZE // 2
     if 'min_block' in masker:
-        masker.update(num_hidden=7, min_block=6)  # in some of 8 images 6 alone
+        masker.update(num_hidden=7, min_block=6)  # so some of the 8 images hide only 6 patches
     if 'tokenizer' in target:
         tokenizer = target['tokenizer']
-        if tokenizer['type'] == 'DALLETokenizer':  # a word per 4 x 4 pixels of a rendering of half the size
+        if tokenizer['type'] == 'DALLETokenizer':  # one word per 4 x 4 pixels of a view of half the size
             tokenizer.update(checkpoint=None, width=8, num_groups=3)
         else:
             tokenizer['patch_size'] = patch_size

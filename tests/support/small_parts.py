@@ -15,28 +15,28 @@ DIM = 16
 
 
 def mlp(in_channels: int = DIM, out_channels: int = DIM, **options: Any) -> dict:
-    """Config of an ``MLPProjector`` with 24 hidden channels."""
+    """Returns the config of an ``MLPProjector`` with 24 hidden channels."""
     return dict(type='MLPProjector', in_channels=in_channels, hidden_channels=24, out_channels=out_channels, **options)
 
 
 def predict(loss: str, **options: Any) -> dict:
-    """Config of a ``LatentPredictHead`` with the loss of that name."""
+    """Returns the config of a ``LatentPredictHead`` with the loss of type ``loss``."""
     return dict(type='LatentPredictHead', predictor=mlp(), loss=dict(type=loss, **options))
 
 
 def build(method: str, **options: Any) -> BaseAlgorithm:
-    """An algorithm of small parts in float64; ``options`` are its arguments beside backbone and neck."""
+    """Builds an algorithm of small parts in float64; ``options`` are its further arguments."""
     options = dict(backbone=BACKBONE, neck=mlp(64)) | options
     return ALGORITHMS.build(dict(type=method, **options)).double().train()
 
 
 def views(count: int = 2, images: int = 8, size: int = 8) -> list[Tensor]:
-    """Random views (images, 3, size, size), float64."""
+    """Returns ``count`` random views (images, 3, size, size), float64."""
     return list(torch.randn(count, images, 3, size, size, dtype=torch.float64))
 
 
 def masked(**options: Any) -> dict:
-    """Config of an MAE for images of 16 px, four by four patches; ``options`` take the place of its arguments."""
+    """Returns the config of an MAE for images of 16 pixels with 4 x 4 patches; ``options`` replace its arguments."""
     arch = dict(embed_dim=24, depth=1, num_heads=2)
     return (
         dict(

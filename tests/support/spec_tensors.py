@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def wave(function: str, scale: float = 1.0, rows: int = 4, columns: int = 8) -> Tensor:
-    """``function(0.1 * scale * (i * columns + j + 1))`` at row i, column j, float64.
+    """Returns ``function(0.1 * scale * (i * columns + j + 1))`` at row i and column j, (rows, columns) float64.
 
     Args:
         function: ``'sin'`` or ``'cos'``.
-        scale: Stretches the argument.
+        scale: Factor of the function's argument.
         rows: Number of rows.
         columns: Number of columns.
     """

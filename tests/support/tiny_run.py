@@ -1,4 +1,4 @@
-"""A whole pre-training run of seconds: noise images, a small ResNet, any method."""
+"""A pre-training run that takes seconds: noise images and a small ResNet."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ METHODS = {
 
 @DATASETS.register_module()
 class NoiseImages(ImageDataset):
-    """Images of uniform noise that are always the same.
+    """Images of uniform noise; image i is the same in every run.
 
     Args:
-        num_images: How many.
+        num_images: Number of images.
         **kwargs: Arguments of ``ImageDataset``.
     """
 
@@ -58,7 +58,7 @@ class NoiseImages(ImageDataset):
 
 @DATASETS.register_module()
 class LabelledNoise(NoiseImages):
-    """Images of noise whose labels 0 to 9 follow one another."""
+    """Images of noise; the label of image i is i modulo 10."""
 
     def _label(self, row: int) -> int:
         return row % 10
@@ -66,10 +66,10 @@ class LabelledNoise(NoiseImages):
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """Kills the process at the end of an iteration, by a signal that no process can handle.
+    """Kills the process with SIGKILL at the end of an iteration.
 
     Args:
-        iteration: Number of iterations after which to kill.
+        iteration: Number of iterations after which the process is killed.
     """
 
     priority = 'LOWEST'
@@ -83,7 +83,7 @@ class KillHook(Hook):
 
 
 def tiny_config(work_dir: Path | str, method: str = 'moco', **changes: Any) -> dict:
-    """Returns a config of 3 epochs of 6 iterations with 4 images; ``changes`` are merged in at the top level."""
+    """Returns a config of 3 epochs of 6 iterations with 4 images; ``changes`` replace its top-level keys."""
     cfg = dict(
         model=dict(
             backbone=dict(type='ResNet', depth=18, stem='small', width=0.125),
@@ -116,12 +116,12 @@ def tiny_config(work_dir: Path | str, method: str = 'moco', **changes: Any) -> d
 
 
 def build_runner(cfg: dict) -> PretrainRunner:
-    """Builds a runner; of several in one second each gets its own logger and message hub."""
+    """Builds a runner with a new experiment name, so that runners of the same second do not share a logger."""
     return PretrainRunner.from_cfg(dict(cfg, experiment_name=f'tiny_{os.getpid()}_{next(_run_numbers)}'))
 
 
 def train(cfg: dict) -> PretrainRunner:
-    """Runs ``cfg`` to its end and returns the runner."""
+    """Trains with ``cfg`` to the end and returns the runner."""
     runner = build_runner(cfg)
     runner.train()
     return runner

@@ -1,4 +1,4 @@
-"""Checkpoints as a training leaves them, without the training."""
+"""Writes training checkpoints without a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from mmssl.registry import MODELS
 
 
 def save_trained(config: Path, path: Path, seed: int = 0) -> nn.Module:
-    """Writes the initial weights of the model of ``config`` as a training checkpoint, and returns it for evaluation."""
+    """Writes a training checkpoint with the initial weights of a config's model, and returns the model.
+
+    Args:
+        config: Config file.
+        path: File of the checkpoint.
+        seed: Seed of the initial weights.
+
+    Returns:
+        The model in evaluation mode.
+    """
     torch.manual_seed(seed)
     cfg = load_config(config)
     init_default_scope('mmssl')
