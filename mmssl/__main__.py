@@ -55,7 +55,7 @@ def _help() -> str:
 
 
 def _processes(argv: list[str]) -> tuple[str, list[str]] | None:
-    """The value of ``--gpus`` and the other arguments; None where there is no ``--gpus``."""
+    """The value of ``--gpus`` and the other arguments; None without ``--gpus``."""
     for position, word in enumerate(argv):
         if word == '--gpus':
             return (argv[position + 1] if position + 1 < len(argv) else ''), argv[:position] + argv[position + 2 :]

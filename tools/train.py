@@ -21,7 +21,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Pre-train a backbone without labels, or train a model on one')
     parser.add_argument('config', help='config file, or the name of a recipe')
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='PATH', help='go on from PATH, or from the latest checkpoint'
+        '--resume', nargs='?', const='auto', metavar='PATH', help='resume from PATH, or from the latest checkpoint'
     )
     parser.add_argument('--images', metavar='FOLDER', help='every image below, in place of those of the config')
     add_transfer_options(parser)

@@ -21,8 +21,8 @@ class ClusterSampler(EpochSampler):
 
     Args:
         dataset: Training set, see ``EpochSampler``.
-        reassign: Number of images per epoch as a multiple of the number of images in the dataset. The images are
-            labelled anew before every epoch, so a smaller multiple labels more often.
+        reassign: Number of images per epoch as a multiple of the number of images in the dataset. The images get new
+            labels before every epoch, so a smaller multiple means more frequent labelling.
         seed: Seed of the order, see ``EpochSampler``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A folder of one's own images in the place of the data of a recipe."""
+"""Replaces the datasets of a recipe by the images of a folder."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from mmengine.config import Config
 from mmssl.datasets.image_files import find_images
 from mmssl.utils.errors import UserError
 
-_MANY = 1000  # images from which a tenth is enough to evaluate on; of fewer a quarter is
+_MANY = 1000  # from this number of images a tenth is used for evaluation, below it a quarter
 _WORKERS = 2
 
 
 def use_images(cfg: Config, folder: str | Path) -> list[str]:
-    """Puts the images of a folder in the place of all datasets of a config, changed in place; views are kept.
+    """Replaces all datasets of a config by the images of a folder, in place; the views do not change.
 
-    Every image below the folder is used, no list file is needed. Every tenth one evaluates, of fewer than 1000 images
-    every fourth, and the others train. Class folders (``folder/<class>/...``) give labels. Without labels only metrics
-    that need none are kept, and no evaluation at all where none is left.
+    All images below the folder are used, without a list file. Every tenth image (every fourth of fewer than 1000) is
+    used for evaluation and the others for training. Class folders (``folder/<class>/...``) give labels. Without labels,
+    only metrics that need no labels are kept; if there are none, the evaluation is removed.
 
     Args:
-        cfg: The config of a training of mmssl, or of a stage that trains nothing.
+        cfg: Config of a training of mmssl, or of a stage without training.
         folder: Folder of images or of class folders.
 
     Returns:
-        The images, as paths relative to the folder.
+        Paths of the images, relative to the folder.
 
     Raises:
-        FileNotFoundError: There is no such folder.
+        FileNotFoundError: The folder does not exist.
         UserError: The folder holds fewer than two images, the config needs labels and the folder has no class folders,
-            or it needs boxes or maps.
+            or the config needs boxes or segmentation maps.
     """
     names = list(find_images(str(folder)))
     if len(names) < 2:
-        raise UserError(f'{folder} holds {len(names)} images: name a folder with at least two')
+        raise UserError(f'{folder} holds {len(names)} images: choose a folder with at least two')
     if cfg.get('default_scope', 'mmssl') != 'mmssl':
         raise UserError(
-            f'a folder of images has no boxes or maps, which {cfg.get("default_scope")} trains on: move the data of '
-            'this config by --cfg-options data_root=FOLDER'
+            f'a folder of images has no boxes or segmentation maps, which {cfg.get("default_scope")} needs: use your '
+            'data in the layout of this config with --cfg-options data_root=FOLDER'
         )
     has_classes = all('/' in name for name in names) and len({name.split('/')[0] for name in names}) > 1
     source = dict(
@@ -58,7 +58,7 @@ def use_images(cfg: Config, folder: str | Path) -> list[str]:
 
 
 def _dataloaders(cfg: Config) -> Iterator[tuple[str, Any]]:
-    """Every dataloader of a training or a step, by its key."""
+    """Yields (key, dataloader) of all dataloaders of a training or a step."""
     holders = [cfg, cfg.get('val_cfg'), cfg.get('test_cfg'), cfg.get('step')]
     for holder in holders:
         for key in ('train_dataloader', 'dataloader', 'bank_dataloader', 'val_dataloader', 'test_dataloader'):
@@ -82,7 +82,7 @@ def _keep_metrics_without_labels(cfg: Config, split: str, folder: str) -> None:
     if not evaluator:
         return
     if 'metrics' not in evaluator:
-        raise UserError(f'this config learns or measures classes: put the images of {folder} into class folders')
+        raise UserError(f'this config needs labels: put the images of {folder} into class folders')
     kept = [metric for metric in evaluator.metrics if 'Statistics' in metric.type]
     if kept:
         evaluator.metrics = kept

@@ -34,17 +34,20 @@ def check_block_indices(indices: Sequence[int], depth: int) -> None:
 
 
 def read_group(name: str, value: str | Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
-    """Reads an argument that is a dict of settings, or the first of these settings alone.
+    """Reads an argument that is a dict of settings, or the value of the first setting.
 
     Args:
         name: Name of the argument, for the message.
-        value: What was given.
-        defaults: Every setting and its default.
+        value: Dict of some settings, or the value of the first key of ``defaults``.
+        defaults: Name of a setting -> default value, for all settings.
+
+    Returns:
+        Name of a setting -> value, for all settings.
 
     Raises:
-        ValueError: There is no such setting.
+        ValueError: A setting is unknown.
     """
     given = {next(iter(defaults)): value} if isinstance(value, str) else dict(value)
     if not set(given) <= set(defaults):
-        raise ValueError(f'{name} is a word or a dict of {", ".join(defaults)}, got {given}')
+        raise ValueError(f'{name} must be a value or a dict of {", ".join(defaults)}, got {given}')
     return {**defaults, **given}

@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--norm', choices=['linf', 'l2'], default='linf', help='(default: linf)')
     parser.add_argument('--restarts', type=int, default=1, help='random restarts of pgd and margin (default: 1)')
     parser.add_argument('--seed', type=int, default=0, help='seed of random starts (default: 0)')
-    parser.add_argument('--num-images', type=int, help='images, spread evenly over the data set (default: all)')
+    parser.add_argument('--num-images', type=int, help='images, spread evenly over the dataset (default: all)')
     parser.add_argument('--out', help='JSON file to write the results to')
     return parser.parse_args(argv)
 

@@ -1,7 +1,7 @@
 """Run a suite of downstream protocols: ``python tools/benchmarks/run_suite.py CHECKPOINT --suite NAME``.
 
-Writes ``report.md``, ``results.json`` and ``results.png``. A call that was stopped goes on where it was.
-Exit code 1: a protocol failed, the others were run all the same.
+Writes ``report.md``, ``results.json`` and ``results.png``. A suite that was stopped continues with the next run when
+called again. Exit code 1 means that a protocol failed; the others are still run.
 """
 
 from __future__ import annotations

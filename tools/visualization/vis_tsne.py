@@ -1,6 +1,6 @@
 """Lay out embeddings in the plane by t-SNE: ``python tools/visualization/vis_tsne.py CHECKPOINT``.
 
-The images are those that the first checkpoint was evaluated on; points are coloured by label where there are labels.
+The images are those that the first checkpoint was evaluated on; points are coloured by label if there are labels.
 ``--compare`` puts further checkpoints beside the first.
 """
 

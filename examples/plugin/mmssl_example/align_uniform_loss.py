@@ -16,7 +16,7 @@ def align_uniform(first: Tensor, second: Tensor, weight: float) -> Tensor:
     Args:
         first: (N, D), embeddings of the first views; row n of both arguments is the same image.
         second: (N, D), embeddings of the second views.
-        weight: Of uniformity against alignment.
+        weight: Weight of the uniformity term; the alignment term has the weight 1.
 
     Returns:
         Scalar: mean squared distance of partners, plus ``weight`` times the log of the mean Gaussian potential over
@@ -33,7 +33,7 @@ class AlignUniformLoss(nn.Module):
     """Fills the head slot of a two-view method, see ``align_uniform``.
 
     Args:
-        weight: Of uniformity against alignment.
+        weight: Weight of the uniformity term; the alignment term has the weight 1.
     """
 
     def __init__(self, weight: float = 1.0) -> None:

@@ -61,7 +61,7 @@ def check_voc(dataset: dict[str, Any], classes: tuple[str, ...], is_training: bo
     if boxes.flat and is_training and not (dataset.get('filter_cfg') or {}).get('bbox_min_size'):
         more.problems.append(
             f'{len(boxes.flat):,} boxes have no area, which makes the loss NaN: {some(boxes.flat)}; correct them or '
-            'set filter_cfg.bbox_min_size=1 of this data set'
+            'set filter_cfg.bbox_min_size=1 of this dataset'
         )
     found.problems += more.problems
     found.notes += more.notes
