@@ -30,7 +30,7 @@ FUNCTIONS = _child('function', 'FUNCTIONS', _DATA_LOCATIONS)
 RUNNERS = _child('runner', 'RUNNERS', _ENGINE_LOCATIONS)
 LOOPS = _child('loop', 'LOOPS', [*_ENGINE_LOCATIONS, 'mmssl.evaluation'])
 HOOKS = _child('hook', 'HOOKS', _ENGINE_LOCATIONS)
-STEPS = Registry('step', scope='mmssl', locations=_ENGINE_LOCATIONS)  # stages that train nothing
+STEPS = Registry('step', scope='mmssl', locations=_ENGINE_LOCATIONS)  # stages without training
 LABELLERS = Registry('labeller', scope='mmssl', locations=['mmssl.clustering.labels'])
 OPTIMIZERS = _child('optimizer', 'OPTIMIZERS', _ENGINE_LOCATIONS)
 OPTIM_WRAPPERS = _child('optimizer wrapper', 'OPTIM_WRAPPERS', _ENGINE_LOCATIONS)

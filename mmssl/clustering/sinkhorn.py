@@ -1,4 +1,4 @@
-"""Labels of equal clusters by optimal transport."""
+"""Labels with clusters of equal size, by optimal transport."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def folders_in(folder: str) -> list[str]:
 
 def _walk(folder: str, prefix: str, above: frozenset[str], others: Counter[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
-    if real in above:  # a circle of links
+    if real in above:  # a link to a folder that contains the link
         return
     with os.scandir(folder) as entries:
         visible = sorted((entry for entry in entries if not entry.name.startswith('.')), key=lambda entry: entry.name)

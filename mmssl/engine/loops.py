@@ -89,7 +89,9 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Trains to the end of the run, with validations in between."""
-        self._epoch = self._iter // len(self.dataloader)  # a finished run may be resumed within its last epoch
+        self._epoch = self._iter // len(
+            self.dataloader
+        )  # a run that ended within an epoch may be resumed with a new length
         if not self.counts_iterations:
             return super().run()
         self.runner.call_hook('before_train')

@@ -65,7 +65,7 @@ class PretrainRunner(Runner):
     """
 
     writes_backbone_files = True
-    unchecked_parts: Sequence[str] = ()  # what could not be compared, for the dry run
+    unchecked_parts: Sequence[str] = ()  # checks that were not possible, for the dry run
     _saved_weights: dict | None = None
 
     @classmethod

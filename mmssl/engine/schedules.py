@@ -185,7 +185,7 @@ class StepLR(ClosedFormSchedule):
         warmup = self.epochs_to_steps(self.warmup_epochs)
         if step < warmup:
             return self.start_factor + (1 - self.start_factor) * step / warmup
-        # The tolerance absorbs rounding: .29 * 100 is slightly more or less than step 29.
+        # The tolerance absorbs rounding: .29 * 100 is not exactly 29.
         return self.gamma ** sum(step >= milestone * self.end - 1e-6 for milestone in self.milestones)
 
 

@@ -168,10 +168,15 @@ def _training(entry: dict, own: Config, path: Path) -> Config:
 
 
 def select(stages: Sequence[Stage], only: str | None = None, first: str | None = None) -> list[Stage]:
-    """Returns the stages to run: all, the stage ``only``, or ``first`` and those after it.
+    """Returns the stages to run: all, a single one, or all from a given one.
+
+    Args:
+        stages: All stages of the config.
+        only: Name of the single stage to run.
+        first: Name of the first stage to run.
 
     Raises:
-        UserError: Both are given, or there is no stage of that name.
+        UserError: Both names are given, or no stage has the name.
     """
     names = [stage.name for stage in stages]
     if only is not None and first is not None:

@@ -1,4 +1,4 @@
-"""Query images and their nearest neighbours."""
+"""Draws query images with their nearest neighbours."""
 
 from __future__ import annotations
 

@@ -63,5 +63,8 @@ def test_a_result_whose_best_value_is_not_known() -> None:
 
 def test_a_result_that_no_metric_announced(tmp_path: Path) -> None:
     hook = CheckpointHook(save_best='scoer', rule='greater')
-    with pytest.raises(UserError, match="save_best='scoer' is none .* which are score; did you mean 'score'"):
+    with pytest.raises(
+        UserError,
+        match="save_best='scoer' is not a result of the validation, which returns score; did you mean 'score'",
+    ):
         hook._save_best_checkpoint(SimpleNamespace(), dict(score=1.0))

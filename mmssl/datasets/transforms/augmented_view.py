@@ -13,15 +13,18 @@ from mmssl.datasets.transforms.geometry import CROP_ATTEMPTS, CROPS, check_inter
 from mmssl.datasets.transforms.photometric_program import CODES, COLORS, GROUPS, JITTER, NUM_STEPS
 from mmssl.registry import TRANSFORMS
 
-# Draws of a view: the attempts and place of the crop, the flip, the groups, values and order of the jitter, the blur.
+# Number of draws of a view: crop attempts and position, flip, groups, values and order of the jitter, blur.
 _DRAWS_AHEAD = 2 * CROP_ATTEMPTS + 2 + 1 + len(GROUPS) + 2 * len(JITTER) + 1
 
 
 class Draws:
-    """Returns the next number of ``rng``, uniform in [0, 1), at each call.
+    """A function that returns the next random number, uniform in [0, 1), at each call.
 
-    Most numbers are drawn ahead at once, because a call of a generator takes longer than the arithmetic of a view. A
-    view that needs more, as a distorted crop may, draws the others one by one.
+    It draws most numbers of a view in one call of ``rng``, because a call takes longer than the arithmetic of a view.
+    If a view needs more numbers (a distorted crop may), they are drawn one by one.
+
+    Args:
+        rng: Generator of the numbers.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:

@@ -84,7 +84,7 @@ class PseudoLabelsHook(Hook):
         self.labelled_at = 0
         self.only_estimate = False
 
-    # When
+    # Times of the labellings
 
     def before_run(self, runner: Runner) -> None:
         """Asks the algorithm for the times of its labellings and checks that labels can be computed.
@@ -123,7 +123,7 @@ class PseudoLabelsHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Labels the training set if a labelling is due within the epoch, and adds the labels to the batch."""
         self._label_when_due(runner)
-        assert data_batch is not None and self.labels is not None, 'MMEngine gives the batch; the run began with labels'
+        assert data_batch is not None and self.labels is not None, 'MMEngine passes the batch, and labels were computed'
         samples = data_batch['data_samples']
         samples['pseudo_label'] = torch.from_numpy(self.labels[:, samples['index'].numpy()].T.copy())
 
@@ -149,7 +149,7 @@ class PseudoLabelsHook(Hook):
         """Returns the number of labellings that are due at the start of an iteration, all earlier ones included."""
         return int(np.searchsorted(self.times, iteration * self.images_per_iteration, side='right'))
 
-    # How
+    # Labelling
 
     def _made_labels(self, runner: Runner) -> Labels:
         """Computes the labels on the main process and returns them on every process.
@@ -217,7 +217,7 @@ class PseudoLabelsHook(Hook):
     def _give_to_sampler(self, runner: Runner) -> None:
         sampler = runner.train_dataloader.sampler
         if hasattr(sampler, 'set_labels'):
-            assert self.labels is not None, 'labels were made before'
+            assert self.labels is not None, 'labels were computed before'
             sampler.set_labels(self.labels[0])
 
     # Scores

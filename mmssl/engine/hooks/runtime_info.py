@@ -35,7 +35,7 @@ class RuntimeInfoHook(mmengine_hooks.RuntimeInfoHook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Sets how often losses are read: at the shortest interval of the logger hooks."""
+        """Sets how often losses are read: at the shortest interval of the loggers, always in a single CPU process."""
         super().before_train(runner)
         loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
         self.on_gpu = next(runner.model.parameters()).is_cuda

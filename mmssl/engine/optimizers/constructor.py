@@ -15,8 +15,8 @@ from mmssl.registry import OPTIM_WRAPPER_CONSTRUCTORS
 class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Builds the optimizer of the trainable parameters, with one parameter group per distinct setting.
 
-    MMEngine's constructor is not used because it makes one group per parameter (which prevents multi-tensor updates),
-    includes the frozen parameters of a teacher, and imports compiled operators of mmcv.
+    MMEngine's constructor would make one group per parameter (which prevents multi-tensor updates), include the frozen
+    parameters of a teacher, and import compiled operators of mmcv.
 
     The keys of ``paramwise_cfg`` are:
 
@@ -109,7 +109,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 def _group_of(groups: list[dict], options: dict) -> dict:
-    """Returns the group with exactly these options, which is added to ``groups`` if there is none."""
+    """Returns the group in ``groups`` with exactly these options; adds an empty one if there is none."""
     for group in groups:
         if {key: value for key, value in group.items() if key != 'params'} == options:
             return group
