@@ -22,14 +22,14 @@ INSTALL := MMSSL_STACK=$(filter official,$(STACK)) $(PIP) install --prefer-binar
 REQUIREMENTS := setup.py $(filter-out requirements/docs.txt,$(wildcard requirements/*.txt))
 DOCS_VENV ?= .venv-docs
 
-.PHONY: help demo test lint types docs clean
+.PHONY: help demo test lint docs clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo   pre-train on photo patches for about five minutes; a table and work_dirs/demo/report.html'
 	@echo '            EPOCHS=, METHOD=, SEED=, DATA=/folder/of/images'
 	@echo 'make test   the test suite; STACK=official, TESTS=tests/datasets, JOBS=2'
-	@echo 'make lint   ruff; make types runs mypy, whose word is advice'
+	@echo 'make lint   ruff, its format, and mypy'
 	@echo 'make docs   the site, build/site/index.html; any warning is an error'
 	@echo 'make clean  remove the environments and caches, keep work_dirs'
 	@echo 'VENV=.venv and PYTHON=python3 choose the environment and the Python (3.10 or newer) that makes it.'
@@ -44,11 +44,8 @@ test: $(VENV)/.all
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-
-types: $(VENV)/.all
 	$(BIN)/mypy
 
-# Docstrings are read and not imported, so the site needs none of the packages that mmssl needs.
 docs: $(DOCS_VENV)/.done
 	rm -rf build/docs build/site
 	$(DOCS_VENV)/bin/python docs/assemble.py build/docs
