@@ -1,4 +1,4 @@
-"""Components: what an algorithm owns besides its slots, such as a teacher or a queue."""
+"""Components: parts of an algorithm beside backbone, neck and head, such as a teacher or a queue."""
 
 from mmssl.utils.imports import import_submodules
 

@@ -1,4 +1,4 @@
-"""The images of adversarial training."""
+"""Adversarial images for adversarial training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmssl.registry import COMPONENTS
 
 
 class AdversarialImages(nn.Module):
-    """Replaces the images of a batch by adversarial ones, with another random start at every step of the run.
+    """Replaces the images of a batch with adversarial images; the random start differs at every step of the run.
 
     Args:
         attack: Config of an attack such as ``PGDAttack``.
@@ -27,12 +27,12 @@ class AdversarialImages(nn.Module):
     def forward(self, model: Any, images: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
         """Returns adversarial images (N, 3, H, W), normalised.
 
-        Running statistics of batch norms are left as they are: the training step alone moves them.
+        The attack does not change the running statistics of batch norms; only the training step does.
 
         Args:
-            model: An algorithm with backbone, neck and head, in the mode in which it is attacked.
-            images: (N, 3, H, W), normalised by its preprocessor.
-            labels: (N,) int64.
+            model: Algorithm with backbone, neck and head; the attack keeps its mode (training or evaluation).
+            images: (N, 3, H, W), normalised by the algorithm's preprocessor.
+            labels: (N,) int64, classes of the images.
             indices: (N,) int64, positions of the images in their dataset.
         """
 

@@ -1,4 +1,4 @@
-"""Embeddings of earlier batches that take part in the assignment of a small one."""
+"""A queue of embeddings of earlier batches, which take part in the assignment of a small batch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from mmssl.distributed.collectives import gather_constant, rank, world_size
 
 
 class AssignmentQueue(nn.Module):
-    """The last Q embeddings of each of T views, of all processes, newest first (SwAV, arXiv:2006.09882, section 3.1).
+    """The last Q embeddings of all processes for each of T views, newest first (SwAV, arXiv:2006.09882, section 3.1).
 
-    It fills from a position in the run on, and counts only once it is full. As ``FeatureQueue`` it takes what was
-    staged when the optimizer step that it belongs to has happened.
+    It starts to fill at a position of the run, and has weight 0 until it is full. Embeddings that are staged while the
+    loss is computed enter the queue when ``commit`` is called after the optimizer step, as in ``FeatureQueue``.
 
     Args:
         length: Number of embeddings Q of a view, a multiple of the global batch size.
         dim: Width of an embedding.
-        start: Share of the run after which it fills, in [0, 1]: 15 / 200 for epoch 15 of 200.
-        num_views: Number of views T that are assigned.
+        start: Share of the run after which the queue starts to fill, in [0, 1]: 15 / 200 for epoch 15 of 200.
+        num_views: Number of views T that are assigned to prototypes.
 
     Raises:
         ValueError: ``start`` lies outside [0, 1].
@@ -30,7 +30,7 @@ class AssignmentQueue(nn.Module):
     def __init__(self, length: int, dim: int, start: float = 0.0, num_views: int = 2) -> None:
         super().__init__()
         if not 0 <= start <= 1:
-            raise ValueError(f'start is a share of the run in [0, 1], got {start}')
+            raise ValueError(f'start, a share of the run, must lie in [0, 1], got {start}')
         self.start = start
         self.register_buffer('features', torch.zeros(num_views, length, dim))
         self.register_buffer('count', torch.zeros((), dtype=torch.long))
@@ -42,12 +42,14 @@ class AssignmentQueue(nn.Module):
         return self.features.shape[1]
 
     def share(self) -> tuple[Tensor, Tensor]:
-        """Returns this process's share of the embeddings, (T, Q / processes, D), and what each of them counts.
+        """Returns this process's share of the embeddings and the weight of each.
 
-        The second, (Q / processes,), is 1 where the queue is full and 0 before: it stays on the device.
+        Returns:
+            Embeddings (T, Q / processes, D), and weights (Q / processes,): 1 if the queue is full, else 0. No value is
+            read from the device.
 
         Raises:
-            ValueError: The processes cannot share the queue equally.
+            ValueError: The number of processes does not divide Q.
         """
         if self.queue_length % world_size():
             raise ValueError(f'{world_size()} processes cannot share a queue of length {self.queue_length} equally')
@@ -56,10 +58,10 @@ class AssignmentQueue(nn.Module):
 
     @torch.no_grad()
     def stage(self, embeddings: Tensor) -> None:
-        """Gathers the embeddings (T, N, D) of all processes, to be committed later.
+        """Gathers the embeddings (T, N, D) of all processes for the next ``commit``.
 
         Raises:
-            ValueError: The length of the queue is no multiple of the global batch.
+            ValueError: The length of the queue is not a multiple of the global batch size.
         """
         embeddings = gather_constant(embeddings.to(self.features.dtype).transpose(0, 1)).transpose(0, 1)  # (T, M, D)
         length, batch = self.features.shape[1], embeddings.shape[1]
@@ -72,12 +74,12 @@ class AssignmentQueue(nn.Module):
 
     @torch.no_grad()
     def commit(self, progress: float) -> None:
-        """Puts what was staged in front of the queue and drops the oldest embeddings, once ``start`` is reached.
+        """Puts staged embeddings first in the queue and drops the oldest ones, if ``start`` is reached.
 
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].
         """
-        if progress > self.start + 1e-9:  # progress counts the step that has just been done
+        if progress > self.start + 1e-9:  # progress includes the step that has just ended
             for embeddings in self._staged:
                 kept = self.features[:, : self.features.shape[1] - embeddings.shape[1]]
                 self.features.copy_(torch.cat([embeddings, kept], dim=1))

@@ -1,4 +1,4 @@
-"""AutoAttack, from its authors' package."""
+"""AutoAttack, from the package of its authors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _NORMS = {'linf': 'Linf', 'l2': 'L2'}
 class AutoAttack(nn.Module):
     """The ensemble of APGD-CE, APGD-DLR, FAB and Square (Croce and Hein, 2020, arXiv:2003.01690).
 
-    It is the authors' code, which pip installs from ``git+https://github.com/fra31/auto-attack``. Its random numbers
-    depend on the batch, unlike those of ``PGDAttack``. Its standard version has nine targets, so it needs ten classes.
+    It runs the authors' code, which pip installs from ``git+https://github.com/fra31/auto-attack``. Its random numbers
+    depend on the batch, unlike those of ``PGDAttack``. Its standard version attacks towards nine other classes, so it
+    needs ten classes.
 
     Args:
-        epsilon: Radius of the ball, in pixel values of 0-255, > 0.
-        norm: ``'linf'`` or ``'l2'``.
-        version: ``'standard'``, ``'plus'`` or ``'rand'``.
+        epsilon: Largest size of the perturbation in ``norm``, in pixel values of 0-255, > 0.
+        norm: Norm of the perturbation: ``'linf'`` or ``'l2'``.
+        version: Set of attacks: ``'standard'``, ``'plus'`` or ``'rand'``.
         seed: Seed of the attacks.
 
     Raises:
@@ -50,7 +51,8 @@ class AutoAttack(nn.Module):
     def forward(
         self, predict: Predict, pixels: Tensor, labels: Tensor, indices: Tensor, draw: int | Tensor = 0
     ) -> Tensor:
-        """Returns adversarial images (N, 3, H, W) in [0, 255]; arguments as for ``PGDAttack``, the last two unused.
+        """Returns adversarial images (N, 3, H, W) in [0, 255]; arguments as for ``PGDAttack``, of which the last two
+        are not used.
 
         Raises:
             UserError: There are fewer than ten classes.
@@ -74,5 +76,5 @@ class AutoAttack(nn.Module):
     def trace(
         self, predict: Predict, pixels: Tensor, labels: Tensor, indices: Tensor, draw: int | Tensor = 0
     ) -> AttackTrace:
-        """Returns the adversarial images, without a course of the objective; arguments as for ``forward``."""
+        """Returns the adversarial images, without values of the objective; arguments as for ``forward``."""
         return AttackTrace(self(predict, pixels, labels, indices, draw))

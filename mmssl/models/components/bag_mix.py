@@ -1,4 +1,4 @@
-"""CutMix of images and of distributions over anything."""
+"""CutMix of images whose targets are distributions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from mmssl.registry import COMPONENTS
 
 @COMPONENTS.register_module()
 class BagMix(nn.Module):
-    """CutMix (arXiv:1905.04899) of a batch with itself in reverse order, whose targets are distributions.
+    """CutMix (arXiv:1905.04899) of a batch with the same batch in reverse order, for targets that are distributions.
 
-    A rectangle of image j replaces the same one of image i; the target becomes ``w y_i + (1 - w) y_j`` with w the share
-    of the area of i that is left. w begins as a draw of Beta(alpha, alpha), one for the batch, from NumPy's generator.
+    A rectangle of image j replaces the same rectangle of image i. The target becomes ``w y_i + (1 - w) y_j``, where w
+    is the share of the area of image i that remains. One w per batch is drawn from Beta(alpha, alpha) by NumPy's
+    generator, and corrected if the border of the image cuts the rectangle.
 
     Args:
-        alpha: Parameter of the Beta distribution, positive.
+        alpha: Parameter of the Beta distribution, > 0.
         prob: Probability that a batch is mixed.
 
     Raises:
@@ -31,8 +32,8 @@ class BagMix(nn.Module):
         self.alpha, self.prob = alpha, prob
 
     def forward(self, images: Tensor, bags: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns mixed images (N, 3, H, W), a new tensor if they are mixed, and mixed bags (N, K)."""
-        if np.random.rand() >= self.prob:  # noqa: NPY002  # each iteration of a run seeds it
+        """Returns images (N, 3, H, W) and bags (N, K), both mixed with probability ``prob``; inputs are not changed."""
+        if np.random.rand() >= self.prob:  # noqa: NPY002  # seeded at each iteration of a run
             return images, bags
         weight = np.random.beta(self.alpha, self.alpha)  # noqa: NPY002
         (top, bottom, left, right), weight = cutmix_bbox_and_lam(images.shape, weight)

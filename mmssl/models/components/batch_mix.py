@@ -1,4 +1,4 @@
-"""Mixing the images of a batch and their labels."""
+"""Mixup and CutMix of the images of a batch and their labels."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from mmssl.registry import COMPONENTS
 
 @COMPONENTS.register_module()
 class BatchMix(nn.Module):
-    """Mixup (arXiv:1710.09412) or CutMix (arXiv:1905.04899) of a batch with itself in reverse order, timm's.
+    """timm's Mixup (arXiv:1710.09412) or CutMix (arXiv:1905.04899) of a batch with the same batch in reverse order.
 
-    Per batch one of the two is drawn and one weight w ~ Beta(a, a). Mixup is ``w x_i + (1 - w) x_j``; CutMix puts a
-    rectangle of x_j into x_i, and w is then the share of x_i that is left. Targets are mixed with the same w. Draws
-    come from NumPy's generator, which every iteration of a run seeds, so that a resumed run mixes alike.
+    For each batch one of the two and one weight w ~ Beta(a, a) are drawn. Mixup is ``w x_i + (1 - w) x_j``; CutMix puts
+    a rectangle of x_j into x_i, and w is then the share of x_i that remains. Targets are mixed with the same w. The
+    random numbers come from NumPy's generator, which is seeded at every iteration of a run, so a resumed run mixes in
+    the same way.
 
     Args:
         num_classes: Number of classes C.
-        mixup: Parameter a of mixup, 0.8 in the recipes of ViTs; 0 for none.
-        cutmix: Parameter a of CutMix, 1.0 in the recipes of ViTs; 0 for none.
-        prob: Probability that a batch is mixed at all.
-        cutmix_prob: Probability of CutMix where both are on.
+        mixup: Parameter a of Mixup, 0.8 in the recipes of ViTs; 0 turns Mixup off.
+        cutmix: Parameter a of CutMix, 1.0 in the recipes of ViTs; 0 turns CutMix off.
+        prob: Probability that a batch is mixed.
+        cutmix_prob: Probability of CutMix, if both are on.
 
     Raises:
         ValueError: Both are off, one is negative, or a probability lies outside [0, 1].
@@ -51,7 +52,7 @@ class BatchMix(nn.Module):
         )
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns mixed images, a new tensor, and targets, probabilities (N, C).
+        """Returns mixed images (N, 3, H, W), in a new tensor, and targets (N, C), which are probabilities.
 
         Args:
             images: (N, 3, H, W), normalised, N even.

@@ -1,4 +1,4 @@
-"""Shuffled batches, so that norm statistics do not tell which images belong together."""
+"""Shuffled batches, so that norm statistics do not reveal which images belong together."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from mmssl.distributed.collectives import gather_constant, rank, world_size
 
 
 class BatchShuffle:
-    """Encodes images in random groups (shuffling BN of MoCo, arXiv:1911.05722, section 3.3).
+    """Encodes images in random groups: shuffling BN of MoCo (arXiv:1911.05722, section 3.3).
 
-    With several processes the images of all are gathered, every process encodes its share of one random permutation,
-    and the outputs go back to where the images came from. With one process a permutation changes nothing unless the
-    batch is encoded in groups, each with its own norm statistics, as ``group_size`` images per process would be.
-    Nothing is shuffled when the norm layers are synchronised: all images share their statistics then.
+    With several processes the images of all processes are gathered, every process encodes its share of a random
+    permutation, and the outputs return to the process and position of their image. With one process a permutation has
+    no effect, unless the batch is encoded in groups with their own norm statistics: the result is then that of several
+    processes with ``group_size`` images each. Synchronised norm layers share their statistics over all images, so
+    nothing is shuffled then.
 
     Args:
-        group_size: Images per group; None makes one group of the images of a process.
+        group_size: Number of images per group; None uses all images of a process as one group.
     """
 
     def __init__(self, group_size: int | None = None) -> None:
@@ -26,10 +27,10 @@ class BatchShuffle:
 
     @torch.no_grad()
     def __call__(self, encoder: nn.Module, images: Tensor) -> Tensor:
-        """Returns the encoder's output (N, D) of images (N, 3, H, W), in their order, without gradient.
+        """Returns the encoder's output (N, D) for images (N, 3, H, W), in the order of the images, without gradient.
 
         Raises:
-            ValueError: The images of a process do not make whole groups.
+            ValueError: ``group_size`` does not divide the number of images of a process.
         """
         group_size = self.group_size or len(images)
         if len(images) % group_size:
@@ -42,7 +43,7 @@ class BatchShuffle:
         return _of_this_process(gather_constant(outputs)[order.argsort()])
 
     def permutation(self, count: int, device: torch.device) -> Tensor:
-        """Draws an order of ``count`` images, the same on every process: (count,) int64."""
+        """Draws a permutation of ``count`` images, (count,) int64, the same on every process."""
         order = torch.randperm(count, device=device)
         if world_size() > 1:
             dist.broadcast(order, src=0)

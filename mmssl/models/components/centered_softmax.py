@@ -1,4 +1,4 @@
-"""A teacher's logits as targets that neither collapse to one prototype nor to all of them."""
+"""Targets from a teacher's logits, centred and sharpened so that they do not collapse."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ def centered_softmax(logits: Tensor, center: Tensor, temperature: float | Tensor
     """Centring and sharpening, ``softmax((logits - center) / temperature)`` (DINO, arXiv:2104.14294, section 3.1).
 
     Args:
-        logits: (N, C).
-        center: (1, C).
-        temperature: > 0.
+        logits: (N, C), the teacher's logits of C prototypes.
+        center: (1, C), subtracted from the logits.
+        temperature: Divisor of the centred logits, > 0.
 
     Returns:
-        (N, C), rows sum to 1.
+        Probabilities (N, C); rows sum to 1.
     """
     return torch.softmax((logits - center) / temperature, dim=-1)
 
 
 class CenteredSoftmax(nn.Module):
-    """``centered_softmax`` with a center that follows the teacher and a temperature that rises (Algorithm 1).
+    """``centered_softmax`` with a moving center and a rising temperature (DINO, arXiv:2104.14294, Algorithm 1).
 
-    Logits wait beside the state until the optimizer step that they belong to has happened: ``stage`` them while the
-    loss is computed, ``update`` afterwards. ``center = m center + (1 - m) mean``, over the logits of all processes.
+    ``center = m center + (1 - m) mean``, where mean is the mean of the logits of all processes. Call ``stage`` with the
+    logits while the loss is computed, and ``update`` after the optimizer step, which then changes the center.
 
     Args:
         dim: Number of prototypes C.
         center_momentum: Weight m of the OLD center, in [0, 1].
-        temperature: From the end of the warm-up on, > 0.
-        start_temperature: At the start of the run, > 0; None takes ``temperature``.
+        temperature: Temperature after the warm-up, > 0.
+        start_temperature: Temperature at the start of the run, > 0; None uses ``temperature``.
         warmup: Share of the run in which the temperature rises linearly, in [0, 1].
 
     Raises:
@@ -63,7 +63,7 @@ class CenteredSoftmax(nn.Module):
         self.temperatures = (start, temperature)
         self.warmup = warmup or 1.0
         self.register_buffer('center', torch.zeros(1, dim))
-        self.register_buffer('progress', torch.zeros(()))  # on the device: nothing waits for it
+        self.register_buffer('progress', torch.zeros(()))  # on the device, so reading it needs no synchronisation
         self._staged: list[Tensor] = []
 
     def temperature(self) -> Tensor:
@@ -73,17 +73,17 @@ class CenteredSoftmax(nn.Module):
 
     @torch.no_grad()
     def forward(self, logits: Tensor) -> Tensor:
-        """Returns targets (N, C) of logits (N, C)."""
+        """Returns targets (N, C), rows sum to 1, for logits (N, C)."""
         return centered_softmax(logits, self.center, self.temperature())
 
     @torch.no_grad()
     def stage(self, logits: Tensor) -> None:
-        """Keeps the mean of logits (N, C), the same number on every process, for the next ``update``."""
+        """Keeps the mean of logits (N, C) for the next ``update``; N must be the same on every process."""
         self._staged.append(logits.mean(dim=0, keepdim=True, dtype=self.center.dtype))
 
     @torch.no_grad()
     def update(self, progress: float) -> None:
-        """Moves the center towards what was staged, and the temperature on.
+        """Moves the center towards the mean of the staged logits, and sets the position for the temperature.
 
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].

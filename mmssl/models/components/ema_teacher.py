@@ -1,4 +1,4 @@
-"""The moving average of a student."""
+"""A teacher whose parameters are the moving average of a student's."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 def cosine_momentum(progress: float, start: float, end: float = 1.0) -> float:
-    """Momentum that rises from ``start`` to ``end`` along half a cosine (BYOL, arXiv:2006.07733, section 3.3).
+    """Momentum that rises from ``start`` to ``end`` along half a cosine wave (BYOL, arXiv:2006.07733, section 3.3).
 
     Args:
-        progress: Share of the training that is done, in [0, 1].
-        start: Weight of the old value at progress 0.
-        end: Weight of the old value at progress 1.
+        progress: Optimizer steps done / optimizer steps of the whole run, in [0, 1].
+        start: Weight of the OLD value at progress 0.
+        end: Weight of the OLD value at progress 1.
     """
     return end - (end - start) * (math.cos(math.pi * progress) + 1) / 2
 
 
 class EMATeacher(nn.Module):
-    """Copies of a student's parts whose parameters follow it: ``teacher = m * teacher + (1 - m) * student``.
+    """Copies of a student's parts, updated by ``teacher = m * teacher + (1 - m) * student``.
 
-    Only parameters are averaged, frozen ones included. The teacher has buffers of its own: its norm layers see its own
-    batches, in training mode while the algorithm trains, as in the official codes of MoCo, BYOL and MoCo v3.
+    Only parameters are averaged, including frozen ones. The teacher has its own buffers: its norm layers collect
+    statistics of the batches that it encodes, and are in training mode while the algorithm trains, as in the official
+    codes of MoCo, BYOL and MoCo v3.
 
     Args:
-        momentum: Weight of the OLD value at the start of the training.
-        end_momentum: Weight of the old value at its end, with the schedule ``'cosine'``.
-        schedule: ``'cosine'`` or ``'constant'``.
+        momentum: Weight of the OLD value at the start of the run.
+        end_momentum: Weight of the OLD value at the end of the run, used by the schedule ``'cosine'``.
+        schedule: Schedule of the momentum: ``'cosine'`` (see ``cosine_momentum``) or ``'constant'``.
         drop_path: Whether the teacher drops paths (stochastic depth) in training mode as the student does.
-        copy_buffers: Whether every update makes the buffers equal to the student's, instead of leaving the teacher its
-            own.
-        **parts: The student's parts in the order in which the teacher applies them; their names are the keys below
-            which the copies stand in the state dict.
+        copy_buffers: Whether every update copies the student's buffers, instead of keeping the teacher's own.
+        **parts: The student's parts in the order in which the teacher applies them; their names are the prefixes of the
+            copies in the state dict.
 
     Raises:
-        ValueError: ``schedule`` is none of these, or a momentum lies outside [0, 1].
+        ValueError: ``schedule`` is unknown, or a momentum lies outside [0, 1].
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class EMATeacher(nn.Module):
             raise ValueError(f"schedule must be 'cosine' or 'constant', got {schedule!r}")
         for value in (momentum, end_momentum):
             if not 0 <= value <= 1:
-                raise ValueError(f'momentum is the weight of the old value and lies in [0, 1], got {value}')
+                raise ValueError(f'momentum, the weight of the old value, must lie in [0, 1], got {value}')
         self.momentum = momentum
         self.end_momentum = end_momentum if schedule == 'cosine' else momentum
         for name, part in parts.items():
@@ -69,7 +69,7 @@ class EMATeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Returns what the parts make of the images (N, 3, H, W), one after the other, without gradient."""
+        """Applies the parts one after the other to images (N, 3, H, W), without gradient."""
         features = images
         for part in self.children():
             features = part(features)
@@ -77,12 +77,12 @@ class EMATeacher(nn.Module):
 
     @torch.no_grad()
     def update(self, progress: float, *, momentum: float | None = None, **students: nn.Module) -> None:
-        """Averages the parameters of all parts, in one fused operation on a GPU.
+        """Averages the parameters of all parts; on a GPU this is one fused operation.
 
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].
-            momentum: Weight of the old value for this update; None follows the schedule.
-            **students: The parts, under the names given at construction.
+            momentum: Weight of the OLD value for this update; None follows the schedule.
+            **students: The student's parts, under the names given to the constructor.
         """
         if momentum is None:
             momentum = cosine_momentum(progress, self.momentum, self.end_momentum)
@@ -98,13 +98,13 @@ class EMATeacher(nn.Module):
                     own.copy_(buffer)
 
     def copy_from(self, **students: nn.Module) -> None:
-        """Makes every part equal to the student's, buffers too.
+        """Copies the parameters and buffers of the student.
 
-        The official codes copy parameters only, when the buffers of both are at their initial values; this is the
-        same, and also right for a student that was loaded from a file.
+        The official codes copy parameters only, while the buffers of both still have their initial values. The result
+        is the same, and copying the buffers is also right for a student that was loaded from a file.
 
         Args:
-            **students: The parts, under the names given at construction.
+            **students: The student's parts, under the names given to the constructor.
         """
         for name, part in students.items():
             self.get_submodule(name).load_state_dict(part.state_dict())

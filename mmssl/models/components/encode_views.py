@@ -1,4 +1,4 @@
-"""Views of several sizes through one backbone."""
+"""Encoding of views of several sizes by one backbone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from mmssl.models.layers.pooling import to_vector
 
 
 def encode_views(backbone: nn.Module, views: Sequence[Tensor]) -> Tensor:
-    """Encodes multi-crop views with one forward per run of equal sizes, so 2 + 8 views take two.
+    """Encodes multi-crop views with one forward pass per size, so 2 + 8 views take two passes.
 
-    The views of a forward share the statistics of norm layers, as in the official codes of SwAV and DINO.
+    Adjacent views of the same size are encoded together and share the statistics of norm layers, as in the official
+    codes of SwAV and DINO.
 
     Args:
-        backbone: Returns what ``to_vector`` takes.
-        views: V batches (N, 3, H, W), global views first.
+        backbone: Backbone whose output ``to_vector`` accepts.
+        views: V batches (N, 3, H, W), global views first, so that views of one size are adjacent.
 
     Returns:
-        (V * N, D), view after view.
+        Features (V * N, D), one view after the other.
     """
     sizes = groupby(views, key=lambda view: view.shape[-2:])
     return torch.cat([to_vector(backbone(torch.cat(list(group)))) for _, group in sizes])

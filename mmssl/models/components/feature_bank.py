@@ -1,4 +1,4 @@
-"""Features of the training set that are kept while a network trains."""
+"""A bank of features, one per image of the training set."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mmssl.distributed.collectives import gather_constant
 
 
 class FeatureBank(nn.Module):
-    """One row per image of the training set: what the network made of it since the bank was cleared.
+    """One row per image of the training set: its latest feature since the bank was cleared.
 
-    Rows wait until the optimizer step that they belong to has happened: ``stage`` them while the loss is computed,
-    ``commit`` them afterwards. Every process holds the rows of all, so a bank does not depend on their number. Rows of
-    another number of images are not loaded: the bank keeps its own.
+    Call ``stage`` with new rows while the loss is computed, and ``commit`` after the optimizer step, which then writes
+    them. Every process holds the rows of all processes, so the bank does not depend on their number. Rows from a
+    checkpoint with another number of images are ignored.
 
     Args:
-        dim: Width of a row D.
+        dim: Width D of a row.
     """
 
     features: Tensor
@@ -34,23 +34,23 @@ class FeatureBank(nn.Module):
         adapt_on_load(self, _keep_own_rows)
 
     def resize(self, num_images: int) -> None:
-        """Makes room for N images; what was there is lost."""
+        """Replaces the bank with an empty one for ``num_images`` images."""
         self.features = self.features.new_zeros(num_images, self.dim)
         self.filled = self.filled.new_zeros(num_images)
 
     @torch.no_grad()
     def stage(self, features: Tensor, indices: Tensor) -> None:
-        """Gathers rows of all processes, to be committed later.
+        """Gathers the rows of all processes for the next ``commit``.
 
         Args:
-            features: (N, D).
+            features: (N, D), new rows.
             indices: (N,) int64, positions of the images in the training set.
         """
         self._staged.append((gather_constant(features.to(self.features.dtype)), gather_constant(indices)))
 
     @torch.no_grad()
     def commit(self) -> None:
-        """Writes what was staged; a bank that was given no size stays empty."""
+        """Writes the staged rows; a bank without a size (see ``resize``) stays empty."""
         for features, indices in self._staged:
             if len(self.features):
                 self.features.index_copy_(0, indices, features)
@@ -63,7 +63,7 @@ class FeatureBank(nn.Module):
 
 
 def _keep_own_rows(bank: FeatureBank, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
-    """Replaces rows of another data set in what is loaded by those that the bank has."""
+    """Replaces rows of another dataset in the loaded state with the rows of the bank."""
     own = {f'{prefix}features': bank.features, f'{prefix}filled': bank.filled}
     if any(name in state and state[name].shape != value.shape for name, value in own.items()):
         state.update(own)

@@ -1,4 +1,4 @@
-"""First-in, first-out memory of features."""
+"""A first-in, first-out queue of features."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mmssl.distributed.collectives import gather_constant
 class FeatureQueue(nn.Module):
     """The last Q features of all processes (MoCo, arXiv:1911.05722, section 3.2).
 
-    New features wait until the optimizer step that they belong to has happened: ``stage`` them while the loss is
-    computed, ``commit`` them afterwards. So features of a batch are never negatives of the same batch, and gradient
-    accumulation sees one queue per step. It begins with random directions.
+    Call ``stage`` with new features while the loss is computed, and ``commit`` after the optimizer step, which then
+    puts them into the queue. So features are never negatives of their own batch, and all batches of a gradient
+    accumulation use the same queue. The initial features are random vectors of unit length.
 
     Args:
         length: Number of features Q, a multiple of the global batch size.
@@ -37,13 +37,13 @@ class FeatureQueue(nn.Module):
 
     @torch.no_grad()
     def stage(self, features: Tensor) -> None:
-        """Gathers the features of all processes, in rank order, to be committed later.
+        """Gathers the features of all processes, in rank order, for the next ``commit``.
 
         Args:
-            features: (N, D), of any length; rows of the queue have unit length.
+            features: (N, D), which are scaled to unit length.
 
         Raises:
-            ValueError: The length of the queue is no multiple of the global batch.
+            ValueError: The length of the queue is not a multiple of the global batch size.
         """
         features = gather_constant(normalize(features.to(self.features.dtype), dim=1))  # (M, D)
         if len(self.features) % len(features):
@@ -55,9 +55,9 @@ class FeatureQueue(nn.Module):
 
     @torch.no_grad()
     def commit(self) -> None:
-        """Overwrites the oldest features with what was staged."""
+        """Overwrites the oldest features with the staged ones."""
         for features in self._staged:
-            # the position stays on the device: reading it would make the host wait
+            # The position stays on the device: reading it would synchronise host and device.
             positions = (self.pointer + torch.arange(len(features), device=features.device)) % len(self.features)
             self.features.index_copy_(0, positions, features)
             self.pointer.add_(len(features)).remainder_(len(self.features))

@@ -13,9 +13,9 @@ class FGSMAttack(PGDAttack):
     ``x + epsilon * sign(g)``, clipped to [0, 255]: ``PGDAttack`` with one step and no random start.
 
     Args:
-        epsilon: Length of the step, in pixel values of 0-255, > 0.
+        epsilon: Size of the step, in pixel values of 0-255, > 0.
         norm: ``'linf'``, or ``'l2'`` for ``epsilon * g / |g|``.
-        objective: See ``PGDAttack``.
+        objective: Objective that the attack increases, see ``PGDAttack``.
     """
 
     def __init__(self, epsilon: float = 8.0, norm: str = 'linf', objective: str = 'cross_entropy') -> None:

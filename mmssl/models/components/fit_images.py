@@ -1,4 +1,4 @@
-"""Images of one size for a network that was trained with another."""
+"""Conversion of images to the input size of a network that was trained with another size."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ WAYS = ('resize', 'resize_tf', 'crop', 'pad')
 
 @COMPONENTS.register_module()
 class FitImages(nn.Module):
-    """A linear map of images to the input size of a network; gradients go back through it (IGAM, section 3.3).
+    """Linear, differentiable map of images to the input size of a network (IGAM, arXiv:1912.05699, section 3.3).
 
-    ``'resize'`` is bilinear with pixel centres at half positions, as everywhere in torch. ``'resize_tf'`` is the
-    bilinear resize of TensorFlow 1, whose pixel i of the result lies at ``i * old / new`` of the image: networks that
-    were trained with it see another image otherwise. ``'crop'`` takes the central square and ``'pad'`` adds zeros
-    around the image.
+    ``'resize'`` is ``torch.nn.functional.interpolate`` with ``mode='bilinear'`` and ``align_corners=False``.
+    ``'resize_tf'`` is the bilinear resize of TensorFlow 1, in which pixel i of the result lies at ``i * old / new`` of
+    the image; use it for networks that were trained with it. ``'crop'`` takes the central square and ``'pad'`` adds
+    zeros around the image.
 
     Args:
-        size: Side of the result, in pixels.
-        way: ``'resize'``, ``'resize_tf'``, ``'crop'`` or ``'pad'``.
-        grey: Whether all three channels become their mean, for a network that was trained with grey images.
+        size: Side of the resulting images, in pixels.
+        way: Method: ``'resize'``, ``'resize_tf'``, ``'crop'`` or ``'pad'``.
+        grey: Whether all three channels are set to their mean, for a network that was trained with grey images.
 
     Raises:
-        ValueError: ``way`` is none of these, or the size is not positive.
+        ValueError: ``way`` is unknown, or ``size`` is not positive.
     """
 
     def __init__(self, size: int, way: str = 'resize', grey: bool = False) -> None:
@@ -38,7 +38,7 @@ class FitImages(nn.Module):
         self.grey = grey
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns (N, 3, size, size) of images (N, 3, H, W).
+        """Returns images (N, 3, size, size) for images (N, 3, H, W).
 
         Raises:
             ValueError: An image is too small to be cropped, or too large to be padded.
@@ -59,7 +59,7 @@ class FitImages(nn.Module):
 
 
 def _resize_matrix(old: int, new: int, images: Tensor) -> Tensor:
-    """The resize of TensorFlow 1 along one side, (new, old): neighbours weighted by their distance, edges repeated."""
+    """Returns the matrix (new, old) of TensorFlow 1's bilinear resize along one side, with repeated edges."""
     positions = torch.arange(new, device=images.device, dtype=images.dtype) * (old / new)
     low = positions.floor().clamp(max=old - 1)
     high = (low + 1).clamp(max=old - 1)

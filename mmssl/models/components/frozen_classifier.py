@@ -1,4 +1,4 @@
-"""A classifier that teaches and does not change."""
+"""A frozen classifier as teacher."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ STATISTICS = ('running', 'batch')
 class FrozenClassifier(BaseModule):
     """``head.predict(neck(backbone(images)))`` with weights from a checkpoint of ``ImageClassifier``.
 
-    No parameter has a gradient, none is written to checkpoints, and running statistics stay as they are.
+    Its parameters have no gradient and are excluded from checkpoints, and its running statistics do not change.
 
     Args:
         backbone: Config of the backbone.
-        head: Config of the head, which has ``predict``.
-        neck: Config of the neck; None is ``Identity``.
+        head: Config of a head with the method ``predict``.
+        neck: Config of the neck; None uses ``Identity``.
         checkpoint: Training checkpoint of the classifier; None keeps the initial weights.
-        statistics: ``'running'``: batch norms are in evaluation mode. ``'batch'``: while the student trains they use
-            the statistics of the batch, as in the official code of IGAM.
+        statistics: Statistics of the batch norms: ``'running'`` keeps them in evaluation mode; ``'batch'`` uses the
+            statistics of the batch while the student trains, as in the official code of IGAM.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``statistics`` is neither.
+        ValueError: ``statistics`` is neither ``'running'`` nor ``'batch'``.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class FrozenClassifier(BaseModule):
         self.statistics = statistics
         self.requires_grad_(False)
         for norm in self._norms():
-            norm.track_running_stats = False  # in training mode it would move them
+            norm.track_running_stats = False  # a batch norm in training mode would change them
         leave_out_of_checkpoints(self)
         self.train()
 
@@ -64,7 +64,7 @@ class FrozenClassifier(BaseModule):
         """Reads the weights.
 
         Raises:
-            UserError: There is no such file, or it holds another classifier.
+            UserError: The file does not exist, or it holds another classifier.
         """
         super().init_weights()
         if self.checkpoint is None:
@@ -77,11 +77,11 @@ class FrozenClassifier(BaseModule):
                 load_matching(part, offered, self.checkpoint, prefix=name, min_match=1.0, name=f'teacher.{name}')
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns logits (N, C) of images (N, 3, H, W)."""
+        """Returns logits (N, C) for images (N, 3, H, W)."""
         return self.head.predict(self.neck(self.backbone(images)))
 
     def train(self, mode: bool = True) -> FrozenClassifier:
-        """Sets the mode of the batch norms, if they use the statistics of the batch; the rest stays in eval mode."""
+        """Sets the mode of batch norms if ``statistics='batch'``; everything else stays in evaluation mode."""
         super().train(False)
         if self.statistics == 'batch':
             self.training = mode

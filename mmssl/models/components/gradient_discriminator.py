@@ -17,18 +17,19 @@ _KERNEL, _STRIDE = 4, 2
 
 @COMPONENTS.register_module()
 class GradientDiscriminator(BaseModule):
-    """Tells whose input gradient a map is: convolutions of 4 x 4 with stride 2, batch norms, leaky ReLUs, one layer.
+    """Classifies input gradients by their network, student or teacher (IGAM, arXiv:1912.05699, section 3.2).
 
-    Each map is first normalised by itself, so its scale and offset say nothing (IGAM, arXiv:1912.05699, section 3.2,
-    sizes from the official code: 5 layers from 16 channels on for CIFAR-10 to CIFAR-100, 4 from 8 channels on for
-    Tiny-ImageNet to CIFAR-10). Paddings are TensorFlow's ``SAME``. Weights begin as He's normal with fan-out, those of
-    the last layer as U(-sqrt(3 / D), sqrt(3 / D)), and biases at 0.
+    It has 4 x 4 convolutions with stride 2, each followed by batch norm and leaky ReLU, and one linear layer. Each map
+    is first normalised by ``PerImageNorm``, so its scale and offset carry no information. The official code uses 5
+    layers with 16 channels first for CIFAR-10 to CIFAR-100, and 4 layers with 8 channels first for Tiny-ImageNet to
+    CIFAR-10. Padding is TensorFlow's ``SAME``. Initial weights are He's normal with fan-out; those of the last layer,
+    with D inputs, are U(-sqrt(3 / D), sqrt(3 / D)); biases are 0.
 
     Args:
         image_size: Side of the maps, in pixels.
-        num_layers: Number of convolutions, each of which halves the side and doubles the channels.
-        base_channels: Channels after the first convolution.
-        pool: Whether positions are averaged before the last layer, instead of flattened.
+        num_layers: Number of convolutions; each halves the side, and each after the first doubles the channels.
+        base_channels: Number of channels after the first convolution.
+        pool: Whether the last layer gets the mean over positions, instead of all positions.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -54,7 +55,7 @@ class GradientDiscriminator(BaseModule):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Draws the weights."""
+        """Draws the initial weights."""
         convs: Any = self.convs
         for conv in convs:
             nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
@@ -64,7 +65,7 @@ class GradientDiscriminator(BaseModule):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, gradients: Tensor) -> Tensor:
-        """Returns logits (N, 2), the student first and the teacher second, of gradients (N, 3, S, S)."""
+        """Returns logits (N, 2), student first and teacher second, for gradients (N, 3, S, S)."""
         x = self.normalize(gradients)
         for conv, norm in zip(self.convs, self.norms):
             x = F.leaky_relu(norm(conv(_pad_same(x))), 0.1)
@@ -72,6 +73,6 @@ class GradientDiscriminator(BaseModule):
 
 
 def _pad_same(x: Tensor) -> Tensor:
-    """Zeros around (N, C, H, W) so that a convolution returns ceil(side / stride): the odd one right and below."""
+    """Pads (N, C, H, W) with zeros as TensorFlow's ``SAME`` does; an odd row or column goes below or to the right."""
     missing = [max((-(-side // _STRIDE) - 1) * _STRIDE + _KERNEL - side, 0) for side in (x.shape[3], x.shape[2])]
     return F.pad(x, [pad for total in missing for pad in (total // 2, total - total // 2)])

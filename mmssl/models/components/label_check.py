@@ -1,4 +1,4 @@
-"""Labels that are no classes, found at the first batch."""
+"""A check of the labels of the first batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class LabelCheck:
-    """Looks at the first labels of a run, and only at these: a GPU would have to be waited for at every step.
+    """Checks the labels of the first batch only, because a check at every step would synchronise host and GPU.
 
     Args:
         num_classes: Number of classes C.
@@ -20,7 +20,7 @@ class LabelCheck:
         """Checks labels (N,) int64 at the first call.
 
         Raises:
-            ValueError: An image has no label, or one that is no class.
+            ValueError: An image has no label, or its label is not less than ``num_classes``.
         """
         if self.done:
             return
@@ -29,4 +29,4 @@ class LabelCheck:
         if low < 0:
             raise ValueError('an image has no label: train on a dataset with labels, such as ClassFolder or ImageNet1k')
         if high >= self.num_classes:
-            raise ValueError(f'label {high} is no class of a head with num_classes={self.num_classes}')
+            raise ValueError(f'label {high} needs a head with num_classes > {high}, got num_classes={self.num_classes}')

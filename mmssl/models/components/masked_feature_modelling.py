@@ -1,4 +1,4 @@
-"""Features of an average of the encoder as a second target."""
+"""Features of a moving average of the encoder as a second target."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mmssl.models.losses.masked_mse_loss import masked_mse
 
 
 class MaskedFeatureModelling(nn.Module):
-    """iTPN's masked feature modelling (arXiv:2211.12735v1), in this project's reading.
+    """iTPN's masked feature modelling (arXiv:2211.12735v1), as this project interprets the paper.
 
-    The authors have not released it and said that they will not, so this is no reproduction. What the paper says is
-    that a moving average of the encoder sees the whole image and that the features of its stages are predicted as well
-    as pixels. The reading: from the tokens of the decoder a linear layer for each stage predicts what the average makes
-    of a hidden unit there, all its positions one after the other, each standardised by a norm without parameters;
-    ``loss = weight * sum over the stages of masked_mse``.
+    The authors have not released their code for it and said that they will not, so this is not a reproduction. The
+    paper says that a moving average of the encoder sees the whole image, and that the features of its stages are
+    predicted as well as pixels. Here a linear layer per stage predicts, from the decoder's token of a hidden unit, the
+    teacher's features of that unit: all its positions concatenated, each standardised by a layer norm without
+    parameters. ``loss = weight * sum over the stages of masked_mse``.
 
     Args:
-        backbone: The encoder, which returns its stages by unit.
+        backbone: Encoder that returns its stages by unit.
         in_channels: Width of the decoder's tokens.
-        weight: Factor of the sum.
-        **teacher: Arguments of ``EMATeacher``. The defaults are a momentum of 0.996 that rises to 1 along a cosine, and
-            no dropped paths.
+        weight: Factor of the sum of the stages' losses.
+        **teacher: Arguments of ``EMATeacher``. By default the momentum rises from 0.996 to 1 along a cosine, and the
+            teacher drops no paths.
     """
 
     def __init__(self, backbone: nn.Module, in_channels: int, weight: float = 0.3, **teacher: Any) -> None:
@@ -42,8 +42,8 @@ class MaskedFeatureModelling(nn.Module):
         """Returns the loss, a scalar.
 
         Args:
-            tokens: (N, L, in_channels), from the decoder.
-            images: (N, 3, H, W), of which the teacher sees everything.
+            tokens: (N, L, in_channels), tokens of the decoder.
+            images: (N, 3, H, W), all units of which the teacher sees.
             mask: (N, L) bool, True = hidden.
         """
         losses = [
@@ -53,5 +53,5 @@ class MaskedFeatureModelling(nn.Module):
 
     @torch.no_grad()
     def targets(self, images: Tensor) -> list[Tensor]:
-        """Returns the targets (N, L, 4 C), (N, L, 2 C), (N, L, C) of images (N, 3, H, W)."""
+        """Returns targets (N, L, 4 C), (N, L, 2 C), (N, L, C), one per stage, for images (N, 3, H, W)."""
         return [layer_norm(stage, stage.shape[-1:]).flatten(2) for stage in self.teacher(images)]

@@ -1,4 +1,4 @@
-"""Normalisation of each image by itself."""
+"""Normalisation of each image by its own statistics."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ SCALES = ('l2', 'std')
 
 @COMPONENTS.register_module()
 class PerImageNorm(nn.Module):
-    """Subtracts the mean of an image over all its values, and divides by their length or standard deviation.
+    """Subtracts the mean of an image, and divides it by its length or by its standard deviation.
 
-    With ``scale='l2'`` an image has length 1: ``c * rsqrt(max(sum(c^2), 1e-12))`` with c the image without its mean.
-    With ``scale='std'`` it is TensorFlow's ``per_image_standardization``: ``c / max(std, 1 / sqrt(n))``, n values, the
-    biased standard deviation. Either removes brightness and contrast, so gradients with respect to the image are
-    orthogonal to both.
+    c is the image minus its mean over all n values. ``scale='l2'`` gives length 1: ``c * rsqrt(max(sum(c^2), 1e-12))``.
+    ``scale='std'`` is TensorFlow's ``per_image_standardization``: ``c / max(std, 1 / sqrt(n))`` with the biased
+    standard deviation. Both remove brightness and contrast, so gradients with respect to the image are orthogonal to
+    both.
 
     Args:
-        scale: ``'l2'`` or ``'std'``.
-        centre: Whether the mean is subtracted; ``'std'`` always does.
+        scale: Divisor of an image: ``'l2'`` (length) or ``'std'`` (standard deviation).
+        centre: Whether the mean is subtracted; it must be True with ``'std'``.
 
     Raises:
-        ValueError: ``scale`` is neither, or the mean is to be kept with ``'std'``.
+        ValueError: ``scale`` is unknown, or ``centre`` is False with ``'std'``.
     """
 
     def __init__(self, scale: str = 'l2', centre: bool = True) -> None:
@@ -34,7 +34,7 @@ class PerImageNorm(nn.Module):
         self.centre = centre
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns (N, 3, H, W) of images (N, 3, H, W)."""
+        """Returns normalised images of the shape of ``images``, (N, 3, H, W)."""
         x = images.flatten(1)
         if self.centre:
             x = x - x.mean(dim=1, keepdim=True)

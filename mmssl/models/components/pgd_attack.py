@@ -18,18 +18,18 @@ Predict = Callable[[Tensor], Tensor]
 NORMS = ('linf', 'l2')
 OBJECTIVES = ('cross_entropy', 'margin')
 WHITE = 255.0
-_MARGIN = 50.0  # of the official code
+_MARGIN = 50.0  # the official code's value
 _MAX_RESTARTS = 1000
 
 
 @dataclass
 class AttackTrace:
-    """What an attack did to N images.
+    """The result of an attack on N images.
 
     Args:
         pixels: The adversarial images, (N, 3, H, W) in [0, 255].
-        losses: The objective before the first step and after each of K steps, (K + 1, N), as the mean over restarts;
-            None for an attack that does not climb.
+        losses: The objective before the first step and after each of K steps, (K + 1, N), mean over restarts; None for
+            an attack without such values.
     """
 
     pixels: Tensor
@@ -40,27 +40,30 @@ class AttackTrace:
 class PGDAttack(nn.Module):
     r"""Projected gradient descent (Madry et al., 2018, arXiv:1706.06083, section 2.1).
 
-    From ``x_0 = clip(x + noise)`` each step is ``x_{t+1} = clip(project(x_t + step_size * direction(g_t)))`` with
-    ``g_t`` the gradient of the summed objective. The direction is ``sign(g)`` for L-infinity and ``g / |g|`` of each
-    image for L2, the projection is onto the ball of radius ``epsilon`` around x, and ``clip`` keeps pixels in [0, 255].
+    It starts from ``x_0 = clip(x + noise)``; each step is ``x_{t+1} = clip(project(x_t + step_size *
+    direction(g_t)))``, where ``g_t`` is the gradient of the objective. The direction is ``sign(g)`` for L-infinity and
+    ``g / |g|`` of each image for L2, ``project`` projects onto the ball of radius ``epsilon`` around x, and ``clip``
+    keeps pixels in [0, 255].
 
-    Pixels stay in floating point from the first step on. Deviations from the official code of IGAM: its attack without
-    random start computes in bytes, which wrap around, and its L2 norm is that of the whole batch.
+    Pixels are floating point numbers throughout. The official code of IGAM differs: its attack without random start
+    computes in bytes, which overflow, and its L2 norm is the norm of the whole batch.
 
-    The random start of an image depends on ``seed``, its index, the restart and the number of the drawing, and on
-    nothing else: N processes attack as one does, and a resumed run goes on as the one that was stopped. Under autocast
-    in float16 the attack computes in float32, because gradients with respect to pixels are too small for float16.
+    The random start of an image depends only on ``seed``, its index, the restart and ``draw``. Therefore N processes
+    give the attack of one process, and a resumed run gives the attack of an uninterrupted run. Under autocast in
+    float16 the attack computes in float32, because gradients with respect to pixels are too small for float16.
 
     Args:
         epsilon: Radius of the ball, in pixel values of 0-255, > 0.
-        step_size: Length of a step in the same unit, > 0.
+        step_size: Size of a step, in pixel values of 0-255, > 0.
         num_steps: Number of steps, at least 1.
-        norm: ``'linf'`` or ``'l2'``.
-        random_start: Whether the noise is uniform in the ball; without it the start is the image.
-        num_restarts: How often the attack is run. An image keeps the result of the run that misled the classifier, or
-            else of the run with the highest objective.
-        objective: ``'cross_entropy'``, or ``'margin'``, which is ``-max(z_y - max_{c != y} z_c + 50, 0)`` (Carlini and
-            Wagner, 2017, arXiv:1608.04644, with Madry's confidence).
+        norm: Norm of the ball: ``'linf'`` or ``'l2'``.
+        random_start: Whether noise, uniform in the ball, is added at the start; if False the attack starts from the
+            image.
+        num_restarts: Number of runs of the attack. For each image a run that makes the classifier wrong is kept, else
+            the run with the highest objective.
+        objective: Objective that the attack increases: ``'cross_entropy'``, or ``'margin'``, which is ``-max(z_y -
+            max_{c != y} z_c + 50, 0)`` for logits z and label y (Carlini and Wagner, 2017, arXiv:1608.04644, with
+            Madry's confidence 50).
         seed: Seed of the random starts.
 
     Raises:
@@ -99,11 +102,11 @@ class PGDAttack(nn.Module):
         """Returns adversarial images (N, 3, H, W) in [0, 255], without gradient.
 
         Args:
-            predict: Maps pixels (N, 3, H, W) in [0, 255] to logits (N, C).
+            predict: Function: pixels (N, 3, H, W) in [0, 255] -> logits (N, C).
             pixels: (N, 3, H, W) in [0, 255], floating point.
-            labels: (N,) int64.
+            labels: (N,) int64, classes of the images.
             indices: (N,) int64, positions of the images in their dataset.
-            draw: Number of the drawing, for random starts that differ between the epochs of a training.
+            draw: Number that selects the random starts, so that they can differ between the steps of a training.
         """
         if self.num_restarts > 1:
             return self.trace(predict, pixels, labels, indices, draw).pixels
@@ -112,7 +115,7 @@ class PGDAttack(nn.Module):
     def trace(
         self, predict: Predict, pixels: Tensor, labels: Tensor, indices: Tensor, draw: int | Tensor = 0
     ) -> AttackTrace:
-        """Returns the adversarial images and the course of the objective; arguments as for ``forward``."""
+        """Returns the adversarial images and the objective at every step; arguments as for ``forward``."""
         best, best_score, courses = pixels, None, []
         for restart in range(self.num_restarts):
             attacked, losses = self._climb(predict, self._start(pixels, indices, draw, restart), pixels, labels)
@@ -135,13 +138,13 @@ class PGDAttack(nn.Module):
         radius, uniform = uniform[:, 0], uniform[:, 1:].unflatten(1, pixels.shape[1:])
         if self.norm == 'linf':
             noise = (2 * uniform - 1) * self.epsilon
-        else:  # a direction on the sphere, and the radius that makes the point uniform in the ball
+        else:  # direction uniform on the sphere, times the radius that makes the point uniform in the ball
             lengths = self.epsilon * radius ** (1 / pixels[0].numel())
             noise = _unit(torch.special.ndtri(uniform)) * lengths[:, None, None, None]
         return (pixels + noise).clamp(0, WHITE)
 
     def _climb(self, predict: Predict, start: Tensor, pixels: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Takes all steps; returns the last images and the objective before each step."""
+        """Takes all steps; returns the final images (N, 3, H, W) and the objective (N,) before each step."""
         x, pixels, losses = start, pixels.detach(), []
         with torch.enable_grad(), _enough_precision(pixels.device.type):
             for _ in range(self.num_steps):
@@ -153,7 +156,7 @@ class PGDAttack(nn.Module):
         return x, losses
 
     def _objective(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What the attack raises, (N,)."""
+        """Returns the objective that the attack increases, (N,)."""
         logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         if self.objective == 'cross_entropy':
             return F.cross_entropy(logits, labels, reduction='none')
@@ -175,9 +178,10 @@ class PGDAttack(nn.Module):
 
 @contextmanager
 def statistics_kept(model: nn.Module) -> Iterator[None]:
-    """Leaves the running statistics of batch norms as they are, in training mode too.
+    """Keeps the running statistics of batch norms unchanged inside a ``with`` block, also in training mode.
 
-    An attack on a network in training mode uses the statistics of the batch, but only the training step counts.
+    An attack on a network in training mode uses the statistics of the batch, but only the training step should update
+    the running statistics.
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m.training]
     for norm in norms:
@@ -195,10 +199,10 @@ def _enough_precision(device_type: str) -> torch.autocast | nullcontext:
 
 
 def _length(x: Tensor) -> Tensor:
-    """Euclidean length of each image, (N, 1, 1, 1)."""
+    """Returns the Euclidean length of each image, (N, 1, 1, 1)."""
     return x.flatten(1).norm(dim=1)[:, None, None, None]
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Each image divided by its length; an image of zeros stays one."""
+    """Divides each image by its Euclidean length; an image of zeros is not changed."""
     return x / _length(x).clamp(min=torch.finfo(x.dtype).tiny)

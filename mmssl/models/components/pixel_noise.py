@@ -12,16 +12,16 @@ from mmssl.models.preprocessing.pixels import from_pixels, to_pixels
 def add_pixel_noise(
     images: Tensor, strength: float, indices: Tensor, position: RunPosition, preprocessor: nn.Module
 ) -> Tensor:
-    """Returns images with noise uniform in ``-strength`` to ``strength``, clipped to the range of pixels.
+    """Adds noise uniform in ``-strength`` to ``strength`` to images, and clips them to the range of pixels.
 
-    The noise of an image depends on its index and on the number of steps done, not on the process it is on.
+    The noise of an image depends only on its index and on the number of steps done, not on the process.
 
     Args:
         images: (N, 3, H, W), normalised by ``preprocessor``.
         strength: Largest absolute value of the noise, in pixel values of 0-255; 0 adds none.
         indices: (N,) int64, positions of the images in their dataset.
-        position: Where in its run the training is.
-        preprocessor: See ``to_pixels``.
+        position: Position of the training in its run; its ``count`` seeds the noise.
+        preprocessor: Data preprocessor that has normalised the images, see ``to_pixels``.
     """
     if not strength:
         return images

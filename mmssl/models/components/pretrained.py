@@ -1,4 +1,4 @@
-"""Initial weights from a checkpoint, loudly."""
+"""Initial weights from a checkpoint; a file that does not fit is an error."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mmssl.registry import WEIGHT_INITIALIZERS
 
 @WEIGHT_INITIALIZERS.register_module()
 class Pretrained:
-    """``init_cfg=dict(type='Pretrained', checkpoint=...)`` with the rules of every other way of loading.
+    """``init_cfg=dict(type='Pretrained', checkpoint=...)``, which loads as ``load_matching`` does.
 
-    MMEngine's class of this name loads what fits and goes on where nothing does. This one finds the prefix of the names
-    in the file and stops where fewer than 99 % of the module's tensors are in it. It takes MMEngine's place in the
-    scope ``mmssl``, and for mmssl's backbones in the models of every other library.
+    MMEngine's class of this name loads the tensors that fit and reports no error if none fits. This class finds the
+    prefix of the names in the file, and raises an error if the file has fewer than 99 % of the module's tensors. It
+    replaces MMEngine's class in the scope ``mmssl``, and for mmssl's backbones in the models of other libraries.
 
     Args:
-        checkpoint: File, http(s) address, or one of MMEngine's addresses such as ``'torchvision://resnet50'``.
-        prefix: What precedes the module's names in the file, such as ``'backbone'``; None finds it.
+        checkpoint: File, http(s) address, or an address of MMEngine such as ``'torchvision://resnet50'``.
+        prefix: Prefix of the module's names in the file, such as ``'backbone'``; None finds it.
         map_location: Device on which the file is read.
     """
 
@@ -34,7 +34,7 @@ class Pretrained:
         """Loads the weights.
 
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: The file does not exist.
             UserError: The file is damaged, cannot be downloaded, or holds another network.
         """
         if '://' in self.checkpoint and not self.checkpoint.startswith(('http://', 'https://')):

@@ -1,4 +1,4 @@
-"""Where in its run an algorithm is."""
+"""The position of an algorithm in its run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 
 class RunPosition(nn.Module):
-    """Steps done and their share of the run, as numbers of Python that a checkpoint restores.
+    """Number of steps done and their share of the run, as Python numbers that a checkpoint restores.
 
-    What an algorithm decides by them costs no look at the device, and a resumed run decides as the one that was
-    stopped.
+    An algorithm reads them without synchronising the device, and in a resumed run they continue from the checkpoint.
 
     Attributes:
-        steps: Optimizer steps done.
-        progress: ``steps`` / steps of the whole run, in [0, 1].
+        steps: Number of optimizer steps done.
+        progress: ``steps`` / optimizer steps of the whole run, in [0, 1].
         count: ``steps`` as an int64 scalar on the device.
     """
 
@@ -30,13 +29,13 @@ class RunPosition(nn.Module):
         self.steps, self.progress = 0, 0.0
 
     def reset(self) -> None:
-        """Goes back to the start."""
+        """Resets the position to the start of the run."""
         self.count.zero_()
         self.fraction.zero_()
         self.steps, self.progress = 0, 0.0
 
     def advance(self, progress: float) -> None:
-        """Counts a step; ``progress`` is what ``on_step_end`` is given."""
+        """Counts a step; ``progress`` is the argument of ``on_step_end``."""
         self.count.add_(1)
         self.fraction.fill_(progress)
         self.steps, self.progress = self.steps + 1, progress

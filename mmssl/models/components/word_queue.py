@@ -1,4 +1,4 @@
-"""A vocabulary of visual words that is renewed while the network learns."""
+"""A vocabulary of visual words that changes during training."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ _NEIGHBOURHOOD = 3  # positions
 
 @COMPONENTS.register_module()
 class WordQueue(nn.Module):
-    """Visual words as a queue of features, and soft bags of them (OBoW, Gidaris et al., 2021, arXiv:2012.11552).
+    """Visual words as a queue of features, and soft bags of words (OBoW, Gidaris et al., 2021, arXiv:2012.11552).
 
-    Each image of a step replaces the oldest word by the mean of 3 x 3 positions around a random place of its map
-    (section 3.3). Bags are soft: ``softmax(-inverse_temperature / m * squared distance)`` over the words, where m is
-    the moving average of the smallest distance of a position (Eq. 5), pooled over positions and divided by their sum.
+    Each image of a step replaces the oldest word with the mean of 3 x 3 positions around a random place of its map
+    (section 3.3). A position is softly assigned to the words: ``softmax(-inverse_temperature / m * squared distance)``,
+    where m is the moving average of a position's squared distance to the nearest word (Eq. 5). A bag is the assignments
+    pooled over positions, divided by its sum.
 
-    The bags of a step are made of the words before the step and of m after it, as in the official code. New words and
-    the new m wait until the step has happened: call ``commit`` then. m counts the images of all processes; the official
-    code has one m for each process.
+    The bags of a step use the words before the step and the m after it, as in the official code. Call ``commit`` after
+    the optimizer step, which then stores the new words and the new m. m averages the images of all processes; the
+    official code has one m per process.
 
     Args:
         num_words: Number K of words, a multiple of the global batch size.
         channels: Channels C of the maps.
-        inverse_temperature: 15 for ResNet-50 and 10 for ResNet-18 in the official recipes.
+        inverse_temperature: Factor of the negative distances in the softmax; 15 for ResNet-50 and 10 for ResNet-18 in
+            the official recipes.
         momentum: Weight of the OLD value of m.
-        border: Width of the border of the map that is left out, in positions.
-        pool: ``'max'`` or ``'avg'`` over positions.
+        border: Width of the ignored border of the map, in positions.
+        pool: Pooling over positions: ``'max'`` or ``'avg'``.
     """
 
     words: Tensor
@@ -62,7 +64,7 @@ class WordQueue(nn.Module):
 
     @torch.no_grad()
     def forward(self, maps: Tensor) -> Tensor:
-        """Returns bags (N, K) of maps (N, C, H, W); while training, words and m of the step are staged."""
+        """Returns bags (N, K) for maps (N, C, H, W); in training mode it also stages new words and the new m."""
         maps = without_border(maps.to(self.words.dtype), self.border)
         distances, mean = word_distances(maps, self.words), self.min_distance
         if self.training:
@@ -72,7 +74,7 @@ class WordQueue(nn.Module):
         return pool_codes(soft_codes(distances, self.inverse_temperature / mean), self.pool)
 
     def _new_words(self, maps: Tensor) -> Tensor:
-        """One vector of each image of all processes, (M, C)."""
+        """Returns one new word for each image of all processes, (M, C)."""
         means = avg_pool2d(maps, _NEIGHBOURHOOD, stride=1).flatten(2)  # (N, C, L)
         places = self.draw_places(len(means), means.shape[2], means.device)
         new = gather_constant(means.take_along_dim(places[:, None, None], dim=2).squeeze(2))
@@ -81,12 +83,12 @@ class WordQueue(nn.Module):
         return new
 
     def draw_places(self, number: int, length: int, device: torch.device) -> Tensor:
-        """Draws one of ``length`` places for each of ``number`` images, (N,) int64."""
+        """Draws one of ``length`` places for each of ``number`` images, (number,) int64."""
         return torch.randint(length, (number,), device=device)
 
     @torch.no_grad()
     def commit(self) -> None:
-        """Overwrites the oldest words with what was staged, and m."""
+        """Overwrites the oldest words with the staged ones, and sets m."""
         for new, mean in self._staged:
             positions = (self.pointer + torch.arange(len(new), device=new.device)) % len(self.words)
             self.words.index_copy_(0, positions, new)

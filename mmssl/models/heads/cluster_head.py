@@ -1,4 +1,4 @@
-"""The linear classifier of methods that learn from clusters."""
+"""Linear classifiers for methods that learn from clusters."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ INITS = ('normal', 'torch')
 
 @in_full_precision
 def cluster_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over heads, and over the images of all processes that have a label, of the cross entropy.
+    """Mean cross entropy over heads and over the labelled images of all processes.
 
-    In a loop over the images i and heads h of one process: the sum of
-    ``-log_softmax(logits[i, h])[labels[i, h]]`` where ``labels[i, h] >= 0``, over the number of these terms.
+    In one process it is the mean of ``-log_softmax(logits[i, h])[labels[i, h]]`` over the images i and heads h with
+    ``labels[i, h] >= 0``.
 
     Args:
-        logits: (N, H, K).
-        labels: (N, H) int64, negative where an image has no label: such an entry gives no gradient.
+        logits: (N, H, K), logits of K clusters for each of H heads.
+        labels: (N, H) int64 in [0, K), or negative if the image has no label; such an entry gives no gradient.
 
     Returns:
         Scalar; the average over processes is the loss of the whole batch.
@@ -40,19 +40,20 @@ class ClusterHead(BaseModule):
 
     | method | arguments |
     |---|---|
-    | DeepCluster | ``relu=True`` (before fc8: what is clustered precedes this ReLU) |
+    | DeepCluster | ``relu=True`` (the ReLU before fc8; the clustered features precede it) |
     | DeepCluster-v2 | ``num_heads=3, bias=False, temperature=0.1, frozen=True``, the weights are centroids |
     | SeLa | ``num_heads=10, init='torch'`` |
 
     Args:
         in_channels: Width D of the features.
-        num_clusters: K.
-        num_heads: H.
+        num_clusters: Number of clusters K.
+        num_heads: Number of classifiers H.
         bias: Whether the classifiers have a bias.
-        relu: Whether a ReLU precedes them.
-        temperature: Divides the logits, > 0.
-        init: ``'normal'`` is N(0, 0.01) with biases 0, ``'torch'`` PyTorch's own.
-        frozen: The weights never train.
+        relu: Whether a ReLU precedes the classifiers.
+        temperature: Divisor of the logits, > 0.
+        init: Initial weights: ``'normal'`` draws them from a normal distribution with standard deviation 0.01 and sets
+            biases to 0; ``'torch'`` is the default of ``nn.Linear``.
+        frozen: Whether the weights are excluded from training.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
@@ -85,7 +86,7 @@ class ClusterHead(BaseModule):
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Draws initial weights."""
+        """Draws new initial weights."""
         if self.init == 'torch':
             self.fc.reset_parameters()
             return
@@ -95,15 +96,15 @@ class ClusterHead(BaseModule):
 
     @torch.no_grad()
     def set_centroids(self, centroids: Tensor) -> None:
-        """Makes centroids (H, K, D) the weights."""
+        """Copies centroids (H, K, D) into the weights."""
         self.fc.weight.copy_(centroids.flatten(0, 1))
 
     def predict(self, features: Tensor) -> Tensor:
-        """Returns logits (N, H, K) of features (N, D)."""
+        """Returns logits (N, H, K) for features (N, D)."""
         return self.fc(self.relu(features)).unflatten(1, (self.num_heads, self.num_clusters)) / self.temperature
 
     def scores(self, features: Tensor, head: int) -> Tensor:
-        """Returns the logits (N, K) of one head."""
+        """Returns the logits (N, K) of the classifier with the index ``head`` for features (N, D)."""
         rows = slice(head * self.num_clusters, (head + 1) * self.num_clusters)
         bias = None if self.fc.bias is None else self.fc.bias[rows]
         return nn.functional.linear(self.relu(features), self.fc.weight[rows], bias) / self.temperature
@@ -113,6 +114,6 @@ class ClusterHead(BaseModule):
 
         Args:
             features: (N, D).
-            labels: (N, H) int64, negative where an image has none.
+            labels: (N, H) int64, negative if an image has no label.
         """
         return cluster_cross_entropy(self.predict(features), labels)

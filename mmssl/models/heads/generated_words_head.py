@@ -1,4 +1,4 @@
-"""Predicting visual words whose weights are generated from the words themselves."""
+"""Prediction of visual words by a classifier whose weights are computed from the words."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from mmssl.registry import HEADS
 
 
 class WordWeights(nn.Module):
-    """Words (K, C) to weights (K, D) of unit length: normalise, linear, batch norm over words, ReLU, linear, normalise.
+    """Words -> weights of unit length: normalise, linear, batch norm over words, ReLU, linear, normalise.
 
     Args:
         channels: Channels C of a word.
-        out_channels: Width D of the features that the weights meet.
+        out_channels: Width D of a weight, which is the width of the features that it is multiplied with.
     """
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
         self.fc1 = nn.Linear(channels, 2 * out_channels, bias=False)
         self.bn = nn.BatchNorm1d(2 * out_channels)
-        # Every process has all words. torch declares unknown attributes of modules as tensors or modules.
+        # All processes have the same words. The type is ignored because torch declares attributes of modules as
+        # tensors.
         self.bn.sync = False  # type: ignore[assignment]
         self.fc2 = nn.Linear(2 * out_channels, out_channels)
 
     def forward(self, words: Tensor) -> Tensor:
-        """Returns the weights."""
+        """Returns weights (K, D) for words (K, C)."""
         return normalize(self.fc2(self.bn(self.fc1(normalize(words))).relu()))
 
 
@@ -39,12 +40,12 @@ class WordWeights(nn.Module):
 class GeneratedWordsHead(BaseModule):
     """``kappa * <feature, G(word_k)>`` as the logit of word k of each level (OBoW, arXiv:2012.11552, section 3.4).
 
-    The vocabulary changes at every step, so the weights of the classifier are computed from the words by a small
-    network G, one for each level of the teacher. All levels are predicted from one feature, which is not normalised.
+    The vocabulary changes at every step, so a small network G, one for each level of the teacher, computes the weights
+    of the classifier from the words. All levels are predicted from one feature, which is not normalised.
 
     Args:
         in_channels: Width D of the features.
-        word_channels: Channels of the words of each level.
+        word_channels: Number of channels of a word, one number per level.
         kappa: Fixed scale: 8 for ResNet-50 and 5 for ResNet-18 in the official recipes.
         init_cfg: MMEngine's initialisation config.
     """
@@ -61,17 +62,17 @@ class GeneratedWordsHead(BaseModule):
         return [generator(words) for generator, words in zip(self.generators, vocabularies)]
 
     def predict(self, features: Tensor | tuple[Tensor, ...], weights: Sequence[Tensor]) -> list[Tensor]:
-        """Returns logits (N, K) of each level of what a backbone returns, or of vectors (N, D)."""
+        """Returns logits (N, K) for each level, from the output of a backbone or vectors (N, D)."""
         scaled = self.kappa * to_vector(features)
         return [linear(scaled, weight) for weight in weights]
 
     def forward(
         self, features: Tensor | tuple[Tensor, ...], weights: Sequence[Tensor], bags: Sequence[Tensor]
     ) -> Tensor:
-        """Returns the mean over the levels of ``KL(bag || softmax(logits))``, which is a mean over the images.
+        """Returns the mean of ``KL(bag || softmax(logits))`` over images and levels, a scalar.
 
         Args:
-            features: What a backbone returns, or vectors (N, D).
+            features: Output of a backbone, or vectors (N, D).
             weights: Weights (K, D) of each level, from the method ``weights``.
             bags: Bags (N, K) of each level; rows sum to 1.
         """
@@ -81,5 +82,5 @@ class GeneratedWordsHead(BaseModule):
 
 @in_full_precision
 def bag_divergence(logits: Tensor, bags: Tensor) -> Tensor:
-    """Returns the mean over images of ``KL(bag || softmax(logits))``, a scalar, of logits and bags (N, K)."""
+    """Returns the mean of ``KL(bag || softmax(logits))`` over images, a scalar, for logits and bags (N, K)."""
     return kl_div(log_softmax(logits, dim=1), bags, reduction='batchmean')

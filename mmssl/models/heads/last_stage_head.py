@@ -1,4 +1,4 @@
-"""The last stage of a ResNet on the regions of a detector."""
+"""The last stage of a ResNet as the head of a detector."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mmssl.registry import HEADS
 
 @HEADS.register_module()
 class LastStageHead(BaseModule):
-    """``layer4`` of a ResNet as the shared head of a detector of the C4 kind, whose backbone ends with ``layer3``.
+    """``layer4`` of a ResNet as the shared head of a C4 detector, whose backbone ends with ``layer3``.
 
-    Its names are those of the whole network, so that ``TransferHook`` fills it from the backbone's checkpoint. MoCo's
-    detectors (He et al., 2020, arXiv:1911.05722, appendix) have one more norm after it: the features of an unsupervised
-    network need not have the scale that the box head expects.
+    The parameters have the names that they have in the whole network, so that ``TransferHook`` fills them from the
+    backbone's checkpoint. MoCo's detectors (He et al., 2020, arXiv:1911.05722, appendix) have one more norm after the
+    stage, because the features of an unsupervised network need not have the scale that the box head expects.
 
     Args:
         depth: Depth of the ``ResNet``.
         width: Factor of the channels of the ``ResNet``.
-        extra_norm: Whether a batch norm of its own follows, after the last ReLU.
+        extra_norm: Whether a batch norm, which no checkpoint of a backbone holds, follows the last ReLU.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -33,5 +33,5 @@ class LastStageHead(BaseModule):
         self.norm = nn.BatchNorm2d(network.feature_dim) if extra_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (K, D, 7, 7) of regions (K, C, 14, 14)."""
+        """Returns features (K, D, 7, 7) for the maps (K, C, 14, 14) of K regions."""
         return self.norm(self.layer4(x))

@@ -1,4 +1,4 @@
-"""A predictor and the loss of its prediction."""
+"""A predictor and a loss that compares its output with an embedding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LatentPredictHead(BaseModule):
         """Returns the loss, a scalar.
 
         Args:
-            embedding: (N, D), what the prediction is made from.
-            target: (N, D), no gradient should flow into it.
+            embedding: (N, D), the input of the predictor.
+            target: (N, D), the embedding to predict, without gradient.
         """
         return self.loss(self.predictor(embedding), target)

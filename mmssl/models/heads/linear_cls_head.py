@@ -1,4 +1,4 @@
-"""The linear classifier of probing and fine-tuning."""
+"""The linear classifier for probing and fine-tuning."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ NORMS = ('none', 'batch', 'layer')
 
 @HEADS.register_module()
 class LinearClsHead(BaseModule):
-    """One linear layer from a backbone's features to the logits of C classes, with its loss.
+    """One linear layer from a backbone's features to the logits of C classes, and its loss.
 
-    The weights begin as a normal of ``init_std``, the biases at 0. The official codes of MAE and BEiT cut that normal
-    at 2, which is a hundred standard deviations and more.
+    Initial weights are normal with standard deviation ``init_std``, initial biases are 0. The official codes of MAE and
+    BEiT truncate the normal distribution at 2; with their standard deviations this changes nothing.
 
     Args:
         in_channels: Width D of the features.
         num_classes: Number of classes C.
-        norm: What precedes the linear layer: ``'none'``; ``'batch'``, a batch norm without factor and offset (MAE's
-            probe, arXiv:2111.06377, Appendix A.1); ``'layer'``, a layer norm, the ``fc_norm`` of a ViT that is
-            fine-tuned on the mean of its tokens. Both have an epsilon of 1e-6.
-        logit_norm: Whether a batch norm with factor and offset follows the linear layer (the official probe of CARE).
-        init_std: Standard deviation of the initial weights; 0 starts from zero; None is PyTorch's own initialisation.
+        norm: Norm before the linear layer: ``'none'``; ``'batch'``, a batch norm without scale and offset (MAE's probe,
+            arXiv:2111.06377, Appendix A.1); ``'layer'``, a layer norm, the ``fc_norm`` of a ViT that is fine-tuned on
+            the mean of its tokens. Both norms have an epsilon of 1e-6.
+        logit_norm: Whether a batch norm with scale and offset follows the linear layer (the official probe of CARE).
+        init_std: Standard deviation of the initial weights; 0 sets all weights to 0; None keeps the default
+            initialisation of ``nn.Linear``.
         bias: Whether the linear layer has a bias, which ``logit_norm`` makes superfluous.
         loss: Config of a loss that takes logits and targets.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``norm`` is none of these, or ``init_std`` is negative.
+        ValueError: ``norm`` is unknown, or ``init_std`` is negative.
     """
 
     def __init__(
@@ -63,14 +64,14 @@ class LinearClsHead(BaseModule):
         self.loss = LOSSES.build(loss or dict(type='CrossEntropyLoss'))
 
     def predict(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
-        """Returns logits (N, C) of what a backbone returns, or of vectors (N, D)."""
+        """Returns logits (N, C) for the output of a backbone, or for vectors (N, D)."""
         return self.logit_norm(self.fc(self.norm(to_vector(features))))
 
     def forward(self, features: Tensor | tuple[Tensor, ...], targets: Tensor) -> Tensor:
         """Returns the loss, a scalar.
 
         Args:
-            features: What a backbone returns, or vectors (N, D).
+            features: Output of a backbone, or vectors (N, D).
             targets: Labels (N,) int64, or probabilities (N, C).
         """
         return self.loss(self.predict(features), targets)

@@ -1,4 +1,4 @@
-"""Prototypes that samples are assigned to, and the loss of predicting an assignment."""
+"""Prototypes to which images are assigned, and the loss of predicting the assignment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmssl.registry import HEADS, LOSSES
 
 @HEADS.register_module()
 class PrototypeHead(BaseModule):
-    """C prototypes of unit length: scores are cosines, computed in full precision.
+    """C prototypes of unit length; scores are cosine similarities, computed in full precision.
 
     Args:
         in_channels: Width D of an embedding.
@@ -31,14 +31,14 @@ class PrototypeHead(BaseModule):
 
     @torch.no_grad()
     def normalize_prototypes(self) -> None:
-        """Gives every prototype unit length; called before the first step and after each."""
+        """Scales every prototype to unit length; called before the first step and after each step."""
         self.prototypes.weight.copy_(normalize(self.prototypes.weight, dim=1))
 
     def scores(self, embeddings: Tensor) -> Tensor:
-        """Returns the cosines (..., C) of embeddings of unit length, (..., D).
+        """Returns cosine similarities (..., C) to the prototypes for embeddings (..., D) of unit length.
 
         Raises:
-            ValueError: The embeddings have another width than the prototypes.
+            ValueError: The embeddings and the prototypes differ in width.
         """
         if embeddings.shape[-1] != self.prototypes.in_features:
             raise ValueError(

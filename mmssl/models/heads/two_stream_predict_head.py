@@ -1,4 +1,4 @@
-"""A predictor per stream, and the loss of both predictions."""
+"""One predictor per stream, and the loss of both predictions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class TwoStreamPredictHead(BaseModule):
     """Predicts the teacher's two streams from the student's, as CARE does (arXiv:2110.05340).
 
     Args:
-        predictor: Config of the predictors, such as an ``MLPProjector``; each stream has one of its own.
-        loss: Config of a loss that takes f1, f2, f3 and f4, such as ``CARELoss``.
+        predictor: Config of a predictor, such as an ``MLPProjector``; it is built twice, once per stream.
+        loss: Config of a loss that takes the arguments f1, f2, f3 and f4 of ``care``, such as ``CARELoss``.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -25,11 +25,11 @@ class TwoStreamPredictHead(BaseModule):
         self.loss = LOSSES.build(loss)
 
     def forward(self, student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Returns the terms of the loss.
+        """Returns the terms of the loss by name, scalars.
 
         Args:
-            student: Embeddings (N, D) of one view, C-stream and T-stream.
-            teacher: Those of the other view, without gradient.
+            student: The student's embeddings (N, D) of one view: C-stream and T-stream.
+            teacher: The teacher's embeddings (N, D) of the other view: C-stream and T-stream, without gradient.
         """
         f1, f3 = self.c_predictor(student[0]), self.t_predictor(student[1])
         f2, f4 = teacher

@@ -1,4 +1,4 @@
-"""Predicting visual words from a feature vector."""
+"""Prediction of visual words from a feature vector."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mmssl.registry import HEADS, LOSSES
 
 @HEADS.register_module()
 class WordPredictHead(BaseModule):
-    """``gamma * <feature, w_k / |w_k|>`` as the logit of word k, with its loss (BoWNet, arXiv:2002.12247, Eq. 4).
+    """``gamma * <feature, w_k / |w_k|>`` as the logit of word k, and its loss (BoWNet, arXiv:2002.12247, Eq. 4).
 
-    The weights are normalised at each call and one learned gamma scales all of them: how often a word occurs then
-    cannot be expressed by the length of its weight. The feature is not normalised, and there is no bias.
+    The weights are normalised at each call and one learned gamma scales all of them, so that a frequent word cannot get
+    a longer weight. The feature is not normalised, and the layer has no bias.
 
     Args:
         in_channels: Width D of the features.
         num_words: Number K of words.
-        gamma: Initial scale. The paper gives none; with 1 the softmax over thousands of words is almost uniform.
+        gamma: Initial scale. The paper does not give it; with 1 the softmax over thousands of words is almost uniform.
         loss: Config of a loss that takes logits and probabilities; the default is the cross entropy.
-        init_cfg: MMEngine's initialisation config. The directions of the weights begin uniform on the sphere.
+        init_cfg: MMEngine's initialisation config. By default the directions of the weights are uniform on the sphere.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class WordPredictHead(BaseModule):
         self.loss = LOSSES.build(loss or dict(type='CrossEntropyLoss'))
 
     def predict(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
-        """Returns logits (N, K) of what a backbone returns, or of vectors (N, D)."""
+        """Returns logits (N, K) for the output of a backbone, or for vectors (N, D)."""
         return self.gamma * linear(to_vector(features), normalize(self.weight))
 
     def forward(self, features: Tensor | tuple[Tensor, ...], bags: Tensor) -> Tensor:
-        """Returns the loss, a scalar, of features and bags (N, K) whose rows sum to 1."""
+        """Returns the loss, a scalar, for features and bags (N, K) whose rows sum to 1."""
         return self.loss(self.predict(features), bags)

@@ -1,4 +1,4 @@
-"""Building blocks and pure functions without a role."""
+"""Layers: building blocks and pure functions that have no role of their own in an algorithm."""
 
 from mmssl.utils.imports import import_submodules
 

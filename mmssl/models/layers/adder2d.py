@@ -1,4 +1,4 @@
-"""The layer of AdderNet: an L1 distance in place of a convolution (Chen et al., 2020, arXiv:1912.13200)."""
+"""The layer of AdderNet: an L1 distance instead of a convolution (Chen et al., 2020, arXiv:1912.13200)."""
 
 from __future__ import annotations
 
@@ -11,54 +11,55 @@ from mmssl.models.layers import adder_tiles, adder_triton
 
 
 def adder2d(images: Tensor, filters: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
-    r"""Minus the L1 distance of every patch to every filter (Eq. 2): ``Y(u, t) = -sum_k |X(u, k) - F(t, k)|``.
+    r"""Negative L1 distance of every patch to every filter (Eq. 2): ``Y(u, t) = -sum_k |X(u, k) - F(t, k)|``.
 
-    With the upstream gradient ``g`` the gradients are not those of ``Y``. Filters get
-    ``sum_u g(u, t) (X(u, k) - F(t, k))`` (Eq. 4). Images get ``sum_t g(u, t) clip(F(t, k) - X(u, k), -1, 1)`` (Eq. 5),
-    added up over the patches that a pixel is part of. The official code multiplies the filter gradient by the adaptive
-    learning rate (Eq. 13) at once; here the optimizer does so, see ``mmssl.engine.optimizers.local_rate``.
+    The backward pass does not compute the gradients of ``Y``. With the upstream gradient ``g``, filters get ``sum_u
+    g(u, t) (X(u, k) - F(t, k))`` (Eq. 4), and images get ``sum_t g(u, t) clip(F(t, k) - X(u, k), -1, 1)`` (Eq. 5),
+    summed over the patches that contain a pixel. The official code multiplies the filter gradient by the adaptive
+    learning rate (Eq. 13) in the backward pass; here the optimizer does so, see ``mmssl.engine.optimizers.local_rate``.
 
-    The backward pass keeps the images and the filters alone, and no temporary tensor is larger than a few times the
-    images, the output or a tile of fixed size. float32 tensors on a GPU go through Triton kernels where Triton is
+    Only the images and the filters are saved for the backward pass, and no temporary tensor is larger than a few times
+    the images, the output or a tile of fixed size. Triton kernels compute float32 tensors on a GPU if Triton is
     installed.
 
     Args:
         images: (N, C, H, W), float32 or float64.
-        filters: (T, C, K, K) of the same type.
+        filters: (T, C, K, K), dtype of the images.
         stride: Stride in both directions, >= 1.
-        padding: Zeros on every side, >= 0; they count as pixels of value 0.
+        padding: Width of the zero padding on every side, >= 0; padded zeros count as pixels of value 0.
 
     Returns:
-        (N, T, H', W'), at most 0, with ``H' = (H + 2 padding - K) // stride + 1``.
+        (N, T, H', W'), values <= 0, with ``H' = (H + 2 padding - K) // stride + 1``.
 
     Raises:
-        ValueError: Filters have other channels than the images, or are larger than the padded images.
-        RuntimeError: The gradient is to be differentiated again; a gradient of the gradients is not defined.
+        ValueError: Filters and images differ in channels, or the filters are larger than the padded images.
+        RuntimeError: The backward pass is called with ``create_graph=True``; second derivatives are not defined.
     """
     if filters.shape[1] != images.shape[1]:
-        raise ValueError(f'filters for {filters.shape[1]} channels on images of {images.shape[1]} channels')
+        raise ValueError(f'filters have {filters.shape[1]} channels and images {images.shape[1]}')
     if min(images.shape[2:]) + 2 * padding < filters.shape[2]:
         size = f'{tuple(images.shape[2:])} pixels, padded by {padding}'
-        raise ValueError(f'images of {size}, are smaller than filters of {filters.shape[2]}')
+        raise ValueError(f'images of {size}, are smaller than filters of side {filters.shape[2]}')
     return _Adder2dFunction.apply(images, filters, stride, padding)
 
 
 class Adder2d(nn.Module):
-    """``adder2d`` with its filters ``adder`` (T, C, K, K), which begin as N(0, 1).
+    """Module of ``adder2d`` with the filters ``adder`` (T, C, K, K), which are initialised from N(0, 1).
 
-    It computes in float32 at least, also under autocast, in training and in inference: sums reach thousands, where
-    float16 steps by 1 to 4. Under autocast it also returns float32, otherwise the type of its input.
+    It computes in float32 or float64, also under autocast, in training and in inference: sums reach thousands, where
+    neighbouring float16 numbers differ by 1 to 4. Under autocast it also returns float32, otherwise the dtype of its
+    input.
 
-    The optimizer is asked to train the filters at the paper's local learning rate with eta = 0.2; a custom key of the
-    recipe's ``paramwise_cfg`` overrides it, ``custom_keys={'.adder': dict(local_rate=0.1)}``. The unused bias of the
-    official code is left out.
+    ``param_options`` makes the optimizer use the paper's local learning rate with eta = 0.2 for the filters; a recipe
+    overrides it with ``paramwise_cfg=dict(custom_keys={'.adder': dict(local_rate=0.1)})``. The official code also has a
+    bias, which it does not use; this class has none.
 
     Args:
-        in_channels: C.
+        in_channels: Number of input channels C.
         out_channels: Number of filters T.
         kernel_size: Side K of the filters.
         stride: Stride in both directions.
-        padding: Zeros on every side.
+        padding: Width of the zero padding on every side.
     """
 
     param_options: ClassVar[dict[str, dict]] = {'adder': dict(local_rate=0.2)}
@@ -73,7 +74,7 @@ class Adder2d(nn.Module):
         self.adder = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns (N, T, H', W') of images (N, C, H, W)."""
+        """Returns (N, T, H', W') for images (N, C, H, W), see ``adder2d``."""
         dtype = torch.promote_types(images.dtype, torch.float32)
         output = adder2d(images.to(dtype), self.adder.to(dtype), self.stride, self.padding)
         device = images.device.type
@@ -81,7 +82,7 @@ class Adder2d(nn.Module):
         return output if in_autocast else output.to(images.dtype)
 
     def extra_repr(self) -> str:
-        """Returns the arguments."""
+        """Returns the arguments for ``repr``."""
         outputs, inputs, kernel, _ = self.adder.shape
         return f'{inputs}, {outputs}, kernel_size={kernel}, stride={self.stride}, padding={self.padding}'
 
@@ -96,7 +97,7 @@ class _Adder2dFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph=True
-            raise RuntimeError('adder layers define a gradient and no gradient of it: leave out create_graph=True')
+            raise RuntimeError('adder layers have no second derivative: leave out create_graph=True')
         arguments = (grad.contiguous(), *ctx.saved_tensors, *ctx.geometry)
         of_images = torch.ops.mmssl.adder2d_input_gradient(*arguments) if ctx.needs_input_grad[0] else None
         of_filters = torch.ops.mmssl.adder2d_filter_gradient(*arguments) if ctx.needs_input_grad[1] else None
@@ -159,7 +160,7 @@ def _fake_filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, *geomet
     return torch.empty_like(filters)
 
 
-# Operators, so that compiled graphs and tensors without values see one operation instead of its loop.
+# As operators, so that compiled graphs and fake tensors contain one operation instead of a loop.
 _LIBRARY = torch.library.Library('mmssl', 'FRAGMENT')
 _GEOMETRY = 'Tensor images, Tensor filters, int stride, int padding'
 for _name, _inputs, _function, _fake in (

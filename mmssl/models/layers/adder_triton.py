@@ -1,6 +1,6 @@
-"""The L1 layer in Triton: each result is computed in registers, so nothing is written but the results.
+"""The operations of ``adder2d`` in Triton, which compute in registers and write only the results.
 
-The functions take the arguments of ``adder_tiles`` and give its results, float32. Tests run the kernels in Triton's
+The functions have the arguments and results of those in ``adder_tiles``, in float32. Tests run the kernels in Triton's
 interpreter; they were not measured on a GPU.
 """
 
@@ -14,17 +14,17 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ImportError:  # no wheel for this system
+except ImportError:  # Triton has no wheel for this system
     triton = None
 
 IS_AVAILABLE = triton is not None
 
-_POSITIONS, _CHANNELS = 128, 32  # what a program computes at once
-_SHARES = 64  # of the positions, at most, over which the filter gradient is summed separately
+_POSITIONS, _CHANNELS = 128, 32  # size of the block that a program computes at once
+_SHARES = 64  # largest number of shares of the positions that sum the filter gradient separately
 
 
 def negative_l1(images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
-    """Minus the L1 distance of every patch to every filter, (N, T, H', W')."""
+    """Returns the negative L1 distance of every patch to every filter, (N, T, H', W')."""
     rows, columns = ((side + 2 * padding - filters.shape[2]) // stride + 1 for side in images.shape[2:])
     output = images.new_empty(len(images), len(filters), rows, columns)
     positions = len(images) * rows * columns
@@ -38,7 +38,7 @@ def negative_l1(images: Tensor, filters: Tensor, stride: int, padding: int) -> T
 
 
 def input_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
-    """Sum over filters and patches of ``grad * clip(f - x, -1, 1)``, (N, C, H, W)."""
+    """Returns the sum of ``grad * clip(f - x, -1, 1)`` over filters and patches, (N, C, H, W)."""
     images = images.contiguous()
     result = torch.empty_like(images)
     positions = len(images) * images.shape[2] * images.shape[3]
@@ -52,10 +52,10 @@ def input_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, p
 
 
 def filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
-    """Sum over patches of ``grad * (x - f)``, (T, C, K, K).
+    """Returns the sum of ``grad * (x - f)`` over patches, (T, C, K, K).
 
-    The positions are cut into shares whose sums are added in a fixed order, so that the result does not change from
-    run to run; together they take no more memory than ``grad``, or as much as the filters if these are larger.
+    The positions are divided into shares whose sums are added in a fixed order, so that the result is the same in every
+    run. The sums of all shares take no more memory than ``grad`` or the filters, whichever is larger.
     """
     positions = grad.numel() // len(filters)
     shares = max(1, min(_SHARES, grad.numel() // filters.numel(), positions // _POSITIONS))
@@ -72,7 +72,7 @@ def filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, 
 
 
 def _sizes(images: Tensor, filters: Tensor, output: Tensor) -> tuple[int, ...]:
-    """Channels, height and width of the images, number of filters, height and width of the output."""
+    """Returns channels, height and width of the images, number of filters, height and width of the output."""
     return (*images.shape[1:], len(filters), *output.shape[2:])
 
 
@@ -85,7 +85,7 @@ def _forward_kernel(
     images, filters, output, positions, C, H, W, T, OH, OW,
     K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_T: tl.constexpr,
 ):  # fmt: skip
-    """A block of positions of the output by a block of filters; the loop is over the elements of a patch."""
+    """Computes a block of positions of the output by a block of filters, in a loop over the elements of a patch."""
     position = tl.program_id(0).to(tl.int64) * BLOCK_P + tl.arange(0, BLOCK_P)
     t = tl.program_id(1) * BLOCK_T + tl.arange(0, BLOCK_T)
     n, row, column = position // (OH * OW), position // OW % OH, position % OW
@@ -107,7 +107,7 @@ def _input_kernel(
     grad, images, filters, result, positions, C, H, W, T, OH, OW,
     K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """A block of pixels by a block of channels; the loop is over filters and the patches that a pixel is part of."""
+    """Computes a block of pixels by a block of channels, in a loop over filters and patches that contain a pixel."""
     position = tl.program_id(0).to(tl.int64) * BLOCK_P + tl.arange(0, BLOCK_P)
     c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     n, h, w = position // (H * W), position // W % H, position % W
@@ -133,7 +133,7 @@ def _filter_kernel(
     K: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
     BLOCK_T: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
-    """A block of filters by a block of their elements; the loop is over one share of the positions."""
+    """Computes a block of filters by a block of their elements, in a loop over one share of the positions."""
     t = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)
     e = tl.program_id(1) * BLOCK_E + tl.arange(0, BLOCK_E)
     c, i, j = e // (K * K), e // K % K, e % K

@@ -1,4 +1,4 @@
-"""Adder layer, batch norm and ReLU, and the same with a convolution."""
+"""A unit of adder layer (or convolution), batch norm and ReLU."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def adder_unit(inputs: int, outputs: int, kernel: int, padding: int = 0, adder: 
     """Returns an adder layer, a batch norm and a ReLU, named ``conv``, ``bn`` and ``relu``.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
         kernel: Side of the filters in pixels.
-        padding: Zeros on every side.
-        adder: False gives a convolution without bias instead of the adder layer.
+        padding: Width of the zero padding on every side.
+        adder: Whether to use an adder layer; False uses a convolution without bias.
     """
     layer = Adder2d if adder else _conv
     conv = layer(inputs, outputs, kernel, padding=padding)
@@ -25,7 +25,7 @@ def adder_unit(inputs: int, outputs: int, kernel: int, padding: int = 0, adder: 
 
 
 def use_adders(module: nn.Module) -> None:
-    """Puts ``Adder2d`` in the place of every convolution in ``module``, which have no bias, groups or dilation."""
+    """Replaces every convolution in ``module`` with ``Adder2d``; they must have no bias, groups or dilation."""
     for parent in list(module.modules()):
         for name, conv in list(parent.named_children()):
             if isinstance(conv, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""Convolution, batch norm and ReLU."""
+"""A unit of convolution, batch norm and ReLU."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def conv_unit(
     """Returns a convolution, a batch norm and a ReLU, named ``conv``, ``bn`` and ``relu``.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
         kernel: Side of the kernel in pixels.
         stride: Stride of the convolution.
-        padding: Zero padding; None keeps the size at stride 1.
-        bias: Whether the convolution has a bias, which the norm after it makes superfluous.
+        padding: Width of the zero padding; None keeps the size of the map at stride 1.
+        bias: Whether the convolution has a bias; the norm after it removes its effect.
     """
     padding = kernel // 2 if padding is None else padding
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias)

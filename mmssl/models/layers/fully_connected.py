@@ -1,4 +1,4 @@
-"""The two fully connected layers behind the convolutions of AlexNet and VGG."""
+"""The two fully connected layers after the convolutions of AlexNet and VGG."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from torch import Tensor, nn
 
 
 class FullyConnected(nn.Module):
-    """fc6 and fc7: the last map of the convolutions, pooled and flattened to D numbers -> a vector (N, ``width``).
+    """Layers fc6 and fc7: map of the last convolution -> pooled and flattened, (N, D) -> vector (N, ``width``).
 
-    Each layer is a dropout, a linear layer, with ``norm`` a batch norm (the linear layer then has no bias), and a ReLU.
+    Each layer consists of dropout, a linear layer, optionally a batch norm (the linear layer then has no bias), and a
+    ReLU.
 
     Args:
         in_features: Number of features D.
-        pool: The pooling before the map is flattened.
+        pool: Pooling that is applied before the map is flattened.
         width: Width of both layers.
-        norm: Whether a batch norm stands between linear layer and ReLU, as in RotNet.
+        norm: Whether a batch norm follows each linear layer, as in RotNet.
         dropout: Rates of the dropouts before fc6 and before fc7.
-        last_relu: Whether fc7 ends with its ReLU. DeepCluster clusters what precedes that ReLU.
+        last_relu: Whether fc7 ends with a ReLU. DeepCluster clusters the values before this ReLU.
     """
 
     def __init__(
@@ -42,16 +43,16 @@ class FullyConnected(nn.Module):
         self.relu7: nn.Module = nn.ReLU(inplace=True) if last_relu else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Returns fc7 (N, ``width``) of a map (N, C, H, W) before it is pooled.
+        """Returns the output of fc7, (N, ``width``), for a map (N, C, H, W) that is not yet pooled.
 
         Raises:
-            ValueError: The map is not of the size that the layers were built for.
+            ValueError: The pooled map does not have ``in_features`` values.
         """
         x = self.pool(features).flatten(1)
         if x.shape[1] != self.in_features:
             raise ValueError(
-                f'the fully connected layers take {self.in_features} features of an image and got a map '
-                f'{tuple(features.shape[1:])}: give images of img_size pixels, or no fc'
+                f'the fully connected layers need {self.in_features} features per image after pooling, got a map '
+                f'{tuple(features.shape[1:])}: use images of img_size pixels, or a backbone without fc'
             )
         x = self.relu6(self.bn6(self.fc6(self.dropout6(x))))
         return self.relu7(self.bn7(self.fc7(self.dropout7(x))))

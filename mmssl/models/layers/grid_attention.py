@@ -1,4 +1,4 @@
-"""Attention of tokens that lie on a grid: all of them or within windows, with or without relative positions."""
+"""Attention between the tokens of a grid, global or in windows, with or without relative positions."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from mmssl.models.layers.windows import from_windows, to_windows
 
 
 class GridAttention(Attention):
-    """timm's attention on a grid, in windows where there is a size for them, as in ViTDet (arXiv:2203.16527).
+    """timm's attention on a grid of tokens, global or in windows, as in ViTDet (arXiv:2203.16527).
 
-    Where the grid is no multiple of the window it is padded with zeros, which take part in attention as keys and values
-    of the layer's biases, as in ViTDet. Relative positions are decomposed by axis: with a query q at row r and column c
-    and a key at (r', c')::
+    A grid that is not a multiple of the window is padded with zero tokens. They take part in the attention; their keys
+    and values are the biases of the layer, as in ViTDet. Relative positions are decomposed by axis: for a query q at
+    row r and column c and a key at (r', c')::
 
         score = q . k / sqrt(d) + q . rel_pos_h[r - r'] + q . rel_pos_w[c - c']
 
-    They are zero at first, stay so when a checkpoint without them is loaded, and are resized linearly for another grid.
+    ``rel_pos_h`` and ``rel_pos_w`` are initialised with 0, keep their values if a checkpoint does not have them, and
+    are resized linearly for another grid.
 
     Args:
-        dim: Width D.
+        dim: Width D of a token.
         num_heads: Number of heads.
-        window_size: Side of a window in tokens; 0 attends to the whole grid.
-        relative_size: Side of the grid that relative positions of the whole grid are made for (those of windows are
-            made for the window); 0 has none.
-        options: Further arguments of timm's attention.
+        window_size: Side of a window in tokens; 0 means global attention.
+        relative_size: Side of the grid for which relative positions are learned; with windows they are learned for the
+            window instead. 0 means no relative positions.
+        options: Additional arguments of timm's ``Attention``.
     """
 
     def __init__(self, dim: int, num_heads: int, window_size: int = 0, relative_size: int = 0, **options: Any) -> None:
@@ -43,7 +44,7 @@ class GridAttention(Attention):
             adapt_on_load(self, _adapt_loaded_positions)
 
     def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
-        """Returns (N, rows, columns, D) of tokens ``x`` of this shape; there are no masks."""
+        """Returns tokens of the shape of ``x``, (N, rows, columns, D); masks are not supported."""
         assert attn_mask is None and not is_causal
         if not self.window_size:
             return self._attend(x)
@@ -62,18 +63,18 @@ class GridAttention(Attention):
 
 
 def grid_axis_scores(queries: Tensor, by_row: Tensor, by_column: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns what relative positions, decomposed by axis, add to the scores of keys in each row and in each column.
+    """Returns the scores from relative positions that are added to keys in each row and in each column.
 
-    The queries fill the grid; ``axis_scores_at`` is for queries at some of its places.
+    The queries fill the grid; see ``axis_scores_at`` for queries at some places of a grid.
 
     Args:
-        queries: (N, heads, rows, columns, d).
+        queries: (N, heads, rows, columns, d), queries on the grid.
         by_row: (2 m - 1, d), one vector per distance r - r' along the rows from 1 - m to m - 1, resized linearly to the
             number of rows.
         by_column: (2 m' - 1, d), one vector per distance c - c' along the columns, resized in the same way.
 
     Returns:
-        (N, heads, L, rows) and (N, heads, L, columns) for the L = rows * columns queries.
+        Scores (N, heads, L, rows) and (N, heads, L, columns) for the L = rows * columns queries.
     """
     rows, columns = queries.shape[2:4]
     row_vectors, column_vectors = _vectors(by_row, rows), _vectors(by_column, columns)
@@ -85,19 +86,20 @@ def grid_axis_scores(queries: Tensor, by_row: Tensor, by_column: Tensor) -> tupl
 def attend_by_axis(
     q: Tensor, k: Tensor, v: Tensor, of_rows: Tensor, of_columns: Tensor, place: Tensor | None = None
 ) -> Tensor:
-    """Attention with a bias that is a sum over the two axes, without a matrix of L x L.
+    """Attention with a bias that is a sum over the two axes, without an L x L matrix.
 
-    The bias of query i and key j is ``of_rows[i, row of j] + of_columns[i, column of j]``, an inner product of what is
-    known of i with one-hot vectors of j. Queries and keys are therefore made longer by these vectors, and attention
-    needs no mask: fused kernels apply, and memory grows with L (d + rows + columns).
+    The bias of query i and key j is ``of_rows[i, row of j] + of_columns[i, column of j]``. This is the inner product of
+    the vectors ``of_rows[i]``, ``of_columns[i]`` with one-hot vectors of the row and column of j. The vectors are
+    appended to queries and keys, so that attention needs no mask: fused kernels can be used, and memory grows with L (d
+    + rows + columns).
 
     Args:
-        q: (N, heads, L, d).
-        k: As ``q``.
-        v: As ``q``.
-        of_rows: (N, heads, L, rows).
-        of_columns: (N, heads, L, columns).
-        place: (N, L) int64, which of the rows * columns places, in row-major order, the keys are at; None for all.
+        q: (N, heads, L, d), queries.
+        k: (N, heads, L, d), keys.
+        v: (N, heads, L, d), values.
+        of_rows: (N, heads, L, rows), bias of each query for the keys in each row.
+        of_columns: (N, heads, L, columns), bias of each query for the keys in each column.
+        place: (N, L) int64, positions of the keys in the grid, in row-major order; None if the keys fill the grid.
 
     Returns:
         (N, heads, L, d).
@@ -105,15 +107,15 @@ def attend_by_axis(
     rows, columns, width = of_rows.shape[-1], of_columns.shape[-1], q.shape[-1]
     place = torch.arange(rows * columns, device=k.device)[None] if place is None else place
     which = torch.cat([one_hot(place // columns, rows), one_hot(place % columns, columns)], dim=-1).unsqueeze(1)
-    spare = -(width + rows + columns) % 8  # kernels want widths that are multiples of 8
+    spare = -(width + rows + columns) % 8  # fused kernels need widths that are multiples of 8
     q = pad(torch.cat([q * width**-0.5, of_rows, of_columns], dim=-1), (0, spare))
     k = pad(torch.cat([k, which.to(k.dtype).expand(*k.shape[:2], -1, -1)], dim=-1), (0, spare))
-    v = pad(v, (0, rows + columns + spare))  # as wide as the keys, which the kernels want too
+    v = pad(v, (0, rows + columns + spare))  # as wide as the keys, for the fused kernels
     return scaled_dot_product_attention(q, k, v, scale=1.0)[..., :width]
 
 
 def _vectors(offsets: Tensor, size: int) -> Tensor:
-    """Returns (size, size, d): the vector of the distance from each key to each query along an axis."""
+    """Returns (size, size, d): for each query and key along an axis the vector of their distance."""
     offsets = resize_offsets(offsets, 2 * size - 1)
     place = torch.arange(size, device=offsets.device)
     return offsets[place[:, None] - place + size - 1]
@@ -127,7 +129,7 @@ def resize_offsets(offsets: Tensor, number: int) -> Tensor:
 
 
 def _adapt_loaded_positions(module: GridAttention, state_dict: dict, prefix: str, *args: object) -> None:
-    """Resizes the relative positions of a checkpoint; where it has none, those of ``module`` stay."""
+    """Resizes the relative positions of a checkpoint; if it has none, those of ``module`` are kept."""
     for name in ('rel_pos_h', 'rel_pos_w'):
         own = module.get_parameter(name)
         loaded = state_dict.get(prefix + name, own.detach())

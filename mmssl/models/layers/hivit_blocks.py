@@ -23,23 +23,23 @@ Norm = Callable[[int], nn.Module]
 
 
 class Places(NamedTuple):
-    """Where the tokens are that attend to one another."""
+    """The positions of the tokens that take part in an attention."""
 
     grid: tuple[int, int]
     """Rows and columns of all units."""
     keep: Tensor | None
-    """(N, K) int64, the positions of the visible units; None where all are there."""
+    """(N, K) int64, the positions of the visible units; None if all units are present."""
     pairs: Tensor | None
-    """(L, L), or of visible ones (N, K, K): the row of a relative table for queries and keys; None without tables."""
+    """(L, L), or (N, K, K) for visible units: row of the position table for query and key; None without a table."""
 
 
 def axis_scores_at(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> Tensor:
     """Returns the products of queries with the vectors of rows, or columns, relative to their own (arXiv:2203.16527).
 
     Args:
-        queries: (N, heads, L, D).
-        offsets: (2 m - 1, D), one vector for each distance along the axis, resized linearly unless m is ``size``.
-        at: (N, L) or (1, L), the rows, or columns, of the queries.
+        queries: (N, heads, L, D), queries of the attention.
+        offsets: (2 m - 1, D), one vector for each distance along the axis; resized linearly if m is not ``size``.
+        at: (N, L) or (1, L) int64, the row, or column, of each query.
         size: Number of rows, or columns.
 
     Returns:
@@ -52,18 +52,20 @@ def axis_scores_at(queries: Tensor, offsets: Tensor, at: Tensor, size: int) -> T
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, perhaps with a bias that depends on relative positions.
+    """Multi-head self-attention, optionally with a bias that depends on relative positions.
 
-    Where ``window_size`` is set, and there is no bias, tokens attend to one another within windows of this side. What
-    pads the last windows are zeros, which take part.
+    If ``window_size`` is set, which needs ``position_bias='off'``, tokens attend within windows of this side. Zero
+    tokens, which take part in the attention, pad the last windows.
 
     Args:
-        dim: Width, a multiple of ``num_heads``.
+        dim: Width of a token, a multiple of ``num_heads``.
         num_heads: Number of heads.
-        grid: Rows and columns of units that the position parameters are made for.
-        position_bias: ``'off'``, ``'table'``: one number for each relative position and head, or ``'axis'``: a product
-            of the query with one vector for each distance along the rows and one along the columns.
-        split: Whether queries, keys and values are projected by three matrices, keys without a bias (Fast-iTPN).
+        grid: Rows and columns of units for which the position parameters are built.
+        position_bias: Bias of the scores: ``'off'`` for none; ``'table'`` for one number per relative position and
+            head; ``'axis'`` for products of the query with one vector per distance along the rows and one along the
+            columns.
+        split: Whether queries, keys and values have three separate projections, of which that of the keys has no bias
+            (Fast-iTPN).
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, places: Places) -> Tensor:
-        """Returns (N, L, dim) of tokens ``x`` (N, L, dim) at ``places``."""
+        """Returns tokens (N, L, dim) for tokens ``x`` (N, L, dim) at ``places``."""
         if not self.window_size:
             return self._attend(x, places)
         windows = to_windows(x.unflatten(1, places.grid), self.window_size)
@@ -110,7 +112,7 @@ class Attention(nn.Module):
         return self.proj(x.transpose(1, 2).flatten(2))
 
     def _bias(self, places: Places, dtype: torch.dtype) -> Tensor | None:
-        """Returns (heads, L, L) or of visible units (N, heads, K, K); None where attention does not see positions."""
+        """Returns the bias (heads, L, L), or (N, heads, K, K) for visible units; None with ``position_bias='off'``."""
         if self.position_bias == 'off':
             return None
         table = bicubic_relative_table(self.relative_position_bias_table, self.grid, places.grid)
@@ -125,7 +127,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Linear layer, GELU, linear layer; with ``norm`` a norm before the second one (Fast-iTPN)."""
+    """Linear layer, GELU, linear layer; with ``norm`` a norm precedes the second linear layer (Fast-iTPN)."""
 
     def __init__(self, dim: int, hidden: int, norm: Norm | None = None) -> None:
         super().__init__()
@@ -155,15 +157,15 @@ class SwiGLU(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm residual block: attention, if it has one, and an MLP, each with layer scale and dropped paths.
+    """Pre-norm residual block: optional attention and an MLP, each with layer scale and stochastic depth.
 
     Args:
-        dim: Width.
-        mlp: What stands for the MLP.
-        norm: Makes a norm of a width.
-        attention: The attention; None for the blocks of the first stages, which work on each position alone.
-        layer_scale: Initial value of the factors of both branches; None has none.
-        drop_path: Probability that a branch of an image is left out while training.
+        dim: Width of a token.
+        mlp: The MLP, such as ``Mlp`` or ``SwiGLU``.
+        norm: Function: width -> norm.
+        attention: The attention; None for the blocks of the first stages, which compute each position separately.
+        layer_scale: Initial value of the factors of both branches; None means no factors.
+        drop_path: Probability that a branch is skipped for an image in training.
     """
 
     def __init__(
@@ -185,7 +187,7 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor, places: Places | None = None) -> Tensor:
-        """Returns the shape of ``x``: (..., dim), or (N, L, dim) at ``places`` where there is attention."""
+        """Returns tokens of the shape of ``x``: (..., dim), or with attention (N, L, dim) at ``places``."""
         if self.attn is not None:
             x = x + self.drop_path(_scaled(self.attn(self.norm1(x), places), self.gamma_1))
         return x + self.drop_path(_scaled(self.mlp(self.norm2(x)), self.gamma_2))
@@ -200,12 +202,12 @@ def _scaled(x: Tensor, factors: Tensor | None) -> Tensor:
 
 
 class PatchEmbed(nn.Module):
-    """Convolution of cells that do not overlap, grouped by the unit of 4 x 4 cells that they belong to.
+    """Convolution on cells that do not overlap; the cells are grouped into units of 4 x 4.
 
     Args:
         dim: Width C of a cell.
-        stride: Side of a cell in pixels; a unit has four times this.
-        norm: Makes a norm of a width; None has none (Fast-iTPN).
+        stride: Side of a cell in pixels; the side of a unit is four times this.
+        norm: Function: width -> norm; None means no norm (Fast-iTPN).
     """
 
     def __init__(self, dim: int, stride: int, norm: Norm | None) -> None:
@@ -214,19 +216,19 @@ class PatchEmbed(nn.Module):
         self.norm = nn.Identity() if norm is None else norm(dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns units (N, L, 4, 4, C) of images (N, 3, H, W), units and cells in row-major order."""
+        """Returns units (N, L, 4, 4, C) for images (N, 3, H, W), units and cells in row-major order."""
         cells = self.proj(images).unflatten(3, (-1, 4)).unflatten(2, (-1, 4))  # (N, C, rows, 4, columns, 4)
         return self.norm(cells.permute(0, 2, 4, 3, 5, 1).flatten(1, 2))
 
 
 class PatchMerge(nn.Module):
-    """Makes one position of 2 x 2 neighbours and doubles the width.
+    """Merges 2 x 2 positions into one of twice the width.
 
     Args:
-        dim: Width C before.
-        norm: Makes a norm of a width.
-        joint: Whether the norm is that of the four together, and the linear layer has no bias; otherwise it is that of
-            each, and there is a bias (Fast-iTPN).
+        dim: Width C of the input.
+        norm: Function: width -> norm.
+        joint: Whether the norm normalises the four positions together and the linear layer has no bias. If False, each
+            position is normalised separately and the linear layer has a bias (Fast-iTPN).
     """
 
     def __init__(self, dim: int, norm: Norm, joint: bool = True) -> None:
@@ -236,20 +238,20 @@ class PatchMerge(nn.Module):
         self.reduction = nn.Linear(4 * dim, 2 * dim, bias=not joint)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (..., rows / 2, columns / 2, 2 C) of ``x`` (..., rows, columns, C)."""
+        """Returns (..., rows / 2, columns / 2, 2 C) for ``x`` (..., rows, columns, C)."""
         x = x if self.joint else self.norm(x)
-        # The column of neighbours on the left from top to bottom, then the one on the right.
+        # Order of the four positions: left column from top to bottom, then right column.
         x = torch.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], dim=-1)
         return self.reduction(self.norm(x) if self.joint else x)
 
 
 class PatchSplit(nn.Module):
-    """Makes 2 x 2 positions of one: a norm, a linear layer, and its output in four parts in row-major order.
+    """Splits one position into 2 x 2: a norm, and a linear layer whose output is cut into four in row-major order.
 
     Args:
-        dim: Width C before.
-        out_channels: Width D of each of the four.
-        norm: Makes a norm of a width.
+        dim: Width C of the input.
+        out_channels: Width D of each of the four positions.
+        norm: Function: width -> norm.
     """
 
     def __init__(self, dim: int, out_channels: int, norm: Norm) -> None:
@@ -258,7 +260,7 @@ class PatchSplit(nn.Module):
         self.reduction = nn.Linear(dim, 4 * out_channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (..., 2 rows, 2 columns, D) of ``x`` (..., rows, columns, C)."""
+        """Returns (..., 2 rows, 2 columns, D) for ``x`` (..., rows, columns, C)."""
         x = self.reduction(self.norm(x)).unflatten(-1, (2, 2, -1))  # (..., rows, columns, 2, 2, D)
         return x.transpose(-4, -3).flatten(-3, -2).flatten(-4, -3)
 
@@ -274,7 +276,7 @@ def attention_block(
     mlp_ratio: float = 4.0,
     fast: bool = False,
 ) -> Block:
-    """Makes a block of stage 3; arguments as in ``HiViT``."""
+    """Builds a block of stage 3; arguments as in ``HiViT``."""
     norm: Any = partial(nn.LayerNorm, eps=eps)
     attention = Attention(dim, num_heads, grid, position_bias, split=fast)
     hidden = int(dim * mlp_ratio)
@@ -283,5 +285,5 @@ def attention_block(
 
 
 def pair_index(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
-    """Returns (L, L), which row of a relative position table belongs to a query and a key; there is no class token."""
+    """Returns (L, L) int64: the row of a position table for each query and key, without class token."""
     return relative_index(grid, device)[1:, 1:].contiguous()

@@ -1,4 +1,4 @@
-"""Initial values that several parts share."""
+"""Initialisations that several modules share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def xavier_uniform_linear(module: nn.Module) -> None:
-    """Gives a linear layer Xavier uniform weights and no bias, and leaves any other module: for ``Module.apply``."""
+    """Initialises linear layers, Xavier uniform with bias 0, and ignores other modules: for ``nn.Module.apply``."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -14,7 +14,7 @@ def xavier_uniform_linear(module: nn.Module) -> None:
 
 
 def truncated_normal_linear(module: nn.Module) -> None:
-    """Gives a linear layer weights of a normal with deviation 0.02, cut at 2, and no bias; leaves any other module."""
+    """Initialises linear layers, normal with std 0.02 truncated at 2 and bias 0: for ``nn.Module.apply``."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

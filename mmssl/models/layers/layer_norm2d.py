@@ -1,4 +1,4 @@
-"""Layer norm over the channels of feature maps, under a name that configs of mmdet and mmseg can give."""
+"""Layer norm over the channels of feature maps, registered for configs of mmdet and mmseg."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The depth of a backbone's parameters, which layer-wise learning rates and weight decay follow."""
+"""The depth of a backbone's parameters, for layer-wise learning rates and weight decay."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ class OrderedLayers(LoudLoading):
     """Mixin of backbones that name their blocks from the input to the output."""
 
     undecayed: ClassVar[set[str]] = {'pos_embed', 'absolute_pos_embed', 'cls_token', 'relative_position_bias_table'}
-    """Last parts of the names of tables and tokens without weight decay in fine-tuning."""
+    """Last components of the names of tables and tokens that get no weight decay in fine-tuning."""
 
     def ordered_blocks(self) -> Sequence[nn.Module]:
-        """Returns the blocks in the order in which they run; those without parameters do not count."""
+        """Returns the blocks in the order in which they run; blocks without parameters are not counted."""
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define ordered_blocks()')
 
     def layers_to_output(self) -> dict[str, int]:
-        """Returns, for the name of every parameter, its distance from the output in blocks.
+        """Returns the distance of every parameter from the output in blocks: name -> distance.
 
-        With B blocks that is B - k in block k = 0 ... B - 1. Parameters outside the blocks are placed by the order of
-        registration: before the first block (embeddings, positions) the distance is B + 1, behind the last block it is
-        0, and between two blocks, as in a reduction of resolution, it is that of the block before. Under a layer decay
-        d a parameter at distance i trains at ``d ** i`` times the learning rate.
+        With B blocks the distance is B - k in block k = 0 ... B - 1. The order of registration decides for parameters
+        outside the blocks: before the first block (embeddings, positions) the distance is B + 1, after the last block
+        it is 0, and between two blocks, as in a reduction of resolution, it is the distance of the block before. With a
+        layer decay d, a parameter at distance i has ``d ** i`` times the learning rate.
 
         Raises:
             ValueError: No parameter belongs to a block.
         """
         blocks = [ids for block in self.ordered_blocks() if (ids := [id(p) for p in block.parameters()])]
         if not blocks:
-            raise ValueError(f'{type(self).__name__} has no blocks to number')
+            raise ValueError(f'{type(self).__name__} has no blocks with parameters')
         distance_of = {parameter: len(blocks) - index for index, ids in enumerate(blocks) for parameter in ids}
         to_come, distance = set(distance_of), len(blocks) + 1
         distances = {}
@@ -44,8 +44,8 @@ class OrderedLayers(LoudLoading):
         return distances
 
     def no_weight_decay(self) -> set[str]:
-        """Returns the names of tables and tokens that have no weight decay in fine-tuning.
+        """Returns the names of tables and tokens that get no weight decay in fine-tuning.
 
-        Biases, norms and other vectors have none by their number of dimensions.
+        Biases, norms and other vectors are not listed: they get none because they have one dimension.
         """
         return {name for name, _ in self.named_parameters() if name.rpartition('.')[2] in self.undecayed}

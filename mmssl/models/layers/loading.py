@@ -1,4 +1,4 @@
-"""How modules load state dicts, and what they keep out of them."""
+"""Hooks that change which tensors a module loads from a state dict or writes to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _remove(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> 
 
 
 def _do_not_miss(module: nn.Module, keys: Any) -> None:
-    """Takes the names of ``module`` from the missing ones: those below a prefix under which all of them are missing."""
+    """Removes the parameters of ``module`` from ``missing_keys``, for every prefix under which all are missing."""
     names = [name for name, _ in module.named_parameters()]
     missing = set(keys.missing_keys)
     prefixes = {key.removesuffix(names[0]) for key in missing if key.endswith(names[0])}
@@ -32,7 +32,8 @@ def _do_not_miss(module: nn.Module, keys: Any) -> None:
 
 
 class LoudLoading(BaseModule):
-    """Base of backbones: an ``init_cfg`` of the type ``Pretrained`` is mmssl's, whoever builds the module."""
+    """Base of backbones: ``init_cfg=dict(type='Pretrained')`` means mmssl's class, whichever library builds the
+    model."""
 
     def init_weights(self) -> None:
         """Initialises the weights in the scope ``mmssl``."""
@@ -41,11 +42,11 @@ class LoudLoading(BaseModule):
 
 
 def skip_on_load(module: nn.Module, *prefixes: str) -> None:
-    """Makes ``module`` pass over tensors whose names begin with one of ``prefixes`` when a state dict is loaded.
+    """Makes ``module`` ignore tensors whose names begin with one of ``prefixes`` when it loads a state dict.
 
     Args:
-        module: The module whose parts of these names were deliberately not built.
-        prefixes: Beginnings of names, relative to ``module``.
+        module: Module in which the parts with these names were deliberately not built.
+        prefixes: Beginnings of tensor names, relative to ``module``.
     """
     if not prefixes:
         return

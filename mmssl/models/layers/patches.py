@@ -1,4 +1,4 @@
-"""Moving between images, all patches and the visible ones; every shape is static and no device is waited for."""
+"""Conversion between images, all patches and visible patches, with static shapes and without synchronisation."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
         (N, L, p * p * C) with L = H / p * W / p.
 
     Raises:
-        ValueError: A side is no multiple of ``patch_size``.
+        ValueError: A side of the images is not a multiple of ``patch_size``.
     """
     height, width = images.shape[-2:]
     if height % patch_size or width % patch_size:
-        raise ValueError(f'images of {height}x{width} are not made of patches of {patch_size} pixels')
+        raise ValueError(
+            f'the sides of images must be multiples of patch_size={patch_size}, got {height} x {width} pixels'
+        )
     cells = images.unflatten(3, (-1, patch_size)).unflatten(2, (-1, patch_size))  # (N, C, rows, p, columns, p)
     return cells.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 
 
 def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tensor:
-    """Puts patches together again: the inverse of ``patchify``.
+    """Joins patches to images: the inverse of ``patchify``.
 
     Args:
         patches: (N, L, p * p * C).
         patch_size: Side p of a patch in pixels.
-        grid: Rows and columns of patches, L in all.
+        grid: Number of rows and of columns of patches; their product is L.
 
     Returns:
         (N, C, rows * p, columns * p).
@@ -42,18 +44,18 @@ def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tenso
 
 
 def select_patches(tokens: Tensor, keep: Tensor) -> Tensor:
-    """Takes the visible patches.
+    """Selects the visible patches.
 
     Args:
         tokens: (N, L, ...).
-        keep: (N, K) int64, positions of the visible patches; or (N, L) bool, True = visible, the same number K in
-            every image, which the device is asked for.
+        keep: (N, K) int64, positions of the visible patches; or (N, L) bool, True = visible, with the same number K in
+            every image, which synchronises the device.
 
     Returns:
         (N, K, ...), in the order of ``keep``.
 
     Raises:
-        ValueError: A bool ``keep`` differs in the number of visible patches between images.
+        ValueError: ``keep`` is bool, and the number of visible patches differs between images.
     """
     if keep.dtype == torch.bool:
         keep = _positions(keep)
@@ -61,7 +63,7 @@ def select_patches(tokens: Tensor, keep: Tensor) -> Tensor:
 
 
 def hide_patches(tokens: Tensor, mask: Tensor, mask_token: Tensor | None) -> Tensor:
-    """Puts a learned token in the place of hidden patches.
+    """Replaces hidden patches with a learned token.
 
     Args:
         tokens: (N, L, D).
@@ -69,32 +71,32 @@ def hide_patches(tokens: Tensor, mask: Tensor, mask_token: Tensor | None) -> Ten
         mask_token: (1, 1, D).
 
     Returns:
-        (N, L, D) of the type of ``tokens``.
+        (N, L, D), dtype of ``tokens``.
 
     Raises:
-        ValueError: There is no ``mask_token``, or the mask is one of another number of patches.
+        ValueError: ``mask_token`` is None, or the mask has another number of patches than the images.
     """
     if mask_token is None:
-        raise ValueError('a mask needs the mask_token that stands in hidden places')
+        raise ValueError('a mask needs a mask_token, which replaces hidden patches')
     if mask.shape != tokens.shape[:2]:
         raise ValueError(
-            f'the mask is one of {mask.shape[1]} patches, the images have {tokens.shape[1]}: masker and backbone need '
-            'the same patch_size'
+            f'the mask has {mask.shape[1]} patches and the images {tokens.shape[1]}: masker and backbone need the same '
+            'patch_size'
         )
     return torch.where(mask.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
 
 
 def restore_patches(visible: Tensor, keep: Tensor, fill: Tensor, num_patches: int) -> Tensor:
-    """Puts the visible patches back to their places among all: the inverse of ``select_patches``.
+    """Puts the visible patches at their positions among all patches: the inverse of ``select_patches``.
 
     Args:
         visible: (N, K, D).
         keep: (N, K) int64, positions of the visible patches.
-        fill: What stands at the other places, broadcastable to (N, L, D): a mask token (1, 1, D).
-        num_patches: L.
+        fill: Token at the hidden patches, broadcastable to (N, L, D), such as a mask token (1, 1, D).
+        num_patches: Number of patches L.
 
     Returns:
-        (N, L, D) of the type of ``visible``.
+        (N, L, D), dtype of ``visible``.
     """
     num_images, _, dim = visible.shape
     everywhere = fill.to(visible.dtype).expand(num_images, num_patches, dim)
@@ -102,7 +104,7 @@ def restore_patches(visible: Tensor, keep: Tensor, fill: Tensor, num_patches: in
 
 
 def _index(keep: Tensor, tokens: Tensor) -> Tensor:
-    """Returns (N, K, ...) int64: ``keep`` repeated over what follows dimension 1 of ``tokens``."""
+    """Returns (N, K, ...) int64: ``keep`` repeated over the dimensions of ``tokens`` after dimension 1."""
     rest = tokens.shape[2:]
     return keep.reshape(*keep.shape, *(1 for _ in rest)).expand(*keep.shape, *rest)
 

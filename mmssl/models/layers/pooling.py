@@ -1,4 +1,4 @@
-"""From what a backbone returns to one vector per image."""
+"""Pooling of a backbone's output to one vector per image."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from torch import Tensor
 def to_vector(
     features: Tensor | tuple[Tensor, ...], num_prefix_tokens: int | None = None, token: str = 'cls'
 ) -> Tensor:
-    """One vector per image.
+    """Pools the output of a backbone to one vector per image.
 
     Args:
-        features: A vector (N, D), which is returned as it is, a feature map (N, D, H, W), which is averaged over
-            positions, tokens (N, L, D), or a tuple of these over stages, of which the last is taken.
-        num_prefix_tokens: Number of tokens that are no patches and stand in front; None for features without tokens.
-        token: The vector that is made of tokens: ``'cls'``, the first one, which is the class token if
-            ``num_prefix_tokens`` is not 0, or ``'mean'``, the mean of the patches.
+        features: Output of a backbone: a vector (N, D), which is returned unchanged; a map (N, D, H, W), which is
+            averaged over positions; tokens (N, L, D); or a tuple of these over stages, the last of which is used.
+        num_prefix_tokens: Number of tokens before the patches, such as a class token; None for features without tokens.
+        token: Pooling of tokens: ``'cls'`` takes the first token, if ``num_prefix_tokens`` is not 0; ``'mean'``, and
+            ``'cls'`` without prefix tokens, takes the mean of the patches.
 
     Returns:
         (N, D).
 
     Raises:
-        ValueError: The features are tokens and ``num_prefix_tokens`` is None: choose the backbone's class token or mean
-            instead.
+        ValueError: The features are tokens and ``num_prefix_tokens`` is None; let the backbone return its class token
+            or mean.
     """
     if isinstance(features, tuple):
         features = features[-1]

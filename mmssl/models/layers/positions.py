@@ -1,4 +1,4 @@
-"""Tables of 2-D positions: fixed sines and cosines, and how a table follows images of another size."""
+"""Tables of 2-D positions: sines and cosines, and interpolation for images of another size."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ def sincos_positions(
 ) -> Tensor:
     """Fixed 2-D sine-cosine position table (arXiv:2104.02057, Appendix).
 
-    With ``first='row'`` a patch at (row r, column c) holds [sin(r w), cos(r w), sin(c w), cos(c w)] with
-    w_j = 10000^(-4 j / dim), and with ``'column'`` the column's half comes first. MoCo v3 computes the first in
-    float32; MAE, HiViT and iTPN compute the second in float64 and round it to float32.
+    With ``first='row'`` the vector of a patch at row r and column c is [sin(r w), cos(r w), sin(c w), cos(c w)] with
+    w_j = 10000^(-4 j / dim); with ``'column'`` the column's half comes first. MoCo v3 uses ``'row'``, computed in
+    float32; MAE, HiViT and iTPN use ``'column'``, computed in float64 and rounded to float32.
 
     Args:
         grid: Rows and columns of patches.
         dim: Width D, divisible by 4.
-        first: ``'row'`` or ``'column'``: whose sines and cosines fill the first half of the channels.
+        first: Axis whose sines and cosines fill the first half of the channels: ``'row'`` or ``'column'``.
         dtype: Floating point type of the computation; the table is float32.
-        prefix: Number of rows of zeros in front, for the class token.
+        prefix: Number of zero rows before the patches, for class tokens.
 
     Returns:
         (1, prefix + rows * columns, D) float32.
 
     Raises:
-        ValueError: ``dim`` is not divisible by 4, or ``first`` is neither.
+        ValueError: ``dim`` is not divisible by 4, or ``first`` is unknown.
     """
     if dim % 4:
         raise ValueError(f'2-D sine-cosine positions need a width divisible by 4, got {dim}')
@@ -43,16 +43,18 @@ def sincos_positions(
 def scaled_positions(
     table: Tensor, grid: tuple[int, int], own: tuple[int, int], prefix: int = 1, keep_own: bool = True
 ) -> Tensor:
-    """Position table of another grid as DINO's code makes it (arXiv:2104.14294): bicubic, not antialiased.
+    """Resizes a position table as DINO's code does (arXiv:2104.14294): bicubic, without antialiasing.
 
-    Along an axis of n patches, where the table has m, patch i is read at ``(i + .5) m / (n + .1) - .5``.
+    Along an axis of n patches, for which the table has m rows, patch i is interpolated at ``(i + .5) m / (n + .1) -
+    .5``.
 
     Args:
         table: (1, prefix + m_rows * m_columns, D), class token first.
-        grid: Rows and columns n of patches that are wanted.
-        own: Rows and columns m of the table.
-        prefix: Number of tokens in front that are no patches.
-        keep_own: Whether the table stays as it is on its own grid; otherwise it is read at other places there too.
+        grid: Rows and columns n of patches of the result.
+        own: Rows and columns m of patches of the table.
+        prefix: Number of tokens before the patches.
+        keep_own: Whether a table for the same grid is returned unchanged; if False it is interpolated by the formula
+            above.
 
     Returns:
         (1, prefix + n_rows * n_columns, D).

@@ -1,4 +1,4 @@
-"""Tables of relative positions: which entry belongs to a pair of patches, and how a table follows another grid."""
+"""Tables of relative positions: indices for pairs of patches, and interpolation for another grid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 CLS_ROWS = 3
-"""Rows behind those of the patches: class token to patch, patch to class token, class token to itself."""
+"""Number of rows after those of the patches: class token to patch, patch to class token, class token to itself."""
 
 
 def num_relative_positions(grid: tuple[int, int]) -> int:
@@ -21,11 +21,11 @@ def num_relative_positions(grid: tuple[int, int]) -> int:
 
 
 def relative_index(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
-    """Which row of a table belongs to a query (first axis) and a key (second axis), as in BEiT.
+    """Returns the row of a position table for each query (first axis) and key (second axis), as in BEiT.
 
     Args:
         grid: Rows and columns of patches.
-        device: Where it is made.
+        device: Device of the result.
 
     Returns:
         (1 + L, 1 + L) int64, class token first.
@@ -33,7 +33,7 @@ def relative_index(grid: tuple[int, int], device: torch.device | None = None) ->
     axes = (torch.arange(size, device=device) for size in grid)
     position = torch.cartesian_prod(*axes).view(-1, 2)  # (L, 2): row, column
     offset = torch.tensor(grid, device=device) - 1
-    row, column = (position[:, None] - position[None] + offset).unbind(-1)  # (L, L), from 0
+    row, column = (position[:, None] - position[None] + offset).unbind(-1)  # (L, L), >= 0
     num_positions = num_relative_positions(grid)
     index = torch.empty(1 + len(position), 1 + len(position), dtype=torch.int64, device=device)
     index[1:, 1:] = row * (2 * grid[1] - 1) + column
@@ -42,17 +42,18 @@ def relative_index(grid: tuple[int, int], device: torch.device | None = None) ->
 
 
 def resize_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    """Table of another grid, by the geometric interpolation of BEiT's and SimMIM's official codes.
+    """Resizes a table for another grid by the geometric interpolation of BEiT's and SimMIM's official codes.
 
-    The entries of the table are taken to lie at distances 0, 1, 1 + q, 1 + q + q^2, ... from the centre, where q (1.01
-    to 1.5) makes the last one reach the border of the wanted table: near patches keep their resolution, far ones are
-    spread. A cubic spline is read at whole distances. The official codes call SciPy's ``interp2d``, which is gone; its
-    spline on a regular grid is the product of two splines along the axes, and so it is computed here.
+    The entries of the table are placed at distances 0, 1, 1 + q, 1 + q + q^2, ... from the centre, where q, in [1.01,
+    1.5], is chosen so that the last one reaches the border of the new table: near patches keep their resolution, far
+    ones are stretched. A cubic spline is evaluated at integer distances. The official codes call
+    ``scipy.interpolate.interp2d``, which SciPy has removed. Its spline on a regular grid is the product of two splines
+    along the axes, which is computed here.
 
     Args:
-        table: ((2 m_rows - 1) (2 m_columns - 1) + extra, heads); extra rows, of a class token, stand last and are kept.
-        own: Rows and columns m of the grid that the table is for.
-        grid: Rows and columns n of the grid that is wanted.
+        table: ((2 m_rows - 1) (2 m_columns - 1) + extra, heads); extra rows at the end, for a class token, are kept.
+        own: Rows and columns m of the grid of the table.
+        grid: Rows and columns n of the grid of the result.
 
     Returns:
         ((2 n_rows - 1) (2 n_columns - 1) + extra, heads).
@@ -70,7 +71,7 @@ def resize_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int, 
 
 @lru_cache
 def _spline_matrix(old: int, new: int) -> np.ndarray:
-    """Matrix (2 new - 1, 2 old - 1) from the entries along one axis to those of another number of patches."""
+    """Returns the matrix (2 new - 1, 2 old - 1) that interpolates the entries along one axis."""
     if old in (new, 1):
         return np.eye(2 * new - 1) if old == new else np.ones((2 * new - 1, 1))
     base = _base(old - 1, new - 1)
@@ -81,7 +82,7 @@ def _spline_matrix(old: int, new: int) -> np.ndarray:
 
 
 def _base(num_distances: int, farthest: int) -> float:
-    """The q whose geometric series of ``num_distances`` terms reaches ``farthest``, by bisection in 1.01 to 1.5."""
+    """Returns the q whose geometric series of ``num_distances`` terms is ``farthest``, by bisection in [1.01, 1.5]."""
     low, high = 1.01, 1.5
     while high - low > 1e-6:
         q = (low + high) / 2
@@ -93,12 +94,12 @@ def _base(num_distances: int, farthest: int) -> float:
 
 
 def bicubic_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    """Table of another grid by bicubic interpolation over the distances, as iTPN's and HiViT's official codes load it.
+    """Resizes a table for another grid by bicubic interpolation, as iTPN's and HiViT's official codes do.
 
     Args:
         table: ((2 m_rows - 1) (2 m_columns - 1), heads).
-        own: Rows and columns m of the grid that the table is for.
-        grid: Rows and columns n of the grid that is wanted.
+        own: Rows and columns m of the grid of the table.
+        grid: Rows and columns n of the grid of the result.
 
     Returns:
         ((2 n_rows - 1) (2 n_columns - 1), heads).
@@ -111,12 +112,12 @@ def bicubic_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int,
 
 
 def square_grid(table: Tensor, extra: int) -> tuple[int, int]:
-    """Returns the grid, taken to be square, of a table with ``extra`` rows behind those of the patches.
+    """Returns the rows and columns of the square grid of a table with ``extra`` rows after those of the patches.
 
     Raises:
-        ValueError: The table has the rows of no square grid.
+        ValueError: The number of rows does not fit a square grid.
     """
     side = math.isqrt(max(len(table) - extra, 0))
     if side % 2 == 0 or side**2 + extra != len(table):
-        raise ValueError(f'a table of {len(table)} relative positions belongs to no square grid of patches')
+        raise ValueError(f'a table of {len(table)} relative positions does not fit a square grid of patches')
     return (side + 1) // 2, (side + 1) // 2

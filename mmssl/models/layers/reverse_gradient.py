@@ -1,4 +1,4 @@
-"""Gradient reversal: one backward pass for two players that want the opposite."""
+"""Gradient reversal: one backward pass for two networks with opposite objectives."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
     """Returns ``x`` unchanged; its gradient is multiplied by ``-weight`` (Ganin and Lempitsky, 2015, arXiv:1409.7495).
 
-    What comes after minimises a loss, and what came before maximises ``weight`` times that loss.
+    Layers after this operation minimise a loss; layers before it maximise ``weight`` times that loss.
 
     Args:
-        x: Any shape.
-        weight: Weight of the loss in the objective of what came before, >= 0.
+        x: Tensor of any shape.
+        weight: Weight of the loss in the objective of the layers before, >= 0.
     """
     return _Reverse.apply(x, weight)
 

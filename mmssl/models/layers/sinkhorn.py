@@ -1,4 +1,4 @@
-"""Sinkhorn-Knopp normalisation: scores -> soft assignments that use every prototype about equally."""
+"""Sinkhorn-Knopp normalisation: scores -> soft assignments with about equal use of every prototype."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from mmssl.models.losses.numerics import in_full_precision
 @torch.no_grad()
 @in_full_precision
 def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3, weights: Tensor | None = None) -> Tensor:
-    r"""Codes of the samples of all processes together (SwAV, arXiv:2006.09882, Eq. 3 to 5; Cuturi, 2013).
+    r"""Computes codes for the samples of all processes jointly (SwAV, arXiv:2006.09882, Eq. 3 to 5; Cuturi, 2013).
 
     ``q = exp(scores / epsilon)``; then, ``iterations`` times, every prototype's entries are divided by their sum over
-    the samples of all processes, and every sample's entries by their sum over prototypes. So each sample's code sums to
-    1 exactly, and each prototype's mass approaches its share. N processes get what one process gets.
+    the samples of all processes, and every sample's entries by their sum over prototypes. So the code of each sample
+    sums to 1 exactly, and the mass of each prototype approaches 1 / C of all samples. The result does not depend on the
+    number of processes.
 
-    The largest score of a prototype is subtracted first, so that nothing overflows: a constant per prototype cancels. A
-    constant per sample would not after few iterations. Nothing is read back from the device.
+    The largest score of each prototype is subtracted first, so that nothing overflows: a constant per prototype
+    cancels, whereas a constant per sample would not after few iterations. The device is not synchronised.
 
     Args:
-        scores: (..., N, C), this process's samples against the prototypes; further dimensions are problems of their
-            own.
-        epsilon: Weight of the entropy, > 0; the larger, the softer the codes.
+        scores: (..., N, C), scores of this process's samples for the prototypes; leading dimensions are independent
+            problems.
+        epsilon: Weight of the entropy, > 0; a larger weight gives softer codes.
         iterations: Number of iterations, at least 1.
-        weights: (N,), how much a sample counts in the prototypes' mass, such as 0 for one that is to be left out; None
-            counts all as 1.
+        weights: (N,), weight of each sample in the mass of the prototypes, such as 0 to ignore a sample; None weights
+            all samples with 1.
 
     Returns:
-        (..., N, C), rows sum to 1.
+        Codes (..., N, C); rows sum to 1.
     """
     q = torch.exp((scores - max_over_processes(scores.amax(dim=-2, keepdim=True))) / epsilon)
     for _ in range(iterations):

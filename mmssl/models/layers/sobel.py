@@ -1,4 +1,4 @@
-"""Image gradients in the place of colours."""
+"""Sobel gradients of an image, as network input instead of colours."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from torch import nn
 
 
 class Sobel(nn.Sequential):
-    """The mean of the three channels, and of it the horizontal and vertical Sobel gradient (DeepCluster, section 3.2).
+    """Horizontal and vertical Sobel gradient of the mean of three channels (DeepCluster, arXiv:1807.05520, section
+    3.2).
 
-    Takes images (N, 3, H, W) and returns (N, 2, H, W). Its 24 numbers are constants: they never train.
+    It takes images (N, 3, H, W) and returns (N, 2, H, W). Its 24 parameters are constants and are not trained.
     """
 
     def __init__(self) -> None:

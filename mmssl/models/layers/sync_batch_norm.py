@@ -12,10 +12,10 @@ from mmssl.registry import LAYERS
 
 @LAYERS.register_module()
 class SyncBatchNorm(_BatchNorm):
-    """Normalises with mean and variance over the batches of all processes, as ``torch.nn.SyncBatchNorm`` on GPUs.
+    """Normalises with mean and variance over the batches of all processes, as ``torch.nn.SyncBatchNorm`` does on GPUs.
 
-    torch's own layer does not run on CPU. Statistics are computed in float32 (or float64), in two passes, and the
-    collectives carry gradient. Running statistics hold the unbiased variance of the global batch.
+    torch's layer does not run on CPU. Statistics are computed in float32 (or float64), in two passes, and the
+    collectives carry gradient. The running variance averages the unbiased variance of the global batch.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -23,7 +23,7 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError(f'SyncBatchNorm takes (N, C, ...), got {tuple(input.shape)}')
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalises (N, C, ...) per channel; in eval mode with the running statistics."""
+        """Normalises (N, C, ...) per channel; in evaluation mode with the running statistics."""
         use_batch = self.training or self.running_mean is None
         if world_size() == 1 or not use_batch:
             return super().forward(input)
@@ -42,7 +42,7 @@ class SyncBatchNorm(_BatchNorm):
         out = centred * (var + self.eps).rsqrt().view(shape)
         if self.affine:
             out = out * self.weight.view(shape)
-        if self.bias is not None:  # a norm may have a factor and no offset
+        if self.bias is not None:  # a norm may have a scale and no offset
             out = out + self.bias.view(shape)
         return out.to(input.dtype)
 
@@ -56,16 +56,16 @@ class SyncBatchNorm(_BatchNorm):
 
 
 def convert_sync_batchnorm(module: nn.Module, second_order: bool = False) -> nn.Module:
-    """Replaces batch norms by synchronised ones: torch's on a GPU, ``SyncBatchNorm`` elsewhere.
+    """Replaces batch norms with ``torch.nn.SyncBatchNorm`` on a GPU, and with ``SyncBatchNorm`` of this file elsewhere.
 
-    With one process nothing changes. torch's layers, which configs of mmseg name, become ours where there is no GPU. A
-    module with an attribute ``sync = False`` is left as it is, and so is everything below it. Parameters and buffers
-    are kept, not copied.
+    With one process nothing changes. torch's layer, which configs of mmseg name, is replaced too if it is not on a GPU.
+    A module with the attribute ``sync = False`` and its submodules are not changed. Parameters and buffers are reused,
+    not copied.
 
     Args:
-        module: Any module, already on its device.
-        second_order: Whether gradients are differentiated again, which torch's layer cannot do: ``SyncBatchNorm``
-            everywhere.
+        module: Module to convert, already on its device.
+        second_order: Whether gradients are differentiated again, which torch's layer cannot do; True uses
+            ``SyncBatchNorm`` of this file everywhere.
 
     Returns:
         ``module``, or its replacement if it is itself a batch norm.
@@ -82,7 +82,7 @@ def convert_sync_batchnorm(module: nn.Module, second_order: bool = False) -> nn.
 
 
 def _synchronised(norm: _BatchNorm, native: bool) -> _BatchNorm:
-    has_both_or_none = (norm.weight is None) == (norm.bias is None)  # torch's kernels are not specified for one alone
+    has_both_or_none = (norm.weight is None) == (norm.bias is None)  # torch's kernels need weight and bias, or neither
     new = (nn.SyncBatchNorm if native and has_both_or_none else SyncBatchNorm)(
         norm.num_features, norm.eps, norm.momentum, affine=False, track_running_stats=False
     )

@@ -1,4 +1,4 @@
-"""The precision and the kernels that gradients of gradients need."""
+"""Precision and kernels for gradients of gradients."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def twice_differentiable(device_type: str) -> Iterator[None]:
-    """Computes without autocast, and attention by the kernel that can be differentiated twice.
+    """Disables autocast, and selects the attention kernel that can be differentiated twice, in a ``with`` block.
 
-    Gradients with respect to pixels are of the order of 1e-7, which is below what float16 holds, and their products
-    are smaller.
+    Gradients with respect to pixels are of the order of 1e-7, too small for float16, and their products are smaller.
 
     Args:
         device_type: Type of the device that computes, such as ``'cuda'``.

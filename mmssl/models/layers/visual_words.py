@@ -9,19 +9,19 @@ POOLS = ('max', 'avg')
 
 
 def without_border(maps: Tensor, border: int) -> Tensor:
-    """Leaves out the outermost ``border`` rows and columns of maps (N, C, H, W), where padding shows."""
+    """Removes the outer ``border`` rows and columns of maps (N, C, H, W), which padding affects."""
     return maps[..., border : maps.shape[-2] - border, border : maps.shape[-1] - border] if border else maps
 
 
 def word_distances(maps: Tensor, words: Tensor) -> Tensor:
-    """Squared distances between the vectors of maps and words.
+    """Returns squared distances between the vectors of maps and words.
 
     Args:
         maps: (N, C, H, W).
         words: (K, C).
 
     Returns:
-        (N, K, H, W), not negative.
+        (N, K, H, W), >= 0.
     """
     vectors = maps.flatten(2).transpose(1, 2)  # (N, H * W, C)
     products = vectors @ words.T
@@ -30,13 +30,13 @@ def word_distances(maps: Tensor, words: Tensor) -> Tensor:
 
 
 def bag_of_words(words: Tensor, num_words: int, binary: bool = False, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Returns the share of each word in an image, (N, K), whose rows sum to 1.
+    """Returns the share of each word in each image, (N, K); rows sum to 1.
 
     Args:
         words: (N, H, W) int64, the word at each position.
         num_words: Number K of words.
-        binary: True counts a word that occurs several times once.
-        dtype: Type of the bags.
+        binary: Whether a word that occurs several times counts once.
+        dtype: Floating point type of the result.
     """
     words = words.flatten(1)
     bags = torch.zeros(len(words), num_words, device=words.device, dtype=dtype)
@@ -46,21 +46,21 @@ def bag_of_words(words: Tensor, num_words: int, binary: bool = False, dtype: tor
 
 
 def soft_codes(distances: Tensor, sharpness: Tensor | float) -> Tensor:
-    """Returns the share of each word at each position: ``softmax(-sharpness * distance)`` over the words (OBoW, Eq. 5).
+    """Returns (N, K, H, W), ``softmax(-sharpness * distance)`` over the words at each position (OBoW, Eq. 5).
 
     Args:
-        distances: (N, K, H, W), squared.
-        sharpness: Positive; OBoW's is ``inverse_temperature / mean smallest distance``.
+        distances: (N, K, H, W), squared distances from ``word_distances``.
+        sharpness: Factor > 0; OBoW uses ``inverse_temperature / mean smallest distance``.
     """
     return torch.softmax(-sharpness * distances, dim=1)
 
 
 def pool_codes(codes: Tensor, pool: str = 'max') -> Tensor:
-    """Returns bags (N, K) whose rows sum to 1, of codes (N, K, H, W).
+    """Pools codes over positions to bags (N, K), whose rows sum to 1.
 
     Args:
-        codes: What ``soft_codes`` returned.
-        pool: ``'max'`` or ``'avg'`` over positions, before the division by the sum.
+        codes: (N, K, H, W) from ``soft_codes``.
+        pool: Pooling over positions, before the division by the sum: ``'max'`` or ``'avg'``.
     """
     if pool not in POOLS:
         raise ValueError(f'pool must be one of {POOLS}, got {pool!r}')

@@ -1,4 +1,4 @@
-"""Cutting a grid of tokens into windows, in which attention costs what the window holds and not what the image does."""
+"""Division of a grid of tokens into windows, so that the cost of attention depends on the size of a window."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch.nn.functional import pad
 
 
 def to_windows(tokens: Tensor, size: int) -> Tensor:
-    """Cuts a grid into windows that do not overlap, padding it with zeros at the bottom and the right.
+    """Cuts a grid into windows that do not overlap, and pads it with zeros at the bottom and on the right.
 
     Args:
         tokens: (N, rows, columns, D).
         size: Side of a window in tokens.
 
     Returns:
-        (N * W, size, size, D), the W windows of an image in row-major order.
+        (N * W, size, size, D), the W windows of each image in row-major order.
     """
     rows, columns = tokens.shape[1:3]
     tokens = pad(tokens, (0, 0, 0, -columns % size, 0, -rows % size))
@@ -23,11 +23,11 @@ def to_windows(tokens: Tensor, size: int) -> Tensor:
 
 
 def from_windows(windows: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Puts windows together again and takes the padding away: the inverse of ``to_windows``.
+    """Joins windows to a grid and removes the padding: the inverse of ``to_windows``.
 
     Args:
         windows: (N * W, size, size, D).
-        grid: Rows and columns of the tokens.
+        grid: Rows and columns of tokens, without padding.
 
     Returns:
         (N, rows, columns, D).

@@ -1,4 +1,4 @@
-"""The cross-correlation of two views, pushed towards the identity."""
+"""Loss that pulls the cross-correlation matrix of two views towards the identity matrix."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from mmssl.registry import LOSSES
 
 @in_full_precision
 def cross_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Correlation of every dimension of one view with every dimension of the other, over the images of all processes.
+    """Cross-correlation matrix of the dimensions of two views, over the images of all processes.
 
     Args:
-        first: (N, D), embeddings of the first views, each dimension with mean 0 and variance 1 over all processes, as
-            a synchronised batch norm makes them.
-        second: (N, D), those of the second views; row n of both arguments is the same image.
+        first: (N, D), embeddings of the first views. Each dimension must have mean 0 and variance 1 over all processes,
+            as the output of a synchronised batch norm has.
+        second: (N, D), embeddings of the second views, standardised in the same way; row n of both arguments is the
+            same image.
 
     Returns:
-        (D, D), the same on every process, with gradient to the embeddings of all.
+        (D, D), the same on every process, with gradient to the embeddings of all processes.
     """
     return sum_over_processes(first.T @ second) / (len(first) * world_size())
 
@@ -32,15 +33,15 @@ def barlow_twins(first: Tensor, second: Tensor, redundancy_weight: float) -> Ten
 
     Args:
         first: (N, D), standardised embeddings of the first views, see ``cross_correlation``.
-        second: (N, D), those of the second views.
+        second: (N, D), standardised embeddings of the second views.
         redundancy_weight: The paper's lambda, >= 0.
 
     Returns:
-        Scalar, not divided by D: D for constant embeddings, 0 at best.
+        Scalar, not divided by D: 0 at best, D for constant embeddings.
     """
     correlation = cross_correlation(first, second)
     invariance = (1 - correlation.diagonal()).square().sum()
-    redundancy = correlation.fill_diagonal_(0).square().sum()  # in place: there is no second D x D matrix to hold
+    redundancy = correlation.fill_diagonal_(0).square().sum()  # in place: saves a second D x D matrix
     return invariance + redundancy_weight * redundancy
 
 
@@ -49,14 +50,14 @@ class BarlowTwinsLoss(nn.Module):
     """Barlow Twins' loss, see ``barlow_twins``.
 
     Args:
-        redundancy_weight: Of the squared correlations between different dimensions.
-        grad_scale: ``'exact'`` gives the gradient of the loss, whatever the number of processes. ``'official'``
-            divides it by the number of processes, as the official code does, whose sum over processes carries no
-            gradient; its learning rate of biases and norms and its weight decay belong to that gradient and to its 16
+        redundancy_weight: Weight of the squared correlations between different dimensions, >= 0.
+        grad_scale: ``'exact'`` gives the gradient of the loss for any number of processes. ``'official'`` divides the
+            gradient by the number of processes. So does the official code, whose sum over processes carries no
+            gradient; its learning rate of biases and norms and its weight decay are tuned for that gradient with 16
             processes.
 
     Raises:
-        ValueError: ``grad_scale`` is neither.
+        ValueError: ``grad_scale`` is neither ``'exact'`` nor ``'official'``.
     """
 
     def __init__(self, redundancy_weight: float = 0.0051, grad_scale: str = 'exact') -> None:
@@ -67,7 +68,7 @@ class BarlowTwinsLoss(nn.Module):
         self.grad_scale = grad_scale
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Returns the loss, a scalar, of standardised embeddings (N, D) of the two views."""
+        """Returns the loss, a scalar, for standardised embeddings (N, D) of the two views."""
         loss = barlow_twins(first, second, self.redundancy_weight)
         if self.grad_scale == 'official':
             return loss.detach() + (loss - loss.detach()) / world_size()

@@ -1,4 +1,4 @@
-"""The three terms of CARE."""
+"""The three loss terms of CARE."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mmssl.registry import LOSSES
 
 @in_full_precision
 def stream_distance(c_stream: Tensor, t_stream: Tensor) -> Tensor:
-    """Mean squared difference of the normalised streams, by which the T-stream supervises the C-stream.
+    """Mean squared difference of the normalised streams, with which the T-stream supervises the C-stream.
 
-    The mean is over images and over dimensions, so D times this is the mean squared distance of the unit vectors.
+    The mean is over images and over dimensions, so D times this value is the mean squared distance of the unit vectors.
 
     Args:
-        c_stream: (N, D).
-        t_stream: (N, D), it receives no gradient.
+        c_stream: (N, D), embeddings of the C-stream.
+        t_stream: (N, D), embeddings of the T-stream; they receive no gradient.
 
     Returns:
         Scalar in [0, 4 / D].
@@ -29,19 +29,20 @@ def stream_distance(c_stream: Tensor, t_stream: Tensor) -> Tensor:
 def care(f1: Tensor, f2: Tensor, f3: Tensor, f4: Tensor, attention_weight: float = 100.0) -> dict[str, Tensor]:
     """The loss of CARE (Ge et al., 2021, arXiv:2110.05340) for one direction, in the scale of the official code.
 
-    The part of the last term that compares the teacher's streams moves nothing, as the teacher has no gradient; it is
-    there for the reported value.
+    The part of the last term that compares the teacher's two streams has no gradient; it only changes the reported
+    value.
 
     Args:
-        f1: (N, D), the student's C-stream prediction of one view.
-        f2: (N, D), the teacher's C-stream projection of the other view.
-        f3: (N, D), the student's T-stream prediction of the one view.
-        f4: (N, D), the teacher's T-stream projection of the other view.
+        f1: (N, D), prediction from the student's C-stream of the first view.
+        f2: (N, D), projection of the teacher's C-stream of the second view.
+        f3: (N, D), prediction from the student's T-stream of the first view.
+        f4: (N, D), projection of the teacher's T-stream of the second view.
         attention_weight: Weight of the third term.
 
     Returns:
         ``loss_c`` = 2 - 2 cos(f1, f2) and ``loss_t`` = 2 - 2 cos(f3, f4), means over the batch, and
-        ``loss_attention`` = attention_weight * (mse(f1, f3) + mse(f2, f4)) of normalised vectors.
+        ``loss_attention`` = attention_weight * (mse(f1, f3) + mse(f2, f4)) for normalised vectors,
+        where mse is a mean over images and dimensions.
     """
     return dict(
         loss_c=cosine_regression(f1, f2),
@@ -56,7 +57,7 @@ class CARELoss(nn.Module):
 
     Args:
         attention_weight: Weight of the term in which the T-stream supervises the C-stream; 100 in the official code,
-            which is 100 / D per squared distance of the unit vectors.
+            which is a weight of 100 / D for the squared distance of the unit vectors.
     """
 
     def __init__(self, attention_weight: float = 100.0) -> None:
@@ -64,5 +65,5 @@ class CARELoss(nn.Module):
         self.attention_weight = attention_weight
 
     def forward(self, f1: Tensor, f2: Tensor, f3: Tensor, f4: Tensor) -> dict[str, Tensor]:
-        """Returns the three terms, scalars, of student and teacher C-stream f1, f2 and T-stream f3, f4, (N, D) each."""
+        """Returns the three terms of the loss, scalars; all arguments (N, D), see ``care``."""
         return care(f1, f2, f3, f4, self.attention_weight)

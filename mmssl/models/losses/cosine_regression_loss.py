@@ -1,4 +1,4 @@
-"""Squared distance of normalised vectors."""
+"""BYOL's loss: the squared distance of normalised vectors."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: flo
 
     Args:
         logits: (N, C).
-        targets: Labels (N,) int64 in [0, C), or probabilities (N, C), whose smoothing is that of the mixed labels.
+        targets: Labels (N,) int64 in [0, C), or probabilities (N, C), such as mixed labels; both are smoothed.
         label_smoothing: s in [0, 1] (arXiv:1512.00567, section 7).
 
     Returns:
@@ -32,7 +32,7 @@ class CrossEntropyLoss(nn.Module):
         label_smoothing: Weight of the uniform distribution in the targets, in [0, 1].
 
     Raises:
-        ValueError: It lies outside.
+        ValueError: ``label_smoothing`` lies outside [0, 1].
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""InfoNCE against the keys of the global batch."""
+"""InfoNCE with the keys of the global batch as negatives."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from mmssl.registry import LOSSES
 def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
     """InfoNCE of MoCo v3 (Chen et al., 2021, arXiv:2104.02057, Eq. 1 and Algorithm 1).
 
-    Each query is classified against the keys of all processes; there are no query-query terms.
+    Each query is classified against the keys of all processes; queries are not compared with queries.
 
     Args:
-        queries: (N, D).
-        keys: (N, D), row n is the other view of the image of query n.
-        temperature: Divides the cosine similarities, > 0.
+        queries: (N, D), embeddings of one view; they need not be normalised.
+        keys: (N, D), embeddings of the other view; row n is the image of query n.
+        temperature: Divisor of the cosine similarities, > 0.
 
     Returns:
-        Scalar: 2 * temperature * mean cross entropy, which makes the gradient nearly independent of the temperature.
+        Scalar: 2 * temperature * mean cross entropy. The factor makes the gradient nearly independent of the
+        temperature.
     """
     queries, keys = normalize(queries, dim=1), gather(normalize(keys, dim=1))  # (N, D), (M, D)
     own = torch.arange(len(queries), device=queries.device) + len(queries) * rank()
@@ -35,7 +36,8 @@ class InfoNCELoss(nn.Module):
     """MoCo v3's loss of one direction, see ``info_nce``.
 
     Args:
-        temperature: Divides the cosine similarities; 1.0 with ResNet-50 and 0.2 with transformers in the official code.
+        temperature: Divisor of the cosine similarities; 1.0 with ResNet-50 and 0.2 with transformers in the official
+            code.
     """
 
     def __init__(self, temperature: float = 0.2) -> None:

@@ -16,8 +16,8 @@ def masked_cross_entropy(logits: Tensor, words: Tensor, mask: Tensor) -> Tensor:
     ``-sum_i m_i log softmax(y_i)[w_i] / sum_i m_i`` over the patches i of all images and processes.
 
     Args:
-        logits: (N, K, C).
-        words: (N, K) int64 in 0 to C - 1.
+        logits: (N, K, C), logits of C words for K patches of each image.
+        words: (N, K) int64 in [0, C), the words to predict.
         mask: (N, K) bool, True = hidden.
 
     Returns:

@@ -13,7 +13,7 @@ def masked_l1(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute error per hidden patch (Xie et al., 2022, arXiv:2111.09886, section 3.4).
 
     ``sum_i m_i |y_i - t_i|_1 / P / sum_i m_i`` over the patches i of all images and processes. The official code adds
-    1e-5 to the number of hidden pixels, which matters where there are none; that loss is 0 here too.
+    1e-5 to the number of hidden pixels, which only matters if no pixel is hidden: the loss is 0 then, here too.
 
     Args:
         predictions: (N, L, P).

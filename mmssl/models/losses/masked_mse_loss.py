@@ -15,7 +15,7 @@ def masked_mse(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     ``sum_i m_i |y_i - t_i|^2 / P / sum_i m_i`` over the patches i of all images and processes.
 
     Args:
-        predictions: (N, L, P).
+        predictions: (N, L, P), P values for each patch.
         targets: (N, L, P).
         mask: (N, L) bool, True = hidden.
 

@@ -1,4 +1,4 @@
-"""Negative cosine similarity."""
+"""SimSiam's loss: the negative cosine similarity."""
 
 from __future__ import annotations
 

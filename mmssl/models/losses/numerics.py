@@ -1,4 +1,4 @@
-"""What every loss needs to be exact: full precision and the epsilon its paper's code uses."""
+"""Numerics that losses share: full precision, normalisation and the mean over masked values of all processes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mmssl.distributed.collectives import sum_over_processes, world_size
 
 
 def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Decorates a loss to compute in float32 or better, whatever autocast says.
+    """Decorates a loss so that it computes in float32 or float64, also inside ``torch.autocast``.
 
-    Half precision arguments are cast to float32; float32 and float64 stay as they are. A softmax over thousands of
-    logits, or a mean over a batch, is no place to save bits.
+    float16 and bfloat16 arguments are cast to float32; float32 and float64 are not changed. A softmax over thousands of
+    logits and a mean over a batch lose too much accuracy in half precision.
 
     Args:
-        function: Takes tensors (and numbers) and returns a tensor; its first argument is a tensor.
+        function: Function of tensors and numbers that returns a tensor; its first argument is a tensor.
     """
 
     @wraps(function)
@@ -36,12 +36,13 @@ def _widen(value: Any) -> Any:
 
 
 def l2_normalize(x: Tensor, eps: float = 1e-12) -> Tensor:
-    """Rows of unit length as TensorFlow and JAX codes make them: ``x * rsqrt(max(sum(x^2), eps))``.
+    """Scales rows to unit length as ``tf.math.l2_normalize`` does: ``x * rsqrt(max(sum(x^2), eps))``.
 
-    ``torch.nn.functional.normalize`` bounds the length instead of its square; they differ for rows shorter than 1e-6.
+    ``torch.nn.functional.normalize`` bounds the length instead of its square; the results differ for rows shorter than
+    1e-6.
 
     Args:
-        x: (N, D).
+        x: (N, D), rows to scale.
         eps: Lower bound of the squared length.
 
     Returns:
@@ -53,16 +54,17 @@ def l2_normalize(x: Tensor, eps: float = 1e-12) -> Tensor:
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of the values that a mask selects, over the images of all processes.
 
-    The number selected may differ between images and processes. Each process divides its sum by the mean number of all
-    processes, so that the average of gradients that DDP takes is the gradient of the mean over the global batch; the
-    official codes divide by the process's own number, which is the same where the number is constant.
+    The number of selected values may differ between images and processes. Each process divides its sum by the mean of
+    this number over the processes, because DDP averages gradients: the result is then the gradient of the mean over the
+    global batch. The official codes divide by the number of their own process, which is the same if the number is
+    constant.
 
     Args:
-        values: (N, L).
-        mask: (N, L) bool; selecting nothing at all gives 0.
+        values: (N, L), one value per patch.
+        mask: (N, L) bool, True = selected. If nothing is selected in any process, the mean is 0.
 
     Returns:
-        Scalar; its mean over the processes is the mean over the global batch.
+        Scalar whose average over the processes is the mean over the global batch.
     """
     weights = mask.to(values.dtype)
     count = sum_over_processes(weights.sum()) / world_size()

@@ -1,4 +1,4 @@
-"""InfoNCE against a queue of earlier keys."""
+"""InfoNCE with a queue of earlier keys as negatives."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def queue_contrast(queries: Tensor, keys: Tensor, queue: Tensor, temperature: fl
     """InfoNCE of MoCo (He et al., 2020, arXiv:1911.05722, Eq. 1): one positive key, and a queue of negatives.
 
     Args:
-        queries: (N, D).
-        keys: (N, D), row n is the other view of the image of query n.
-        queue: (Q, D), rows of unit length.
-        temperature: Divides the cosine similarities, > 0.
+        queries: (N, D), embeddings of one view; they need not be normalised.
+        keys: (N, D), embeddings of the other view; row n is the image of query n.
+        queue: (Q, D), keys of earlier batches, rows of unit length.
+        temperature: Divisor of the cosine similarities, > 0.
 
     Returns:
         Scalar: mean (1 + Q)-way cross entropy over the queries of this process.
@@ -35,7 +35,7 @@ class QueueContrastLoss(nn.Module):
     """MoCo's loss, see ``queue_contrast``.
 
     Args:
-        temperature: Divides the cosine similarities; 0.07 in version 1 and 0.2 in version 2.
+        temperature: Divisor of the cosine similarities; 0.07 in version 1 and 0.2 in version 2.
     """
 
     def __init__(self, temperature: float = 0.2) -> None:
@@ -43,5 +43,5 @@ class QueueContrastLoss(nn.Module):
         self.temperature = temperature
 
     def forward(self, queries: Tensor, keys: Tensor, queue: Tensor) -> Tensor:
-        """Returns the loss, a scalar, of queries and keys (N, D) and a queue (Q, D) of unit rows."""
+        """Returns the loss, a scalar, for queries and keys (N, D) and a queue (Q, D) whose rows have unit length."""
         return queue_contrast(queries, keys, queue, self.temperature)

@@ -1,4 +1,4 @@
-"""Absolute error that is squared where it is small."""
+"""Smooth L1 loss: absolute error that is quadratic near 0."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mmssl.registry import LOSSES
 
 @in_full_precision
 def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor:
-    """``(y - t)^2 / (2 beta)`` where this is closer than ``beta``, ``|y - t| - beta / 2`` elsewhere, averaged over P.
+    """``(y - t)^2 / (2 beta)`` if ``|y - t| < beta``, else ``|y - t| - beta / 2``, averaged over P.
 
     Args:
-        predictions: (N, L, P).
-        targets: (N, L, P).
-        beta: > 0.
+        predictions: (N, L, P), y.
+        targets: (N, L, P), t.
+        beta: Error above which the loss grows linearly, > 0.
 
     Returns:
         (N, L) >= 0.
@@ -26,8 +26,8 @@ def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor
     """
     if predictions.shape != targets.shape:
         raise ValueError(
-            f'predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ: a teacher must have as '
-            'many patches as the student and the width of its prediction'
+            f'predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape: the teacher '
+            'must have as many patches as the student, and features as wide as the prediction'
         )
     return F.smooth_l1_loss(predictions, targets, beta=beta, reduction='none').mean(dim=-1)
 
@@ -37,8 +37,8 @@ class SmoothL1Loss(nn.Module):
     """The loss of iTPN with CLIP as teacher (arXiv:2211.12735v1), see ``smooth_l1``.
 
     Args:
-        beta: Distance from which on the error grows linearly, > 0.
-        hidden_only: Whether hidden patches alone count; the official code counts all of them.
+        beta: Error above which the loss grows linearly, > 0.
+        hidden_only: Whether only hidden patches count; the official code counts all patches.
     """
 
     def __init__(self, beta: float = 1.0, hidden_only: bool = False) -> None:

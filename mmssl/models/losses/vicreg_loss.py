@@ -13,10 +13,10 @@ from mmssl.registry import LOSSES
 
 @in_full_precision
 def variance_hinge(embeddings: Tensor) -> Tensor:
-    """How far the standard deviations stay below 1 (Bardes et al., 2022, arXiv:2105.04906, Eq. 1 and 2).
+    """Mean amount by which standard deviations fall below 1 (Bardes et al., 2022, arXiv:2105.04906, Eq. 1 and 2).
 
     Args:
-        embeddings: (M, D), those of the global batch.
+        embeddings: (M, D), embeddings of the global batch.
 
     Returns:
         Scalar in [0, 0.99]: ``mean_j max(0, 1 - sqrt(Var_j + 1e-4))`` with the unbiased variance.
@@ -29,7 +29,7 @@ def covariance_penalty(embeddings: Tensor) -> Tensor:
     """Squared covariances between different dimensions (Bardes et al., 2022, arXiv:2105.04906, Eq. 3 and 4).
 
     Args:
-        embeddings: (M, D), those of the global batch, M > 1.
+        embeddings: (M, D), embeddings of the global batch, M > 1.
 
     Returns:
         Scalar: ``sum_{i != j} Cov_ij^2 / D`` with the unbiased covariance.
@@ -37,19 +37,19 @@ def covariance_penalty(embeddings: Tensor) -> Tensor:
     count, width = embeddings.shape
     centred = embeddings - embeddings.mean(dim=0)
     covariance = centred.T @ centred / (count - 1)  # (D, D)
-    return covariance.fill_diagonal_(0).square().sum() / width  # in place: no second D x D matrix to hold
+    return covariance.fill_diagonal_(0).square().sum() / width  # in place: saves a second D x D matrix
 
 
 @in_full_precision
 def vicreg(first: Tensor, second: Tensor, invariance: float, variance: float, covariance: float) -> Tensor:
     """VICReg's loss (Bardes et al., 2022, arXiv:2105.04906, Eq. 6), with the official code's mean over the two hinges.
 
-    The squared distance is that of this process, whose average over processes is the global one; variance and
-    covariance are those of the global batch.
+    The squared distance is computed on the images of this process, and its average over processes is the global one.
+    Variance and covariance are computed on the global batch.
 
     Args:
         first: (N, D), embeddings of the first views, not normalised.
-        second: (N, D), those of the second views; row n of both arguments is the same image.
+        second: (N, D), embeddings of the second views; row n of both arguments is the same image.
         invariance: Weight of the mean squared difference, over images and dimensions.
         variance: Weight of ``variance_hinge``, averaged over the two views.
         covariance: Weight of ``covariance_penalty``, summed over the two views.
@@ -70,8 +70,8 @@ class VICRegLoss(nn.Module):
 
     Args:
         invariance: Weight of the squared distance of the two views.
-        variance: Weight of the hinge on the standard deviations. The official code halves that term and the paper does
-            not: 50 gives the paper's formula with its weight 25.
+        variance: Weight of the hinge on the standard deviations. The official code halves this term and the paper does
+            not, so 50 gives the paper's formula with its weight 25.
         covariance: Weight of the squared covariances.
     """
 
@@ -80,5 +80,5 @@ class VICRegLoss(nn.Module):
         self.weights = dict(invariance=invariance, variance=variance, covariance=covariance)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Returns the loss, a scalar, of embeddings (N, D) of the two views."""
+        """Returns the loss, a scalar, for embeddings (N, D) of the two views."""
         return vicreg(first, second, **self.weights)

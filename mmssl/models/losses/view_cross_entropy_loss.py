@@ -1,4 +1,4 @@
-"""Cross entropy between the prototypes of one view and those predicted from another."""
+"""Cross entropy between the prototype probabilities of one view and their prediction from another view."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from mmssl.registry import LOSSES
 def view_cross_entropy(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
     r"""Swapped prediction over all pairs of different views (DINO, arXiv:2104.14294, Eq. 3; SwAV, arXiv:2006.09882).
 
-    With targets p of view i and ``q = softmax(logits / temperature)`` of view j: the mean over the T (V - 1) pairs
-    i != j and the images of ``-sum_c p_ic log q_jc``. The sums over views are taken first, so no tensor is larger than
-    the logits.
+    The mean of ``-sum_c p_ic log q_jc`` over the images and the T (V - 1) pairs of views i != j, with the targets p of
+    view i and ``q = softmax(logits / temperature)`` of view j. Views are summed first, so no tensor is larger than the
+    logits.
 
     Args:
-        logits: (V, N, C), the views with targets first.
-        targets: (T, N, C), probabilities of the first T <= V views, without gradient.
-        temperature: Divides the logits, > 0.
+        logits: (V, N, C), logits of all views; the views that have targets come first.
+        targets: (T, N, C), probabilities for the first T <= V views, without gradient.
+        temperature: Divisor of the logits, > 0.
 
     Returns:
         Scalar.
 
     Raises:
-        ValueError: There are more targets than views, or one view only.
+        ValueError: There are more targets than views, no target, or only one view.
     """
     num_views, num_targets = len(logits), len(targets)
     if not 0 < num_targets <= num_views or num_views < 2:
-        raise ValueError(f'a loss between views needs 2 or more, and targets for some; got {num_views}, {num_targets}')
+        raise ValueError(f'a loss between views needs V >= 2 views and 1 to V targets, got {num_views}, {num_targets}')
     log_q = log_softmax(logits / temperature, dim=-1)
     every_pair = targets.sum(dim=0) * log_q.sum(dim=0)  # (N, C)
     own_view = targets * log_q[:num_targets]  # (T, N, C), the pairs i = j
@@ -42,7 +42,7 @@ class ViewCrossEntropyLoss(nn.Module):
     """Loss of DINO and SwAV, see ``view_cross_entropy``.
 
     Args:
-        temperature: Divides the student's logits; 0.1 in both.
+        temperature: Divisor of the student's logits; 0.1 in both methods.
     """
 
     def __init__(self, temperature: float = 0.1) -> None:

@@ -1,4 +1,4 @@
-"""Components: what an algorithm owns besides its slots, such as a teacher or a queue."""
+"""Maskers: images -> mask (N, L) of hidden patches."""
 
 from mmssl.utils.imports import import_submodules
 

@@ -27,16 +27,17 @@ def blockwise_mask(
 ) -> np.ndarray:
     """Hides blocks until enough patches are hidden (Bao et al., 2022, arXiv:2106.08254, Algorithm 1).
 
-    Blocks are drawn until ``num_hidden`` patches are hidden or ten blocks in a row do not fit, so fewer may be hidden.
-    The numbers are drawn in the order of the official code: per block its area, the logarithm of its aspect ratio, and
-    if both its sides are shorter than the grid's, its top and its left.
+    Blocks are drawn until ``num_hidden`` patches are hidden or ten blocks in a row do not fit, so fewer patches may be
+    hidden. Numbers are drawn in the order of the official code: for each block its area and the logarithm of its aspect
+    ratio; then, if both sides are shorter than those of the grid, its top row and its left column.
 
     Args:
-        rng: Source of the numbers: a ``random.Random`` or the module ``random`` itself.
+        rng: Random number generator: a ``random.Random`` or the module ``random`` itself.
         grid: Rows and columns of patches.
         num_hidden: Number of patches to hide.
-        min_block: Smallest area that is drawn, in patches; near the end it may exceed what is left to hide.
-        max_block: Largest area, in patches; None for no bound but the number of patches that are left to hide.
+        min_block: Smallest area that is drawn, in patches; near the end it may exceed the number of patches left to
+            hide.
+        max_block: Largest area, in patches; with None only the number of patches left to hide bounds the area.
         min_aspect: Smallest height / width of a block; the largest is its inverse.
 
     Returns:
@@ -67,13 +68,13 @@ def blockwise_mask(
 
 @MASKERS.register_module()
 class BlockwiseMasker(Masker):
-    """Hides blocks of patches, about the same number in every image (BEiT, MaskFeat, iTPN with CLIP).
+    """Hides blocks of patches, about the same number of patches in every image (BEiT, MaskFeat, iTPN with CLIP).
 
     The blocks are drawn on the CPU from Python's ``random``, in the order of the official code, and the mask is copied
-    to the device without waiting for it.
+    to the device without synchronisation.
 
     Args:
-        num_hidden: Number of patches that are hidden at most: 75 of 196 in BEiT, where it is 74.5 on average.
+        num_hidden: Largest number of hidden patches: 75 of 196 in BEiT, where on average 74.5 are hidden.
         min_block: Smallest area of a block, in patches.
         max_block: Largest area of a block, in patches; None for no bound.
         min_aspect: Smallest height / width of a block, in (0, 1]; the largest is its inverse.
@@ -95,24 +96,26 @@ class BlockwiseMasker(Masker):
         if num_hidden < 1 or min_block < 1:
             raise ValueError(f'num_hidden and min_block must be at least 1, got {num_hidden} and {min_block}')
         if not 0 < min_aspect <= 1:
-            raise ValueError(f'min_aspect is the smallest height / width in (0, 1], got {min_aspect}')
+            raise ValueError(f'min_aspect, the smallest height / width, must lie in (0, 1], got {min_aspect}')
         self.most_hidden = num_hidden
         self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect)
 
     def num_hidden(self, num_patches: int) -> int:
-        """Returns how many of ``num_patches`` patches of an image are hidden at most."""
+        """Returns the largest number of hidden patches of an image with ``num_patches`` patches."""
         return min(self.most_hidden, num_patches)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns a mask (N, L) bool, True = hidden, of images (N, 3, H, W).
+        """Returns a mask (N, L) bool, True = hidden, for images (N, 3, H, W).
 
         Raises:
-            ValueError: The images have too few patches for ``num_hidden`` hidden ones.
+            ValueError: The images do not have more than ``num_hidden`` patches.
         """
         rows, columns = self.grid(images)
         num_patches = rows * columns
         if self.most_hidden >= num_patches:
-            raise ValueError(f'{self.most_hidden} patches cannot be hidden: the images have {rows} x {columns}')
+            raise ValueError(
+                f'num_hidden={self.most_hidden} must be less than the {rows} x {columns} patches of an image'
+            )
         masks = np.stack([blockwise_mask(random, (rows, columns), self.most_hidden, **self.block) for _ in images])
         mask = torch.from_numpy(masks.reshape(len(masks), num_patches))
         if images.is_cuda:

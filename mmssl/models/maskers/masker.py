@@ -1,4 +1,4 @@
-"""What draws masks."""
+"""The base class of maskers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 class Masker(nn.Module):
-    """Base class: draws which patches of an image are hidden.
+    """Base class of maskers, which draw the hidden patches of an image.
 
-    A masker draws and a backbone obeys: ``mask = masker(images)``, then ``backbone(images, keep=masker.visible(mask))``
-    or ``backbone(images, mask=mask, mask_token=...)``. What it draws depends on the state of the random generators
-    alone, which the training loop seeds at every iteration.
+    A masker draws the mask and a backbone applies it: ``mask = masker(images)``, then ``backbone(images,
+    keep=masker.visible(mask))`` or ``backbone(images, mask=mask, mask_token=...)``. A mask depends only on the state of
+    the random number generators, which the training loop seeds at every iteration.
 
     Args:
         patch_size: Side of a patch in pixels.
@@ -33,14 +33,14 @@ class Masker(nn.Module):
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define forward()')
 
     def num_hidden(self, num_patches: int) -> int:
-        """Returns how many of ``num_patches`` patches of an image are hidden, or where this varies, at most."""
+        """Returns the number of hidden patches of an image with ``num_patches`` patches; the largest, if it varies."""
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define num_hidden()')
 
     def visible(self, mask: Tensor) -> Tensor:
         """Returns (N, K) int64, the positions of the visible patches in ascending order.
 
-        Their number K follows from the shape of the mask, so the device is not asked for it. Where the number of
-        hidden patches varies, hidden ones fill up the places behind.
+        The number K is computed from the shape of the mask, so the device is not synchronised. In an image with fewer
+        visible patches than K, hidden patches follow them.
 
         Args:
             mask: (N, L) bool, True = hidden.
@@ -51,7 +51,8 @@ class Masker(nn.Module):
     def hidden(self, mask: Tensor) -> Tensor:
         """Returns (N, H) int64, the positions of the hidden patches in ascending order, H = ``num_hidden(L)``.
 
-        Where fewer are hidden, visible ones fill up the places behind: ``mask.gather(1, hidden)`` tells them apart.
+        In an image with fewer hidden patches than H, visible patches follow them: ``mask.gather(1, hidden)`` is False
+        there.
 
         Args:
             mask: (N, L) bool, True = hidden.
@@ -59,11 +60,11 @@ class Masker(nn.Module):
         return _first(~mask, self.num_hidden(mask.shape[1]))
 
     def grid(self, images: Tensor) -> tuple[int, int]:
-        """Returns rows and columns of the patches of images (N, 3, H, W); an incomplete patch counts."""
+        """Returns the rows and columns of patches of images (N, 3, H, W); an incomplete patch counts as one."""
         height, width = images.shape[-2:]
         return -(-height // self.patch_size), -(-width // self.patch_size)
 
 
 def _first(is_behind: Tensor, count: int) -> Tensor:
-    """Positions of the first ``count`` entries of each row that are False, then of those that are True."""
+    """Returns (N, count) int64: per row the positions of False entries, then those of True entries."""
     return is_behind.to(torch.uint8).argsort(dim=1, stable=True)[:, :count]

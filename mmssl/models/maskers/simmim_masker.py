@@ -12,12 +12,12 @@ from mmssl.registry import MASKERS
 
 
 def unit_mask(order: Tensor, num_hidden: int, grid: tuple[int, int], patches: int) -> Tensor:
-    """Hides the first units of a random order (Xie et al., 2022, arXiv:2111.09886, section 3.2).
+    """Hides the first units of a permutation (Xie et al., 2022, arXiv:2111.09886, section 3.2).
 
     Args:
-        order: (N, U) int64, per image a permutation of its units, which are numbered in row-major order.
+        order: (N, U) int64, one permutation per image of its U units, which are numbered in row-major order.
         num_hidden: Number of hidden units of each image.
-        grid: Rows and columns of units, U in all.
+        grid: Number of rows and of columns of units; their product is U.
         patches: Side of a unit in patches.
 
     Returns:
@@ -32,18 +32,18 @@ class SimMIMMasker(Masker):
     """Hides the same number of square units, larger than patches, in every image (SimMIM).
 
     Args:
-        ratio: Share of hidden units in (0, 1]; of U units ``ceil(ratio * U)`` are hidden, as in the official code.
+        ratio: Share of hidden units, in (0, 1]; ``ceil(ratio * U)`` of U units are hidden, as in the official code.
         unit_size: Side of a unit in pixels, a multiple of ``patch_size``.
-        patch_size: Side of a patch of the backbone in pixels: 16 of a ViT, 4 of Swin.
+        patch_size: Side of a patch of the backbone in pixels: 16 for a ViT, 4 for Swin.
 
     Raises:
-        ValueError: ``ratio`` lies outside (0, 1], or ``unit_size`` is no multiple of ``patch_size``.
+        ValueError: ``ratio`` lies outside (0, 1], or ``unit_size`` is not a multiple of ``patch_size``.
     """
 
     def __init__(self, ratio: float = 0.6, unit_size: int = 32, patch_size: int = 16) -> None:
         super().__init__(patch_size)
         if not 0 < ratio <= 1:
-            raise ValueError(f'ratio is the share of hidden units in (0, 1], got {ratio}')
+            raise ValueError(f'ratio, the share of hidden units, must lie in (0, 1], got {ratio}')
         if unit_size % patch_size:
             raise ValueError(f'unit_size must be a multiple of patch_size={patch_size}, got {unit_size}')
         self.ratio = ratio
@@ -51,18 +51,20 @@ class SimMIMMasker(Masker):
         self.patches = unit_size // patch_size
 
     def num_hidden(self, num_patches: int) -> int:
-        """Returns how many of ``num_patches`` patches of an image are hidden."""
+        """Returns the number of hidden patches of an image with ``num_patches`` patches."""
         return math.ceil(num_patches // self.patches**2 * self.ratio) * self.patches**2
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns a mask (N, L) bool, True = hidden, of images (N, 3, H, W).
+        """Returns a mask (N, L) bool, True = hidden, for images (N, 3, H, W).
 
         Raises:
-            ValueError: A side of the images is no multiple of ``unit_size``.
+            ValueError: A side of the images is not a multiple of ``unit_size``.
         """
         height, width = images.shape[-2:]
         if height % self.unit_size or width % self.unit_size:
-            raise ValueError(f'images of {height}x{width} are not made of units of {self.unit_size} pixels')
+            raise ValueError(
+                f'the sides of images must be multiples of unit_size={self.unit_size}, got {height} x {width} pixels'
+            )
         rows, columns = height // self.unit_size, width // self.unit_size
         order = torch.rand(len(images), rows * columns, device=images.device).argsort(dim=1)
         return unit_mask(order, math.ceil(rows * columns * self.ratio), (rows, columns), self.patches)

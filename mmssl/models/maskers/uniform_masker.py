@@ -13,7 +13,7 @@ def uniform_mask(noise: Tensor, num_hidden: int) -> Tensor:
     """Hides the patches with the largest noise (He et al., 2022, arXiv:2111.06377, Appendix A).
 
     Args:
-        noise: (N, L), one number per patch; only their order matters.
+        noise: (N, L), one number per patch; only the order of the numbers matters.
         num_hidden: Number of hidden patches of each image.
 
     Returns:
@@ -25,10 +25,10 @@ def uniform_mask(noise: Tensor, num_hidden: int) -> Tensor:
 
 @MASKERS.register_module()
 class UniformMasker(Masker):
-    """Hides the same share of every image, all sets of patches being equally likely (MAE, iTPN).
+    """Hides the same share of patches in every image; all sets of patches are equally likely (MAE, iTPN).
 
     Args:
-        ratio: Share of hidden patches in (0, 1); ``int(L * (1 - ratio))`` stay visible, as in the official code.
+        ratio: Share of hidden patches, in (0, 1); ``int(L * (1 - ratio))`` stay visible, as in the official code.
         patch_size: Side of a patch in pixels.
 
     Raises:
@@ -38,15 +38,15 @@ class UniformMasker(Masker):
     def __init__(self, ratio: float = 0.75, patch_size: int = 16) -> None:
         super().__init__(patch_size)
         if not 0 < ratio < 1:
-            raise ValueError(f'ratio is the share of hidden patches in (0, 1), got {ratio}')
+            raise ValueError(f'ratio, the share of hidden patches, must lie in (0, 1), got {ratio}')
         self.ratio = ratio
 
     def num_hidden(self, num_patches: int) -> int:
-        """Returns how many of ``num_patches`` patches of an image are hidden."""
+        """Returns the number of hidden patches of an image with ``num_patches`` patches."""
         return num_patches - int(num_patches * (1 - self.ratio))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns a mask (N, L) bool, True = hidden, of images (N, 3, H, W)."""
+        """Returns a mask (N, L) bool, True = hidden, for images (N, 3, H, W)."""
         rows, columns = self.grid(images)
         noise = torch.rand(len(images), rows * columns, device=images.device)
         return uniform_mask(noise, self.num_hidden(rows * columns))

@@ -1,4 +1,4 @@
-"""Residual blocks in which attention over positions takes the place of the 3x3 convolution."""
+"""Residual blocks with attention over positions instead of the 3x3 convolution."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from mmssl.registry import NECKS
 class BottleneckAttention(BaseModule):
     """Stack of bottleneck-attention blocks on a feature map (CARE, arXiv:2110.05340; blocks as in arXiv:2101.11605).
 
-    The first block halves the resolution. No normalisation layer below is ever synchronised over processes
-    (``sync = False``), as in the official code of CARE.
+    The first block halves the resolution. The norms of this module are never synchronised over processes (``sync =
+    False``), as in the official code of CARE.
 
     Args:
-        in_channels: Channels of the map.
-        hidden_channels: Channels inside a block, where it attends; a multiple of ``num_heads``.
+        in_channels: Channels of the feature map.
+        hidden_channels: Channels of the attention inside a block, a multiple of ``num_heads``.
         out_channels: Channels of the output.
         num_blocks: Number of blocks.
-        num_heads: Attention heads.
-        size: Rows and columns of the map for which position tables are kept. They are resized linearly to any other.
-        norm_group_size: Images that share norm statistics while training: a batch of several times as many is encoded
-            in groups, as on several processes with one group each. None makes one group of the batch of a process.
+        num_heads: Number of attention heads.
+        size: Side S of the square map for which position tables are learned. Maps of other sizes use the tables resized
+            linearly.
+        norm_group_size: Number of images that share norm statistics in training. A larger batch is encoded in groups of
+            this size, which gives the result of several processes with one group each. None uses the whole batch of a
+            process as one group.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
@@ -60,10 +62,10 @@ class BottleneckAttention(BaseModule):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
 
     def forward(self, features: Tensor) -> Tensor:
-        """Returns a map (N, out_channels, ceil(H / 2), ceil(W / 2)) of a map (N, in_channels, H, W).
+        """Returns a map (N, out_channels, ceil(H / 2), ceil(W / 2)) for a map (N, in_channels, H, W).
 
         Raises:
-            ValueError: The images are more than one group and do not make whole groups.
+            ValueError: There are more images than ``norm_group_size``, and it does not divide their number.
         """
         group_size = self.norm_group_size or len(features)
         if not self.training or len(features) <= group_size:
@@ -74,17 +76,17 @@ class BottleneckAttention(BaseModule):
 
 
 class AttentionBlock(nn.Module):
-    """``relu(shortcut(x) + conv(relu(norm(attention(relu(norm(conv(x))))))))``, its last convolution normalised too.
+    """``relu(shortcut(x) + norm(conv(relu(norm(attention(relu(norm(conv(x)))))))))``.
 
-    With a stride the attention sees the full resolution and its output is averaged; the shortcut is a 3x3 convolution
-    with norm and ReLU.
+    With ``stride=2`` the attention works at the full resolution, average pooling follows it, and the shortcut is a 3x3
+    convolution with norm and ReLU.
 
     Args:
-        in_channels: Channels of the map.
+        in_channels: Channels of the feature map.
         hidden_channels: Channels of the attention.
-        out_channels: Channels of the output, those of the input where ``stride`` is 1.
-        num_heads: Attention heads.
-        size: Rows and columns of the map for which position tables are kept.
+        out_channels: Channels of the output; with ``stride=1`` it must be ``in_channels``.
+        num_heads: Number of attention heads.
+        size: Side of the square map for which position tables are learned.
         stride: 1 or 2.
     """
 
@@ -102,7 +104,7 @@ class AttentionBlock(nn.Module):
         self.pool: nn.Module = nn.Identity()
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1:
-            # Incomplete windows count, so that an odd map has the size that the shortcut gives it.
+            # ceil_mode keeps incomplete windows, so that an odd map gets the size of the shortcut's output.
             self.pool = nn.AvgPool2d(stride, ceil_mode=True)
             self.shortcut = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
@@ -111,22 +113,22 @@ class AttentionBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns a map (N, out_channels, ceil(H / stride), ceil(W / stride)) of a map (N, in_channels, H, W)."""
+        """Returns a map (N, out_channels, ceil(H / stride), ceil(W / stride)) for a map (N, in_channels, H, W)."""
         out = self.relu(self.norm_in(self.conv_in(x)))
         out = self.relu(self.norm_mid(self.pool(self.attention(out))))
         return self.relu(self.norm_out(self.conv_out(out)) + self.shortcut(x))
 
 
 class MapAttention(nn.Module):
-    """Self-attention between the positions of a map, with a learned position embedding that all heads share.
+    """Self-attention between the positions of a feature map, with a learned position embedding that all heads share.
 
     The embedding of position (y, x) is ``height[y] + width[x]`` and adds ``q . embedding`` to the logits, which is the
-    same as adding it to the keys. There is no projection of the output.
+    same as adding it to the keys. The output is not projected.
 
     Args:
         channels: Channels of the map, a multiple of ``num_heads``.
-        num_heads: Attention heads.
-        size: Rows and columns of the position tables.
+        num_heads: Number of attention heads.
+        size: Number of rows of each position table.
     """
 
     def __init__(self, channels: int, num_heads: int, size: int) -> None:
@@ -138,7 +140,7 @@ class MapAttention(nn.Module):
         self.width = nn.Parameter(torch.randn(size, width) * width**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns a map (N, C, H, W) of a map of the same shape."""
+        """Returns a map of the shape of ``x``, (N, C, H, W)."""
         rows, columns = x.shape[2:]
         heads = self.qkv(x).flatten(2).unflatten(1, (3, self.num_heads, -1))  # (N, 3, heads, C / heads, H * W)
         query, key, value = heads.transpose(3, 4).unbind(dim=1)  # (N, heads, H * W, C / heads) each
@@ -148,7 +150,7 @@ class MapAttention(nn.Module):
 
 
 def _resized(table: Tensor, length: int) -> Tensor:
-    """A position table (S, D) for ``length`` positions."""
+    """Returns a position table (S, D) resized linearly to (length, D)."""
     if len(table) == length:
         return table
     return interpolate(table.T[None], length, mode='linear')[0].T

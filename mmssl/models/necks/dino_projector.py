@@ -1,4 +1,4 @@
-"""DINO's head: from features to the logits of prototypes."""
+"""DINO's projection head, which turns features into logits of prototypes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class DINOProjector(BaseModule):
-    """Multi-layer perceptron with GELU, unit length, weight-normalised linear layer (DINO, arXiv:2104.14294, App. C).
+    """MLP with GELU, normalisation to unit length, weight-normalised linear layer (DINO, arXiv:2104.14294, App. C).
 
     Logit c is ``gain_c * cos(bottleneck, direction_c)``. ``layers.<i>`` is entry i of the official ``mlp``; gain and
-    direction are torch's ``last_layer.parametrizations.weight.original0`` and ``original1``. The layers begin as a
-    truncated normal of 0.02 with biases 0, the directions as torch's linear layer, the gains at 1.
+    direction are torch's ``last_layer.parametrizations.weight.original0`` and ``original1``. Initial weights of
+    ``layers`` are truncated normal with standard deviation 0.02, biases 0, directions the default of ``nn.Linear``,
+    gains 1.
 
     Args:
         in_channels: Width of the features.
         hidden_channels: Width of every layer but the last.
         out_channels: Number of prototypes C.
-        bottleneck_channels: Width of the vector that is brought to unit length.
-        num_layers: Number of linear layers before the unit length.
+        bottleneck_channels: Width of the vector that is scaled to unit length.
+        num_layers: Number of linear layers of the MLP.
         norm: Whether batch norm follows the hidden linear layers.
         freeze_gain: Whether the gains stay 1; the official ``norm_last_layer``.
         init_cfg: MMEngine's initialisation config.
@@ -60,5 +61,5 @@ class DINOProjector(BaseModule):
         nn.init.ones_(gain).requires_grad_(not freeze_gain)
 
     def forward(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
-        """Returns logits (N, out_channels) of what a backbone returns, or of vectors (N, in_channels)."""
+        """Returns logits (N, out_channels) for the output of a backbone, or for vectors (N, in_channels)."""
         return self.last_layer(normalize(self.layers(to_vector(features)), dim=1))

@@ -1,4 +1,4 @@
-"""The decoder of MAE on HiViT."""
+"""The decoder of MAE for the backbone HiViT."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class HiViTDecoder(BaseModule):
-    """Decoder of MAE that sees the visible units after all three stages (arXiv:2205.14949, section 3.3).
+    """Decoder of MAE whose input is the output of all three stages of HiViT (arXiv:2205.14949, section 3.3).
 
-    The 16 positions of stage 1, the 4 of stage 2 and the token of stage 3 stand one after the other, which makes
-    ``16 / 4 C + 4 / 2 C + C = 7 C`` numbers, and pass through a norm; the official code calls this ``hifeat``.
+    A unit is a patch of stage 3. Its 16 positions in stage 1, 4 positions in stage 2 and token of stage 3 are
+    concatenated to ``16 C / 4 + 4 C / 2 + C = 7 C`` numbers and normalised; the official code calls this ``hifeat``.
 
     Args:
         in_channels: Width C of stage 3.
-        out_channels: Width P of the prediction of a unit, 3 * patch_size ** 2 for pixels.
+        out_channels: Width P of the prediction for a unit, 3 * patch_size ** 2 for pixels.
         grid_size: Rows and columns of units of a training image, or one number for both.
         embed_dim: Width of the decoder.
         depth: Number of blocks.
-        num_heads: Attention heads of a block.
+        num_heads: Number of attention heads of a block.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -49,7 +49,7 @@ class HiViTDecoder(BaseModule):
         """Predicts every unit.
 
         Args:
-            stages: The visible units (N, K, ...) after the stages of the encoder.
+            stages: Output of the encoder's three stages for the visible units, (N, K, ...) each.
             keep: (N, K) int64, positions of the visible units.
 
         Returns:

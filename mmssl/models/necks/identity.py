@@ -1,4 +1,4 @@
-"""The neck or head of a method that has none."""
+"""The neck or head of a method without a neck or head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmssl.registry import HEADS, NECKS
 @HEADS.register_module(force=True)  # the same class fills both slots of the one table
 @NECKS.register_module()
 class Identity(nn.Module):
-    """Returns what it is given."""
+    """Returns its input."""
 
     def forward(self, features: Any) -> Any:
         """Returns ``features``."""

@@ -1,4 +1,4 @@
-"""The decoder of iTPN's pixel pre-training."""
+"""The decoder of iTPN for the pre-training on pixels."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mmssl.registry import NECKS
 
 
 class LevelEmbedding(nn.Module):
-    """One token per unit of each level of a pyramid, summed: a norm and a linear layer for each level.
+    """Sum over the levels of a pyramid of one token per unit, made by a norm and a linear layer for each level.
 
-    A position of P4, P8 and P16 becomes D / 16, D / 4 and D wide, so that the 16, 4 and 1 of a unit, one after the
-    other, make D.
+    A unit has 16 positions in P4, 4 in P8 and 1 in P16. The linear layers map a position to D / 16, D / 4 and D
+    numbers, so that the concatenated positions of a unit have D numbers in each level.
 
     Args:
-        in_channels: Width f of the levels.
+        in_channels: Width f of a position in every level.
         embed_dim: Width D of the tokens, a multiple of 16.
-        eps: Added to the variance in norms.
+        eps: Number added to the variance in the norms.
     """
 
     def __init__(self, in_channels: int, embed_dim: int, eps: float = 1e-6) -> None:
@@ -32,29 +32,33 @@ class LevelEmbedding(nn.Module):
         )
 
     def forward(self, pyramid: tuple[Tensor, ...]) -> Tensor:
-        """Returns (N, K, D) of P4, P8, P16 by unit, (N, K, 4, 4, f), (N, K, 2, 2, f), (N, K, 1, 1, f)."""
+        """Returns tokens (N, K, D).
+
+        Args:
+            pyramid: P4, P8 and P16 by unit: (N, K, 4, 4, f), (N, K, 2, 2, f), (N, K, 1, 1, f).
+        """
         fine, middle, coarse = self.streams(pyramid)
         return coarse + middle + fine
 
     def streams(self, pyramid: tuple[Tensor, ...]) -> list[Tensor]:
-        """Returns (N, K, D) for each level, before they are added; the argument is as in ``forward``."""
+        """Returns the tokens (N, K, D) of each level, before they are added; see ``forward``."""
         return [embed(level).flatten(2) for embed, level in zip(self.levels, pyramid)]
 
 
 @NECKS.register_module()
 class ITPNDecoder(BaseModule):
-    """Pyramid, and a transformer that predicts every unit from all levels (Tian et al., arXiv:2211.12735v1, Fig. 1).
+    """Pyramid and transformer that predict every unit from all levels (Tian et al., arXiv:2211.12735v1, Fig. 1).
 
-    Mask tokens join every level before the levels are added, as in the official code: a hidden unit begins as three
-    times the mask token, at its position.
+    The official code fills hidden units with the mask token in each of the three levels, and then adds the levels. A
+    hidden unit is therefore three times the mask token.
 
     Args:
-        pyramid: Config of the pyramid, which a detector takes over from below ``neck.pyramid``.
-        out_channels: Width P of the prediction of a unit, 3 * patch_size ** 2 for pixels.
+        pyramid: Config of the pyramid. A detector loads its weights from the names that begin with ``neck.pyramid.``.
+        out_channels: Width P of the prediction for a unit, 3 * patch_size ** 2 for pixels.
         grid_size: Rows and columns of units of a training image, or one number for both.
         embed_dim: Width of the decoder, a multiple of 16.
         depth: Number of blocks.
-        num_heads: Attention heads of a block.
+        num_heads: Number of attention heads of a block.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -79,7 +83,7 @@ class ITPNDecoder(BaseModule):
         """Predicts every unit.
 
         Args:
-            stages: The visible units (N, K, ...) after the stages of the encoder.
+            stages: Output of the encoder's three stages for the visible units, (N, K, ...) each.
             keep: (N, K) int64, positions of the visible units.
 
         Returns:
@@ -88,12 +92,12 @@ class ITPNDecoder(BaseModule):
         return self.predict(self.decode(stages, keep))
 
     def decode(self, stages: tuple[Tensor, ...], keep: Tensor) -> Tensor:
-        """Returns the tokens (N, L, embed_dim) that predictions are made of; arguments as in ``forward``."""
+        """Returns the tokens (N, L, embed_dim) from which ``predict`` predicts; arguments as in ``forward``."""
         visible = self.embed(self.pyramid(stages))  # (N, K, embed_dim)
         return self.decoder.decode(visible, keep, fill=3 * self.decoder.mask_token)
 
     def decode_levels(self, stages: tuple[Tensor, ...], keep: Tensor) -> dict[str, Tensor]:
-        """Returns tokens as ``decode`` does, made of each level alone and of all, for looking at them.
+        """Decodes each level of the pyramid alone, for figures.
 
         To show one level, the two others are replaced by their mean over the visible units of the image, so that the
         inputs of the decoder stay in distribution and differ between units in one level alone.
@@ -108,5 +112,5 @@ class ITPNDecoder(BaseModule):
         return {name: self.decoder.decode(tokens, keep, fill) for name, tokens in visible.items()}
 
     def predict(self, tokens: Tensor) -> Tensor:
-        """Returns the prediction (N, L, P) that is made of tokens (N, L, embed_dim)."""
+        """Returns the prediction (N, L, P) for tokens (N, L, embed_dim)."""
         return self.decoder.predict(tokens)

@@ -1,4 +1,4 @@
-"""What predicts a teacher's features from iTPN's pyramid."""
+"""Predictor of a teacher's features from iTPN's pyramid."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class ITPNFeaturePredictor(BaseModule):
-    """Pyramid, and two predictions of a teacher's feature of each unit (Tian et al., 2023, arXiv:2211.12735v1).
+    """Pyramid, and two predictions of a teacher's feature for each unit (Tian et al., 2023, arXiv:2211.12735v1).
 
-    The first is made of all levels of the pyramid, the second of the tokens of an earlier block of the encoder, which
-    pass through attention blocks of their own. Only the second is blind to hidden units: the fine levels of the first
-    are made before mask tokens are put in.
+    The first prediction is computed from all levels of the pyramid. The second is computed from the tokens of an
+    earlier encoder block, which pass through additional attention blocks. Only the second does not see the hidden
+    units: the encoder computes its fine stages from the whole image, before it inserts mask tokens.
 
     Args:
-        pyramid: Config of the pyramid, which a detector takes over from below ``neck.pyramid``.
+        pyramid: Config of the pyramid. A detector loads its weights from the names that begin with ``neck.pyramid.``.
         embed_dim: Width C of the encoder's tokens, a multiple of 16.
         out_channels: Width P of the teacher's features.
         grid_size: Rows and columns of units of a training image, or one number for both.
-        num_heads: Attention heads of an early block.
-        drop_path_rates: Stochastic depth probabilities of the early blocks, and by that their number.
-        layer_scale: As in ``HiViT``, for the early blocks.
-        position_bias: As in ``HiViT``, for the early blocks.
-        early_eps: Added to the variance in their norms; torch's default, as in the official code.
+        num_heads: Number of attention heads of an additional block.
+        drop_path_rates: Stochastic depth probability of each additional block; its length is the number of blocks.
+        layer_scale: Layer scale of the additional blocks, see ``HiViT``.
+        position_bias: Position bias of the additional blocks, see ``HiViT``.
+        early_eps: Number added to the variance in the norms of the additional blocks; torch's default, as in the
+            official code.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -70,8 +71,8 @@ class ITPNFeaturePredictor(BaseModule):
         """Predicts the features of every unit twice.
 
         Args:
-            stages: All units (N, L, ...) after the stages of the encoder.
-            early: (N, L, C), the tokens after an earlier block.
+            stages: Output of the encoder's three stages for all units, (N, L, ...) each.
+            early: (N, L, C), the tokens after an earlier block of the encoder.
 
         Returns:
             Two predictions (N, L, P): from the pyramid, and from the early tokens.

@@ -20,35 +20,36 @@ from mmssl.registry import NECKS
 class ITPNPyramid(BaseModule):
     """Top-down pyramid without convolution or interpolation (Tian et al., 2023, arXiv:2211.12735v1, section 3.2).
 
-    With z4, z8, z16 the stages of the encoder, at strides 4, 8, 16::
+    z4, z8 and z16 are the outputs of the encoder's stages at strides 4, 8 and 16::
 
         u16 = align_dim_16tofpn(z16)
         u8  = block_16to8(split_16to8(z16) + align_dim_16to8(z8))
         u4  = block_8to4(split_8to4(u8) + align_dim_8to4(z4))
         P16, P8, P4 = fpn_modules(u16, u8, u4)
 
-    Splits make four positions of one, aligning is linear, blocks are MLPs on each position: nothing crosses the border
-    of a unit, so that the pyramid works on visible units alone as well as on whole maps. In pre-training it stands
-    below a decoder as ``neck.pyramid``, and a detector takes it from there: with ``neck=dict(type='mmssl.ITPNPyramid',
-    num_outs=5)`` its parameters have the names that follow ``neck.pyramid.`` in a checkpoint.
+    ``split_*`` turn one position into four, ``align_*`` are linear layers and ``block_*`` are MLPs on each position. No
+    information crosses the border of a unit, so the pyramid works on the visible units alone as well as on whole maps.
+    In pre-training it is part of a decoder, as ``neck.pyramid``. A detector with ``neck=dict(type='mmssl.ITPNPyramid',
+    num_outs=5)`` loads the tensors whose names begin with ``neck.pyramid.``.
 
     Args:
         in_channels: Widths of z4, z8 and z16.
-        out_channels: Width f of the pyramid. Where it is that of z16, ``align_dim_16tofpn`` is not there.
-        fpn_depth: Number of MLPs in ``block_16to8`` and in ``block_8to4``: 2 in pixel pre-training, 1 with CLIP.
-            Downstream it must be that of the checkpoint.
-        num_outs: 3, or with maps 4 or 5 for P32 and P64, which are P16 averaged over 2 x 2 positions once and twice.
-        concat: Return each level with the encoder's features behind it, f + in_channels wide, as for segmentation; a
-            fourth level is the maximum over 2 x 2 positions of the third.
-        mlp_ratio: Width of the hidden layer of an MLP by ``out_channels``.
-        eps: Added to the variance in norms.
+        out_channels: Width f of the pyramid. If it equals the width of z16, ``align_dim_16tofpn`` is the identity.
+        fpn_depth: Number of MLPs in ``block_16to8`` and in ``block_8to4``: 2 in pixel pre-training, 1 with CLIP. A
+            detector needs the number of its checkpoint.
+        num_outs: Number of levels: 3, or for maps also 4 or 5 to add P32 and P64, which are P16 averaged over 2 x 2
+            positions once and twice.
+        concat: Whether the encoder's features are concatenated behind each level, which is then f + in_channels wide,
+            as in the official segmentation code. A fourth level is then the maximum over 2 x 2 positions of the third.
+        mlp_ratio: Width of the hidden layer of an MLP divided by ``out_channels``.
+        eps: Number added to the variance in the norms.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
         ValueError: ``num_outs`` is not 3, 4 or 5 (4 at most with ``concat``), or there are not three widths.
     """
 
-    pretrained_with_backbone = True  # so that training on a checkpoint without it stops
+    pretrained_with_backbone = True  # makes loading stop if the checkpoint lacks it
 
     def __init__(
         self,
@@ -63,9 +64,9 @@ class ITPNPyramid(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if len(in_channels) != 3:
-            raise ValueError(f'in_channels are the widths of three stages, got {tuple(in_channels)}')
+            raise ValueError(f'in_channels must be the widths of three stages, got {tuple(in_channels)}')
         if not 3 <= num_outs <= (4 if concat else 5):
-            raise ValueError(f'num_outs is 3, 4, or without concat 5, got {num_outs}')
+            raise ValueError(f'num_outs must be 3, 4, or without concat 5, got {num_outs}')
         self.num_outs = num_outs
         self.concat = concat
         self.out_channels = out_channels
@@ -82,33 +83,33 @@ class ITPNPyramid(BaseModule):
         self.split_8to4 = PatchSplit(out_channels, out_channels, norm)
         self.block_16to8 = nn.Sequential(*mlps(fpn_depth))
         self.block_8to4 = nn.Sequential(*mlps(fpn_depth))
-        self.fpn_modules = nn.ModuleList(mlps(3))  # of P16, P8, P4
+        self.fpn_modules = nn.ModuleList(mlps(3))  # for P16, P8, P4
         self.apply(truncated_normal_linear)
 
     def forward(self, stages: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Makes the pyramid of what HiViT returns.
+        """Computes the pyramid from the output of HiViT.
 
         Args:
             stages: z4, z8, z16, all as maps (N, C, H, W) or all by unit: (N, K, 4, 4, C), (N, K, 2, 2, C), (N, K, C).
 
         Returns:
-            P4, P8, P16 and perhaps P32, P64, from fine to coarse: maps (N, f, H, W) of maps, and of units (N, K, 4, 4,
-            f), (N, K, 2, 2, f), (N, K, 1, 1, f).
+            P4, P8, P16 and, by ``num_outs``, P32 and P64. For maps they are maps (N, f, H, W); for units (N, K, 4, 4,
+            f), (N, K, 2, 2, f) and (N, K, 1, 1, f).
 
         Raises:
-            ValueError: More than three levels, or ``concat``, are wanted of units.
+            ValueError: The stages are by unit, and ``num_outs`` is not 3 or ``concat`` is set.
         """
         if stages[0].ndim == 4:
             stages = [stage.permute(0, 2, 3, 1) for stage in stages]
             levels = [level.permute(0, 3, 1, 2) for level in self._levels(*stages)]
             return self._with_coarser(levels)
         if self.num_outs > 3 or self.concat:
-            raise ValueError('the units of pre-training have three levels of their own: num_outs=3, concat=False')
+            raise ValueError('stages by unit, as in pre-training, give three levels only: set num_outs=3, concat=False')
         fine, middle, coarse = stages
         return tuple(self._levels(fine, middle, coarse[:, :, None, None]))
 
     def _levels(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> list[Tensor]:
-        """Returns P4, P8, P16, each (..., rows, columns, f), of stages (..., rows, columns, C)."""
+        """Returns P4, P8, P16, each (..., rows, columns, f), for stages (..., rows, columns, C)."""
         top = self.align_dim_16tofpn(coarse)
         eighth = self.block_16to8(self.split_16to8(coarse) + self.align_dim_16to8(middle))
         fourth = self.block_8to4(self.split_8to4(eighth) + self.align_dim_8to4(fine))

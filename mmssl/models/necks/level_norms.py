@@ -1,4 +1,4 @@
-"""Norms in front of a feature pyramid."""
+"""Layer norms before a feature pyramid."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class LevelNorms(BaseModule):
-    """A layer norm for the maps of each level, for backbones whose stages end without one, such as HiViT.
+    """One layer norm for the maps of each level, for backbones whose stages end without a norm, such as HiViT.
 
-    A detector takes it in front of its pyramid: ``neck=[dict(type='mmssl.LevelNorms', ...), dict(type='FPN', ...)]``.
+    In a detector it precedes the pyramid: ``neck=[dict(type='mmssl.LevelNorms', ...), dict(type='FPN', ...)]``.
 
     Args:
         in_channels: Widths of the levels.
-        eps: Added to the variance.
+        eps: Number added to the variance.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -28,9 +28,9 @@ class LevelNorms(BaseModule):
         self.norms = nn.ModuleList(LayerNorm2d(channels, eps=eps) for channels in in_channels)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Returns maps of the shapes of ``maps``, one (N, C, H, W) per level.
+        """Returns normalised maps of the shapes of ``maps``, one (N, C, H, W) per level.
 
         Raises:
-            ValueError: The number of levels is another.
+            ValueError: The number of maps is not the number of ``in_channels``.
         """
         return tuple(norm(level) for norm, level in zip(self.norms, maps, strict=True))

@@ -21,19 +21,20 @@ from mmssl.registry import NECKS
 class MAEDecoder(BaseModule):
     """Transformer that predicts every patch from the visible ones (He et al., 2022, arXiv:2111.06377, Fig. 1).
 
-    The visible tokens are projected, a mask token fills the places of the hidden patches, fixed sine-cosine positions
-    are added, and blocks, a norm and a linear layer make a vector of each patch.
+    A linear layer projects the visible tokens, a mask token fills the places of the hidden patches, fixed sine-cosine
+    positions are added, and blocks, a norm and a linear layer compute the prediction for each patch.
 
     Args:
-        in_channels: Width D of the latent tokens; None where it is the decoder's, so that no linear layer comes first.
-        out_channels: Width P of the prediction of a patch, 3 * patch_size ** 2 for pixels.
+        in_channels: Width D of the latent tokens; None leaves out the first linear layer, so that D must be
+            ``embed_dim``.
+        out_channels: Width P of the prediction for a patch, 3 * patch_size ** 2 for pixels.
         grid_size: Rows and columns of patches of a training image, or one number for both.
         embed_dim: Width of the decoder.
         depth: Number of blocks.
-        num_heads: Attention heads of a block.
-        mlp_ratio: Width of the hidden layer of a block's MLP by ``embed_dim``.
-        num_prefix_tokens: Tokens in front of the latent patches, such as a class token; they take part in the attention
-            and are dropped in the end.
+        num_heads: Number of attention heads of a block.
+        mlp_ratio: Width of the hidden layer of a block's MLP divided by ``embed_dim``.
+        num_prefix_tokens: Number of tokens before the latent patches, such as a class token; they take part in the
+            attention and are not in the output.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -71,7 +72,7 @@ class MAEDecoder(BaseModule):
         """Predicts every patch.
 
         Args:
-            latent: (N, num_prefix_tokens + K, D), the visible patches behind the prefix.
+            latent: (N, num_prefix_tokens + K, D), the prefix tokens and then the visible patches.
             keep: (N, K) int64, positions of the visible patches.
 
         Returns:
@@ -80,12 +81,12 @@ class MAEDecoder(BaseModule):
         return self.predict(self.decode(latent, keep))
 
     def decode(self, latent: Tensor, keep: Tensor, fill: Tensor | None = None) -> Tensor:
-        """Returns the tokens (N, L, embed_dim) that predictions are made of.
+        """Returns the tokens (N, L, embed_dim) from which ``predict`` predicts.
 
         Args:
-            latent: As in ``forward``.
-            keep: As in ``forward``.
-            fill: (1, 1, embed_dim), what stands for a hidden patch; None takes the mask token.
+            latent: (N, num_prefix_tokens + K, D), see ``forward``.
+            keep: (N, K) int64, see ``forward``.
+            fill: (1, 1, embed_dim), token put at every hidden patch; None uses the mask token.
         """
         prefix, visible = self.embed(latent).tensor_split([self.num_prefix_tokens], dim=1)
         patches = restore_patches(visible, keep, self.mask_token if fill is None else fill, self.num_patches)

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron: projector of every joint-embedding method, and predictor of some."""
+"""Multi-layer perceptron: the projector of joint-embedding methods, and the predictor of some."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class MLPProjector(BaseModule):
-    """Linear, norm, ReLU, ..., Linear, norm: ``layers.<i>`` is entry i of the official codes' sequential module.
+    """Linear, norm, ReLU, ..., linear, norm; ``layers.<i>`` is entry i of the official codes' ``nn.Sequential``.
 
-    Linear layers have torch's default initialisation unless ``init_cfg`` says otherwise.
+    Linear layers have torch's default initialisation unless ``init_cfg`` sets another.
 
     Args:
         in_channels: Width of the features.
-        hidden_channels: Width of every layer but the last, or the widths of those layers; None with one layer.
+        hidden_channels: Width of every layer but the last, or one width for each of these layers; None if
+            ``num_layers`` is 1.
         out_channels: Width of the embedding.
         num_layers: Number of linear layers.
         norm: Whether batch norm follows the hidden linear layers.
         bias: Whether the hidden linear layers have a bias.
-        last_norm: Batch norm after the last linear layer: None, ``'affine'``, ``'scale'`` (a factor, no offset) or
-            ``'plain'`` (neither).
+        last_norm: Batch norm after the last linear layer: None, ``'affine'``, ``'scale'`` (no offset) or ``'plain'``
+            (no scale and no offset).
         last_bias: Whether the last linear layer has a bias.
-        freeze_last_bias: Whether that bias keeps its initial value, as in SimSiam.
+        freeze_last_bias: Whether the bias of the last linear layer keeps its initial value, as in SimSiam.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``last_norm`` is none of these, hidden layers have no width or not as many widths as there are, or
-            there is no bias to freeze.
+        ValueError: ``last_norm`` is unknown, the number of widths is not the number of hidden layers, or there is no
+            last bias to freeze.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class MLPProjector(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
-        """Returns the embedding (N, out_channels) of what a backbone returns, or of vectors (N, in_channels)."""
+        """Returns the embedding (N, out_channels) for the output of a backbone, or for vectors (N, in_channels)."""
         return self.layers(to_vector(features))
 
 
 def _hidden_widths(channels: int | Sequence[int] | None, count: int) -> Sequence[int]:
     widths = [channels] * count if isinstance(channels, int) else channels or []
     if len(widths) != count:
-        raise ValueError(f'{count + 1} layers need hidden_channels, a number or {count} of them, got {channels}')
+        raise ValueError(
+            f'hidden_channels must be one number or {count} numbers for {count + 1} layers, got {channels}'
+        )
     return widths

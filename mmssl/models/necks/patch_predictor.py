@@ -1,4 +1,4 @@
-"""A linear prediction for hidden patches."""
+"""A linear layer that predicts hidden patches."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class PatchPredictor(BaseModule):
-    """One linear layer on the tokens of some patches: the head of BEiT and MaskFeat.
+    """One linear layer on the tokens of selected patches: the prediction head of BEiT and MaskFeat.
 
     Args:
         in_channels: Width D of a token.
-        out_channels: Width P of the prediction: number of words, or values of a patch.
-        bound: Initial weights are normal with 0.02, cut at ``bound``; 0.02 in BEiT, so far off in MaskFeat that nothing
-            is cut.
-        num_prefix_tokens: Tokens in front that are no patches, such as a class token.
+        out_channels: Width P of the prediction: the number of words, or of values of a patch.
+        bound: Initial weights are normal with standard deviation 0.02, truncated at ``bound``. BEiT truncates at 0.02,
+            MaskFeat at 2, which truncates nothing.
+        num_prefix_tokens: Number of tokens before the patches, such as a class token.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -39,11 +39,11 @@ class PatchPredictor(BaseModule):
         nn.init.zeros_(self.layer.bias)
 
     def forward(self, tokens: Tensor, where: Tensor) -> Tensor:
-        """Predicts some patches.
+        """Predicts the selected patches.
 
         Args:
             tokens: (N, num_prefix_tokens + L, D).
-            where: (N, K) int64, positions among the L patches.
+            where: (N, K) int64, positions of the selected patches among the L patches.
 
         Returns:
             (N, K, P).

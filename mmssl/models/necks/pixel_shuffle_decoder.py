@@ -10,13 +10,14 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class PixelShuffleDecoder(BaseModule):
-    """One linear layer that makes of every position of a map the pixels it stands for (arXiv:2111.09886, section 3.3).
+    """One linear layer from every position of a map to its s x s pixels (SimMIM, arXiv:2111.09886, section 3.3).
 
-    Output ``c s^2 + i s + j`` of the layer is channel c of the pixel in row i and column j of the position's s x s.
+    Output ``c s^2 + i s + j`` of the layer is channel c of the pixel in row i and column j of the s x s square.
 
     Args:
         in_channels: Channels D of the map.
-        stride: Pixels s per position of the map along each axis: 32 of Swin's last stage, the patch size of a ViT.
+        stride: Number s of pixels per position of the map along each axis: 32 for the last stage of Swin, the patch
+            size for a ViT.
         out_channels: Channels of the image.
         init_cfg: MMEngine's initialisation config.
     """
@@ -27,5 +28,5 @@ class PixelShuffleDecoder(BaseModule):
         self.layers = nn.Sequential(nn.Conv2d(in_channels, out_channels * stride**2, 1), nn.PixelShuffle(stride))
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """Returns images (N, out_channels, h * stride, w * stride) of maps, of which the last (N, D, h, w) counts."""
+        """Returns images (N, out_channels, h * stride, w * stride) for the last of ``maps``, (N, D, h, w)."""
         return self.layers(maps[-1])

@@ -14,20 +14,20 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class SimpleFeaturePyramid(BaseModule):
-    """Every level from the last map of a transformer alone (Li et al., 2022, arXiv:2203.16527, section 3).
+    """Feature pyramid whose levels all come from the last map of a ViT (Li et al., 2022, arXiv:2203.16527, section 3).
 
-    The map of stride 16 is made finer by one or two deconvolutions or coarser by maximum pooling, and each level passes
-    a 1x1 and a 3x3 convolution, both with a layer norm. A last level is every second position of the one before. The
-    layers, and their order, are those of the official code.
+    One or two deconvolutions refine the map of stride 16, or maximum pooling coarsens it; a 1x1 and a 3x3 convolution,
+    both with a layer norm, follow in each level. A fifth level takes every second position of the fourth. The layers
+    and their order are the same as in the official code.
 
     Args:
         in_channels: Width D of the map.
         out_channels: Width of every level.
-        num_outs: 4 for strides 4, 8, 16, 32, or 5 for 64 as well.
+        num_outs: Number of levels: 4 for strides 4, 8, 16 and 32, or 5 to add stride 64.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``num_outs`` is another number.
+        ValueError: ``num_outs`` is neither 4 nor 5.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class SimpleFeaturePyramid(BaseModule):
         )
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Makes the pyramid of the last of ``maps``, (N, D, H / 16, W / 16).
+        """Computes the pyramid from the last of ``maps``, (N, D, H / 16, W / 16).
 
         Returns:
-            One (N, out_channels, H / s, W / s) per stride s, from fine to coarse.
+            One map (N, out_channels, H / s, W / s) per stride s, from fine to coarse.
         """
         levels = [level(maps[-1]) for level in self.levels]
         if self.num_outs == 5:

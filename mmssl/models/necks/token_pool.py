@@ -1,4 +1,4 @@
-"""From the tokens of a transformer to one vector per image."""
+"""Pooling of a transformer's tokens to one vector per image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PARTS = ('cls', 'mean')
 
 @NECKS.register_module()
 class TokenPool(nn.Module):
-    """Puts the class token and the mean of the patch tokens side by side, as DINO's linear probe of ViT-B does.
+    """Concatenates the class token and the mean of the patch tokens, as DINO's linear probe of ViT-B does.
 
     Args:
-        parts: ``'cls'``, ``'mean'`` or both, in their order in the vector.
+        parts: ``'cls'``, ``'mean'`` or both, in the order of the vector.
 
     Raises:
         ValueError: ``parts`` is empty or names something else.
@@ -30,6 +30,6 @@ class TokenPool(nn.Module):
         self.parts = tuple(parts)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Returns (N, D * number of parts) of tokens (N, 1 + L, D), class token first."""
+        """Returns vectors (N, D * number of parts) for tokens (N, 1 + L, D), class token first."""
         pooled = dict(cls=tokens[:, 0], mean=tokens[:, 1:].mean(dim=1))
         return torch.cat([pooled[part] for part in self.parts], dim=1)

@@ -1,4 +1,4 @@
-"""Two projections of one backbone: of its output, and of attention on one of its maps."""
+"""Two projections of one backbone: one of its last map, one of a map refined by attention."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from mmssl.registry import NECKS
 
 @NECKS.register_module()
 class TwoStreamProjector(BaseModule):
-    """C-stream and T-stream of CARE (Ge et al., 2021, arXiv:2110.05340): each pools a map and projects it.
+    """C-stream and T-stream of CARE (Ge et al., 2021, arXiv:2110.05340); each pools a map and projects it.
 
-    The C-stream takes the last of the backbone's maps, the T-stream takes the first and refines it by ``attention``:
-    ``out_indices=(2, 3)`` of a ResNet is the official tap, ``(3,)`` puts the attention on the encoder's output as the
-    figure in the paper does. Both projectors are two linear layers with biases, the first with norm and ReLU.
+    The C-stream takes the last of the backbone's maps. The T-stream takes the first and refines it by ``attention``. A
+    ResNet with ``out_indices=(2, 3)`` gives the maps of the official code; ``(3,)`` applies the attention to the
+    backbone's output, as the figure in the paper shows it. Both projectors are two linear layers with biases, the first
+    with norm and ReLU.
 
     Args:
         in_channels: Channels of the backbone's last map.
         hidden_channels: Width of the hidden layer of both projectors.
         out_channels: Width of the embeddings.
-        attention: Config of a neck from map to map with the argument ``out_channels``, such as ``BottleneckAttention``.
+        attention: Config of a neck that maps a feature map to a feature map and has the argument ``out_channels``, such
+            as ``BottleneckAttention``.
         init_cfg: MMEngine's initialisation config.
     """
 

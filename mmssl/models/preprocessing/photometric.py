@@ -1,8 +1,8 @@
-"""Photometric operations on a batch, each image with its own number.
+"""Photometric operations on a batch, with one parameter per image.
 
-The functions equal torchvision's on float images in [0, 1], or TensorFlow's where their docstring says so: no rounding
-to eight bits between operations, which Pillow has. Their first argument is (N, 3, H, W), their second (N,); they return
-a new tensor.
+The functions equal torchvision's functions on float images in [0, 1], or TensorFlow's if their docstring says so.
+Unlike Pillow's they do not round to eight bits after each operation. They take images (N, 3, H, W) and one parameter
+per image (N,), and return a new tensor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmssl.datasets.transforms.photometric_program import OPERATIONS
 
-_LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, with torchvision's digits
+_LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, rounded as in torchvision
 
 
 def _per_image(values: Tensor) -> Tensor:
@@ -27,12 +27,12 @@ def _luma(images: Tensor) -> Tensor:
 
 
 def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Multiplies by ``factor`` >= 0 and clips to [0, 1]."""
+    """Multiplies images by ``factor`` >= 0 and clips them to [0, 1]."""
     return images.mul(_per_image(factor)).clamp_(0, 1)
 
 
 def add_brightness(images: Tensor, offset: Tensor) -> Tensor:
-    """Adds ``offset`` in [-1, 1] and clips to [0, 1], as TensorFlow's ``adjust_brightness`` does."""
+    """Adds ``offset`` in [-1, 1] and clips to [0, 1], as ``tf.image.adjust_brightness`` does."""
     return images.add(_per_image(offset)).clamp_(0, 1)
 
 
@@ -44,16 +44,16 @@ def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def adjust_channel_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Scales the distance of each channel from its own mean by ``factor`` >= 0, as TensorFlow does; clips to [0, 1]."""
+    """Scales the distance of each channel from its mean by ``factor`` >= 0, as TensorFlow does, and clips to [0, 1]."""
     mean = images.mean(dim=(2, 3), keepdim=True)
     return torch.lerp(mean, images, _per_image(factor)).clamp_(0, 1)
 
 
 def adjust_hsv_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Multiplies the saturation of HSV by ``factor`` >= 0 and clips it to 1, as TensorFlow's ``adjust_saturation``.
+    """Multiplies the HSV saturation by ``factor`` >= 0 and clips it to 1, as ``tf.image.adjust_saturation`` does.
 
-    With value V and saturation S a channel x is V - S V k with k from the hue, so it becomes
-    V - (V - x) min(factor, 1 / S).
+    With value V and saturation S a channel is x = V - S V k, where k depends on the hue, so the new channel is V - (V -
+    x) min(factor, 1 / S).
     """
     value = images.amax(dim=1, keepdim=True)
     chroma = value - images.amin(dim=1, keepdim=True)
@@ -68,11 +68,11 @@ def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Turns the hue of HSV by ``shift`` turns in [-0.5, 0.5].
+    """Shifts the HSV hue by ``shift`` turns of the colour circle, in [-0.5, 0.5].
 
     With value V (the largest channel), chroma C (the largest minus the smallest) and hue h in sixths of a turn, red,
-    green and blue are V - C clip(2 - d, 0, 1), where d is how far h is, on the circle of six, from 3, 5 and 1: the
-    saturation is not needed. Masks are numbers here, because selecting by them is what processors are slow at.
+    green and blue are V - C clip(2 - d, 0, 1), where d is the distance of h from 3, 5 and 1 on the circle of length 6.
+    Masks are multiplied instead of used for indexing, because indexing is slow.
     """
     red, green, blue = images.unbind(1)  # (N, H, W) each
     smallest, value = torch.minimum(red, green).minimum(blue), torch.maximum(red, green).maximum(blue)
@@ -89,15 +89,15 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
 
 
 def grayscale(images: Tensor, _: Tensor) -> Tensor:
-    """Gives all channels the pixel's luma."""
+    """Sets all channels to the pixel's luma; the second argument is not used."""
     return _luma(images).repeat(1, 3, 1, 1)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blurs with a true Gaussian of ``sigma`` > 0 pixels, cut at 4 sigma, edges reflected.
+    """Blurs with a Gaussian of ``sigma`` > 0 pixels, truncated at 4 sigma, with reflected edges.
 
-    Torchvision's with a kernel that long. Pillow's filter of that name is three box blurs instead. One product with a
-    banded matrix for each direction: no kernel size to choose, and every image has its own sigma.
+    It equals torchvision's ``gaussian_blur`` with a kernel of that length; Pillow's ``GaussianBlur`` is three box blurs
+    instead. Each direction is one product with a banded matrix, so every image can have its own sigma.
     """
     height, width = images.shape[2:]
     rows = _blur_matrix(sigma, height)
@@ -106,13 +106,13 @@ def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
-    """Returns the blur of a line of ``size`` pixels as a matrix for each sigma: (N, size, size).
+    """Returns the matrices (N, size, size) that blur a line of ``size`` pixels, one for each sigma.
 
-    Pixel i takes weight g(|i - j|) from pixel j, and by reflection g(i + j) and g(2 (size - 1) - i - j) as well.
+    Pixel j contributes to pixel i with weight g(|i - j|), and by reflection with g(i + j) and g(2 (size - 1) - i - j).
     """
     offsets = torch.arange(2 * size - 1, device=sigma.device)
     weights = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2) * (offsets <= torch.ceil(4 * sigma[:, None]))
-    weights /= 2 * weights.sum(dim=1, keepdim=True) - 1  # (N, 2 size - 1); the one at offset 0 is 1
+    weights /= 2 * weights.sum(dim=1, keepdim=True) - 1  # (N, 2 size - 1); the weight at offset 0 is 1
     both_sides = torch.cat((weights[:, 1:size].flip(1), weights[:, :size]), dim=1)
     matrix = both_sides.unfold(1, size, 1).flip(1)
     matrix[:, :, 1:] += weights.unfold(1, size, 1)[:, :, 1:]
@@ -121,7 +121,7 @@ def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
 
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
-    """Inverts the samples at or above ``threshold`` in [0, 1]."""
+    """Inverts the values at or above ``threshold``, in [0, 1]."""
     is_bright = (images >= _per_image(threshold)).to(images.dtype)
     return images.mul(-2).add_(1).mul_(is_bright).add_(images)
 
@@ -143,12 +143,13 @@ FUNCTIONS = dict(
 def run_programs(images: Tensor, programs: Tensor) -> Tensor:
     """Runs each image's photometric program.
 
-    At each step the images with the same operation are gathered, changed and put back. Which these are is found from
-    ``programs`` on the CPU, so that a GPU is never waited for.
+    At each step the images with the same operation are gathered, changed and written back. ``programs`` are read on the
+    CPU, so a GPU is not synchronised.
 
     Args:
         images: (N, 3, H, W) in [0, 1]; may be overwritten.
-        programs: (N, steps, 2) float32, on the CPU; see ``mmssl.datasets.transforms.photometric_program``.
+        programs: (N, steps, 2) float32 on the CPU: code and parameter of each operation, see
+            ``mmssl.datasets.transforms.photometric_program``.
 
     Returns:
         (N, 3, H, W) in [0, 1].
@@ -167,7 +168,7 @@ def run_programs(images: Tensor, programs: Tensor) -> Tensor:
 
 
 def _groups(programs: Tensor) -> Iterator[tuple[int, str, list[int]]]:
-    """Yields step, operation and rows of the images that have this operation at this step."""
+    """Yields step, name of an operation, and indices of the images with this operation at this step."""
     for step, codes in enumerate(programs[..., 0].int().T.tolist()):
         for code in sorted(set(codes) - {0}):
             yield step, OPERATIONS[code], [row for row, other in enumerate(codes) if other == code]
@@ -175,5 +176,5 @@ def _groups(programs: Tensor) -> Iterator[tuple[int, str, list[int]]]:
 
 def _to_device_of(images: Tensor, tensor: Tensor) -> Tensor:
     if images.device.type == 'cuda':
-        tensor = tensor.contiguous().pin_memory()  # a copy from pageable memory would wait for the stream
+        tensor = tensor.contiguous().pin_memory()  # a copy from pageable memory would synchronise
     return tensor.to(images.device, non_blocking=True)

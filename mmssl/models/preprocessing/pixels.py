@@ -1,4 +1,4 @@
-"""Prepared images and pixel values of 0-255: what attacks and noise are measured in."""
+"""Conversion between normalised images and pixel values of 0-255, the unit of attacks and noise."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch import Tensor, nn
 
 
 def to_pixels(images: Tensor, preprocessor: nn.Module) -> Tensor:
-    """Returns (N, 3, H, W) in [0, 255], not rounded, of images that ``preprocessor`` has normalised.
+    """Converts normalised images to pixels (N, 3, H, W) in [0, 255], not rounded.
 
     Args:
-        images: (N, 3, H, W).
-        preprocessor: Normalises with ``mean`` and ``std`` on the scale 0-1, as ``SelfSupDataPreprocessor`` does. One
-            without these leaves pixels as they are.
+        images: (N, 3, H, W), normalised by ``preprocessor``.
+        preprocessor: Data preprocessor with the attributes ``mean`` and ``std`` on the scale 0-1, such as
+            ``SelfSupDataPreprocessor``. If it has no ``std``, images and pixels are the same.
     """
     scale, offset = _units(preprocessor)
     return images * scale + offset
 
 
 def from_pixels(pixels: Tensor, preprocessor: nn.Module) -> Tensor:
-    """Normalises (N, 3, H, W) in [0, 255] as ``preprocessor`` does, with gradient; arguments as for ``to_pixels``."""
+    """Normalises pixels (N, 3, H, W) in [0, 255] as ``preprocessor`` does, with gradient; see ``to_pixels``."""
     scale, offset = _units(preprocessor)
     return (pixels - offset) / scale
 

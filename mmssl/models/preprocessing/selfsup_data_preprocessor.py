@@ -1,4 +1,4 @@
-"""Batches of bytes -> augmented, normalised batches on the device."""
+"""The data preprocessor: uint8 batches -> augmented, normalised batches on the device."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
     """Moves a batch to the device, runs the photometric programs of its views, and normalises.
 
     Args:
-        mean: Of red, green and blue, on the scale 0-255.
-        std: Likewise. ``mean=[0, 0, 0], std=[255, 255, 255]`` leaves images in [0, 1], as SimCLR takes them.
+        mean: Mean of red, green and blue, on the scale 0-255.
+        std: Standard deviation of red, green and blue, on the scale 0-255. ``mean=[0, 0, 0], std=[255, 255, 255]``
+            gives images in [0, 1], which SimCLR uses.
     """
 
     def __init__(
@@ -34,15 +35,16 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1) / 255, persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Prepares what ``collate_views`` returned.
+        """Prepares a batch.
 
         Args:
-            data: ``inputs``, a list of uint8 (N, 3, H, W) views or one such batch; ``photometric``, a list of float32
-                (N, steps, 2) programs on the CPU, one per view, or absent; ``data_samples``.
-            training: Not used: a batch with programs is augmented, one without is not.
+            data: Batch from ``collate_views``: ``inputs``, a list of views (N, 3, H, W) uint8 or one such tensor;
+                optionally ``photometric``, a list of programs (N, steps, 2) float32 on the CPU, one per view;
+                ``data_samples``.
+            training: Not used; a batch is augmented if it has programs.
 
         Returns:
-            ``inputs`` as float32 in the same arrangement, normalised, on the device, and ``data_samples``.
+            ``inputs``, a list or a tensor as in ``data``, in float32, normalised, on the device; and ``data_samples``.
         """
         inputs = data['inputs']
         if isinstance(inputs, Tensor):
@@ -55,14 +57,14 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
     def prepare(self, images: Tensor, programs: Tensor | None = None) -> Tensor:
         """Prepares one view.
 
-        On a CPU a few images at a time go through everything, so that they stay in a core's cache meanwhile.
+        On a CPU a few images at a time pass through all operations, so that they stay in the cache.
 
         Args:
-            images: uint8 (N, 3, H, W).
-            programs: float32 (N, steps, 2), on the CPU; None changes no colours.
+            images: (N, 3, H, W) uint8.
+            programs: (N, steps, 2) float32 on the CPU, see ``run_programs``; None changes no colours.
 
         Returns:
-            float32 (N, 3, H, W), normalised, on the device.
+            (N, 3, H, W) float32, normalised, on the device.
         """
         images = images.to(self.device, non_blocking=True)
         num_chunk = max(1, _CHUNK_PIXELS // images[0, 0].numel()) if self.device.type == 'cpu' else len(images)
@@ -71,11 +73,11 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
             rows = slice(start, start + num_chunk)
             chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
             if programs is not None:
-                with torch.autocast(self.device.type, enabled=False):  # 8 bits of bfloat16 are too few for colours
+                with torch.autocast(self.device.type, enabled=False):  # bfloat16 is too coarse for colours
                     chunk = run_programs(chunk, programs[rows])
             torch.mul(chunk, 1 / self.std, out=prepared[rows]).sub_(self.mean / self.std)
         return prepared
 
     def denormalize(self, images: Tensor) -> Tensor:
-        """Returns uint8 (N, 3, H, W) of normalised images, for looking at."""
+        """Converts normalised images to pixels (N, 3, H, W) uint8, for figures."""
         return (images * self.std + self.mean).clamp(0, 1).mul(255).round().to(torch.uint8)

@@ -1,4 +1,4 @@
-"""The features of a CLIP model as what is to be predicted."""
+"""Target: the features of a CLIP model."""
 
 from __future__ import annotations
 
@@ -27,31 +27,32 @@ _OPTION = 'model.target.checkpoint'
 
 @TARGETS.register_module()
 class CLIPTarget(BaseModule):
-    """Patch features of a CLIP image tower in the space that it shares with text, each standardised (iTPN, BEiT v2).
+    """Standardised patch features of a CLIP image tower, in the space that images share with text (iTPN, BEiT v2).
 
-    Tokens behind the last norm, the class token left out, times the visual projection, then a norm without parameters.
-    The tower does not train, is in evaluation mode always, and is left out of checkpoints: its weights come from their
-    own file whenever the model is initialised.
+    The patch tokens after the last norm, without the class token, are multiplied with the visual projection and then
+    normalised by a layer norm without parameters. The tower is frozen, always in evaluation mode, and excluded from
+    checkpoints: its weights are read from their own file whenever the model is initialised.
 
     Args:
-        model: One of timm's CLIP towers; OpenAI's weights want those called ``quickgelu``.
-        checkpoint: File, or http(s) address, of weights by the names of OpenAI, of open_clip or of timm: OpenAI's own
-            ``ViT-B-16.pt``, a checkpoint, or safetensors. With None and without ``pretrained`` weights are random, and
-            of no use but for trying things out.
-        pretrained: Take timm's weights, from its cache or the network, instead.
+        model: Name of a CLIP tower in timm; OpenAI's weights need one with ``quickgelu`` in its name.
+        checkpoint: File or http(s) address of weights with the names of OpenAI, open_clip or timm: OpenAI's own
+            ``ViT-B-16.pt``, a checkpoint, or safetensors. With None and ``pretrained=False`` the weights are random,
+            which is useful for tests only.
+        pretrained: Whether to use timm's weights, from its cache or the network, instead of ``checkpoint``.
         out_channels: Width P of the shared space.
-        img_size: Side of the images that the teacher gets, in pixels; positions are resized to it, bicubic. The number
-            of patches must be the student's: 224 for patches of 16 pixels, 196 for patches of 14, with a student that
-            gets 224 and has units of 16.
-        mean: Of red, green and blue, on the scale 0-255, that the preprocessor has subtracted.
-        std: By which it has divided.
-        scaling: ``'corrected'`` gives CLIP what it was trained with. ``'official'`` does as iTPN's released code, which
-            takes pixels in [0, 1] for such in [-1, 1], so that CLIP sees them squeezed into [0.5, 1].
-        options: Further arguments of ``timm.create_model``.
+        img_size: Side of the teacher's images in pixels; its positions are resized bicubically. Teacher and student
+            must have the same number of patches. For a student with images of 224 pixels and units of 16 it is 224 for
+            a teacher with patches of 16 pixels, 196 for patches of 14.
+        mean: Mean of red, green and blue, on the scale 0-255, that the preprocessor has subtracted.
+        std: Standard deviation of red, green and blue, on the scale 0-255, by which the preprocessor has divided.
+        scaling: ``'corrected'`` gives CLIP images that are normalised as in its training. ``'official'`` follows iTPN's
+            released code, which treats pixels in [0, 1] as pixels in [-1, 1], so that CLIP sees them compressed into
+            [0.5, 1].
+        options: Additional arguments of ``timm.create_model``.
 
     Raises:
-        ValueError: ``scaling`` is none of these, timm has no tower of this name, or a file is given as well as
-            ``pretrained``.
+        ValueError: ``scaling`` is unknown, timm has no model of this name, or both ``checkpoint`` and ``pretrained``
+            are given.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class CLIPTarget(BaseModule):
         if scaling not in ('corrected', 'official'):
             raise ValueError(f"scaling must be 'corrected' or 'official', got {scaling!r}")
         if checkpoint is not None and pretrained:
-            raise ValueError(f'give either checkpoint or pretrained=True, and not both; got {checkpoint!r}')
+            raise ValueError(f'give either checkpoint or pretrained=True, not both; got checkpoint={checkpoint!r}')
         if not timm.is_model(model):
             towers = timm.list_models('vit*clip_quickgelu*')
             raise ValueError(f'timm {timm.__version__} has no model {model!r}; CLIP towers of OpenAI are {towers}')
@@ -80,7 +81,7 @@ class CLIPTarget(BaseModule):
         self.arguments = dict(num_classes=out_channels, img_size=img_size, **(options or {}))
         self.teacher: Any = timm.create_model(model, **self.arguments).eval().requires_grad_(False)
         leave_out_of_checkpoints(self.teacher)
-        # (pixels - CLIP_MEAN) / CLIP_STD of pixels = images * deviation + center, as one product and one sum.
+        # (pixels - CLIP_MEAN) / CLIP_STD for pixels = images * deviation + center, as one product and one sum.
         self._affine: list[tuple[float, float]] = []
         for center, deviation, clip_mean, clip_std in zip(mean, std, CLIP_MEAN, CLIP_STD):
             center, deviation = center / 255, deviation / 255
@@ -92,7 +93,7 @@ class CLIPTarget(BaseModule):
         """Reads the weights of the teacher.
 
         Raises:
-            UserError: There is no such file, or it holds no tower of this size.
+            UserError: The file does not exist, or it does not hold a tower of this size.
         """
         if self.pretrained:
             self.teacher.load_state_dict(self._from_timm())
@@ -122,7 +123,7 @@ class CLIPTarget(BaseModule):
     def _from_timm(self) -> dict[str, Tensor]:
         try:
             pretrained = timm.create_model(self.model, pretrained=True, **self.arguments)
-        except Exception as error:  # of whichever library looks for the file or fetches it
+        except Exception as error:  # timm, huggingface_hub and urllib raise many types here
             where: Any = timm.get_pretrained_cfg(self.model)
             raise UserError(
                 f'the weights of the teacher {self.model} ({where.hf_hub_id or where.url}) are neither in the cache of '
@@ -132,17 +133,17 @@ class CLIPTarget(BaseModule):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Returns (N, L, P), patches in row-major order, of normalised images (N, 3, H, W)."""
+        """Returns the target (N, L, P), patches in row-major order, for normalised images (N, 3, H, W)."""
         features = linear(self.features(images), self.teacher.head.weight)
         return layer_norm(features, features.shape[-1:])
 
     def features(self, images: Tensor) -> Tensor:
-        """Returns the patch tokens (N, L, D) behind the last norm."""
+        """Returns the patch tokens (N, L, D) after the last norm."""
         tokens = self.teacher.forward_features(self.rescale(images))
         return tokens[:, self.teacher.num_prefix_tokens :]
 
     def rescale(self, images: Tensor) -> Tensor:
-        """Returns images as CLIP wants them instead of as the preprocessor has normalised them, (N, 3, H, W)."""
+        """Converts images (N, 3, H, W) from the preprocessor's normalisation to CLIP's."""
         channels = [channel * factor + offset for channel, (factor, offset) in zip(images.unbind(1), self._affine)]
         return torch.stack(channels, dim=1)
 
@@ -154,7 +155,7 @@ class CLIPTarget(BaseModule):
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Returns the tensors of a file: safetensors, a checkpoint, or a compiled model, as which OpenAI publishes CLIP."""
+    """Returns the tensors of a file: safetensors, a checkpoint, or OpenAI's TorchScript archive."""
     if path.suffix == '.safetensors':
         from safetensors.torch import load_file
 

@@ -1,4 +1,4 @@
-"""The pixels of every patch as what is to be predicted."""
+"""Target: the pixels of every patch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from mmssl.registry import TARGETS
 class PixelTarget(nn.Module):
     """Pixels of every patch, each patch standardised by its own mean and variance (arXiv:2111.06377, section 3).
 
-    ``(x - mean) / sqrt(variance + eps)`` over the values of a patch, with the unbiased variance of the official code.
+    ``(x - mean) / sqrt(variance + eps)`` over the values of a patch, with the unbiased variance, as in the official
+    code.
 
     Args:
         patch_size: Side p of a patch in pixels.
         standardize: Whether patches are standardised; False predicts the normalised image itself.
-        eps: Added to the variance.
+        eps: Number added to the variance.
     """
 
     def __init__(self, patch_size: int = 16, standardize: bool = True, eps: float = 1e-6) -> None:
@@ -27,10 +28,11 @@ class PixelTarget(nn.Module):
         self.eps = eps
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns (N, L, p * p * 3) of normalised images (N, 3, H, W); a patch is in the order (row, column, channel).
+        """Returns the target (N, L, p * p * 3) for normalised images (N, 3, H, W), a patch in order (row, column,
+        channel).
 
         Raises:
-            ValueError: A side of the images is no multiple of ``patch_size``.
+            ValueError: A side of the images is not a multiple of ``patch_size``.
         """
         patches = patchify(images, self.patch_size)
         if not self.standardize:
@@ -39,7 +41,7 @@ class PixelTarget(nn.Module):
         return (patches - mean) / deviation
 
     def to_pixels(self, prediction: Tensor, images: Tensor) -> Tensor:
-        """Turns a prediction of this target back into pixels, with the mean and variance of the true patches.
+        """Converts a prediction of this target to pixels, with the mean and variance of the true patches.
 
         Args:
             prediction: (N, L, p * p * 3).
@@ -55,6 +57,6 @@ class PixelTarget(nn.Module):
 
     def _statistics(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         mean = patches.mean(dim=-1, keepdim=True)
-        # Three times as fast on a CPU as var(), which goes through the values one by one.
+        # On a CPU three times as fast as var(), which reads the values one by one.
         squares = (patches - mean).square().sum(dim=-1, keepdim=True)
         return mean, (squares / (patches.shape[-1] - 1) + self.eps).sqrt()

@@ -1,4 +1,4 @@
-"""Words of a tokenizer as what is to be predicted."""
+"""Target: the words of a tokenizer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mmssl.utils.errors import UserError
 
 @TARGETS.register_module()
 class TokenizerTarget(BaseModule):
-    """One of C words per patch, by a tokenizer that is not trained (Bao et al., 2022, arXiv:2106.08254, section 2.1).
+    """One of C words per patch, from a frozen tokenizer (Bao et al., 2022, arXiv:2106.08254, section 2.1).
 
     Args:
-        tokenizer: Config of a component that makes words (N, L) int64 of pixels (N, 3, H, W) in [0, 1] and has
-            ``num_tokens``: ``DALLETokenizer``, ``PatchCodebook`` or one of your own.
-        mean: Of red, green and blue, on the scale 0-255, that the preprocessor has subtracted.
-        std: By which it has divided.
+        tokenizer: Config of a tokenizer: it maps pixels (N, 3, H, W) in [0, 1] to words (N, L) int64 and has the
+            attribute ``num_tokens``. ``DALLETokenizer``, ``PatchCodebook`` or your own class.
+        mean: Mean of red, green and blue, on the scale 0-255, that the preprocessor has subtracted.
+        std: Standard deviation of red, green and blue, on the scale 0-255, by which the preprocessor has divided.
     """
 
     def __init__(
@@ -37,26 +37,26 @@ class TokenizerTarget(BaseModule):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the words (N, L) int64 of normalised images (N, 3, H, W), patches in row-major order."""
+        """Returns the words (N, L) int64 for normalised images (N, 3, H, W), patches in row-major order."""
         with torch.autocast(images.device.type, enabled=False):
             return self.tokenizer(self._pixels(images))
 
     def fit(self, images: Tensor) -> None:
-        """Fits a tokenizer that is made from images to normalised images (N, 3, H, W).
+        """Fits the tokenizer to normalised images (N, 3, H, W).
 
         Raises:
-            UserError: The tokenizer is none that is fitted.
+            UserError: The tokenizer has no method ``fit``.
         """
         if not hasattr(self.tokenizer, 'fit'):
             raise UserError(f'{type(self.tokenizer).__name__} is not fitted to images: leave out FitTokenizerHook')
         self.tokenizer.fit(self._pixels(images))
 
     def _pixels(self, images: Tensor) -> Tensor:
-        """Returns pixels in [0, 1], but for rounding, of normalised images (N, 3, H, W)."""
+        """Converts normalised images (N, 3, H, W) to pixels in [0, 1], up to rounding."""
         return images * self.std + self.mean
 
     def train(self, mode: bool = True) -> TokenizerTarget:
-        """Keeps the tokenizer in eval mode."""
+        """Sets the mode; the tokenizer stays in evaluation mode."""
         super().train(mode)
         self.tokenizer.eval()
         return self

@@ -1,4 +1,4 @@
-"""Bags of visual words as what is to be predicted."""
+"""Target: bags of visual words."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from mmssl.utils.errors import UserError
 
 @TARGETS.register_module()
 class VisualWordsTarget(BaseModule):
-    """Which visual words a frozen network sees in an image (Gidaris et al., 2020, arXiv:2002.12247, section 3.1).
+    """Bags of visual words from a frozen network (Gidaris et al., 2020, arXiv:2002.12247, section 3.1).
 
-    Every position of the network's last map gets the nearest word of a vocabulary; an image is described by the share
-    of each word. The network is in evaluation mode always and is left out of checkpoints, whereas the vocabulary, which
-    defines what the student's outputs mean, is in them.
+    Every position of the network's last map is assigned to the nearest word of a vocabulary; the bag of an image is the
+    share of each word. The network is always in evaluation mode and is excluded from checkpoints. The vocabulary is in
+    checkpoints, because it defines what the student's outputs mean.
 
     Args:
-        backbone: Config of the frozen network; of several maps the last one counts.
-        checkpoint: File with its weights, as a training leaves it. With None they are random, and of no use but for
-            trying things out.
-        vocabulary: ``.npy`` file of words (K, C), as the step ``FitVocabulary`` writes it; None likewise.
+        backbone: Config of the frozen network; if it returns several maps, the last one is used.
+        checkpoint: Training checkpoint with the weights of the network. None keeps random weights, which is useful for
+            tests only.
+        vocabulary: ``.npy`` file of words (K, C), which the step ``FitVocabulary`` writes. None keeps random words,
+            which is useful for tests only.
         num_words: Number K of words.
         binary: Whether a word that occurs several times counts once, as in the paper's experiments on ImageNet.
-        border: Width of the border of the map that is left out, in positions. The paper says nothing of it; OBoW
-            leaves out 1.
+        border: Width of the ignored border of the map, in positions. The paper does not mention a border; OBoW ignores
+            1.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class VisualWordsTarget(BaseModule):
     ) -> None:
         super().__init__()
         self.teacher = BACKBONES.build(backbone).eval().requires_grad_(False)
-        leave_out_of_checkpoints(self)  # the parameters of the network; the words are no parameter
+        leave_out_of_checkpoints(self)  # only parameters; the words are a buffer
         self.checkpoint, self.vocabulary = checkpoint, vocabulary
         self.binary, self.border = binary, border
         self.register_buffer('words', torch.randn(num_words, self.teacher.feature_dim).relu())
@@ -58,7 +59,7 @@ class VisualWordsTarget(BaseModule):
 
         Raises:
             FileNotFoundError: A file does not exist.
-            UserError: A file holds another network or another number of words.
+            UserError: The checkpoint does not fit the network, or the vocabulary has another shape.
         """
         if self.checkpoint is not None:
             offered = get_state_dict(load_checkpoint_file(self.checkpoint))
@@ -68,12 +69,12 @@ class VisualWordsTarget(BaseModule):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Returns bags (N, K) of normalised images (N, 3, H, W) without augmentation; rows sum to 1."""
+        """Returns bags (N, K), rows sum to 1, for normalised images (N, 3, H, W), which should not be augmented."""
         return bag_of_words(self.word_map(images), len(self.words), self.binary, self.words.dtype)
 
     @torch.no_grad()
     def word_map(self, images: Tensor) -> Tensor:
-        """Returns the word at each position, (N, h, w) int64."""
+        """Returns the index of the word at each position, (N, h, w) int64, for images (N, 3, H, W)."""
         maps = without_border(last_map(self.teacher(images)), self.border)
         with torch.autocast(images.device.type, enabled=False):
             return word_distances(maps.to(self.words.dtype), self.words).argmin(dim=1)
@@ -86,10 +87,10 @@ class VisualWordsTarget(BaseModule):
 
 
 def last_map(features: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """Returns the last map (N, C, H, W) of what a backbone returns.
+    """Returns the last map (N, C, H, W) in the output of a backbone.
 
     Raises:
-        ValueError: The backbone returns no maps.
+        ValueError: The output has no map (N, C, H, W).
     """
     features = features[-1] if isinstance(features, tuple) else features
     if features.ndim != 4:
@@ -98,10 +99,10 @@ def last_map(features: Tensor | tuple[Tensor, ...]) -> Tensor:
 
 
 def read_vocabulary(file: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads words of the shape (K, C) from a ``.npy`` file.
+    """Reads words (K, C) from a ``.npy`` file.
 
     Raises:
-        UserError: The file does not exist, or its words are others.
+        UserError: The file does not exist, or the shape of its words is not ``shape``.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -109,7 +110,7 @@ def read_vocabulary(file: str, shape: tuple[int, ...]) -> np.ndarray:
     words = np.load(path)
     if words.shape != shape:
         raise UserError(
-            f'{file} holds {words.shape[0]} words of {words.shape[-1]} channels and the target has {shape[0]} of '
+            f'{file} holds {words.shape[0]} words of {words.shape[-1]} channels and the target has {shape[0]} words of '
             f'{shape[1]}: set num_words, or fit a vocabulary to the maps of the same backbone'
         )
     return words

@@ -1,4 +1,4 @@
-"""Components: what an algorithm owns besides its slots, such as a teacher or a queue."""
+"""Tokenizers: pixels -> words (N, L), one per patch."""
 
 from mmssl.utils.imports import import_submodules
 

@@ -1,4 +1,4 @@
-"""The encoder of DALL-E's discrete variational autoencoder, which gives an image's patches words."""
+"""The encoder of DALL-E's discrete variational autoencoder as a tokenizer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _EPS = 0.1
 
 
 def map_pixels(pixels: Tensor) -> Tensor:
-    """Moves pixels from [0, 1] to [0.1, 0.9], where a logit-Laplace distribution is at home (arXiv:2102.12092, A.3)."""
+    """Maps pixels from [0, 1] to [0.1, 0.9] for the logit-Laplace distribution (arXiv:2102.12092, Appendix A.3)."""
     return (1 - 2 * _EPS) * pixels + _EPS
 
 
 class _Residual(nn.Module):
-    """``x' + gain * f(x)``: four convolutions behind activations, the inner ones a quarter as wide."""
+    """``shortcut(x) + gain * f(x)``, where f is four times ReLU and convolution; the inner width is a quarter."""
 
     def __init__(self, inputs: int, outputs: int, gain: float) -> None:
         super().__init__()
@@ -47,18 +47,19 @@ class _Residual(nn.Module):
 
 @TOKENIZERS.register_module()
 class DALLETokenizer(BaseModule):
-    """Encoder of DALL-E's dVAE (Ramesh et al., 2021, arXiv:2102.12092), whose most likely word stands for a patch.
+    """Encoder of DALL-E's dVAE (Ramesh et al., 2021, arXiv:2102.12092); the most likely word is the word of a patch.
 
-    The weights come from a file when the model is initialised, and are neither trained nor written to checkpoints. As
-    in the official code all convolutions but the last run in float16 on a GPU.
+    The weights are read from a file when the model is initialised, and are neither trained nor written to checkpoints.
+    On a GPU all convolutions but the last run in float16, as in the official code.
 
     Args:
-        checkpoint: OpenAI's ``encoder.pkl``, or a state dict with its names: a file or an http(s) address. None keeps
-            random weights, whose words are of no use but for trying things out.
+        checkpoint: File or http(s) address of OpenAI's ``encoder.pkl``, or of a state dict with its names. None keeps
+            random weights, which is useful for tests only.
         num_tokens: Number C of words, at most 2 ** 31.
-        width: Channels of the first group; each further group has twice as many.
-        num_groups: Groups of blocks; each but the last halves the map, so that 4 give a word per 8 x 8 pixels.
-        num_blocks: Blocks of a group.
+        width: Number of channels of the first group; each later group has twice as many as the one before.
+        num_groups: Number of groups of blocks; each but the last halves the map, so that 4 groups give a word per 8 x 8
+            pixels.
+        num_blocks: Number of blocks of a group.
     """
 
     def __init__(
@@ -96,13 +97,13 @@ class DALLETokenizer(BaseModule):
         """Reads the weights.
 
         Raises:
-            UserError: There is no such file, or it holds no such encoder.
+            UserError: The file does not exist, or it does not hold an encoder of this size.
         """
         if self.checkpoint is not None:
             self.load_weights(self.checkpoint)
 
     def load_weights(self, file: str | Path) -> None:
-        """Reads the weights from ``file``, without executing code from it; see ``init_weights``."""
+        """Reads the weights from ``file`` without executing code from it; see ``init_weights``."""
         path = local_file(file)
         if not path.is_file():
             raise UserError(
@@ -131,11 +132,11 @@ class DALLETokenizer(BaseModule):
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
-        """Returns the words (N, L) int64, in row-major order, of pixels (N, 3, H, W) in [0, 1]."""
+        """Returns the words (N, L) int64, in row-major order, for pixels (N, 3, H, W) in [0, 1]."""
         return self.logits(pixels).argmax(dim=1).flatten(1)
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """Returns (N, C, h, w), a value per word and place, of pixels (N, 3, H, W) in [0, 1]."""
+        """Returns logits (N, C, h, w) of the words at each place for pixels (N, 3, H, W) in [0, 1]."""
         device = pixels.device.type
         *trunk, output = self.blocks
         with torch.autocast(device, dtype=torch.float16 if pixels.is_cuda else None, enabled=pixels.is_cuda):
@@ -147,7 +148,7 @@ class DALLETokenizer(BaseModule):
 
 
 class _Pickled(nn.Module):
-    """Stands for the classes of OpenAI's package, so that their tensors can be read without it."""
+    """Replaces the classes of OpenAI's package, so that their tensors can be read without the package."""
 
 
 _PICKLED: list[Any] = [

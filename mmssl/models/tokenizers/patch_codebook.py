@@ -1,4 +1,4 @@
-"""A tokenizer that needs no download: the nearest of a set of typical patches."""
+"""A tokenizer without download, which assigns a patch to the nearest of a set of typical patches."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mmssl.registry import TOKENIZERS
 
 @TOKENIZERS.register_module()
 class PatchCodebook(nn.Module):
-    """Words by k-means on the pixels of patches: this project's stand-in for a learned tokenizer.
+    """Words by k-means on the pixels of patches: this project's simple replacement of a learned tokenizer.
 
-    It is in no paper. A patch's word is the nearest of C typical patches in the Euclidean distance of pixels; these are
-    fitted to training images before the first step (``FitTokenizerHook``) and saved in checkpoints. Until then they
-    are random.
+    No paper describes it. The word of a patch is the index of the nearest of C typical patches, in the Euclidean
+    distance of pixels. ``FitTokenizerHook`` fits the typical patches to training images before the first step; they are
+    saved in checkpoints, and random before they are fitted.
 
     Args:
         num_tokens: Number C of words.
         patch_size: Side of a patch in pixels.
-        num_iterations: Rounds of k-means.
+        num_iterations: Number of iterations of k-means.
     """
 
     def __init__(self, num_tokens: int = 1024, patch_size: int = 16, num_iterations: int = 20) -> None:
@@ -33,13 +33,14 @@ class PatchCodebook(nn.Module):
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
-        """Returns the words (N, L) int64, in row-major order, of pixels (N, 3, H, W) in [0, 1]."""
+        """Returns the words (N, L) int64, in row-major order, for pixels (N, 3, H, W) in [0, 1]."""
         patches = patchify(pixels, self.patch_size)
         return nearest(patches.flatten(0, 1), self.codes.to(patches.dtype)).view(patches.shape[:2])
 
     @torch.no_grad()
     def fit(self, pixels: Tensor) -> None:
-        """Fits the words to pixels (N, 3, H, W) in [0, 1]: the same on every process for the same pixels.
+        """Fits the typical patches to pixels (N, 3, H, W) in [0, 1]; the same pixels give the same patches on every
+        process.
 
         Raises:
             ValueError: There are fewer patches than words.
@@ -49,21 +50,21 @@ class PatchCodebook(nn.Module):
 
 
 def nearest(points: Tensor, centers: Tensor) -> Tensor:
-    """Index (N,) int64 of the center (C, P) nearest to each of the points (N, P)."""
+    """Returns the index (N,) int64 of the nearest of ``centers`` (C, P) for each of ``points`` (N, P)."""
     return (centers.square().sum(dim=1) - 2 * points @ centers.T).argmin(dim=1)
 
 
 def k_means(points: Tensor, num_centers: int, num_iterations: int, seed: int = 0) -> Tensor:
-    """Lloyd's algorithm from randomly chosen points; a center that loses all its points becomes another random point.
+    """Lloyd's algorithm; initial centers are random points, and an empty cluster gets another random point as center.
 
     Args:
-        points: (N, P).
-        num_centers: C.
-        num_iterations: Rounds.
-        seed: Of the choice.
+        points: (N, P), points to cluster.
+        num_centers: Number of centers C.
+        num_iterations: Number of iterations.
+        seed: Seed of the random choice of points.
 
     Returns:
-        (C, P).
+        Centers (C, P).
 
     Raises:
         ValueError: There are fewer points than centers.

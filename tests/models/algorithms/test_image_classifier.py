@@ -89,7 +89,7 @@ def test_labels_must_be_classes():
     views, samples = batch()
     with pytest.raises(ValueError, match='no label'):
         build().loss(views, dict(label=torch.full((8,), -1)))
-    with pytest.raises(ValueError, match='label 7 is no class of a head with num_classes=4'):
+    with pytest.raises(ValueError, match='label 7 needs a head with num_classes > 7, got num_classes=4'):
         build(head=dict(HEAD, num_classes=4)).loss(views, samples)
 
 

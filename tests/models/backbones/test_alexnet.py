@@ -50,7 +50,7 @@ def test_initial_values():
 
 def test_images_of_another_size_than_the_fully_connected_layers_are_built_for():
     backbone = AlexNet((4, 8, 8, 12, 16), fc=FC, img_size=64)
-    with pytest.raises(ValueError, match=r'take 16 features .* got a map \(16, 5, 5\): give images of img_size'):
+    with pytest.raises(ValueError, match=r'need 16 features .* got a map \(16, 5, 5\): use images of img_size'):
         backbone(torch.zeros(1, 3, 96, 96))
     with pytest.raises(ValueError, match='img_size=32'):
         AlexNet(fc={}, img_size=32)

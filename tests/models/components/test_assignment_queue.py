@@ -36,7 +36,7 @@ def test_it_fills_from_its_start_on():
 def test_wrong_lengths_and_starts():
     with pytest.raises(ValueError, match='multiple of the global batch size 3, got 8; 6 is'):
         AssignmentQueue(8, 3).stage(torch.randn(2, 3, 3))
-    with pytest.raises(ValueError, match=r'start is a share of the run in \[0, 1\], got 15'):
+    with pytest.raises(ValueError, match=r'start, a share of the run, must lie in \[0, 1\], got 15'):
         AssignmentQueue(8, 3, start=15)
 
 

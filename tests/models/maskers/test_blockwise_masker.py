@@ -80,5 +80,5 @@ def test_wrong_options(options, message):
 
 
 def test_images_with_too_few_patches():
-    with pytest.raises(ValueError, match='75 patches cannot be hidden: the images have 2 x 2'):
+    with pytest.raises(ValueError, match='num_hidden=75 must be less than the 2 x 2 patches'):
         BlockwiseMasker()(torch.zeros(1, 3, 32, 32))

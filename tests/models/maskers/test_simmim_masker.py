@@ -39,5 +39,5 @@ def test_wrong_sizes():
         SimMIMMasker(1.5)
     with pytest.raises(ValueError, match='multiple of patch_size=12, got 32'):
         SimMIMMasker(patch_size=12)
-    with pytest.raises(ValueError, match='48x32 are not made of units of 32'):
+    with pytest.raises(ValueError, match='multiples of unit_size=32, got 48 x 32'):
         SimMIMMasker()(torch.zeros(1, 3, 48, 32))

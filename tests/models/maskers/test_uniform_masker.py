@@ -53,7 +53,7 @@ def test_positions_of_a_varying_number_are_filled_up():
 
 @pytest.mark.parametrize('ratio', [-0.1, 0.0, 1.0])
 def test_ratio_is_a_share(ratio):
-    with pytest.raises(ValueError, match=r'share of hidden patches in \(0, 1\)'):
+    with pytest.raises(ValueError, match=r'share of hidden patches, must lie in \(0, 1\)'):
         UniformMasker(ratio)
 
 

@@ -95,7 +95,7 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match="last_norm.*'batch'"):
         MLPProjector(4, 4, 4, last_norm='batch')
     for hidden in (None, [8], [8, 8, 8]):
-        with pytest.raises(ValueError, match='3 layers need hidden_channels'):
+        with pytest.raises(ValueError, match='hidden_channels must be one number or 2 numbers for 3 layers'):
             MLPProjector(4, hidden, 4, num_layers=3)
     with pytest.raises(ValueError, match='needs last_bias=True'):
         MLPProjector(4, 4, 4, freeze_last_bias=True)
