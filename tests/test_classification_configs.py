@@ -147,7 +147,7 @@ def test_the_backbone_of_the_pre_trained_model_loads_whole(path: Path) -> None:
     for key in ('final_norm', 'drop_path_rate', 'relative_table'):
         pretrained.pop(key, None)
     if path.stem.endswith(('pixel', 'hivit')):
-        pretrained.pop('position_bias')
+        pretrained.pop('position')
     state = {f'backbone.{name}': value for name, value in BACKBONES.build(pretrained).state_dict().items()}
     load_matching(model.backbone, state, 'memory', min_match=1.0)
     loaded = {name: value for name, value in model.backbone.state_dict().items() if not name.endswith('bias_table')}

@@ -267,7 +267,7 @@ def test_parameter_counts(path: Path) -> None:
 def test_convolutional_stem_of_the_docstring(stem: str, total: int) -> None:
     cfg = recipe(stem)
     cfg.model.backbone.arch.depth = 11
-    cfg.model.backbone.update(conv_stem=True, frozen_patch_embed=False)
+    cfg.model.backbone.update(patch_embed='conv')
     with torch.device('meta'):
         model = build(cfg)
     assert sum(param.numel() for param in model.parameters()) == total

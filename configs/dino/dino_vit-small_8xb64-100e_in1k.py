@@ -14,7 +14,7 @@ sync_bn = True
 model = dict(
     type='DINO',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='small', resample='dino', drop_path_rate=0.1),
+    backbone=dict(type='VisionTransformer', arch='small', position=dict(resample='dino'), drop_path_rate=0.1),
     neck=dict(type='DINOProjector', in_channels=384, hidden_channels=2048, out_channels=65536),
     head=dict(type='ViewCrossEntropyLoss', temperature=0.1),
     teacher=dict(momentum=0.996, schedule='cosine'),

@@ -15,7 +15,12 @@ model = dict(
     type='DINO',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(
-        type='VisionTransformer', arch='tiny', img_size=32, patch_size=4, resample='dino', drop_path_rate=0.1
+        type='VisionTransformer',
+        arch='tiny',
+        img_size=32,
+        patch_size=4,
+        position=dict(resample='dino'),
+        drop_path_rate=0.1,
     ),
     neck=dict(type='DINOProjector', in_channels=192, hidden_channels=2048, out_channels=4096),
     head=dict(type='ViewCrossEntropyLoss', temperature=0.1),

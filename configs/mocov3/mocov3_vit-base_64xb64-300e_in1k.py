@@ -4,7 +4,7 @@
 
 Cost: 93,600 steps of 4096 image pairs; the official run used 64 V100 of 32 GB. Not measured here.
 Expected: 76.7 % linear top-1, 83.2 % fine-tuned (official README). Convolutional stem in place of one block:
-    --cfg-options model.backbone.arch.depth=11 model.backbone.conv_stem=True model.backbone.frozen_patch_embed=False
+    --cfg-options model.backbone.arch.depth=11 model.backbone.patch_embed='conv'
 """
 
 _base_ = 'mocov3_vit-small_32xb128-300e_in1k.py'

@@ -4,7 +4,7 @@
 
 Cost: 93,600 steps of 4096 image pairs; the official run used 32 V100 of 32 GB. Not measured here.
 Expected: 73.2 % linear top-1, 81.4 % fine-tuned (official README). Convolutional stem in place of one block:
-    --cfg-options model.backbone.arch.depth=11 model.backbone.conv_stem=True model.backbone.frozen_patch_embed=False
+    --cfg-options model.backbone.arch.depth=11 model.backbone.patch_embed='conv'
 """
 
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
@@ -20,7 +20,7 @@ model = dict(
         arch=dict(embed_dim=384, depth=12, num_heads=12),
         position='sincos',
         init='mocov3',
-        frozen_patch_embed=True,
+        patch_embed='frozen',
     ),
     neck=dict(
         type='MLPProjector', in_channels=384, hidden_channels=4096, out_channels=256, num_layers=3, last_norm='plain'

@@ -10,7 +10,7 @@ _base_ = 'mocov3_resnet18_1xb512-200e_cifar10.py'
 
 _patches = dict(arch='tiny', img_size=32, patch_size=4, position='sincos')
 model = dict(
-    backbone=dict(_delete_=True, type='VisionTransformer', **_patches, init='mocov3', frozen_patch_embed=True),
+    backbone=dict(_delete_=True, type='VisionTransformer', **_patches, init='mocov3', patch_embed='frozen'),
     neck=dict(in_channels=192, hidden_channels=2048, num_layers=3),
     head=dict(predictor=dict(hidden_channels=2048, last_norm='plain')),
 )

@@ -140,7 +140,7 @@ def itpn(golden: Golden) -> dict[str, Any]:
 
 def itpn_pixel(golden: Golden) -> dict[str, Any]:
     # The official code resamples the positions of units that were left out, as those of an image of another size.
-    return itpn(golden) | decoder(golden) | masked_pixels(golden) | {'model.backbone.resample': 'itpn'}
+    return itpn(golden) | decoder(golden) | masked_pixels(golden) | {'model.backbone.position': dict(resample='itpn')}
 
 
 def itpn_clip(golden: Golden) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(depth=14 if backbone.get('variant') == 'madry' else 10, width_factor=1)
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
-        if not backbone.get('conv_stem'):
+        if backbone.get('patch_embed') != 'conv':
             backbone['patch_size'] = _PATCH
     elif backbone['type'] == 'AdaptedInput':
         _shrink_backbone(backbone.network)

@@ -12,7 +12,9 @@ Published: top-1 84.6 % after 1600 epochs of pre-training (official README).
 _base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 
 model = dict(
-    backbone=dict(_delete_=True, type='HiViT', arch='base', output='mean', position_bias='table', drop_path_rate=0.2),
+    backbone=dict(
+        _delete_=True, type='HiViT', arch='base', output='mean', position=dict(bias='table'), drop_path_rate=0.2
+    ),
     head=dict(in_channels=512),
 )
 train_dataloader = dict(batch_size=64)

@@ -14,7 +14,7 @@ _base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 
 model = dict(
     backbone=dict(
-        _delete_=True, type='HiViT', arch='itpn-base', output='mean', position_bias='table', drop_path_rate=0.15
+        _delete_=True, type='HiViT', arch='itpn-base', output='mean', position=dict(bias='table'), drop_path_rate=0.15
     ),
     head=dict(in_channels=512),
 )

@@ -13,7 +13,7 @@ Published: top-1 85.9 % and 86.2 % after 300 and 800 epochs with CLIP-B as teach
 _base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 
 _half = (127.5, 127.5, 127.5)
-_network = dict(type='HiViT', arch='itpn-base', output='mean', position_bias='table')
+_network = dict(type='HiViT', arch='itpn-base', output='mean', position=dict(bias='table'))
 model = dict(
     data_preprocessor=dict(mean=_half, std=_half),
     backbone=dict(_delete_=True, **_network, layer_scale=0.1, drop_path_rate=0.1),

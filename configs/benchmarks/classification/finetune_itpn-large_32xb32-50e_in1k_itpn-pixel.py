@@ -15,7 +15,7 @@ _base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 max_epochs = 50
 model = dict(
     backbone=dict(
-        _delete_=True, type='HiViT', arch='itpn-large', output='mean', position_bias='table', drop_path_rate=0.2
+        _delete_=True, type='HiViT', arch='itpn-large', output='mean', position=dict(bias='table'), drop_path_rate=0.2
     )
 )
 optim_wrapper = dict(optimizer=dict(lr=4e-3), paramwise_cfg=dict(layer_decay=0.55 ** (13 / 45)))

@@ -13,7 +13,7 @@ _base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 
 max_epochs = 50
 _half = (127.5, 127.5, 127.5)
-_network = dict(type='HiViT', arch='itpn-large', output='mean', position_bias='table')
+_network = dict(type='HiViT', arch='itpn-large', output='mean', position=dict(bias='table'))
 model = dict(
     data_preprocessor=dict(mean=_half, std=_half),
     backbone=dict(_delete_=True, **_network, layer_scale=0.1, drop_path_rate=0.25),

@@ -14,7 +14,9 @@ _base_ = 'linear_resnet50_8xb128-90e_in1k_mocov3.py'
 
 max_epochs = 100
 model = dict(
-    backbone=dict(_delete_=True, type='VisionTransformer', arch='base', output='tokens', resample='dino'),
+    backbone=dict(
+        _delete_=True, type='VisionTransformer', arch='base', output='tokens', position=dict(resample='dino')
+    ),
     neck=dict(type='TokenPool', parts=('cls', 'mean')),
     head=dict(in_channels=1536),
 )

@@ -20,7 +20,7 @@ model = dict(
         type='mmssl.HiViT',
         arch='itpn-base',
         output='maps',
-        resample='dino',
+        position=dict(resample='dino'),
         drop_path_rate=0.2,
         eps=1e-5,
     ),

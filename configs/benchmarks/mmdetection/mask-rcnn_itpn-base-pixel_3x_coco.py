@@ -19,7 +19,7 @@ model = dict(
         type='mmssl.HiViT',
         arch='itpn-base',
         output='maps',
-        resample='dino',
+        position=dict(resample='dino'),
         drop_path_rate=0.3,
         eps=1e-5,
     ),

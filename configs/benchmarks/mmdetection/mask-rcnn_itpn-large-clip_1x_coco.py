@@ -17,7 +17,7 @@ _base_ = 'mask-rcnn_itpn-base-pixel_3x_coco.py'
 max_epochs = 12
 train_cfg = dict(max_epochs=max_epochs)
 model = dict(
-    backbone=dict(arch='itpn-large', position_bias='axis', layer_scale=0.1, drop_path_rate=0.2),
+    backbone=dict(arch='itpn-large', position=dict(bias='axis'), layer_scale=0.1, drop_path_rate=0.2),
     neck=dict(in_channels=(192, 384, 768), fpn_depth=1),
 )
 optim_wrapper = dict(optimizer=dict(lr=2e-4), paramwise_cfg=dict(layer_decay=0.95))

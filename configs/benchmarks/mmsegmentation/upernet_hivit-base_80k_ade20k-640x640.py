@@ -25,7 +25,7 @@ model = dict(
         img_size=640,
         output='maps',
         out_indices=(0, 1, 2, 3),
-        position_bias='table',
+        position=dict(bias='table'),
         drop_path_rate=0.1,
     ),
     neck=None,
