@@ -128,6 +128,14 @@ def test_a_backbone_by_the_name_of_its_class() -> None:
         mmssl.get_backbone('gone.pth')
 
 
+def test_the_repository_is_one_of_torch_hub(checkpoint: Path) -> None:
+    root = Path(__file__).parents[2]
+    loaded = torch.hub.load(str(root), 'backbone', str(checkpoint), source='local')
+    assert torch.equal(loaded.conv1.weight, mmssl.get_backbone(checkpoint).conv1.weight)
+    model = torch.hub.load(str(root), 'model', RECIPE, source='local', cfg_options=TINY)
+    assert type(model).__name__ == 'SimCLR'
+
+
 def test_features_do_not_depend_on_how_images_are_given(checkpoint: Path, photos: Path) -> None:
     extract = mmssl.FeatureExtractor(checkpoint, size=16, batch_size=3)
     features = extract(photos)

@@ -88,6 +88,15 @@ def test_a_classifier_names_its_best_classes(tmp_path: Path, capsys: pytest.Capt
     assert len(list((tmp_path / 'out').glob('*.jpg'))) == 3 and 'dog 1.00, cat 0.00' in capsys.readouterr().out
     (prediction,) = predict(config, checkpoint, np.zeros((20, 30, 3), np.uint8), num_best=1)
     assert prediction.names == ['dog'] and type(model).__name__ == 'ImageClassifier'
+    picture = Image.open(tmp_path / 'images' / 'cat' / '0.png').convert('L')
+    (prediction,) = predict(config, checkpoint, picture, tmp_path / 'new' / 'one.png', num_best=1)
+    assert prediction.names == ['dog'] and Image.open(tmp_path / 'new' / 'one.png').height > picture.height
+    with pytest.raises(UserError, match='2 images do not fit into one picture'):
+        predict(config, checkpoint, [picture, picture], tmp_path / 'new' / 'two.png')
+    predict(config, checkpoint, [picture, picture], tmp_path / 'pair')
+    assert sorted(path.name for path in (tmp_path / 'pair').iterdir()) == [
+        'image_0.jpg', 'image_1.jpg', 'predictions.json',
+    ]  # fmt: skip
 
     results = test_tool.main(
         [str(config), str(checkpoint), '--work-dir', str(tmp_path / 'run'), '--show-dir', str(tmp_path / 'show')]
@@ -132,7 +141,8 @@ def test_a_detector_predicts_draws_and_is_shown(detector: tuple[Path, dict, Path
     inferred = DetInferencer(load_config(DETECTOR, options), str(checkpoint), device='cpu', show_progress=False)(image)
     assert len(inferred['predictions'][0]['labels']) == len(result['names'])
     pixels = np.array(Image.open(image))
-    (by_array,) = predict(DETECTOR, checkpoint, pixels, cfg_options=options)
+    (by_array,) = predict(DETECTOR, checkpoint, pixels, tmp_path / 'boxes.png', score=0, cfg_options=options)
+    assert (np.array(Image.open(tmp_path / 'boxes.png')) != pixels).any()
     assert by_array.scores.tolist() == pytest.approx(result['scores'], abs=0.02)
 
     show = ['--work-dir', str(tmp_path / 'run'), '--show-dir', str(tmp_path / 'show'), '--cfg-options']
