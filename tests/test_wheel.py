@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,9 @@ def test_a_wheel_in_an_empty_folder(run: Run, empty: Path) -> None:
     classifier = readme('predict').replace('CONFIG', recipe).replace('CHECKPOINT', 'runs/cats/epoch_1.pth')
     assert 'photos/cat/0.png: ' in run(classifier, '--cfg-options', *shape)
     assert len(list((empty / 'predictions').glob('*.jpg'))) == 16
+
+    if find_spec('onnxscript') is not None:
+        assert 'onnxruntime.InferenceSession' in run(readme('convert').replace('epoch_12', 'epoch_1'))
 
 
 def test_the_command_lists_its_commands_without_torch(run: Run) -> None:
