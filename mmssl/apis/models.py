@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope, init_default_scope
 from torch import nn
@@ -68,10 +69,21 @@ def get_model(
         cfg = get_recipe(recipe, cfg_options)
         init_default_scope(cfg.default_scope)
         model = MODELS.build(cfg.model)
-        model.init_weights()
+        _initialize(model)
     else:
         _, model = trained(checkpoint, recipe or None, cfg_options)
     return revert_sync_batchnorm(model).to(device or get_device()).eval()
+
+
+def _initialize(module: nn.Module) -> None:
+    """Initialises the weights without the lines that MMEngine logs for every parameter."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')
+    try:
+        module.init_weights()  # type: ignore[operator]
+    finally:
+        logger.setLevel(level)
 
 
 def trained(
@@ -111,7 +123,7 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
     if str(backbone) in list_backbones():
         with DefaultScope.overwrite_default_scope('mmssl'):
             module = BACKBONES.build(dict(options, type=str(backbone)))
-            module.init_weights()
+            _initialize(module)
         return module.eval()
     if not is_checkpoint(backbone) and not Path(backbone).exists():
         hint = did_you_mean(str(backbone), list_backbones()) or f'; the backbones are {", ".join(list_backbones())}'

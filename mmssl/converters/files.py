@@ -78,8 +78,13 @@ def convert_backbone(
     token = tensors.get('backbone.cls_token')
     if num_heads is None and token is not None:
         num_heads = SOURCES[source].num_heads.get(token.shape[-1])
-    whole = part == 'all' and library == 'mmssl'
-    config = {} if whole else describe(chosen, num_heads, known_config(checkpoint))
+    known = known_config(checkpoint)
+    if part == 'all' and library == 'mmssl':
+        config = {}
+    elif known and library == source == 'mmssl':
+        config = known  # tensors do not tell the depth of a backbone that ends at its last output
+    else:
+        config = describe(chosen, num_heads, known)
     model = layout.model(config)
     return ConvertedBackbone(source, layout.rename(chosen), model, config)
 

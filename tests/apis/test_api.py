@@ -119,9 +119,15 @@ def test_models_and_backbones_of_a_training(checkpoint: Path) -> None:
     assert not torch.equal(new.backbone.conv1.weight, alone.backbone.conv1.weight)
 
 
-def test_a_backbone_by_the_name_of_its_class() -> None:
+def test_a_backbone_by_the_name_of_its_class_and_one_that_is_cut(tmp_path: Path) -> None:
     init_default_scope('mmengine')  # whatever ran before
     assert mmssl.get_backbone('ResNet', depth=18, width=0.125)(torch.randn(1, 3, 32, 32))[0].shape[:2] == (1, 64)
+    cut = dict(depth=18, width=0.125, stem='small', out_indices=(1,))
+    content = dict(
+        state_dict=mmssl.get_backbone('ResNet', **cut).state_dict(), meta=dict(backbone=cut | dict(type='ResNet'))
+    )
+    torch.save(content, tmp_path / 'cut.pth')
+    assert mmssl.get_backbone(tmp_path / 'cut.pth')(torch.randn(1, 3, 32, 32))[0].shape == (1, 16, 16, 16)
     with pytest.raises(UserError, match="'ResNot' is no file and no backbone; did you mean 'ResNet'"):
         mmssl.get_backbone('ResNot')
     with pytest.raises(FileNotFoundError, match='gone.pth'):
