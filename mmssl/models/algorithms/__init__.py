@@ -1,4 +1,4 @@
-"""Algorithms: views -> dict of losses; the order in which the parts are called, and the teacher."""
+"""Algorithms: views -> dict of losses; they call the parts and own the teacher."""
 
 from mmssl.utils.imports import import_submodules
 

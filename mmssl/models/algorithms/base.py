@@ -1,4 +1,4 @@
-"""The base class of every algorithm."""
+"""The base class of all algorithms."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from mmssl.registry import BACKBONES, HEADS, NECKS, PREPROCESSORS
 
 
 class BaseAlgorithm(BaseModel):
-    """Backbone, neck and head, and the one extension point for state that moves: ``on_step_end``.
+    """Base class of algorithms: a backbone, a neck and a head, and hooks for the state of the method.
 
-    A method derives from this class, never from another method. ``loss`` changes nothing but the running statistics
-    of normalisation layers: whatever else moves between steps (a teacher, a queue, centres) moves in ``on_step_end``,
-    which the training loop calls once after each optimizer step that really happened.
+    A method derives from this class, never from another method. ``loss`` changes only the running statistics of
+    normalisation layers. All other state (a teacher, a queue, centres) changes in ``on_step_end``, which the training
+    loop calls once after each optimizer step that was carried out.
 
-    A method states the views that its ``loss`` takes as a class attribute: ``views = Views(2)``. A method whose config
-    decides sets ``self.views`` in its constructor. Calling ``loss`` with other views is an error.
+    A method states the views that its ``loss`` takes as a class attribute: ``views = Views(2)``. If they depend on the
+    config, it sets ``self.views`` in its constructor. Calling ``loss`` with other views is an error.
 
     Args:
-        backbone: Config of the part that is kept downstream.
-        neck: Config of the projector or decoder; ``dict(type='Identity')`` where a method has none.
-        head: Config of the head, or of a loss where the head has no parameters.
-        data_preprocessor: Config of the preprocessor; it moves, augments and normalises batches.
+        backbone: Config of the backbone, the part that benchmarks use.
+        neck: Config of the projector or decoder; ``dict(type='Identity')`` for a method without a neck.
+        head: Config of the head, or of a loss if the head has no parameters.
+        data_preprocessor: Config of the data preprocessor, which moves batches to the device, augments and normalises
+            them.
         init_cfg: MMEngine's initialisation config.
     """
 
     views: Views | None = None
-    """Number, kind and sizes of the views that ``loss`` takes; None, in a class of a plugin, leaves them unchecked."""
+    """Number, kind and sizes of the views that ``loss`` takes; None, in a plugin, turns the check off."""
 
     batch_coupled: str | None = None
-    """Why a step over accumulated micro-batches is not the step over the whole batch; None where it is."""
+    """Reason why a step over accumulated micro-batches differs from a step over the whole batch; None if not."""
 
     feature: ClassVar[str] = 'cls'
-    """What ``extract_feat`` takes of tokens: ``'cls'``, the class token, or ``'mean'``, the mean of the patches."""
+    """Pooling of tokens in ``extract_feat``: ``'cls'``, the class token, or ``'mean'``, the mean of the patches."""
 
     second_order = False
-    """Whether the loss holds gradients, so that every layer has to be differentiable twice."""
+    """Whether the loss contains gradients, so that every layer has to be twice differentiable."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class BaseAlgorithm(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        if data_preprocessor is not None:  # built here, as MMEngine's class would search the default scope only
+        if data_preprocessor is not None:  # built here: MMEngine's class searches the default scope only
             data_preprocessor = PREPROCESSORS.build(data_preprocessor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = BACKBONES.build(backbone)
@@ -68,10 +69,10 @@ class BaseAlgorithm(BaseModel):
     def forward(
         self, inputs: Any, data_samples: dict | None = None, mode: str = 'tensor'
     ) -> dict[str, Tensor] | Tensor:
-        """Dispatches to ``loss`` (``mode='loss'``, views) or ``extract_feat`` (``'tensor'`` and ``'predict'``, images).
+        """Calls ``loss`` (``mode='loss'``, inputs are views) or ``extract_feat`` (``'tensor'``, ``'predict'``, images).
 
         Raises:
-            ValueError: ``mode`` is none of these.
+            ValueError: ``mode`` is unknown.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
@@ -80,38 +81,37 @@ class BaseAlgorithm(BaseModel):
         raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the terms to minimise: every key begins with ``loss`` and their plain sum is the objective.
+        """Returns scalars by name; the plain sum of those whose name begins with ``loss`` is minimised.
 
-        Diagnostics to be logged beside them are scalars under keys without ``loss`` in them.
+        Other scalars are only logged; their names must not contain ``loss``.
 
         Args:
-            views: One float batch (N, 3, H, W) per view, normalised; with multi-crop, global views first.
-            data_samples: What the dataset knows of the images: ``index`` (N,) int64 and ``label`` (N,) int64, -1
-                where there is none.
+            views: One float batch (N, 3, H, W) per view, normalised; in multi-crop the global views come first.
+            data_samples: Data of the images: ``index`` (N,) int64, the position in the dataset, and ``label`` (N,)
+                int64, -1 for an image without label.
         """
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define loss()')
 
     @staticmethod
     def shown_views(views: list[Tensor]) -> list[Tensor]:
-        """Returns the views as the network gets them, for figures: a method that changes them itself overrides this."""
+        """Returns the views as the network gets them, for figures; a method that changes the views overrides this."""
         return views
 
     def extract_feat(self, images: Tensor) -> Tensor:
-        """Returns what is evaluated downstream: the pooled last features (N, D) of images (N, 3, H, W).
+        """Returns the features for benchmarks, (N, D): the backbone's last features of images (N, 3, H, W), pooled.
 
-        For a transformer that returns tokens, this is what the class attribute ``feature`` names; without a class
-        token, it is the mean of the tokens.
+        The class attribute ``feature`` names the pooling of tokens; without a class token it is the mean of the tokens.
         """
         return to_vector(self.backbone(images), getattr(self.backbone, 'num_prefix_tokens', None), self.feature)
 
     def on_train_start(self) -> None:
-        """Called once before the first step of a run that is not resumed, after weights were initialised or loaded."""
+        """Runs once before the first step of a run that is not resumed, after weights were initialised or loaded."""
 
     def on_step_start(self) -> None:
-        """Called when the gradients of a step are complete, before the optimizer uses them; it may drop some."""
+        """Runs when the gradients of a step are complete, before the optimizer uses them; it may remove gradients."""
 
     def on_step_end(self, progress: float) -> None:
-        """Called after each optimizer step that happened.
+        """Runs after each optimizer step that was carried out.
 
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].
@@ -119,7 +119,7 @@ class BaseAlgorithm(BaseModel):
 
 
 def _with_checked_views(loss: Callable) -> Callable:
-    """Returns ``loss`` of an algorithm preceded by the comparison of its views with the contract."""
+    """Wraps ``loss`` of an algorithm so that the views are checked first."""
 
     @wraps(loss)
     def checked(self: BaseAlgorithm, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

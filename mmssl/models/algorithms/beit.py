@@ -15,19 +15,19 @@ from mmssl.registry import ALGORITHMS
 class BEiT(MaskedAlgorithm):
     """BERT Pre-Training of Image Transformers (Bao et al., 2022, arXiv:2106.08254, Fig. 1).
 
-    The backbone sees all patches, the hidden ones replaced by one learned token; ``neck`` gives a value to every word
-    for each hidden patch, ``head`` is the loss. Where fewer patches are hidden than the masker's most, visible ones are
-    predicted as well and have no part in the loss, so that every shape is static.
+    The backbone sees all patches; a learned token replaces the hidden ones. ``neck`` computes the logits of the words
+    for each hidden patch, ``head`` is the loss. If fewer patches are hidden than the largest number, visible patches
+    fill up the tensor, so that every shape is static; they are not part of the loss.
 
     Args:
-        **slots: Arguments of ``MaskedAlgorithm``; ``target`` gives each patch a word.
+        **slots: Arguments of ``MaskedAlgorithm``; ``target`` assigns a word to each patch.
 
     Raises:
-        ValueError: The neck does not give a value to every word of the target.
+        ValueError: The ``out_channels`` of the neck are not the number of words of the target.
     """
 
     views = Views(1, rendering=True)
-    feature = 'mean'  # which is what is fine-tuned: no loss reaches the class token
+    feature = 'mean'  # fine-tuned features: no loss reaches the class token
     mask_token_cut = 0.02
 
     def __init__(self, **slots: Any) -> None:
@@ -39,14 +39,15 @@ class BEiT(MaskedAlgorithm):
             )
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the mean over the hidden patches, and the share of them whose word is guessed.
+        """Returns the mean loss over the hidden patches, and the share of hidden patches whose word is predicted
+        correctly.
 
         Args:
-            views: Images (N, 3, H, W), and perhaps another rendering of them for the tokenizer.
+            views: Images (N, 3, H, W), and optionally another rendering of the images for the tokenizer.
             data_samples: Not used.
 
         Raises:
-            ValueError: The tokenizer gives another number of words than the backbone has patches.
+            ValueError: The tokenizer's number of words per image is not the number of patches.
         """
         images, rendering = views[0], views[-1]
         mask = self.masker(images)  # (N, L)

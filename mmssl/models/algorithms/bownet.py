@@ -16,13 +16,13 @@ from mmssl.registry import ALGORITHMS, COMPONENTS, TARGETS
 class BoWNet(BaseAlgorithm):
     """Predicting bags of visual words (Gidaris et al., 2020, arXiv:2002.12247, Fig. 1).
 
-    A frozen network describes an unaugmented image by a bag of visual words; the student, which begins with random
-    weights, predicts that bag from a perturbed view of the same image. In the next round of the recipe the student is
-    the frozen network. The official repository holds no code: what the paper leaves open is stated in the recipes.
+    A frozen network describes an unaugmented image by a bag of visual words. The student, which starts from random
+    weights, predicts this bag from an augmented view of the same image. In the next round of the recipe the student is
+    the frozen network. The official repository contains no code; the recipes state what the paper leaves open.
 
     Args:
-        target: Config of what makes the bags, such as ``VisualWordsTarget``.
-        mix: Config of what mixes images and bags, such as ``dict(type='BagMix')``; None mixes nothing.
+        target: Config of the target, which computes the bags, such as ``VisualWordsTarget``.
+        mix: Config of a component that mixes images and bags, such as ``dict(type='BagMix')``; None mixes nothing.
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
@@ -38,7 +38,7 @@ class BoWNet(BaseAlgorithm):
         """Returns the mean cross entropy ``-sum_k y_k log p_k`` over the images.
 
         Args:
-            views: The perturbed view (N, 3, H, W), and the unaugmented image (N, 3, H', W') for the frozen network.
+            views: The augmented view (N, 3, H, W), and the unaugmented image (N, 3, H', W') for the frozen network.
             data_samples: Not used.
         """
         images, clean = views

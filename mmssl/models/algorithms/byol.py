@@ -16,13 +16,13 @@ class BYOL(TeacherAlgorithm):
     Student and teacher are the paper's online and target network, ``head`` is the predictor with its loss. Deviations
     from the official code:
 
-    - the teacher begins as a copy of the student, not with weights of its own (the authors found no difference);
-    - after step k of K, counted from 1, the momentum is that of progress k / K, where the official code takes
-      (k - 1) / K: a difference of at most ``(1 - momentum) * pi / (2 K)``;
-    - there is no classifier trained alongside: evaluation has its own.
+    - the teacher is initialised as a copy of the student, not with other weights (the authors found no difference);
+    - after step k of K, counted from 1, the momentum is computed from progress k / K; the official code uses (k - 1) /
+      K, a difference of at most ``(1 - momentum) * pi / (2 K)``;
+    - no classifier is trained alongside; the evaluation trains its own.
 
     Args:
-        teacher: Arguments of ``EMATeacher``: ``momentum`` is the paper's tau of the first step.
+        teacher: Arguments of ``EMATeacher``: ``momentum`` is the paper's tau at the first step.
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
@@ -30,7 +30,7 @@ class BYOL(TeacherAlgorithm):
     batch_coupled = 'batch norm'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns Eq. 2 of two views (N, 3, H, W), summed over both directions."""
+        """Returns the loss of Eq. 2 for two views (N, 3, H, W), summed over both directions."""
         z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D), student
         t1, t2 = (self.teacher(x) for x in views)  # (N, D), no gradient
         return dict(loss=self.head(z1, t2) + self.head(z2, t1))

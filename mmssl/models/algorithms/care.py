@@ -13,15 +13,16 @@ from mmssl.registry import ALGORITHMS
 class CARE(TeacherAlgorithm):
     """CNN Attention REvitalization (Ge et al., 2021, arXiv:2110.05340).
 
-    BYOL with two streams on one backbone: ``neck`` makes the C-stream of its output and the T-stream, which attends,
-    of an inner map. Each stream of the student predicts the teacher's of the other view, and the C-stream follows the
-    T-stream. The backbone alone is kept: the T-stream reaches it through the inner map's gradient and that supervision.
+    BYOL with two streams on one backbone: ``neck`` computes the C-stream from the backbone's output and the T-stream,
+    by attention, from an inner map. Each stream of the student predicts the same stream of the teacher for the other
+    view, and the T-stream supervises the C-stream. Only the backbone is used afterwards; the T-stream trains it through
+    the gradient of the inner map and through this supervision.
 
-    The teacher averages backbone and neck, after a step instead of before the next forward: the same sequence, with
-    the momentum of the same progress.
+    The teacher averages backbone and neck. It is updated after a step, the official code's before the next forward
+    pass, which gives the same sequence with the same momenta.
 
     Args:
-        teacher: Arguments of ``EMATeacher``; ``momentum`` is that of the first step.
+        teacher: Arguments of ``EMATeacher``; ``momentum`` is the momentum at the first step.
         **slots: Arguments of ``BaseAlgorithm``; the neck returns two embeddings (N, D).
     """
 
@@ -29,7 +30,7 @@ class CARE(TeacherAlgorithm):
     batch_coupled = 'batch norm'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the three terms of two views (N, 3, H, W), each summed over both directions."""
+        """Returns the three terms for two views (N, 3, H, W), each summed over both directions."""
         z1, z2 = (self.neck(self.backbone(x)) for x in views)  # student: C-stream and T-stream, (N, D) each
         t2, t1 = (self.teacher(x) for x in reversed(views))  # teacher: the same, no gradient
         first, second = self.head(z1, t2), self.head(z2, t1)

@@ -17,18 +17,18 @@ from mmssl.registry import ALGORITHMS
 class DeepCluster(LabelledAlgorithm):
     """Deep clustering for unsupervised learning of visual features (Caron et al., 2018, arXiv:1807.05520).
 
-    Before every epoch the features of all images are clustered by k-means; the network then learns to tell the
-    clusters apart, with a newly initialised classifier. The parts of the official loop are
+    Before every epoch k-means clusters the features of all images; the network then learns to classify the clusters,
+    with a newly initialised classifier. The parts of the official loop are
 
-    - a pass over the unaugmented images in eval mode, k-means on whitened features, another seed each time:
+    - a pass over the unaugmented images in evaluation mode, k-means on whitened features, another seed each time:
       ``PseudoLabelsHook(labeller=dict(type='KMeansLabeller', num_clusters=10000, whiten=256), transform=...)``;
-    - images that are uniform over clusters: ``ClusterSampler``;
-    - two optimizers, the classifier's without momentum: one SGD whose group of the classifier has momentum 0, which
-      takes the same steps: ``paramwise_cfg=dict(custom_keys={'head.fc': dict(momentum=0.0)})``.
+    - batches drawn uniformly over clusters: ``ClusterSampler``;
+    - two optimizers, of which the classifier's has no momentum: here one SGD whose parameter group of the classifier
+      has momentum 0, which takes the same steps: ``paramwise_cfg=dict(custom_keys={'head.fc': dict(momentum=0.0)})``.
 
     Args:
-        **slots: Arguments of ``BaseAlgorithm``. What the backbone returns is clustered: fc7 before its ReLU, which
-            stands in the head (``ClusterHead(relu=True)``), or the pooled map of a ResNet.
+        **slots: Arguments of ``BaseAlgorithm``. The output of the backbone is clustered: fc7 before its ReLU, which is
+            in the head (``ClusterHead(relu=True)``), or the pooled map of a ResNet.
     """
 
     views = Views(1)
@@ -38,7 +38,7 @@ class DeepCluster(LabelledAlgorithm):
         self.label_width = self.backbone.feature_dim
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the cross entropy of one view (N, 3, H, W) and the clusters of its images."""
+        """Returns the cross entropy for one view (N, 3, H, W) with the clusters of its images as labels."""
         features = self.neck(to_vector(self.backbone(views[0])))
         return dict(loss=self.head(features, self.labels_of(data_samples)))
 

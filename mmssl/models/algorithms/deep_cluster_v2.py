@@ -21,17 +21,18 @@ from mmssl.registry import ALGORITHMS
 class DeepClusterV2(LabelledAlgorithm):
     """DeepCluster-v2 (Caron et al., 2020, arXiv:2006.09882, Appendix D).
 
-    A bank keeps the embeddings that the last epoch computed of the first crops. Before every epoch spherical k-means
-    clusters the bank, once per head; the centroids become the weights of the head, which never train. Each crop of an
-    image then predicts the image's cluster. The first labelling reads the training set once, in training mode. An image
-    that the last epoch left out has no label and gives no gradient.
+    A bank keeps the embeddings of the first crops from the last epoch. Before every epoch spherical k-means clusters
+    the bank, once per head; the centroids become the weights of the head, which are not trained. Each crop of an image
+    then predicts the image's cluster. Before the first epoch a pass over the training set in training mode fills the
+    bank. An image that the last epoch skipped has no label and gives no gradient.
 
     The labeller is ``KMeansLabeller(num_heads=3, num_crops=2, spherical=True, num_iterations=10,
-    empty_clusters='keep')``. The official code clusters what each process holds of the bank and starts from rows of
-    the first process; here the whole bank is clustered in one place, from rows of all of it.
+    empty_clusters='keep')``. In the official code each process holds a part of the bank and the initial centroids are
+    rows of the first process; here they are rows of the whole bank, which one process clusters.
 
     Args:
-        num_assign: Crops C whose embeddings are clustered, the official ``crops_for_assign``: the first of the views.
+        num_assign: Number C of crops whose embeddings are clustered, the first C views; the official
+            ``crops_for_assign`` lists them.
         **slots: Arguments of ``BaseAlgorithm``: the head is a ``ClusterHead`` with ``bias=False, frozen=True``.
     """
 
@@ -46,7 +47,7 @@ class DeepClusterV2(LabelledAlgorithm):
         self.bank = FeatureBank(self.label_width)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the mean over heads and views of the cross entropy to the clusters of the images."""
+        """Returns the cross entropy with the clusters of the images as labels, mean over heads, views and images."""
         labels = self.labels_of(data_samples)
         embeddings = normalize(self.neck(encode_views(self.backbone, views)), dim=1)  # (V * N, D)
         crops = embeddings.chunk(len(views))[: self.num_assign]
@@ -55,29 +56,29 @@ class DeepClusterV2(LabelledAlgorithm):
         return dict(loss=self.head(embeddings, labels.repeat(len(views), 1)))
 
     def label_features(self, images: list[Tensor]) -> Tensor:
-        """Returns the embeddings (N, C * D) of the first C views, one forward per view as in the official code."""
+        """Returns the embeddings (N, C * D) of the first C views, computed view by view as in the official code."""
         crops = images[: self.num_assign]
         return torch.cat([normalize(self.neck(to_vector(self.backbone(x))), dim=1) for x in crops], 1)
 
     def stored_features(self) -> tuple[Tensor, Tensor] | None:
-        """Returns the bank where the last epoch filled it."""
+        """Returns the bank and which rows are filled; None if it is empty."""
         return (self.bank.features, self.bank.filled) if self.bank.filled.any() else None
 
     def before_labels(self, num_images: int) -> None:
-        """Makes room in the bank."""
+        """Resizes the bank to ``num_images`` rows."""
         self.bank.resize(num_images)
 
     def take_labels(self, labels: np.ndarray, centroids: np.ndarray | None) -> list[nn.Module]:
-        """Makes the centroids the weights of the head and begins to fill the bank again."""
+        """Copies the centroids into the weights of the head and empties the bank."""
         if centroids is not None:
             self.head.set_centroids(torch.from_numpy(centroids))
         self.bank.clear()
         return []
 
     def on_train_start(self) -> None:
-        """Forgets the bank of another run, whose weights this one may begin with."""
+        """Empties the bank, which may come from the checkpoint of another run."""
         self.bank.clear()
 
     def on_step_end(self, progress: float) -> None:
-        """Keeps the embeddings of the step."""
+        """Writes the embeddings of the step into the bank."""
         self.bank.commit()

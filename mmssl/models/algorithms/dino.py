@@ -21,15 +21,15 @@ GLOBAL_VIEWS = 2
 class DINO(TeacherAlgorithm):
     """Self-distillation with no labels (Caron et al., 2021, arXiv:2104.14294, Algorithm 1).
 
-    The student sees all views, the teacher the two global ones, which come first. The official code keeps the last
-    layer for the first epoch: ``FreezeHook`` in the recipes. Deviations from it:
+    The student sees all views, the teacher the two global views, which come first. The official code freezes the last
+    layer during the first epoch; the recipes use ``FreezeHook`` for this. Deviations from the official code:
 
-    - the temperature of the teacher rises at every step of the warm-up instead of once an epoch;
-    - after step k of K, counted from 1, the momentum is that of progress k / K, where the official code takes
-      (k - 1) / K: a difference of at most ``(1 - momentum) * pi / (2 K)``.
+    - the temperature of the teacher rises at every step of the warm-up instead of once per epoch;
+    - after step k of K, counted from 1, the momentum is computed from progress k / K; the official code uses (k - 1) /
+      K, a difference of at most ``(1 - momentum) * pi / (2 K)``.
 
     Args:
-        teacher: Arguments of ``EMATeacher``; the teacher drops no paths unless ``drop_path=True`` is given.
+        teacher: Arguments of ``EMATeacher``; without ``drop_path=True`` the teacher drops no paths.
         targets: Arguments of ``CenteredSoftmax`` without ``dim``, which is the ``out_channels`` of the neck.
         **slots: Arguments of ``BaseAlgorithm``.
     """
@@ -42,7 +42,7 @@ class DINO(TeacherAlgorithm):
         self.batch_coupled = 'batch norm' if any(isinstance(m, _BatchNorm) for m in self.modules()) else None
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns Eq. 3 of V views (N, 3, H, W), the mean over 2 (V - 1) pairs."""
+        """Returns the loss of Eq. 3 for V views (N, 3, H, W), the mean over 2 (V - 1) pairs."""
         teacher = self.teacher(torch.cat(views[:GLOBAL_VIEWS]))  # (2 * N, C), no gradient
         self.targets.stage(teacher)
         targets = self.targets(teacher).unflatten(0, (GLOBAL_VIEWS, -1))  # (2, N, C)
@@ -50,6 +50,6 @@ class DINO(TeacherAlgorithm):
         return dict(loss=self.head(student.unflatten(0, (len(views), -1)), targets))
 
     def on_step_end(self, progress: float) -> None:
-        """Moves the teacher towards the student, and the center and temperature of the targets."""
+        """Updates the teacher, and the center and temperature of the targets."""
         super().on_step_end(progress)
         self.targets.update(progress)

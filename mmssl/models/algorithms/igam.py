@@ -1,4 +1,4 @@
-"""IGAM: robustness that is transferred through input gradients."""
+"""IGAM: transfer of robustness through input gradients."""
 
 from __future__ import annotations
 
@@ -23,28 +23,32 @@ from mmssl.registry import ALGORITHMS, COMPONENTS
 class IGAM(BaseAlgorithm):
     """Input gradient adversarial matching (Chan, Tay and Ong, 2020, arXiv:1912.05699, section 3).
 
-    ``CE + beta * (log D(J_t) + log(1 - D(J_s))) / 2 + gamma * |J_s - J_t|^2``: a student learns to classify natural
-    images, and in the last part of the run a discriminator D and a squared distance draw its input gradient J_s to the
-    J_t of a robust teacher. The unit of J is 1 / unit of the images, which recipes leave in 0-255. Deviations:
+    The objective is ``CE + beta * (log D(J_t) + log(1 - D(J_s))) / 2 + gamma * |J_s - J_t|^2``. A student learns to
+    classify natural images; in the last part of the run a discriminator D and a squared distance pull its input
+    gradient J_s towards the J_t of a robust teacher. The unit of J is 1 / unit of the images, which recipes keep in
+    0-255. Deviations from the official code:
 
     - the teacher is in evaluation mode (``statistics='batch'`` of ``FrozenClassifier`` is the official mode);
-    - the discriminator moves with the student, by one backward pass with a reversed gradient; officially it moves after
-      the student, on the same images;
-    - the distance is a mean over images; officially it is a sum over 32, and 32 gamma = ``difference_weight=320``.
+    - discriminator and student are updated together, by one backward pass with a reversed gradient; officially the
+      discriminator is updated after the student, on the same images;
+    - the distance is a mean over images; officially it is a sum over 32 images, and 32 gamma =
+      ``difference_weight=320``.
 
     Args:
         teacher: Config of a ``FrozenClassifier`` with the student's classes.
         discriminator: Config of a ``GradientDiscriminator``.
-        grad_target: J is the gradient of the true ``'probability'`` (code), ``'cross_entropy'`` (paper) or ``'logit'``.
-        matching_start: Share of the run, in [0, 1), that is plain training; after it gradients are matched.
-        adversarial_weight: beta >= 0.
-        difference_weight: gamma times the batch size it was chosen for, >= 0.
-        discriminator_interval: Student steps for each step of the discriminator.
-        noise: Uniform noise up to this many pixel values of 0-255 on the images of both, in the whole run.
+        grad_target: Function of the true class whose gradient is J: ``'probability'`` (official code),
+            ``'cross_entropy'`` (paper) or ``'logit'``.
+        matching_start: Share of the run, in [0, 1), without matching of gradients; matching starts after it.
+        adversarial_weight: Weight beta >= 0.
+        difference_weight: Weight gamma >= 0 times the batch size for which gamma was chosen.
+        discriminator_interval: Number of student steps per step of the discriminator.
+        noise: Largest absolute value of uniform noise on the images of student and teacher, in pixel values of 0-255,
+            during the whole run.
         **slots: Arguments of ``BaseAlgorithm``; the head is a classifier, such as ``LinearClsHead``.
 
     Raises:
-        ValueError: An argument is outside its range, or later, an image has no label.
+        ValueError: An argument is outside its range; ``loss`` raises it for an image without label.
     """
 
     views = Views(1)
@@ -67,7 +71,9 @@ class IGAM(BaseAlgorithm):
         super().__init__(**slots)
         numbers = matching_start, discriminator_interval, adversarial_weight, difference_weight, noise
         if not matching_start < 1 <= discriminator_interval or min(numbers) < 0:
-            raise ValueError(f'IGAM needs matching_start < 1 <= discriminator_interval, and nothing below 0: {numbers}')
+            raise ValueError(
+                f'IGAM needs matching_start < 1 <= discriminator_interval, and all numbers >= 0: {numbers}'
+            )
         self.teacher = COMPONENTS.build(teacher)
         self.discriminator = COMPONENTS.build(discriminator)
         self.grad_target, self.noise = check_grad_target(grad_target), noise
@@ -76,13 +82,13 @@ class IGAM(BaseAlgorithm):
         self.position, self.check_labels = RunPosition(), LabelCheck(self.head.num_classes)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the terms of one view (N, 3, H, W) with labels; the gradient of the second changes sign at J_s."""
+        """Returns the terms for one view (N, 3, H, W) with labels; J_s gets the reversed gradient of the second."""
         assert data_samples is not None, 'labels stand in data_samples'
         (images,), labels = views, data_samples['label']
         self.check_labels(labels)
         images = add_pixel_noise(images, self.noise, data_samples['index'], self.position, self.data_preprocessor)
         if not self.matches:
-            idle = 0 * sum(p.sum() for p in self.discriminator.parameters())  # a gradient, as distributed runs expect
+            idle = 0 * sum(p.sum() for p in self.discriminator.parameters())  # distributed runs need a gradient
             return dict(loss_classification=self.head.loss(self.predict(images), labels), loss_idle=idle)
         images = images.detach().requires_grad_()
         with twice_differentiable(images.device.type):
@@ -100,19 +106,19 @@ class IGAM(BaseAlgorithm):
 
     @property
     def matches(self) -> bool:
-        """Whether this step matches gradients."""
+        """Whether the current step matches gradients."""
         return self.position.progress >= self.matching_start - 1e-9
 
     def predict(self, images: Tensor) -> Tensor:
-        """Returns the student's logits (N, C) of images (N, 3, H, W)."""
+        """Returns the student's logits (N, C) for images (N, 3, H, W)."""
         return self.head.predict(self.neck(self.backbone(images)))
 
     def on_train_start(self) -> None:
-        """Begins with plain training, also from weights of another run."""
+        """Resets the position in the run, which may come from the checkpoint of another run."""
         self.position.reset()
 
     def on_step_start(self) -> None:
-        """Drops the discriminator's gradients, except at every ``discriminator_interval``-th step that matches."""
+        """Removes the discriminator's gradients, except at every ``discriminator_interval``-th step that matches."""
         if not self.matches or self.position.steps % self.discriminator_interval:
             self.discriminator.zero_grad()
 

@@ -1,4 +1,4 @@
-"""Training a classifier with labels: linear probes and fine-tuning."""
+"""Supervised training of a classifier: linear probes and fine-tuning."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from mmssl.registry import ALGORITHMS, COMPONENTS
 
 @ALGORITHMS.register_module()
 class ImageClassifier(BaseAlgorithm):
-    """``head(neck(backbone(images)), labels)``: the head is a classifier with its loss, such as ``LinearClsHead``.
+    """Classifier ``head(neck(backbone(images)), labels)``, whose head contains its loss, such as ``LinearClsHead``.
 
-    With ``frozen`` it is a probe: backbone and neck are in evaluation mode and without gradient, so that neither a
-    weight nor a running statistic of theirs changes, and the optimizer holds the head alone.
+    With ``frozen`` it is a probe: backbone and neck are in evaluation mode and without gradient, so their weights and
+    running statistics do not change, and the optimizer has only the parameters of the head.
 
     Args:
-        frozen: Whether the head alone trains.
-        mix: Config of what mixes images and labels, such as ``dict(type='BatchMix', num_classes=1000)``, or None.
-        attack: Config of an attack such as ``dict(type='PGDAttack', num_steps=7)``, which replaces the images by
-            adversarial ones (Madry et al., 2018, arXiv:1706.06083), made in training mode as in the official code.
-        average: Arguments of ``EMATeacher`` for a moving average of the weights, which is then what is evaluated:
-            ``dict(momentum=0.9999, schedule='constant')``, momentum being the weight of the OLD value. Running
-            statistics are those of the trained network. None averages nothing.
+        frozen: Whether only the head is trained.
+        mix: Config of a component that mixes images and labels, such as ``dict(type='BatchMix', num_classes=1000)``;
+            None mixes nothing.
+        attack: Config of an attack such as ``dict(type='PGDAttack', num_steps=7)``, which replaces the images with
+            adversarial images (Madry et al., 2018, arXiv:1706.06083), computed in training mode as in the official
+            code.
+        average: Arguments of ``EMATeacher`` for a moving average of the weights, such as ``dict(momentum=0.9999,
+            schedule='constant')``, where momentum is the weight of the OLD value. The average is evaluated instead of
+            the trained network; its running statistics are copied from the trained network. None averages nothing.
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
@@ -63,7 +65,7 @@ class ImageClassifier(BaseAlgorithm):
         return dict(backbone=self.backbone, neck=self.neck, head=self.head)
 
     def train(self, mode: bool = True) -> ImageClassifier:
-        """Sets the mode; what is frozen stays in evaluation mode."""
+        """Sets the mode; frozen parts stay in evaluation mode."""
         super().train(mode)
         if self.frozen:
             self.backbone.eval()
@@ -73,14 +75,14 @@ class ImageClassifier(BaseAlgorithm):
     def forward(
         self, inputs: Any, data_samples: dict | None = None, mode: str = 'tensor'
     ) -> dict[str, Tensor] | Tensor:
-        """As ``BaseAlgorithm``'s, but ``mode='predict'`` returns logits (N, C)."""
+        """Calls ``predict``, which returns logits (N, C), for ``mode='predict'``, else ``BaseAlgorithm.forward``."""
         return self.predict(inputs) if mode == 'predict' else super().forward(inputs, data_samples, mode)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the head's loss of one view (N, 3, H, W) and its labels.
+        """Returns the head's loss for one view (N, 3, H, W) with labels.
 
         Raises:
-            ValueError: An image of the first batch has no label, or one that is no class of the head.
+            ValueError: An image of the first batch has no label, or its label is not a class of the head.
         """
         (images,) = views
         assert data_samples is not None, 'labels stand in data_samples'
@@ -95,21 +97,21 @@ class ImageClassifier(BaseAlgorithm):
         return dict(loss=self.head(features, targets))
 
     def extract_feat(self, images: Tensor) -> Tensor:
-        """Returns what the classifier is given, as vectors (N, D), of images (N, 3, H, W)."""
+        """Returns the input of the head, pooled to vectors (N, D), for images (N, 3, H, W)."""
         return to_vector(self.neck(self.backbone(images)))
 
     def predict(self, images: Tensor) -> Tensor:
-        """Returns logits (N, C) of images (N, 3, H, W), of the averaged weights where there are such."""
+        """Returns logits (N, C) for images (N, 3, H, W), computed with the averaged weights if there are any."""
         model: Any = self if self.average is None else self.average
         return model.head.predict(model.neck(model.backbone(images)))
 
     def on_train_start(self) -> None:
-        """Copies the weights into their average."""
+        """Copies the weights into the average."""
         if self.average is not None:
             self.average.copy_from(**self._parts())
 
     def on_step_end(self, progress: float) -> None:
-        """Moves the average towards the weights."""
+        """Updates the average of the weights."""
         if self.attack is not None:
             self.attack.position.advance(progress)
         if self.average is not None:

@@ -11,15 +11,16 @@ from mmssl.registry import ALGORITHMS
 
 @ALGORITHMS.register_module()
 class ITPNCLIP(MaskedAlgorithm):
-    """Integrally Pre-Trained Transformer Pyramid Networks (Tian et al., 2023, arXiv:2211.12735v1), CLIP's features.
+    """Integrally Pre-Trained Transformer Pyramid Networks (Tian et al., 2023, arXiv:2211.12735v1), CLIP features as
+    target.
 
-    The encoder sees all units, those that the mask hides replaced by one learned token where stage 3 begins; ``neck``
-    is the pyramid with two predictions, ``head`` the loss of one, which counts all units unless it is told otherwise.
+    The encoder sees all units; a learned token replaces the hidden ones at the input of stage 3. ``neck`` is the
+    pyramid with two predictions, ``head`` the loss of one prediction, by default over all units.
 
     Args:
-        masker: Config of what draws the mask.
-        target: Config of the teacher.
-        **slots: Arguments of ``BaseAlgorithm``. The backbone has an ``early_block``.
+        masker: Config of the masker.
+        target: Config of the target, such as ``CLIPTarget``.
+        **slots: Arguments of ``BaseAlgorithm``. The backbone must have an ``early_block``.
     """
 
     views = Views(1, rendering=True)
@@ -29,7 +30,7 @@ class ITPNCLIP(MaskedAlgorithm):
         """Returns the errors of both predictions.
 
         Args:
-            views: Images (N, 3, H, W), and another rendering of them for the teacher, which may be the same.
+            views: Images (N, 3, H, W), and optionally another rendering of the images for the teacher.
             data_samples: Not used.
         """
         images, rendering = views[0], views[-1]

@@ -1,4 +1,4 @@
-"""What algorithms share that learn labels made of their own features."""
+"""The base class of algorithms that learn labels computed from their own features."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from mmssl.utils.errors import UserError
 
 
 class LabelledAlgorithm(BaseAlgorithm):
-    """An algorithm whose training set gets new labels from time to time, by ``PseudoLabelsHook``.
+    """An algorithm whose training set gets new labels from ``PseudoLabelsHook`` at certain times.
 
-    The hook asks ``label_times`` when, and makes the labels of what ``label_features`` returns for every image (or of
-    ``stored_features``, where the algorithm keeps features while it trains). It hands the labels to ``take_labels``, to
-    the sampler, and with every batch to ``loss`` as ``data_samples['pseudo_label']`` (N, H) int64, -1 for an image
-    without label. How labels are made of features is the hook's ``labeller``.
+    ``label_times`` gives the times. At each of them the hook collects ``label_features`` of every image (or
+    ``stored_features``, if the algorithm keeps features during training), and its ``labeller`` computes labels from
+    them. The hook passes the labels to ``take_labels``, to the sampler, and with every batch to ``loss`` as
+    ``data_samples['pseudo_label']`` (N, H) int64, -1 for an image without label.
     """
 
     label_pass = 'plain'
-    """What is read to make labels: ``'plain'``, unaugmented images in eval mode, or ``'training'``, the augmented views
-    in training mode."""
+    """Input of ``label_features``: ``'plain'``, unaugmented images in evaluation mode, or ``'training'``, the augmented
+    views in training mode."""
 
     label_width: int
     """Width of ``label_features``."""
 
     def labels_of(self, data_samples: dict | None) -> Tensor:
-        """Returns the labels (N, H) int64 that the hook gave a batch.
+        """Returns the labels (N, H) int64 that the hook added to a batch.
 
         Raises:
-            UserError: There are none.
+            UserError: ``data_samples`` has no labels.
         """
         if data_samples is None or 'pseudo_label' not in data_samples:
             raise UserError(
@@ -43,57 +43,58 @@ class LabelledAlgorithm(BaseAlgorithm):
         return data_samples['pseudo_label']
 
     def label_times(self, num_images: int, max_epochs: int) -> Sequence[float]:
-        """Returns when labels are made, in images seen, ascending; the first is 0. By default before every epoch.
+        """Returns the times at which labels are computed, in images seen, ascending from 0; by default before every
+        epoch.
 
         Args:
-            num_images: Images of an epoch.
-            max_epochs: Epochs of the run.
+            num_images: Number of images of an epoch.
+            max_epochs: Number of epochs of the run.
         """
         return [epoch * num_images for epoch in range(max_epochs)]
 
     def label_features(self, images: Any) -> Tensor:
-        """Returns what labels are made of (N, D): by default the backbone's vectors.
+        """Returns the features (N, D) from which labels are computed: by default the backbone's vectors.
 
         Args:
-            images: (N, 3, H, W), or the list of views where ``label_pass`` is ``'training'``.
+            images: (N, 3, H, W), or the list of views if ``label_pass`` is ``'training'``.
         """
         return to_vector(self.backbone(images))
 
     def label_scores(self, features: Tensor, head: int) -> Tensor:
-        """Returns the logits (N, K) of a head for ``features`` (N, D), for labellers that need them."""
-        raise NotImplementedError(f'abstract: {type(self).__name__} has no scores that labels depend on')
+        """Returns the logits (N, K) of the head with the index ``head`` for ``features`` (N, D), for some labellers."""
+        raise NotImplementedError(f'abstract: {type(self).__name__} does not define label_scores()')
 
     def stored_features(self) -> tuple[Tensor, Tensor] | None:
-        """Returns features (N, D) of the training set and whether each is there (N,) bool; None asks for a pass."""
+        """Returns features (N, D) of the training set and whether each exists (N,) bool; None requests a pass."""
         return None
 
     def before_labels(self, num_images: int) -> None:
-        """Called before a run is resumed or begins: prepares state of the size of the training set.
+        """Prepares state of the size of the training set; called before a run starts or is resumed.
 
         Args:
-            num_images: Images of the training set.
+            num_images: Number of images of the training set.
         """
 
     def take_labels(self, labels: np.ndarray, centroids: np.ndarray | None) -> list[nn.Module]:
         """Adapts the model to new labels.
 
         Args:
-            labels: (H, N) int64.
-            centroids: (H, K, D) float32, None for labels without centroids.
+            labels: (H, N) int64, the labels of all images.
+            centroids: (H, K, D) float32; None for labels without centroids.
 
         Returns:
-            Modules that were reset: the optimizer forgets its state of their parameters.
+            Modules that were reset; the optimizer's state of their parameters is removed.
         """
         return []
 
 
 def with_placeholder_labels(algorithm: nn.Module, data_samples: dict | None, num_images: int) -> dict | None:
-    """Returns ``data_samples`` with labels for an algorithm that needs some, to time or check a step without the hook.
+    """Adds labels to ``data_samples`` for an algorithm that needs them, so that a step can run without the hook.
 
     Args:
-        algorithm: Any; one that needs no labels gets ``data_samples`` back.
-        data_samples: What ``loss`` takes, or None.
-        num_images: Images of the batch N.
+        algorithm: Algorithm; if it is not a ``LabelledAlgorithm``, ``data_samples`` are returned unchanged.
+        data_samples: Argument of ``loss``, or None.
+        num_images: Number N of images of the batch.
     """
     if not isinstance(algorithm, LabelledAlgorithm):
         return data_samples

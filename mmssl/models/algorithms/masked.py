@@ -1,4 +1,4 @@
-"""Algorithms that hide patches of an image and predict them."""
+"""The base class of algorithms that hide patches of an image and predict them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mmssl.registry import MASKERS, TARGETS
 
 
 class MaskedAlgorithm(BaseAlgorithm):
-    """An algorithm with a masker, a target, and perhaps a learned token that stands at the hidden patches.
+    """An algorithm with a masker, a target, and optionally a learned token that replaces hidden patches.
 
     A method that can predict every patch also defines ``reconstruct(images)``, which returns the mask (N, L) and the
     prediction (N, L, P) of the target; figures of reconstructions need it.
 
     Args:
-        masker: Config of the masker, whose patches have the size of the backbone's.
-        target: Config of what is predicted of a patch.
+        masker: Config of the masker, with the ``patch_size`` of the backbone.
+        target: Config of the target, which is predicted for each patch.
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
     views = Views(1)
 
     mask_token_cut: ClassVar[float | None] = None
-    """Absolute value at which the normal distribution N(0, 0.02) of the initial mask token is cut; None for a method
-    without a mask token."""
+    """Absolute value at which the normal distribution N(0, 0.02) of the initial mask token is truncated; None for a
+    method without a mask token."""
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)

@@ -17,17 +17,18 @@ from mmssl.registry import ALGORITHMS
 class MoCo(TeacherAlgorithm):
     """Momentum Contrast (He et al., 2020, arXiv:1911.05722; version 2: Chen et al., 2020, arXiv:2003.04297).
 
-    Algorithm 1. The versions differ in their configs alone: neck, temperature, augmentation, schedule. Student and
+    Algorithm 1. The versions differ only in their configs: neck, temperature, augmentation, schedule. Student and
     teacher are the paper's query and key encoder. Differences from the official code, none of which changes a number:
 
-    - the teacher moves after a step instead of before the next key is encoded;
-    - the keys of a step wait beside the queue (no part of the state) and enter it when the step has happened;
-    - one process runs too: ``norm_group_size`` then makes the groups that several devices would be. It groups the
-      keys only; the statistics of the queries are those of the batch of a process.
+    - the teacher is updated after a step instead of before the next keys are encoded;
+    - the keys of a step are staged outside the state and enter the queue after the step;
+    - one process is possible too: ``norm_group_size`` then forms the groups of images that several devices would have,
+      for the keys only. The norm statistics of the queries are those of the batch of a process.
 
     Args:
         queue: Arguments of ``FeatureQueue``: ``length`` and ``dim``.
-        norm_group_size: Keys that share norm statistics, see ``BatchShuffle``; None means those of a process.
+        norm_group_size: Number of keys that share norm statistics, see ``BatchShuffle``; None means all keys of a
+            process.
         **slots: Arguments of ``TeacherAlgorithm``. The paper's teacher is ``dict(momentum=0.999,
             schedule='constant')``.
     """
@@ -41,7 +42,7 @@ class MoCo(TeacherAlgorithm):
         self.shuffle = BatchShuffle(norm_group_size)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns Eq. 1 of two views (N, 3, H, W): queries of the first, keys of the second."""
+        """Returns the loss of Eq. 1 for two views (N, 3, H, W): queries from the first, keys from the second."""
         query_view, key_view = views
         queries = self.neck(self.backbone(query_view))  # (N, D)
         keys = self.shuffle(self.teacher, key_view)  # (N, D), no gradient
@@ -49,6 +50,6 @@ class MoCo(TeacherAlgorithm):
         return dict(loss=self.head(queries, keys, self.queue.features))
 
     def on_step_end(self, progress: float) -> None:
-        """Moves the teacher towards the student and the keys of the step into the queue."""
+        """Updates the teacher, and puts the keys of the step into the queue."""
         super().on_step_end(progress)
         self.queue.commit()

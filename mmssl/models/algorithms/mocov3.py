@@ -14,11 +14,11 @@ class MoCoV3(TeacherAlgorithm):
     """An Empirical Study of Training Self-Supervised Vision Transformers (Chen et al., 2021, arXiv:2104.02057).
 
     Algorithm 1. Student and teacher are the paper's query and momentum encoder, ``head`` is the predictor with its
-    loss. The teacher moves after a step instead of between the queries and the keys of the next one: the same
-    sequence, with the momentum of the same progress.
+    loss. The teacher is updated after a step, the official one between the queries and the keys of the next step, which
+    gives the same sequence with the same momenta.
 
     Args:
-        teacher: Arguments of ``EMATeacher``; ``momentum`` is that of the first step.
+        teacher: Arguments of ``EMATeacher``; ``momentum`` is the momentum at the first step.
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
@@ -26,7 +26,7 @@ class MoCoV3(TeacherAlgorithm):
     batch_coupled = 'in-batch negatives'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns Eq. 1 of two views (N, 3, H, W), summed over both directions."""
+        """Returns the loss of Eq. 1 for two views (N, 3, H, W), summed over both directions."""
         z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D), student
         k1, k2 = (self.teacher(x) for x in views)  # (N, D), no gradient
         return dict(loss=self.head(z1, k2) + self.head(z2, k1))

@@ -17,15 +17,15 @@ from mmssl.registry import ALGORITHMS, COMPONENTS
 class OBoW(TeacherAlgorithm):
     """Online bags of visual words (Gidaris et al., 2021, arXiv:2012.11552, Fig. 1).
 
-    A moving average of the student describes the whole image by soft bags of visual words, one bag for each of its
-    levels; the student predicts the bags from crops. The vocabularies are queues of the teacher's features. The losses
-    of crops of one size are averaged, and those of several sizes summed.
+    The teacher, a moving average of the student, describes the whole image by soft bags of visual words, one bag per
+    level; the student predicts the bags from crops. The vocabularies are queues of the teacher's features. The loss is
+    averaged over crops of one size and summed over the sizes.
 
-    The official code moves the teacher before it makes the bags; here it moves after the step, which is the same
-    sequence seen one step later.
+    The official code updates the teacher before it computes the bags; here it is updated after the step, which gives
+    the same sequence.
 
     Args:
-        vocabularies: Configs of a ``WordQueue`` for each map that the backbone returns, in their order.
+        vocabularies: Configs of a ``WordQueue`` for each map that the backbone returns, in the order of the maps.
         **slots: Arguments of ``TeacherAlgorithm``. The official teacher is ``dict(momentum=0.99, schedule='cosine')``.
             The head is a ``GeneratedWordsHead``.
     """
@@ -39,10 +39,10 @@ class OBoW(TeacherAlgorithm):
         self.vocabularies: Any = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the divergence between the bags of the whole image, the first view, and those from its crops.
+        """Returns the divergence between the bags of the whole image and the bags predicted from its crops.
 
         Args:
-            views: The whole image (N, 3, H, W), then crops, those of one size after one another.
+            views: The whole image (N, 3, H, W), then crops; crops of one size must be adjacent.
             data_samples: Not used.
         """
         image, *crops = views
@@ -57,7 +57,7 @@ class OBoW(TeacherAlgorithm):
         return dict(loss=torch.stack(losses).sum())
 
     def on_step_end(self, progress: float) -> None:
-        """Moves the teacher towards the student, and the words of the step into the vocabularies."""
+        """Updates the teacher, and puts the words of the step into the vocabularies."""
         super().on_step_end(progress)
         for vocabulary in self.vocabularies:
             vocabulary.commit()

@@ -15,16 +15,16 @@ from mmssl.registry import ALGORITHMS
 
 @ALGORITHMS.register_module()
 class RotNet(BaseAlgorithm):
-    """Predicting image rotations (Gidaris et al., 2018, arXiv:1803.07728, Eq. 1 to 3).
+    """Prediction of image rotations (Gidaris et al., 2018, arXiv:1803.07728, Eq. 1 to 3).
 
-    Each image contributes its four rotations to the same batch, so the network sees four times the batch size. The
-    head classifies them; it is a ``LinearClsHead`` of four classes.
+    Each image contributes its four rotations to the same batch, so the network sees four times the batch size. The head
+    classifies the rotations; it is a ``LinearClsHead`` with four classes.
 
     Args:
         **slots: Arguments of ``BaseAlgorithm``.
 
     Raises:
-        ValueError: The head has not four classes.
+        ValueError: The number of classes of the head is not four.
     """
 
     views = Views(1)
@@ -41,7 +41,7 @@ class RotNet(BaseAlgorithm):
         return list(four_rotations(views[0])[0].unflatten(0, (-1, NUM_ROTATIONS)).unbind(1))
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the mean cross entropy over the four rotations of one view (N, 3, S, S), and their accuracy."""
+        """Returns the mean cross entropy over the four rotations of one view (N, 3, S, S), and the accuracy."""
         (images,) = views
         rotated, labels = four_rotations(images)  # (4 * N, 3, S, S), (4 * N,)
         logits = self.head.predict(self.neck(self.backbone(rotated)))  # (4 * N, 4)

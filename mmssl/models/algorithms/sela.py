@@ -20,22 +20,23 @@ SPACINGS = {'quadratic': 2, 'linear': 1}
 class SeLa(LabelledAlgorithm):
     """Self-labelling via simultaneous clustering and representation learning (Asano et al., 2020, arXiv:1911.05371).
 
-    Labels and network minimise one cross entropy: the network by gradient steps (Eq. 6), the labels by a transport of
-    its predictions onto clusters of equal size (``TransportLabeller``). Nothing is reset when labels change. Several
-    heads are labelled and trained side by side.
+    Labels and network minimise the same cross entropy: the network by gradient steps (Eq. 6), the labels by optimal
+    transport of the network's predictions to clusters of equal size (``TransportLabeller``). Nothing is reset when
+    labels change. Several heads have their own labels and are trained together.
 
-    The times of the labellings are in images seen and may lie within an epoch. At E epochs of N images they are
-    ``(E + 1.01) N u ** 2`` with u evenly spaced in [0, 1] (ImageNet), or ``(E + 1.01) N u`` (CIFAR).
+    The times of the labellings are measured in images seen and may lie within an epoch. For E epochs of N images they
+    are ``(E + 1.01) N u ** 2`` (quadratic, for ImageNet) or ``(E + 1.01) N u`` (linear, for CIFAR), with u evenly
+    spaced in [0, 1].
 
     Args:
-        num_labellings: Number of times u.
-        spacing: ``'quadratic'`` or ``'linear'``.
-        label_pass: ``'training'`` is what was published: the predictions are those of augmented images, with dropout
-            and the batches' own norm statistics. ``'plain'`` predicts unaugmented images in eval mode.
+        num_labellings: Number of labellings, which is the number of values of u.
+        spacing: Spacing of the times: ``'quadratic'`` or ``'linear'``.
+        label_pass: Predictions from which labels are computed: ``'training'``, as published, for augmented images with
+            dropout and the norm statistics of the batch; ``'plain'`` for unaugmented images in evaluation mode.
         **slots: Arguments of ``BaseAlgorithm``; the head is a ``ClusterHead``.
 
     Raises:
-        ValueError: ``spacing`` or ``label_pass`` is unknown, or there is no labelling.
+        ValueError: ``spacing`` or ``label_pass`` is unknown, or ``num_labellings`` is less than 1.
     """
 
     views = Views(1)
@@ -60,19 +61,19 @@ class SeLa(LabelledAlgorithm):
         self.label_width = self.backbone.feature_dim
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the mean over heads of the cross entropy of one view (N, 3, H, W) and the labels of its images."""
+        """Returns the cross entropy, mean over heads, for one view (N, 3, H, W) with the labels of its images."""
         features = self.neck(to_vector(self.backbone(views[0])))
         return dict(loss=self.head(features, self.labels_of(data_samples)))
 
     def label_times(self, num_images: int, max_epochs: int) -> Sequence[float]:
-        """Returns the times of the class docstring."""
+        """Returns the times of the labellings in images seen, see the class."""
         positions = np.linspace(0, 1, self.num_labellings) ** SPACINGS[self.spacing]
         return ((max_epochs + 1.01) * num_images * positions).tolist()
 
     def label_features(self, images: Tensor | list[Tensor]) -> Tensor:
-        """Returns what the heads take, (N, D)."""
+        """Returns the input of the heads, (N, D)."""
         return self.neck(to_vector(self.backbone(images[0] if isinstance(images, list) else images)))
 
     def label_scores(self, features: Tensor, head: int) -> Tensor:
-        """Returns the logits (N, K) of a head."""
+        """Returns the logits (N, K) of the head with the index ``head`` for ``features`` (N, D)."""
         return self.head.scores(features, head)

@@ -14,15 +14,15 @@ from mmssl.registry import ALGORITHMS
 class SimCLR(BaseAlgorithm):
     """A Simple Framework for Contrastive Learning of Visual Representations (Chen et al., 2020, arXiv:2002.05709).
 
-    Algorithm 1. Both views go through the network as one batch of 2N, so they share norm statistics, as in the
-    official code. The loss is the official code's, the sum of both directions; ``reduction='mean'`` of the loss gives
-    the paper's Eq. 1 with half its size.
+    Algorithm 1. The network encodes both views as one batch of 2N images, so they share norm statistics, as in the
+    official code. The loss is the sum of both directions, as in the official code; ``reduction='mean'`` of the loss
+    gives the paper's Eq. 1, half of this sum.
     """
 
     views = Views(2)
     batch_coupled = 'in-batch negatives'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns NT-Xent of two views (N, 3, H, W)."""
+        """Returns the NT-Xent loss for two views (N, 3, H, W)."""
         z1, z2 = self.neck(self.backbone(torch.cat(views))).chunk(2)  # (N, D) each
         return dict(loss=self.head(z1, z2))

@@ -13,25 +13,25 @@ from mmssl.registry import ALGORITHMS
 class SimMIM(MaskedAlgorithm):
     """A Simple Framework for Masked Image Modeling (Xie et al., 2022, arXiv:2111.09886, Fig. 1).
 
-    The backbone sees all patches, the hidden ones replaced by one learned token, and returns maps; ``neck`` is the
-    decoder from the last map to an image, ``head`` the loss.
+    The backbone sees all patches, with a learned token instead of the hidden ones, and returns maps. ``neck`` decodes
+    the last map to an image, ``head`` is the loss.
 
     Args:
-        masker: Config of what draws the mask, in patches of the backbone.
-        target: Config of what is predicted of such a patch.
+        masker: Config of the masker, with the ``patch_size`` of the backbone.
+        target: Config of the target, which is predicted for each patch.
         **slots: Arguments of ``BaseAlgorithm``.
     """
 
     mask_token_cut = 0.02
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the mean error over the hidden patches of one view (N, 3, H, W)."""
+        """Returns the mean error over the hidden patches for one view (N, 3, H, W)."""
         (images,) = views
         mask, prediction = self.reconstruct(images)
         return dict(loss=self.head(prediction, self.target(images), mask))
 
     def reconstruct(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Hides patches of images (N, 3, H, W) and predicts all.
+        """Hides patches of images (N, 3, H, W) and predicts all patches.
 
         Returns:
             The mask (N, L) bool, True = hidden, and the prediction (N, L, P) of the target.

@@ -15,15 +15,15 @@ from mmssl.registry import ALGORITHMS
 class SimSiam(BaseAlgorithm):
     """Exploring Simple Siamese Representation Learning (Chen and He, 2021, arXiv:2011.10566).
 
-    Algorithm 1. ``output_std``, logged beside the loss, is the paper's monitor of collapse (section 4.1): the standard
-    deviation of the normalised embedding, about ``1 / sqrt(D)`` when all is well and 0 after a collapse.
+    Algorithm 1. The logged scalar ``output_std`` is the paper's measure of collapse (section 4.1): the standard
+    deviation of the normalised embedding, about ``1 / sqrt(D)`` in a healthy run and 0 after a collapse.
     """
 
     views = Views(2, any_size=True)
     batch_coupled = 'batch norm'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns Eq. 2 of two views (N, 3, H, W), in [-1, 1]."""
+        """Returns the loss of Eq. 2, in [-1, 1], for two views (N, 3, H, W)."""
         z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D)
         loss = (self.head(z1, z2.detach()) + self.head(z2, z1.detach())) / 2
         return dict(loss=loss, output_std=_output_std(z1))

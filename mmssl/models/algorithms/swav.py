@@ -24,18 +24,19 @@ unit_length = in_full_precision(normalize)
 class SwAV(BaseAlgorithm):
     """Swapping assignments between views (Caron et al., 2020, arXiv:2006.09882, Algorithm 1).
 
-    Every view predicts the codes of the two global views, which come first. Codes are assignments to prototypes over
-    the batch of all processes, each prototype having about the same share. The official code keeps the prototypes for
-    the first epoch: ``FreezeHook`` in the recipes. Differences from it, none of which changes a number:
+    Every view predicts the codes of the two global views, which come first. Codes are assignments to prototypes,
+    computed over the batch of all processes so that each prototype has about the same share. The official code freezes
+    the prototypes during the first epoch; the recipes use ``FreezeHook`` for this. Differences from the official code,
+    none of which changes a number:
 
-    - prototypes get unit length before the first step and after each instead of before each;
-    - one queue holds the embeddings of all processes instead of one per process those of its own.
+    - prototypes are scaled to unit length before the first step and after each step, instead of before each step;
+    - one queue holds the embeddings of all processes, instead of one queue per process.
 
     Args:
         epsilon: Weight of the entropy of the codes, see ``sinkhorn``.
-        iterations: Iterations of ``sinkhorn``.
-        queue: Arguments of ``AssignmentQueue``, ``length`` and ``start``, for batches that are smaller than the number
-            of prototypes; None assigns the batch alone.
+        iterations: Number of iterations of ``sinkhorn``.
+        queue: Arguments ``length`` and ``start`` of ``AssignmentQueue``, for batches that are smaller than the number
+            of prototypes; with None codes are computed from the batch only.
         **slots: Arguments of ``BaseAlgorithm``; the head is a ``PrototypeHead``.
 
     Raises:
@@ -55,7 +56,7 @@ class SwAV(BaseAlgorithm):
         self.queue = None if queue is None else AssignmentQueue(**queue, dim=width, num_views=GLOBAL_VIEWS)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns Eq. 1 and 2 of V views (N, 3, H, W), the mean over 2 (V - 1) pairs."""
+        """Returns the loss of Eq. 1 and 2 for V views (N, 3, H, W), the mean over 2 (V - 1) pairs."""
         embeddings = unit_length(self.neck(encode_views(self.backbone, views)), dim=1)  # (V * N, D)
         embeddings = embeddings.unflatten(0, (len(views), -1))
         scores = self.head.scores(embeddings)  # (V, N, C)
@@ -66,8 +67,8 @@ class SwAV(BaseAlgorithm):
         """Returns the codes (2, N, C) of the global views, without gradient, and stages their embeddings.
 
         Args:
-            embeddings: (2, N, D), of unit length.
-            scores: (2, N, C), against the prototypes.
+            embeddings: (2, N, D), embeddings of unit length.
+            scores: (2, N, C), scores of the embeddings for the prototypes.
         """
         weights = None
         if self.queue is not None:
@@ -78,11 +79,11 @@ class SwAV(BaseAlgorithm):
         return sinkhorn(scores, self.epsilon, self.iterations, weights)[:, : embeddings.shape[1]]
 
     def on_train_start(self) -> None:
-        """Gives the prototypes unit length."""
+        """Scales the prototypes to unit length."""
         self.head.normalize_prototypes()
 
     def on_step_end(self, progress: float) -> None:
-        """Gives the prototypes unit length again and moves the embeddings of the step into the queue."""
+        """Scales the prototypes to unit length, and puts the embeddings of the step into the queue."""
         self.head.normalize_prototypes()
         if self.queue is not None:
             self.queue.commit(progress)

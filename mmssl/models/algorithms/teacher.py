@@ -1,4 +1,4 @@
-"""Algorithms whose student follows a moving average of itself."""
+"""The base class of algorithms whose teacher is a moving average of the student."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mmssl.models.components.ema_teacher import EMATeacher
 
 
 class TeacherAlgorithm(BaseAlgorithm):
-    """An algorithm with a teacher: built here, copied from the student at the start, moved after every step.
+    """An algorithm with a teacher, which is copied from the student at the start and updated after every step.
 
     Args:
         teacher: Arguments of ``EMATeacher``; ``momentum`` is the weight of the OLD value at the first step.
@@ -17,14 +17,14 @@ class TeacherAlgorithm(BaseAlgorithm):
     """
 
     taught: ClassVar[tuple[str, ...]] = ('backbone', 'neck')
-    """Slots that the teacher has a copy of, in the order in which it applies them."""
+    """Slots of which the teacher has a copy, in the order in which it applies them."""
 
     def __init__(self, *, teacher: dict, **slots: Any) -> None:
         super().__init__(**slots)
         self.teacher = EMATeacher(**teacher, **self.student())
 
     def student(self) -> dict[str, Any]:
-        """Returns the parts that the teacher follows, by name."""
+        """Returns the parts of the student that the teacher averages, by name."""
         return {name: getattr(self, name) for name in self.taught}
 
     def on_train_start(self) -> None:
@@ -32,5 +32,5 @@ class TeacherAlgorithm(BaseAlgorithm):
         self.teacher.copy_from(**self.student())
 
     def on_step_end(self, progress: float) -> None:
-        """Moves the teacher towards the student."""
+        """Updates the teacher."""
         self.teacher.update(progress, **self.student())

@@ -1,4 +1,4 @@
-"""The contract between the data and an algorithm: which views of an image ``loss`` takes."""
+"""The contract between the data and an algorithm: the views of an image that ``loss`` takes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from mmssl.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Views:
-    """Number, kind and sizes of the views that ``loss`` of an algorithm takes.
+    """Number, kind and sizes of the views that the ``loss`` of an algorithm takes.
 
-    Every algorithm states one as its class attribute ``views``: ``views = Views(2)``. The runner compares it with the
-    views of the training data before the first iteration, and ``BaseAlgorithm`` compares it with the tensors at each
-    call of ``loss``.
+    It is the class attribute ``views`` of an algorithm: ``views = Views(2)``. The runner compares it with the views of
+    the training data before the first iteration, and ``BaseAlgorithm`` with the tensors at each call of ``loss``.
 
     Args:
         count: Number of views that are drawn independently of each other.
-        any_size: The sizes of these views may differ.
-        local: Any number of further views may follow them, none of them larger, as in multi-crop.
-        rendering: One ``SameView`` may follow, which shows the view before it once more to a tokenizer or teacher, at
-            any size.
-        kind: The attribute ``kind`` of the transforms of the views: ``'image'`` for one crop of an image per view,
-            which is also the kind of a transform without this attribute.
+        any_size: Whether the sizes of these views may differ.
+        local: Whether any number of other views, none of them larger, may follow, as in multi-crop.
+        rendering: Whether one ``SameView`` may follow, which repeats the view before it at any size, for a tokenizer or
+            teacher.
+        kind: Attribute ``kind`` of the transforms of the views: ``'image'``, one crop of an image per view, is also the
+            kind of a transform without this attribute.
     """
 
     count: int
@@ -46,12 +45,12 @@ class Views:
         """Compares the contract with the transforms that draw the views.
 
         Args:
-            transforms: The built transforms of a dataset's ``views``, in order.
+            transforms: Built transforms of a dataset's ``views``, in order.
             algorithm: Name of the algorithm, for the message.
             place: Key of the views in the config, for the message.
 
         Raises:
-            UserError: There are too few or too many views, or one of another kind or size.
+            UserError: There are too few or too many views, or a view has another kind or size.
         """
         kinds = [getattr(transform, 'kind', 'image') for transform in transforms]
         drawn = kinds[:-1] if self.rendering and kinds[-1:] == ['same'] else kinds
@@ -60,7 +59,7 @@ class Views:
             names = ', '.join(type(transform).__name__ for transform in transforms)
             problem = f'they are {names}'
             if 'same' in drawn:
-                problem += ', and a SameView is no view of its own: it repeats the one before it'
+                problem += ', and a SameView does not count as a view, because it repeats the view before it'
         sizes = [getattr(transform, 'size', None) for transform in transforms[: len(drawn)]]
         squares = [(size, size) for size in sizes if isinstance(size, int)]
         if problem is None and len(squares) == len(sizes):
@@ -69,10 +68,10 @@ class Views:
             raise UserError(f'{algorithm} takes {self}; {place} has {len(transforms)}: {problem}')
 
     def check_tensors(self, views: Sequence[Tensor], algorithm: str) -> None:
-        """Compares the contract with the views of a batch; ``algorithm`` is its name, for the message.
+        """Compares the contract with the views of a batch; ``algorithm`` is the name for the message.
 
         Raises:
-            UserError: There are too few or too many views, or one of another size.
+            UserError: There are too few or too many views, or a view has another size.
         """
         most = len(views) - (self.rendering and len(views) == self.count + 1)
         problem = self._wrong_number(most) or self._wrong_sizes([tuple(view.shape[-2:]) for view in views[:most]])

@@ -1,4 +1,4 @@
-"""Backbones: images (N, 3, H, W) -> features; what is kept downstream."""
+"""Backbones: images (N, 3, H, W) -> features; the part that benchmarks use."""
 
 from mmssl.utils.imports import import_submodules
 

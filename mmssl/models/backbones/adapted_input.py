@@ -13,14 +13,14 @@ from mmssl.registry import BACKBONES, COMPONENTS
 
 @BACKBONES.register_module()
 class AdaptedInput(BaseModule):
-    """``network(step_n(...step_1(images)))``: a backbone behind maps of images to images.
+    """``network(step_n(...step_1(images)))``: a backbone after operations on its input images.
 
-    What a network needs of its input then belongs to the network: two networks with different normalisations, sizes or
-    channels take the same images, and gradients with respect to these images are comparable. Attacks go through it.
+    The preparation of the input thereby belongs to the network: networks with different normalisations, sizes or
+    channels take the same images, and gradients with respect to these images, also in attacks, are comparable.
 
     Args:
         network: Config of the backbone.
-        steps: Configs of the maps, such as ``dict(type='PerImageNorm')`` and ``dict(type='FitImages', size=64)``.
+        steps: Configs of the operations, such as ``dict(type='PerImageNorm')`` and ``dict(type='FitImages', size=64)``.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -32,13 +32,13 @@ class AdaptedInput(BaseModule):
         self.num_prefix_tokens = getattr(self.network, 'num_prefix_tokens', None)
 
     def forward(self, images: Tensor, **kwargs: Any) -> Any:
-        """Returns what the network returns for the prepared images (N, 3, H, W)."""
+        """Returns the output of the network for the prepared images; images are (N, 3, H, W)."""
         return self.network(self.steps(images), **kwargs)
 
     def layers_to_output(self) -> dict[str, int]:
-        """Distance of every parameter from the output, as the network counts it."""
+        """Returns the distance of every parameter from the output, see ``OrderedLayers``."""
         return {f'network.{name}': distance for name, distance in self.network.layers_to_output().items()}
 
     def no_weight_decay(self) -> set[str]:
-        """What the network names."""
+        """Returns the names of parameters without weight decay, see ``OrderedLayers``."""
         return {f'network.{name}' for name in self.network.no_weight_decay()}

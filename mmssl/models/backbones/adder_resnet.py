@@ -27,29 +27,29 @@ DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...], in
 
 @BACKBONES.register_module()
 class AdderResNet(OrderedLayers, BaseModule):
-    """ResNet whose convolutions are adder layers, also those of the shortcuts, but for the first one.
+    """ResNet with adder layers instead of all convolutions, also in the shortcuts, except the first convolution.
 
-    The names of the parameters are those of ``ResNet`` and of the official code; filters are called ``adder``. As in
-    ``ResNet``, stages after the last of ``out_indices`` are not built. In every bottleneck the 3x3 layer strides.
+    Parameters have the names of ``ResNet`` and of the official code; filters are called ``adder``. As in ``ResNet``,
+    stages after the last of ``out_indices`` are not built. In a bottleneck the 3x3 layer has the stride.
 
-    Convolutions begin with He's normal with fan-out. The official ResNet-20 leaves its first one at PyTorch's default,
-    which has 0.94 times this standard deviation; a batch norm follows it.
+    Convolutions are initialised with He's normal with fan-out. The official ResNet-20 keeps PyTorch's default for the
+    first convolution, which has 0.94 times this standard deviation; a batch norm follows it.
 
     Args:
-        depth: 18 or 50 (four stages of 64 to 512 channels, times 4 in bottlenecks), or 20 or 32 (three stages of 16 to
-            64 channels) for small images.
-        width: Multiplies the channels of every layer.
-        stem: ``'imagenet'`` (7x7 stride 2, then max-pool), ``'small'`` (3x3 stride 1, no max-pool), or ``'auto'``:
-            small for depths 20 and 32.
-        adder: False gives ordinary convolutions: the same network, to compare with.
-        out_indices: Stages, counted from 0, whose maps are returned; None returns that of the last one.
-        frozen_stages: -1 trains everything, 0 freezes the stem, i freezes the stem and the first i stages; what is
-            frozen stays in eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
+        depth: Number of layers: 18 or 50 (four stages of 64 to 512 channels, times 4 in bottlenecks), or 20 or 32
+            (three stages of 16 to 64 channels) for small images.
+        width: Factor of the channels of every layer.
+        stem: First layers: ``'imagenet'`` (7x7 stride 2, then max-pool), ``'small'`` (3x3 stride 1, no max-pool), or
+            ``'auto'``, small for depths 20 and 32.
+        adder: Whether to use adder layers; False builds the same network with convolutions, for comparison.
+        out_indices: Stages, counted from 0, whose maps are returned; None returns the map of the last stage.
+        frozen_stages: -1 trains everything, 0 freezes the stem, i freezes the stem and the first i stages; frozen
+            layers stay in evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class AdderResNet(OrderedLayers, BaseModule):
         return tuple(maps)
 
     def train(self, mode: bool = True) -> AdderResNet:
-        """Sets the mode, but leaves what is frozen, and with ``norm_eval`` every batch norm, in eval mode."""
+        """Sets the mode; frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         if self.norm_eval:

@@ -15,22 +15,23 @@ from mmssl.registry import BACKBONES
 class AdderVGG(StagedBackbone):
     """VGG-small: 3x3 layers of 128, 128, 256, 256, 512 and 512 channels, each with batch norm and ReLU.
 
-    The first layer is a convolution, the other five are adder layers. The map of a stage is what precedes the pooling
-    behind it (a maximum over 2 x 2), so maps have strides of 1, 2 and 4 pixels. The official repository does not
-    contain this network: its layers are those of the binary networks that the paper compares with, and the mean over
-    the last map, on which a classifier stands here, is this project's choice.
+    The first layer is a convolution, the other five are adder layers. The map of a stage is taken before the pooling
+    that follows it (a maximum over 2 x 2), so maps have strides of 1, 2 and 4 pixels. The official repository does not
+    contain this network. Its layers are those of the binary networks with which the paper compares; the mean over the
+    last map as the input of a classifier is this project's choice.
 
     Args:
-        width: Multiplies the channels of every layer.
-        adder: False gives ordinary convolutions: the same network, to compare with.
+        width: Factor of the channels of every layer.
+        adder: Whether to use adder layers; False builds the same network with convolutions, for comparison.
         out_indices: Stages, 0 to 2, whose maps are returned.
-        frozen_stages: -1 trains everything, i freezes the first layer and the first i stages; what is frozen stays in
-            eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
-        init_cfg: MMEngine's initialisation config. Convolutions begin with He's normal with fan-out.
+        frozen_stages: -1 trains everything, i freezes the first layer and the first i stages; frozen layers stay in
+            evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
+        init_cfg: MMEngine's initialisation config. By default convolutions are initialised with He's normal with
+            fan-out.
 
     Raises:
-        ValueError: ``out_indices`` or ``frozen_stages`` name other stages.
+        ValueError: ``out_indices`` or ``frozen_stages`` name a stage that does not exist.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""AlexNet (Krizhevsky et al., 2012) with batch norm, as methods of self-supervision train it."""
+"""AlexNet (Krizhevsky et al., 2012) with batch norm, as self-supervised methods use it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mmssl.registry import BACKBONES
 from mmssl.utils.arguments import check_choices
 
 KERNELS = (11, 5, 3, 3, 3)
-POOLED = (0, 1, 4)  # stages behind which a pooling halves the map
+POOLED = (0, 1, 4)  # stages followed by a pooling that halves the map
 
 
 @BACKBONES.register_module()
 class AlexNet(StagedBackbone):
-    """Five convolutions with batch norm and ReLU, and where ``fc`` is given the layers fc6 and fc7.
+    """Five convolutions with batch norm and ReLU, and with ``fc`` the layers fc6 and fc7.
 
-    A stage is one convolution; its map is what follows its ReLU and precedes the pooling, 55, 27, 13, 13 and 13 pixels
-    wide for images of 224. The poolings are maxima over 3 x 3 at stride 2 without padding.
+    A stage is one convolution; its map is taken after the ReLU and before the pooling, and is 55, 27, 13, 13 or 13
+    pixels wide for images of 224 pixels. The poolings are maxima over 3 x 3 with stride 2 and without padding.
 
     | method | arguments |
     |---|---|
@@ -32,22 +32,22 @@ class AlexNet(StagedBackbone):
     | RotNet | ``channels=(64, 192, 384, 256, 256), fc=dict(norm=True), init='torch'`` |
 
     Args:
-        channels: Channels of the five convolutions.
-        stem: ``'imagenet'`` (first kernel 11 x 11, stride 4) or ``'small'`` (3 x 3, stride 1) for images of about 32
-            pixels, which is no published network.
-        sobel: Whether the network sees the image's Sobel gradients instead of its colours.
-        fc: Arguments of ``FullyConnected`` without the first two; the backbone then returns the vector of fc7. None
-            returns maps.
-        img_size: Side of the images in pixels, which ``fc`` fixes; maps are made of any size.
+        channels: Numbers of channels of the five convolutions.
+        stem: First convolution: ``'imagenet'`` (11 x 11, stride 4), or ``'small'`` (3 x 3, stride 1) for images of
+            about 32 pixels, which is not a published network.
+        sobel: Whether the input of the network is the image's Sobel gradients instead of its colours.
+        fc: Arguments of ``FullyConnected`` without ``in_features`` and ``pool``; the backbone then returns the vector
+            of fc7. None returns maps.
+        img_size: Side of the images in pixels, which is fixed with ``fc``; without ``fc`` any size is possible.
         out_indices: Stages, 0 to 4, whose maps are returned without ``fc``.
-        frozen_stages: -1 trains everything, i freezes the first i stages; what is frozen stays in eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
-        init: ``'he'`` is DeepCluster's (convolutions He normal with fan-out, linear layers N(0, 0.01), biases 0),
-            ``'torch'`` PyTorch's own.
+        frozen_stages: -1 trains everything, i freezes the first i stages; frozen layers stay in evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
+        init: Initialisation: ``'he'`` as in DeepCluster (convolutions He normal with fan-out, linear layers N(0, 0.01),
+            biases 0), or ``'torch'``, PyTorch's default.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class AlexNet(StagedBackbone):
         if fc is not None:
             side = (side - 3) // 2 + 1
             if side < 1:
-                raise ValueError(f'images of img_size={img_size} pixels have no map left behind the last pooling')
+                raise ValueError(f'img_size={img_size} is too small: the map after the last pooling would be empty')
             head = FullyConnected(channels[-1] * side**2, nn.MaxPool2d(3, 2), **fc)
         self._build(Sobel() if sobel else nn.Identity(), stages, head)
         self.feature_dim = channels[max(self.out_indices)] if head is None else head.fc7.out_features

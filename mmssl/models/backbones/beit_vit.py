@@ -1,4 +1,4 @@
-"""Vision transformer with relative positions, as BEiT and SimMIM train it, on timm's blocks."""
+"""Vision transformer with relative positions, as in BEiT and SimMIM, built from timm's blocks."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _SHARED_TABLE = f'rel_pos_bias.{_TABLE}'
 
 
 class RelativeTable(nn.Module):
-    """A learned bias per difference of positions and head, zero at first.
+    """A learned bias per relative position and head, initialised with 0.
 
     Args:
         grid: Rows and columns of patches.
-        num_heads: Attention heads.
+        num_heads: Number of attention heads.
     """
 
     def __init__(self, grid: tuple[int, int], num_heads: int) -> None:
@@ -48,14 +48,14 @@ class RelativeTable(nn.Module):
 
 
 class BiasedAttention(Attention):
-    """timm's attention of BEiT whose bias is handed in, so that it can follow images of any size.
+    """timm's attention of BEiT with the position bias as an argument of ``forward``, for images of any size.
 
-    Queries and values have a learned bias, keys have none.
+    The projections of queries and values have a learned bias, that of keys has none.
 
     Args:
-        dim: Width D.
-        num_heads: Attention heads.
-        grid: Rows and columns of patches of a table of its own; None has none.
+        dim: Width D of a token.
+        num_heads: Number of attention heads.
+        grid: Rows and columns of patches, for which this block gets a table of its own; None means no table.
     """
 
     def __init__(self, dim: int, num_heads: int, grid: tuple[int, int] | None) -> None:
@@ -64,7 +64,7 @@ class BiasedAttention(Attention):
             self.relative_position_bias_table = RelativeTable(grid, num_heads).relative_position_bias_table
 
     def forward(self, x: Tensor, shared_rel_pos_bias: Tensor | None = None) -> Tensor:
-        """Returns (N, L, D) of tokens (N, L, D) and a bias (heads, L, L), which is added to the scaled products."""
+        """Returns tokens (N, L, D) for tokens (N, L, D) and a bias (heads, L, L) of the scaled scores."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.v_bias), self.v_bias])
         qkv = linear(x, self.qkv.weight, bias).unflatten(2, (3, self.num_heads, -1))  # (N, L, 3, heads, width)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()
@@ -73,7 +73,7 @@ class BiasedAttention(Attention):
 
 
 class BEiTBlock(Block):
-    """timm's block of BEiT with ``BiasedAttention``; ``grid`` is None where the table is shared."""
+    """timm's block of BEiT with ``BiasedAttention``; ``grid`` is None if all blocks share a table."""
 
     def __init__(self, dim: int, num_heads: int, *, grid: tuple[int, int] | None, **options: Any) -> None:
         super().__init__(dim, num_heads, **options)
@@ -82,30 +82,30 @@ class BEiTBlock(Block):
 
 @BACKBONES.register_module()
 class BEiTViT(OrderedLayers, BaseModule):
-    """Vision transformer without absolute positions (Bao et al., 2022, arXiv:2106.08254), with official names.
+    """Vision transformer with relative positions only (Bao et al., 2022, arXiv:2106.08254), with official names.
 
-    Every attention has a bias for each difference of positions, from one table in pre-training or from one per block
-    downstream; a checkpoint with the one loads into the other, as a copy per block. Queries and values have a bias,
-    residual branches a learned scale (LayerScale). Images of another size, and checkpoints of another size, are met by
-    ``resize_relative_table``; images are padded at the bottom and the right to whole patches.
+    Every attention has a bias for each relative position, from one shared table in pre-training or from one table per
+    block in fine-tuning; a checkpoint with a shared table is copied to every block. Residual branches have a learned
+    scale (LayerScale). ``resize_relative_table`` resizes the tables for images or checkpoints of another size. Images
+    are padded at the bottom and on the right to whole patches.
 
     Args:
-        arch: As in ``VisionTransformer``.
+        arch: Architecture, see ``VisionTransformer``.
         img_size: Side of the images in pixels, or (height, width).
         patch_size: Side of a patch in pixels.
-        output: As in ``VisionTransformer``: ``'cls'``, ``'mean'``, ``'tokens'`` or ``'maps'``.
-        out_indices: Blocks whose outputs are the maps, as in ``VisionTransformer``.
-        relative_table: ``'shared'`` by all blocks or ``'per-block'``.
-        layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 has none.
-        drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
-        final_norm: Whether a norm follows the last block, as in ``VisionTransformer``.
+        output: Output: ``'cls'``, ``'mean'``, ``'tokens'`` or ``'maps'``, see ``VisionTransformer``.
+        out_indices: Blocks whose outputs are the maps, see ``VisionTransformer``.
+        relative_table: Table of relative positions: ``'shared'`` by all blocks or ``'per-block'``.
+        layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 means no scale.
+        drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block.
+        final_norm: Whether a norm follows the last block, see ``VisionTransformer``.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
-    undecayed = {'cls_token'}  # the official code decays its relative tables
+    undecayed = {'cls_token'}  # the official code applies weight decay to its relative tables
 
     def __init__(
         self,
@@ -159,12 +159,12 @@ class BEiTViT(OrderedLayers, BaseModule):
     def forward(
         self, images: Tensor, mask: Tensor | None = None, mask_token: Tensor | None = None
     ) -> Tensor | tuple[Tensor, ...]:
-        """Encodes images, with hidden patches replaced where there is a mask.
+        """Encodes images; with ``mask`` a token replaces the hidden patches.
 
         Args:
             images: (N, 3, H, W), normalised.
-            mask: (N, L) bool, True = hidden: ``mask_token`` stands there.
-            mask_token: (1, 1, D), with ``mask``.
+            mask: (N, L) bool, True = hidden: ``mask_token`` replaces these patches; None hides none.
+            mask_token: (1, 1, D), needed with ``mask``.
 
         Returns:
             (N, D) for ``'cls'`` and ``'mean'``, (N, 1 + L, D) for ``'tokens'``, and for ``'maps'`` one (N, D, rows,
@@ -196,13 +196,13 @@ class BEiTViT(OrderedLayers, BaseModule):
         return list(self.blocks)
 
     def _bias(self, owner: Any, grid: tuple[int, int]) -> Tensor:
-        """Returns (heads, 1 + L, 1 + L) of the table of ``owner``, resized to ``grid``."""
+        """Returns the bias (heads, 1 + L, 1 + L) from the table of ``owner``, resized to ``grid``."""
         table = resize_relative_table(owner.relative_position_bias_table, self.grid_size, grid)
         index = self._index if grid == self.grid_size else relative_index(grid).to(table.device)
         return table[index].permute(2, 0, 1).contiguous()
 
     def _init_parameters(self) -> None:
-        """Official initial values: all weights truncated at one standard deviation; deeper branches begin smaller."""
+        """Sets the official initial values: truncated at one standard deviation, smaller in deeper branches."""
         trunc_normal_(self.cls_token, std=0.02, a=-0.02, b=0.02)
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -217,7 +217,7 @@ class BEiTViT(OrderedLayers, BaseModule):
 
 
 def _adapt_loaded_tables(module: BEiTViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object) -> None:
-    """Copies a shared table to every block where each has its own, and resizes tables of another grid."""
+    """Copies a shared table to every block, if blocks have their own tables, and resizes tables of another grid."""
     if module.rel_pos_bias is None and prefix + _SHARED_TABLE in state_dict:
         shared = state_dict.pop(prefix + _SHARED_TABLE)
         for index in range(len(module.blocks)):

@@ -33,7 +33,7 @@ from mmssl.models.layers.relative_positions import bicubic_relative_table, squar
 from mmssl.registry import BACKBONES
 from mmssl.utils.arguments import check_choices, read_group
 
-# Residual blocks of each stage: HiViT's paper counts those of the first two in pairs, 2-2-20 for its base model.
+# Residual blocks of each stage; HiViT's paper counts pairs in the first two stages, 2-2-20 for its base model.
 ARCHS: dict[str, dict[str, Any]] = {
     'tiny': dict(embed_dim=384, depths=(2, 2, 10), num_heads=6),
     'small': dict(embed_dim=384, depths=(4, 4, 20), num_heads=6),
@@ -58,7 +58,7 @@ def _read_position(
     window_size: int = 0,
     global_indices: Sequence[int] = (),
 ) -> tuple[str, str, str]:
-    """Returns kind, bias and resampling of the positions; the last four arguments are of earlier configs."""
+    """Returns kind, bias and resampling of the positions; the last four arguments come from earlier versions."""
     if window_size or global_indices:
         raise ValueError("window_size and global_indices belong to type='mmssl.WindowedHiViT'")
     settings = read_group('position', position, dict(kind='sincos', bias='off', resample='antialiased'))
@@ -67,48 +67,49 @@ def _read_position(
 
 @BACKBONES.register_module()
 class HiViT(OrderedLayers, BaseModule):
-    """Hierarchical vision transformer whose first two stages look at one unit at a time.
+    """Hierarchical vision transformer whose first two stages process each unit separately.
 
-    A unit is a square of 4 x 4 cells, 16 pixels wide. MLPs work on the cells (stage 1), on 2 x 2 positions after they
-    were merged within the unit (stage 2), and attention works on one token per unit (stage 3), where positions are
-    added. As no unit sees another one before stage 3, hidden units can leave before stage 1, as in MAE. There is no
-    class token and no norm at the end. Parameters have the names of the official codes; ``blocks`` holds the merges
-    too.
+    A unit is a square of 4 x 4 cells, 16 pixels wide. Stage 1 applies MLPs to the cells, stage 2 applies MLPs to 2 x 2
+    merged positions per unit, and stage 3 applies attention to one token per unit, after positions were added. Units do
+    not interact before stage 3, so hidden units can be dropped before stage 1, as in MAE. There is no class token and
+    no final norm. Parameters have the names of the official codes; ``blocks`` also contains the merges.
 
-    Fast-iTPN has SwiGLU in stage 3, a norm within every MLP, queries, keys and values apart and its own merges; its
-    official convolutions of one cell are linear layers here.
+    Fast-iTPN has SwiGLU in stage 3, a norm within every MLP, separate projections of queries, keys and values, and its
+    own merges; its official 1 x 1 convolutions are linear layers here.
 
-    Any image size whose sides are multiples of the unit is welcome: absolute and relative positions are resized to its
-    grid. A checkpoint of another grid, taken to be square, is resized when it is loaded.
+    The sides of images must be multiples of the unit; absolute and relative positions are resized to the grid of the
+    images. Positions of a checkpoint with another grid are resized on loading; a grid that is not recorded is taken to
+    be square.
 
     Args:
-        arch: A key of ``ARCHS``, or a dict of ``embed_dim`` C, ``depths`` (residual blocks of the three stages; merges
-            not counted), ``num_heads`` and optionally ``stem_mlp_ratio``, ``mlp_ratio`` and ``fast``.
+        arch: Architecture: a key of ``ARCHS``, or a dict of ``embed_dim`` C, ``depths`` (residual blocks of the three
+            stages, without merges), ``num_heads`` and optionally ``stem_mlp_ratio``, ``mlp_ratio`` and ``fast``.
         img_size: Side of the images in pixels, or (height, width); sets the grid of the position parameters.
-        stem_stride: Side of a cell in pixels; a unit is four times as wide.
-        output: ``'units'``: the features of the three stages by unit, (N, K, 4, 4, C / 4), (N, K, 2, 2, C / 2) and
-            (N, K, C), the first two before they are merged; ``'maps'``: the maps ``out_indices``; ``'mean'``: the mean
-            over the units of stage 3.
+        stem_stride: Side of a cell in pixels; the side of a unit is four times this.
+        output: Output: ``'units'``: the features of the three stages by unit, (N, K, 4, 4, C / 4), (N, K, 2, 2, C / 2)
+            and (N, K, C), the first two before they are merged; ``'maps'``: the maps of ``out_indices``; ``'mean'``:
+            the mean over the units of stage 3, (N, C).
         out_indices: Stages 0, 1, 2 whose maps (N, C / 4, H / 4, W / 4), (N, C / 2, H / 8, W / 8), (N, C, H / 16,
             W / 16) are returned; 3 is stage 2 after a 2 x 2 max-pooling.
-        early_block: Index of a block of stage 3, counted from 0, whose tokens (N, K, C) are returned as well, before
-            those of stage 3; for ``'units'`` only.
-        position: Initial value of the absolute positions, which train, or a dict of ``kind``, ``bias`` and
-            ``resample``. ``kind`` is this initial value, ``'sincos'`` or ``'learned'``. ``bias`` is what attention
-            knows of relative positions: ``'off'``; ``'table'``: a bias for each head and relative position, resized
-            bicubically; ``'axis'``: decomposed by rows and columns as in ViTDet, resized linearly. ``resample`` says
-            how absolute positions follow an image of another size: ``'antialiased'`` bicubic; ``'dino'`` for
-            ``scaled_positions``, as in the official detection and segmentation codes; ``'itpn'`` for the same also at
-            the size of the table where units were left out, as in the official pre-training of iTPN on pixels.
-        layer_scale: Initial value of the factors of residual branches; None has none.
-        drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
-        eps: Added to the variance in norms.
+        early_block: Index of a block of stage 3, counted from 0, whose tokens (N, K, C) are also returned, before those
+            of stage 3; for ``'units'`` only.
+        position: Kind of the absolute positions, or a dict of ``kind``, ``bias`` and ``resample``. ``kind`` is the
+            initial value of the positions, which are trained: ``'sincos'``, or ``'learned'`` for random values.
+            ``bias`` is the bias of the attention by relative position: ``'off'`` for none; ``'table'`` for one number
+            per head and relative position, resized bicubically; ``'axis'`` for biases decomposed by rows and columns as
+            in ViTDet, resized linearly. ``resample`` is the interpolation of absolute positions for images of another
+            size: ``'antialiased'``, bicubic; ``'dino'``, ``scaled_positions``, as in the official detection and
+            segmentation codes; ``'itpn'``, which also applies ``scaled_positions`` to images of the table's size with
+            hidden units, as in the official pre-training of iTPN on pixels.
+        layer_scale: Initial value of the factors of residual branches; None means no factors.
+        drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block.
+        eps: Number added to the variance in the norms.
         init_cfg: MMEngine's initialisation config.
-        **former: Arguments of earlier configs. ``position_bias`` stands for ``position=dict(bias=...)`` and
-            ``resample`` for ``position=dict(resample=...)``.
+        **former: Arguments from configs of earlier versions: ``position_bias`` means ``position=dict(bias=...)``, and
+            ``resample`` means ``position=dict(resample=...)``.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     options_go_to = _read_position
@@ -141,14 +142,14 @@ class HiViT(OrderedLayers, BaseModule):
             resample=(self.resample, ('antialiased', 'dino', 'itpn')),
         )
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
-            raise ValueError(f'out_indices must name stages 0, 1, 2 or 3 for the pooled last one, got {out_indices}')
+            raise ValueError(f'out_indices must name stages 0, 1, 2, or 3 for the pooled last stage, got {out_indices}')
         if early_block is not None and (output != 'units' or not 0 <= early_block < depths[2]):
             raise ValueError(
-                f"early_block is one of the {depths[2]} blocks of stage 3 and needs output='units', got {early_block}"
+                f"early_block must be one of the {depths[2]} blocks of stage 3, with output='units', got {early_block}"
             )
         self.patch_size = _INNER * stem_stride
         self.grid_size = self._grid(*to_2tuple(img_size))
-        self.embed_dim = self.feature_dim = dim  # of stage 3, where a mask token stands
+        self.embed_dim = self.feature_dim = dim  # width of stage 3 and of a mask token
         self.output = output
         self.out_indices = tuple(out_indices)
         self.early_block = early_block
@@ -176,25 +177,26 @@ class HiViT(OrderedLayers, BaseModule):
         mask: Tensor | None = None,
         mask_token: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, ...]:
-        """Encodes images, their visible units only (``keep``), or with hidden units replaced in stage 3 (``mask``).
+        """Encodes all units, only the visible units (``keep``), or all with hidden units replaced in stage 3
+        (``mask``).
 
         Args:
             images: (N, 3, H, W), normalised, H and W multiples of ``patch_size``.
-            keep: (N, K) int64, positions of the visible units, or (N, L) bool, True = visible, the same number K in
-                every image (which waits for the device); None sees all L units.
-            mask: (N, L) bool, True = hidden: ``mask_token`` stands there when stage 3 begins, before positions are
-                added. The first two stages see everything.
-            mask_token: (1, 1, C), with ``mask``.
+            keep: (N, K) int64, positions of the visible units; or (N, L) bool, True = visible, with the same number K
+                in every image, which synchronises the device; None encodes all L units.
+            mask: (N, L) bool, True = hidden: ``mask_token`` replaces these units at the input of stage 3, before
+                positions are added; the first two stages see all units. None hides none.
+            mask_token: (1, 1, C), needed with ``mask``.
 
         Returns:
-            As ``output`` says.
+            Features as described for the argument ``output`` of the class.
 
         Raises:
-            ValueError: A side of the images is no multiple of ``patch_size``, a bool ``keep`` differs in the number of
-                visible units between images, or ``keep`` is given for ``'maps'``.
+            ValueError: A side of the images is not a multiple of ``patch_size``, ``keep`` is bool and the number of
+                visible units differs between images, or ``keep`` is given with ``output='maps'``.
         """
         if keep is not None and self.output == 'maps':
-            raise ValueError('keep leaves units out, of which no maps can be made: choose another output')
+            raise ValueError("keep drops units, so there are no whole maps: choose another output than 'maps'")
         grid = self._grid(*images.shape[-2:])
         positions = self._positions(grid, is_whole=keep is None)  # (1, L, C)
         units = self.patch_embed(images)  # (N, L, 4, 4, C / 4)
@@ -204,7 +206,7 @@ class HiViT(OrderedLayers, BaseModule):
             positions = select_patches(positions.expand(images.shape[0], -1, -1), keep)
         *stages, tokens = self._first_stages(units)
         if mask is not None:
-            assert mask_token is not None, 'a mask comes with the token that stands at hidden places'
+            assert mask_token is not None, 'a mask needs the mask_token'
             tokens = torch.where(mask.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
         stages += self._last_stage(tokens + positions, self._places(grid, keep, images.device))
         if self.output == 'units':
@@ -216,7 +218,7 @@ class HiViT(OrderedLayers, BaseModule):
         return [block for block in self.blocks if isinstance(block, Block)]
 
     def _first_stages(self, units: Tensor) -> list[Tensor]:
-        """Returns stages 1 and 2 of units (N, K, 4, 4, C / 4), each before it is merged, and the tokens (N, K, C)."""
+        """Returns the outputs of stages 1 and 2 before merging, and the input tokens (N, K, C) of stage 3."""
         stages = []
         for block in self.blocks[: -self.num_main_blocks]:
             if isinstance(block, PatchMerge):
@@ -234,7 +236,7 @@ class HiViT(OrderedLayers, BaseModule):
         return [*found, tokens]
 
     def _places(self, grid: tuple[int, int], keep: Tensor | None, device: torch.device) -> Places:
-        """Returns where the tokens of all units of ``grid``, or of the visible ones (N, K), are."""
+        """Returns the positions of all units of ``grid``, or of the visible units ``keep`` (N, K)."""
         if self.position_bias != 'table':
             return Places(grid, keep, None)
         pairs = self._pairs if grid == self.grid_size else pair_index(grid, device)
@@ -246,7 +248,7 @@ class HiViT(OrderedLayers, BaseModule):
         return tuple(max_pool2d(maps[2], 2) if index == 3 else maps[index] for index in self.out_indices)
 
     def _positions(self, grid: tuple[int, int], is_whole: bool) -> Tensor:
-        """Returns the positions (1, L, C) of a grid, for whole images or for some of their units."""
+        """Returns the position embeddings (1, L, C) for a grid; ``is_whole`` tells whether all units are visible."""
         if grid == self.grid_size and (is_whole or self.resample != 'itpn'):
             return self.absolute_pos_embed
         if self.resample == 'antialiased':
@@ -256,8 +258,7 @@ class HiViT(OrderedLayers, BaseModule):
     def _grid(self, height: int, width: int) -> tuple[int, int]:
         if height % self.patch_size or width % self.patch_size:
             raise ValueError(
-                f'images are made of units of {self.patch_size} pixels, so their sides must be multiples of that; got '
-                f'{height}x{width}'
+                f'the sides of images must be multiples of the unit of {self.patch_size} pixels, got {height} x {width}'
             )
         return height // self.patch_size, width // self.patch_size
 
@@ -270,7 +271,7 @@ def _make_blocks(
     layer_scale: float | None,
     drop_path_rate: float,
 ) -> nn.ModuleList:
-    """Makes the blocks of the three stages with the merges between them."""
+    """Builds the blocks of the three stages and the merges between them."""
     depths, fast = options['depths'], options['fast']
     norm: Any = partial(nn.LayerNorm, eps=eps)
     rates = iter(torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist())
@@ -289,7 +290,7 @@ def _make_blocks(
 
 
 def _to_positions(keep: Tensor) -> Tensor:
-    """Returns positions (N, K) int64 of what is visible, given so or as (N, L) bool."""
+    """Returns the positions (N, K) int64 of visible units, given as positions or as (N, L) bool."""
     if keep.dtype != torch.bool:
         return keep
     everywhere = torch.arange(keep.shape[1], device=keep.device).expand_as(keep)
@@ -311,7 +312,7 @@ def _resolve(arch: str | dict) -> dict[str, Any]:
 
 
 def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object) -> None:
-    """Fits the positions of a checkpoint to those of this module; a grid that is not recorded is taken to be square."""
+    """Resizes the positions of a checkpoint to this module's; a grid that is not recorded is taken to be square."""
     _settle_relative_positions(module, state_dict, prefix)
     for name, own in module.named_parameters():
         key, leaf = prefix + name, name.rpartition('.')[2]
@@ -324,18 +325,20 @@ def _adapt_loaded_positions(module: HiViT, state_dict: dict, prefix: str, local_
 
 
 def _settle_relative_positions(module: HiViT, state_dict: dict, prefix: str) -> None:
-    """Drops relative positions that this module does not have, and keeps its own where the checkpoint has none.
+    """Drops relative positions that this module does not have, and keeps its own if the checkpoint has none.
 
-    Pre-training on pixels has none, fine-tuning has them, detection has none again.
+    Pre-training on pixels and detection have no relative positions, fine-tuning has them.
     """
     own = dict(module.named_parameters())
     offered = [key for key in state_dict if key.startswith(prefix)]
     leaves = {key.rpartition('.')[2] for key in offered}
     unused = [key for key in offered if key.endswith(_RELATIVE) and key[len(prefix) :] not in own]
-    missing = set(_RELATIVE) - leaves if 'absolute_pos_embed' in leaves else set()  # else this is no backbone
+    missing = (
+        set(_RELATIVE) - leaves if 'absolute_pos_embed' in leaves else set()
+    )  # else the state is not of a backbone
     new = {prefix + name: p.detach() for name, p in own.items() if name.rpartition('.')[2] in missing}
     if unused or new:
-        what = 'passed over, as this backbone has none' if unused else 'new: the checkpoint has none'
+        what = 'ignored, because this backbone has none' if unused else 'new: the checkpoint has none'
         print_log(f'relative positions are {what}', logger='current')
     for key in unused:
         del state_dict[key]

@@ -13,24 +13,24 @@ from mmssl.registry import BACKBONES
 
 @BACKBONES.register_module()
 class LeNet5BN(StagedBackbone):
-    """5x5 layers of 6, 16 and 120 channels, poolings between them, and a 1x1 layer of 84, with batch norm and ReLU.
+    """5x5 layers of 6, 16 and 120 channels with poolings, and a 1x1 layer of 84, each with batch norm and ReLU.
 
-    The first layer is a convolution, which pads images of 28 pixels by 2; the others are adder layers. Poolings are
-    maxima over 2 x 2. Images of 28 pixels give maps of 10, 1 and 1 pixels. The official repository does not contain
-    this network; that the 84 units are adder units is this project's reading of the paper, in which the first and the
-    last layer alone multiply.
+    The first layer is a convolution with padding 2; the others are adder layers. Poolings are maxima over 2 x 2. Images
+    of 28 pixels give maps of 10, 1 and 1 pixels. The official repository does not contain this network. The paper says
+    that only the first and the last layer multiply, so this project makes the layer of 84 an adder layer.
 
     Args:
-        width: Multiplies the channels of every layer.
-        adder: False gives ordinary convolutions: the same network, to compare with.
+        width: Factor of the channels of every layer.
+        adder: Whether to use adder layers; False builds the same network with convolutions, for comparison.
         out_indices: Stages, 0 to 2, whose maps are returned.
-        frozen_stages: -1 trains everything, i freezes the first layer and the first i stages; what is frozen stays in
-            eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
-        init_cfg: MMEngine's initialisation config. Convolutions begin with He's normal with fan-out.
+        frozen_stages: -1 trains everything, i freezes the first layer and the first i stages; frozen layers stay in
+            evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
+        init_cfg: MMEngine's initialisation config. By default convolutions are initialised with He's normal with
+            fan-out.
 
     Raises:
-        ValueError: ``out_indices`` or ``frozen_stages`` name other stages.
+        ValueError: ``out_indices`` or ``frozen_stages`` name a stage that does not exist.
     """
 
     def __init__(

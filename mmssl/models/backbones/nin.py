@@ -14,22 +14,24 @@ from mmssl.registry import BACKBONES
 
 @BACKBONES.register_module()
 class NIN(StagedBackbone):
-    """Stages of a convolution and two of 1 x 1, each with batch norm and ReLU and without bias.
+    """Stages of one convolution and two 1 x 1 convolutions, each with batch norm and ReLU and without bias.
 
-    The first stage ends with a maximum over 3 x 3 at stride 2, the second with the mean over 3 x 3 at stride 2, which
-    counts the padded zeros; the others keep their size. A stage's map is what follows its pooling: 96 channels and 16 x
-    16 pixels of an image of 32, then 192 channels and 8 x 8.
+    The first stage ends with max pooling over 3 x 3 with stride 2, the second with average pooling over 3 x 3 with
+    stride 2, which includes the padded zeros; later stages have no pooling. The map of a stage is taken after its
+    pooling. For an image of 32 pixels the first map has 96 channels and 16 x 16 pixels, the others 192 channels and 8 x
+    8 pixels.
 
     Args:
         num_stages: Number of stages, at least 2: 4 in RotNet, 3 in its supervised baseline.
-        width: Multiplies the channels of every convolution.
-        out_indices: Stages whose maps are returned, counted from 0; None returns the last.
-        frozen_stages: -1 trains everything, i freezes the first i stages; what is frozen stays in eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
-        init_cfg: MMEngine's initialisation config. Initial values are PyTorch's own, as in the official code.
+        width: Factor of the channels of every convolution.
+        out_indices: Stages, counted from 0, whose maps are returned; None returns the map of the last stage.
+        frozen_stages: -1 trains everything, i freezes the first i stages; frozen layers stay in evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
+        init_cfg: MMEngine's initialisation config. By default layers keep PyTorch's initialisation, as in the official
+            code.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Residual networks (He et al., 2016, arXiv:1512.03385) on torchvision's blocks."""
+"""Residual networks (He et al., 2016, arXiv:1512.03385) built from torchvision's blocks."""
 
 from __future__ import annotations
 
@@ -24,32 +24,33 @@ DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] =
 
 @BACKBONES.register_module()
 class ResNet(OrderedLayers, BaseModule):
-    """ResNet v1.5 (stride on the 3x3 convolution) with torchvision's names of parameters and no classifier.
+    """ResNet v1.5 (stride in the 3x3 convolution) with torchvision's parameter names and without classifier.
 
-    Stages after the last of ``out_indices`` are not built, so every parameter that trains receives a gradient; a
-    checkpoint of the whole network loads all the same, the tensors of those stages are passed over.
+    Stages after the last of ``out_indices`` are not built, so every trained parameter receives a gradient. A checkpoint
+    of the whole network loads too; the tensors of those stages are ignored.
 
     Args:
-        depth: 18, 34, 50, 101 or 152.
-        width: Multiplies the channels of every layer, stem and output included: the 2x and 4x of SimCLR and BYOL.
-        width_per_group: Width of the inner 3x3 convolution at 64 channels, as in torchvision: 128 makes
-            ``wide_resnet50_2``, whose output is as wide as ResNet-50's. Bottleneck depths only.
-        stem: ``'imagenet'`` (7x7 stride 2, then max-pool) or ``'small'`` (3x3 stride 1, no max-pool) for images of
-            about 32 pixels.
-        output_stride: Pixels of the image per pixel of the last map, with the ImageNet stem: 32, or 16 or 8, where the
-            last one or two stages dilate in place of striding, as torchvision's ``replace_stride_with_dilation``.
-            Bottleneck depths only.
+        depth: Number of layers: 18, 34, 50, 101 or 152.
+        width: Factor of the channels of every layer, including stem and output: the 2x and 4x of SimCLR and BYOL.
+        width_per_group: Width of the inner 3x3 convolution in the stage of 64 channels, as in torchvision: 128 gives
+            ``wide_resnet50_2``, whose output is as wide as ResNet-50's. For depths with bottlenecks only.
+        stem: First layers: ``'imagenet'`` (7x7 stride 2, then max-pool) or ``'small'`` (3x3 stride 1, no max-pool) for
+            images of about 32 pixels.
+        output_stride: Number of image pixels per pixel of the last map, with the ImageNet stem: 32; or, for depths with
+            bottlenecks, 16 or 8, where the last one or two stages use dilation instead of stride, as with torchvision's
+            ``replace_stride_with_dilation``.
         out_indices: Stages, 0 to 3, whose maps are returned.
-        frozen_stages: -1 trains everything, 0 freezes the stem, i freezes the stem and the first i stages; what is
-            frozen stays in eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
-        zero_init_residual: Start the last norm scale of each block at zero, so that a block begins as the identity.
-        conv_init: ``'he'`` is torchvision's normal with fan-out; ``'lecun'`` a truncated normal of variance 1 / fan-in,
-            as the TensorFlow and JAX codes of SimCLR and BYOL begin with.
-        init_cfg: MMEngine's initialisation config, ``dict(type='Pretrained', checkpoint=...)`` for instance.
+        frozen_stages: -1 trains everything, 0 freezes the stem, i freezes the stem and the first i stages; frozen
+            layers stay in evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
+        zero_init_residual: Whether the scale of the last norm of each block is initialised with 0, so that a block is
+            the identity at first.
+        conv_init: Initialisation of convolutions: ``'he'``, torchvision's normal with fan-out; or ``'lecun'``, a
+            truncated normal of variance 1 / fan-in, as in the TensorFlow and JAX codes of SimCLR and BYOL.
+        init_cfg: MMEngine's initialisation config, such as ``dict(type='Pretrained', checkpoint=...)``.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ResNet(OrderedLayers, BaseModule):
             raise ValueError(f'frozen_stages must lie in -1 to 4, got {frozen_stages}')
         block, blocks = DEPTHS[depth]
         if output_stride not in ((8, 16, 32) if block is Bottleneck else (32,)):
-            raise ValueError(f'output_stride must be 32, for bottleneck depths also 16 or 8, got {output_stride}')
+            raise ValueError(f'output_stride must be 32, for depths with bottlenecks also 16 or 8, got {output_stride}')
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
@@ -125,7 +126,7 @@ class ResNet(OrderedLayers, BaseModule):
         return tuple(maps)
 
     def train(self, mode: bool = True) -> ResNet:
-        """Sets the mode, but leaves what is frozen, and with ``norm_eval`` every batch norm, in eval mode."""
+        """Sets the mode; frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         if self.norm_eval:
@@ -149,7 +150,7 @@ class ResNet(OrderedLayers, BaseModule):
                 if conv_init == 'he':
                     nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
                 else:
-                    # 0.8796 is the standard deviation of a unit normal that is cut at +-2.
+                    # 0.8796 is the standard deviation of a unit normal that is truncated at +-2.
                     std = module.weight[0].numel() ** -0.5 / 0.87962566
                     nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
             elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
@@ -166,8 +167,11 @@ def _stage(
     inner: int,
     dilations: tuple[int, int],
 ) -> nn.Sequential:
-    """One stage of ``blocks`` blocks, the first of which strides, matches the channels of its shortcut, and dilates by
-    the first of ``dilations``, the others by the second."""
+    """Builds a stage of ``blocks`` blocks.
+
+    The first block has the stride, the convolution of the shortcut and the first of ``dilations``; the others have the
+    second dilation.
+    """
     outputs = planes * block.expansion
     shortcut = None
     if stride != 1 or inputs != outputs:

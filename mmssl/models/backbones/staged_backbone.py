@@ -1,4 +1,4 @@
-"""The parent of convolutional backbones that are a stem and stages in sequence."""
+"""The base class of convolutional backbones that are a sequence of a stem and stages."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mmssl.models.layers.loading import skip_on_load
 
 
 class StagedBackbone(OrderedLayers, BaseModule):
-    """A stem, stages, and perhaps fully connected layers behind them.
+    """A stem, stages, and optionally fully connected layers after the stages.
 
-    The constructor of a subclass makes the layers and hands them to ``_build``. Stages after the last of
-    ``out_indices`` are dropped, so every parameter that trains receives a gradient. A checkpoint of the whole network
-    loads all the same.
+    The constructor of a subclass builds the layers and passes them to ``_build``. Stages after the last of
+    ``out_indices`` are dropped, so every trained parameter receives a gradient. A checkpoint of the whole network loads
+    too.
 
     Args:
         out_indices: Stages, counted from 0, whose maps are returned.
-        frozen_stages: -1 trains everything, i freezes the stem and the first i stages; what is frozen stays in eval
+        frozen_stages: -1 trains everything, i freezes the stem and the first i stages; frozen layers stay in evaluation
             mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
         init_cfg: MMEngine's initialisation config.
     """
 
@@ -34,15 +34,15 @@ class StagedBackbone(OrderedLayers, BaseModule):
         self.norm_eval = norm_eval
 
     def _build(self, stem: nn.Module, stages: Sequence[nn.Module], fc: nn.Module | None = None) -> None:
-        """Keeps the layers that the outputs need, and freezes those that ``frozen_stages`` names.
+        """Keeps the layers that the outputs need, and freezes the layers that ``frozen_stages`` names.
 
         Args:
-            stem: Images -> the input of the first stage.
+            stem: Module: images -> input of the first stage.
             stages: All stages of the network.
-            fc: Fully connected layers, the map of the last stage -> a vector; ``forward`` then returns that vector.
+            fc: Fully connected layers: map of the last stage -> vector; ``forward`` then returns this vector.
 
         Raises:
-            ValueError: There is no such stage.
+            ValueError: ``out_indices`` or ``frozen_stages`` name a stage that does not exist.
         """
         number = len(stages)
         if not self.out_indices or not set(self.out_indices) <= set(range(number)):
@@ -65,7 +65,7 @@ class StagedBackbone(OrderedLayers, BaseModule):
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Returns the maps (N, C_i, H_i, W_i) of the stages in ``out_indices``, in ascending order.
 
-        With fully connected layers it returns their vector (N, D) instead.
+        With fully connected layers it returns the vector (N, D) of these instead.
 
         Args:
             images: (N, 3, H, W), normalised.
@@ -79,7 +79,7 @@ class StagedBackbone(OrderedLayers, BaseModule):
         return self.fc(x) if hasattr(self, 'fc') else tuple(maps)
 
     def train(self, mode: bool = True) -> StagedBackbone:
-        """Sets the mode, but leaves what is frozen, and with ``norm_eval`` every batch norm, in eval mode."""
+        """Sets the mode; frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         if self.norm_eval:
@@ -95,9 +95,9 @@ class StagedBackbone(OrderedLayers, BaseModule):
 
 
 def he_normal(module: nn.Module) -> None:
-    """Gives the convolutions in ``module`` He's normal with fan-out and no bias, linear layers N(0, 0.01) and no bias.
+    """Initialises convolutions with He's normal with fan-out, linear layers with N(0, 0.01), and biases with 0.
 
-    Constants, whose parameters never train, keep their values.
+    Layers whose weight does not require a gradient keep their values.
     """
     for layer in module.modules():
         if not isinstance(layer, (nn.Conv2d, nn.Linear)) or not layer.weight.requires_grad:

@@ -19,16 +19,16 @@ from mmssl.registry import BACKBONES
 
 @BACKBONES.register_module()
 class TimmBackbone(OrderedLayers, BaseModule):
-    """A timm model without its classifier, held as ``model``: its parameters have timm's names after ``model.``.
+    """A timm model without its classifier, in the attribute ``model``: parameters have timm's names after ``model.``.
 
     Args:
-        name: A model of ``timm.list_models()``.
+        name: Name of a model in ``timm.list_models()``.
         out_indices: Feature levels whose maps are returned; None returns the pooled vector instead.
-        pool: False returns, instead of the pooled vector, a tuple of the last map after the final norm. Parameters then
-            keep timm's names; those of a model with ``out_indices`` are timm's for such models, which may differ.
-        pretrained: Load timm's published weights (a download).
+        pool: Whether the pooled vector is returned; False returns a tuple with the last map, after the final norm. The
+            parameters have the same names in both cases, whereas timm may use other names with ``out_indices``.
+        pretrained: Whether to load timm's published weights, which are downloaded.
         init_cfg: MMEngine's initialisation config.
-        **kwargs: Passed on to ``timm.create_model``, ``img_size`` or ``drop_path_rate`` for instance.
+        **kwargs: Arguments of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``.
 
     Raises:
         ValueError: timm has no model of this name.
@@ -60,37 +60,39 @@ class TimmBackbone(OrderedLayers, BaseModule):
                 name, pretrained=pretrained, features_only=True, out_indices=self.out_indices, **kwargs
             )
             self.feature_dim = self.model.feature_info.channels()[-1]
-        # Some timm models have an init_weights() of their own; MMEngine would call it and undo pretrained weights.
+        # Some timm models have a method init_weights(); MMEngine would call it and overwrite pretrained weights.
         self.model.is_init = True
         adapt_on_load(self, _resize_loaded_tables)
 
     @property
     def patch_embed(self) -> Any:
-        """What turns an image into patches.
+        """The layer that embeds the patches of an image.
 
         Raises:
-            ValueError: The model has no such part.
+            ValueError: The model has no ``patch_embed``.
         """
-        model = getattr(self.model, 'model', self.model)  # timm wraps a model that returns maps
+        model = getattr(self.model, 'model', self.model)  # timm wraps models that return maps
         if not hasattr(model, 'patch_embed'):
             raise ValueError(f'{type(model).__name__} of timm has no patch_embed, so no patches can be hidden')
         return model.patch_embed
 
     @property
     def embed_dim(self) -> int:
-        """Width of a patch before the first block, that of a mask token."""
+        """Width of an embedded patch, and of a mask token."""
         return self.patch_embed.proj.out_channels
 
     def forward(
         self, images: Tensor, mask: Tensor | None = None, mask_token: Tensor | None = None
     ) -> Tensor | tuple[Tensor, ...]:
-        """Returns the pooled vector (N, D), or maps (N, C_i, H_i, W_i): one per entry of ``out_indices`` or the last.
+        """Returns the pooled vector (N, D), or maps (N, C_i, H_i, W_i): one per entry of ``out_indices``, or the last
+        one.
 
         Args:
             images: (N, 3, H, W), normalised.
-            mask: (N, L) bool, True = hidden: ``mask_token`` stands in the place of the embedded patch, behind the norm
-                of the patch embedding and before positions are added. For models with a ``patch_embed``, such as Swin.
-            mask_token: (1, 1, ``embed_dim``), with ``mask``.
+            mask: (N, L) bool, True = hidden: ``mask_token`` replaces the embedded patch, after the norm of the patch
+                embedding and before positions are added. For models with a ``patch_embed``, such as Swin. None hides
+                none.
+            mask_token: (1, 1, ``embed_dim``), needed with ``mask``.
         """
         if mask is None:
             return self._encode(images)
@@ -119,17 +121,17 @@ class TimmBackbone(OrderedLayers, BaseModule):
 
 
 def _hide(x: Tensor, mask: Tensor, mask_token: Tensor | None) -> Tensor:
-    """Replaces hidden patches of x, (N, L, D) or (N, rows, columns, D)."""
+    """Replaces hidden patches of ``x``, (N, L, D) or (N, rows, columns, D), with the mask token."""
     return hide_patches(x.flatten(1, -2), mask, mask_token).view(x.shape)
 
 
 def _resize_loaded_tables(module: TimmBackbone, state_dict: dict, prefix: str, *args: object) -> None:
-    """Resizes tables of relative positions in a checkpoint, of a square window, to the windows of this model."""
+    """Resizes tables of relative positions in a checkpoint, for square windows, to the windows of this model."""
     for name, part in module.named_modules():
         key = f'{prefix}{name}.relative_position_bias_table'
         own = getattr(part, 'relative_position_bias_table', None)
         if key not in state_dict or own is None or own.ndim != 2 or len(state_dict[key]) == len(own):
             continue
         window = (part.window_size[0], part.window_size[1])
-        extra = len(own) - num_relative_positions(window)  # of a class token
+        extra = len(own) - num_relative_positions(window)  # rows of a class token
         state_dict[key] = resize_relative_table(state_dict[key], square_grid(state_dict[key], extra), window)

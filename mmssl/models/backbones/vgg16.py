@@ -18,25 +18,26 @@ UNITS = (2, 2, 3, 3, 3)
 
 @BACKBONES.register_module()
 class VGG16(StagedBackbone):
-    """Configuration D: five stages of 3 x 3 convolutions with batch norm and ReLU, with ``fc`` also layers fc6 and fc7.
+    """Configuration D: five stages of 3 x 3 convolutions with batch norm and ReLU, and with ``fc`` layers fc6 and fc7.
 
-    The map of a stage is what precedes the pooling behind it (a maximum over 2 x 2), so maps have strides of 1, 2, 4, 8
-    and 16 pixels. DeepCluster: ``sobel=True, fc=dict(dropout=(0, .5), last_relu=False)``.
+    The map of a stage is taken before the pooling that follows it (a maximum over 2 x 2), so maps have strides of 1, 2,
+    4, 8 and 16 pixels. DeepCluster uses ``sobel=True, fc=dict(dropout=(0, .5), last_relu=False)``.
 
     Args:
-        width: Multiplies the channels of every convolution.
-        sobel: Whether the network sees the image's Sobel gradients instead of its colours.
-        fc: Arguments of ``FullyConnected`` without the first two; the backbone then returns the vector of fc7. None
-            returns maps.
-        img_size: Side of the images in pixels, which ``fc`` fixes, at least 32; maps are made of any size.
+        width: Factor of the channels of every convolution.
+        sobel: Whether the input of the network is the image's Sobel gradients instead of its colours.
+        fc: Arguments of ``FullyConnected`` without ``in_features`` and ``pool``; the backbone then returns the vector
+            of fc7. None returns maps.
+        img_size: Side of the images in pixels, at least 32, which is fixed with ``fc``; without ``fc`` any size is
+            possible.
         out_indices: Stages, 0 to 4, whose maps are returned without ``fc``.
-        frozen_stages: -1 trains everything, i freezes the first i stages; what is frozen stays in eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
-        init_cfg: MMEngine's initialisation config. Initial values are DeepCluster's: convolutions He normal with
-            fan-out, linear layers N(0, 0.01), biases 0.
+        frozen_stages: -1 trains everything, i freezes the first i stages; frozen layers stay in evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
+        init_cfg: MMEngine's initialisation config. The default initialisation is DeepCluster's: convolutions He normal
+            with fan-out, linear layers N(0, 0.01), biases 0.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Vision transformer (Dosovitskiy et al., 2021, arXiv:2010.11929) on timm's blocks."""
+"""Vision transformer (Dosovitskiy et al., 2021, arXiv:2010.11929) built from timm's blocks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ConvStem(nn.Module):
     """Patch embedding of stride 16 by four 3x3 convolutions of stride 2 (Xiao et al., 2021, arXiv:2106.14881).
 
     Args:
-        img_size: Image height and width in pixels; sets the grid of the position table.
+        img_size: Height and width of the images in pixels; sets the grid of the position table.
         embed_dim: Width D of the tokens, divisible by 8.
     """
 
@@ -56,11 +56,11 @@ class ConvStem(nn.Module):
         self.proj = nn.Sequential(*layers, nn.Conv2d(embed_dim, embed_dim, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns tokens (N, L, D) of images (N, 3, H, W)."""
+        """Returns tokens (N, L, D) for images (N, 3, H, W)."""
         return self.proj(images).flatten(2).transpose(1, 2)
 
     def dynamic_feat_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Returns rows and columns of the tokens of an image of ``size`` (height, width), as timm's PatchEmbed does."""
+        """Returns the rows and columns of tokens for an image of ``size`` (height, width), as timm's method does."""
         return -(-size[0] // 16), -(-size[1] // 16)
 
 
@@ -75,11 +75,11 @@ def _read_arguments(
     global_indices: Sequence[int] = (),
     relative_size: int = 0,
 ) -> tuple[str, str, str]:
-    """Returns kind and resampling of the positions and the patch embedding; the last six are of earlier configs."""
+    """Returns position kind, resampling and patch embedding; the last six arguments come from earlier versions."""
     if window_size or global_indices or relative_size:
         raise ValueError("window_size, global_indices and relative_size belong to type='mmssl.WindowedViT'")
     if conv_stem and frozen_patch_embed:
-        raise ValueError('conv_stem trains: set frozen_patch_embed=False')
+        raise ValueError('conv_stem cannot be frozen: set frozen_patch_embed=False')
     settings = read_group('position', position, dict(kind='learned', resample='antialiased'))
     patch_embed = 'conv' if conv_stem else 'frozen' if frozen_patch_embed else patch_embed
     return settings['kind'], resample or settings['resample'], patch_embed
@@ -87,40 +87,43 @@ def _read_arguments(
 
 @BACKBONES.register_module()
 class VisionTransformer(OrderedLayers, BaseModule):
-    """Vision transformer with a class token and timm's names of parameters, for pre-training and everything after.
+    """Vision transformer with a class token and timm's parameter names, for pre-training and benchmarks.
 
-    Images of another size than ``img_size`` resample the positions, see ``position``, and so does loading a checkpoint
-    of another size (antialiased). An image whose sides are no multiple of the patch is padded at the bottom and the
-    right. Detectors use ``WindowedViT``.
+    Positions are resampled for images of another size than ``img_size``, see ``position``, and when a checkpoint of
+    another size is loaded (antialiased). Images are padded at the bottom and on the right to whole patches. Detectors
+    use ``WindowedViT``.
 
     Args:
-        arch: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'``, or ``'mocov3-small'`` (12 heads
-            instead of 6), or a dict of ``embed_dim``, ``depth``, ``num_heads`` and optionally ``mlp_ratio``.
+        arch: Architecture: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'``,
+            ``'mocov3-small'`` (12 heads instead of 6), or a dict of ``embed_dim``, ``depth``, ``num_heads`` and
+            optionally ``mlp_ratio``.
         img_size: Side of the images in pixels, or (height, width).
         patch_size: Side of a patch in pixels.
-        output: ``'cls'``: class token after the final norm; ``'mean'``: mean of the patch tokens after it;
-            ``'tokens'``: every token after it, class token first; ``'maps'``: feature maps of ``out_indices``.
+        output: Output: ``'cls'``, the class token after the final norm; ``'mean'``, the mean of the patch tokens after
+            the final norm; ``'tokens'``, all tokens after the final norm, class token first; ``'maps'``, the feature
+            maps of ``out_indices``.
         out_indices: Blocks whose outputs are the maps, for ``output='maps'`` only. The final norm is applied to the
-            last block's; blocks after the last of these are not built, their tensors in a checkpoint are passed over.
+            output of the last block of the network. Blocks after the last of ``out_indices`` are not built, and their
+            tensors in a checkpoint are ignored.
         position: Kind of the positions, or a dict of ``kind`` and ``resample``. The kind is ``'learned'``, or a fixed
             table of ``sincos_positions``: ``'sincos'`` as in MoCo v3, rows first, or ``'mae'`` as in MAE, columns
-            first. ``resample`` says how positions follow an image of another size: ``'antialiased'`` bicubic, or
-            ``'dino'`` for ``scaled_positions``, which models that were trained with it need.
-        patch_embed: Patch embedding: ``'linear'``; ``'frozen'``, linear and kept at its initial value (MoCo v3's
-            stabiliser); or ``'conv'``, a ``ConvStem``, which stands for one block, so that MoCo v3 then has 11 blocks.
-        drop_path_rate: Stochastic depth probability of the last block, rising linearly from 0 at the first.
-        final_norm: Whether a norm follows the last block. Without it a checkpoint's is passed over: a ViT that is
-            fine-tuned on the mean of its tokens has one after the mean instead, in its head.
-        init: ``'timm'``: truncated normal of 0.02; ``'mocov3'``: Xavier uniform with q, k, v as three matrices and the
-            patch embedding as one; ``'mae'``: Xavier uniform with q, k, v as one matrix, and a class token of 0.02;
-            ``'maskfeat'``: ``'timm'`` with a class token and a patch embedding of 0.02 and, in the blocks, biases of
-            linear layers and norms that begin at 0.02.
+            first. ``resample`` is the interpolation of positions for images of another size: ``'antialiased'``,
+            bicubic, or ``'dino'``, ``scaled_positions``, for models that were trained with it.
+        patch_embed: Patch embedding: ``'linear'``; ``'frozen'``, linear and fixed at its initial value (MoCo v3's trick
+            for stability); or ``'conv'``, a ``ConvStem``, with which MoCo v3 uses 11 blocks instead of 12.
+        drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block.
+        final_norm: Whether a norm follows the last block. If False, the norm in a checkpoint is ignored: a ViT that is
+            fine-tuned on the mean of its tokens has a norm after the mean instead, in its head.
+        init: Initialisation: ``'timm'``, truncated normal with std 0.02; ``'mocov3'``, Xavier uniform with q, k and v
+            as three matrices and the patch embedding as one matrix; ``'mae'``, Xavier uniform with q, k, v as one
+            matrix, and a class token with std 0.02; ``'maskfeat'``, ``'timm'`` with std 0.02 for class token and patch
+            embedding, and biases of 0.02 in the linear layers and norms of the blocks.
         init_cfg: MMEngine's initialisation config.
-        **former: Arguments of earlier configs. ``resample`` stands for ``position=dict(resample=...)``, ``conv_stem``
-            for ``patch_embed='conv'`` and ``frozen_patch_embed`` for ``patch_embed='frozen'``.
+        **former: Arguments from configs of earlier versions: ``resample`` means ``position=dict(resample=...)``,
+            ``conv_stem`` means ``patch_embed='conv'``, and ``frozen_patch_embed`` means ``patch_embed='frozen'``.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     options_go_to = _read_arguments
@@ -151,7 +154,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
             init=(init, ('mae', 'maskfeat', 'mocov3', 'timm')),
         )
         if patch_embed == 'conv' and patch_size != 16:
-            raise ValueError(f"patch_embed='conv' makes patches of 16 pixels, got patch_size={patch_size}")
+            raise ValueError(f"patch_embed='conv' needs patch_size=16, got {patch_size}")
         dim, depth, num_heads, mlp_ratio = resolve_arch(arch)
         check_block_indices(out_indices, depth)
         self.embed_dim = self.feature_dim = dim
@@ -198,22 +201,23 @@ class VisionTransformer(OrderedLayers, BaseModule):
         mask: Tensor | None = None,
         mask_token: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, ...]:
-        """Encodes images, their visible patches only (``keep``), or with hidden patches replaced (``mask``).
+        """Encodes all patches, only the visible patches (``keep``), or all with hidden patches replaced (``mask``).
 
         Args:
             images: (N, 3, H, W), normalised.
-            keep: (N, K) int64, positions of the visible patches, or (N, L) bool, True = visible, the same number K in
-                every image (which waits for the device); None sees all L patches.
-            mask: (N, L) bool, True = hidden: ``mask_token`` stands there before positions are added.
-            mask_token: (1, 1, D), with ``mask``.
+            keep: (N, K) int64, positions of the visible patches; or (N, L) bool, True = visible, with the same number K
+                in every image, which synchronises the device; None encodes all L patches.
+            mask: (N, L) bool, True = hidden: ``mask_token`` replaces these patches before positions are added; None
+                hides none.
+            mask_token: (1, 1, D), needed with ``mask``.
 
         Returns:
             (N, D) for ``'cls'`` and ``'mean'``, (N, 1 + K, D) for ``'tokens'``, and for ``'maps'`` one (N, D, rows,
             columns) per entry of ``out_indices``.
 
         Raises:
-            ValueError: A bool ``keep`` differs in the number of patches between images, or ``keep`` is given for
-                ``'maps'``.
+            ValueError: ``keep`` is bool and the number of visible patches differs between images, or ``keep`` is given
+                with ``output='maps'``.
         """
         height, width = images.shape[-2:]
         grid = self.patch_embed.dynamic_feat_size((height, width))
@@ -221,7 +225,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         positions = resample(self.pos_embed, grid, self.grid_size)
         if keep is not None:
             if self.output == 'maps':
-                raise ValueError('keep leaves patches out, of which no maps can be made: choose another output')
+                raise ValueError("keep drops patches, so there are no whole maps: choose another output than 'maps'")
             places = select_patches(positions[:, 1:].expand(images.shape[0], -1, -1), keep)
             x = self._embed_visible(images, keep) + places  # (N, K, D)
         else:
@@ -239,12 +243,14 @@ class VisionTransformer(OrderedLayers, BaseModule):
         return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
 
     def _embed_visible(self, images: Tensor, keep: Tensor) -> Tensor:
-        """Embeds (N, K, D) of the visible patches, without embedding the others where patches are whole."""
+        """Returns the embeddings (N, K, D) of the visible patches; if no patch is padded, only these are embedded."""
         height, width = images.shape[-2:]
         if isinstance(self.patch_embed, ConvStem) or height % self.patch_size or width % self.patch_size:
             return select_patches(self.patch_embed(images), keep)
         visible = select_patches(patchify(images, self.patch_size), keep)  # (N, K, p * p * 3)
-        weight = self.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(1)  # rows, columns, channels as in a patch
+        weight = self.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(
+            1
+        )  # order (row, column, channel) as in a patch
         return linear(visible, weight, self.patch_embed.proj.bias)
 
     def _maps(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -263,7 +269,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         return list(self.blocks)
 
     def _adapt_blocks(self, depth: int, num_heads: int) -> None:
-        """Called before the blocks are initialised; ``depth`` is the number of blocks of the whole network."""
+        """Changes the blocks before they are initialised; ``depth`` is the number of blocks of the whole network."""
 
     def _init_parameters(self, init: str) -> None:
         if self.cls_token is not None:
@@ -293,10 +299,10 @@ class VisionTransformer(OrderedLayers, BaseModule):
 
 
 def resolve_arch(arch: str | dict) -> tuple[int, int, int, float]:
-    """Returns embed_dim, depth, num_heads and mlp_ratio of a key of ``ARCHS`` or a dict of them.
+    """Returns embed_dim, depth, num_heads and mlp_ratio for a key of ``ARCHS`` or a dict of these numbers.
 
     Raises:
-        ValueError: There is no such key, or the dict holds too little or something else.
+        ValueError: The key is unknown, or keys of the dict are missing or unknown.
     """
     if isinstance(arch, str):
         check_choices(arch=(arch, tuple(ARCHS)))
@@ -315,7 +321,7 @@ def _xavier_uniform(weight: Tensor, fan_out: int, fan_in: int) -> None:
 def _resample_loaded_positions(
     module: VisionTransformer, state_dict: dict, prefix: str, local_metadata: dict, *args: object
 ) -> None:
-    """Resamples the position table of a checkpoint to this module's grid; a grid of which nothing tells is square."""
+    """Resamples the position table of a checkpoint; a grid that is not recorded is taken to be square."""
     key = prefix + 'pos_embed'
     if key not in state_dict:
         return

@@ -15,33 +15,34 @@ from mmssl.utils.arguments import check_choices
 
 @BACKBONES.register_module()
 class WideResNet(StagedBackbone):
-    """A convolution, three stages of pre-activation blocks of two 3 x 3 convolutions, and a last norm.
+    """A convolution, three stages of pre-activation blocks with two 3 x 3 convolutions each, and a final norm.
 
-    Variant ``'zagoruyko'`` is that of RotNet, BoWNet and OBoW, ``'madry'`` that of Madry's robust networks and IGAM:
+    RotNet, BoWNet and OBoW use the variant ``'zagoruyko'``, Madry's robust networks and IGAM the variant ``'madry'``:
 
     | | zagoruyko | madry |
     |---|---|---|
     | activation | ReLU | leaky ReLU, slope 0.1 |
     | epsilon of norms | 1e-5 | 1e-3 |
-    | norm before the first block of a stage | ends the stage before it | the block's own, in stages 1 and 2 |
-    | shortcut where the shape changes | 1 x 1 convolution | mean over stride x stride, zero channels on both sides |
-    | 3 x 3 convolution of stride 2 pads | (1, 1) | (0, 1), as TensorFlow |
-    | maps | normed and activated | the last one is |
+    | norm before the first block of a stage | at the end of the stage before | in the block, in stages 1 and 2 |
+    | shortcut if the shape changes | 1 x 1 convolution | mean over stride x stride, zero channels on both sides |
+    | padding of 3 x 3 convolutions with stride 2 | (1, 1) | (0, 1), as in TensorFlow |
+    | norm and activation of returned maps | all maps | only the last map |
 
     Args:
-        depth: Number of convolutions in sequence with the classifier: 28 and 40 for example are 4 and 6 blocks a stage;
-            Madry's code calls its network of 5 blocks a stage 32.
-        width_factor: The stages have 16, 32 and 64 times this number of channels.
+        depth: Number of convolutions in sequence plus the classifier: 28 and 40, for example, mean 4 and 6 blocks per
+            stage; Madry's code uses 32 for its network of 5 blocks per stage.
+        width_factor: Factor of the 16, 32 and 64 channels of the stages.
         strides: Strides of the three stages: (1, 2, 2) for images of 32 pixels; OBoW's default is (2, 2, 2).
-        variant: ``'zagoruyko'`` or ``'madry'``.
+        variant: Variant of the network: ``'zagoruyko'`` or ``'madry'``.
         out_indices: Stages, 0 to 2, whose maps are returned.
-        frozen_stages: -1 trains everything, i freezes the first convolution and the first i stages; what is frozen
-            stays in eval mode.
-        norm_eval: Keep every batch norm in eval mode, its running statistics fixed.
-        init_cfg: MMEngine's initialisation config. Convolutions begin with He's normal with fan-out.
+        frozen_stages: -1 trains everything, i freezes the first convolution and the first i stages; frozen layers stay
+            in evaluation mode.
+        norm_eval: Whether all batch norms stay in evaluation mode, with fixed running statistics.
+        init_cfg: MMEngine's initialisation config. By default convolutions are initialised with He's normal with
+            fan-out.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value than those above.
     """
 
     def __init__(
@@ -83,11 +84,11 @@ class WideBlock(nn.Module):
     """``x + conv2(act2(conv1(act1(x))))``, with ``act`` a batch norm and a ReLU.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
         stride: Stride of the first convolution.
-        has_norm: Whether the block has ``act1``; else its input is activated already.
-        is_madry: Whether it is one of Madry's variant.
+        has_norm: Whether the block has ``act1``; if False its input is already activated.
+        is_madry: Whether the block belongs to the variant ``'madry'``.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, has_norm: bool, is_madry: bool) -> None:
@@ -103,7 +104,7 @@ class WideBlock(nn.Module):
             self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (N, ``outputs``, H / stride, W / stride) of x (N, ``inputs``, H, W)."""
+        """Returns (N, ``outputs``, H / stride, W / stride) for ``x`` (N, ``inputs``, H, W)."""
         return self.conv2(self.act2(self.conv1(self.act1(x)))) + self.shortcut(x)
 
 
@@ -121,7 +122,7 @@ class PooledShortcut(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (N, C + ``added``, H / stride, W / stride) of x (N, C, H, W)."""
+        """Returns (N, C + ``added``, H / stride, W / stride) for ``x`` (N, C, H, W)."""
         return pad(avg_pool2d(x, self.stride), (0, 0, 0, 0, self.added // 2, self.added - self.added // 2))
 
 
@@ -137,10 +138,10 @@ def _conv3x3(inputs: int, outputs: int, stride: int, is_madry: bool) -> nn.Modul
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution that pads as TensorFlow's SAME does: what is needed, and of an odd number more at the end."""
+    """A convolution with the padding of TensorFlow's ``SAME``; of an odd number, the larger half is at the end."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """Returns (N, C, ceil(H / stride), ceil(W / stride)) of x (N, C, H, W)."""
+        """Returns (N, T, ceil(H / stride), ceil(W / stride)), T output channels, for ``x`` (N, C, H, W)."""
         missing = [
             max((-(-size // stride) - 1) * stride + kernel - size, 0)
             for size, stride, kernel in zip(x.shape[-2:], self.stride, self.kernel_size)

@@ -1,4 +1,4 @@
-"""The HiViT of detectors."""
+"""HiViT for detectors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mmssl.registry import BACKBONES
 
 @BACKBONES.register_module()
 class WindowedHiViT(HiViT):
-    """HiViT whose blocks of stage 3 attend within windows, as in the official detector; it has no relative positions.
+    """HiViT with windowed attention in stage 3 and without relative positions, as in the official detector.
 
     Args:
         arch: Architecture, see ``HiViT``.
         window_size: Side of a window in units.
-        global_indices: Blocks of stage 3, counted from 0, that attend to the whole image instead of a window.
-        **options: Further arguments of ``HiViT``.
+        global_indices: Blocks of stage 3, counted from 0, with global instead of windowed attention.
+        **options: Other arguments of ``HiViT``.
 
     Raises:
-        ValueError: ``output`` is not ``'maps'``, there are relative positions, or a number is outside its range.
+        ValueError: ``output`` is not ``'maps'``, a bias of relative positions is set, or a number is outside its range.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class WindowedHiViT(HiViT):
         super().__init__(arch, **options)
         number = self.num_main_blocks
         if window_size < 1 or self.output != 'maps' or self.position_bias != 'off':
-            raise ValueError("window_size is at least 1 and for output='maps' without a relative position bias")
+            raise ValueError("WindowedHiViT needs window_size >= 1, output='maps' and no relative position bias")
         if not set(global_indices) <= set(range(number)):
             raise ValueError(f'global_indices must name blocks of stage 3, 0 to {number - 1}, got {global_indices}')
         blocks: Any = self.blocks[-number:]

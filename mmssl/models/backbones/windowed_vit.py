@@ -1,4 +1,4 @@
-"""The vision transformer of detectors (ViTDet: Li et al., 2022, arXiv:2203.16527)."""
+"""Vision transformer for detectors (ViTDet: Li et al., 2022, arXiv:2203.16527)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from mmssl.registry import BACKBONES
 
 @BACKBONES.register_module()
 class WindowedViT(VisionTransformer):
-    """Vision transformer whose blocks attend within windows, which bounds the memory of large images.
+    """Vision transformer with attention within windows, which bounds the memory of large images.
 
-    It returns maps and has no class token. Checkpoints of ``VisionTransformer`` load whole; their class token is passed
-    over.
+    It returns maps and has no class token. It loads checkpoints of ``VisionTransformer``, whose class token is ignored.
 
     Args:
         arch: Architecture, see ``VisionTransformer``.
         window_size: Side of a window in patches.
-        global_indices: Blocks that attend to the whole image instead of a window, counted from 0 or from the end.
-        relative_size: Side in patches of the image that the relative positions of global blocks are made for, see
-            ``GridAttention``; 0 has no relative positions, in no block.
-        **options: Further arguments of ``VisionTransformer``.
+        global_indices: Blocks with global instead of windowed attention, counted from 0 or from the end.
+        relative_size: Side in patches of the image for which the relative positions of global blocks are learned, see
+            ``GridAttention``; 0 means no relative positions in any block.
+        **options: Other arguments of ``VisionTransformer``.
 
     Raises:
         ValueError: ``output`` is not ``'maps'``, or a number is outside its range.
@@ -45,7 +44,7 @@ class WindowedViT(VisionTransformer):
         if window_size < 1 or relative_size < 0:
             raise ValueError(f'WindowedViT needs window_size >= 1, relative_size >= 0: {window_size}, {relative_size}')
         if options.setdefault('output', 'maps') != 'maps':
-            raise ValueError(f"WindowedViT makes maps: leave output out or set it to 'maps', got {options['output']!r}")
+            raise ValueError(f"WindowedViT returns maps: omit output or set it to 'maps', got {options['output']!r}")
         self._windows = window_size, tuple(global_indices), relative_size
         super().__init__(arch, **options)
 

@@ -32,8 +32,7 @@ def _do_not_miss(module: nn.Module, keys: Any) -> None:
 
 
 class LoudLoading(BaseModule):
-    """Base of backbones: ``init_cfg=dict(type='Pretrained')`` means mmssl's class, whichever library builds the
-    model."""
+    """Base of backbones: ``init_cfg=dict(type='Pretrained')`` means mmssl's class in models of any library."""
 
     def init_weights(self) -> None:
         """Initialises the weights in the scope ``mmssl``."""

@@ -215,7 +215,7 @@ def test_any_image_of_whole_units(position_bias, resample):
     for height, width in ((16, 16), (80, 32), (48, 32)):
         (found,) = backbone(torch.randn(1, 3, height, width))
         assert found.shape == (1, 32, height // 16, width // 16)
-    with pytest.raises(ValueError, match='multiples of that; got 32x40'):
+    with pytest.raises(ValueError, match='multiples of the unit of 16 pixels, got 32 x 40'):
         backbone(torch.randn(1, 3, 32, 40))
 
 
@@ -339,7 +339,7 @@ def test_wrong_arguments_are_named(wrong):
 
 
 def test_maps_cannot_be_made_of_some_units():
-    with pytest.raises(ValueError, match='no maps can be made'):
+    with pytest.raises(ValueError, match='there are no whole maps'):
         small(output='maps')(torch.randn(2, 3, 32, 48), keep=KEEP)
 
 

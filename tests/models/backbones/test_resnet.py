@@ -134,7 +134,7 @@ def test_output_stride_is_torchvisions_dilation(output_stride, dilate):
 
 
 def test_output_stride_that_is_not_possible():
-    with pytest.raises(ValueError, match='output_stride must be 32, for bottleneck depths also 16 or 8, got 8'):
+    with pytest.raises(ValueError, match='output_stride must be 32, for depths with bottlenecks also 16 or 8, got 8'):
         ResNet(18, output_stride=8)
     with pytest.raises(ValueError, match='got 4'):
         ResNet(50, output_stride=4)

@@ -126,7 +126,7 @@ def test_keep_encodes_the_visible_patches_only():
     assert torch.equal(backbone(hidden_changed, keep=keep), visible)
     torch.testing.assert_close(backbone(images, keep=torch.ones_like(keep)), backbone(images))
     assert torch.equal(backbone(images, keep=torch.tensor([[0, 5, 9], [1, 2, 15]])), visible)
-    with pytest.raises(ValueError, match='no maps can be made'):
+    with pytest.raises(ValueError, match='there are no whole maps'):
         small(output='maps')(images, keep=keep)
 
 
