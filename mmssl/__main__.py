@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import runpy
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 from mmssl.utils.errors import did_you_mean
 from mmssl.version import __version__
@@ -37,7 +38,16 @@ def main() -> None:
         _launch(command, *processes)
     else:
         sys.argv = [f'mmssl {command}', *argv]
-        runpy.run_path(str(_TOOLS / _COMMANDS[command][0]), run_name='__main__')
+        _load(command).main()
+
+
+def _load(command: str) -> ModuleType:
+    """Imports the tool of a command."""
+    spec = spec_from_file_location(f'mmssl_{command}', _TOOLS / _COMMANDS[command][0])
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _help() -> str:
