@@ -71,9 +71,7 @@ class IGAM(BaseAlgorithm):
         super().__init__(**slots)
         numbers = matching_start, discriminator_interval, adversarial_weight, difference_weight, noise
         if not matching_start < 1 <= discriminator_interval or min(numbers) < 0:
-            raise ValueError(
-                f'IGAM needs matching_start < 1 <= discriminator_interval, and all numbers >= 0: {numbers}'
-            )
+            raise ValueError(f'needs matching_start < 1 <= discriminator_interval, and numbers >= 0: {numbers}')
         self.teacher = COMPONENTS.build(teacher)
         self.discriminator = COMPONENTS.build(discriminator)
         self.grad_target, self.noise = check_grad_target(grad_target), noise
