@@ -1,4 +1,4 @@
-"""How modules change a state dict to fit them before it is loaded, such as by resizing a table of positions."""
+"""Hooks with which modules adapt a state dict before they load it, such as by resizing a position table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _ADAPTERS = 'loading_adapters'
 
 
 def adapt_on_load(module: nn.Module, adapter: Callable[..., None]) -> None:
-    """Makes ``module`` call ``adapter`` before a state dict is loaded, and when ``adapted`` asks for it.
+    """Makes ``module`` call ``adapter`` before it loads a state dict, and in ``adapted``.
 
     Args:
-        module: The module.
-        adapter: A load-state-dict pre-hook of torch, ``adapter(module, state_dict, prefix, *others)``, which changes
-            ``state_dict`` in place. A second call must change nothing more.
+        module: Module that needs the adaptation.
+        adapter: Pre-hook of ``load_state_dict``, ``adapter(module, state_dict, prefix, *others)``, which changes
+            ``state_dict`` in place. A second call must change nothing.
     """
     module.__dict__.setdefault(_ADAPTERS, []).append(adapter)
     module.register_load_state_dict_pre_hook(adapter)

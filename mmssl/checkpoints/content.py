@@ -1,4 +1,4 @@
-"""What a checkpoint holds: its tensors by name, their grids, and the config of its backbone."""
+"""The content of a checkpoint: tensors by name, grids of position tables, and the config of the backbone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mmssl.utils.errors import UserError, some
 
 
 def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
-    """Returns the tensors of a checkpoint by name: those under ``state_dict`` or ``model``, else those at its top.
+    """Returns the tensors of a checkpoint by name, from its key ``state_dict`` or ``model``, else from its top level.
 
-    A table of positions gets the attribute ``grid``, the (rows, columns) of its patches, if the checkpoint tells it.
+    A position table gets the attribute ``grid``, the (rows, columns) of its patches, if the checkpoint records it.
 
     Raises:
-        UserError: There are no tensors.
+        UserError: The checkpoint has no tensors.
     """
     if isinstance(checkpoint, dict):
         for nested in (checkpoint.get('state_dict'), checkpoint.get('model'), checkpoint):
@@ -32,15 +32,15 @@ def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
 
 
 def below(tensors: Mapping[str, Tensor], prefix: str, needed: bool = False) -> dict[str, Tensor]:
-    """Returns the tensors whose names begin with a prefix, under their names without it.
+    """Returns the tensors whose names begin with a prefix, by their names without the prefix.
 
     Args:
         tensors: Tensors by name.
-        prefix: ``'backbone'`` or ``'backbone.'``; ``''`` returns all tensors.
-        needed: Raise if there is no such tensor.
+        prefix: Prefix with or without final dot, such as ``'backbone'``; ``''`` returns all tensors.
+        needed: Whether it is an error if there is no such tensor.
 
     Raises:
-        UserError: There is none, and it is needed.
+        UserError: ``needed`` is set and there is no such tensor.
     """
     prefix = f'{prefix.removesuffix(".")}.' if prefix else ''
     found = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
@@ -51,13 +51,13 @@ def below(tensors: Mapping[str, Tensor], prefix: str, needed: bool = False) -> d
 
 
 def _named_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Returns the tensors of a dict; their names lose the ``_orig_mod.`` that ``torch.compile`` adds."""
+    """Returns the tensors of a dict, and removes the ``_orig_mod.`` of ``torch.compile`` from their names."""
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     return {str(key).replace('_orig_mod.', ''): value for key, value in tensors.items()}
 
 
 def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
-    """Sets ``grid`` of every table of positions, from the metadata of its module, else from the config."""
+    """Sets ``grid`` of every position table, from the metadata of its module, else from the config."""
     tables = [name for name in tensors if name.rpartition('.')[2] in TABLES]
     if not tables:
         return
@@ -82,12 +82,12 @@ def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
     try:
         with torch.device('meta'):
             return getattr(BACKBONES.build(dict(backbone, init_cfg=None)), 'grid_size', None)
-    except (TypeError, ValueError):  # written by another version
+    except (TypeError, ValueError):  # config of another version
         return None
 
 
 def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the config of the backbone in a checkpoint of mmssl; None if there is none or it cannot be read."""
+    """Returns the config of the backbone in a checkpoint of mmssl; None if it is missing or unreadable."""
     meta = checkpoint.get('meta')
     if not isinstance(meta, Mapping):
         return None

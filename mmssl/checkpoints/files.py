@@ -1,4 +1,4 @@
-"""Reading and writing checkpoint files: safe, atomic, loud."""
+"""Safe reading and atomic writing of checkpoint files."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _multiarray = (getattr(np, '_core', None) or np.core).multiarray
 
 
 def _statistic(owner: Any, name: str) -> Any:
-    """Stands for ``getattr`` in checkpoints: log histories refer to their methods that way, nothing else may."""
+    """Replaces ``getattr`` in checkpoints: only log histories may use it, to refer to their methods."""
     if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
         raise UnpicklingError(f'getattr({owner!r}, {name!r})')
     return getattr(owner, name)
 
 
-# What checkpoints hold beside tensors and plain containers: MMEngine's log histories, numpy values, milestones; the
-# command line and settings (yacs) in those of official codes.
+# Content of checkpoints other than tensors and plain containers: MMEngine's log histories, numpy values and milestones;
+# command line and settings (yacs) in official checkpoints.
 _SAFE_GLOBALS = [
     HistoryBuffer,
     Counter,
@@ -45,7 +45,7 @@ _SAFE_GLOBALS = [
     np.dtype,
     (_statistic, 'builtins.getattr'),
     *[
-        (getattr(_multiarray, name), f'numpy.{core}.multiarray.{name}')  # before and since numpy 2
+        (getattr(_multiarray, name), f'numpy.{core}.multiarray.{name}')  # names before and since numpy 2
         for name in ('_reconstruct', 'scalar')
         for core in ('core', '_core')
     ],
@@ -54,22 +54,24 @@ _SAFE_GLOBALS = [
 
 
 class UnreadableCheckpointError(UserError):
-    """A file is damaged or is no checkpoint."""
+    """A file is damaged or not a checkpoint."""
 
 
 def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'cpu') -> Any:
     """Reads a checkpoint without executing code from it (``weights_only``).
 
     Args:
-        path: File, or an http(s) address, which is cached in torch's hub directory; ``.safetensors`` is read as well.
+        path: File, also ``.safetensors``, or an http(s) address, which is cached in torch's hub directory.
         map_location: Device for the tensors.
 
     Returns:
-        What was saved, usually a dict; of safetensors ``state_dict``, and ``meta`` where ``save_safetensors`` wrote it.
+        The saved object, usually a dict; for safetensors a dict with ``state_dict`` and, if ``save_safetensors`` wrote
+        it, ``meta``.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        UnreadableCheckpointError: The file is truncated, is no checkpoint, or holds more than tensors and plain data.
+        FileNotFoundError: The file does not exist.
+        UnreadableCheckpointError: The file is truncated, not a checkpoint, or contains more than tensors and plain
+            data.
         UserError: The address cannot be downloaded.
     """
     with torch.serialization.safe_globals(_SAFE_GLOBALS):
@@ -91,16 +93,16 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
 
 
 def _reason(error: UnpicklingError) -> str:
-    """What the file holds, in place of torch's advice to load it all the same."""
+    """Returns the reason why a file is not loaded, without torch's advice to load it with ``weights_only=False``."""
     match = re.search(r'GLOBAL ([\w.]+)', str(error))
     if match is None:
-        return 'it is damaged, or no checkpoint'
-    return f'it holds {match[1]}, which could run code; a checkpoint holds tensors and plain data only'
+        return 'it is damaged, or not a checkpoint'
+    return f'it contains {match[1]}, which could run code; a checkpoint may contain only tensors and plain data'
 
 
 @contextmanager
 def downloading(address: str) -> Iterator[None]:
-    """Makes one sentence of a network that is not there.
+    """Turns errors of a download inside a ``with`` block into a short ``UserError``.
 
     Raises:
         UserError: The address cannot be downloaded.
@@ -109,15 +111,15 @@ def downloading(address: str) -> Iterator[None]:
         yield
     except UnpicklingError as error:
         raise UnreadableCheckpointError(f'{address} is not loaded: {_reason(error)}') from error
-    except (URLError, TimeoutError, ConnectionError) as error:  # URLError also of an address that answers with an error
+    except (URLError, TimeoutError, ConnectionError) as error:  # HTTPError is a URLError
         reason = getattr(error, 'reason', error)
         raise UserError(
-            f'{address} cannot be downloaded ({reason}): fetch the file where there is a network, and give its path'
+            f'{address} cannot be downloaded ({reason}): download it on a machine with a network, and give its path'
         ) from error
 
 
 def local_file(file: str | Path) -> Path:
-    """Returns the path of a file; one at an http(s) address is downloaded into torch's hub directory the first time.
+    """Returns the path of a file; an http(s) address is first downloaded into torch's hub directory.
 
     Raises:
         UserError: The address cannot be downloaded.
@@ -138,7 +140,7 @@ def _load_safetensors(path: Path, map_location: str | torch.device) -> dict[str,
             meta = (file.metadata() or {}).get('meta')
         checkpoint: dict[str, Any] = dict(state_dict=load_file(path, device=str(map_location)))
     except (SafetensorError, OSError) as error:
-        raise UnreadableCheckpointError(f'{path} is no file of safetensors, or it is damaged: {error}') from error
+        raise UnreadableCheckpointError(f'{path} is damaged, or not a safetensors file: {error}') from error
     return checkpoint if meta is None else checkpoint | dict(meta=json.loads(meta))
 
 
@@ -146,26 +148,26 @@ def save_safetensors(tensors: Mapping[str, Tensor], path: str | Path, meta: Mapp
     """Writes tensors in the format safetensors, as ``save_checkpoint_file`` does.
 
     Args:
-        tensors: By name; those that share memory are written as if they did not.
+        tensors: Tensors by name; tensors that share memory are written separately.
         path: File to write.
-        meta: Plain values, written beside the tensors as JSON.
+        meta: Plain values, which are written into the file as JSON.
     """
     temporary = f'{path}.tmp'
     described = {'format': 'pt'} | ({} if meta is None else {'meta': json.dumps(meta)})
     own = {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
-    Path(temporary).write_bytes(save(own, described))  # save_file() makes files that nobody else may read
+    Path(temporary).write_bytes(save(own, described))  # save_file() ignores the umask: only the owner can read
     replace_file(temporary, path)
 
 
 def save_checkpoint_file(checkpoint: Any, path: str | Path) -> None:
-    """Writes ``checkpoint`` so that ``path`` holds the old content or the whole new one, never a part of it."""
+    """Writes ``checkpoint`` atomically: ``path`` contains either the old or the whole new content."""
     temporary = f'{path}.tmp'
     torch.save(checkpoint, temporary)
     replace_file(temporary, path)
 
 
 def replace_file(temporary: str | Path, path: str | Path) -> None:
-    """Moves ``temporary``, once it is on the disk, over ``path``, in one step that a crash cannot cut in two."""
+    """Flushes ``temporary`` to the disk and moves it over ``path`` in one atomic step."""
     with open(temporary, 'rb') as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)
@@ -177,6 +179,6 @@ def replace_file(temporary: str | Path, path: str | Path) -> None:
 
 
 def backbone_file(checkpoint: str | Path) -> Path:
-    """Returns the path of the plain backbone file beside a training checkpoint: ``epoch_9_backbone.pth``."""
+    """Returns the path of the backbone file of a training checkpoint: ``epoch_9_backbone.pth`` beside it."""
     checkpoint = Path(checkpoint)
     return checkpoint.with_name(f'{checkpoint.stem}_backbone{checkpoint.suffix}')

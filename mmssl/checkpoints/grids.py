@@ -1,7 +1,7 @@
-"""Which grid of patches a table of positions belongs to.
+"""The grid of patches of a position table.
 
 The length of a table does not determine its grid: 64 rows are a grid of 8 x 8 or of 4 x 16. A backbone therefore writes
-its grid into the metadata of its state dict, and tensors read from a checkpoint carry it as the attribute ``grid``.
+its grid into the metadata of its state dict, and tensors read from a checkpoint have it as the attribute ``grid``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 TABLES = ('pos_embed', 'absolute_pos_embed', 'relative_position_bias_table')
-"""Last parts of the names of the tables."""
+"""Last components of the names of position tables."""
 
 
 def describe_grid(module: nn.Module) -> None:
@@ -26,31 +26,31 @@ def _write_grid(module: Any, state_dict: dict, prefix: str, local_metadata: dict
 
 
 def set_grid(table: Tensor, grid: tuple[int, ...]) -> None:
-    """Attaches the (rows, columns) of its grid to a table that was read from a checkpoint."""
+    """Sets the attribute ``grid``, (rows, columns), of a table that was read from a checkpoint."""
     table.__dict__['grid'] = grid
 
 
 def known_grid(table: Tensor, metadata: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Returns rows and columns of the grid of a table that is loaded; None where neither source has it.
+    """Returns the grid (rows, columns) of a table that is loaded; None if it is not recorded.
 
     Args:
-        table: The table in the state dict.
-        metadata: What torch hands to a loading hook about the module.
+        table: Position table in the state dict.
+        metadata: Metadata of the module, which torch passes to a pre-hook of ``load_state_dict``.
     """
     return getattr(table, 'grid', None) or metadata.get('grid_size')
 
 
 def square_side(table: Tensor, num_prefix_tokens: int) -> tuple[int, int]:
-    """Returns the grid, taken to be square, of a table (1, prefix + L, D) whose grid is not recorded.
+    """Returns the square grid (rows, columns) of a table (1, prefix + L, D) whose grid is not recorded.
 
     Raises:
-        ValueError: L is no square.
+        ValueError: L is not a square number.
     """
     patches = table.shape[1] - num_prefix_tokens
     side = math.isqrt(max(patches, 0))
     if side**2 != patches:
         raise ValueError(
-            f'the grid of {patches} positions is not known and is no square: load a checkpoint of mmssl, which carries '
-            'its config, or set the img_size that it was trained with'
+            f'the grid of {patches} positions is not recorded and is not square: load a checkpoint of mmssl, which '
+            'contains its config, or set the img_size with which it was trained'
         )
     return side, side

@@ -1,4 +1,4 @@
-"""Loading the tensors of a checkpoint into a module, and naming those that do not match."""
+"""Loading of a checkpoint's tensors into a module, with errors that list the tensors that do not match."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmssl.checkpoints.adaptation import adapted
 from mmssl.checkpoints.content import below
 from mmssl.utils.errors import UserError, some
 
-_COUNTER = 'num_batches_tracked'  # batch counters carry no weights, and older files do not have them
+_COUNTER = 'num_batches_tracked'  # a batch counter is not a weight, and older files do not have it
 
 
 def load_matching(
@@ -23,39 +23,39 @@ def load_matching(
     min_match: float = 0.99,
     name: str = 'backbone',
 ) -> None:
-    """Loads the tensors of a module, or of a part of a model, that were read from a file.
+    """Loads tensors that were read from a file into a module or a part of a model.
 
-    Position embeddings of another size are resized if the module does so whenever it loads a state dict.
+    Position tables of another size are resized by the adapters of the module, see ``adapt_on_load``.
 
     Args:
-        module: The module.
-        offered: Tensors of the file by name, as ``get_state_dict`` returns them.
-        source: The file, for messages.
-        prefix: What precedes the module's names in ``offered``, e.g. ``'backbone'``. None takes the prefix under which
-            most tensors match, and the shortest of equally good ones, so that the student is taken and not the teacher.
-        min_match: Share of the module's tensors, in (0, 1], that must be offered.
-        name: What messages call the module.
+        module: Module to load.
+        offered: Tensors of the file by name, from ``get_state_dict``.
+        source: Path of the file, for messages.
+        prefix: Prefix of the module's names in ``offered``, such as ``'backbone'``. None uses the prefix with most
+            matching tensors, and the shortest of equally good ones, so that the student is loaded and not the teacher.
+        min_match: Share of the module's tensors, in (0, 1], that the file must contain.
+        name: Name of the module in messages.
 
     Raises:
         UserError: Fewer than ``min_match`` of the tensors are offered, the first layer is missing, a tensor has another
-            shape, or ``offered`` holds a deeper module. The message lists what is missing and what was offered.
+            shape, or ``offered`` contains a deeper module. The message lists missing and available tensors.
     """
     wanted = module.state_dict()
     found, matched, missing = _match(module, wanted, offered, prefix)
     total = len(matched) + len(missing)
-    # The other layers were trained on the output of the first one and are worth nothing without it.
+    # The other layers were trained on the output of the first layer and are useless without it.
     first = next((key for key, value in wanted.items() if value.ndim > 1 and key.endswith('weight')), None)
     if not total or len(matched) < min_match * total or first in missing or any(key in found for key in missing):
         lines = _mismatch(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source)
         if first in missing and first in found and (option := _option_for(module, found[first])):
-            lines.append(f'The first layer of the file is another one: set model.backbone.{option} in the config.')
+            lines.append(f'The file has another first layer: set model.backbone.{option} in the config.')
         raise UserError('\n'.join(lines))
     parts = dict(module.named_children())
     surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
     if surplus:
         raise UserError(
-            f'{source} holds a deeper {name} than this one, so nothing was loaded: it has {len(surplus)} tensors more\n'
-            f'  unexpected: {some(surplus)}\ngive the configuration that the file was written with'
+            f'{source} contains a deeper {name}, so nothing was loaded: it has {len(surplus)} additional tensors\n'
+            f'  unexpected: {some(surplus)}\ngive the config of the training that wrote the file'
         )
     module.load_state_dict(matched, strict=False)
     print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
@@ -67,9 +67,9 @@ def load_whole(model: nn.Module, offered: dict[str, Tensor], source: str) -> Non
     """Loads every tensor of a model from a checkpoint of the same model, which must hold no other tensors.
 
     Args:
-        model: An algorithm, a detector or a segmenter.
+        model: Algorithm, detector or segmenter to load.
         offered: Tensors of the checkpoint by name.
-        source: The file, for messages.
+        source: Path of the file, for messages.
 
     Raises:
         UserError: A tensor is missing, unknown or of another shape.
@@ -77,8 +77,8 @@ def load_whole(model: nn.Module, offered: dict[str, Tensor], source: str) -> Non
     backbone = getattr(model, 'backbone', None)
     if isinstance(backbone, nn.Module) and not below(offered, 'backbone'):
         raise UserError(
-            f'{source} has no tensors below backbone., so it holds no whole model: name a training checkpoint, '
-            'such as epoch_N.pth, not the backbone file beside it, or convert the file of another code first'
+            f'{source} has no tensors under backbone., so it contains no whole model: give a training checkpoint, '
+            'such as epoch_N.pth, not its backbone file, or convert the file of another code first'
         )
     wanted, found = model.state_dict(), adapted(model, offered)
     missing = [key for key in wanted if key not in found and not key.endswith(_COUNTER)]
@@ -86,13 +86,13 @@ def load_whole(model: nn.Module, offered: dict[str, Tensor], source: str) -> Non
     unexpected = [key for key in found if key not in wanted]
     odd = [*missing, *shapes, *unexpected]
     if isinstance(backbone, nn.Module) and any(key.startswith('backbone.') for key in odd):
-        load_matching(backbone, offered, source, prefix='backbone', min_match=1.0)  # says more about a backbone
+        load_matching(backbone, offered, source, prefix='backbone', min_match=1.0)  # raises a more helpful error
     if odd:
         raise UserError(
-            f'{source} was written while training another model than the {type(model).__name__} of this config, '
+            f'{source} contains another model than the {type(model).__name__} of this config, '
             f'so nothing was loaded: {len(odd)} of its tensors differ\n'
             f'  missing: {some(missing)}\n  of another shape: {some(shapes)}\n  unexpected: {some(unexpected)}\n'
-            'give the config that it was trained with, or the _backbone.pth file beside it'
+            'give the config of its training, or its _backbone.pth file'
         )
     model.load_state_dict(found, strict=False)
     print_log(f'model: {len(wanted)}/{len(wanted)} tensors from {source}', logger='current')
@@ -107,7 +107,7 @@ def matching_share(module: nn.Module, offered: dict[str, Tensor], prefix: str | 
 def _match(
     module: nn.Module, wanted: dict[str, Tensor], offered: dict[str, Tensor], prefix: str | None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
-    """Returns the tensors offered under the prefix, those of them that fit, and the wanted names that nothing fits."""
+    """Returns the tensors offered under the prefix, those that fit, and the names in ``wanted`` without a fit."""
     prefix = find_prefix(wanted, offered) if prefix is None else prefix
     found = adapted(module, below(offered, prefix))
     matched = {key: found[key] for key in wanted if key in found and found[key].shape == wanted[key].shape}
@@ -116,7 +116,7 @@ def _match(
 
 
 def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:
-    """Returns the prefix under which ``offered`` has most of ``wanted``, and the shortest of equally good ones."""
+    """Returns the prefix under which ``offered`` has most of ``wanted``; the shortest if several are equally good."""
     matches: Counter[str] = Counter()
     by_last_name: dict[str, list[str]] = {}
     for key in wanted:
@@ -130,7 +130,7 @@ def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:
 
 
 def _option_for(module: nn.Module, weight: Tensor) -> str | None:
-    """Returns the argument of the module's class that gives its first layer the kernel of ``weight`` (O, I, H, W)."""
+    """Returns the argument of the module's class that sets the kernel size of its first layer to that of ``weight``."""
     kernel = weight.shape[-1]
     arguments = inspect.signature(type(module).__init__).parameters
     if weight.ndim != 4:
@@ -157,5 +157,5 @@ def _mismatch(
         f'  of another shape: {some(shapes)}',
         f'  unexpected: {some(key for key in found if key not in wanted)}',
         f'  offered: {some(offered)}',
-        'The file holds another architecture, or a name scheme that has to be converted first.',
+        'The file contains another architecture, or names that have to be converted first.',
     ]

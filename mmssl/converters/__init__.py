@@ -1,4 +1,4 @@
-"""Checkpoints of official codes, timm and torchvision in; the names of timm, torchvision, mmdet, mmseg and HF out."""
+"""Conversion of checkpoints: from official codes, timm and torchvision, and to the names of other libraries."""
 
 from mmssl.converters.convert import convert, rename
 from mmssl.converters.detect import detect_source

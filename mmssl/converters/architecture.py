@@ -1,4 +1,4 @@
-"""Which backbone a set of tensors is, read from their names and shapes."""
+"""Recognition of a backbone and its config by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMES = {
     'Swin': rf'model\.{SWIN}',
     'TimmBackbone': r'model\..+',
     'WideResNet': r'(stem\.(conv|bn)|stages\.\d\.(\d+\.(act[12]\.bn|conv[12]|shortcut)|bn))\.\w+',
-    # Of the three, each also has the names of those before it: AlexNet has one convolution a stage, NIN no biases.
+    # The names of AlexNet (one convolution per stage) and of NIN (no biases) also match VGG16, so the order matters.
     'AlexNet': rf'stages\.\d\.0\.(conv|bn)\.\w+|{_PLAIN}',
     'NIN': r'stages\.\d\.\d\.(conv\.weight|bn\.\w+)',
     'VGG16': rf'stages\.\d\.\d\.(conv|bn)\.\w+|{_PLAIN}',
@@ -39,10 +39,10 @@ _FIRST = 'stages.0.0.conv.weight'
 
 
 def kind(tensors: Tensors) -> str | None:
-    """The kind of backbone that tensors belong to by their names; None for one that no library shares with mmssl.
+    """Returns the kind of backbone to which tensors belong by their names; None if the names match no kind.
 
-    It is the name of its class, ``'Swin'`` for ``TimmBackbone`` with a Swin transformer, or ``'MAE'`` for the tensors
-    of a whole masked autoencoder.
+    The kind is the name of the class, but ``'Swin'`` for a ``TimmBackbone`` with a Swin transformer, and ``'MAE'`` for
+    the tensors of a whole masked autoencoder.
     """
     for backbone, pattern in _NAMES.items():
         if all(re.fullmatch(pattern, name) for name in tensors):
@@ -51,25 +51,25 @@ def kind(tensors: Tensors) -> str | None:
 
 
 def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The config of a backbone, as far as its tensors tell it.
+    """Returns the config of a backbone, as far as it follows from the tensors.
 
     Args:
-        tensors: All tensors of the backbone by its own names.
-        num_heads: Attention heads of a transformer, which no tensor tells; None takes those of ``known``, else those
-            that the usual transformers of its width and depth have.
-        known: The config that the backbone was trained with, where the checkpoint carries it.
+        tensors: All tensors of the backbone, by the backbone's own names.
+        num_heads: Number of attention heads of a transformer, which does not follow from the tensors; None uses the
+            number in ``known``, else the number of the usual transformer of this width and depth.
+        known: Config with which the backbone was trained, if the checkpoint has it.
 
     Returns:
-        ``known``, and over it what the tensors tell: ``type``, and for ``ResNet`` ``depth``, ``width``,
-        ``width_per_group`` and ``stem``; for ``AdderResNet`` the first two and ``stem``, for ``AdderVGG`` and
-        ``LeNet5BN`` ``width``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``, ``patch_size``,
-        ``conv_stem`` and ``final_norm``; for ``BEiTViT`` the first three, ``relative_table`` and ``layer_scale``; for a
-        Swin transformer what timm makes it by, ``img_size`` being the smallest that has such windows; for ``HiViT``,
-        ``AlexNet``, ``NIN`` and ``VGG16`` all of their arguments that change their tensors; for ``WideResNet``
-        ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
+        ``known``, updated with ``type`` and the arguments that follow from the tensors. These are for ``ResNet``
+        ``depth``, ``width``, ``width_per_group`` and ``stem``; for ``AdderResNet`` ``depth``, ``width`` and ``stem``;
+        for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``,
+        ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``, ``patch_size``,
+        ``relative_table`` and ``layer_scale``; for a Swin transformer the arguments of timm, with the smallest
+        ``img_size`` that has such windows; for ``HiViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change
+        the tensors; for ``WideResNet`` ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
 
     Raises:
-        UserError: The backbone was cut, or the number of heads is needed and not known.
+        UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.
     """
     known = dict(known or {})
     match kind(tensors):
@@ -79,7 +79,7 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
             return known | dict(type='AdderVGG', width=len(tensors['stem.conv.weight']) / 128)
         case 'LeNet5BN':
             return known | dict(type='LeNet5BN', width=len(tensors['stem.conv.weight']) / 6)
-        case 'ResNet' if known.get('type') == 'AdderResNet':  # with convolutions, to compare with
+        case 'ResNet' if known.get('type') == 'AdderResNet':  # built with adder=False, for comparison
             return known
         case 'ResNet':
             return known | _resnet(tensors)
@@ -112,8 +112,8 @@ def _resnet(tensors: Tensors) -> dict[str, Any]:
     depths = [depth for depth, (_, of_depth) in DEPTHS.items() if of_depth == counts and (depth >= 50) == is_bottleneck]
     if not depths or 'conv1.weight' not in tensors:
         raise UserError(
-            f'a residual network with {counts} blocks in its four stages is none of the depths {sorted(DEPTHS)}: '
-            'give the file of a whole one'
+            f'no ResNet of the depths {sorted(DEPTHS)} has {counts} blocks in its four stages: '
+            'give the file of a whole backbone'
         )
     channels, _, kernel, _ = tensors['conv1.weight'].shape
     inner = len(tensors['layer1.0.conv1.weight'])
@@ -131,8 +131,8 @@ def _adder_resnet(tensors: Tensors) -> dict[str, Any]:
     depths = [depth for depth, (_, of_depth, _) in adder_resnet.DEPTHS.items() if of_depth == counts]
     if not depths or 'conv1.weight' not in tensors:
         raise UserError(
-            f'an adder network with {counts} blocks in its stages is none of the depths '
-            f'{sorted(adder_resnet.DEPTHS)}: give the file of a whole one'
+            f'no AdderResNet of the depths {sorted(adder_resnet.DEPTHS)} has {counts} blocks in its stages: '
+            'give the file of a whole backbone'
         )
     channels, _, kernel, _ = tensors['conv1.weight'].shape
     width = channels / adder_resnet.DEPTHS[depths[0]][2]
@@ -140,7 +140,7 @@ def _adder_resnet(tensors: Tensors) -> dict[str, Any]:
 
 
 def _blocks(tensors: Tensors) -> tuple[int, ...]:
-    """Number of blocks in each of four stages."""
+    """Returns the number of blocks in each of four stages."""
     blocks = Counter(name[5] for name in tensors if re.fullmatch(r'layer\d\.\d+\.conv1\.(weight|adder)', name))
     return tuple(blocks[stage] for stage in '1234')
 
@@ -151,13 +151,15 @@ def _stages(tensors: Tensors) -> int:
 
 def _alexnet(tensors: Tensors, known: Mapping[str, Any]) -> dict[str, Any]:
     if _stages(tensors) < 5:
-        raise UserError('an AlexNet has five convolutions; this file has not: give the file of a whole one')
+        raise UserError(
+            'the file has fewer than the five convolutions of an AlexNet: give the file of a whole backbone'
+        )
     channels = tuple(len(tensors[f'stages.{index}.0.conv.weight']) for index in range(5))
     stem = 'imagenet' if tensors[_FIRST].shape[-1] == 11 else 'small'
     described: dict[str, Any] = dict(type='AlexNet', channels=channels, stem=stem, sobel='stem.0.weight' in tensors)
     if 'fc.fc6.weight' in tensors:
         side = _side(tensors['fc.fc6.weight'].shape[1] // channels[-1])
-        for _ in range(3):  # the smallest map of which a pooling of 3 x 3 at stride 2 makes this one
+        for _ in range(3):  # the smallest map that a pooling of 3 x 3 with stride 2 reduces to this side
             side = 2 * side + 1
         side = side if stem == 'small' else 4 * side + 3
         described.update(fc=_fc(tensors, known), img_size=side + -side % 8)
@@ -166,7 +168,7 @@ def _alexnet(tensors: Tensors, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _vgg16(tensors: Tensors, known: Mapping[str, Any]) -> dict[str, Any]:
     if _stages(tensors) < 5:
-        raise UserError('a VGG16 has five stages; this file has not: give the file of a whole one')
+        raise UserError('the file has fewer than the five stages of a VGG16: give the file of a whole backbone')
     described: dict[str, Any] = dict(type='VGG16', width=len(tensors[_FIRST]) / 64, sobel='stem.0.weight' in tensors)
     if 'fc.fc6.weight' in tensors:
         pixels = tensors['fc.fc6.weight'].shape[1] // len(tensors['stages.4.0.conv.weight'])
@@ -180,7 +182,7 @@ def _fc(tensors: Tensors, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _wide_resnet(tensors: Tensors) -> dict[str, Any]:
     if _stages(tensors) < 3:
-        raise UserError('a WideResNet has three stages; this file has not: give the file of a whole one')
+        raise UserError('the file has fewer than the three stages of a WideResNet: give the file of a whole backbone')
     blocks = 1 + max(int(name.split('.')[2]) for name in tensors if re.match(r'stages\.0\.\d+\.conv1', name))
     is_madry = 'stages.1.0.act1.bn.weight' in tensors
     return dict(
@@ -214,7 +216,7 @@ def _beit(tensors: Tensors) -> dict[str, Any]:
     return dict(
         type='BEiTViT',
         arch=dict(embed_dim=dim, depth=depth, num_heads=table.shape[1], mlp_ratio=mlp_ratio),
-        img_size=(_side(len(table) - CLS_ROWS) + 1) // 2 * patch_size,  # differences of n rows are 2 n - 1
+        img_size=(_side(len(table) - CLS_ROWS) + 1) // 2 * patch_size,  # n rows have 2 n - 1 differences
         patch_size=patch_size,
         relative_table='shared' if 'rel_pos_bias.relative_position_bias_table' in tensors else 'per-block',
         layer_scale=0 if scale is None else 0.1,
@@ -226,7 +228,7 @@ def _hivit(tensors: Tensors) -> dict[str, Any]:
     merges = sorted(int(name.split('.')[1]) for name in tensors if name.endswith('.reduction.weight'))
     if len(merges) != 2 or 'absolute_pos_embed' not in tensors:
         raise UserError(
-            'a HiViT has two merges and absolute positions; this file has not: give the file of a whole one'
+            'the file lacks the two merges or the absolute positions of a HiViT: give the file of a whole backbone'
         )
     _, patches, dim = tensors['absolute_pos_embed'].shape
     depths = (merges[0], merges[1] - merges[0] - 1, max(blocks) - merges[1])
@@ -259,7 +261,7 @@ def _swin(tensors: Tensors) -> dict[str, Any]:
     dim, _, patch_size, _ = tensors['model.patch_embed.proj.weight'].shape
     return dict(
         type='TimmBackbone',
-        name='swin_tiny_patch4_window7_224',  # all that makes it tiny is said below
+        name='swin_tiny_patch4_window7_224',  # the arguments below override the size
         img_size=patch_size * 2 ** (stages - 1) * windows[-1],
         patch_size=patch_size,
         window_size=windows[0],
@@ -271,20 +273,20 @@ def _swin(tensors: Tensors) -> dict[str, Any]:
 
 
 def _transformer(tensors: Tensors, *needed: str) -> tuple[int, int, float]:
-    """Width, depth and ratio of the hidden layer to the width."""
+    """Returns width, depth, and the ratio of the MLP's hidden width to the width."""
     missing = [name for name in (*needed, 'blocks.0.mlp.fc1.weight') if name not in tensors]
     if missing:
-        raise UserError(f'a transformer without {", ".join(missing)} is not whole: give the file of a whole one')
+        raise UserError(f'the transformer lacks {", ".join(missing)}: give the file of a whole backbone')
     depth = len({name.split('.')[1] for name in tensors if name.startswith('blocks.')})
     hidden, dim = tensors['blocks.0.mlp.fc1.weight'].shape
     return dim, depth, hidden / dim
 
 
 def _side(number: int) -> int:
-    """Rows of a square of ``number`` positions."""
+    """Returns the number of rows of a square of ``number`` positions."""
     rows = round(number**0.5)
     if rows * rows != number:
-        raise UserError(f'{number} positions of patches are no square: give the file of a backbone for square images')
+        raise UserError(f'{number} positions do not form a square: give the file of a backbone for square images')
     return rows
 
 
@@ -298,7 +300,7 @@ def _usual_heads(dim: int, depth: int) -> int:
     if len(fitting) != 1:
         among = f' (one of {sorted(fitting)})' if fitting else ''
         raise UserError(
-            f'how many attention heads has this transformer of width {dim} and depth {depth}? '
-            f'Tensors do not tell: give --num-heads{among}'
+            f'the number of attention heads of this transformer of width {dim} and depth {depth} does not follow '
+            f'from its tensors: give --num-heads{among}'
         )
     return fitting.pop()

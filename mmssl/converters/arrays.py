@@ -1,4 +1,4 @@
-"""Reading checkpoints of JAX and TensorFlow as tensors by their official names."""
+"""Reading of JAX and TensorFlow checkpoints as tensors with their official names."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ARRAYS = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')} | {
     (module, '_reconstruct') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
 }
 _NETWORKS = ('online', 'target')
-_NAMES_ALONE = '.ATTRIBUTES'  # part of every name in a checkpoint of TensorFlow 2, which does not tell layers apart
+_NAMES_ALONE = '.ATTRIBUTES'  # part of every name in a checkpoint of TensorFlow 2, whose names do not identify layers
 
 
 class _StandIn:
-    """Takes the place of a class that a pickle names: keeps the arguments of its constructor and runs nothing."""
+    """Replaces a class that a pickle names: it keeps the arguments of the constructor and runs no code."""
 
     args: tuple[Any, ...]
 
@@ -41,7 +41,7 @@ class _StandIn:
         self.items[key] = value
 
     def append(self, value: Any) -> None:
-        """Keeps nothing: no weights are in lists."""
+        """Ignores the value, because lists contain no weights."""
 
 
 class _ArraysAndStandIns(pickle.Unpickler):
@@ -53,16 +53,16 @@ def load_official_file(path: str | Path) -> Any:
     """Reads a file of an official code without executing code from it.
 
     Args:
-        path: What ``load_checkpoint_file`` reads; a ``.pkl`` of BYOL's official code; an ``.npz`` of variables by their
-            names; with the package ``tensorflow`` installed a checkpoint of TensorFlow 1, by the name of its ``.index``
-            file, or the folder of a SavedModel.
+        path: File that ``load_checkpoint_file`` reads; a ``.pkl`` of BYOL's official code; an ``.npz`` of variables by
+            name; or, if the package ``tensorflow`` is installed, the ``.index`` file of a TensorFlow 1 checkpoint or
+            the folder of a SavedModel.
 
     Returns:
-        What was saved; for JAX and TensorFlow the tensors by name, in the layout of the official code.
+        The saved object; for JAX and TensorFlow the tensors by name, in the layout of the official code.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        UserError: It is damaged or holds something else, or ``tensorflow`` is needed.
+        FileNotFoundError: The file does not exist.
+        UserError: The file is damaged or has another content, or ``tensorflow`` is needed.
     """
     path = Path(path)
     if path.suffix == '.npz' and path.is_file():
@@ -70,7 +70,7 @@ def load_official_file(path: str | Path) -> Any:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     if path.suffix == '.index' or (path / 'saved_model.pb').is_file():
         return _tensorflow_variables(path)
-    if path.suffix == '.pkl' and path.is_file() and path.open('rb').read(2) != b'PK':  # which are torch's
+    if path.suffix == '.pkl' and path.is_file() and path.open('rb').read(2) != b'PK':  # the beginning of torch's files
         return dict(_haiku_tensors(path))
     return load_checkpoint_file(path)
 
@@ -81,11 +81,13 @@ def _haiku_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
         with path.open('rb') as file:
             saved = _ArraysAndStandIns(file).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError) as error:
-        raise UnreadableCheckpointError(f'{path} is no pickle of a checkpoint, or it is damaged: {error}') from error
+        raise UnreadableCheckpointError(f'{path} is damaged, or not a pickled checkpoint: {error}') from error
     state = saved.get('experiment_state') if isinstance(saved, Mapping) else None
     trees = [_mapping(tree) for tree in getattr(state, 'args', ())[:4]]  # parameters, then states, of both networks
     if len(trees) != 4:
-        raise UserError(f"{path} is no checkpoint of BYOL's official code: it has no experiment_state of two networks")
+        raise UserError(
+            f"{path} is not a checkpoint of BYOL's official code: it has no experiment_state of two networks"
+        )
     for network, tree in zip(_NETWORKS * 2, trees):
         for module, parameters in tree.items():
             for name, value in _mapping(parameters).items():
@@ -94,7 +96,7 @@ def _haiku_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _mapping(tree: Any) -> Mapping[str, Any]:
-    """Returns a dict, or the mapping that the constructor of one of haiku's immutable mappings receives."""
+    """Returns ``tree`` if it is a dict, or the argument of the constructor of haiku's immutable mapping."""
     if isinstance(tree, _StandIn):
         tree = tree.args[0] if tree.args else tree.items
     return tree if isinstance(tree, Mapping) else {}
@@ -105,8 +107,8 @@ def _tensorflow_variables(path: Path) -> dict[str, Tensor]:
         import tensorflow
     except ImportError as error:
         raise UserError(
-            f'reading {path} needs the package tensorflow: install it, or write an .npz of the variables by name where '
-            'it is installed, numpy.savez(file, **{name: reader.get_tensor(name) for name in '
+            f'reading {path} needs the package tensorflow: install it, or write an .npz of the variables by name on a '
+            'machine with tensorflow, numpy.savez(file, **{name: reader.get_tensor(name) for name in '
             'reader.get_variable_to_shape_map()}) with reader = tensorflow.train.load_checkpoint(prefix)'
         ) from error
     if path.is_dir():
@@ -115,5 +117,5 @@ def _tensorflow_variables(path: Path) -> dict[str, Tensor]:
         reader = tensorflow.train.load_checkpoint(str(path.with_suffix('')))
         arrays = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     if any(_NAMES_ALONE in name for name in arrays):
-        raise UserError(f'{path} does not hold the names of layers: give the folder of the SavedModel beside it')
+        raise UserError(f'{path} does not contain the names of layers: give the folder of the SavedModel beside it')
     return {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}

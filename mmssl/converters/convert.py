@@ -1,4 +1,4 @@
-"""Checkpoints of official codes in, by the patterns of ``sources/``."""
+"""Conversion of official checkpoints to the names of mmssl, by the patterns in ``sources/``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean, some
 
-_CONTAINERS = ('state_dict', 'model', 'model_state', 'network')  # where official codes put their tensors
+_CONTAINERS = ('state_dict', 'model', 'model_state', 'network')  # keys under which official codes keep their tensors
 
 
 class Converted(NamedTuple):
-    """What a source makes of a checkpoint: tensors by the names of an algorithm, and names that it does not know."""
+    """A converted checkpoint: tensors by the names of an algorithm, and names that the source does not know."""
 
     tensors: dict[str, Tensor]
     unknown: list[str]
 
 
 def rename(name: str, source: str) -> str | None:
-    """Translates one name.
+    """Translates the name of one tensor.
 
     Args:
-        name: Name of a tensor in the source, ``module.`` of a distributed wrapper or not.
+        name: Name of a tensor in the source, with or without the ``module.`` of a distributed wrapper.
         source: A key of ``SOURCES``.
 
     Returns:
-        Its name in an algorithm of mmssl, or None for what has no place in one, such as a supervised classifier.
+        The name in an algorithm of mmssl; None for a tensor that the algorithm does not have, such as a supervised
+        classifier.
 
     Raises:
         UserError: ``source`` is unknown.
@@ -51,22 +52,23 @@ def convert(state_dict: Mapping[str, Any], source: str, part: str | None = None)
         state_dict: Tensors by their official names, or a checkpoint that holds them under ``state_dict``, ``model``,
             ``model_state`` or ``network``.
         source: A key of ``SOURCES``: a module of ``mmssl/converters/sources`` or one of its aliases.
-        part: Keep this part only and strip its prefix: ``'backbone'`` or ``'teacher.backbone'`` load into a backbone.
+        part: Prefix of the part to return, without this prefix: ``'backbone'`` or ``'teacher.backbone'`` load into a
+            backbone. None returns the whole algorithm.
 
     Returns:
         Tensors by the names of the algorithm.
 
     Raises:
-        UserError: ``source`` is unknown, names in ``state_dict`` do not belong to it, or ``part`` has no tensor.
+        UserError: ``source`` is unknown, it does not know all names in ``state_dict``, or ``part`` has no tensor.
     """
     converted = translate(official_tensors(state_dict), source)
     if unknown := converted.unknown:
-        raise UserError(f'{len(unknown)} names do not belong to source {source!r}: {some(unknown)}')
+        raise UserError(f'source {source!r} does not know {len(unknown)} of the names: {some(unknown)}')
     return converted.tensors if part is None else below(converted.tensors, part, needed=True)
 
 
 def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
-    """Applies a source to tensors by their official names, as ``convert`` does, and keeps what it does not know."""
+    """Converts tensors by their official names as ``convert`` does, and also returns the unknown names."""
     rules = _source(source)
     tensors = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
     if rules.prepare is not None:
@@ -84,13 +86,13 @@ def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
 
 
 def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by their official names, wherever it keeps them.
+    """Returns the tensors of a checkpoint by their official names, found under one of the usual keys.
 
-    DINO keeps those of student, teacher and loss apart; their names begin with ``student.``, ``teacher.`` and
-    ``dino_loss.`` then.
+    DINO keeps the tensors of student, teacher and loss under three keys; their names then begin with ``student.``,
+    ``teacher.`` and ``dino_loss.``.
 
     Raises:
-        UserError: There are none.
+        UserError: The checkpoint has no tensors.
     """
     nested: Mapping[str, Any]
     if all(isinstance(checkpoint.get(part), Mapping) for part in ('student', 'teacher')):

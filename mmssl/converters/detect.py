@@ -1,4 +1,4 @@
-"""Which official code a checkpoint comes from, by the names in it."""
+"""Detection of the official code that wrote a checkpoint, by the names of its tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmssl.converters.convert import Converted, official_tensors, translate
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, some
 
-# If several sources read the file alike, these come first, then the source with the fewest unused patterns.
+# If several sources convert a file identically, prefer these, then the source with the fewest unused patterns.
 _PLAIN = ('torchvision', 'timm')
 
 
@@ -22,20 +22,20 @@ class UnknownSourceError(UserError):
 
 
 def detect_source(checkpoint: Mapping[str, Any]) -> str:
-    """Returns the source of a checkpoint: the one whose patterns know every name in it.
+    """Returns the source whose patterns know every name in a checkpoint.
 
-    This is the one answer to the question what a file is. Several sources know the names of a backbone alone; they must
-    give every tensor the same name.
+    All of mmssl uses this function to decide what a file is. The names of a backbone alone may fit several sources;
+    these must then convert every tensor to the same name.
 
     Args:
-        checkpoint: Tensors by name, or a checkpoint that holds them as ``convert`` takes it.
+        checkpoint: Tensors by name, or a checkpoint that contains them, see ``convert``.
 
     Returns:
         A key of ``SOURCES``; ``'mmssl'`` for a checkpoint or a backbone file of this toolbox.
 
     Raises:
         UnknownSourceError: No source knows all names.
-        UserError: Several sources know all names and disagree; the message lists them.
+        UserError: Several sources know all names and convert them differently; the message lists the sources.
     """
     if _is_own_file(checkpoint):
         return 'mmssl'
@@ -53,14 +53,14 @@ def detect_source(checkpoint: Mapping[str, Any]) -> str:
     differing = [name for name in matching if not _same(first, readings[name])]
     if differing:
         raise UserError(
-            f'the names in this checkpoint fit {", ".join(matching)}, which read them differently: name the source '
-            '(convert.py --from SOURCE), or what precedes the names of its backbone (--prefix)'
+            f'the names in this checkpoint fit {", ".join(matching)}, which convert them differently: give the source '
+            '(convert.py --from SOURCE), or the prefix of the names of its backbone (--prefix)'
         )
     return matching[0]
 
 
 def _official_sources() -> list[str]:
-    """One name per source."""
+    """Returns one name per source, without aliases."""
     once = {id(source): name for name, source in reversed(SOURCES.items()) if name != 'mmssl'}
     return sorted(once.values())
 
@@ -72,7 +72,7 @@ def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:
 
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:
-    """Returns whether ``meta`` is that of a backbone file, which a training or a converter wrote."""
+    """Returns whether ``meta`` shows that a training or a converter of mmssl wrote the backbone file."""
     meta = checkpoint.get('meta')
     return isinstance(meta, Mapping) and ('backbone' in meta or {'algorithm', 'checkpoint'} <= meta.keys())
 
@@ -89,7 +89,5 @@ def _nobody_knows(total: int, readings: Mapping[str, Converted]) -> str:
     unknown = readings[nearest].unknown
     shown = some(unknown, 5)
     known = total - len(unknown)
-    nearest = (
-        f'{nearest} comes nearest with {known} of {total}, it does not know {shown}' if known else f'such as {shown}'
-    )
+    nearest = f'{nearest} knows most, {known} of {total}, but not {shown}' if known else f'such as {shown}'
     return f'no source knows all names in this checkpoint; {nearest}. The sources are {", ".join(sorted(SOURCES))}'

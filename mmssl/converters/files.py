@@ -1,4 +1,4 @@
-"""Checkpoint files in, files of other libraries out."""
+"""Conversion of checkpoint files to files of other libraries."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from mmssl.version import __version__
 
 
 class ConvertedBackbone(NamedTuple):
-    """A backbone under the names of a library.
+    """A backbone with the names of a library.
 
-    ``source`` is the key of ``SOURCES`` that the checkpoint was read with, ``tensors`` have the library's names,
+    ``source`` is the key of ``SOURCES`` with which the checkpoint was read, ``tensors`` have the library's names,
     ``model`` describes the library's model that takes them (see ``Layout.model``), and ``config`` is the config of the
     backbone in mmssl (see ``describe``).
     """
@@ -53,22 +53,24 @@ def convert_backbone(
     part: str = 'backbone',
     num_heads: int | None = None,
 ) -> ConvertedBackbone:
-    """Gives the backbone in a checkpoint the names of a library.
+    """Converts the backbone in a checkpoint to the names of a library.
 
-    The tensors for ``'torchvision'`` load into ``torchvision.models.resnet50()`` with ``strict=False``, because there
-    is no ``fc``. Those for ``'timm'`` load into a model created with ``num_classes=0``; a transformer that was trained
-    with ``output='mean'`` needs ``global_pool='avg', fc_norm=False`` as well.
+    The tensors for ``'torchvision'`` load into ``torchvision.models.resnet50()`` with ``strict=False``, because ``fc``
+    is missing. The tensors for ``'timm'`` load into a model created with ``num_classes=0``; a transformer that was
+    trained with ``output='mean'`` needs ``global_pool='avg', fc_norm=False`` as well.
 
     Args:
-        checkpoint: Content of a checkpoint file of mmssl, an official code, timm or torchvision, or its tensors.
+        checkpoint: Content of a checkpoint file of mmssl, an official code, timm or torchvision, or the tensors of such
+            a file.
         library: A key of ``LIBRARIES``, which are the modules of ``mmssl/converters/libraries``.
         source: A key of ``SOURCES``; None calls ``detect_source``.
-        part: ``'backbone'``; ``'teacher.backbone'`` for the averaged one; or ``'all'`` for the whole algorithm, which
-            ``'mmssl'`` takes always and ``'hf'`` for a masked autoencoder.
-        num_heads: Attention heads of a transformer, needed where neither the checkpoint nor its width tells.
+        part: Part to convert: ``'backbone'``; ``'teacher.backbone'`` for the averaged backbone; or ``'all'`` for the
+            whole algorithm, which only ``'mmssl'``, and for a masked autoencoder ``'hf'``, can read.
+        num_heads: Number of attention heads of a transformer, needed if neither the checkpoint nor its width determines
+            it.
 
     Raises:
-        UserError: The checkpoint is not of this source or has no such part, or the library has no such backbone.
+        UserError: The checkpoint does not come from this source or lacks the part, or the library has no such backbone.
     """
     find_library(library)
     source = source or detect_source(checkpoint)
@@ -97,25 +99,25 @@ def convert_file(
     part: str = 'backbone',
     num_heads: int | None = None,
 ) -> ConvertedFile:
-    """Writes the backbone in a checkpoint file as a library reads it; see ``convert_backbone``.
+    """Converts the backbone in a checkpoint file to a file of a library; see ``convert_backbone``.
 
     Args:
         file: Training checkpoint, backbone file, or a file of an official code, timm or torchvision; see
             ``load_official_file``.
         out: File to write: ``.pth``, for timm and torchvision also ``.safetensors``; for ``'hf'`` a folder.
-        library: See ``convert_backbone``.
-        source: See ``convert_backbone``.
-        part: See ``convert_backbone``.
-        num_heads: See ``convert_backbone``.
+        library: Library that reads the file, see ``convert_backbone``.
+        source: Source of the checkpoint, see ``convert_backbone``.
+        part: Part to convert, see ``convert_backbone``.
+        num_heads: Number of attention heads, see ``convert_backbone``.
 
     Raises:
         FileNotFoundError: ``file`` does not exist.
-        UserError: ``convert_backbone`` refuses the checkpoint, or the library does not read files with this ending.
+        UserError: ``convert_backbone`` raises it, or the library does not read files with this ending.
     """
     out = Path(out)
     suffixes = find_library(library).suffixes
     if out.suffix not in suffixes:
-        what = f'a file that ends in {" or ".join(suffixes)}' if suffixes[0] else 'a folder, whose name has no ending'
+        what = f'a file that ends in {" or ".join(suffixes)}' if suffixes[0] else 'a folder, whose name has no suffix'
         raise UserError(f'{library} reads {what}, got {str(out)!r}')
     backbone = convert_backbone(load_official_file(file), library, source, part, num_heads)
     if out.suffix:
@@ -129,7 +131,7 @@ def find_library(name: str) -> Library:
     """Returns the library of this name.
 
     Raises:
-        UserError: There is none.
+        UserError: The name is unknown.
     """
     if name not in LIBRARIES:
         raise UserError(f'library must be one of {sorted(LIBRARIES)}, got {name!r}{did_you_mean(name, LIBRARIES)}')
@@ -137,12 +139,14 @@ def find_library(name: str) -> Library:
 
 
 def _layout(backbone: Tensors, library: str) -> Layout:
-    """How the library holds a backbone with these tensors."""
+    """Returns the layout of the library for a backbone with these tensors."""
     layouts, name = LIBRARIES[library].layouts, kind(backbone)
     layout = layouts.get(name or 'any', layouts.get('any'))
     if layout is None:
         what = name or f'a backbone with tensors such as {", ".join(list(backbone)[:3])}'
-        raise UserError(f'{library} has none that {what} fits, only {", ".join(layouts)}; {LIBRARIES[library].instead}')
+        raise UserError(
+            f'{library} has no model for {what}, only for {", ".join(layouts)}; {LIBRARIES[library].instead}'
+        )
     return layout
 
 
@@ -161,9 +165,9 @@ def _write_file(backbone: ConvertedBackbone, out: Path, library: str) -> None:
 
 
 def _write_folder(backbone: ConvertedBackbone, out: Path) -> None:
-    """Writes ``config.json`` and ``model.safetensors`` into a folder that appears with both or not at all."""
+    """Writes ``config.json`` and ``model.safetensors`` into a new folder, which is created with both files or not."""
     if out.exists():
-        raise UserError(f'{out} exists already: name a folder to be made')
+        raise UserError(f'{out} already exists: give the name of a new folder')
     temporary = out.with_name(f'{out.name}.tmp')
     temporary.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""A library that backbones are exported to: its names, its models, and how they are loaded."""
+"""Description of a library to which backbones are exported: names, models, and code that loads them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Layout:
     """The names and the model of one kind of backbone in a library.
 
     Args:
-        patterns: Pairs (regular expression of the whole name in mmssl, name in the library), as in ``Source``.
-        model: Function of the backbone's config, as ``describe`` returns it. It returns the library's model that takes
-            the tensors, as code or as the content of a config file, and raises ``UserError`` if there is none.
-        prepare: Function of the backbone's tensors that returns those to which ``patterns`` apply; needed where one
-            tensor becomes several.
+        patterns: Pairs (regular expression for the whole name in mmssl, name in the library), as in ``Source``.
+        model: Function: config of the backbone from ``describe`` -> the library's model for the tensors, as code or as
+            the content of a config file. It raises ``UserError`` if there is no such model.
+        prepare: Function: tensors of the backbone -> tensors to which ``patterns`` apply; needed if one tensor becomes
+            several.
     """
 
     patterns: tuple[tuple[str, str], ...]
@@ -33,7 +33,7 @@ class Layout:
         """Returns the backbone's tensors by the library's names.
 
         Raises:
-            UserError: The library has no place for some of them.
+            UserError: No pattern matches the name of a tensor.
         """
         tensors = tensors if self.prepare is None else self.prepare(tensors)
         renamed, without = {}, []
@@ -54,15 +54,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Library:
-    """A library.
+    """A library to which backbones are exported.
 
     Args:
-        layouts: Kind of backbone, see ``architecture.kind`` -> its layout; ``'any'`` stands for all other kinds.
-        usage: Function of (what ``Layout.model`` returned, path of the file) that returns a few lines of code which
-            load the file.
+        layouts: Kind of backbone, see ``architecture.kind`` -> layout; ``'any'`` means all other kinds.
+        usage: Function: (result of ``Layout.model``, path of the file) -> a few lines of code that load the file.
         instead: Advice for a backbone that the library does not have, for messages.
         suffixes: Endings of the files that the library reads. ``''`` is a folder with ``model.safetensors`` and
-            ``config.json``, which holds what ``Layout.model`` returned.
+            ``config.json``, which contains the result of ``Layout.model``.
     """
 
     layouts: Mapping[str, Layout]
@@ -72,7 +71,7 @@ class Library:
 
 
 def usage_of_tensors(library: str, model: str, file: str) -> str:
-    """Returns code that runs ``model``, lines of code that build a model, and then loads a file of tensors."""
+    """Returns code that builds a model, by the lines of code ``model``, and loads a file of tensors into it."""
     module, load = ('safetensors.torch', 'load_file') if file.endswith('.safetensors') else ('torch', 'load')
     imports = sorted({'torch', library, module})
     return '\n'.join(

@@ -34,16 +34,16 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int) -> s
     """Writes a backbone as a program, runs the program on three images, and compares its outputs.
 
     Args:
-        backbone: Maps normalised images float32 (N, 3, size, size) to a tensor or a tuple of tensors; on the CPU.
-        out: File to write, with the ending of ``PROGRAMS``.
-        to: ``'onnx'`` or ``'torch-export'``.
-        size: Side of the images in pixels, which is fixed; the number of images is not.
+        backbone: Backbone on the CPU: normalised images (N, 3, size, size) float32 -> a tensor or a tuple of tensors.
+        out: File to write, with the ending in ``PROGRAMS``.
+        to: Format: ``'onnx'`` or ``'torch-export'``.
+        size: Side of the images in pixels, which is fixed; the number of images is free.
 
     Returns:
         Code that runs the program.
 
     Raises:
-        UserError: The ending is another one, a package is missing, the backbone does not take such images or cannot be
+        UserError: The ending is wrong, a package is missing, the backbone does not accept such images or cannot be
             exported, or the outputs of the program differ by 1e-4 of the largest value or more.
     """
     out = Path(out)
@@ -72,14 +72,14 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int) -> s
 
 
 def export_program(backbone: nn.Module, size: int) -> ExportedProgram:
-    """Traces a backbone for batches of any size; operators of mmssl become plain ones.
+    """Exports a backbone for batches of any size, and replaces operators of mmssl by plain operators.
 
     Args:
-        backbone: See ``write_program``.
-        size: See ``write_program``.
+        backbone: Backbone on the CPU, see ``write_program``.
+        size: Side of the images in pixels, see ``write_program``.
 
     Raises:
-        UserError: The backbone does not take such images, or its operations depend on their values or number.
+        UserError: The backbone does not accept such images, or its operations depend on their values or number.
     """
     images = torch.zeros(2, 3, size, size)
     name = type(backbone).__name__
@@ -90,7 +90,7 @@ def export_program(backbone: nn.Module, size: int) -> ExportedProgram:
         raise UserError(f'{name} does not take images of {size} pixels ({error}): name another size') from error
     try:
         exported = torch.export.export(backbone, (images,), dynamic_shapes=({0: Dim('batch')},))
-    except Exception as error:  # torch.export has many classes of errors, one for each thing it cannot trace
+    except Exception as error:  # torch.export raises many classes of errors
         reason = str(error).strip().partition('\n')[0]
         raise UserError(f'{name} cannot be exported: {type(error).__name__}: {reason}') from error
     return exported.run_decompositions({torch.ops.mmssl.adder2d.default: adder2d_of_plain_operations})
@@ -99,17 +99,17 @@ def export_program(backbone: nn.Module, size: int) -> ExportedProgram:
 def _write_onnx(exported: ExportedProgram, out: Path, num_outputs: int) -> None:
     names = [f'output_{index}' for index in range(num_outputs)]
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # the converter reports every optional package that is not there
+    logging.disable(logging.WARNING)  # the converter warns about every missing optional package
     try:
         program = torch.onnx.export(exported, dynamo=True, input_names=['images'], output_names=names, verbose=False)
     finally:
         logging.disable(before)
-    assert program is not None, 'what dynamo=True returns'
+    assert program is not None, 'dynamo=True returns a program'
     program.save(out)
 
 
 def _run_onnx(file: Path, images: Tensor) -> list[Tensor] | None:
-    """Returns the outputs of the program, None where onnxruntime is not installed."""
+    """Returns the outputs of the program; None if onnxruntime is not installed."""
     if find_spec('onnxruntime') is None:
         return None
     import onnxruntime
@@ -126,4 +126,4 @@ def _compare(expected: Sequence[Tensor], found: Sequence[Tensor], out: Path) -> 
     for index, (one, other) in enumerate(zip(expected, found, strict=True)):
         difference = (one - other).abs().max().item() / max(1.0, one.abs().max().item())
         if not difference < TOLERANCE:
-            raise UserError(f'output {index} of {out} differs from that of the backbone by {difference:.1e}')
+            raise UserError(f'output {index} of {out} differs from the output of the backbone by {difference:.1e}')

@@ -1,4 +1,4 @@
-"""A checkpoint as it is given to others: tensors, plain facts, and a name that holds the hash."""
+"""Publication of a checkpoint: tensors, plain facts, and a file name with the hash."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from mmssl.checkpoints.content import below, get_state_dict, known_config
 from mmssl.checkpoints.files import load_checkpoint_file, replace_file, save_checkpoint_file, save_safetensors
 from mmssl.version import __version__
 
-# Facts of a training that go with its weights; the rest of MMEngine's description tells of the machine.
+# Facts about the training that are published; the rest of MMEngine's ``meta`` describes the machine.
 _FACTS = ('algorithm', 'epoch', 'iter', 'cfg', 'checkpoint', 'source', 'backbone')
 
 
 def publish(file: str | Path, out: str | Path, part: str | None = None, safetensors: bool = False) -> Path:
-    """Writes the tensors of a checkpoint without the state of its training.
+    """Writes the tensors of a checkpoint without optimizer and other state of the training.
 
-    Kept beside them are the config, as text, epoch and iteration. The file loads under
-    ``torch.load(weights_only=True)``, and ``torch.hub.load_state_dict_from_url(check_hash=True)`` checks its name.
+    The file also contains the config as text, epoch and iteration. ``torch.load(weights_only=True)`` loads it, and
+    ``torch.hub.load_state_dict_from_url(check_hash=True)`` can check its name.
 
     Args:
         file: Training checkpoint or backbone file.
-        out: Where to write it; ``-`` and more are put between the stem and the ending of this path.
-        part: Keep this part only and strip its prefix, such as ``'backbone'`` or ``'teacher.backbone'``.
-        safetensors: Write the format safetensors in place of torch's.
+        out: Path to write; date and hash are inserted between its stem and its ending.
+        part: Prefix of the part to keep, such as ``'backbone'`` or ``'teacher.backbone'``, which is removed from the
+            names; None keeps everything.
+        safetensors: Whether to write the format safetensors instead of torch's.
 
     Returns:
         The path written, ``{stem}_{YYYYMMDD}-{first 8 hex digits of the file's sha256}.pth`` or ``.safetensors``.
 
     Raises:
-        FileNotFoundError: There is no ``file``.
-        UserError: It is no checkpoint, or has no such part.
+        FileNotFoundError: ``file`` does not exist.
+        UserError: ``file`` is not a checkpoint, or lacks the part.
     """
     out = Path(out)
     checkpoint = load_checkpoint_file(file)
     tensors = get_state_dict(checkpoint)
     if part is not None:
         tensors = below(tensors, part, needed=True)
-    # A view would take the whole tensor that it belongs to into the file.
+    # torch.save would write the whole storage of a view.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     meta = _facts(checkpoint, part, Path(file).name)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +68,6 @@ def _facts(checkpoint: Mapping[str, Any], part: str | None, name: str) -> dict[s
     meta = checkpoint.get('meta')
     facts = {key: meta[key] for key in _FACTS if key in meta} if isinstance(meta, Mapping) else {}
     if part in ('backbone', 'teacher.backbone') and (backbone := known_config(checkpoint)):
-        # As in a backbone file; the config is that of the whole.
+        # As in a backbone file: without the config, which describes the whole algorithm.
         facts = {key: value for key, value in facts.items() if key != 'cfg'} | dict(checkpoint=name, backbone=backbone)
     return dict(mmssl_version=__version__) | facts

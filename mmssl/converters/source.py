@@ -1,4 +1,4 @@
-"""What the converters know of one official code: how its tensors are called and how they become ours."""
+"""Description of an official code: the names of its tensors and their conversion to mmssl."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 
 Tensors = Mapping[str, Tensor]
 
-# Backbones keep the names of torchvision (``ResNet``) and timm (``VisionTransformer``; those of timm 0.4.9, which
-# MoCo v3 was written with, are the same).
+# Backbones have the names of torchvision (``ResNet``) and timm (``VisionTransformer``); the names in timm 0.4.9, which
+# MoCo v3 uses, are the same.
 RESNET = r'(conv1|bn1|layer[1-4]\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+'
 ADDER_RESNET = r'((conv1|bn1)\.\w+|layer[1-4]\.\d+\.((conv\d|downsample\.0)\.adder|(bn\d|downsample\.1)\.\w+))'
 VIT = (
@@ -19,12 +19,12 @@ VIT = (
     r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'
 )
 BACKBONE = f'({RESNET}|{VIT})'
-# timm's names, which ``TimmBackbone`` keeps behind ``model.``.
+# timm's names, which follow ``model.`` in ``TimmBackbone``.
 SWIN = (
     r'(patch_embed\.(proj|norm)\.\w+|norm\.\w+|layers\.\d\.(downsample\.(norm|reduction)\.\w+'
     r'|blocks\.\d+\.(norm[12]\.\w+|attn\.(relative_position_bias_table|(qkv|proj)\.\w+)|mlp\.fc[12]\.\w+)))'
 )
-# HiViT and iTPN's pyramid keep the names of their official codes.
+# HiViT and iTPN's pyramid have the names of their official codes.
 HIVIT = (
     r'(absolute_pos_embed|patch_embed\.(proj|norm)\.\w+'
     r'|blocks\.\d+\.(gamma_[12]|(norm[12]?|reduction|mlp\.fc[12])\.\w+'
@@ -35,22 +35,22 @@ ITPN_PYRAMID = r'((align_dim_16tofpn|(align_dim|split|block)_(16to8|8to4)|fpn_mo
 
 @dataclass(frozen=True)
 class Source:
-    """Where tensors of an official code go in an algorithm of mmssl.
+    """The conversion of tensors of an official code to an algorithm of mmssl.
 
-    An algorithm holds ``backbone.*``, ``neck.*``, ``head.*``, and with a teacher ``teacher.backbone.*`` and
-    ``teacher.neck.*``. Official projectors and predictors are mostly ``nn.Sequential``s in the order of ours, so that
-    their indices carry over.
+    The names in an algorithm begin with ``backbone.``, ``neck.``, ``head.``, and with a teacher also
+    ``teacher.backbone.`` and ``teacher.neck.``. Most official projectors and predictors are an ``nn.Sequential`` with
+    the same order as in mmssl, so their indices are kept.
 
     Args:
-        patterns: (regular expression of the whole official name without ``module.``, name in an algorithm), of which
-            the first that matches counts; groups are available as in ``re.Match.expand``. None for what has no place in
-            an algorithm, such as a supervised classifier.
-        aliases: Further names of the source.
-        reshape: Name in an algorithm -> function of the official tensor that gives ours.
-        prepare: Official tensors, their names without ``module.``, -> tensors to which the patterns apply: for
-            sources in which one tensor becomes several, several become one, or names depend on others. What it does not
-            know it passes on, so that a checkpoint of another code can be told by its names.
-        num_heads: Width of a transformer -> its attention heads, where transformers of this width differ elsewhere.
+        patterns: Pairs (regular expression for the whole official name without ``module.``, name in an algorithm). The
+            first pair that matches is used; groups are available as in ``re.Match.expand``. The name is None for a
+            tensor that the algorithm does not have, such as a supervised classifier.
+        aliases: Other names of the source.
+        reshape: Name in an algorithm -> function: official tensor -> tensor of mmssl.
+        prepare: Function: official tensors, names without ``module.`` -> tensors to which the patterns apply; for
+            sources in which one tensor becomes several, several become one, or names depend on other names. It must
+            return unknown tensors unchanged, so that the names of another code are recognised.
+        num_heads: Width of a transformer -> number of attention heads, if other codes use another number at this width.
     """
 
     patterns: tuple[tuple[str, str | None], ...]
@@ -61,10 +61,10 @@ class Source:
 
 
 def torch_layout(tensor: Tensor) -> Tensor:
-    """A tensor of TensorFlow or JAX as torch keeps it.
+    """Converts a tensor of TensorFlow or JAX to torch's layout.
 
     Args:
-        tensor: Kernel (height, width, in, out) or (in, out), or statistics (C,) or (1, 1, 1, C) of a norm.
+        tensor: Kernel (height, width, in, out) or (in, out), or parameter of a norm (C,) or (1, 1, 1, C).
     """
     if tensor.ndim == 4 and tensor.shape[:3] != (1, 1, 1):
         return tensor.permute(3, 2, 0, 1).contiguous()
@@ -72,7 +72,7 @@ def torch_layout(tensor: Tensor) -> Tensor:
 
 
 def with_counters(tensors: Tensors) -> Tensors:
-    """Adds the counters of batches that torch's norms have and others do not."""
+    """Adds ``num_batches_tracked``, which only torch's norms have."""
     means = [name for name in tensors if name.endswith('.running_mean')]
     counters = [name.replace('running_mean', 'num_batches_tracked') for name in means]
     return {**dict.fromkeys(counters, torch.zeros((), dtype=torch.int64)), **tensors}

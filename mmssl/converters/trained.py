@@ -1,4 +1,4 @@
-"""A trained model from its checkpoint alone."""
+"""Loading of a trained model from its checkpoint alone."""
 
 from __future__ import annotations
 
@@ -34,23 +34,24 @@ def load_trained(
     whole: bool | None = False,
     random_init: int | None = None,
 ) -> tuple[Config, nn.Module]:
-    """Builds the model of a checkpoint, in evaluation mode on this machine's device, and loads its backbone.
+    """Builds the model of a checkpoint and loads its backbone, in evaluation mode on the default device.
 
     Args:
         checkpoint: Training checkpoint, or a backbone file together with ``config``.
         config: Config, config file or name of a recipe; None takes the config that MMEngine writes into training
             checkpoints.
         cfg_options: Dotted keys and values that override the config.
-        prefix: What precedes the backbone's names in the file, such as ``'teacher.backbone'``; None finds the student.
-        whole: Whether everything else is loaded as well, to the last tensor; None loads everything from a training
-            checkpoint, and the backbone alone from any other file.
-        random_init: Seed of initial weights, which are kept: the network before it was trained, to compare with.
+        prefix: Prefix of the backbone's names in the file, such as ``'teacher.backbone'``; None finds the student.
+        whole: Whether all tensors of the model are loaded; None loads all tensors from a training checkpoint, and only
+            the backbone from any other file.
+        random_init: Seed of random initial weights, which are used instead of the checkpoint's: the untrained network,
+            for comparison. None loads the checkpoint.
 
     Returns:
         The config and the algorithm; neck, head and teacher keep their initial weights unless ``whole`` is set.
 
     Raises:
-        UserError: The file does not exist or is damaged, carries no config, or holds another backbone or model.
+        UserError: The file does not exist or is damaged, has no config, or contains another backbone or model.
     """
     if not Path(checkpoint).is_file():
         raise UserError(f'checkpoint {checkpoint!r} does not exist')
@@ -64,8 +65,8 @@ def load_trained(
         text = (content.get('meta') or {}).get('cfg')
         if not isinstance(text, str):
             raise UserError(
-                f'{checkpoint} carries no config, which only the checkpoints of a training do: '
-                'name the file that it was trained with by --config'
+                f'{checkpoint} has no config, because only training checkpoints have one: '
+                'give the config of its training with --config'
             )
         cfg = read_config_text(text, checkpoint)
         apply_options(cfg, cfg_options)
@@ -92,21 +93,21 @@ def load_trained(
 def load_backbone(
     file: str | Path, part: str = 'backbone', source: str | None = None, num_heads: int | None = None, **options: Any
 ) -> nn.Module:
-    """Builds the backbone in a file and loads it to the last tensor.
+    """Builds the backbone that a file describes, and loads all of its tensors.
 
     Args:
-        file: A backbone file or training checkpoint of mmssl, or any other file that ``load_official_file`` reads.
-        part: See ``convert_backbone``.
-        source: See ``convert_backbone``.
-        num_heads: See ``convert_backbone``.
-        **options: Arguments of the backbone, over those that the file tells.
+        file: Backbone file or training checkpoint of mmssl, or any other file that ``load_official_file`` reads.
+        part: Part to load, see ``convert_backbone``.
+        source: Source of the file, see ``convert_backbone``.
+        num_heads: Number of attention heads, see ``convert_backbone``.
+        **options: Arguments of the backbone, which override those from the file.
 
     Returns:
         The backbone in evaluation mode on the CPU.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        UserError: The file does not tell which backbone it holds, or an option makes it another one.
+        FileNotFoundError: The file does not exist.
+        UserError: The file does not determine its backbone, or the tensors do not fit the backbone with ``options``.
     """
     return build_backbone(convert_backbone(load_official_file(file), 'mmssl', source, part, num_heads), file, **options)
 
@@ -115,8 +116,8 @@ def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -
     """Builds the backbone that ``convert_backbone`` found in a file; see ``load_backbone``."""
     if 'type' not in found.config:
         raise UserError(
-            f'{file} does not tell which backbone it holds: '
-            'mmssl.get_model(RECIPE, FILE).backbone loads it into the one of a recipe'
+            f'{file} does not determine which backbone it contains: '
+            'mmssl.get_model(RECIPE, FILE).backbone loads it into the backbone of a recipe'
         )
     with DefaultScope.overwrite_default_scope('mmssl'):
         module = BACKBONES.build(found.config | dict(init_cfg=None) | options)

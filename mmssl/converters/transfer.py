@@ -1,4 +1,4 @@
-"""Pre-trained weights into a model that is to be trained on: a detector, a segmenter, a classifier."""
+"""Loading of pre-trained weights into a model for a benchmark: a detector, a segmenter, a classifier."""
 
 from __future__ import annotations
 
@@ -25,34 +25,35 @@ Tensors = dict[str, Tensor]
 def transfer_weights(
     model: nn.Module, file: str | Path, use_teacher: bool = False, prefix: str | None = None, min_match: float = 0.99
 ) -> None:
-    """Loads a pre-trained backbone, and the neck that was trained with it, and logs one line for each part.
+    """Loads a pre-trained backbone and the neck that was trained with it, and logs one line for each part.
 
     - ``model.backbone`` gets the backbone of the file.
     - ``model.roi_head.shared_head`` of a detector with C4 features gets the last stage, ``layer4``.
-    - ``model.neck`` gets the neck of the file. The file must hold it if the neck's class says
-      ``pretrained_with_backbone = True``; any other neck keeps its weights if the file does not hold it.
+    - ``model.neck`` gets the neck of the file. The file must contain it if the neck's class has
+      ``pretrained_with_backbone = True``; any other neck keeps its weights if the file does not contain it.
 
     Args:
-        model: A model with a ``backbone``, of any library of MMEngine's family.
+        model: Model with the attribute ``backbone``, of mmssl, mmdet, mmseg or another library on MMEngine.
         file: Training checkpoint or backbone file of mmssl, or a file of an official code, timm or torchvision.
-        use_teacher: Load the averaged networks (``teacher.backbone``, ``teacher.neck``), not the trained ones.
-        prefix: What precedes the backbone's names in a file that ``detect_source`` does not know.
+        use_teacher: Whether to load the averaged networks (``teacher.backbone``, ``teacher.neck``) instead of the
+            trained ones.
+        prefix: Prefix of the backbone's names, for a file that ``detect_source`` does not know.
         min_match: Share of the tensors of each part, in (0, 1], that must be in the file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        UserError: The file fits several sources that read it differently, too little of a part is in it, its first
-            layer is missing, or a tensor has another shape. The message lists what is missing and what was offered.
+        FileNotFoundError: The file does not exist.
+        UserError: The file fits several sources that convert it differently, it has less than ``min_match`` of a part,
+            the first layer is missing, or a tensor has another shape. The message lists missing and available tensors.
     """
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, nn.Module):
-        raise UserError(f'{type(model).__name__} has no backbone that {file} could be loaded into')
+        raise UserError(f'{type(model).__name__} has no backbone into which {file} can be loaded')
     tensors = read_algorithm(load_official_file(file), backbone, str(file), prefix)
     owner = 'teacher.' if use_teacher else ''
     offered = below(tensors, f'{owner}backbone')
     if not offered:
         raise UserError(
-            f'{file} holds no {"averaged (teacher) " if use_teacher else ""}backbone; '
+            f'{file} contains no {"averaged (teacher) " if use_teacher else ""}backbone; '
             f'its names begin with {some(sorted({".".join(name.split(".")[:2]) for name in tensors}))}'
         )
     _load_backbone(backbone, offered, str(file), '', min_match)
@@ -67,13 +68,13 @@ def transfer_weights(
 
 
 def load_trained_weights(model: nn.Module, checkpoint: str, content: Any, prefix: str | None = None) -> None:
-    """Loads a whole model from a training checkpoint of it, or the backbone alone from any other file.
+    """Loads a whole model from its training checkpoint, or only the backbone from any other file.
 
     Args:
-        model: The model.
-        checkpoint: The file, for messages.
-        content: What ``load_checkpoint_file`` returned.
-        prefix: What precedes the backbone's names in a file that holds no whole model; None finds it.
+        model: Model to load.
+        checkpoint: Path of the file, for messages.
+        content: Content of the file from ``load_checkpoint_file``.
+        prefix: Prefix of the backbone's names in a file without a whole model; None finds it.
 
     Raises:
         UserError: The training checkpoint was written for another model, or the model needs more than a backbone.
@@ -86,7 +87,7 @@ def load_trained_weights(model: nn.Module, checkpoint: str, content: Any, prefix
     _load_backbone(backbone, offered, checkpoint, prefix)
     if hasattr(model, 'predict'):
         raise UserError(
-            f'{checkpoint} holds a backbone and no classifier, detector or segmenter on it: '
+            f'{checkpoint} contains only a backbone and no classifier, detector or segmenter: '
             'train one with tools/train.py CONFIG --pretrained CHECKPOINT'
         )
 
@@ -94,17 +95,17 @@ def load_trained_weights(model: nn.Module, checkpoint: str, content: Any, prefix
 def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | None = None) -> Tensors:
     """Returns the tensors of a checkpoint of any kind by the names of an algorithm: ``backbone.*``, ``neck.*``.
 
-    ``detect_source`` says what the file is. The names of a file that it does not know are taken as they are, with
-    ``backbone.`` or without.
+    ``detect_source`` finds the source of the file. The names in a file of unknown source are not changed, except that
+    ``backbone.`` is added if they lack it.
 
     Args:
-        content: What ``load_official_file`` returned.
-        backbone: The backbone that the tensors are meant for.
-        file: The file, for messages.
-        prefix: What precedes the backbone's names in the file; None calls ``detect_source``.
+        content: Content of the file from ``load_official_file``.
+        backbone: Backbone into which the tensors will be loaded.
+        file: Path of the file, for messages.
+        prefix: Prefix of the backbone's names in the file; None calls ``detect_source``.
 
     Raises:
-        UserError: The file holds no backbone that fits, or fits several sources that read it differently.
+        UserError: The file contains no backbone that fits, or fits several sources that convert it differently.
     """
     if prefix is not None:
         named = below(get_state_dict(content), prefix)
@@ -114,7 +115,7 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
         return _under_backbone(named)
     try:
         own = {name.removeprefix('module.'): value for name, value in get_state_dict(content).items()}
-    except UserError:  # the tensors lie deeper, as in files of some official codes
+    except UserError:  # files of some official codes nest their tensors deeper
         own = {}
     try:
         source = detect_source(content)
@@ -127,12 +128,12 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
         return readings[shares.index(max(shares))]
     for reading in readings:
         if other := _other_kind(reading, backbone):
-            raise UserError(f'{file} {other}: name a checkpoint or a config of the same kind')
+            raise UserError(f'{file} {other}: give a checkpoint or a config of the same kind')
     wanted = backbone.state_dict()
     elsewhere = find_prefix(wanted, own)
-    hint = f'; its names are there with the prefix {elsewhere!r}: --prefix {elsewhere.removesuffix(".")}'
+    hint = f'; it has the names with the prefix {elsewhere!r}: give --prefix {elsewhere.removesuffix(".")}'
     raise UserError(
-        f'{file} holds no backbone that fits: its tensors are neither called as in mmssl nor as in {", ".join(SOURCES)}'
+        f'{file} contains no backbone that fits: its names are those of neither mmssl nor {", ".join(SOURCES)}'
         f'{hint if elsewhere else ""}\n  missing: {some(wanted)}\n  unexpected: {some(own)}'
     )
 
@@ -152,31 +153,35 @@ def _transfer_neck(neck: nn.Module, offered: Tensors, file: str, min_match: floa
     if getattr(neck, 'pretrained_with_backbone', False) or matching_share(neck, offered, prefix) >= min_match:
         load_matching(neck, offered, file, prefix, min_match, 'neck')
     else:
-        print_log(f'neck: {type(neck).__name__} keeps its random weights, it is not in {file}', logger='current')
+        print_log(
+            f'neck: {type(neck).__name__} keeps its random weights because {file} does not contain it', logger='current'
+        )
 
 
 @contextmanager
 def _other_kinds_named(offered: Tensors, backbone: nn.Module, file: str) -> Iterator[None]:
-    """Says first in a ``UserError`` that ``offered`` belongs to a backbone of another kind, if it does."""
+    """Adds to a ``UserError`` that ``offered`` belongs to a backbone of another kind, if it does."""
     try:
         yield
     except UserError as error:
         if other := _other_kind(offered, backbone):
-            raise UserError(f'{file} {other}: name a checkpoint or a config of the same kind\n{error}') from error
+            raise UserError(f'{file} {other}: give a checkpoint or a config of the same kind\n{error}') from error
         raise
 
 
 def _other_kind(offered: Tensors, backbone: nn.Module) -> str | None:
-    """Returns ``holds a VisionTransformer, the config has a ResNet``; None if the kinds agree or names do not tell."""
+    """Returns a message such as ``holds a VisionTransformer, the config has a ResNet``; None if kinds do not differ."""
     found = kind(below(offered, 'backbone') or below(offered, 'teacher.backbone') or offered)
     found = 'TimmBackbone' if found == 'Swin' else found
-    if found in (None, 'MAE') or found in {cls.__name__ for cls in type(backbone).__mro__}:  # WindowedViT is a ViT
+    if found in (None, 'MAE') or found in {
+        cls.__name__ for cls in type(backbone).__mro__
+    }:  # a WindowedViT is a VisionTransformer
         return None
     return f'holds a {found}, the config has a {type(backbone).__name__}'
 
 
 def _share(backbone: nn.Module, tensors: Tensors) -> float:
-    """Returns the share of the backbone's tensors in ``tensors``, as the student's or the teacher's; -1 for neither."""
+    """Returns the share of the backbone's tensors in ``tensors``, of student or teacher; -1 if there is neither."""
     owners = [owner for owner in ('backbone', 'teacher.backbone') if below(tensors, owner)]
     return max((matching_share(backbone, tensors, owner) for owner in owners), default=-1.0)
 

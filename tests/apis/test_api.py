@@ -167,7 +167,7 @@ def test_mistakes_with_images(checkpoint: Path, tmp_path: Path) -> None:
         extract('gone.jpg')
     with pytest.raises(UserError, match='no validation set, .* name the recipe'):
         mmssl.FeatureExtractor(checkpoint)
-    with pytest.raises(UserError, match='carries no config'):
+    with pytest.raises(UserError, match='has no config'):
         mmssl.FeatureExtractor(checkpoint.with_name('epoch_1_backbone.pth'))
 
 

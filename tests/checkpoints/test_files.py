@@ -245,7 +245,7 @@ class _Code:
 def test_what_could_run_code_is_named_and_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(dict(state_dict=dict(a=torch.ones(1)), extra=_Code()), 'a.pth')
-    with pytest.raises(UnreadableCheckpointError, match=r'not loaded: it holds posix\.mkdir, which could') as error:
+    with pytest.raises(UnreadableCheckpointError, match=r'not loaded: it contains posix\.mkdir, which could') as error:
         load_checkpoint_file('a.pth')
     assert 'weights_only' not in str(error.value) and not Path('must-not-exist').exists()
 

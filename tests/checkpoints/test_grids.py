@@ -75,5 +75,5 @@ def test_a_grid_that_nothing_tells_is_square_or_refused(tmp_path: Path):
     load_file(target, tmp_path / 'bare.pth')
     torch.testing.assert_close(target.pos_embed, resample_abs_pos_embed(source.pos_embed, [8, 16], [8, 8]))
     torch.save(dict(_build('ViT', (16, 32)).state_dict()), tmp_path / 'bare.pth')
-    with pytest.raises((UserError, ValueError), match='the grid of 32 positions is not known and is no square'):
+    with pytest.raises((UserError, ValueError), match='the grid of 32 positions is not recorded and is not square'):
         load_file(target, tmp_path / 'bare.pth')

@@ -74,7 +74,7 @@ def test_usual_sizes_have_their_names_and_heads():
         small = VisionTransformer('mocov3-small').state_dict()
     assert describe(small, known=dict(arch='mocov3-small'))['arch']['num_heads'] == 12
     assert describe(small, known=dict(arch=dict(num_heads=6)))['arch']['num_heads'] == 6
-    with pytest.raises(ValueError, match='how many attention heads'):
+    with pytest.raises(ValueError, match='the number of attention heads'):
         describe(small)
 
 

@@ -160,7 +160,7 @@ def test_columns_of_mocos_queue_become_rows():
 def test_unknown_names_are_listed():
     tensors = {'conv1.weight': torch.zeros(1), 'bn1.wieght.x': torch.zeros(1), 'layer5.0.conv1.weight': torch.zeros(1)}
     with pytest.raises(
-        ValueError, match=r"2 names do not belong to source 'torchvision': bn1.wieght.x, layer5.0.conv1"
+        ValueError, match=r"source 'torchvision' does not know 2 of the names: bn1.wieght.x, layer5.0.conv1"
     ):
         convert(tensors, 'torchvision')
 

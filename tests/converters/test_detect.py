@@ -68,13 +68,13 @@ def test_a_training_checkpoint_passes_as_it_is():
 
 def test_sources_that_disagree_are_named(monkeypatch):
     monkeypatch.setitem(SOURCES, 'swapped', Source(patterns=((r'conv1\.weight', 'backbone.conv2.weight'),)))
-    with pytest.raises(ValueError, match=r'fit torchvision, timm, .*swapped.*: name the source'):
+    with pytest.raises(ValueError, match=r'fit torchvision, timm, .*swapped.*: give the source'):
         detect_source({'conv1.weight': torch.zeros(1)})
 
 
 def test_what_nobody_knows_is_listed_for_the_nearest_source():
     tensors = named('module.encoder_q.', RESNET, 'module.encoder_q.layer5.0.conv1.weight')
-    with pytest.raises(ValueError, match=r'moco comes nearest with 120 of 121, it does not know encoder_q\.layer5'):
+    with pytest.raises(ValueError, match=r'moco knows most, 120 of 121, but not encoder_q\.layer5'):
         detect_source(tensors)
     with pytest.raises(ValueError, match=r'no source knows all names in this checkpoint; such as a\.b.*simsiam'):
         detect_source({'a.b': torch.zeros(1)})

@@ -78,5 +78,5 @@ def test_sources_are_found_by_their_names():
 
 
 def test_another_source_is_refused():
-    with pytest.raises(UserError, match="do not belong to source 'simmim'"):
+    with pytest.raises(UserError, match="source 'simmim' does not know"):
         convert(beit(), 'simmim')

@@ -112,5 +112,5 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(programs, 'find_spec', lambda name: None)
     with pytest.raises(UserError, match='ONNX needs onnx and onnxscript: pip install'):
         write_program(backbone, tmp_path / 'x.onnx', 'onnx', 16)
-    with pytest.raises(UserError, match='differs from that of the backbone by'):
+    with pytest.raises(UserError, match='differs from the output of the backbone by'):
         programs._compare([torch.zeros(2)], [torch.full((2,), 1e-3)], tmp_path / 'x.onnx')

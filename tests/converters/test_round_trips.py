@@ -160,7 +160,7 @@ def test_features_survive(source, kind, target):
     heads = 3 if kind == 'VisionTransformer' else None
     file = checkpoint(source, kind)
     if (target, kind) in LACKING:
-        with pytest.raises(ValueError, match=f'{target} has none that {kind} fits, only .*mmssl'):
+        with pytest.raises(ValueError, match=f'{target} has no model for {kind}, only .*mmssl'):
             convert_backbone(file, target, source, num_heads=heads)
         return
     converted = convert_backbone(file, target, source, num_heads=heads)
@@ -237,7 +237,7 @@ def test_a_whole_algorithm_stays_as_it_is_and_is_none_of_another_library():
     converted = convert_backbone(own, 'mmssl', part='all')
     assert converted.tensors.keys() == own.keys() and not converted.model
     assert LIBRARIES['mmssl'].usage(converted.model, 'mae.pth') == "load_from = 'mae.pth'"
-    with pytest.raises(ValueError, match='timm has none that MAE fits'):
+    with pytest.raises(ValueError, match='timm has no model for MAE'):
         convert_backbone(own, 'timm', part='all')
     small = masked_autoencoder(embed_dim=16, num_heads=1).state_dict()
     with pytest.raises(ValueError, match='decoder of width 16'):

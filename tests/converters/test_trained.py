@@ -85,7 +85,7 @@ def test_backbone_file_needs_a_config(config: Path, tmp_path: Path) -> None:
     saved = save_trained(config, tmp_path / 'epoch_1.pth')
     path = tmp_path / 'epoch_1_backbone.pth'
     torch.save(dict(state_dict=saved.backbone.state_dict(), meta=dict(algorithm='SimCLR')), path)
-    with pytest.raises(UserError, match='epoch_1_backbone.pth carries no config.*--config'):
+    with pytest.raises(UserError, match='epoch_1_backbone.pth has no config.*--config'):
         load_trained(str(path))
     _, model = load_trained(str(path), str(config))
     assert torch.equal(model.backbone.conv1.weight.cpu(), saved.backbone.conv1.weight)

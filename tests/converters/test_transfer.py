@@ -165,7 +165,7 @@ def test_another_depth_stops_with_the_list(save: Callable) -> None:
     with pytest.raises(UserError, match='backbone: 120/200 tensors') as error:
         transfer_weights(Detector(backbone(depth=34)), file)
     assert 'missing: layer1.2.conv1.weight' in str(error.value) and '(80 in all)' in str(error.value)
-    with pytest.raises(UserError, match='holds a deeper backbone') as error:
+    with pytest.raises(UserError, match='contains a deeper backbone') as error:
         transfer_weights(Detector(backbone()), save(*algorithm(depth=34)))
     assert 'unexpected: layer1.2.conv1.weight' in str(error.value)
 

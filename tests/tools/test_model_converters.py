@@ -100,7 +100,7 @@ def test_mistakes(checkpoint: Path, fails: Callable[..., str], tmp_path: Path) -
     assert 'no source knows' in fails(convert.main, foreign, out, '--to', 'timm')
     assert "'timn'; did you mean 'timm'" in fails(convert.main, checkpoint, out, '--to', 'timn')
     assert "'mocov4'; did you mean" in fails(convert.main, checkpoint, out, '--to', 'timm', '--from', 'mocov4')
-    assert 'do not belong to' in fails(convert.main, checkpoint, out, '--to', 'timm', '--from', 'moco')
+    assert 'does not know' in fails(convert.main, checkpoint, out, '--to', 'timm', '--from', 'moco')
     assert "no tensor under 'trunk'" in fails(convert.main, checkpoint, out, '--to', 'timm', '--part', 'trunk')
     assert 'width 0.125' in fails(convert.main, checkpoint, out, '--to', 'timm')
     assert "no tensor under 'trunk'" in fails(publish.main, checkpoint, out, '--part', 'trunk')

@@ -61,7 +61,7 @@ def test_mistakes(write_config: Writer, images: Path, tmp_path: Path, fails: Cal
 
     backbone, partial = tmp_path / 'epoch_1_backbone.pth', tmp_path / 'partial.pth'
     torch.save(dict(state_dict=model.backbone.state_dict()), backbone)
-    assert 'holds no whole model' in fails(tool.main, config, backbone, picture, *end)
+    assert 'contains no whole model' in fails(tool.main, config, backbone, picture, *end)
     state = model.state_dict()
     del state['neck.predict.bias']
     torch.save(dict(state_dict=state), partial)

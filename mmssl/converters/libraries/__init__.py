@@ -1,4 +1,4 @@
-"""One module per library that backbones are exported to, each with its ``LIBRARY``; a file is found by existing."""
+"""Libraries to which backbones are exported: every module in this folder defines one as ``LIBRARY``."""
 
 from importlib import import_module
 from pkgutil import iter_modules

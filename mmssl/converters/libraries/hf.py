@@ -1,6 +1,6 @@
-"""Hugging Face transformers: ResNet, ViT, BEiT, Swin and ViTMAE, as folders that ``from_pretrained`` reads.
+"""Hugging Face transformers: ResNet, ViT, BEiT, Swin and ViTMAE, as folders for ``from_pretrained``.
 
-Names are those of the files on the hub, which every version of the library reads.
+The names are those of the files on the hub, which every version of the library reads.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _TRANSFORMER = (
 
 def _resnet(backbone: Mapping[str, Any]) -> dict[str, Any]:
     if backbone['stem'] != 'imagenet' or backbone['width_per_group'] != 64:
-        raise UserError('the ResNet of transformers has neither another stem nor another inner width')
+        raise UserError('the ResNet of transformers supports only the ImageNet stem and width_per_group=64')
     block, blocks = DEPTHS[backbone['depth']]
     channels = round(64 * backbone['width'])
     return dict(
@@ -60,8 +60,8 @@ def _mae(backbone: Mapping[str, Any]) -> dict[str, Any]:
     decoder = backbone['decoder']
     if decoder['embed_dim'] != 512:
         raise UserError(
-            f'how many attention heads has a decoder of width {decoder["embed_dim"]}? Tensors do not tell: only the '
-            'usual one of width 512, with 16 heads, is exported'
+            'only a decoder of width 512, which has 16 attention heads, can be exported, because the number of heads '
+            f'does not follow from the tensors; this decoder has width {decoder["embed_dim"]}'
         )
     return dict(
         architectures=['ViTMAEForPreTraining'],
@@ -93,7 +93,9 @@ def _beit(backbone: Mapping[str, Any]) -> dict[str, Any]:
 
 def _swin(backbone: Mapping[str, Any]) -> dict[str, Any]:
     if backbone['img_size'] < backbone['patch_size'] * 2 ** (len(backbone['depths']) - 1) * backbone['window_size']:
-        raise UserError('the last stage has smaller windows than the others, which the Swin of transformers has not')
+        raise UserError(
+            'the last stage has smaller windows than the others, which the Swin of transformers does not support'
+        )
     return dict(
         architectures=['SwinModel'],
         model_type='swin',
@@ -128,7 +130,7 @@ def _common(backbone: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _split_qkv(tensors: Tensors) -> Tensors:
-    """Query, key and value apart: (3 D, ...) -> three times (D, ...)."""
+    """Splits the projection of query, key and value: (3 D, ...) -> three times (D, ...)."""
     split: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if '.attn.qkv.' in name:

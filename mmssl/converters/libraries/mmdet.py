@@ -1,4 +1,4 @@
-"""mmdet: residual networks and Swin transformers; any other backbone comes from mmssl by its name."""
+"""mmdet: residual networks and Swin transformers; use other backbones by ``type='mmssl.<name>'``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,22 +9,22 @@ from mmssl.utils.errors import UserError
 
 
 def resnet(backbone: Mapping[str, Any]) -> str:
-    """The config of mmdet's and mmseg's ``ResNet`` without its ``type``."""
+    """Returns the config of mmdet's and mmseg's ``ResNet`` without ``type``, as code."""
     if backbone['stem'] != 'imagenet' or backbone['width_per_group'] != 64:
         raise UserError(
-            "the ResNet of mmdet and mmseg has neither another stem nor another inner width: write type='mmssl.ResNet' "
-            'into the config and give it the file of --to mmssl'
+            'the ResNet of mmdet and mmseg supports only the ImageNet stem and width_per_group=64: write '
+            "type='mmssl.ResNet' into the config, with the file of --to mmssl"
         )
     wide = f', stem_channels={round(64 * backbone["width"])}, base_channels={round(64 * backbone["width"])}'
     return f'depth={backbone["depth"]}{wide if backbone["width"] != 1 else ""}'
 
 
 def swin(backbone: Mapping[str, Any]) -> str:
-    """The config of mmdet's and mmseg's ``SwinTransformer`` without its ``type``."""
+    """Returns the config of mmdet's and mmseg's ``SwinTransformer`` without ``type``, as code."""
     if backbone['img_size'] < backbone['patch_size'] * 2 ** (len(backbone['depths']) - 1) * backbone['window_size']:
         raise UserError(
-            "the last stage has smaller windows than the others, which mmdet's and mmseg's SwinTransformer has not: "
-            "write type='mmssl.TimmBackbone' into the config and give it the file of --to mmssl"
+            'the last stage has smaller windows than the others, which the SwinTransformer of mmdet and mmseg does not '
+            "support: write type='mmssl.TimmBackbone' into the config, with the file of --to mmssl"
         )
     stages = len(backbone['depths'])
     return (
@@ -37,9 +37,10 @@ def swin(backbone: Mapping[str, Any]) -> str:
 
 
 def _merge_as_unfold(tensors: Tensors) -> Tensors:
-    """Four patches that are merged lie one behind the other in timm; in mmdet the four values of a channel do.
+    """Reorders the inputs of patch merging from timm's order to mmdet's.
 
-    timm has patches (row, column) = 00, 10, 01, 11, mmdet 00, 01, 10, 11.
+    timm concatenates the channels of patches (row, column) = 00, 10, 01, 11; mmdet has for each channel the values of
+    patches 00, 01, 10, 11.
     """
     return {
         name: tensor.unflatten(-1, (4, -1))[..., [0, 2, 1, 3], :].mT.flatten(-2) if '.downsample.' in name else tensor
@@ -61,7 +62,7 @@ SWIN_PATTERNS = (
 
 
 def prepare_swin(tensors: Tensors) -> Tensors:
-    """What ``SWIN_PATTERNS`` apply to; the final norm becomes that of the last map, ``norm2`` or ``norm3``."""
+    """Returns tensors for ``SWIN_PATTERNS``; the final norm becomes the norm of the last map, such as ``norm3``."""
     last = max(int(name.split('.')[2]) for name in tensors if name.startswith('model.layers.'))
     tensors = _merge_as_unfold(tensors)
     return {name.replace('model.norm.', f'norm{last}.'): tensor for name, tensor in tensors.items()}
@@ -83,5 +84,5 @@ LIBRARY = Library(
         ),
     },
     usage=_usage,
-    instead="write type='mmssl.<the backbone>' into mmdet's config and give it the file of --to mmssl",
+    instead="write type='mmssl.<the backbone>' into mmdet's config, with the file of --to mmssl",
 )

@@ -1,4 +1,4 @@
-"""mmseg: residual networks, vision transformers, BEiT's and Swin; any other backbone comes from mmssl by its name."""
+"""mmseg: residual networks, ViT, BEiT and Swin transformers; use other backbones by ``type='mmssl.<name>'``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,8 +24,8 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     arch, size = backbone['arch'], backbone['img_size']
     if backbone['conv_stem'] or arch['mlp_ratio'] % 1:
         raise UserError(
-            "mmseg's VisionTransformer has no convolutional stem and takes a whole mlp_ratio only: write "
-            "type='mmssl.VisionTransformer' into the config and give it the file of --to mmssl"
+            "mmseg's VisionTransformer has no convolutional stem and needs an integer mlp_ratio: write "
+            "type='mmssl.VisionTransformer' into the config, with the file of --to mmssl"
         )
     return (
         f"type='mmseg.VisionTransformer', img_size=({size}, {size}), patch_size={backbone['patch_size']}, "
@@ -39,8 +39,8 @@ def _beit(backbone: Mapping[str, Any]) -> str:
     arch, size = backbone['arch'], backbone['img_size']
     if not backbone['layer_scale'] or arch['mlp_ratio'] % 1:
         raise UserError(
-            "mmseg's BEiT always scales residual branches and takes a whole mlp_ratio only: write type='mmssl.BEiTViT' "
-            'into the config and give it the file of --to mmssl'
+            "mmseg's BEiT always scales residual branches and needs an integer mlp_ratio: write type='mmssl.BEiTViT' "
+            'into the config, with the file of --to mmssl'
         )
     return (
         f"type='mmseg.BEiT', img_size=({size}, {size}), patch_size={backbone['patch_size']}, "
@@ -51,7 +51,7 @@ def _beit(backbone: Mapping[str, Any]) -> str:
 
 
 def table_per_block(tensors: Tensors) -> Tensors:
-    """The table of relative positions that all blocks share, as one for each of them."""
+    """Copies the table of relative positions that all blocks share to every block."""
     others = {name: tensor for name, tensor in tensors.items() if name != SHARED_TABLE}
     if SHARED_TABLE in tensors:
         blocks = {name.split('.')[1] for name in tensors if name.startswith('blocks.')}
@@ -92,5 +92,5 @@ LIBRARY = Library(
         ),
     },
     usage=_usage,
-    instead="write type='mmssl.<the backbone>' into mmseg's config and give it the file of --to mmssl",
+    instead="write type='mmssl.<the backbone>' into mmseg's config, with the file of --to mmssl",
 )

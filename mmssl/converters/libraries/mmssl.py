@@ -1,4 +1,4 @@
-"""mmssl itself: any backbone, as the backbone file that a training writes, and whole algorithms."""
+"""mmssl itself: backbone files like those of a training, for any backbone, and whole algorithms."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,13 +23,13 @@ def _config(backbone: Mapping[str, Any]) -> str:
     if named:
         options['arch'] = named[0]
     if 'type' in options:
-        options['type'] = f'mmssl.{options["type"]}'  # which configs of mmdet and mmseg find as well
+        options['type'] = f'mmssl.{options["type"]}'  # with the scope, for configs of mmdet and mmseg
     in_order = sorted(options.items(), key=lambda option: option[0] != 'type')
     return ', '.join(f'{name}={value!r}' for name, value in in_order)
 
 
 def _usage(model: str, file: str) -> str:
-    if not model:  # a whole algorithm, or a backbone that nothing is known of
+    if not model:  # a whole algorithm, or an unknown backbone
         return f"load_from = '{file}'"
     return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
 

@@ -1,4 +1,4 @@
-"""timm: residual networks of width 1, vision transformers, BEiT's, and whatever ``TimmBackbone`` wraps."""
+"""timm: residual networks of width 1, ViT and BEiT transformers, and all models in a ``TimmBackbone``."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -30,7 +30,7 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
         f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
         f'depth={arch["depth"]},\n'
         f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0{norm},\n'
-        ")  # for the mean of the patches in place of the class token: global_pool='avg', fc_norm=False\n"
+        ")  # for the mean of the patches instead of the class token: global_pool='avg', fc_norm=False\n"
     )
 
 
@@ -44,13 +44,15 @@ def _beit(backbone: Mapping[str, Any]) -> str:
         f'    init_values={backbone["layer_scale"] or None}, use_rel_pos_bias={not shared}, '
         f'use_shared_rel_pos_bias={shared},\n'
         "    global_pool='token',\n"
-        ")  # for the mean of the patches in place of the class token: global_pool='avg', use_fc_norm=False\n"
+        ")  # for the mean of the patches instead of the class token: global_pool='avg', use_fc_norm=False\n"
     )
 
 
 def _any(backbone: Mapping[str, Any]) -> str:
     if backbone.get('out_indices') is not None:
-        raise UserError('a model of timm that returns maps has other names than one that classifies: export the latter')
+        raise UserError(
+            'a timm model with out_indices has other names than a classifier: export a backbone without out_indices'
+        )
     options = {k: v for k, v in backbone.items() if k not in ('type', 'out_indices', 'pool', 'pretrained', 'init_cfg')}
     arguments = [repr(options.pop('name', 'the name that it was trained with')), 'num_classes=0']
     arguments += [f'{name}={value!r}' for name, value in options.items()]

@@ -11,7 +11,7 @@ from mmssl.utils.errors import UserError
 _BLOCK = r'encoder.layers.encoder_layer_\1'
 
 SMALL_STEM = (
-    'model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)  # the stem of small images\n'
+    'model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)  # stem for small images\n'
     'model.maxpool = torch.nn.Identity()\n'
 )
 
@@ -26,7 +26,7 @@ def _resnet(backbone: Mapping[str, Any]) -> str:
 
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     if backbone['conv_stem']:
-        raise UserError('a transformer with a convolutional stem is not exported to torchvision')
+        raise UserError('a transformer with a convolutional stem cannot be exported to torchvision')
     if not backbone['final_norm']:
         raise UserError('torchvision has no vision transformer without a norm after its last block')
     arch = backbone['arch']

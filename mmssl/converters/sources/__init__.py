@@ -1,4 +1,4 @@
-"""One module per official code, each with its ``SOURCE``; a file is found by existing."""
+"""Official codes: every module in this folder defines one as ``SOURCE``."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""huawei-noah/AdderNet: residual networks of adder layers with their classifiers, whose logits have a batch norm."""
+"""huawei-noah/AdderNet: residual networks of adder layers with classifiers, whose logits have a batch norm."""
 
 from mmssl.converters.source import ADDER_RESNET, Source
 
@@ -8,5 +8,5 @@ SOURCE = Source(
         (r'fc\.(weight|bias)', r'head.fc.\1'),
         (r'bn2\.(\w+)', r'head.logit_norm.\1'),
     ),
-    reshape={'head.fc.weight': lambda weight: weight.flatten(1)},  # of a 1x1 convolution
+    reshape={'head.fc.weight': lambda weight: weight.flatten(1)},  # from a 1x1 convolution
 )

@@ -1,4 +1,4 @@
-"""facebookresearch/barlowtwins: backbone, projector, and a norm after it; backbone files have bare names."""
+"""facebookresearch/barlowtwins: backbone, projector with a final norm; backbone files have names without prefix."""
 
 from mmssl.converters.source import BACKBONE, Source
 

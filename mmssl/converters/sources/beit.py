@@ -1,4 +1,4 @@
-"""microsoft/unilm, beit: pre-trained with the head of visual words, or fine-tuned classifiers."""
+"""microsoft/unilm, beit: pre-trained models with the head for visual words, and fine-tuned classifiers."""
 
 from mmssl.converters.source import Source
 

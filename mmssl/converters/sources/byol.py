@@ -1,7 +1,7 @@
-"""google-deepmind/deepmind-research, byol: parameters of haiku's modules, and the averages of its norms.
+"""google-deepmind/deepmind-research, byol: parameters of haiku's modules, and averages in its norms.
 
-A name is the network, the path of the module and the parameter: ``online/res_net50/~/initial_conv/w``; see
-``load_official_file``. The patterns are those of torchvision's names, which ``prepare`` gives.
+A name consists of the network, the path of the module and the parameter: ``online/res_net50/~/initial_conv/w``; see
+``load_official_file``. ``prepare`` translates to torchvision's names, to which the patterns apply.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _VALUES = {
     '~/mean_ema/average': 'running_mean',
     '~/var_ema/average': 'running_var',
 }
-_IGNORED = re.compile(r'.*/~/(mean|var)_ema/(hidden|counter)')  # what the averages are made from
+_IGNORED = re.compile(r'.*/~/(mean|var)_ema/(hidden|counter)')  # state from which the averages are computed
 
 
 def _torch_names(tensors: Tensors) -> Tensors:
-    """Translates haiku's names and layouts: (height, width, in, out) of convolutions, (in, out) of linear layers."""
+    """Translates haiku's names and layouts: convolutions (height, width, in, out) and linear layers (in, out)."""
     renamed = {}
     for name, tensor in tensors.items():
         if not _IGNORED.fullmatch(name):

@@ -1,9 +1,9 @@
-"""ChongjianGE/CARE: student and teacher of two streams; official heads are projector and predictor in one sequence."""
+"""ChongjianGE/CARE: student and teacher with two streams; an official head is projector and predictor together."""
 
 from mmssl.converters.source import BACKBONE, Source
 
 _BLOCK = {0: 'conv_in', 1: 'norm_in', 5: 'norm_mid', 7: 'conv_out', 8: 'norm_out'}
-_TRANSFORMER = r'(?:trans|bot)\.net'  # some checkpoints say bot for trans
+_TRANSFORMER = r'(?:trans|bot)\.net'  # some checkpoints have bot instead of trans
 _ENCODER = (
     (rf'({BACKBONE})', r'backbone.\1'),
     (r'fc1\.([013]\.\w+)', r'neck.c_projector.layers.\1'),

@@ -1,8 +1,8 @@
-"""facebookresearch/deepcluster, AlexNet: ``features`` alone is wrapped, and the classifier of clusters comes last."""
+"""facebookresearch/deepcluster, AlexNet: only ``features`` is in a wrapper; the last layer classifies clusters."""
 
 from mmssl.converters.source import Source
 
-CONVOLUTIONS = {0: 0, 4: 1, 8: 2, 11: 3, 14: 4}  # index in ``features`` -> stage; the batch norm comes next
+CONVOLUTIONS = {0: 0, 4: 1, 8: 2, 11: 3, 14: 4}  # index in ``features`` -> stage; the batch norm has the next index
 
 SOURCE = Source(
     patterns=(

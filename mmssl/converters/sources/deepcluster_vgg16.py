@@ -1,8 +1,8 @@
-"""facebookresearch/deepcluster, VGG-16: the same names as those of AlexNet for other layers."""
+"""facebookresearch/deepcluster, VGG-16: the names of AlexNet for other layers."""
 
 from mmssl.converters.source import Source
 
-_CONVOLUTIONS = ((0, 3), (7, 10), (14, 17, 20), (24, 27, 30), (34, 37, 40))  # stage by stage, indices in ``features``
+_CONVOLUTIONS = ((0, 3), (7, 10), (14, 17, 20), (24, 27, 30), (34, 37, 40))  # indices in ``features`` by stage
 
 SOURCE = Source(
     patterns=(

@@ -1,4 +1,4 @@
-"""facebookresearch/swav, DeepCluster-v2: torchvision's network and a projector; the first labelling makes centroids."""
+"""facebookresearch/swav, DeepCluster-v2: torchvision's network and a projector; centroids are not converted."""
 
 from mmssl.converters.source import RESNET, Source
 

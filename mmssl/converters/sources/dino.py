@@ -1,4 +1,4 @@
-"""facebookresearch/dino: student and teacher with their heads, the center; a release of the backbone has bare names."""
+"""facebookresearch/dino: student and teacher with heads, center; released backbones have names without prefix."""
 
 from mmssl.converters.source import BACKBONE, Source
 

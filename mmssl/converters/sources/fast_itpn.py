@@ -1,4 +1,4 @@
-"""sunsmarterjie/iTPN, Fast-iTPN: classifiers; convolutions of one cell, and of 2 x 2, become linear layers."""
+"""sunsmarterjie/iTPN, Fast-iTPN: classifiers; 1 x 1 and 2 x 2 convolutions become linear layers."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from mmssl.converters.source import Source, Tensors
 
 
 def _to_linear(weight: Tensor) -> Tensor:
-    """(out, in, rows, columns) -> (out, columns * rows * in), in the order in which ``PatchMerge`` has neighbours."""
+    """Returns (out, columns * rows * in), the order of ``PatchMerge``, for a weight (out, in, rows, columns)."""
     return weight.permute(0, 3, 2, 1).flatten(1)
 
 

@@ -1,10 +1,10 @@
-"""zhangxiaosong18/hivit: encoder and decoder of MAE on HiViT; encoders, classifiers, detection backbones."""
+"""zhangxiaosong18/hivit: MAE with HiViT as encoder; also encoders, classifiers and backbones of detectors."""
 
 from mmssl.converters.source import HIVIT, Source
 
 SOURCE = Source(
     patterns=(
-        (r'(?:.+\.)?relative_position_index', None),  # made from the grid
+        (r'(?:.+\.)?relative_position_index', None),  # computed from the grid
         (r'norm\.(\w+)', r'neck.norm.\1'),
         (r'(mask_token)', r'neck.decoder.\1'),
         (r'decoder_(pos_embed|embed\.\w+|norm\.\w+|blocks\..+)', r'neck.decoder.\1'),

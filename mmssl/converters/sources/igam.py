@@ -1,4 +1,4 @@
-"""alvinchangw/IGAM_CVPR2020: student (``classifier``), teacher (no scope of its own) and discriminator of one graph."""
+"""alvinchangw/IGAM_CVPR2020: student (``classifier``), teacher (without scope) and discriminator in one graph."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEAVES = {
 
 
 def _prepare(tensors: Tensors) -> dict[str, Tensor]:
-    """Brings names and layouts of TensorFlow to those of torch, and the discriminator's columns to our order."""
+    """Converts TensorFlow's names and layouts to torch's, and reorders the inputs of the discriminator's last layer."""
     prepared = dict(map(_from_tensorflow, tensors.items()))
     last = max((name for name in prepared if name.startswith('discriminator.conv')), default=None)
     columns = prepared.get('discriminator.logit.weight')
@@ -56,7 +56,7 @@ SOURCE = Source(
         *((rf'teacher\.{theirs}', f'teacher.backbone.network.{ours}') for theirs, ours in _NETWORK),
         (r'classifier\.logit\.(\w+)', r'head.fc.\1'),
         (r'teacher\.target_task_logit\.(\w+)', r'teacher.head.fc.\1'),
-        (r'teacher\.logit\.(\w+)', None),  # classes of the task that the teacher was trained for
+        (r'teacher\.logit\.(\w+)', None),  # classifier of the task on which the teacher was trained
         (r'discriminator\.conv(\d)\.(\w+)', r'discriminator.convs.\1.\2'),
         (r'discriminator\.BatchNorm\.(\w+)', r'discriminator.norms.0.\1'),
         (r'discriminator\.BatchNorm_(\d)\.(\w+)', r'discriminator.norms.\1.\2'),

@@ -1,11 +1,11 @@
-"""sunsmarterjie/iTPN, pixels: encoder, pyramid and decoder; classifiers, detection and segmentation backbones."""
+"""sunsmarterjie/iTPN, pixel target: encoder, pyramid, decoder; classifiers; detection, segmentation backbones."""
 
 from mmssl.converters.source import HIVIT, ITPN_PYRAMID, Source
 
-# The official levels go from coarse to fine, ours from fine to coarse.
+# The official order of levels is from coarse to fine, mmssl's from fine to coarse.
 LEVELS = tuple((rf'decoder_embed\.{theirs}\.(.+)', rf'neck.embed.levels.{2 - theirs}.\1') for theirs in range(3))
 ENCODER = (
-    (r'(?:.+\.)?relative_position_index', None),  # made from the grid
+    (r'(?:.+\.)?relative_position_index', None),  # computed from the grid
     (r'fc_norm\.(\w+)', r'head.norm.\1'),
     (r'head\.(\w+)', r'head.fc.\1'),
     (rf'(?:backbone\.)?{ITPN_PYRAMID}', r'neck.pyramid.\1'),

@@ -1,4 +1,4 @@
-"""sunsmarterjie/iTPN, CLIP: encoder and pyramid, two predictions of a teacher's features."""
+"""sunsmarterjie/iTPN, CLIP target: encoder, pyramid, and two predictors of a teacher's features."""
 
 from mmssl.converters.source import Source
 from mmssl.converters.sources.itpn import ENCODER, LEVELS

@@ -1,4 +1,4 @@
-"""facebookresearch/mae: encoder and decoder; releases of the encoder alone, fine-tuned classifiers."""
+"""facebookresearch/mae: encoder and decoder; released encoders; fine-tuned classifiers."""
 
 from mmssl.converters.source import BACKBONE, Source
 

@@ -1,4 +1,4 @@
-"""facebookresearch/SlowFast, MaskFeat on images: a plain ViT whose last norm stands in the prediction head."""
+"""facebookresearch/SlowFast, MaskFeat on images: a plain ViT whose last norm is in the prediction head."""
 
 from mmssl.converters.source import VIT, Source
 

@@ -1,4 +1,4 @@
-"""mmssl itself: training checkpoints as they are, and backbone files, whose names get their ``backbone.`` again."""
+"""mmssl itself: training checkpoints, and backbone files, to whose names ``backbone.`` is added."""
 
 from mmssl.converters.source import Source, Tensors
 

@@ -1,4 +1,4 @@
-"""valeoai/obow: residual and wide residual networks, alone or with their teacher; words and predictor stay behind."""
+"""valeoai/obow: residual and wide residual networks, optionally with teacher; words and predictor are dropped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from mmssl.converters.source import Source, Tensors
 
 _NETWORKS = {r'(?:feature_extractor\.)?': '', r'feature_extractor_teacher\.': 'teacher.'}
-# Names in a block of a wide residual network -> ours.
+# Official names in a block of a wide residual network -> names of mmssl.
 _WIDE = {
     r'convResidual\.bn([12])': r'act\1.bn',
     r'convResidual\.(conv[12])': r'\1',
@@ -18,7 +18,7 @@ _WIDE = {
 
 
 def _wide_names(tensors: Tensors) -> dict[str, Tensor]:
-    """Gives a wide residual network our names behind ``wide.``; as recorded, its first ones are those of a ResNet."""
+    """Renames a wide residual network to ``wide.`` and mmssl's names, because its names overlap with a ResNet's."""
     if not any('.Block.layer.' in name for name in tensors):
         return dict(tensors)
     return {_wide_name(name): tensor for name, tensor in tensors.items()}

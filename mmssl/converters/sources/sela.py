@@ -1,4 +1,4 @@
-"""yukimasano/self-label, AlexNet: DeepCluster's names without Sobel layers, and a classifier for each head."""
+"""yukimasano/self-label, AlexNet: DeepCluster's names without Sobel layers, and one classifier per head."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mmssl.converters.source import Source, Tensors
 from mmssl.converters.sources.deepcluster import CONVOLUTIONS
 
 _HEAD = r'top_layer(\d+)\.(weight|bias)'
-_NUM_CLUSTERS = 5  # the head of rotations in a file that was refined with them has four classes
+_NUM_CLUSTERS = 5  # smallest number; the rotation head, in files of models refined with rotations, has four classes
 
 
 def _join_heads(tensors: Tensors) -> Tensors:
-    """Makes one classifier of several, in the order of their numbers; a head of rotations is left out."""
+    """Joins the classifiers in the order of their numbers into one, without a rotation head."""
     heads = sorted((int(match[1]), name) for name in tensors if (match := re.fullmatch(_HEAD, name)))
     heads = [(number, name) for number, name in heads if len(tensors[name]) >= _NUM_CLUSTERS]
     others = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(_HEAD, name)}
@@ -36,6 +36,6 @@ SOURCE = Source(
         (r'classifier\.1\.(\w+)', r'backbone.fc.fc6.\1'),
         (r'classifier\.4\.(\w+)', r'backbone.fc.fc7.\1'),
         (r'top_layer\.(\w+)', r'head.fc.\1'),
-        (_HEAD, None),  # joined before
+        (_HEAD, None),  # already joined by prepare
     ),
 )

@@ -1,8 +1,8 @@
 """google-research/simclr: variables of TensorFlow, version 1 (``base_model/...``) and 2 (``resnet/...``).
 
-Convolutions and norms are numbered through the network in the order of the code, in which the projection of a block
-comes before its other convolutions. See ``load_official_file`` for files. The patterns are those of torchvision's
-names, which ``prepare`` gives. Networks of basic blocks and with selective kernels are not known.
+Convolutions and norms are numbered in the order of the official code, where the projection of a block precedes its
+other convolutions. See ``load_official_file`` for files. ``prepare`` translates to torchvision's names, to which the
+patterns apply. Networks with basic blocks or selective kernels are not supported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VALUES = {
 
 
 def _torch_names(tensors: Tensors) -> Tensors:
-    """Translates TensorFlow's names and layouts: (height, width, in, out) of kernels, (in, out) of dense layers."""
+    """Translates TensorFlow's names and layouts: kernels (height, width, in, out) and dense layers (in, out)."""
     tensors = {name.removesuffix(':0'): tensor for name, tensor in tensors.items()}
     places = _places(tensors)
     renamed = {}
@@ -46,7 +46,7 @@ def _torch_names(tensors: Tensors) -> Tensors:
 
 
 def _places(tensors: Tensors) -> dict[int, tuple[str, str]]:
-    """Number of a convolution -> torchvision's names of it and of its norm, by the sizes of the kernels."""
+    """Maps the number of a convolution to torchvision's names of it and of its norm, by the sizes of kernels."""
     found = ((re.fullmatch(_ENCODER, name), tensor) for name, tensor in tensors.items())
     kernels = {int(match[2] or 0): tensor for match, tensor in found if match and match[3] == 'kernel'}
     sides = [kernels[number].shape[0] for number in sorted(kernels)]

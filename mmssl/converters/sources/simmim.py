@@ -1,4 +1,4 @@
-"""microsoft/SimMIM with a ViT: BEiT's names in an encoder, and the decoder; see simmim_swin for Swin."""
+"""microsoft/SimMIM with a ViT: encoder with BEiT's names, and decoder; see simmim_swin for Swin."""
 
 from mmssl.converters.source import Source
 from mmssl.converters.sources.beit import BEIT

@@ -1,4 +1,4 @@
-"""timm: its residual networks with torchvision's names, and plain vision transformers."""
+"""timm: residual networks, which have torchvision's names, and plain vision transformers."""
 
 from mmssl.converters.source import BACKBONE, Source
 

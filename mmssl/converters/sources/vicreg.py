@@ -1,4 +1,4 @@
-"""facebookresearch/vicreg: backbone and projector; backbone files have bare names."""
+"""facebookresearch/vicreg: backbone and projector; backbone files have names without prefix."""
 
 from mmssl.converters.source import BACKBONE, Source
 
