@@ -1,6 +1,7 @@
-"""Modules that have moved: their old names still import, with a warning, until the next release.
+"""Modules that have moved: their old names can be imported, with a warning, until the next release.
 
-``import mmssl`` registers ``MovedModules`` behind Python's own finders: it is asked for names that nobody else finds.
+``import mmssl`` appends ``MovedModules`` to ``sys.meta_path``, so Python uses it only for names that no other finder
+finds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-# Old module below mmssl -> the modules that hold its contents now.
+# Old module in mmssl -> modules with its contents now.
 MOVED: dict[str, tuple[str, ...]] = {
     'config.data_paths': ('config.paths',),
     'config.literals': ('config.text',),
@@ -58,7 +59,7 @@ MOVED: dict[str, tuple[str, ...]] = {
 }
 
 
-# Names that moved under another name.
+# Names that changed when they moved.
 RENAMED = {'Target': 'Library', 'TARGETS': 'LIBRARIES', 'TARGET': 'LIBRARY'}
 
 
@@ -68,14 +69,14 @@ class MovedModules(MetaPathFinder, Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Returns the spec of an alias, None for any other module."""
+        """Returns the spec of a moved module; None for any other module."""
         return ModuleSpec(name, self) if name.startswith('mmssl.') and name[6:] in MOVED else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Warns of the old name, and lets the module look its attributes up in the new ones."""
+        """Warns about the old name, and makes the module look up attributes in the new modules."""
         homes = [f'mmssl.{home}' for home in MOVED[module.__name__[6:]]]
         warnings.warn(
-            f'{module.__name__} has moved to {" and ".join(homes)}; the old name goes with the next release',
+            f'{module.__name__} has moved to {" and ".join(homes)}; the next release removes the old name',
             DeprecationWarning,
             stacklevel=2,
         )

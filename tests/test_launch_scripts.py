@@ -70,7 +70,7 @@ def test_a_port_that_is_taken() -> None:
         taken.listen()
         finished = run('dist_train.sh', 'c.py', '1', PORT=str(taken.getsockname()[1]), PYTHON=sys.executable)
     assert finished.returncode == 2 and 'Traceback' not in finished.stderr
-    assert 'error: the port is in use by another program; name a free one by PORT=NUMBER' in finished.stderr
+    assert 'error: the port is in use by another program; give a free port with PORT=NUMBER' in finished.stderr
 
 
 def test_slurm_starts_one_task_on_each_node(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pre-train on photo patches, or on a folder of your own, in minutes: ``python tools/demo.py``."""
+"""Pre-train on photo patches, or on your own folder of images, in minutes: ``python tools/demo.py``."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--method', choices=methods, default='simclr', help='default: simclr')
     parser.add_argument('--epochs', type=int, help='length of the pre-training; default: about five minutes')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights, order and augmentation')
-    parser.add_argument('--data', help='folder of images; class folders inside give accuracies as well')
-    parser.add_argument('--work-dir', default='work_dirs/demo', help='for the report, logs and checkpoints')
+    parser.add_argument('--data', help='folder of images; with class folders inside, accuracies are reported too')
+    parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for the report, logs and checkpoints')
     return parser.parse_args(argv)
 
 
 def show(outcome: demo.Outcome) -> None:
-    """Prints the table and where the report is."""
+    """Prints the table and the path of the report."""
     console = Console()
     if outcome.table:
         head, *rows = outcome.table

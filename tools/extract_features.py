@@ -16,10 +16,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_config_options(parser)
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
     parser.add_argument('--out', required=True, help='.npy: vectors alone; .npz: vectors, names, labels and indices')
-    parser.add_argument('--images', metavar='FOLDER', help='every image below, in place of those of the config')
-    parser.add_argument('--data', choices=['val', 'test', 'bank'], help='which images of the config (default: val)')
+    parser.add_argument('--images', metavar='FOLDER', help='folder of images to use instead of those of the config')
+    parser.add_argument('--data', choices=['val', 'test', 'bank'], help='images of the config to use (default: val)')
     add_amp_option(parser)
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started this process')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='program that started this process')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
     return parser.parse_args(argv)
 

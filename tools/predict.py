@@ -1,7 +1,7 @@
 """Predict images: ``python tools/predict.py CONFIG CHECKPOINT photos/ --out predictions/``.
 
-For classifiers, detectors and segmenters. ``--out`` gets one picture for each image, ``predictions.json``, and the
-masks of a segmenter as ``NAME_mask.png``.
+It predicts with classifiers, detectors and segmenters. ``--out`` is a folder for one drawing per image,
+``predictions.json``, and the masks of a segmenter as ``NAME_mask.png``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mmssl.datasets.decode import UnreadableImageError
 from mmssl.utils.errors import UserError
 from mmssl.visualization.predictions import Prediction
 
-SHOWN = 5  # names in the line of an image
+SHOWN = 5  # number of names in the line of an image
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -26,13 +26,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='training checkpoint')
     parser.add_argument('images', nargs='+', help='images, or folders of them')
     parser.add_argument('--out', metavar='FOLDER', help='write pictures and predictions.json there')
-    parser.add_argument('--score', type=float, default=0.3, help='least score of a box (default: 0.3)')
-    parser.add_argument('--num-best', type=int, default=5, help='classes that a classifier names (default: 5)')
+    parser.add_argument('--score', type=float, default=0.3, help='smallest score of a box (default: 0.3)')
+    parser.add_argument(
+        '--num-best', type=int, default=5, help='number of classes that a classifier lists (default: 5)'
+    )
     return parser.parse_args(argv)
 
 
 def text_of(prediction: Prediction) -> str:
-    """One line for people."""
+    """Returns the prediction as one line of text."""
     facts = prediction.summary()
     if 'shares' in facts:
         return ', '.join(f'{name} {share:.0%}' for name, share in sorted(facts['shares'].items(), key=lambda x: -x[1]))

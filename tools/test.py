@@ -12,7 +12,7 @@ from mmssl.distributed.collectives import rank
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Evaluate what a checkpoint holds on the test set of a config')
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint on the test set of a config')
     parser.add_argument('config', help='config file, or the name of a recipe')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
     parser.add_argument('--out', help='write the results to this .json file')

@@ -1,7 +1,7 @@
 """Pre-train a backbone, or train a model on one: ``python tools/train.py CONFIG [--pretrained CHECKPOINT]``.
 
-Exit code 2: a mistake in the command, the config or the data, told in one message (``MMSSL_DEBUG=1`` shows where).
-Exit code 1 of ``--dry-run``: the cost was printed, and what would keep the run from starting.
+Exit code 2 means a mistake in the command, the config or the data, with one message (``MMSSL_DEBUG=1`` adds the
+traceback). Exit code 1 of ``--dry-run`` means that the printed problems would keep the run from starting.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='PATH', help='resume from PATH, or from the latest checkpoint'
     )
-    parser.add_argument('--images', metavar='FOLDER', help='every image below, in place of those of the config')
+    parser.add_argument('--images', metavar='FOLDER', help='folder of images to use instead of those of the config')
     add_transfer_options(parser)
     add_amp_option(parser)
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate by global batch / base_batch_size'
     )
-    parser.add_argument('--no-validate', action='store_true', help='no evaluation while training')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument('--seed', type=whole_number, help='seed of weights, order and augmentation')
     parser.add_argument(
         '--dry-run', action='store_true', help='build everything, run one iteration, print the cost, leave no file'
     )
-    parser.add_argument('--from-stage', metavar='NAME', help='begin with this stage of a config with stages')
-    parser.add_argument('--only-stage', metavar='NAME', help='run this stage of a config with stages')
+    parser.add_argument('--from-stage', metavar='NAME', help='first stage to run, for a config with stages')
+    parser.add_argument('--only-stage', metavar='NAME', help='only stage to run, for a config with stages')
     add_run_options(parser)
     return parser.parse_args(argv)
 

@@ -1,1 +1,1 @@
-"""What a program or a notebook calls."""
+"""The interface for programs and notebooks."""

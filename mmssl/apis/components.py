@@ -1,4 +1,4 @@
-"""The names that configs can use."""
+"""The names that a config can use as ``type``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mmssl.utils.errors import UserError
 
 
 def components(custom_imports: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Returns for each role the registered names and their classes or functions.
+    """Returns the registered names and their classes or functions: role -> name -> class or function.
 
     Args:
-        custom_imports: Modules of plugins, imported first.
+        custom_imports: Modules of plugins to import first.
 
     Raises:
-        UserError: One of ``custom_imports`` cannot be imported.
+        UserError: A module of ``custom_imports`` cannot be imported.
     """
     tables = [table for table in vars(registry).values() if isinstance(table, Registry)]
     for table in tables:

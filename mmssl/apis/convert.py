@@ -1,4 +1,4 @@
-"""Backbones for other libraries and as programs."""
+"""Conversion of backbones to other libraries and to programs."""
 
 from __future__ import annotations
 
@@ -28,23 +28,25 @@ def convert(
     num_heads: int | None = None,
     size: int | None = None,
 ) -> ConvertedFile:
-    """Writes the backbone in a checkpoint as a library reads it, or as a program that runs without mmssl.
+    """Converts the backbone in a checkpoint to a file of a library, or to a program that runs without mmssl.
 
     Args:
         file: Training checkpoint, backbone file, or a file of an official code, timm or torchvision.
         out: File to write: ``.pth``, for timm and torchvision also ``.safetensors``; ``.onnx``; ``.pt2`` for
             ``'torch-export'``; for ``'hf'`` a folder.
-        to: A library: ``'hf'``, ``'mmdet'``, ``'mmseg'``, ``'mmssl'``, ``'timm'`` or ``'torchvision'``; or a program:
-            ``'onnx'`` or ``'torch-export'``, which take batches of any size and are compared with the backbone.
+        to: Library: ``'hf'``, ``'mmdet'``, ``'mmseg'``, ``'mmssl'``, ``'timm'`` or ``'torchvision'``; or kind of
+            program: ``'onnx'`` or ``'torch-export'``, which accepts batches of any size and is compared with the
+            backbone.
         source: Code that wrote the file, a key of ``mmssl.converters.SOURCES``; None finds it by the names.
-        part: ``'backbone'``; ``'teacher.backbone'`` for the averaged one; ``'all'`` for the whole algorithm, which
-            ``'mmssl'`` takes, and ``'hf'`` for a masked autoencoder.
-        num_heads: Attention heads of a transformer, needed where neither the checkpoint nor its width tells.
-        size: Side of the images of a program in pixels; None takes that of the backbone, 32 for a small stem and 224
-            where the backbone takes any.
+        part: Part to convert: ``'backbone'``; ``'teacher.backbone'`` for the averaged backbone; ``'all'`` for the whole
+            algorithm, only for ``'mmssl'``, and for ``'hf'`` with a masked autoencoder.
+        num_heads: Number of attention heads of a transformer, needed if neither the checkpoint nor its width determines
+            it.
+        size: Side of the images of a program in pixels; None uses ``img_size`` of the backbone, else 32 for backbones
+            of small images and 224 for others.
 
     Returns:
-        The source of the file, the number of tensors, and code that loads what was written.
+        The source of the file, the number of tensors, and code that loads the result.
 
     Raises:
         FileNotFoundError: ``file`` does not exist.
@@ -52,7 +54,7 @@ def convert(
     """
     if to in LIBRARIES:
         if size is not None:
-            raise UserError(f'size is for {" and ".join(PROGRAMS)}; {to} gets the weights alone')
+            raise UserError(f'size is an option of {" and ".join(PROGRAMS)}; {to} gets only weights')
         return convert_file(file, out, to, source, part, num_heads)
     if to not in PROGRAMS:
         names = sorted([*LIBRARIES, *PROGRAMS])
@@ -63,7 +65,7 @@ def convert(
 
 
 def _image_size(config: Mapping[str, Any]) -> int:
-    """Side in pixels of the images that a backbone was made for."""
+    """Returns the side in pixels of the images for which a backbone was built."""
     if 'img_size' in config:
         return min(to_2tuple(config['img_size']))
     return 32 if config.get('stem') == 'small' or config['type'] in _OF_SMALL_IMAGES else 224

@@ -1,4 +1,4 @@
-"""Evaluating what a checkpoint holds."""
+"""Evaluation of a checkpoint."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def evaluate(
     """Evaluates the embeddings, classifier, detector or segmenter of a checkpoint on the test set of a config.
 
     Args:
-        recipe: Name of a recipe, path of a config file, or a config; without a test set its validation set counts.
-        checkpoint: Training checkpoint, or a backbone file where embeddings are evaluated.
-        work_dir: Folder for the log; None takes ``work_dirs/<config name>``.
+        recipe: Name of a recipe, path of a config file, or a config; without a test set its validation set is used.
+        checkpoint: Training checkpoint, or, to evaluate embeddings, a backbone file.
+        work_dir: Folder for the log; None means ``work_dirs/<config name>``.
         cfg_options: Dotted keys and values that override the config.
         show_dir: Folder for pictures of up to 200 predictions.
-        launcher: What started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+        launcher: Program that started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
 
     Returns:
         Name -> value of each metric, in the metric's unit.
 
     Raises:
-        UserError: The config evaluates nothing, there is no such file, or the checkpoint does not fit.
+        UserError: The config evaluates nothing, a file does not exist, or the checkpoint does not fit.
     """
     cfg = get_recipe(recipe, cfg_options)
     init_default_scope(cfg.default_scope)
     work_dir = work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
     cfg.work_dir = str(Path(work_dir).expanduser())
-    cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
+    cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
     _keep_test_parts(cfg)
     if show_dir:
         pictures = dict(type='mmssl.PicturesHook', out_dir=str(show_dir))
@@ -65,17 +65,19 @@ def evaluate(
     content = load_checkpoint_file(checkpoint)
     model = unwrap(runner.model)
     load_trained_weights(model, str(checkpoint), content)
-    if hasattr(model, 'check_labels'):  # a classifier: classes have the numbers that they had in training
+    if hasattr(model, 'check_labels'):  # a classifier: use the numbers of classes from training
         trained_on = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
         share_classes(trained_on, runner.test_dataloader.dataset, 'test_dataloader.dataset', is_closed=True)
     return {name: float(value) for name, value in runner.test().items()}
 
 
 def _keep_test_parts(cfg: Config) -> None:
-    """Removes what only training needs; a config without a test set is tested on its validation set."""
+    """Removes the keys of training; a config without a test set is tested on its validation set."""
     if cfg.get('test_dataloader') is None:
         if cfg.get('val_dataloader') is None:
-            raise UserError('the config has neither a test_dataloader nor a val_dataloader: nothing to evaluate on')
+            raise UserError(
+                'the config has neither a test_dataloader nor a val_dataloader: there is nothing to evaluate on'
+            )
         cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
         if cfg.test_cfg.get('type') in ('EmbeddingValLoop', 'AccuracyValLoop', 'RobustnessValLoop'):
             cfg.test_cfg.type = cfg.test_cfg.type.replace('Val', 'Test')

@@ -1,4 +1,4 @@
-"""Features of images, and of the datasets of a config."""
+"""Features of images, and of datasets in a config."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from mmssl.utils.errors import UserError
 
 
 class FeatureExtractor:
-    """Maps images to the vectors that kNN and linear probes see: ``FeatureExtractor('epoch_800.pth')('photos/')``.
+    """Maps images to the vectors that kNN and linear probes use: ``FeatureExtractor('epoch_800.pth')('photos/')``.
 
     Args:
-        checkpoint: Training checkpoint; or a backbone file, together with ``recipe``, which says how images are
-            normalised.
-        recipe: Name of a recipe, path of a config file, or a config; None takes the config in the checkpoint.
+        checkpoint: Training checkpoint; or a backbone file, together with ``recipe``, which defines the normalisation
+            of images.
+        recipe: Name of a recipe, path of a config file, or a config; None uses the config in the checkpoint.
         cfg_options: Dotted keys and values that override the config.
-        size: Side of the views in pixels; None takes the transform of the validation set of the config.
-        batch_size: Images at a time.
-        num_workers: Processes that read images; 0 reads them in this one.
-        amp: ``'bf16'`` or ``'fp16'`` computes in mixed precision.
-        device: Device of the model; None takes a GPU where there is one.
+        size: Side of the views in pixels; None uses the transform of the test or validation set in the config.
+        batch_size: Number of images per batch.
+        num_workers: Number of processes that read images; 0 reads them in this process.
+        amp: ``'bf16'`` or ``'fp16'`` for mixed precision.
+        device: Device of the model; None means a GPU if there is one.
 
     Raises:
-        UserError: There is no such file, it carries no config and ``recipe`` is missing, or the model is none of mmssl.
+        UserError: The file does not exist, it has no config and ``recipe`` is missing, or it is not a model of mmssl.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FeatureExtractor:
         self.dtype = read_dtype(amp)
         cfg, model = trained(checkpoint, recipe, cfg_options)
         if cfg.default_scope != 'mmssl':
-            raise UserError(f'a model of {cfg.default_scope} gives no vector for an image: take mmssl.get_model(...)')
+            raise UserError(f'a model of {cfg.default_scope} has no vector for an image: use mmssl.get_model(...)')
         self.model: Any = model.to(device or get_device())
         self.transform = plain_view(cfg, size)
         self.batch_size, self.num_workers = batch_size, num_workers
@@ -73,15 +73,14 @@ class FeatureExtractor:
         """Returns the features of images.
 
         Args:
-            images: A path, a folder, a picture of Pillow, an array uint8 RGB (H, W, 3) or grey (H, W), or a list of
-                them. The images below a folder are sorted by name, as ``list_images`` of ``mmssl.apis.images`` yields
-                them.
+            images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list of these. The images
+                in a folder are sorted by name, see ``mmssl.apis.images.list_images``.
 
         Returns:
-            (N, D) float32 on the CPU, one row for each image, in the order given.
+            (N, D) float32 on the CPU, one row per image, in the order of ``images``.
 
         Raises:
-            UserError: There is no image, or one cannot be read.
+            UserError: There is no image, or an image cannot be read.
         """
         sources = list(list_images(images))
         if not sources:
@@ -93,7 +92,7 @@ class FeatureExtractor:
             collate_fn=collate_views,
         )
         features = extract_features(self.model, loader, dtype=self.dtype)
-        assert features is not None, 'one process alone extracts'
+        assert features is not None, 'there is one process'
         return features.vectors
 
 
@@ -108,29 +107,30 @@ def write_features(
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
 ) -> Features | None:
-    """Writes the features of a dataset to a file; an image that cannot be read is left out and reported.
+    """Writes the features of a dataset to a file; unreadable images are skipped and reported.
 
     Args:
         recipe: Name of a recipe, path of a config file, or a config.
         checkpoint: Training checkpoint, or a backbone file.
-        out: ``.npy`` for the vectors (N, D) alone; ``.npz`` for ``vectors``, ``names``, ``labels`` and ``indices``.
-        images: Folder whose images take the place of those of the config.
-        data: Which images of the config: ``'val'`` (the default), ``'test'`` or ``'bank'``.
-        amp: ``'bf16'`` or ``'fp16'`` computes in mixed precision.
+        out: File to write: ``.npy`` for the vectors (N, D) alone; ``.npz`` for ``vectors``, ``names``, ``labels`` and
+            ``indices``.
+        images: Folder of images to use instead of the images of the config.
+        data: Images of the config to use: ``'val'`` (the default), ``'test'`` or ``'bank'``.
+        amp: ``'bf16'`` or ``'fp16'`` for mixed precision.
         cfg_options: Dotted keys and values that override the config.
-        launcher: What started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+        launcher: Program that started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
 
     Returns:
-        What was written, None on a process that does not write.
+        The features; None on processes that do not write.
 
     Raises:
-        UserError: ``out`` has another ending, there is no such file, or the checkpoint does not fit.
+        UserError: ``out`` has another ending, a file does not exist, or the checkpoint does not fit.
     """
     out = Path(out)
     if out.suffix not in ('.npy', '.npz'):
         raise UserError(f'the file of features must end in .npy or .npz, got {str(out)!r}')
     if images and data:
-        raise UserError('images and data both say which images: name one')
+        raise UserError('images and data exclude each other: give one of them')
     cfg = get_recipe(recipe, cfg_options)
     init_default_scope(cfg.default_scope)
     loader = evaluation_dataloader(cfg, data or 'val')
@@ -152,7 +152,7 @@ def write_features(
 
 
 def _without_data(cfg: Config) -> Config:
-    """The config without its data, which need not be here."""
+    """Returns the config without its data, which may be missing."""
     data = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_cfg', 'test_cfg', 'load_from')
     return Config({key: value for key, value in cfg.items() if key not in data}, filename=cfg.filename)
 

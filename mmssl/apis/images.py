@@ -1,4 +1,4 @@
-"""Images as a caller has them: paths, folders, pictures of Pillow, arrays."""
+"""Images as arguments: paths, folders, Pillow images, arrays."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Picture: TypeAlias = 'str | Path | np.ndarray | Image.Image'
 
 
 def list_images(images: Picture | Sequence[Picture]) -> Iterator[str | np.ndarray]:
-    """Yields all images of the argument: paths as text, folders as all images below them, others as arrays.
+    """Yields all images of the argument: paths as text, folders as the paths of all images in them, others as arrays.
 
     Args:
-        images: A path, a folder, a picture of Pillow, an array uint8 RGB (H, W, 3) or grey (H, W), or several of them.
+        images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list of these.
 
     Raises:
-        UserError: There is no such file or folder, or an array is no such image.
+        UserError: A file or folder does not exist, or an array is not an image.
     """
     for item in images if isinstance(images, (list, tuple)) else [images]:
         if isinstance(item, Image.Image):
@@ -34,20 +34,20 @@ def list_images(images: Picture | Sequence[Picture]) -> Iterator[str | np.ndarra
         elif isinstance(item, np.ndarray):
             yield _checked(item)
         elif not isinstance(item, (str, Path)):
-            raise UserError(f'an image is a path, a picture of Pillow or an array, got {type(item).__name__}')
+            raise UserError(f'an image must be a path, a Pillow image or an array, got {type(item).__name__}')
         elif Path(item).expanduser().is_dir():
             folder = Path(item).expanduser()
             yield from (str(folder / name) for name in find_images(str(folder)))
         elif Path(item).expanduser().is_file():
             yield str(Path(item).expanduser())
         else:
-            raise UserError(f'{item} is no image file and no folder')
+            raise UserError(f'{item} is neither an image file nor a folder')
 
 
 def _checked(image: np.ndarray) -> np.ndarray:
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.ndim == 3 and image.shape[2] != 3:
         raise UserError(
-            f'an image is an array uint8 (H, W, 3) in RGB, or (H, W) in grey, got {image.dtype} {image.shape}'
+            f'an image must be a uint8 array (H, W, 3) in RGB, or (H, W) in grey, got {image.dtype} {image.shape}'
         )
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
@@ -56,20 +56,21 @@ def read_image(source: str | np.ndarray) -> np.ndarray:
     """Returns the image as uint8 RGB (H, W, 3).
 
     Raises:
-        UnreadableImageError, OSError: The file is no image, or is damaged.
+        UnreadableImageError, OSError: The file is not an image, or is damaged.
     """
     return source if isinstance(source, np.ndarray) else decode_image(Path(source).read_bytes())
 
 
 def plain_view(cfg: Config, size: int | None = None) -> Any:
-    """Builds the transform that gives an image its size for evaluation.
+    """Builds the transform that resizes and crops an image for evaluation.
 
     Args:
-        cfg: A config of mmssl, whose test set or validation set says it.
-        size: Side of the view in pixels, where the config does not count; the shorter side is scaled to 8/7 of it.
+        cfg: Config of mmssl, whose test or validation set has the transform.
+        size: Side of the view in pixels; the shorter side of an image is scaled to 8/7 of it. None uses the transform
+            of the config.
 
     Raises:
-        UserError: The config has no such data, and ``size`` is None.
+        UserError: The config has no test or validation set, and ``size`` is None.
     """
     if size is not None:
         return TRANSFORMS.build(dict(type='CenterCropView', size=size, resize=size * 8 // 7))
@@ -78,17 +79,17 @@ def plain_view(cfg: Config, size: int | None = None) -> Any:
         if transform is not None:
             return TRANSFORMS.build(transform)
     raise UserError(
-        'the config has no validation set, whose transform says how large images are; the config in the checkpoint of '
-        'a run without validation lacks it: name the recipe, or for features the size'
+        'the config has no validation set, whose transform sets the size of images; the config in the checkpoint of '
+        'a run without validation lacks it: give the recipe, or for features the size'
     )
 
 
 class GivenImages(Dataset):
-    """Images of a caller as the items of a dataset; see ``mmssl.datasets.base.ImageDataset`` for their form.
+    """Images of a caller as a dataset; see ``mmssl.datasets.base.ImageDataset`` for the form of an item.
 
     Args:
-        images: What ``list_images`` yields.
-        transform: Maps uint8 (H, W, 3) to uint8 (3, S, S).
+        images: Images from ``list_images``.
+        transform: Function: image (H, W, 3) uint8 -> view (3, S, S) uint8.
     """
 
     def __init__(self, images: Sequence[str | np.ndarray], transform: Any) -> None:

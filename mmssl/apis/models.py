@@ -24,12 +24,12 @@ _CHECKPOINTS = ('.pth', '.pt', '.tar', '.safetensors', '.pkl', '.npz', '.index')
 
 
 def list_methods(pattern: str = '*') -> list[str]:
-    """Returns the names of the registered algorithms that fit a shell pattern, sorted."""
+    """Returns the sorted names of the registered algorithms that match a shell pattern."""
     return _members('algorithm', pattern)
 
 
 def list_backbones(pattern: str = '*') -> list[str]:
-    """Returns the names of the registered backbones that fit a shell pattern, sorted."""
+    """Returns the sorted names of the registered backbones that match a shell pattern."""
     return _members('backbone', pattern)
 
 
@@ -48,20 +48,20 @@ def get_model(
     """Builds the whole model of a recipe: an algorithm, a classifier, a detector or a segmenter.
 
     Args:
-        recipe: Name of a recipe, path of a config file, or a config. A training checkpoint alone is enough, because it
-            carries its config.
-        checkpoint: Weights: a training checkpoint of the same model, or a backbone file, of which only the backbone is
-            loaded. None initialises the weights as a training would.
+        recipe: Name of a recipe, path of a config file, or a config. A training checkpoint is accepted too, because it
+            contains its config.
+        checkpoint: File of weights: a training checkpoint of the same model, or a file of another kind, from which only
+            the backbone is loaded. None initialises the weights as a training would.
         cfg_options: Dotted keys and values that override the config.
-        device: Device of the model; None takes a GPU where there is one.
+        device: Device of the model; None means a GPU if there is one.
 
     Returns:
-        The model in evaluation mode. Features of images uint8 (N, 3, H, W) by an algorithm:
+        The model in evaluation mode. The features of images (N, 3, H, W) uint8 by an algorithm are
         ``model.extract_feat(model.data_preprocessor.prepare(images))``.
 
     Raises:
-        UserError: There is no such recipe or file, the checkpoint carries no config where one is needed, or it was
-            written for another model.
+        UserError: The recipe or file does not exist, a config is needed and the checkpoint has none, or the checkpoint
+            contains another model.
     """
     if checkpoint is None and is_checkpoint(recipe):
         recipe, checkpoint = '', str(recipe)
@@ -76,7 +76,7 @@ def get_model(
 
 
 def _initialize(module: nn.Module) -> None:
-    """Initialises the weights without the lines that MMEngine logs for every parameter."""
+    """Initialises the weights without MMEngine's log lines for every parameter."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel('WARNING')
@@ -100,7 +100,7 @@ def trained(
 
 
 def is_checkpoint(recipe: Any) -> bool:
-    """Whether the argument names a checkpoint file in place of a recipe."""
+    """Returns whether the argument is the name of a checkpoint file instead of a recipe."""
     return isinstance(recipe, (str, Path)) and Path(recipe).suffix in _CHECKPOINTS
 
 
@@ -108,17 +108,18 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
     """Builds a backbone from a file, or by the name of its class with random weights.
 
     Args:
-        backbone: A backbone file (``epoch_N_backbone.pth``) or training checkpoint of mmssl, a file of an official
-            code, timm or torchvision that ``mmssl convert`` reads, or the name of a class such as ``'ResNet'``.
-        part: Part of a training checkpoint: ``'backbone'``, or ``'teacher.backbone'`` for the averaged one.
-        **options: Arguments of the class, over those that the file tells: ``out_indices=(0, 1, 2, 3)``, ``depth=50``.
+        backbone: Backbone file (``epoch_N_backbone.pth``) or training checkpoint of mmssl, a file of an official code,
+            timm or torchvision that ``mmssl convert`` reads, or the name of a class such as ``'ResNet'``.
+        part: Part of a training checkpoint: ``'backbone'``, or ``'teacher.backbone'`` for the averaged backbone.
+        **options: Arguments of the class, which override those from the file: ``out_indices=(0, 1, 2, 3)``,
+            ``depth=50``.
 
     Returns:
-        A plain module in evaluation mode on the CPU. It maps normalised images (N, 3, H, W) to a tuple of feature maps.
+        A module in evaluation mode on the CPU, which maps normalised images (N, 3, H, W) to features; see its class.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        UserError: There is no such class, or the file does not tell which backbone it holds.
+        FileNotFoundError: The file does not exist.
+        UserError: The class does not exist, or the file does not determine its backbone.
     """
     if str(backbone) in list_backbones():
         with DefaultScope.overwrite_default_scope('mmssl'):
@@ -127,5 +128,5 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
         return module.eval()
     if not is_checkpoint(backbone) and not Path(backbone).exists():
         hint = did_you_mean(str(backbone), list_backbones()) or f'; the backbones are {", ".join(list_backbones())}'
-        raise UserError(f'{str(backbone)!r} is no file and no backbone{hint}')
+        raise UserError(f'{str(backbone)!r} is neither a file nor a backbone{hint}')
     return load_backbone(backbone, part, **options)

@@ -1,4 +1,4 @@
-"""Images into a trained classifier, detector or segmenter."""
+"""Predictions of a trained classifier, detector or segmenter for images."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _ANNOTATIONS = ('LoadAnnotations', 'IgnoreLabels', 'LoadDepthAnnotation', 'LoadP
 
 
 class Predictor:
-    """A trained model that is given images: ``for prediction in Predictor(recipe, checkpoint)('photos/')``.
+    """A trained model that predicts images: ``for prediction in Predictor(recipe, checkpoint)('photos/')``.
 
     Args:
-        recipe: Name of a recipe, path of a config file, or a config: of a classifier of mmssl, a detector of mmdet or
+        recipe: Name of a recipe, path of a config file, or a config, of a classifier of mmssl, a detector of mmdet or
             a segmenter of mmseg.
-        checkpoint: Its training checkpoint.
+        checkpoint: Training checkpoint of this model.
         cfg_options: Dotted keys and values that override the config.
-        num_best: Classes that a classifier names for an image.
+        num_best: Number of classes in the prediction of a classifier.
 
     Raises:
-        UserError: The checkpoint does not fit, or the config is of a model that predicts nothing.
+        UserError: The checkpoint does not fit, or the model has no method ``predict``.
     """
 
     def __init__(
@@ -74,21 +74,20 @@ class Predictor:
         """Yields a prediction for each image.
 
         Args:
-            images: A path, a folder, a picture of Pillow, an array uint8 RGB (H, W, 3) or grey (H, W), or several of
-                them.
+            images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list of these.
         """
         for source in list_images(images):
             yield self.predict(source)
 
     def read(self, source: str | np.ndarray) -> np.ndarray:
-        """Returns the image as the model sees it, uint8 RGB (H, W, 3)."""
+        """Returns the image as the model reads it, uint8 RGB (H, W, 3)."""
         if isinstance(source, np.ndarray):
             return source
         return read_image(source) if self.transform is not None else read_upright(source)
 
     @torch.no_grad()
     def predict(self, source: str | np.ndarray) -> Prediction:
-        """The prediction for one image, a path or an array uint8 RGB (H, W, 3)."""
+        """Returns the prediction for one image, a path or an array uint8 RGB (H, W, 3)."""
         if self.transform is not None:
             return self._classify(read_image(source))
         if isinstance(source, np.ndarray):
@@ -97,7 +96,7 @@ class Predictor:
             data = self.pipeline(dict(img_path=source, img_id=0))
         (sample,) = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
         prediction = from_sample(sample, self.classes, self.colors)
-        assert prediction is not None, 'the sample of a detector or segmenter'
+        assert prediction is not None, 'a detector or segmenter gives a prediction'
         return prediction
 
     def _classify(self, image: np.ndarray) -> Prediction:
@@ -117,24 +116,25 @@ def predict(
     num_best: int = 5,
     cfg_options: dict[str, Any] | None = None,
 ) -> list[Prediction]:
-    """Predicts all ``images`` at once, and draws them where ``out`` says so.
+    """Predicts all ``images``, and with ``out`` draws the predictions.
 
     Args:
-        recipe: Name of a recipe, path of a config file, or a config: of a classifier of mmssl, a detector of mmdet or
+        recipe: Name of a recipe, path of a config file, or a config, of a classifier of mmssl, a detector of mmdet or
             a segmenter of mmseg, which run without compiled operators.
-        checkpoint: Its training checkpoint.
-        images: A path, a folder, a picture of Pillow, an array uint8 RGB (H, W, 3) or grey (H, W), or several of them.
-        out: For one image the picture to write (``street_boxes.png``); else a folder for one picture each,
-            ``predictions.json``, and the masks of a segmenter as ``NAME_mask.png``.
-        score: Least score of a box, in [0, 1].
-        num_best: Classes that a classifier names for an image.
+        checkpoint: Training checkpoint of this model.
+        images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list of these.
+        out: For one image the image file to write (``street_boxes.png``); else a folder for one drawing per image,
+            ``predictions.json``, and the masks of a segmenter as ``NAME_mask.png``. None writes nothing.
+        score: Smallest score of a box, in [0, 1].
+        num_best: Number of classes in the prediction of a classifier.
         cfg_options: Dotted keys and values that override the config.
 
     Returns:
-        One prediction for each image, in the order given.
+        One prediction per image, in the order of ``images``.
 
     Raises:
-        UserError: There is no image, one cannot be read, the checkpoint does not fit, or the model predicts nothing.
+        UserError: There is no image, an image cannot be read, the checkpoint does not fit, or the model has no method
+            ``predict``.
     """
     sources = list(list_images(images))
     if not sources:
@@ -161,23 +161,23 @@ def predict(
 
 
 def _picture_file(out: Path, number: int) -> Path | None:
-    """The path of the one picture to write; None where ``out`` is a folder.
+    """Returns the path of the single image file to write; None if ``out`` is a folder.
 
     Raises:
-        UserError: ``out`` is a picture, and there are several images.
+        UserError: ``out`` is an image file, and there are several images.
     """
     if not is_image_name(str(out)) or out.is_dir():
         return None
     if number > 1:
-        raise UserError(f'{number} images do not fit into one picture {str(out)!r}: name a folder')
+        raise UserError(f'{number} images cannot be written to one file {str(out)!r}: give a folder')
     return out
 
 
 class PredictionWriter:
-    """Writes predictions into a folder: a picture for each image, masks, and ``predictions.json`` at the end.
+    """Writes predictions into a folder: a drawing for each image, masks, and ``predictions.json`` at the end.
 
     Args:
-        folder: Made where it does not exist.
+        folder: Folder to write to, which is created if it does not exist.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -185,11 +185,11 @@ class PredictionWriter:
         self.results: list[dict[str, Any]] = []
 
     def add(self, prediction: Prediction, image: np.ndarray, source: str) -> None:
-        """Writes the picture of a prediction, and its mask if it has one.
+        """Writes the drawing of a prediction, and its mask if it has one.
 
         Args:
-            prediction: What was predicted.
-            image: uint8 RGB (H, W, 3), which is drawn on.
+            prediction: Prediction for the image.
+            image: (H, W, 3) uint8 RGB, the background of the drawing.
             source: Path or name of the image.
         """
         self.results.append(dict(image=source, **prediction.summary()))
@@ -205,7 +205,7 @@ class PredictionWriter:
 
 
 def _classes(cfg: Config, checkpoint: Any, model: Any) -> tuple[Sequence[str], Sequence]:
-    """Names and colours from the checkpoint, else from the config, else numbers."""
+    """Returns names and colours of classes from the checkpoint, else names from the config, else numbers."""
     meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
     if meta.get('classes'):
         colors = meta.get('palette') or ()
@@ -216,17 +216,17 @@ def _classes(cfg: Config, checkpoint: Any, model: Any) -> tuple[Sequence[str], S
 
 
 def _image_steps(cfg: Config) -> list[dict]:
-    """The steps of the test pipeline that an image without annotation passes through."""
+    """Returns the steps of the test pipeline without those that load annotations."""
     dataset = next(datasets(cfg, ['test', 'val']), None)
     if dataset is None:
-        raise UserError('the config has neither a test nor a validation set, whose pipeline images would pass through')
+        raise UserError('the config has neither a test nor a validation set, whose pipeline is needed for images')
     return [step for step in copy.deepcopy(dataset['pipeline']) if _name(step) not in _ANNOTATIONS]
 
 
 def _from_array(pipeline: Compose) -> list[Any]:
     from mmcv.transforms import LoadImageFromFile
 
-    # An array is what the first step would have read.
+    # An array replaces the result of the first step.
     reader, *others = pipeline.transforms
     assert isinstance(reader, LoadImageFromFile)
     return [TRANSFORMS.build(dict(type='LoadImageFromNDArray')), *others]

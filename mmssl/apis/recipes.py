@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def list_recipes(pattern: str = '*', dataset: str | None = None) -> list[str]:
-    """Returns the names of the recipes that the package carries, sorted; loads no torch.
+    """Returns the sorted names of the recipes in the package, without importing torch.
 
     Args:
         pattern: Shell pattern for the whole name, such as ``'mae*'``.
-        dataset: Shell pattern for the part of the name that says the data, such as ``'in1k'`` or ``'coco*'``.
+        dataset: Shell pattern for the part of the name that names the dataset, such as ``'in1k'`` or ``'coco*'``.
     """
     return select_recipes(pattern, dataset)
 
@@ -30,20 +30,20 @@ def get_recipe(
     images: str | Path | None = None,
     **options: Any,
 ) -> Config:
-    """Returns the config of a recipe, with changes.
+    """Returns the config of a recipe, with optional changes.
 
-    The folders of the data in a recipe, such as ``data/cifar10``, are relative to the current folder.
+    Data folders in a recipe, such as ``data/cifar10``, are relative to the current folder.
 
     Args:
         recipe: Name of a recipe, path of a config file, or a config, which is left unchanged.
         cfg_options: Dotted keys and values that override the recipe, such as ``{'train_dataloader.batch_size': 64}``.
-        images: Folder of images that take the place of all datasets, with class folders or without; see
+        images: Folder of images, with or without class folders, that replaces all datasets; see
             ``mmssl.datasets.own_images.use_images``.
-        **options: Further overrides whose keys have no dots: ``max_epochs=50``, ``data_root='/data/imagenet'``, which
-            moves all datasets, and whatever else ``--cfg-options`` takes.
+        **options: Other options of ``--cfg-options`` whose keys have no dots: ``max_epochs=50``, or
+            ``data_root='/data/imagenet'``, which moves all datasets.
 
     Raises:
-        UserError: There is no such recipe, or an option changes nothing.
+        UserError: The recipe does not exist, or an option changes nothing.
     """
     from mmengine.config import Config
 
@@ -61,8 +61,8 @@ def get_recipe(
 
         if 'stages' in cfg:
             raise UserError(
-                f'{recipe} has several stages, each with its data: '
-                f'mmssl.train({str(recipe)!r}, images=...) gives the images to all of them'
+                f'{recipe} has several stages with their own data: '
+                f'use mmssl.train({str(recipe)!r}, images=...), which replaces the data of all stages'
             )
         use_images(cfg, images)
     return cfg

@@ -1,4 +1,4 @@
-"""Training from Python, from a script or from a command."""
+"""Training, for programs and for the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mmssl.utils.errors import UserError
 
 @dataclass
 class Settings:
-    """What a caller sets beside the options of a config; see ``train`` for the fields."""
+    """Settings of a training that are not options of the config; see ``train`` for the fields."""
 
     work_dir: str | Path | None = None
     images: str | Path | None = None
@@ -38,8 +38,8 @@ class Settings:
     launcher: str = 'none'
 
     def write(self, cfg: Config) -> None:
-        """Writes the settings into the config of one training: they have precedence over it."""
-        cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # of detectors and segmenters
+        """Writes the settings into the config of one training, where they override existing values."""
+        cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
         cfg.work_dir = self.folder(cfg)
         if self.images is not None:
             use_images(cfg, self.images)
@@ -70,7 +70,7 @@ class Settings:
         """Returns the arguments of ``TransferHook``.
 
         Raises:
-            UserError: There is no such checkpoint.
+            UserError: The checkpoint does not exist.
         """
         given = self.pretrained if isinstance(self.pretrained, Mapping) else dict(checkpoint=str(self.pretrained))
         checkpoint = str(given['checkpoint'])
@@ -96,41 +96,42 @@ def train(
     from_stage: str | None = None,
     dry: bool = False,
 ) -> Any:
-    """Pre-trains a backbone, or trains a model on one.
+    """Pre-trains a backbone, or trains a model on a pre-trained backbone.
 
     Args:
-        recipe: Name of a recipe, path of a config file, or a config such as ``get_recipe`` returns.
-        work_dir: Folder for logs and checkpoints; None takes ``work_dirs/<config name>``.
+        recipe: Name of a recipe, path of a config file, or a config, such as the result of ``get_recipe``.
+        work_dir: Folder for logs and checkpoints; None means ``work_dirs/<config name>``.
         cfg_options: Dotted keys and values that override the config.
-        images: Folder of images that take the place of all datasets; see ``mmssl.datasets.own_images.use_images``.
-        resume: True goes on from the latest checkpoint in ``work_dir``, a path from that one.
-        pretrained: Checkpoint of any kind whose backbone (and neck) the training begins with, or the arguments of
+        images: Folder of images that replaces all datasets; see ``mmssl.datasets.own_images.use_images``.
+        resume: Whether to resume from the latest checkpoint in ``work_dir``, or the path of a checkpoint to resume
+            from.
+        pretrained: Checkpoint of any kind whose backbone (and neck) the training starts from, or the arguments of
             ``mmssl.engine.hooks.transfer.TransferHook``: ``checkpoint``, ``use_teacher``, ``prefix``.
-        amp: ``'bf16'`` or ``'fp16'`` trains in mixed precision.
+        amp: ``'bf16'`` or ``'fp16'`` for mixed precision.
         auto_scale_lr: Whether the learning rate is scaled by global batch / ``base_batch_size`` of the config.
-        validate: Whether the model is evaluated while it trains.
-        seed: Seed of weights, order and augmentation; None takes the config's.
-        launcher: What started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
-        only_stage: Runs this stage of a recipe with stages.
-        from_stage: Begins with this stage of a recipe with stages.
-        dry: Builds everything, runs one iteration, leaves no file, and returns a report of the cost.
+        validate: Whether the model is evaluated during training.
+        seed: Seed of weights, order and augmentation; None uses the config's.
+        launcher: Program that started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+        only_stage: Name of the only stage to run, for a recipe with stages.
+        from_stage: Name of the first stage to run, for a recipe with stages.
+        dry: Whether to build everything, run one iteration, leave no file, and return a report of the cost.
 
     Returns:
         The runner of the training, with ``model`` and ``work_dir``; None for a recipe with stages. With ``dry`` a
-        report: text by ``str()``, and ``problems``, which would keep the training from starting.
+        report, whose ``str()`` is its text, with ``problems`` that would keep the training from starting.
 
     Raises:
-        UserError: The recipe, an option or the data has a mistake; found before the first iteration.
+        UserError: The recipe, an option or the data has a mistake; it is raised before the first iteration.
     """
     settings = Settings(work_dir, images, resume, pretrained, amp, auto_scale_lr, validate, seed, launcher)
     cfg = get_recipe(recipe, cfg_options)
     init_default_scope(cfg.default_scope)
     if 'stages' in cfg:
         if isinstance(recipe, Config):
-            raise UserError('of a recipe with stages give the name, and options as cfg_options of train()')
+            raise UserError('a recipe with stages needs its name or path, and options as cfg_options of train()')
         return _train_stages(recipe, cfg, cfg_options, settings, (only_stage, from_stage), dry)
     if only_stage or from_stage:
-        raise UserError(f'{cfg.filename} has no stages: leave out only_stage and from_stage')
+        raise UserError(f'{cfg.filename} has no stages: omit only_stage and from_stage')
     settings.write(cfg)
     check_config(cfg, data=not dry)
     join_processes(cfg, launcher)
@@ -150,9 +151,9 @@ def _train_stages(
     chosen: tuple[str | None, str | None],
     dry: bool,
 ) -> Report | StepReport | None:
-    """Runs the stages of a config, or reports what they would cost."""
+    """Runs the stages of a config, or reports their cost."""
     if settings.resume not in (True, False) or settings.pretrained is not None:
-        raise UserError('a config with stages takes --resume without a path, and no --pretrained')
+        raise UserError('a config with stages supports --resume only without a path, and no --pretrained')
     stages = read_stages(recipe, cfg_options)  # type: ignore[arg-type]
     selected = select(stages, *chosen)
     join_processes(cfg, settings.launcher)

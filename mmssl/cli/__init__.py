@@ -1,1 +1,1 @@
-"""Options that the tools share, and how a tool ends."""
+"""Options that the tools share, and their exit codes and error messages."""

@@ -19,7 +19,7 @@ from mmssl.utils.errors import UserError
 
 
 class CfgOptions(argparse.Action):
-    """``KEY=VALUE ...`` on the command line, as ``Options``."""
+    """Parses ``KEY=VALUE ...`` on the command line to ``Options``."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
         wrong = [value for value in values if '=' not in value]
@@ -35,14 +35,14 @@ class CfgOptions(argparse.Action):
 
 
 class MixedPrecision(argparse.Action):
-    """``--amp [bf16|fp16]``, stored as the name of torch's type."""
+    """Parses ``--amp [bf16|fp16]`` to the name of torch's dtype."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
         setattr(namespace, self.dest, read_dtype(values))
 
 
 def whole_number(text: str) -> int:
-    """The type of an option that takes 0, 1, 2 and so on."""
+    """Parses an option that takes 0, 1, 2 and so on."""
     try:
         number = int(text)
     except ValueError:
@@ -61,8 +61,8 @@ def add_config_options(parser: argparse.ArgumentParser, in_checkpoint: bool = Fa
     """Adds ``config`` and ``--cfg-options``, for ``load_run``.
 
     Args:
-        parser: The parser; ``config`` becomes its next positional argument.
-        in_checkpoint: The config comes from a checkpoint, and the option ``--config`` replaces it.
+        parser: Parser; ``config`` becomes its next positional argument.
+        in_checkpoint: Whether the config comes from a checkpoint; the option ``--config`` can then replace it.
     """
     if in_checkpoint:
         parser.add_argument('--config', help='config file to use instead of the config in the checkpoint')
@@ -81,16 +81,16 @@ def add_amp_option(parser: argparse.ArgumentParser) -> None:
 def load_run(
     config: str, cfg_options: Options | None = None, change: Callable[[Config], Any] | None = None, data: bool = True
 ) -> Config:
-    """Loads the config of a run, makes its scope the default one, and checks it.
+    """Loads and checks the config of a run, and sets MMEngine's default scope to the scope of the config.
 
     Args:
-        config: The config file.
+        config: Config file, or the name of a recipe.
         cfg_options: Dotted keys and values that override the config.
-        change: Function that changes the config in place before it is checked.
+        change: Function that changes the config in place before the check.
         data: Whether missing data and missing weights of a target are mistakes, see ``check_config``.
 
     Raises:
-        UserError: The config cannot be loaded, or has mistakes.
+        UserError: The config cannot be loaded or has mistakes.
     """
     cfg = load_config(config, cfg_options)
     init_default_scope(cfg.default_scope)
@@ -101,38 +101,38 @@ def load_run(
 
 
 def write_json(content: Any, file: str | Path | None) -> None:
-    """Writes ``content`` as JSON and makes the folder of the file; does nothing if ``file`` is None."""
+    """Writes ``content`` as JSON and creates the folder of the file; does nothing if ``file`` is None."""
     if file is not None:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(json.dumps(content, indent=2) + '\n')
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what every tool that runs a config takes: ``--work-dir --cfg-options --launcher --local_rank``."""
+    """Adds the options of tools that run a config: ``--work-dir --cfg-options --launcher --local_rank``."""
     parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
     _add_cfg_options(parser)
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started this process')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='program that started this process')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what a training on pre-trained weights takes: ``--pretrained --use-teacher --prefix``."""
+    """Adds the options of a training on pre-trained weights: ``--pretrained --use-teacher --prefix``."""
     parser.add_argument(
-        '--pretrained', metavar='CHECKPOINT', help='begin with the backbone (and its neck) of a checkpoint of any kind'
+        '--pretrained', metavar='CHECKPOINT', help='start from the backbone (and its neck) of a checkpoint of any kind'
     )
-    parser.add_argument('--use-teacher', action='store_true', help='take the averaged networks of the checkpoint')
-    parser.add_argument('--prefix', help="what precedes the backbone's names in a checkpoint of an unknown kind")
+    parser.add_argument('--use-teacher', action='store_true', help='use the averaged networks of the checkpoint')
+    parser.add_argument('--prefix', help="prefix of the backbone's names in a checkpoint of an unknown kind")
 
 
 def transfer_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of ``TransferHook`` on the command line, none without ``--pretrained``.
+    """Returns the arguments of ``TransferHook`` from the command line; none without ``--pretrained``.
 
     Raises:
-        UserError: The checkpoint does not exist, or there is none.
+        UserError: The checkpoint does not exist, or ``--pretrained`` is missing.
     """
     if args.pretrained is None:
         if args.use_teacher or args.prefix is not None:
-            raise UserError('--use-teacher and --prefix say what of a checkpoint to take: name it by --pretrained')
+            raise UserError('--use-teacher and --prefix need a checkpoint: give it with --pretrained')
         return {}
     if '://' not in args.pretrained and not Path(args.pretrained).is_file():
         raise UserError(f'checkpoint {args.pretrained!r} does not exist')
@@ -140,21 +140,24 @@ def transfer_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_trained_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what every tool that looks into checkpoints takes: ``--compare --names --config --prefix --cfg-options``."""
-    parser.add_argument('--compare', nargs='+', default=[], metavar='CHECKPOINT', help='further checkpoints')
+    """Adds the options of tools that read checkpoints: ``--compare --names --config --prefix --cfg-options``."""
+    parser.add_argument('--compare', nargs='+', default=[], metavar='CHECKPOINT', help='additional checkpoints')
     parser.add_argument('--names', nargs='+', metavar='NAME', help='titles, one per checkpoint (default: file names)')
     parser.add_argument(
-        '--config', nargs='+', metavar='CONFIG', help='in place of the configs in the checkpoints: one, or one each'
+        '--config',
+        nargs='+',
+        metavar='CONFIG',
+        help='configs to use instead of those in the checkpoints: one for all, or one each',
     )
-    parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
+    parser.add_argument('--prefix', help="prefix of the backbone's names in the file, such as teacher.backbone")
     _add_cfg_options(parser)
 
 
 def trained_options(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Title -> arguments of ``load_trained`` for the checkpoints that were named, the first one's first.
+    """Returns title -> arguments of ``load_trained`` for all checkpoints, in their order.
 
     Raises:
-        UserError: There are more or fewer titles or configs than checkpoints, or two equal titles.
+        UserError: The number of titles or configs does not fit the checkpoints, or two titles are equal.
     """
     checkpoints = [args.checkpoint, *args.compare]
     names = args.names or _short_names(checkpoints)
@@ -173,7 +176,7 @@ def trained_options(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def _short_names(checkpoints: list[str]) -> list[str]:
-    """File names, and folders before them as far as needed to tell the files apart."""
+    """Returns file names, with as many parent folders as needed to make them different."""
     parts = [Path(checkpoint).with_suffix('').parts for checkpoint in checkpoints]
     longest = max(map(len, parts))
     for length in range(1, longest + 1):

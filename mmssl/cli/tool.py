@@ -1,4 +1,4 @@
-"""How a command-line tool ends when its user made a mistake."""
+"""The end of a command-line tool after a mistake of its user."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from mmssl.utils.errors import user_message
 _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
-_OTHER_RANKS_WAIT = 15.0  # seconds in which the launcher ends a process whose rank 0 failed as well
+# Seconds that other ranks wait before they print: if rank 0 failed too, the launcher ends them first.
+_OTHER_RANKS_WAIT = 15.0
 
 
 def tool(main: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a tool's ``main``: a user's mistake ends in its one message and exit code 2.
+    """Decorates a tool's ``main``: a mistake of the user ends in one message and exit code 2.
 
-    A mistake is a ``UserError``, a ``ValueError`` or ``FileNotFoundError`` that a ``raise`` of mmssl itself raised,
-    whose message says what was wrong and what would be right, a file that does not exist, or what MMEngine raised
-    while it built a part, such as a missing argument.
-    Everything else is unexpected and keeps its traceback, and with the
-    environment variable ``MMSSL_DEBUG=1`` a mistake does so too. Of several processes the first one prints; another
-    prints only when it is still alive some seconds later, that is, when the mistake was its own.
+    A mistake is a ``UserError``, a ``ValueError`` or ``FileNotFoundError`` that code of mmssl raises, a file that does
+    not exist, or an error that MMEngine raises while it builds a part, such as a missing argument. All other errors
+    keep their traceback, and so do mistakes if the environment variable ``MMSSL_DEBUG`` is 1. Rank 0 prints at once.
+    Other ranks print some seconds later if they still run, which means that only they failed.
     """
 
     @functools.wraps(main)
@@ -46,7 +45,7 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
             if not joined_before:
                 leave_processes(failed)
         if failed:
-            sys.exit(2)  # here, where nothing of the failed run is referred to any more
+            sys.exit(2)  # outside the except block, whose traceback would keep the runner, and with it DDP, alive
         return result
 
     return wrapper

@@ -1,1 +1,1 @@
-"""mmdet and mmseg without compiled operators."""
+"""Use of mmdet and mmseg without mmcv's compiled operators."""

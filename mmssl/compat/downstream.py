@@ -1,4 +1,4 @@
-"""What mmdet and mmseg need beside themselves, so that their models and configs can be used as they are installed."""
+"""Preparation for models and configs of mmdet and mmseg."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mmssl.compat.mmcv_ext import provide_mmcv_ops
 
 
 def prepare_downstream() -> None:
-    """Makes mmcv's operators importable and ``mmdet::``, ``mmseg::`` and ``mmssl::`` bases readable; imports none.
+    """Makes mmcv's operators importable, and bases ``mmdet::``, ``mmseg::`` and ``mmssl::`` readable, without imports.
 
-    MMEngine looks for the bases of mmseg under the name of the official distribution, does not know mmssl, and up to
-    0.10.7 finds no package that is installed as editable, and none without a module that setuptools has dropped. Here
-    packages are found as Python finds them.
+    MMEngine searches the bases of mmseg under the name of the official distribution and does not know mmssl. Up to
+    0.10.7 it does not find packages in editable mode, and needs a module that setuptools has removed. This function
+    makes it find packages with ``importlib``.
     """
     provide_mmcv_ops()
     MODULE2PACKAGE.update(mmseg='mmseg', mmssl='mmssl')

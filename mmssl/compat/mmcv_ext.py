@@ -33,7 +33,7 @@ PROVIDED = (
 def provide_mmcv_ops() -> None:
     """Makes ``mmcv._ext`` importable: as the compiled module if it loads, else as a stand-in that uses torchvision.
 
-    This imports nothing and does not replace an ``mmcv._ext`` that is imported already. A second call does nothing.
+    It imports nothing and does not replace an ``mmcv._ext`` that is already imported. A second call does nothing.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
@@ -90,7 +90,7 @@ class _Loader(Loader):
                 return module
             except ImportError as error:
                 warnings.warn(
-                    f'{self.compiled.origin} does not load, operators of torchvision are used: {error}', stacklevel=2
+                    f'{self.compiled.origin} does not load, so operators of torchvision are used: {error}', stacklevel=2
                 )
         from mmssl.compat import torchvision_ops
 

@@ -1,11 +1,11 @@
-"""Operators of mmcv's compiled module, computed by torchvision's.
+"""Operators of mmcv's compiled module, computed by torchvision.
 
-Every function has the name, the arguments and the effect of the one in ``mmcv._ext`` that ``mmcv.ops`` calls: results
-are written into tensors that the caller made, and backward functions are handed what the forward one wrote.
-``mmssl.compat.mmcv_ext`` puts them in its place.
+Every function has the name, the arguments and the effect of the function in ``mmcv._ext`` that ``mmcv.ops`` calls:
+results are written into tensors of the caller, and backward functions get the tensors that the forward function wrote.
+``mmssl.compat.mmcv_ext`` uses these functions as the module ``mmcv._ext``.
 
-Torchvision's kernels take float32 and float64; half precision is computed in float32. Their backward functions are
-called as the operators of ``torch.ops.torchvision``, because autograd is mmcv's own there.
+torchvision's kernels accept float32 and float64, so half precision is computed in float32. Backward functions call the
+operators in ``torch.ops.torchvision`` directly, because mmcv defines the autograd functions itself.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _ops = torch.ops.torchvision
 
 
 def get_compiler_version() -> str:
-    """What the log calls mmcv's compiler."""
+    """Returns the name of mmcv's compiler for the log."""
     return 'none, operators of torchvision'
 
 
 def get_compiling_cuda_version() -> str:
-    """What the log calls mmcv's CUDA compiler."""
+    """Returns the name of mmcv's CUDA compiler for the log."""
     return 'none, operators of torchvision'
 
 
@@ -38,9 +38,9 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
 
     Args:
         boxes: (N, 4), corners x1, y1, x2, y2 in pixels.
-        scores: (N,).
-        iou_threshold: A box that overlaps a better one by more is dropped.
-        offset: 1 where the last pixel belongs to a box, so that its width is x2 - x1 + 1; else 0.
+        scores: (N,), scores of the boxes.
+        iou_threshold: IoU with a better box above which a box is dropped.
+        offset: 1 if a box includes its last pixel, so that its width is x2 - x1 + 1; else 0.
     """
     boxes = boxes.double() if boxes.dtype == torch.float64 else boxes.float()
     if offset:
@@ -58,18 +58,17 @@ def softnms(
     method: int,
     offset: int,
 ) -> Tensor:
-    """Soft-NMS (Bodla et al., 2017, arXiv:1704.04503): overlapping boxes lose score in place of being dropped.
+    """Soft-NMS (Bodla et al., 2017, arXiv:1704.04503), which reduces the score of overlapping boxes.
 
     Args:
-        boxes: As of ``nms``.
-        scores: As of ``nms``.
+        boxes: (N, 4), corners x1, y1, x2, y2 in pixels.
+        scores: (N,), scores of the boxes.
         dets: (N, 5), whose first K rows receive the kept boxes with their new scores, in descending order.
-        iou_threshold: Overlap from which methods 0 and 1 take effect.
-        sigma: Width of method 2.
-        min_score: A box whose new score is less is dropped.
-        method: What a box with overlap u to a better one has its score multiplied by: 0: 0; 1: 1 - u;
-            2: exp(-u^2 / sigma).
-        offset: As of ``nms``.
+        iou_threshold: IoU from which methods 0 and 1 reduce the score.
+        sigma: Width of the Gaussian of method 2.
+        min_score: New score below which a box is dropped.
+        method: Factor of the score of a box with IoU u to a better box: 0 for 0; 1 for 1 - u; 2 for exp(-u^2 / sigma).
+        offset: 1 if a box includes its last pixel, else 0; see ``nms``.
 
     Returns:
         Positions (K,) of the kept boxes in ``boxes``.
@@ -100,19 +99,19 @@ def softnms(
 def roi_align_forward(
     input: Tensor, rois: Tensor, output: Tensor, argmax_y: Tensor, argmax_x: Tensor, **options: Any
 ) -> None:
-    """Writes into ``output`` (K, C, h, w) the means of bilinear samples of ``input`` in the bins of each region.
+    """Writes the means of bilinear samples of ``input`` in the bins of each region into ``output`` (K, C, h, w).
 
     Args:
-        input: (N, C, H, W).
-        rois: (K, 5): position in the batch, then corners x1, y1, x2, y2 in pixels of the image.
-        output: Receives the result.
-        argmax_y: Not used by the mean.
-        argmax_x: Not used by the mean.
+        input: (N, C, H, W), feature maps.
+        rois: (K, 5): index in the batch, then corners x1, y1, x2, y2 in pixels of the image.
+        output: (K, C, h, w), receives the result.
+        argmax_y: Tensor for the maximum, not used.
+        argmax_x: Tensor for the maximum, not used.
         **options: ``aligned_height``, ``aligned_width``, ``spatial_scale``, ``sampling_ratio``, ``pool_mode`` and
-            ``aligned``, as ``mmcv.ops.roi_align`` has them.
+            ``aligned`` of ``mmcv.ops.roi_align``.
 
     Raises:
-        MissingOperatorError: ``pool_mode`` is 0, the maximum, which torchvision has not.
+        MissingOperatorError: ``pool_mode`` is 0, the maximum, which torchvision does not support.
     """
     scale, size, sampling = _roi_align_options(options)
     output.copy_(_ops.roi_align(*_floats(input, rois), scale, *size, *sampling))
@@ -121,7 +120,7 @@ def roi_align_forward(
 def roi_align_backward(
     grad_output: Tensor, rois: Tensor, argmax_y: Tensor, argmax_x: Tensor, grad_input: Tensor, **options: Any
 ) -> None:
-    """Writes into ``grad_input`` (N, C, H, W) the gradient of ``roi_align_forward`` for ``grad_output``."""
+    """Writes the gradient of ``roi_align_forward`` for ``grad_output`` into ``grad_input`` (N, C, H, W)."""
     scale, size, sampling = _roi_align_options(options)
     grad_input.copy_(_ops._roi_align_backward(*_floats(grad_output, rois), scale, *size, *grad_input.shape, *sampling))
 
@@ -142,19 +141,19 @@ def roi_pool_forward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """Writes the maxima of ``input`` in the bins of each region, and where they are.
+    """Writes the maxima of ``input`` in the bins of each region, and their positions.
 
-    mmcv divides the region into bins before it rounds, torchvision after. So torchvision pools every bin of mmcv as a
-    region of its own, which has whole coordinates.
+    mmcv divides a region into bins before it rounds coordinates, torchvision rounds first. Therefore torchvision pools
+    every bin of mmcv as a separate region with integer coordinates.
 
     Args:
-        input: (N, C, H, W).
-        rois: (K, 5): position in the batch, then corners x1, y1, x2, y2 in pixels of the image.
-        output: (K, C, pooled_height, pooled_width), receives the maxima; an empty bin has 0.
-        argmax: The same shape, int32, receives y * W + x of each maximum; an empty bin has -1.
-        pooled_height: Bins in a column.
-        pooled_width: Bins in a row.
-        spatial_scale: Pixels of ``input`` per pixel of the image.
+        input: (N, C, H, W), feature maps.
+        rois: (K, 5): index in the batch, then corners x1, y1, x2, y2 in pixels of the image.
+        output: (K, C, pooled_height, pooled_width), receives the maxima; 0 for an empty bin.
+        argmax: Shape of ``output``, int32, receives y * W + x of each maximum; -1 for an empty bin.
+        pooled_height: Number of bins in a column.
+        pooled_width: Number of bins in a row.
+        spatial_scale: Number of pixels of ``input`` per pixel of the image.
     """
     bins, is_empty = _pooling_bins(rois, input.shape, (pooled_height, pooled_width), spatial_scale)
     maxima, places = _ops.roi_pool(*_floats(input, bins), 1.0, 1, 1)
@@ -171,7 +170,7 @@ def roi_pool_backward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """Writes into ``grad_input`` (N, C, H, W) the gradient of ``roi_pool_forward`` for ``grad_output``."""
+    """Writes the gradient of ``roi_pool_forward`` for ``grad_output`` into ``grad_input`` (N, C, H, W)."""
     bins, _ = _pooling_bins(rois, grad_input.shape, (pooled_height, pooled_width), spatial_scale)
     grads, bins = _floats(_to_bins(grad_output), bins)
     grad_input.copy_(_ops._roi_pool_backward(grads, bins, _to_bins(argmax), 1.0, 1, 1, *grad_input.shape))
@@ -180,7 +179,7 @@ def roi_pool_backward(
 def _pooling_bins(
     rois: Tensor, shape: torch.Size, size: tuple[int, int], spatial_scale: float
 ) -> tuple[Tensor, Tensor]:
-    """The bins of all regions as regions (K * h * w, 5), last pixel included; which are empty (K * h * w, 1, 1, 1)."""
+    """Returns the bins as regions (K * h * w, 5), last pixel included, and which are empty (K * h * w, 1, 1, 1)."""
     rois = rois.double() if rois.dtype == torch.float64 else rois.float()
     edges, empty = [], []
     for axis, bins in ((0, size[1]), (1, size[0])):  # x, y
@@ -200,12 +199,12 @@ def _pooling_bins(
 
 
 def _to_bins(maps: Tensor) -> Tensor:
-    """(K, C, h, w) -> (K * h * w, C, 1, 1)."""
+    """Reshapes (K, C, h, w) to (K * h * w, C, 1, 1)."""
     return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1], 1, 1)
 
 
 def _from_bins(bins: Tensor, like: Tensor) -> Tensor:
-    """(K * h * w, C, 1, 1) -> (K, C, h, w), the shape of ``like``."""
+    """Reshapes (K * h * w, C, 1, 1) to (K, C, h, w), the shape of ``like``."""
     k, channels, height, width = like.shape
     return bins.reshape(k, height, width, channels).permute(0, 3, 1, 2)
 
@@ -213,16 +212,16 @@ def _from_bins(bins: Tensor, like: Tensor) -> Tensor:
 def sigmoid_focal_loss_forward(
     input: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Writes into ``output`` (N, C) the focal loss (Lin et al., 2017, arXiv:1708.02002, Eq. 5) of each logit.
+    """Writes the focal loss (Lin et al., 2017, arXiv:1708.02002, Eq. 5) of each logit into ``output`` (N, C).
 
     Args:
-        input: (N, C) logits.
-        target: (N,) int64, class of each row; C, or any other number, is background: no class.
-        weight: (C,), weight of the rows of each class, or empty. Rows of the background have the weight 1; mmcv's
-            kernel reads theirs from beyond the end.
-        output: Receives the result, not reduced.
+        input: (N, C), logits.
+        target: (N,) int64, class of each row; C or any other number means background.
+        weight: (C,), weight of the rows of each class, or empty. Background rows have the weight 1; mmcv's kernel reads
+            their weight from beyond the end of the tensor.
+        output: (N, C), receives the result, not reduced.
         gamma: Exponent of the modulating factor.
-        alpha: Weight of the positives; the negatives have 1 - alpha.
+        alpha: Weight of positives; negatives have the weight 1 - alpha.
     """
     is_class = _is_class(input, target)
     loss = sigmoid_focal_loss(input, is_class.to(input.dtype), alpha=alpha, gamma=gamma)
@@ -232,7 +231,7 @@ def sigmoid_focal_loss_forward(
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Writes into ``grad_input`` (N, C) the derivative of each value of ``sigmoid_focal_loss_forward``."""
+    """Writes the derivative of each value of ``sigmoid_focal_loss_forward`` into ``grad_input`` (N, C)."""
     is_class = _is_class(input, target)
     with torch.enable_grad():
         logits = input.detach().requires_grad_()
@@ -254,16 +253,16 @@ def _row_weights(is_class: Tensor, weight: Tensor) -> Tensor | float:
 def deform_conv_forward(
     input: Tensor, weight: Tensor, offset: Tensor, output: Tensor, columns: Tensor, ones: Tensor, **options: int
 ) -> None:
-    """Writes into ``output`` a deformable convolution (Dai et al., 2017, arXiv:1703.06211).
+    """Writes a deformable convolution (Dai et al., 2017, arXiv:1703.06211) into ``output``.
 
     Args:
-        input: (N, C, H, W).
-        weight: (D, C / group, h, w).
-        offset: (N, 2 * deformable_group * h * w, H', W'), y before x.
+        input: (N, C, H, W), feature maps.
+        weight: (D, C / group, h, w), kernels.
+        offset: (N, 2 * deformable_group * h * w, H', W'), offsets of the samples, y before x.
         output: (N, D, H', W'), receives the result.
-        columns: Not used.
-        ones: Not used.
-        **options: ``kW, kH, dW, dH, padW, padH, dilationW, dilationH, group, deformable_group, im2col_step``.
+        columns: Buffer of mmcv, not used.
+        ones: Buffer of mmcv, not used.
+        **options: Geometry: ``kW, kH, dW, dH, padW, padH, dilationW, dilationH, group, deformable_group, im2col_step``.
     """
     output.copy_(_ops.deform_conv2d(*_unmodulated(input, weight, offset), *_v1_geometry(options), False))
 
@@ -311,18 +310,18 @@ def modulated_deform_conv_forward(
     columns: Tensor,
     **options: int,
 ) -> None:
-    """Writes into ``output`` a modulated deformable convolution (Zhu et al., 2019, arXiv:1811.11168).
+    """Writes a modulated deformable convolution (Zhu et al., 2019, arXiv:1811.11168) into ``output``.
 
     Args:
-        input: (N, C, H, W).
-        weight: (D, C / group, h, w).
+        input: (N, C, H, W), feature maps.
+        weight: (D, C / group, h, w), kernels.
         bias: (D,), or empty.
-        ones: Not used.
-        offset: (N, 2 * deformable_group * h * w, H', W'), y before x.
-        mask: (N, deformable_group * h * w, H', W'), what each sample is multiplied by.
+        ones: Buffer of mmcv, not used.
+        offset: (N, 2 * deformable_group * h * w, H', W'), offsets of the samples, y before x.
+        mask: (N, deformable_group * h * w, H', W'), factor of each sample.
         output: (N, D, H', W'), receives the result.
-        columns: Not used.
-        **options: ``kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group,
+        columns: Buffer of mmcv, not used.
+        **options: Geometry: ``kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group,
             deformable_group, with_bias``.
     """
     tensors = _floats(input, weight, offset, mask, _bias(bias, weight))
@@ -355,7 +354,7 @@ def modulated_deform_conv_backward(
 
 
 def _unmodulated(input: Tensor, weight: Tensor, offset: Tensor) -> list[Tensor]:
-    """Input, weight, offset, and in place of mask and bias what torchvision takes where there is none."""
+    """Returns input, weight, offset, and the tensors that torchvision expects if there is no mask and no bias."""
     return _floats(input, weight, offset, input.new_zeros(len(input), 1), input.new_zeros(len(weight)))
 
 
@@ -374,6 +373,6 @@ def _v2_geometry(options: dict[str, int]) -> list[int]:
 
 
 def _floats(*tensors: Tensor) -> list[Tensor]:
-    """The tensors in float64 if the first one is, else in float32."""
+    """Returns the tensors in float64 if the first one is in float64, else in float32."""
     dtype = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
     return [tensor.to(dtype) for tensor in tensors]

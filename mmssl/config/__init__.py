@@ -1,1 +1,1 @@
-"""Configs: options of the command line, values, and what the keys mean."""
+"""Configs: loading, options of the command line, and checks of keys and values."""

@@ -1,4 +1,4 @@
-"""Finding the mistakes in a config before any work starts."""
+"""Check of a config for mistakes before any work starts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mmssl.utils.errors import UserError, did_you_mean
 
 @dataclass(frozen=True)
 class Slot:
-    """What stands below a key of a config.
+    """The kind of part that a key of a config describes.
 
     Args:
-        registry: Table that builds the part; None builds nothing.
-        implied: Name in ``registry``, or a class or function, that receives a dict without ``type``.
-        taken_out: Keys that MMEngine takes out of the dict before it builds the part.
+        registry: Registry that builds the part; None builds nothing.
+        implied: Class of a dict without ``type``: a name in ``registry``, or a class or function.
+        taken_out: Keys that MMEngine removes from the dict before it builds the part.
         needs_type: Whether a dict without ``type`` is a mistake.
     """
 
@@ -90,7 +90,7 @@ SLOTS = {
     'labeller': Slot(roles.LABELLERS),
 }
 
-# Packages whose constructors hand ``**kwargs`` on to the next constructor. A class of mmssl that hands them to another
+# Packages whose constructors pass ``**kwargs`` to the next constructor. A class of mmssl that passes them to another
 # function names it in ``options_go_to``.
 _HAND_ON = ('mmssl.', 'mmengine.optim.')
 
@@ -98,11 +98,11 @@ _HAND_ON = ('mmssl.', 'mmengine.optim.')
 def check_config(cfg: Config, data: bool = True) -> None:
     """Looks for mistakes that would stop a run later, and reports all of them together.
 
-    It checks top-level keys, every ``type`` with the arguments beside it, and paths. In a config of another scope, such
-    as mmdet's, it checks paths, and keys that are nearly a key of the runner.
+    It checks top-level keys, every ``type`` with its arguments, and paths. In a config of another scope, such as
+    mmdet's, it checks paths, and keys that are similar to a key of the runner.
 
     Args:
-        cfg: What ``load_config`` returned.
+        cfg: Config from ``load_config``.
         data: Whether missing data folders, and missing weights of a target, are mistakes.
 
     Raises:
@@ -116,7 +116,7 @@ def check_config(cfg: Config, data: bool = True) -> None:
     if cfg.get('default_scope', 'mmssl') == 'mmssl':
         check = _PartsCheck(cfg)
         for key, value in cfg.items():
-            if key != 'stages':  # each stage is checked by itself
+            if key != 'stages':  # each stage is checked separately
                 check.visit(value, key, key, Slot(None))
         problems += check.problems
     problems = problems or missing_paths(cfg, data)
@@ -131,12 +131,12 @@ def _wrong_keys(cfg: Config) -> list[str]:
     for key in cfg.keys():
         if key in READ_KEYS | CUSTOMARY_VARIABLES or key.startswith('_'):
             continue
-        if key in FORMER_KEYS and not (key == 'optimizer' and 'optim_wrapper' in cfg):  # mmseg has it as a variable
+        if key in FORMER_KEYS and not (key == 'optimizer' and 'optim_wrapper' in cfg):  # a variable in configs of mmseg
             hint = f"; MMEngine's name for it is {FORMER_KEYS[key]}"
         else:
             hint = did_you_mean(key, READ_KEYS, cutoff=0.8)
         if hint or cfg.get('default_scope') == 'mmssl':
-            hint = hint or f'; a variable of the config itself starts with an underscore: _{key}'
+            hint = hint or f'; a variable of the config must start with an underscore: _{key}'
             problems.append(f'unknown top-level key {key!r}{hint}')
     return problems
 
@@ -145,7 +145,7 @@ class _PartsCheck:
     """Walks through a config and collects unknown types and arguments in ``problems``.
 
     Args:
-        cfg: The whole config.
+        cfg: Whole config.
     """
 
     def __init__(self, cfg: Config) -> None:
@@ -157,10 +157,10 @@ class _PartsCheck:
         """Checks the value ``node`` of ``key`` and everything below it.
 
         Args:
-            node: The value.
+            node: Value to check.
             place: Dotted key, for messages.
-            key: Last part of the dotted key; of an item in a list, the key of the list.
-            around: Slot of the part that holds ``node``, whose registry an unknown key inherits.
+            key: Last part of the dotted key; for an item of a list, the key of the list.
+            around: Slot of the part that contains ``node``, whose registry an unknown key inherits.
         """
         if key.startswith('_'):
             return
@@ -175,7 +175,7 @@ class _PartsCheck:
             self.visit_dict(node, place, replace(slot, needs_type=is_hook or key in SLOTS and slot.needs_type))
 
     def visit_dict(self, node: dict, place: str, slot: Slot) -> None:
-        """Checks a dict that stands in ``slot``."""
+        """Checks a dict that describes a part of the kind ``slot``."""
         receiver: Any = slot.implied
         if 'type' in node and slot.registry is not None:
             if slot.registry is roles.EVALUATORS and node['type'] in roles.METRICS.module_dict:
@@ -193,14 +193,14 @@ class _PartsCheck:
             self.visit(value, f'{place}.{inner}', inner, slot)
 
     def find(self, name: Any, place: str, registry: Registry) -> Any:
-        """Returns the class that is registered as ``name``; None, and notes a problem, if there is none."""
+        """Returns the class that is registered as ``name``; if there is none, adds a problem and returns None."""
         if not isinstance(name, str):
             return name
         try:
             found = registry.get(name)
         except ImportError as error:
             raise UserError(f'{place}: {name!r} cannot be looked up, a module failed to import: {error}') from error
-        except RuntimeError:  # MMEngine's answer to a name with a dot that leads nowhere
+        except RuntimeError:  # MMEngine raises it for a dotted name that does not exist
             found = None
         if found is None:
             self.problems.append(self.unknown(name, place, registry))
@@ -221,12 +221,12 @@ class _PartsCheck:
         return (
             f'{place}: no {registry.name} is called {name!r}{hint}\n'
             f'    searched: {", ".join(searched + self.imports)}{failed}\n'
-            '    a class of your own is found when the config imports its module: '
+            '    to use a class of your own, import its module in the config: '
             "custom_imports = dict(imports=['package.module'], allow_failed_imports=False)"
         )
 
     def check_arguments(self, node: dict, place: str, receiver: Callable, taken_out: frozenset[str]) -> None:
-        """Notes every key of ``node`` that is no argument of ``receiver``."""
+        """Adds a problem for every key of ``node`` that is not an argument of ``receiver``."""
         accepted, complete = accepted_arguments(receiver)
         offered = accepted - {'self'}
         name = getattr(receiver, '__name__', str(receiver))
@@ -246,10 +246,10 @@ def _failed_imports(modules: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def accepted_arguments(target: Callable) -> tuple[set[str], bool]:
-    """Returns the names of the keyword arguments that a class or function takes, and whether these are all.
+    """Returns the names of the keyword arguments of a class or function, and whether the list is complete.
 
-    A constructor of mmssl hands ``**kwargs`` on to the next constructor, or to what ``options_go_to`` of its class
-    names. Nothing is known of the ``**kwargs`` of other functions, so the names are not all.
+    A constructor of mmssl passes ``**kwargs`` to the next constructor, or to the function in ``options_go_to`` of its
+    class. The ``**kwargs`` of other functions are unknown, so the list is not complete.
     """
     functions: list[tuple[Any, Callable]] = [(target, target)]
     if inspect.isclass(target):

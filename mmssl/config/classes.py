@@ -1,4 +1,4 @@
-"""Own classes for a config of mmdet or mmseg: names in one place, from which data sets, heads and pipelines follow."""
+"""The option ``classes``: names of classes that change datasets, heads and pipelines of an mmdet or mmseg config."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MASKS = 'LoadAnnotations'
 
 
 def read_classes(value: Any) -> tuple[str, ...]:
-    """Names of classes as the option ``classes`` gives them.
+    """Returns the class names that the option ``classes`` gives.
 
     Args:
         value: Names as a sequence or as text (``"('WBC', 'RBC')"``, ``'WBC,RBC'``, ``'raccoon'``), or a text file with
             one name per line.
 
     Raises:
-        UserError: There is no name, a name stands twice, or the file does not exist.
+        UserError: There is no name, a name occurs twice, or the file does not exist.
     """
     if isinstance(value, str):
         value = _read_text(value.strip())
@@ -49,22 +49,23 @@ def _read_text(text: str) -> Any:
 
 
 def set_classes(cfg: Config, classes: Sequence[str], options: Mapping[str, Any] | None = None) -> None:
-    """Makes ``cfg`` a config for other classes: metainfo of every data set, ``num_classes`` of every head.
+    """Changes the classes of a config: metainfo of every dataset, ``num_classes`` of every head.
 
-    Metrics take their classes from the data set. A segmentation mask is then expected to hold 0 to C - 1, and 255 for
-    pixels to ignore: what the config made of other labels goes, since it belonged to its own data.
+    Metrics take their classes from the dataset. A segmentation mask must then contain 0 to C - 1, and 255 for pixels to
+    ignore: steps of the config that change other labels are removed, because they belong to the original dataset.
 
     Args:
-        cfg: A config of mmdet or mmseg.
-        classes: The names, in the order of their labels.
-        options: Other options that were given beside them.
+        cfg: Config of mmdet or mmseg, changed in place.
+        classes: Class names, in the order of their labels.
+        options: All options of the command line.
 
     Raises:
-        UserError: The config is of another library, has no head with classes, or an option gives a head another number.
+        UserError: The config belongs to another library, no head has classes, or an option sets another number of
+            classes.
     """
     for key, value in (options or {}).items():
         if key.endswith('.num_classes') and value != len(classes):
-            raise UserError(f'{key}={value} contradicts classes, which has {len(classes)} names: leave one of both out')
+            raise UserError(f'{key}={value} contradicts classes, which has {len(classes)} names: omit one of them')
     if cfg.get('default_scope') not in ('mmdet', 'mmseg'):
         raise UserError(
             'classes is an option of detection and segmentation configs; a classifier takes the names of the class '
@@ -87,7 +88,7 @@ def set_classes(cfg: Config, classes: Sequence[str], options: Mapping[str, Any] 
 
 
 def set_ignored_labels(cfg: Config, labels: Sequence[int] | int) -> None:
-    """Makes a segmentation config ignore ``labels`` of the masks, in place of those it ignored."""
+    """Makes a segmentation config ignore ``labels`` of the masks, instead of the labels that it ignored before."""
     labels = [labels] if isinstance(labels, int) else list(labels)
     if cfg.get('default_scope') != 'mmseg':
         raise UserError('ignore_labels is an option of segmentation configs')
@@ -102,7 +103,7 @@ def set_ignored_labels(cfg: Config, labels: Sequence[int] | int) -> None:
 
 
 def datasets(cfg: Config, loaders: Sequence[str] = ('train', 'val', 'test')) -> Iterator[dict[str, Any]]:
-    """The config of every data set that the loaders read, those inside a concatenation or repetition one by one."""
+    """Yields the config of every dataset of the loaders, also of those inside a concatenation or repetition."""
     for name in loaders:
         loader = cfg.get(f'{name}_dataloader')
         if loader and loader.get('dataset'):
@@ -118,7 +119,7 @@ def _leaves(dataset: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def heads_with_classes(node: Any, place: str = 'model') -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every (dotted key, config) of a part of the model whose config says ``num_classes``."""
+    """Yields (dotted key, config) of every part of the model whose config has ``num_classes``."""
     for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
         if isinstance(value, (dict, list, tuple)):
             yield from heads_with_classes(value, f'{place}.{key}')
@@ -127,7 +128,7 @@ def heads_with_classes(node: Any, place: str = 'model') -> Iterator[tuple[str, d
 
 
 def palette(number: int) -> list[tuple[int, int, int]]:
-    """Colours that differ from their neighbours: hues by the golden ratio, in two degrees of brightness."""
+    """Returns colours that differ from their neighbours: hues by the golden ratio, alternating brightness."""
     golden = (5**0.5 - 1) / 2
     hues = [(0.02 + i * golden) % 1 for i in range(number)]
     colors = [colorsys.hsv_to_rgb(hue, 0.75, 0.95 if i % 2 == 0 else 0.7) for i, hue in enumerate(hues)]
@@ -135,14 +136,14 @@ def palette(number: int) -> list[tuple[int, int, int]]:
 
 
 def _knows(dataset: dict[str, Any], classes: Sequence[str]) -> bool:
-    """Whether the labels in the masks of a data set are those of ``classes``, or its class of mmseg maps them so."""
+    """Returns whether the masks of a dataset have the labels of ``classes``, or its class in mmseg maps to them."""
     if tuple((dataset.get('metainfo') or {}).get('classes', ())) == tuple(classes):
         return True
     return set(classes) <= set(_published(dataset))
 
 
 def dataset_class(dataset: dict[str, Any], scope: str) -> Any:
-    """The class of a data set in a config of the library ``scope``; None for an unknown one."""
+    """Returns the class of a dataset in a config of the library ``scope``; None for an unknown class."""
     name = dataset['type']
     return DATASETS.get(name if '.' in name else f'{scope}.{name}') if isinstance(name, str) else name
 
@@ -152,7 +153,7 @@ def _published(dataset: dict[str, Any]) -> Sequence[str]:
 
 
 def _use_plain_masks(dataset: dict[str, Any]) -> None:
-    """Uses the labels of masks unchanged: no data set with names of its own, no label that moves or is left out."""
+    """Uses the labels of masks unchanged: without mmseg's class for the dataset, shifted or ignored labels."""
     if 'type' in dataset and _published(dataset):
         dataset['type'] = 'BaseSegDataset'
         dataset.pop('reduce_zero_label', None)

@@ -1,4 +1,4 @@
-"""What the key ``compile`` of a config may be."""
+"""The key ``compile`` of a config."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mmssl.utils.errors import UserError
 
 
 def block_compile_options(value: Any) -> dict[str, Any] | None:
-    """Options for ``torch.compile`` where ``compile`` of a config names the blocks; None where it is MMEngine's.
+    """Returns options of ``torch.compile`` if ``compile`` selects the blocks; None if MMEngine handles ``compile``.
 
     Args:
-        value: ``'blocks'``, ``dict(target='blocks', ...)`` with options of ``torch.compile``, or, for MMEngine, a bool,
-            None or a dict without ``target``.
+        value: Value of ``compile``: ``'blocks'``; ``dict(target='blocks', ...)`` with options of ``torch.compile``; or,
+            for MMEngine, a bool, None or a dict without ``target``.
 
     Raises:
-        UserError: It is anything else.
+        UserError: ``value`` is anything else.
     """
     if value == 'blocks':
         return {}
@@ -24,6 +24,6 @@ def block_compile_options(value: Any) -> dict[str, Any] | None:
     if value is None or isinstance(value, bool) or isinstance(value, dict) and 'target' not in value:
         return None
     raise UserError(
-        "compile takes 'blocks', dict(target='blocks', ...) with options of torch.compile, or what MMEngine takes: "
+        "compile takes 'blocks', dict(target='blocks', ...) with options of torch.compile, or a value of MMEngine: "
         f'True, False or a dict of such options for the whole train_step; got {value!r}'
     )

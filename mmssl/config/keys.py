@@ -1,4 +1,4 @@
-"""The top-level keys of a config: which are read, and what takes the place of those that are not."""
+"""The top-level keys of a config that are read, and replacements for keys that are not read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 
 from mmengine.runner import Runner
 
-# Beside the arguments of MMEngine's runner: what mmssl reads, and what MMEngine's runner reads from the config itself.
+# Keys other than the arguments of MMEngine's runner: read by mmssl, or by MMEngine's runner from the config itself.
 _OWN_KEYS = {
     'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'checkpoint_blocks', 'stages',
     'step',
@@ -14,10 +14,10 @@ _OWN_KEYS = {
 _CONFIG_KEYS = {'compile', 'activation_checkpointing', 'efficient_conv_bn_eval'}
 READ_KEYS = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _OWN_KEYS | _CONFIG_KEYS
 
-# Options that ``load_config`` carries out instead of writing them below a key that is read.
+# Options with which ``load_config`` changes other keys.
 ACTING_OPTIONS = {'data_root', 'classes', 'ignore_labels'}
 
-# Variables that configs of the OpenMMLab family customarily carry beside the runner's keys. Nothing reads them.
+# Variables that configs of OpenMMLab libraries usually have in addition to the runner's keys. Nothing reads them.
 CUSTOMARY_VARIABLES = {
     'backend_args', 'base_lr', 'batch_size', 'bgr_mean', 'bgr_std', 'data_root', 'dataset_type', 'file_client_args',
     'find_unused_parameters', 'img_norm_cfg', 'img_scale', 'img_size', 'max_iters', 'num_classes', 'num_workers',
@@ -25,7 +25,7 @@ CUSTOMARY_VARIABLES = {
     'val_dataset', 'val_pipeline', 'view_pipeline', 'view_pipeline1', 'view_pipeline2', 'vis_backends',
 }  # fmt: skip
 
-# Keys of MMCV 1 -> those of MMEngine.
+# Keys of MMCV 1 -> keys of MMEngine.
 FORMER_KEYS = {
     'checkpoint_config': 'default_hooks.checkpoint',
     'data': 'train_dataloader, val_dataloader and test_dataloader',
@@ -42,7 +42,7 @@ FORMER_KEYS = {
     'workflow': 'train_cfg and val_cfg',
 }
 
-# Keys that nothing reads, also as options -> what is read instead.
+# Keys that nothing reads, also as options -> keys that are read instead.
 REPLACEMENTS = {
     **FORMER_KEYS,
     'amp': 'optim_wrapper.type=MixedPrecisionOptimWrapper, or --amp',

@@ -1,4 +1,4 @@
-"""The length of a run in a config: one option moves the loop and the milestones of its schedules."""
+"""The length of a run in a config: one option changes the loop and the milestones of schedules."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _UNITS = {'max_epochs': True, 'max_iters': False}  # option -> whether schedules
 
 
 def old_length(cfg: Config) -> dict[str, int]:
-    """The length that a config says before options change it: ``max_epochs``, ``max_iters``, or none."""
+    """Returns ``max_epochs`` and ``max_iters`` of a config, those that it has, before options change them."""
     train_cfg = cfg.get('train_cfg') or {}
     found = {key: cfg.get(key, train_cfg.get(key)) for key in _UNITS}
     return {key: value for key, value in found.items() if isinstance(value, int)}
 
 
 def follow_length(cfg: Config, options: Mapping[str, Any], before: Mapping[str, int]) -> None:
-    """Lets loop and schedules follow a length that options changed.
+    """Adapts loop and schedules to a length that options changed.
 
-    ``max_epochs=24`` and ``train_cfg.max_epochs=24`` mean the same, and so do ``max_iters``. MMEngine's
-    schedules that count in the same unit follow: ends at the old length move to the new one, and milestones by the same
-    factor. Earlier ends, such as that of a warm-up, stay. Schedules of mmssl follow the run by themselves. Options that
-    set a schedule have the last word.
+    ``max_epochs=24`` and ``train_cfg.max_epochs=24`` mean the same, and so do ``max_iters``. MMEngine's schedules that
+    count in the same unit are adapted: ends at the old length move to the new length, and milestones are scaled by the
+    same factor. Earlier ends, such as the end of a warm-up, do not change. Schedules of mmssl read the length of the
+    run. Options that set a schedule have priority.
 
     Args:
-        cfg: The config with the options applied.
+        cfg: Config with the options applied, changed in place.
         options: Dotted keys and values.
-        before: What ``old_length`` returned before.
+        before: Result of ``old_length`` before the options were applied.
 
     Raises:
-        UserError: A length is no positive integer, both ways to write it disagree, or the run counts iterations and the
-            option epochs.
+        UserError: A length is not a positive integer, the two keys for it contradict each other, or the run counts
+            iterations and the option epochs.
     """
     for key, by_epoch in _UNITS.items():
         given = {name: options[name] for name in (key, f'train_cfg.{key}') if name in options}
@@ -65,7 +65,7 @@ def _move_schedules(schedules: Any, by_epoch: bool, old: int, new: int) -> None:
         begin = schedule.get('begin', 0)
         if begin >= new:
             raise UserError(f'a run of {new} ends before the schedule {schedule.get("type")} begins, at {begin}')
-        if 'milestones' in schedule:  # fractions of the run stay
+        if 'milestones' in schedule:  # fractions of the run do not change
             steps = schedule['milestones']
             schedule['milestones'] = [max(round(s * new / old), 1) if isinstance(s, int) else s for s in steps]
         if schedule.get('T_max') == old - begin:

@@ -1,4 +1,4 @@
-"""Loading a config and applying command-line options to it."""
+"""Loading of a config, and application of command-line options to it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _DOWNSTREAM = ('mmdet', 'mmseg', '::')
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
     """Reads a config file and applies command-line options to it.
 
-    ``default_scope`` is ``mmssl`` and ``runner_type`` the ``PretrainRunner`` if the file does not say otherwise. A
-    config that names mmdet or mmseg makes mmcv's operators importable, compiled or not; any other changes nothing in
-    MMEngine. Some options change several places:
+    If the file does not set them, ``default_scope`` is ``mmssl`` and ``runner_type`` is ``PretrainRunner``. A config
+    that names mmdet or mmseg makes mmcv's operators importable, compiled or not; other configs change nothing in
+    MMEngine. Some options change several keys:
 
-    - ``data_root`` moves every dataset: it takes the place of the folder that their data roots have in common,
-      unless another option names theirs;
-    - ``max_epochs`` and ``max_iters`` move the loop and the schedules' milestones, see ``config.length``;
-    - ``classes`` and ``ignore_labels`` make a detection or segmentation config one for other data, see
+    - ``data_root`` moves all datasets: it replaces the common parent folder of their data roots, unless another option
+      sets the data root of a dataset;
+    - ``max_epochs`` and ``max_iters`` change the loop and the milestones of schedules, see ``config.length``;
+    - ``classes`` and ``ignore_labels`` adapt a detection or segmentation config to another dataset, see
       ``config.classes``.
 
     Args:
-        path: The config file, or the name of a recipe that the package carries.
-        cfg_options: Dotted keys and values, as ``--cfg-options`` takes them.
+        path: Config file, or the name of a recipe in the package.
+        cfg_options: Dotted keys and values, as in ``--cfg-options``.
 
     Raises:
-        UserError: There is no such file, it or a base of it cannot be read, or a ``custom_imports`` module fails.
+        UserError: The file does not exist, it or one of its bases cannot be read, or a ``custom_imports`` module fails.
     """
     path = find_config(path)
     if _needs_downstream(path):
@@ -53,7 +53,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
             cfg.setdefault('runner_type', 'PretrainRunner')
     except UserError:
         raise
-    except Exception as error:  # a config is a program: anything may go wrong in it
+    except Exception as error:  # a config is a program and may raise anything
         root: BaseException = error
         while cause := root.__cause__ or (root.__context__ if isinstance(root, ImportError) else None):
             root = cause
@@ -81,17 +81,16 @@ def _needs_downstream(path: Path) -> bool:
 
 
 def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
-    """Writes command-line options into ``cfg``; see ``load_config`` for those that change several places.
+    """Writes command-line options into ``cfg``; see ``load_config`` for options that change several keys.
 
     Raises:
-        UserError: An option would change nothing, or goes below a value that is no dict, such as a loop that the config
-            switches off, the value of one that changes several places does not fit, or a module of
-            ``custom_imports`` fails.
+        UserError: An option would change nothing, it sets a key of a value that is not a dict, such as a loop that the
+            config switches off, its value is not valid, or a module of ``custom_imports`` fails.
     """
     options = cfg_options or {}
     before = old_length(cfg)
     written = renamed(options, lambda key: None if key in ('classes', 'ignore_labels') else key)
-    if 'data_root' in options:  # first, so that a data root that another option names stays as it is written
+    if 'data_root' in options:  # first, so that a data root that another option sets is not moved
         move_data([cfg], option_path(options, 'data_root'))
     write_options(cfg, written)
     if any(key.partition('.')[0] == 'custom_imports' for key in options):
@@ -104,7 +103,7 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
         set_ignored_labels(cfg, options['ignore_labels'])
     tested: Any = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     if options and cfg.get('default_scope') == 'mmseg' and 'test_pipeline' in cfg and 'pipeline' in tested:
-        cfg.test_pipeline = deepcopy(tested.pipeline)  # which the inference of mmseg reads
+        cfg.test_pipeline = deepcopy(tested.pipeline)  # mmseg's inference reads test_pipeline
 
 
 def _import_custom_modules(cfg: Config) -> None:
@@ -116,10 +115,10 @@ def _import_custom_modules(cfg: Config) -> None:
 
 
 def evaluation_dataloader(cfg: Config, data: str) -> dict:
-    """Returns the config of the dataloader of the ``'val'``, ``'test'`` or ``'bank'`` images.
+    """Returns the config of the dataloader for the ``'val'``, ``'test'`` or ``'bank'`` images.
 
     Raises:
-        UserError: The config has none.
+        UserError: The config has no such dataloader.
     """
     loops: list[Any] = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
     loaders = dict(
@@ -129,6 +128,6 @@ def evaluation_dataloader(cfg: Config, data: str) -> dict:
     )
     if loaders[data] is None:
         present = [name for name, loader in loaders.items() if loader is not None]
-        hint = '; a checkpoint of a run with --no-validate lacks them: name the config file that has them'
+        hint = '; a checkpoint of a run with --no-validate lacks them: give a config file that has them'
         raise UserError(f'the config has no {data} images; it has {", ".join(present) or "none at all"}{hint}')
     return loaders[data]

@@ -1,4 +1,4 @@
-"""``--cfg-options``: how values are written, where they go, and which of them would change nothing."""
+"""``--cfg-options``: parsing of values, writing them into a config, and errors for options without effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_PLACES = 6
 
 
 class Options(dict):
-    """Dotted keys and parsed values, and in ``texts`` the values as they were written."""
+    """Dotted keys and parsed values; ``texts`` has the original text of each value."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,7 +30,7 @@ class Options(dict):
         """Parses ``text`` and adds it under ``key``.
 
         Raises:
-            UserError: The text is no value.
+            UserError: The text cannot be parsed.
         """
         if text.startswith('='):
             raise UserError(f'{key}={text}: write {key}={text.lstrip("=")}, with one equals sign')
@@ -39,24 +39,24 @@ class Options(dict):
 
 
 def read_dtype(amp: str | None) -> str | None:
-    """Returns the name of torch's type for mixed precision, ``'bfloat16'`` or ``'float16'``; None stays None.
+    """Returns the name of torch's dtype for mixed precision, ``'bfloat16'`` or ``'float16'``; None for None.
 
     Args:
-        amp: That name, or its short form ``'bf16'`` or ``'fp16'``.
+        amp: Name of the dtype, or its short form ``'bf16'`` or ``'fp16'``.
 
     Raises:
-        UserError: It is another word.
+        UserError: ``amp`` is another word.
     """
     dtype = DTYPES.get(amp, amp) if amp else None
     if dtype not in (None, *DTYPES.values()):
-        raise UserError(f"mixed precision is 'bf16' or 'fp16', got {amp!r}")
+        raise UserError(f"mixed precision must be 'bf16' or 'fp16', got {amp!r}")
     return dtype
 
 
 def renamed(options: dict[str, Any], rename: Callable[[str], str | None]) -> Options:
-    """Returns the options for whose key ``rename`` returns another, under that key."""
+    """Returns the options under the keys that ``rename`` returns, without those for which it returns None."""
     chosen = Options()
-    for key in sorted(options, key=lambda key: rename(key) != key):  # what gets another key wins
+    for key in sorted(options, key=lambda key: rename(key) != key):  # an option that gets another key has priority
         if (new := rename(key)) is not None:
             chosen[new] = options[key]
             if key in getattr(options, 'texts', {}):
@@ -65,16 +65,16 @@ def renamed(options: dict[str, Any], rename: Callable[[str], str | None]) -> Opt
 
 
 def parse_value(key: str, text: str) -> Any:
-    """Returns the value of an option: a Python literal, in which ``dict(a=1)`` may stand, or plain words and numbers.
+    """Parses the value of an option: a Python literal, which may contain ``dict(a=1)``, or plain words and numbers.
 
-    ``[a,b]``, ``a,b`` and ``(1,c)`` need no quotes, as with the tools of MMEngine.
+    The words in ``[a,b]``, ``a,b`` and ``(1,c)`` need no quotes, as in the tools of MMEngine.
 
     Args:
         key: Dotted key, for the message.
-        text: What stands behind the equals sign.
+        text: Text after the equals sign.
 
     Raises:
-        UserError: Brackets or quotes do not match, or a dict holds more than plain values.
+        UserError: Brackets or quotes do not match, or a dict contains more than plain values.
     """
     is_dict = text.lstrip().startswith(('{', 'dict('))
     if is_dict or text.lstrip().startswith(('[', '(')):
@@ -83,7 +83,7 @@ def parse_value(key: str, text: str) -> Any:
         except (ValueError, SyntaxError) as error:
             if is_dict or 'dict(' in text or '{' in text:
                 raise UserError(
-                    f'{key}={text} cannot be read: words in a dict have quotes; or write one option '
+                    f'{key}={text} cannot be read: words in a dict need quotes; or write one option '
                     f'for each entry, such as {key}.NAME=VALUE'
                 ) from error
     try:
@@ -93,15 +93,15 @@ def parse_value(key: str, text: str) -> Any:
 
 
 def write_options(cfg: Config, options: dict[str, Any], source: str = '--cfg-options') -> None:
-    """Writes options into ``cfg``; values of paths and of what is text now stay the text that was written.
+    """Writes options into ``cfg``; options of paths, and of keys whose value is text, keep their original text.
 
     Args:
-        cfg: The config, changed in place.
-        options: Dotted keys and values; ``Options`` remembers how they were written.
-        source: Where they stand, for messages.
+        cfg: Config, changed in place.
+        options: Dotted keys and values, preferably ``Options``, which keep the original text.
+        source: Origin of the options, for messages.
 
     Raises:
-        UserError: An option would change nothing, or goes below a value that is no dict.
+        UserError: An option would change nothing, or sets a key of a value that is not a dict.
     """
     problems = [problem for key, value in options.items() if (problem := _unread(cfg, key, value))]
     if problems:
@@ -113,7 +113,7 @@ def write_options(cfg: Config, options: dict[str, Any], source: str = '--cfg-opt
 
 
 def option_path(options: dict[str, Any], key: str) -> Any:
-    """Returns the value of an option that is a path, as it was written, or a list of paths."""
+    """Returns the original text of an option that is a path, or a list of paths."""
     value, text = options[key], getattr(options, 'texts', {}).get(key)
     if isinstance(value, (list, tuple)) and (text is None or text.lstrip().startswith(('[', '('))):
         return [str(item) for item in value]
@@ -130,7 +130,7 @@ def _value(cfg: Config, options: dict[str, Any], key: str) -> Any:
 
 
 def _find(cfg: Config, key: str) -> Any:
-    """The value at a dotted key, None where there is none."""
+    """Returns the value at a dotted key; None if there is none."""
     node: Any = cfg
     for part in key.split('.'):
         if isinstance(node, (list, tuple)):
@@ -141,7 +141,7 @@ def _find(cfg: Config, key: str) -> Any:
 
 
 def _unread(cfg: Config, key: str, value: Any) -> str | None:
-    """Why the option changes nothing, None where it may."""
+    """Returns the reason why an option changes nothing; None if it may change something."""
     top, _, rest = key.partition('.')
     if shadow := _shadow(cfg, key):
         return f'{key}={value} changes nothing: {shadow}'
@@ -166,7 +166,7 @@ def _unread(cfg: Config, key: str, value: Any) -> str | None:
 
 
 def _shadow(cfg: Config, key: str) -> str | None:
-    """Says which other key decides, of an option below a key that is read."""
+    """Returns the reason why another key overrides an option; None if there is none."""
     loop = cfg.get('train_cfg') or {}
     by_iterations = loop.get('by_epoch') is False or loop.get('type') == 'IterBasedTrainLoop'
     if key == 'max_epochs' and by_iterations and cfg.get('default_scope') != 'mmssl':
@@ -181,7 +181,7 @@ def _shadow(cfg: Config, key: str) -> str | None:
 
 
 def _nodes(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
-    """Every (dotted key, value) of the config, below keys that are read."""
+    """Yields every (dotted key, value) of the config, below keys that are read."""
     for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
         if not place and key not in READ_KEYS:
             continue
@@ -192,7 +192,7 @@ def _nodes(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def _uses(cfg: Config, value: Any) -> list[str]:
-    """Where a variable of the config with this value has been put."""
+    """Returns the dotted keys at which a variable of the config with this value is used."""
     if isinstance(value, dict):
         return [place for place, node in _nodes(cfg) if isinstance(node, dict) and _contains(node, value)]
     return [place for place, node in _nodes(cfg) if type(node) is type(value) and node == value]

@@ -1,4 +1,4 @@
-"""Where a config names files and folders, and how one option moves its data."""
+"""Files and folders in a config: their keys, moving of all data by one option, and missing paths."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mmengine.config import Config
 
 
 def paths_below(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:
-    """Yields every (dotted key, path) below ``node`` whose last key is in ``keys``, variables of the config aside."""
+    """Yields every (dotted key, path) below ``node`` whose last key is in ``keys``, without variables of the config."""
     for key, value in enumerate(node) if isinstance(node, (list, tuple)) else node.items():
         inner = f'{place}.{key}' if place else str(key)
         if isinstance(value, str):
-            name = place.rpartition('.')[2] if isinstance(key, int) else key  # of an element the name of its list
+            name = place.rpartition('.')[2] if isinstance(key, int) else key  # for an element, the key of its list
             holder = place.rpartition('.')[0] if isinstance(key, int) else place
             if name in keys and (holder or key == 'load_from'):
                 yield inner, value
@@ -26,15 +26,15 @@ def paths_below(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[t
 
 
 def move_data(configs: Sequence[Config], target: str | list[str]) -> None:
-    """Moves the datasets of ``configs``: ``target`` takes the place of the folder that their data roots share.
+    """Moves the datasets of ``configs``: ``target`` replaces the common parent folder of their data roots.
 
-    A list of targets makes a list of each data root.
+    A list of targets turns each data root into a list.
     """
     targets = target if isinstance(target, list) else [target]
     roots = [dict(paths_below(cfg, ('data_root',))) for cfg in configs]
     common = os.path.commonpath([os.path.abspath(root) for found in roots for root in found.values()] or [os.sep])
     for cfg, found in zip(configs, roots):
-        # Metrics of mmdet and mmseg name files below the root of the data by their whole path.
+        # Metrics of mmdet and mmseg have the whole path of files below the data root.
         for place, path in paths_below(cfg, ('ann_file', 'seg_prefix')):
             if found and '_evaluator' in place and os.path.abspath(path).startswith(common + os.sep):
                 found[place] = path
@@ -47,7 +47,7 @@ def move_data(configs: Sequence[Config], target: str | list[str]) -> None:
 
 
 def _replaced(node: Any, values: dict[str, str | list[str]], place: str) -> Any:
-    """Returns ``node`` with ``values`` at their dotted keys; several values for one element join its list."""
+    """Returns ``node`` with ``values`` at their dotted keys; several values for one element extend its list."""
     if isinstance(node, dict):
         for key in node:
             node[key] = _replaced(node[key], values, f'{place}.{key}')
@@ -61,17 +61,17 @@ def _replaced(node: Any, values: dict[str, str | list[str]], place: str) -> Any:
     return values.get(place, node)
 
 
-_FILES = ('load_from', 'checkpoint', 'labels', 'vocabulary')  # keys whose text is the path of a file
+_FILES = ('load_from', 'checkpoint', 'labels', 'vocabulary')  # keys whose value is the path of a file
 
 
 _TARGET = 'model.target.'
 
 
 def missing_paths(cfg: Config, data: bool = True) -> list[str]:
-    """One message for each checkpoint and, with ``data``, each data folder of the config that does not exist here.
+    """Returns one message for each checkpoint and, with ``data``, each data folder of the config that does not exist.
 
-    What only a test reads does not count while there is a training set, nor what only a training reads while there is
-    none.
+    Paths that only a test reads are ignored if there is a training set, and paths that only a training reads if there
+    is none.
     """
     trains = cfg.get('train_dataloader') is not None
     keys = (*_FILES, 'data_root') if data else _FILES
@@ -79,7 +79,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
     for place, path in paths_below(cfg, keys):
         unused = place.startswith('test_') and trains
         unused |= not (data and trains) and place.startswith(_TARGET)
-        unused |= place.startswith('stages.')  # of which each is checked by itself
+        unused |= place.startswith('stages.')  # each stage is checked separately
         if path and '://' not in path and not unused and not _exists(path, place):
             places[path].append(place)
     problems = []
@@ -87,18 +87,18 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
         option = f'{found[0]}=/path' + (', for all datasets data_root=/path' if found[0].endswith('data_root') else '')
         problems.append(
             f'{path!r} does not exist (looked for {Path(path).absolute()}), which is the value of {", ".join(found)}; '
-            f'to name another: --cfg-options {option}'
+            f'to change it: --cfg-options {option}'
         )
     return problems
 
 
 def _exists(path: str, place: str) -> bool:
-    """Whether there is such a file or folder, or, as a data root, files that a pattern matches."""
+    """Returns whether a file or folder exists, or, for a data root, whether files match the path as a pattern."""
     whole = Path(path).expanduser()
     return whole.exists() or 'data_root' in place.split('.')[-2:] and bool(glob(str(whole)))
 
 
 def missing_target_weights(cfg: Config) -> dict[str, str]:
-    """Dotted key -> path of the files of weights below ``model.target`` that do not exist here, addresses aside."""
+    """Returns dotted key -> path of files of weights under ``model.target`` that do not exist, without addresses."""
     found = {k: path for k, path in paths_below(cfg, ('checkpoint',)) if k.startswith(_TARGET)}
     return {k: path for k, path in found.items() if '://' not in path and not _exists(path, k)}

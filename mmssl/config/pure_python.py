@@ -1,4 +1,4 @@
-"""Configs in MMEngine's pure Python style: ``with read_base()``, and classes in place of their names."""
+"""Configs in MMEngine's pure Python style: ``with read_base()``, and classes instead of their names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mmssl import registry
 
 
 def with_names(cfg: Config) -> Config:
-    """Returns a config of pure Python with the names of classes in place of classes, and without what it imports.
+    """Returns a pure Python config with the names of classes instead of classes, and without imported modules.
 
-    From there on it is like any other: it can be printed, written into checkpoints and compared. A class of mmssl gets
-    the name that it is registered under, with ``mmssl.`` before it in another scope; any other class its whole path,
-    which registries find as well. Text that leads to no class stays as it is.
+    The result is like any other config: it can be printed, written into checkpoints and compared. A class of mmssl gets
+    its registered name, with ``mmssl.`` before it in another scope; any other class gets its whole path, which
+    registries accept too. Text that is not the path of a class is not changed.
 
     Args:
-        cfg: What ``Config.fromfile`` returned; a config of the other style is returned itself.
+        cfg: Config from ``Config.fromfile``; a config of the text style is returned unchanged.
     """
     if not getattr(cfg, '_imported_names', None):
         return cfg
@@ -39,7 +39,7 @@ def _named(node: Any, prefix: str) -> Any:
 
 
 def _is_class(path: str) -> bool:
-    """Whether ``path`` leads to a class, or to a function; a package also stands for what its modules register."""
+    """Returns whether ``path`` is the path of a class or function, or of one that a module of a package registers."""
     package, _, name = path.rpartition('.')
     try:
         found = getattr(import_module(package), name, None)

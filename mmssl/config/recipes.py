@@ -1,4 +1,4 @@
-"""Recipes by name: the configs that travel with the package."""
+"""Recipes by name: the configs in the package."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 from mmssl.utils.errors import UserError, did_you_mean
 
 FOLDER = (Path(__file__).parents[1] / '.mim' / 'configs').resolve()
-_NO_RECIPES = ('_base_', 'suites')  # folders of what recipes inherit, and of lists of benchmarks
+_NO_RECIPES = ('_base_', 'suites')  # base configs, and lists of benchmarks
 
 
 @cache
 def recipes() -> dict[str, Path]:
-    """Returns name -> file of every recipe in the package, sorted by name."""
+    """Returns the files of all recipes in the package, sorted by name: name -> file."""
     files = (file for file in FOLDER.rglob('*.py') if not set(_NO_RECIPES) & set(file.parts[len(FOLDER.parts) :]))
     return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
 
 
 def select_recipes(pattern: str = '*', dataset: str | None = None) -> list[str]:
-    """Returns the names of the recipes that fit, sorted.
+    """Returns the sorted names of the recipes that match.
 
     Args:
         pattern: Shell pattern for the whole name, such as ``'mae*'``.
-        dataset: Shell pattern for the part of the name that says the data, such as ``'in1k'`` or ``'coco*'``.
+        dataset: Shell pattern for the part of the name that names the dataset, such as ``'in1k'`` or ``'coco*'``.
     """
     names = [name for name in recipes() if fnmatchcase(name, pattern)]
     if dataset is not None:
@@ -33,13 +33,13 @@ def select_recipes(pattern: str = '*', dataset: str | None = None) -> list[str]:
 
 
 def find_config(config: str | Path) -> Path:
-    """Returns the path of a config: a file, or a recipe in the package, of which the name alone is enough.
+    """Returns the path of a config, given as a file or as the name of a recipe in the package.
 
     Args:
         config: Path of a file, or the name of a recipe, with or without ``.py``.
 
     Raises:
-        UserError: There is neither such a file nor such a recipe.
+        UserError: The file does not exist, and no recipe has this name.
     """
     path = Path(config).expanduser()
     if path.is_file():
@@ -49,7 +49,7 @@ def find_config(config: str | Path) -> Path:
         return recipes()[name]
     if path.parent == Path():
         hint = did_you_mean(name, recipes())
-        others = '' if hint else '; the names of all: mmssl recipes'
+        others = '' if hint else '; list all names with: mmssl recipes'
         raise UserError(f'config file {str(config)!r} does not exist, and no recipe has this name{hint}{others}')
     folder = path.parent if path.parent.is_dir() else Path('configs')
     offered = [str(file) for file in folder.rglob('*.py')] or recipes()

@@ -1,4 +1,4 @@
-"""Reading literals and whole configs from text without executing anything."""
+"""Parsing of literals and whole configs from text without executing code."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mmssl.utils.errors import UserError
 
 
 def read_literal(text: str) -> Any:
-    """Returns the value of ``text``, a literal in which dicts may be written ``dict(a=1)``.
+    """Returns the value of ``text``, a literal in which a dict may be written as ``dict(a=1)``.
 
     Raises:
-        ValueError, SyntaxError: It is anything else.
+        ValueError, SyntaxError: ``text`` is not such a literal.
     """
     return ast.literal_eval(DictCalls().visit(ast.parse(text.strip(), mode='eval')).body)
 
 
 class DictCalls(ast.NodeTransformer):
-    """Turns ``dict(a=1)`` and ``dict({'a': 1})`` into ``{'a': 1}``."""
+    """Converts ``dict(a=1)`` and ``dict({'a': 1})`` to ``{'a': 1}``."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -34,20 +34,20 @@ class DictCalls(ast.NodeTransformer):
 
 
 def read_config_text(text: str, source: str) -> Config:
-    """Reads a config as MMEngine prints it, without executing anything: a checkpoint may come from anywhere.
+    """Reads a config in the form that MMEngine prints, without executing code, because a checkpoint may be malicious.
 
     Args:
-        text: Assignments of literals and calls of ``dict``.
-        source: Where the text comes from, for messages.
+        text: Python text of assignments, whose values are literals and calls of ``dict``.
+        source: Origin of the text, for messages.
 
     Raises:
-        UserError: The text holds something else, such as a class in place of its name.
+        UserError: The text contains anything else, such as a class instead of its name.
     """
     try:
         statements = DictCalls().visit(ast.parse(text)).body
         return Config({target.id: ast.literal_eval(s.value) for s in statements for target in s.targets})
     except (SyntaxError, ValueError, AttributeError) as error:
         raise UserError(
-            f'the config in {source} holds more than plain values and is not read ({error}): '
-            'name the file that it was trained with by --config'
+            f'the config in {source} contains more than plain values and is not read ({error}): '
+            'give the config of its training with --config'
         ) from error

@@ -1,4 +1,4 @@
-"""Values against what a part takes, as the annotations of its arguments say."""
+"""Check of values in a config against the annotations of arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from mmssl.utils.errors import did_you_mean
 
-# Annotations of other libraries are often loose; those of these hold.
+# Packages whose annotations are reliable; those of other libraries often are not.
 _TRUSTED = ('mmssl', 'torch', 'mmengine')
 _PLAIN = (bool, int, float, str, list, tuple)
 _LISTS = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
@@ -27,12 +27,12 @@ _TOP_LEVEL = {
     'runner_type': str, 'find_unused_parameters': bool,
 }  # fmt: skip
 
-# Key -> smallest value, of keys at the top and of those behind the last dot of a loader, a loop or a seed.
+# Key -> smallest value, for top-level keys and for keys of loaders, loops, optimizer wrappers and randomness.
 _SMALLEST = {
     'max_epochs': 1, 'max_iters': 1, 'val_interval': 1, 'batch_size': 1, 'num_workers': 0, 'accumulative_counts': 1,
     'seed': 0, 'prefetch_factor': 1,
 }  # fmt: skip
-# The keys of dicts that are handed on to no class.
+# Allowed keys of dicts that are not arguments of a class.
 _TAKEN = {
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
     'mp_cfg': {'mp_start_method', 'opencv_num_threads', 'omp_num_threads', 'mkl_num_threads'},
@@ -43,12 +43,12 @@ _RANGED = ('dataloader', 'train_cfg', 'optim_wrapper', 'randomness')
 
 
 def wrong_values(node: dict, place: str, target: Callable) -> Iterator[str]:
-    """One message for each value of ``node`` that ``target``, which is built from it, does not take.
+    """Yields one message for each value of ``node`` that does not fit the annotation in ``target``.
 
     Args:
-        node: The arguments.
+        node: Arguments of ``target``.
         place: Dotted key of ``node``.
-        target: A class or function; one of a library without strict annotations is not compared.
+        target: Class or function that is built; not checked if its library has unreliable annotations.
     """
     if str(getattr(target, '__module__', '')).split('.')[0] not in _TRUSTED:
         return
@@ -59,7 +59,7 @@ def wrong_values(node: dict, place: str, target: Callable) -> Iterator[str]:
 
 
 def wrong_top_level_values(cfg: Any) -> Iterator[str]:
-    """One message for each top-level value of another type than the runner takes, or out of range."""
+    """Yields one message for each top-level value of a wrong type or out of range."""
     hints = argument_hints(Runner) | {key: (hint, None) for key, hint in _TOP_LEVEL.items()}
     for key, value in cfg.items():
         if value is not None and key in hints and not fits(value, *hints[key]):
@@ -68,7 +68,7 @@ def wrong_top_level_values(cfg: Any) -> Iterator[str]:
 
 
 def wrong_numbers(node: dict, place: str) -> Iterator[str]:
-    """One message for each number of a loader, loop, optimizer wrapper or seed that is out of range."""
+    """Yields one message for each number of a loader, loop, optimizer wrapper or seed that is out of range."""
     if place.endswith(_RANGED):
         yield from _out_of_range(node, f'{place}.', _SMALLEST)
     if place.endswith('randomness') and not isinstance(node.get('seed'), (int, type(None))):
@@ -81,8 +81,8 @@ def wrong_numbers(node: dict, place: str) -> Iterator[str]:
     clip = node.get('clip_grad') if place.endswith('optim_wrapper') else None
     if isinstance(clip, dict) and isinstance(clip.get('max_norm'), (int, float)) and clip['max_norm'] <= 0:
         yield (
-            f'{place}.clip_grad.max_norm must be above 0, got {clip["max_norm"]}: with it no gradient would be left; '
-            f'without clipping: {place}.clip_grad=None'
+            f'{place}.clip_grad.max_norm must be above 0, got {clip["max_norm"]}, which would set all gradients to 0; '
+            f'to switch clipping off: {place}.clip_grad=None'
         )
 
 
@@ -94,7 +94,7 @@ def _out_of_range(node: Any, prefix: str, keys: Any) -> Iterator[str]:
 
 
 def wrong_type(place: str, hint: Any, value: Any) -> str:
-    """Says what the key takes and how it is written."""
+    """Returns a message with the allowed values of a key and examples for the command line."""
     examples = [_EXAMPLES[part] for part in _parts(hint) if part in _EXAMPLES]
     if any(_origin(part) in _LISTS for part in _parts(hint)):
         examples.append('[0.2,1.0]')
@@ -105,7 +105,7 @@ def wrong_type(place: str, hint: Any, value: Any) -> str:
 
 
 def describe(hint: Any) -> str:
-    """What an annotation allows, in words."""
+    """Returns the values that an annotation allows, in words."""
     words, parts = [], _parts(hint)
     plain = [part for part in parts if not inspect.isclass(part) or part in _WORDS or _origin(part) in _LISTS + _DICTS]
     for part in plain or parts:
@@ -121,7 +121,7 @@ def describe(hint: Any) -> str:
 
 
 def argument_hints(target: Callable) -> dict[str, tuple[Any, Any]]:
-    """Name -> (annotation, default) of the arguments of a class or function whose annotations can be resolved."""
+    """Returns name -> (annotation, default) of the arguments of a class or function."""
     functions = [target]
     if inspect.isclass(target):
         functions = [vars(base)['__init__'] for base in reversed(target.__mro__) if '__init__' in vars(base)]
@@ -139,7 +139,7 @@ def argument_hints(target: Callable) -> dict[str, tuple[Any, Any]]:
 
 
 def fits(value: Any, hint: Any, default: Any = inspect.Parameter.empty) -> bool:
-    """Whether ``value`` may be given for an argument with this annotation and default; in doubt it may."""
+    """Returns whether ``value`` fits an argument with this annotation and default; True in case of doubt."""
     if value is None and default is None or type(value) is type(default) and value == default:
         return True
     return any(_fits(value, part) for part in _parts(hint))
@@ -169,7 +169,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _parts(hint: Any) -> list[Any]:
-    """The alternatives of a union."""
+    """Returns the alternatives of a union."""
     if typing.get_origin(hint) in (Union, types.UnionType):
         return [part for argument in typing.get_args(hint) for part in _parts(argument)]
     return [hint]
@@ -180,12 +180,12 @@ def _origin(hint: Any) -> Any:
 
 
 def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
-    """The annotation itself where it is written as text; ``Any`` where there is none that can be resolved."""
+    """Returns an annotation, evaluated if it is text; ``Any`` if there is none or it cannot be evaluated."""
     if annotation is inspect.Parameter.empty:
         return Any
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, dict(names))  # source text of a trusted library
-    except (NameError, TypeError, AttributeError, SyntaxError):  # a name that exists for type checkers alone
+        return eval(annotation, dict(names))  # text from a trusted library
+    except (NameError, TypeError, AttributeError, SyntaxError):  # a name that is imported for type checkers only
         return Any

@@ -1,1 +1,1 @@
-"""Processes: collectives with gradient, and how they are launched."""
+"""Distributed processes: collectives with gradient, and launching."""

@@ -1,8 +1,9 @@
 """Collectives that carry gradient.
 
-A loss over a global batch is correct when N processes with B / N images give the loss and the gradient of one process
-with B. DDP averages gradients over processes, so a loss that is the mean over local anchors needs a gather whose
-backward sums what every process contributes to a row: that is ``gather`` here, and nothing else is used for a loss.
+A loss over a global batch is correct if N processes with B / N images give the loss and the gradient of one process
+with B images. DDP averages gradients over processes. Therefore a loss that is the mean over local anchors needs a
+gather whose backward pass sums the gradients of all processes for each row. This is ``gather``; losses must not use
+another.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ from torch import Tensor
 
 
 def world_size() -> int:
-    """Number of processes, 1 without a process group."""
+    """Returns the number of processes; 1 without a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Rank of this process, 0 without a process group."""
+    """Returns the rank of this process; 0 without a process group."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def gather(tensor: Tensor) -> Tensor:
     """Concatenates ``tensor`` of every process along dimension 0, in rank order, with gradient.
 
-    The backward pass sums the gradients that all processes hold for a row and returns this process's rows, so the
-    average that DDP takes afterwards is the gradient of the mean of the local losses.
+    The backward pass sums the gradients of all processes for each row and returns the rows of this process. The average
+    that DDP computes afterwards is then the gradient of the mean of the local losses.
 
     Args:
         tensor: (N, ...), the same shape on every process.
 
     Returns:
-        (M, ...) with M = N * number of processes; ``tensor`` itself when there is one process.
+        (M, ...) with M = N * number of processes; ``tensor`` itself if there is one process.
     """
     return tensor if world_size() == 1 else _Gather.apply(tensor)
 
@@ -47,7 +48,7 @@ def gather_constant(tensor: Tensor) -> Tensor:
         tensor: (N, ...), the same shape on every process.
 
     Returns:
-        (M, ...) detached.
+        (M, ...), detached.
     """
     if world_size() == 1:
         return tensor.detach()
@@ -58,20 +59,20 @@ def gather_constant(tensor: Tensor) -> Tensor:
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
-    """Sums ``tensor`` over processes, with gradient (the backward pass sums as well).
+    """Sums ``tensor`` over processes, with gradient; the backward pass sums the gradients too.
 
     Args:
-        tensor: Any shape, the same on every process.
+        tensor: Tensor of any shape, which must be the same on every process.
     """
     return tensor if world_size() == 1 else _Sum.apply(tensor)
 
 
 @torch.no_grad()
 def max_over_processes(tensor: Tensor) -> Tensor:
-    """Takes the largest value over processes of every entry of ``tensor``, without gradient.
+    """Returns the maximum over processes of every entry of ``tensor``, without gradient.
 
     Args:
-        tensor: Any shape, the same on every process.
+        tensor: Tensor of any shape, which must be the same on every process.
     """
     if world_size() == 1:
         return tensor.detach()
@@ -87,7 +88,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _Sum.apply(gradient).chunk(world_size())[rank()]  # differentiable again, as gradients may be in a loss
+        return _Sum.apply(gradient).chunk(world_size())[rank()]  # differentiable, because a loss may contain gradients
 
 
 class _Sum(torch.autograd.Function):

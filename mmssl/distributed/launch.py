@@ -1,4 +1,4 @@
-"""Joining the processes of a launcher, with and without a GPU."""
+"""Joining and leaving of the process group that a launcher provides, with and without a GPU."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ _STARTED_BY = {
 
 
 def join_processes(cfg: Config, launcher: str) -> None:
-    """Joins the process group that ``launcher`` started this process for, and notes both in ``cfg``.
+    """Joins the process group of ``launcher``, and writes launcher and backend into ``cfg``.
 
-    The backend is the config's ``env_cfg.dist_cfg.backend``, else nccl where there is a GPU and gloo where there is
-    none. Where there is none, a config of another scope gets gloo whatever it says.
+    The backend is ``env_cfg.dist_cfg.backend`` of the config, else nccl with a GPU and gloo without. Without a GPU a
+    config of another scope always gets gloo.
 
     Args:
-        cfg: The config; ``launcher`` and ``env_cfg`` are set.
-        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        cfg: Config, whose ``launcher`` and ``env_cfg`` are set.
+        launcher: Program that started this process: 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Raises:
-        UserError: The process was not started by the launcher, or has no GPU of its own where the backend needs one.
+        UserError: The launcher did not start this process, or the backend needs one GPU per process and there are
+            fewer.
     """
     cfg.launcher = launcher
     if launcher == 'none' or is_distributed():
@@ -46,13 +47,13 @@ def join_processes(cfg: Config, launcher: str) -> None:
     if variable not in os.environ:
         raise UserError(
             f'--launcher {launcher} needs a process started by {_STARTED_BY[launcher]} ({variable} is not set); '
-            'for one process leave --launcher out'
+            'for one process omit --launcher'
         )
     gpus = torch.cuda.device_count()
     env_cfg = dict(cfg.get('env_cfg') or {})
     dist_cfg = {'backend': 'nccl' if gpus else 'gloo'} | dict(env_cfg.get('dist_cfg') or {})
     if not gpus and cfg.get('default_scope', 'mmssl') != 'mmssl':
-        dist_cfg['backend'] = 'gloo'  # every config of mmdet and mmseg says nccl, without meaning more by it
+        dist_cfg['backend'] = 'gloo'  # all configs of mmdet and mmseg set nccl by default
     backend = dist_cfg['backend']
     cfg.env_cfg = dict(env_cfg, dist_cfg=dist_cfg)
     if backend == 'nccl' and not gpus:
@@ -66,26 +67,28 @@ def join_processes(cfg: Config, launcher: str) -> None:
             'start as many processes as there are GPUs'
         )
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
-    import_module('torch.distributed.nn.functional')  # when a group exists, its default arguments would keep that
+    # Import this before a process group exists: it binds group.WORLD as a default argument and would keep the group
+    # alive after destroy_process_group.
+    import_module('torch.distributed.nn.functional')
     if gpus:
         init_dist(launcher, **dist_cfg)
         return
-    with patch.object(torch.cuda, 'set_device', lambda device: None):  # MMEngine pins a GPU without asking for one
+    with patch.object(torch.cuda, 'set_device', lambda device: None):  # MMEngine sets a GPU even if there is none
         init_dist(launcher, **dist_cfg)
     if rank() == 0:
-        print_log(f'no GPU here: {world_size()} processes on CPU with {backend}', logger='current')
+        print_log(f'no GPU: {world_size()} processes on CPU with {backend}', logger='current')
 
 
 def leave_processes(failed: bool = False) -> None:
-    """Closes the process group, if there is one; call it when the model is no longer in use.
+    """Calls ``destroy_process_group`` if there is a group; call this function when the model is no longer in use.
 
-    An interpreter that ends while a thread of gloo still holds one of its objects is aborted, and the exit code of a
-    finished run would be that of a crash. The threads end with the group, and the group with the last
-    ``DistributedDataParallel`` around it.
+    Without it, an interpreter that exits while a thread of gloo still refers to a Python object aborts, so a finished
+    run would exit like a crash. The threads end when the group is destroyed, for which no ``DistributedDataParallel``
+    may use it.
 
     Args:
-        failed: This process has failed, and the others may not have: nccl would wait for them, so its group is left
-            to the end of the process.
+        failed: Whether this process has failed. Others may still run and nccl would wait for them, so a group of nccl
+            is then not destroyed.
     """
     if is_distributed() and not (failed and get_backend() != 'gloo'):
         gc.collect()

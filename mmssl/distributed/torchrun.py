@@ -1,6 +1,6 @@
-"""torchrun whose last word is that of the process that failed: ``python -m mmssl.distributed.torchrun ...``.
+"""A wrapper of ``torchrun`` that prints no traceback after a failure: ``python -m mmssl.distributed.torchrun ...``.
 
-torchrun itself ends with a traceback of its own and a table, which bury the message that the process has printed.
+torchrun itself prints its own traceback and a table, which hide the message of the failed process.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from torch.distributed.run import main
 
 
 def run() -> None:
-    """Starts the processes; exits with the code of the one that failed first."""
+    """Runs ``torchrun``; exits with the code of the process that failed first."""
     try:
         main()
     except (RuntimeError, ValueError) as error:
         if 'EADDRINUSE' in str(error) or 'address already in use' in str(error).lower():
-            print('error: the port is in use by another program; name a free one by PORT=NUMBER', file=sys.stderr)
+            print('error: the port is in use by another program; give a free port with PORT=NUMBER', file=sys.stderr)
         elif isinstance(error, ValueError):
             print(f'error: {error}', file=sys.stderr)
         else:
@@ -25,7 +25,7 @@ def run() -> None:
         sys.exit(2)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        print(f'process {rank} ended with exit code {failure.exitcode}; its message is above', file=sys.stderr)
+        print(f'process {rank} ended with exit code {failure.exitcode}; see its message above', file=sys.stderr)
         sys.exit(failure.exitcode if failure.exitcode > 0 else 1)
 
 

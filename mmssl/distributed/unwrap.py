@@ -1,4 +1,4 @@
-"""The model inside the wrapper of distributed training."""
+"""Access to the model inside the wrapper of distributed training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import nn
 
 
 def unwrap(model: nn.Module) -> Any:
-    """Returns the module that a wrapper such as ``DistributedDataParallel`` holds, or ``model`` if it is no wrapper.
+    """Returns the module in a wrapper such as ``DistributedDataParallel``, or ``model`` if it is not a wrapper.
 
-    The return type is open because callers use methods of their kind of model, such as ``extract_feat``.
+    The return type is ``Any`` because callers use methods of their kind of model, such as ``extract_feat``.
     """
     return model.module if is_model_wrapper(model) else model

@@ -1,1 +1,1 @@
-"""What a run costs."""
+"""Profiling: the time and memory that a run costs."""

@@ -1,4 +1,4 @@
-"""Memory of a forward and a backward pass: what is kept in between, without running it, and the peak of a real one."""
+"""Memory of a forward and a backward pass: tensors kept in between, without computation, and the measured peak."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from mmssl.profiling.saved_bytes import count_saved_bytes
 
 
 def kept_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool = False) -> int:
-    """Returns the bytes that a training forward pass keeps for the backward pass beside the weights and the images.
+    """Returns the bytes that a forward pass keeps for the backward pass, without the weights and the images.
 
-    Shapes are followed and nothing is computed, so the figure of a pass that fits nowhere can be had as well.
+    Only shapes are computed, with fake tensors, so it also works for a pass that does not fit into memory.
 
     Args:
-        build: Makes the model.
+        build: Function that builds the model.
         shape: Shape of a batch of images, (N, 3, H, W).
         as_matrix: Whether attention computes its matrix of scores instead of a fused kernel.
     """
     model, fake = build(), FakeTensorMode()
-    model._apply(fake.from_tensor)  # tensors of the same shapes that hold nothing
+    model._apply(fake.from_tensor)  # tensors of the same shapes without data
     with fake, _attention(as_matrix):
         images = torch.empty(shape)
         with count_saved_bytes(model, images) as saved:
@@ -38,10 +38,10 @@ def kept_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix
 
 
 def peak_bytes(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool = False) -> int:
-    """Returns the most memory that a forward and a backward pass on the CPU take beyond the model and the images.
+    """Returns the peak memory in bytes of a forward and a backward pass on the CPU, without the model and the images.
 
     Args:
-        build: Makes the model; a function of a module, since another process calls it.
+        build: Function that builds the model, defined at the top level of a module, because another process calls it.
         shape: Shape of a batch of images, (N, 3, H, W).
         as_matrix: Whether attention computes its matrix of scores instead of a fused kernel.
     """
@@ -62,7 +62,7 @@ def _run(build: Callable[[], nn.Module], shape: tuple[int, ...], as_matrix: bool
 
 
 def _resident() -> int:
-    """Bytes that are resident now, or where the system does not tell, the most so far."""
+    """Returns the resident bytes of this process, or the peak so far if the system does not report them."""
     try:
         return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a step of an adder network costs, beside the straightforward form of its layer and beside convolutions."""
+"""Cost of a step of an adder network, compared with straightforward forms of its layer and with convolutions."""
 
 from __future__ import annotations
 
@@ -39,13 +39,14 @@ def build(kind: str, depth: int) -> AdderResNet:
 def measure_adder_step(depth: int = 20, batch_size: int = 32, size: int = 32, repeats: int = 5) -> dict[str, Any]:
     """Measures forward and backward pass of one network with four kinds of layers, in turns.
 
-    Images are noise. The optimizer is left out, as it would be the same everywhere and bring the ratios nearer to 1.
+    Images are noise. The optimizer is not measured, because its time is the same for all kinds and would move the
+    ratios towards 1.
 
     Args:
         depth: Depth of the ``AdderResNet``.
-        batch_size: Images of a step.
+        batch_size: Number of images of a step.
         size: Side of the images in pixels.
-        repeats: How often everything is measured; all figures are medians.
+        repeats: Number of measurements; all figures are medians.
 
     Returns:
         ``wall`` and ``processor``: for each clock (see ``time_in_turns``) ``seconds`` per kind and the medians of the
@@ -75,9 +76,12 @@ def measure_adder_step(depth: int = 20, batch_size: int = 32, size: int = 32, re
 
 
 def measure_adder_memory(depth: int = 20, batch_size: int = 32, size: int = 32) -> dict[str, int]:
-    """Most bytes that a step has allocated at a time, per kind, beyond network, gradients and images.
+    """Returns the peak of bytes that a step allocates, per kind, without network, gradients and images.
 
-    Arguments as above.
+    Args:
+        depth: Depth of the ``AdderResNet``.
+        batch_size: Number of images of a step.
+        size: Side of the images in pixels.
     """
     device = get_device()
     images = torch.randn(batch_size, 3, size, size, device=device)
@@ -96,11 +100,11 @@ def _step(network: nn.Module, images: Tensor) -> None:
 
 
 class StraightforwardAdder2d(nn.Module):
-    """The layer in the form that its equations suggest, to compare with.
+    """The adder layer computed directly by its equations, for comparison.
 
     Args:
-        layer: Its filters, stride and padding are taken.
-        form: ``'cdist'`` or ``'broadcast'``, see ``measure_adder_step``.
+        layer: Layer whose filters, stride and padding are used.
+        form: Form: ``'cdist'`` or ``'broadcast'``, see ``measure_adder_step``.
     """
 
     def __init__(self, layer: Adder2d, form: str) -> None:
@@ -110,7 +114,7 @@ class StraightforwardAdder2d(nn.Module):
         self.form = form
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns (N, T, H', W') of images (N, C, H, W)."""
+        """Returns (N, T, H', W') for images (N, C, H, W)."""
         kernel = self.adder.shape[2]
         sides = (
             (side + 2 * self.geometry['padding'] - kernel) // self.geometry['stride'] + 1 for side in images.shape[2:]

@@ -1,4 +1,4 @@
-"""What torch's allocator hands out."""
+"""Peak of the memory that torch's allocator provides."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_allocated(task: Callable[[], Any], device: str = 'cpu') -> int:
-    """Returns the most bytes that were allocated at a time while ``task`` ran, beyond what was there before.
+    """Returns the peak of bytes that are allocated while ``task`` runs, without those allocated before.
 
     Args:
-        task: It runs once.
-        device: ``'cpu'``, where torch's profiler follows every allocation, or ``'cuda'``.
+        task: Function that is called once.
+        device: ``'cpu'``, where torch's profiler records every allocation, or ``'cuda'``.
     """
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
@@ -26,7 +26,7 @@ def peak_allocated(task: Callable[[], Any], device: str = 'cpu') -> int:
     results: Any = profiler.profiler.kineto_results  # type: ignore[union-attr]
     events = sorted((event.start_ns(), event.nbytes()) for event in results.events() if event.name() == '[memory]')
     peak = total = 0
-    for _, change in events:  # negative where memory is given back
+    for _, change in events:  # negative if memory is freed
         total += change
         peak = max(peak, total)
     return peak

@@ -1,4 +1,4 @@
-"""Noise with boxes, polygons or masks, for measuring a detector or a segmenter whose data is not here."""
+"""Noise with boxes, polygons or masks, to measure a detector or segmenter whose dataset is missing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _BOXES = [(40 + 150 * column, 30 + 220 * row, 100, 160) for column in range(4) f
 
 
 def write_noise(folder: Path, number: int, num_classes: int, library: str) -> dict[str, Any]:
-    """Writes one image of noise that stands for ``number`` images, with eight boxes or a mask of all classes.
+    """Writes a dataset of ``number`` images, which are all the same image of noise, with eight boxes or a mask.
 
     Args:
-        folder: Where to write; what is there already is used.
-        number: Images of the data set.
-        num_classes: Classes of the heads.
-        library: ``'mmdet'`` or ``'mmseg'``.
+        folder: Folder to write to; existing images are used.
+        number: Number of images of the dataset.
+        num_classes: Number of classes of the heads.
+        library: Library of the config: ``'mmdet'`` or ``'mmseg'``.
 
     Returns:
-        The config of the data set, without a pipeline.
+        The config of the dataset, without a pipeline.
     """
     classes = tuple(f'class {label}' for label in range(num_classes))
     (folder / 'images').mkdir(parents=True, exist_ok=True)

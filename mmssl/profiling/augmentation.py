@@ -1,4 +1,4 @@
-"""The time that two augmented views of an image cost one CPU core."""
+"""The time of one CPU core for two augmented views of an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mmssl.datasets.image_folder import ImageFolder
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 
 PHOTOGRAPHS = ('astronaut.png', 'chelsea.png', 'coffee.png', 'rocket.jpg', 'ihc.png')
-COPIES = 8  # of each, mirrored and shifted, so that files differ
+COPIES = 8  # of each photograph, rotated, so that files differ
 VIEW: dict[str, Any] = dict(type='AugmentedView', size=224, min_scale=0.08, jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
 VIEWS = (dict(VIEW, blur=1.0), dict(VIEW, blur=0.1, solarize=0.2))  # MoCo v3's
 JITTER = v2.ColorJitter(0.4, 0.4, 0.2, 0.1)
@@ -36,7 +36,7 @@ def write_photographs(folder: Path) -> None:
 
 
 def _on_pil(image: Image.Image, blur: float, solarize: float) -> torch.Tensor:
-    """The photometric part of a view as torchvision and Pillow run it, one image at a time."""
+    """Applies the photometric part of a view to one image, with torchvision and Pillow."""
     chance = torch.rand(4).tolist()
     if chance[0] < 0.8:
         image = JITTER(image)
@@ -54,9 +54,9 @@ def measure_augmentation(folder: Path, batch_size: int, repeats: int) -> dict[st
     """Times decoding and cropping, and the photometric part in a batch and by Pillow, on this thread.
 
     Args:
-        folder: Images.
-        batch_size: Image pairs in one measurement.
-        repeats: Measurements of each part, in turns.
+        folder: Folder of images.
+        batch_size: Number of image pairs in one measurement.
+        repeats: Number of measurements of each part, in turns.
 
     Returns:
         Medians of the processor time: pairs per second, milliseconds per pair, and the ratio batch over Pillow.

@@ -10,10 +10,10 @@ from mmssl.engine.hooks.pseudo_labels import describe_estimate
 
 @dataclass
 class Report:
-    """The cost of a run and what keeps it from starting; ``str(report)`` is a text for people.
+    """The cost of a run and problems that keep it from starting; ``str(report)`` is the text that a tool prints.
 
     Args:
-        parameters: Part of the algorithm -> number of its parameters, and of those that train.
+        parameters: Part of the algorithm -> number of its parameters, and of its trained parameters.
         memory: Use -> bytes on one device.
         seconds: Use -> seconds of an iteration at the full batch.
         batch_size: Images per process and step.
@@ -24,8 +24,8 @@ class Report:
         max_epochs: Epochs of the run.
         device: Name of the device.
         labelling: Use -> bytes on the main process while it labels the training set.
-        problems: Reasons why the run would not start as it is.
-        notes: How the numbers were measured, and what was not checked.
+        problems: Reasons why the run would not start.
+        notes: Remarks on the measurement, and parts that were not checked.
     """
 
     parameters: dict[str, tuple[int, int]]
@@ -65,7 +65,7 @@ class Report:
         lines += [f'  {line}' for line in self._run_times()]
         lines += [f'note: {note}' for note in self.notes]
         lines += [f'PROBLEM: {problem}' for problem in self.problems]
-        lines.append('the run would not start as it is' if self.problems else 'ready to train')
+        lines.append('the run would not start' if self.problems else 'ready to train')
         return '\n'.join(lines)
 
     def _run_times(self) -> Iterator[str]:

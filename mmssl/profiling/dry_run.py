@@ -30,24 +30,24 @@ from mmssl.profiling.stand_ins import replace_missing_data, replace_missing_weig
 from mmssl.registry import RUNNERS
 from mmssl.utils.errors import UserError, user_message
 
-# On a CPU, images of 224 px per view in the measured iteration: what takes seconds and fits in memory.
+# Images of 224 px per view in the measured iteration on a CPU: takes seconds and fits in memory.
 _CPU_IMAGES = 8
 _CPU_SIZE = 224
-_CPU_ANNOTATED = 2  # images of a detector or segmenter on a CPU, which are large
+_CPU_ANNOTATED = 2  # number of images for a detector or segmenter on a CPU, where images are large
 
 
 def dry_run(cfg: Config) -> Report:
-    """Builds everything that ``cfg`` names, runs one iteration after one to warm up, and reports the cost.
+    """Builds everything that ``cfg`` names, runs a warm-up iteration and a measured one, and reports the cost.
 
-    The run is the real one, stopped after its second iteration, in a work directory that is removed. Datasets that
-    cannot be built are a problem in the report, and synthetic images pass through the same views in their place. On a
-    CPU the batch is reduced to what takes seconds, on a GPU to what fits, and the figures are scaled to the full batch.
+    The real run is stopped after its second iteration; its work directory is temporary. Datasets that cannot be built
+    are problems in the report, and synthetic images replace them and pass through the same views. On a CPU the batch is
+    reduced so that an iteration takes seconds, on a GPU so that it fits, and the figures are scaled to the full batch.
 
     Args:
-        cfg: A config that ``check_config`` found nothing wrong with.
+        cfg: Config that has passed ``check_config``.
 
     Raises:
-        ValueError: A part of the config is wrong in a way that only shows when it is built or run.
+        ValueError: A part of the config has a mistake that is only found when it is built or run.
     """
     with tempfile.TemporaryDirectory() as folder:
         cfg = copy.deepcopy(cfg)
@@ -61,7 +61,7 @@ def dry_run(cfg: Config) -> Report:
         full = cfg.train_dataloader.batch_size
         batch_size = full if torch.cuda.is_available() else min(full, _cpu_batch_size(cfg))
         while True:
-            cfg.experiment_name = f'{Path(folder).name}_{batch_size}'  # MMEngine reuses loggers of the same name
+            cfg.experiment_name = f'{Path(folder).name}_{batch_size}'  # MMEngine would reuse a logger of the same name
             try:
                 probe = _Probe()
                 runner = _run(cfg, batch_size, probe)
@@ -72,7 +72,7 @@ def dry_run(cfg: Config) -> Report:
                 problems = [p for p in problems if not p.startswith('batch size')]
                 batch_size //= 2
                 problems.append(f'batch size {full} does not fit in memory; {batch_size} does')
-            except ValueError as error:  # such as a norm group that the reduced batch does not fill
+            except ValueError as error:  # such as a reduced batch that is not a multiple of norm_group_size
                 if batch_size >= full or isinstance(error, UserError) or user_message(error) is None:
                     raise
                 batch_size = min(2 * batch_size, full)
@@ -86,7 +86,7 @@ class _Stop(Exception):
 
 
 class _Probe(Hook):
-    """Counts in the first iteration what is kept for the backward pass, and times the second one, or the only one."""
+    """Counts the bytes kept for the backward pass in the first iteration, and times the second, or the only, one."""
 
     priority = 'VERY_LOW'
 
@@ -169,8 +169,8 @@ def _report(
     workers = max(min(cfg.train_dataloader.get('num_workers', 0), (os.cpu_count() or 1) // world_size()), 1)
     seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
     if any(str(dataset.get('data_root')).startswith(cfg.work_dir) for dataset in datasets(cfg, ['train'])):
-        notes.append('measured on synthetic images, since the data is not here')
-    notes.append(f'data loading: {workers} workers that share the work perfectly are assumed, at most one per core')
+        notes.append('measured on synthetic images, because data is missing')
+    notes.append(f'data loading: assumes {workers} workers, at most one per core, that share the work perfectly')
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', batch_size * world_size())
     return Report(
         parameters=_count_parameters(model),
@@ -194,7 +194,7 @@ def _report(
 
 
 def _epochs(runner: Runner, num_images: int | None, global_batch: int) -> float:
-    """Epochs of the run, also of one that is counted in iterations."""
+    """Returns the number of epochs of the run, also if it counts iterations."""
     loop = runner.train_loop
     counts_iterations = isinstance(loop, IterBasedTrainLoop) or getattr(loop, 'counts_iterations', False)
     if not counts_iterations or num_images is None:
@@ -231,7 +231,7 @@ def _memory(model: nn.Module, optimizer: torch.optim.Optimizer, activations: flo
 
 
 def _cpu_batch_size(cfg: Config) -> int:
-    """Images per view that cost as much as ``_CPU_IMAGES`` of 224 px."""
+    """Returns the number of images that cost as much as ``_CPU_IMAGES`` of 224 px, but at least ``_CPU_IMAGES``."""
     if cfg.get('default_scope') in ('mmdet', 'mmseg'):
         return _CPU_ANNOTATED
     size = max((view.get('size', _CPU_SIZE) for view in cfg.train_dataloader.dataset.get('views', [])), default=224)

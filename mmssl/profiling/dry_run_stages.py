@@ -16,15 +16,15 @@ from mmssl.registry import BACKBONES, MODELS, STEPS
 
 
 def dry_run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir: str | Path) -> StepReport:
-    """Builds every selected stage and measures what it would cost, with stand-ins for what earlier ones will leave.
+    """Builds every selected stage and measures its cost, with random weights instead of the results of earlier stages.
 
     Args:
         stages: All stages of the config.
-        selected: Those to look at.
-        work_dir: Where stages that are not selected have left their artefacts.
+        selected: Stages to measure.
+        work_dir: Folder with the artefacts of stages that are not selected.
 
     Returns:
-        The reports of the stages as one.
+        The joint report of the stages.
     """
     check_stages(stages, selected, work_dir, data=False)
     whole, not_ready = StepReport([]), []
@@ -49,7 +49,7 @@ def dry_run_stages(stages: Sequence[Stage], selected: Sequence[Stage], work_dir:
 
 
 def _write_stand_ins(stage: Stage, folder: Path) -> None:
-    """Writes what a training leaves with random weights."""
+    """Writes the artefacts of a training with random weights."""
     with DefaultScope.overwrite_default_scope('mmssl'):
         if 'backbone' in stage.leaves:
             state = BACKBONES.build(stage.config.model.backbone).state_dict()

@@ -1,4 +1,4 @@
-"""What measurements ask of the machine, on a GPU and without one."""
+"""Functions for measurements: name, synchronisation and peak memory of a device."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def device_name(device: torch.device) -> str:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until a GPU has done all its work."""
+    """Waits for all work of a GPU; does nothing on a CPU."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Makes ``peak_memory`` of a GPU count from now on; that of a process cannot be reset."""
+    """Resets ``peak_memory`` of a GPU; the peak of a process cannot be reset."""
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> int:
-    """Returns the most bytes allocated on a GPU at a time, or without one the largest resident set of this process."""
+    """Returns the peak of bytes allocated on a GPU, or on a CPU the largest resident set of this process."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == 'darwin' else 1024  # the kernel of Linux counts in KiB
+    unit = 1 if sys.platform == 'darwin' else 1024  # Linux reports KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 

@@ -1,4 +1,4 @@
-"""What a step of masked image modelling costs, beside a plain loop over timm's blocks and beside an unmasked one."""
+"""Cost of a step of masked image modelling, compared with a plain loop over timm's blocks and an unmasked step."""
 
 from __future__ import annotations
 
@@ -41,16 +41,17 @@ def measure_mim_step(
     dtype: str = 'float32',
     compile_options: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Measures forward and backward of the config's algorithm and of what it is compared with, in turns.
+    """Measures forward and backward pass of the config's algorithm and of the steps compared with it, in turns.
 
-    Images are noise. The optimizer is left out, as it would be the same everywhere and make the ratios smaller.
+    Images are noise. The optimizer is not measured, because its time is the same everywhere and would reduce the
+    ratios.
 
     Args:
-        cfg: A config of an algorithm with a ``UniformMasker``; its data is not read.
-        batch_size: Images of the step; None takes the config's.
-        repeats: How often everything is measured; all figures are medians.
+        cfg: Config of an algorithm with a ``UniformMasker``; its data is not read.
+        batch_size: Number of images of the step; None uses the config's.
+        repeats: Number of measurements; all figures are medians.
         dtype: ``'float32'``, or ``'bfloat16'`` for autocast.
-        compile_options: Those of ``torch.compile`` for the compiled step; None leaves that step out.
+        compile_options: Options of ``torch.compile`` for the compiled step; None skips this step.
 
     Returns:
         ``wall`` and ``processor``: for each clock (see ``time_in_turns``) ``seconds`` per name, and the medians of the
@@ -64,7 +65,7 @@ def measure_mim_step(
     device, algorithm, images = _prepare(cfg, batch_size)
     masker = getattr(algorithm, 'masker', None)
     if not isinstance(masker, UniformMasker):
-        raise UserError(f'{type(algorithm).__name__} of {cfg.filename} has no UniformMasker, so nothing is left out')
+        raise UserError(f'{type(algorithm).__name__} of {cfg.filename} has no UniformMasker, so it hides no patches')
     tasks: Tasks = {'step': _task(algorithm, lambda: _loss(algorithm, images), dtype, device)}
     if compile_options is not None:
         compiled = deepcopy(algorithm)
@@ -91,15 +92,15 @@ def measure_mim_step(
 
 
 class PlainLoop(nn.Module):
-    """The least that MAE can cost: linear layers and timm's blocks on tokens that are there already.
+    """A lower bound for the cost of MAE: linear layers and timm's blocks on existing tokens.
 
-    As many tokens as the algorithm encodes pass through a linear layer, blocks, a norm and a linear layer, as many as
-    it decodes through blocks, a norm and a linear layer, and the squared error of the patches is averaged over the
-    hidden ones. No mask is drawn, nothing is sorted, gathered or standardised.
+    It runs the encoder's linear layer, blocks, norm and linear layer on as many tokens as the algorithm encodes, then
+    the decoder's blocks, norm and linear layer on as many tokens as it decodes, and averages the squared error over
+    hidden patches. It does not draw a mask, and does not sort, gather or standardise anything.
 
     Args:
-        algorithm: MAE with a ``VisionTransformer`` and a ``MAEDecoder``; its sizes are taken.
-        images: (N, 3, H, W).
+        algorithm: MAE with a ``VisionTransformer`` and a ``MAEDecoder``, whose sizes are used.
+        images: (N, 3, H, W), images of the step.
     """
 
     def __init__(self, algorithm: BaseAlgorithm, images: Tensor) -> None:
@@ -114,7 +115,7 @@ class PlainLoop(nn.Module):
 
     def forward(self) -> Tensor:
         """Returns the loss, a scalar."""
-        # Under autocast tokens are float32 between blocks, since float32 positions are added to them.
+        # Under autocast tokens are float32 between blocks, because float32 positions are added to them.
         latent = self.encoder(self.embed(self.patches[:, : self.num_tokens]).float()).float()
         length = 1 + self.mask.shape[1]
         tokens = torch.cat([latent] * -(-length // self.num_tokens), dim=1)[:, :length]
@@ -123,7 +124,7 @@ class PlainLoop(nn.Module):
 
 
 def _loop(like: nn.Sequential, outputs: int) -> nn.Sequential:
-    """Blocks as in ``like``, a norm and a linear layer to ``outputs``."""
+    """Builds blocks with the sizes of ``like``, a norm, and a linear layer of width ``outputs``."""
     first: Any = like[0]
     dim, ratio = first.norm1.normalized_shape[0], first.mlp.fc1.out_features / first.mlp.fc1.in_features
     blocks = [Block(dim, first.attn.num_heads, ratio, qkv_bias=True) for _ in like]
@@ -133,19 +134,19 @@ def _loop(like: nn.Sequential, outputs: int) -> nn.Sequential:
 def measure_mim_memory(
     cfg: Config, batch_size: int | None = None, dtype: str = 'float32', reference_arch: str | dict | None = None
 ) -> dict[str, Any]:
-    """Compares the memory of a step with that of its backbone alone which sees everything, forward and backward.
+    """Compares the memory of a step with the memory of its backbone on all patches, forward and backward pass.
 
-    On a GPU both are run. Without one shapes are followed and nothing is computed, so batches need no memory.
+    On a GPU both are run. On a CPU only shapes are computed, with fake tensors, so batches need no memory.
 
     Args:
-        cfg: A config of masked image modelling; its data is not read.
-        batch_size: Images; None takes the config's.
+        cfg: Config of masked image modelling; its data is not read.
+        batch_size: Number of images; None uses the config's.
         dtype: ``'float32'``, or ``'bfloat16'`` for autocast.
-        reference_arch: ``arch`` of the backbone to compare with; None takes the config's.
+        reference_arch: ``arch`` of the backbone for comparison; None uses the config's.
 
     Returns:
-        ``step`` and ``reference``, each with bytes of ``weights`` (and as many for gradients), of ``activations`` that
-        are kept for the backward pass, the sum of the three as ``total``, and on a GPU the ``peak``; ``batch_size``,
+        ``step`` and ``reference``, each with the bytes of ``weights``, of ``activations`` that are kept for the
+        backward pass, ``total`` for weights, gradients and activations, and on a GPU the ``peak``; ``batch_size``,
         ``dtype``, ``device``.
     """
     device, algorithm, images = _prepare(cfg, batch_size)
@@ -160,7 +161,7 @@ def measure_mim_memory(
 
 
 def _prepare(cfg: Config, batch_size: int | None) -> tuple[torch.device, BaseAlgorithm, Tensor]:
-    """Device, the config's algorithm without preprocessor, and noise of the size of its view."""
+    """Returns the device, the config's algorithm without preprocessor, and noise of the size of its view."""
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     algorithm = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).to(device).train()
     size = cfg.train_dataloader.dataset.views[0].size
@@ -192,7 +193,7 @@ def _memory(
     reset_peak_memory(device)
     if device.type != 'cuda':
         context = FakeTensorMode(allow_non_fake_inputs=True)
-        model._apply(context.from_tensor)  # tensors of the same shapes that hold nothing
+        model._apply(context.from_tensor)  # tensors of the same shapes without data
         images = context.from_tensor(images)
     with context:
         with count_saved_bytes(model, images) as saved, _autocast(dtype, device):

@@ -1,4 +1,4 @@
-"""Losses computed as the official codes compute them, to compare what a step costs."""
+"""Losses computed in the way of the official codes, to compare the cost of a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmssl.models.layers.pooling import to_vector
 
 
 def care_official_style(model: Any, views: list[Tensor]) -> Tensor:
-    """CARE: every output brought to unit length by the networks, then the terms written out for both directions."""
+    """Computes CARE's loss: networks that normalise their outputs, then the terms written out for both directions."""
     _average_one_by_one(model)
 
     def student(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,7 +34,7 @@ def care_official_style(model: Any, views: list[Tensor]) -> Tensor:
 
 
 def barlow_twins_official_style(model: Any, views: list[Tensor]) -> Tensor:
-    """Barlow Twins: diagonal changed in place, off-diagonal elements through a view of the matrix without it."""
+    """Computes Barlow Twins' loss: off-diagonal elements are a view of the matrix without its diagonal."""
     first, second = model.neck(model.backbone(views[0])), model.neck(model.backbone(views[1]))
     correlation = (first.T @ second).div_(len(first))
     redundancy = _off_diagonal(correlation).pow(2).sum()
@@ -43,7 +43,7 @@ def barlow_twins_official_style(model: Any, views: list[Tensor]) -> Tensor:
 
 
 def vicreg_official_style(model: Any, views: list[Tensor]) -> Tensor:
-    """VICReg: all terms of both embeddings written out, on embeddings that are centred once."""
+    """Computes VICReg's loss: all terms of both embeddings written out, on embeddings that are centred once."""
     first, second = model.neck(model.backbone(views[0])), model.neck(model.backbone(views[1]))
     count, width = first.shape
     distance = mse_loss(first, second)
@@ -57,7 +57,7 @@ def vicreg_official_style(model: Any, views: list[Tensor]) -> Tensor:
 
 
 def dino_official_style(model: Any, views: list[Tensor]) -> Tensor:
-    """DINO: one forward per run of equal sizes, appended one by one, and a loop over the pairs of different views."""
+    """Computes DINO's loss: one forward pass per size, outputs appended one by one, and a loop over pairs of views."""
     _average_one_by_one(model)
     with torch.no_grad():
         teacher = model.teacher.neck(model.teacher.backbone(torch.cat(views[:2])))
@@ -79,7 +79,7 @@ def dino_official_style(model: Any, views: list[Tensor]) -> Tensor:
 
 
 def _off_diagonal(matrix: Tensor) -> Tensor:
-    """The elements (D - 1, D) of a matrix (D, D) beside its diagonal, as a view where that is possible."""
+    """Returns the off-diagonal elements (D - 1, D) of a matrix (D, D), as a view if possible."""
     width = len(matrix)
     return matrix.flatten()[1:].unflatten(0, (width - 1, width + 1))[:, :-1]
 

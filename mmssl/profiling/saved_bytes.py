@@ -1,4 +1,4 @@
-"""How much memory a forward pass keeps for its backward pass."""
+"""The memory that a forward pass keeps for its backward pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SavedBytes:
     """Result of ``count_saved_bytes``.
 
     Args:
-        total: Bytes of all storages that were kept.
+        total: Number of bytes of all storages that were kept.
     """
 
     def __init__(self, total: int = 0) -> None:
@@ -22,14 +22,14 @@ class SavedBytes:
 
 @contextmanager
 def count_saved_bytes(model: nn.Module, *others: Tensor) -> Iterator[SavedBytes]:
-    """Counts the bytes that autograd keeps within the context; weights are there anyway and do not count.
+    """Counts the bytes that autograd keeps inside a ``with`` block, without weights.
 
-    A storage that is kept several times, as views of one tensor are, counts once and in full. Tensors may be fake ones,
-    which have sizes and hold nothing.
+    A storage that is kept several times, such as by views of one tensor, counts once and in full. Fake tensors are
+    counted like real ones.
 
     Args:
-        model: The model, whose parameters and buffers are not counted.
-        *others: More tensors that are there anyway, such as images.
+        model: Model whose parameters and buffers are not counted.
+        *others: Other tensors that are not counted, such as images.
     """
     outside = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers(), *others)}
     saved: dict[int, int] = {}
@@ -46,5 +46,5 @@ def count_saved_bytes(model: nn.Module, *others: Tensor) -> Iterator[SavedBytes]
 
 
 def _storage(tensor: Tensor) -> int:
-    """Identifies the memory of a tensor as long as it lives; fake tensors have no address."""
+    """Returns a number that identifies the storage of a living tensor, also of a fake tensor, which has no address."""
     return tensor.untyped_storage()._cdata

@@ -1,4 +1,4 @@
-"""Stand-ins in a dry run for data and weights that are not on this machine."""
+"""Replacements of missing data and weights in a dry run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mmssl.profiling.annotated_noise import write_noise
 from mmssl.registry import DATASETS
 from mmssl.utils.errors import user_message
 
-# Images of a training set by the data part of a recipe's name, for when the data is not here.
+# Number of training images by the dataset in a recipe's name, used if the data is missing.
 _PUBLISHED_SIZES = {
     'in1k': 1_281_167, 'in1k-1p': 12_811, 'in1k-10p': 128_116, 'cifar10': 50_000, 'coco': 118_287, 'voc0712': 16_551,
     'voc12aug': 10_582, 'ade20k': 20_210, 'ade20k-512x512': 20_210, 'ade20k-640x640': 20_210,
@@ -28,10 +28,10 @@ _SYNTHETIC_SIDE = 256
 
 
 def replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], list[str], int | None]:
-    """Builds every dataset once; one that cannot be built is reported and its config replaced by synthetic images.
+    """Builds every dataset once, and replaces the config of a dataset that cannot be built by synthetic images.
 
     Returns:
-        Problems, notes, and the number of training images, None where it is not known.
+        Problems, notes, and the number of training images; None if it is not known.
     """
     if cfg.get('default_scope') in ('mmdet', 'mmseg'):
         return _replace_missing_annotations(cfg, folder)
@@ -55,7 +55,7 @@ def replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], list[str
 
 
 def _replace_missing_annotations(cfg: Config, folder: Path) -> tuple[list[str], list[str], int | None]:
-    """The same for a detector or segmenter, whose data are checked; validation needs them all."""
+    """Checks the data of a detector or segmenter; if it has problems, trains on noise and skips validation."""
     found = check_annotations(cfg)
     if not found.problems:
         return [], found.notes, len(DATASETS.build(cfg.train_dataloader.dataset))
@@ -78,7 +78,7 @@ def published_size(cfg: Config) -> int | None:
 
 
 def replace_missing_weights(cfg: Config) -> list[str]:
-    """Reports files of weights that a target is made with and that are not here, and has random weights instead."""
+    """Reports missing files of weights of a target, and makes the config use random weights instead."""
     problems = []
     for place, path in missing_target_weights(cfg).items():
         problems.append(f'{place}: {path!r} does not exist; measured with random weights')
@@ -87,7 +87,7 @@ def replace_missing_weights(cfg: Config) -> list[str]:
 
 
 def _dataloaders(node: Any, place: str = '') -> Iterator[tuple[str, dict]]:
-    """Every dataloader that training uses, with its dotted key."""
+    """Yields every dataloader that training uses, with its dotted key."""
     for key, value in node.items():
         inner = f'{place}.{key}' if place else key
         if not isinstance(value, dict) or key.startswith(('_', 'test_')):
@@ -99,7 +99,7 @@ def _dataloaders(node: Any, place: str = '') -> Iterator[tuple[str, dict]]:
 
 
 def _write_synthetic(folder: Path, number: int) -> None:
-    """One random image of one class under ``number`` names: hard links, since only their content costs."""
+    """Writes one random image of one class under ``number`` names, as hard links to save space."""
     folder = folder / 'class'
     folder.mkdir(parents=True, exist_ok=True)
     first = folder / '0.png'

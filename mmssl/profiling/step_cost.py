@@ -1,4 +1,4 @@
-"""What a training step costs, beside the sum of its parts and beside the same method written as its authors did."""
+"""Cost of a training step, compared with the sum of its parts and with the method in the style of its authors."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def measure_step_cost(
 ) -> dict[str, Any]:
     """Measures a step of the config's algorithm, its parts alone, and the official-style step, in turns.
 
-    The views are noise and the learning rate is 0, so every repeat computes the same. A part is a child module with all
-    the calls that a step makes to it, forward and, where the step needs it, backward; the optimizer, which includes
-    clipping; and ``on_step_end``, which includes the average of a teacher.
+    The views are noise and the learning rate is 0, so every repeat computes the same. The parts are: each child module
+    with all calls that a step makes to it, forward and, if the step needs it, backward; the optimizer, including
+    clipping; and ``on_step_end``, including the average of a teacher.
 
     Args:
-        cfg: A config that can be trained; its data is not read.
-        batch_size: Images of the step; None takes the config's.
-        size: Side of the largest views in pixels, smaller ones follow; None takes the config's.
-        repeats: How often everything is measured; all figures are medians.
+        cfg: Config of a training; its data is not read.
+        batch_size: Number of images of the step; None uses the config's.
+        size: Side of the largest views in pixels, smaller views are scaled; None uses the config's.
+        repeats: Number of measurements; all figures are medians.
 
     Returns:
-        ``wall`` and ``processor``: for each clock, ``seconds`` per name (``step``, ``official_style`` where the method
-        has one here, and the parts), ``step_over_parts`` and ``step_over_official_style`` (None without one), the
-        medians of the ratios within a repeat. The processor's time is that of all threads of this process, which
-        other processes hardly change; on a GPU it means nothing.
-        ``views``: sizes; ``batch_size``; ``dtype``; ``device``.
+        ``wall`` and ``processor``: for each clock ``seconds`` per name (``step``, the parts, and ``official_style`` if
+        the method has one), and the medians of the ratios within a repeat, ``step_over_parts`` and
+        ``step_over_official_style`` (None without such a step). The processor time counts all threads of this process
+        and hardly depends on other processes; on a GPU it is meaningless. Also ``views`` (sizes), ``batch_size``,
+        ``dtype`` and ``device``.
     """
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     batch_size = batch_size or cfg.train_dataloader.batch_size
@@ -69,7 +69,7 @@ def measure_step_cost(
 
 
 def view_sizes(cfg: Config, size: int | None = None) -> list[int]:
-    """Returns the side of each view; with ``size`` for the largest, the others in proportion, in multiples of 16."""
+    """Returns the side of each view; ``size`` replaces the largest and scales the others to multiples of 16."""
     sizes = [view['size'] for view in cfg.train_dataloader.dataset.views]
     largest = max(sizes)
     if size is None or size == largest:
@@ -78,7 +78,7 @@ def view_sizes(cfg: Config, size: int | None = None) -> list[int]:
 
 
 def _summary(laps: list[dict[str, float]], parts: list[str]) -> dict[str, Any]:
-    """Medians of one clock."""
+    """Returns the medians for one clock."""
     official = [lap['step'] / lap['official_style'] for lap in laps if 'official_style' in lap]
     return dict(
         seconds={name: statistics.median(lap[name] for lap in laps) for name in ('step', *parts)}
@@ -92,9 +92,9 @@ class _Step:
     """A step that can be run as a whole, in parts and in the official style, over the same modules.
 
     Args:
-        cfg: A config that can be trained.
+        cfg: Config of a training.
         views: One batch (N, 3, H, W) per view.
-        device: Where they are.
+        device: Device of the views.
     """
 
     def __init__(self, cfg: Config, views: list[Tensor], device: torch.device) -> None:
@@ -107,18 +107,18 @@ class _Step:
         self.algorithm.on_train_start()
 
     def run(self) -> None:
-        """What the training loop makes of the algorithm."""
+        """Runs a step as the training loop does."""
         self.wrapper.update_params(self._loss())
         self.algorithm.on_step_end(0.5)
 
     def run_official(self, official: Callable[[Any, list[Tensor]], Tensor]) -> None:
-        """The same with a loss of ``OFFICIAL_STYLE``."""
+        """Runs a step with a loss of ``OFFICIAL_STYLE``."""
         with self.wrapper.optim_context(self.algorithm):
             loss = official(self.algorithm, self.views)
         self.wrapper.update_params(loss)
 
     def parts(self) -> Tasks:
-        """Returns every part of the step as a task of its own."""
+        """Returns every part of the step as a task."""
         calls = record_calls(self.algorithm, self.run)
         self.wrapper.backward(self._loss())
         gradients = [(p, p.grad) for p in self.algorithm.parameters() if p.grad is not None]
@@ -142,7 +142,7 @@ class _Step:
         return sum_of_losses(terms)
 
     def _stage(self) -> None:
-        """A step before its end, as ``on_step_end`` may commit what the loss has staged."""
+        """Computes the loss, because ``on_step_end`` may need the tensors that it stages."""
         self.wrapper.zero_grad()
         with torch.no_grad():
             self._loss()
@@ -170,7 +170,7 @@ def record_calls(model: nn.Module, run: Callable[[], Any]) -> dict[str, Calls]:
 
 
 def replay(module: nn.Module, calls: Calls) -> list[Any]:
-    """Returns what the module makes of recorded calls, each cut off from the graph that its arguments came from."""
+    """Repeats recorded calls of a module with detached arguments, and returns the outputs."""
     return [module(*args, **kwargs) for args, kwargs in tree_map(_detached, calls)]
 
 
@@ -185,7 +185,7 @@ def _detached(value: Any) -> Any:
 
 
 def _optim_wrapper(algorithm: BaseAlgorithm, cfg: Config, device: torch.device) -> OptimWrapper:
-    """The config's optimizer as the runner builds it, with learning rate 0, and bfloat16 for float16 on a CPU."""
+    """Builds the config's optimizer as the runner does, with learning rate 0; on a CPU bfloat16 replaces float16."""
     options = dict(constructor='GroupedOptimWrapperConstructor') | cfg.optim_wrapper.to_dict()
     if 'type' not in options:
         options.update(type='MixedPrecisionOptimWrapper', dtype=None)

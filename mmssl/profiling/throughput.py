@@ -1,4 +1,4 @@
-"""Where the time of a recipe goes: loading, augmentation, the model, and all of it together."""
+"""The time of a recipe: loading, augmentation, model, and the whole run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mmssl.registry import RUNNERS
 
 
 def measure_throughput(cfg: Config, num_iters: int = 10, repeats: int = 5) -> dict[str, Any]:
-    """Runs the recipe of ``cfg`` as it is, but for an evaluation, and measures its parts alone and together.
+    """Runs the recipe of ``cfg`` without evaluation, and measures its parts alone and together.
 
-    All rates count images, each with all of its views. Every figure is a median over ``repeats``, and what is
-    compared is measured in turns. No file is written.
+    All rates count images with all of their views. Every figure is a median over ``repeats``, and compared figures are
+    measured in turns. No file is written.
 
     Args:
-        cfg: A config that can be trained.
-        num_iters: Batches in one measurement of the whole.
-        repeats: How often everything is measured.
+        cfg: Config of a training.
+        num_iters: Number of batches in one measurement of the whole run.
+        repeats: Number of measurements.
 
     Returns:
         ``loader_per_worker``: decoded, cropped and collated by one thread, images/s;
@@ -38,8 +38,8 @@ def measure_throughput(cfg: Config, num_iters: int = 10, repeats: int = 5) -> di
         ``end_to_end``: with the config's workers, images/s; ``data_wait``: share of that time without a batch;
         ``augmentation_share``: time of the augmentation / time of the model step;
         ``step_overhead``: time of an iteration of the training loop with all its hooks / time of the same modules
-        called in a bare loop; ``peak_memory``: bytes, of the GPU, or of this process where there is none;
-        ``batch_size``, ``num_workers``, ``device``.
+        called in a bare loop; ``peak_memory``: bytes, of the GPU, or of this process without a GPU; ``batch_size``,
+        ``num_workers``, ``device``.
     """
     with tempfile.TemporaryDirectory() as folder:
         cfg = Config(cfg.to_dict())
@@ -61,7 +61,7 @@ class _Finished(Exception):
 
 
 class _Probe(Hook):
-    """Measures when the first epoch is about to begin, as everything is ready then."""
+    """Measures before the first epoch, when everything is built."""
 
     def __init__(self, num_iters: int, repeats: int) -> None:
         self.num_iters, self.repeats = num_iters, repeats
@@ -126,7 +126,7 @@ def _load(dataset: Any, size: int) -> None:
 
 
 def _bare_step(runner: Runner, inputs: dict[str, Any]) -> None:
-    """What an iteration consists of, without MMEngine around it."""
+    """Runs the operations of an iteration without MMEngine."""
     wrapper, algorithm = runner.optim_wrapper, runner.algorithm
     samples = with_placeholder_labels(algorithm, inputs['data_samples'], len(inputs['inputs'][0]))
     inputs = dict(inputs, data_samples=samples)
@@ -140,9 +140,9 @@ def _bare_step(runner: Runner, inputs: dict[str, Any]) -> None:
 
 
 def _run(runner: Runner, num_iters: int, device: torch.device) -> tuple[float, float]:
-    """Seconds per iteration, and of these without a batch, when ``num_iters`` batches are trained on."""
+    """Trains on ``num_iters`` batches; returns seconds per iteration, and seconds of these spent waiting for data."""
     batches = _endless(runner)
-    runner.train_loop.run_iter(0, next(batches))  # the workers have started when the clock does
+    runner.train_loop.run_iter(0, next(batches))  # starts the workers before the clock
     synchronize(device)
     start, wait = time.perf_counter(), 0.0
     for index in range(1, num_iters + 1):

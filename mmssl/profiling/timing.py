@@ -1,4 +1,4 @@
-"""Measuring what is compared in turns, so that a busy machine slows all of it."""
+"""Timing of tasks in turns, so that other load on the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mmssl.profiling.machine import synchronize
 
 
 class Task(NamedTuple):
-    """Something to be timed."""
+    """A task to time."""
 
     prepare: Callable[[], Any] | None
-    """What comes before it and is not measured."""
+    """Function that runs before ``run`` and is not timed; None for none."""
     run: Callable[[], Any]
-    """What is measured."""
+    """Function that is timed."""
 
 
 Tasks = dict[str, Task]
@@ -28,19 +28,19 @@ def time_in_turns(tasks: Tasks, repeats: int, device: torch.device) -> Laps:
     """Runs every task once to warm up and then ``repeats`` times, in turns, forwards and backwards.
 
     Args:
-        tasks: What is compared, by name.
+        tasks: Tasks by name.
         repeats: Number of rounds.
-        device: It is waited for before a clock is read.
+        device: Device that is synchronised before a clock is read.
 
     Returns:
-        For every round, per task, wall time and processor time in seconds. The latter is that of all threads of this
-        process, which other processes hardly change; on a GPU it means nothing.
+        For every round and task, wall time and processor time in seconds. The processor time counts all threads of this
+        process and hardly depends on other processes; on a GPU it is meaningless.
     """
     for task in tasks.values():
         _seconds(task, device)
     laps = []
     for index in range(repeats):
-        names = list(tasks) if index % 2 else list(reversed(tasks))  # what runs first has a colder cache
+        names = list(tasks) if index % 2 else list(reversed(tasks))  # the first task has a colder cache
         laps.append({name: _seconds(tasks[name], device) for name in names})
     return laps
 

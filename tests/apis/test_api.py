@@ -59,7 +59,7 @@ def test_names_of_recipes_stand_for_their_files() -> None:
     ('name', 'message'),
     [
         ('simclr_resnet18_1xb512-200e_cifar1', f"no recipe has this name; did you mean '{RECIPE}'"),
-        ('nothing like it', 'the names of all: mmssl recipes'),
+        ('nothing like it', 'list all names with: mmssl recipes'),
         (f'configs/simcrl/{RECIPE}.py', "did you mean 'configs/simclr/"),
     ],
 )
@@ -128,7 +128,7 @@ def test_a_backbone_by_the_name_of_its_class_and_one_that_is_cut(tmp_path: Path)
     )
     torch.save(content, tmp_path / 'cut.pth')
     assert mmssl.get_backbone(tmp_path / 'cut.pth')(torch.randn(1, 3, 32, 32))[0].shape == (1, 16, 16, 16)
-    with pytest.raises(UserError, match="'ResNot' is no file and no backbone; did you mean 'ResNet'"):
+    with pytest.raises(UserError, match="'ResNot' is neither a file nor a backbone; did you mean 'ResNet'"):
         mmssl.get_backbone('ResNot')
     with pytest.raises(FileNotFoundError, match='gone.pth'):
         mmssl.get_backbone('gone.pth')
@@ -163,9 +163,9 @@ def test_mistakes_with_images(checkpoint: Path, tmp_path: Path) -> None:
         extract(tmp_path)
     with pytest.raises(UserError, match=r'got float64 \(8, 8, 3\)'):
         extract(np.zeros((8, 8, 3)))
-    with pytest.raises(UserError, match='gone.jpg is no image file and no folder'):
+    with pytest.raises(UserError, match='gone.jpg is neither an image file nor a folder'):
         extract('gone.jpg')
-    with pytest.raises(UserError, match='no validation set, .* name the recipe'):
+    with pytest.raises(UserError, match='no validation set, .* give the recipe'):
         mmssl.FeatureExtractor(checkpoint)
     with pytest.raises(UserError, match='has no config'):
         mmssl.FeatureExtractor(checkpoint.with_name('epoch_1_backbone.pth'))
@@ -183,7 +183,7 @@ def test_evaluation_and_conversion(checkpoint: Path, photos: Path, tmp_path: Pat
 def test_a_dry_training_leaves_no_file(photos: Path, tmp_path: Path) -> None:
     report = mmssl.train(RECIPE, tmp_path / 'run', cfg_options=TINY, images=photos, dry=True)
     assert not report.problems and 'parameters' in str(report) and not (tmp_path / 'run').exists()
-    with pytest.raises(UserError, match='of a recipe with stages give the name'):
+    with pytest.raises(UserError, match='a recipe with stages needs its name'):
         mmssl.train(mmssl.get_recipe('bownet_photos'))
 
 

@@ -108,7 +108,7 @@ def test_the_folder_for_hugging_face(backbone, file, tmp_path):
     assert torch.equal(tensors['embeddings.position_embeddings'], own['pos_embed'])
     assert torch.equal(tensors[f'{attention}.attention.key.weight'], own['blocks.1.attn.qkv.weight'][48:96])
     assert torch.equal(tensors[f'{attention}.output.dense.bias'], own['blocks.1.attn.proj.bias'])
-    with pytest.raises(ValueError, match='exists already'):
+    with pytest.raises(ValueError, match='already exists'):
         convert_file(file, tmp_path / 'new' / 'vit', 'hf')
 
 

@@ -240,5 +240,5 @@ def test_a_whole_algorithm_stays_as_it_is_and_is_none_of_another_library():
     with pytest.raises(ValueError, match='timm has no model for MAE'):
         convert_backbone(own, 'timm', part='all')
     small = masked_autoencoder(embed_dim=16, num_heads=1).state_dict()
-    with pytest.raises(ValueError, match='decoder of width 16'):
+    with pytest.raises(ValueError, match='this decoder has width 16'):
         convert_backbone(small, 'hf', part='all', num_heads=3)

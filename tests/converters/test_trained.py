@@ -58,7 +58,7 @@ def test_values_of_every_plain_kind() -> None:
 )
 def test_anything_but_values_is_refused_and_not_run(text: str, tmp_path: Path) -> None:
     made = tmp_path / 'made'
-    with pytest.raises(UserError, match='the config in run.pth holds more than plain values .* --config'):
+    with pytest.raises(UserError, match='the config in run.pth contains more than plain values .* --config'):
         read_config_text(text.replace('{made}', str(made)), 'run.pth')
     assert not made.exists()
 

@@ -65,7 +65,7 @@ def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_pat
 
 def test_problems_end_the_text() -> None:
     text = str(report(problems=['no data']))
-    assert 'PROBLEM: no data' in text and text.endswith('the run would not start as it is')
+    assert 'PROBLEM: no data' in text and text.endswith('the run would not start')
 
 
 def test_parameters_outside_the_parts_are_counted() -> None:

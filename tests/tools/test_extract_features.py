@@ -59,5 +59,5 @@ def test_mistakes(write_config: Callable[..., Path], fails: Callable[..., str], 
     assert 'does not exist' in fails(tool.main, config, tmp_path / 'no.pth', *out)
     assert 'no test images; it has val, bank' in fails(tool.main, config, checkpoint, *out, '--data', 'test')
     assert 'backbone: 120/200' in fails(tool.main, write_config(('depth=18', 'depth=34')), checkpoint, *out)
-    assert 'name one' in fails(tool.main, config, checkpoint, *out, '--images', tmp_path, '--data', 'val')
+    assert 'give one of them' in fails(tool.main, config, checkpoint, *out, '--images', tmp_path, '--data', 'val')
     assert not (tmp_path / 'x.npy').exists()

@@ -91,7 +91,7 @@ def test_a_classifier_names_its_best_classes(tmp_path: Path, capsys: pytest.Capt
     picture = Image.open(tmp_path / 'images' / 'cat' / '0.png').convert('L')
     (prediction,) = predict(config, checkpoint, picture, tmp_path / 'new' / 'one.png', num_best=1)
     assert prediction.names == ['dog'] and Image.open(tmp_path / 'new' / 'one.png').height > picture.height
-    with pytest.raises(UserError, match='2 images do not fit into one picture'):
+    with pytest.raises(UserError, match='2 images cannot be written to one file'):
         predict(config, checkpoint, [picture, picture], tmp_path / 'new' / 'two.png')
     predict(config, checkpoint, [picture, picture], tmp_path / 'pair')
     assert sorted(path.name for path in (tmp_path / 'pair').iterdir()) == [
@@ -199,7 +199,7 @@ def test_mistakes(tmp_path: Path, fails: Callable[..., str]) -> None:
     write_images(tmp_path, ['a.png'])
     (tmp_path / 'x.pth').touch()
     assert 'predicts no classes; its features' in fails(tool.main, config, tmp_path / 'x.pth', tmp_path / 'a.png')
-    assert 'is no image file and no folder' in fails(tool.main, config, tmp_path / 'x.pth', tmp_path / 'b.png')
+    assert 'is neither an image file nor a folder' in fails(tool.main, config, tmp_path / 'x.pth', tmp_path / 'b.png')
     with pytest.raises(UserError, match='checkpoint .*none.pth.* does not exist'):
         Predictor(config, tmp_path / 'none.pth')
     assert list(list_images([tmp_path / 'a.png', str(tmp_path)])) == [str(tmp_path / 'a.png')] * 2

@@ -59,6 +59,6 @@ def test_too_little_stops_before_the_first_iteration(
 
 def test_options_that_make_no_sense(write_config: Writer, fails: Fails, pretrained: Path, tmp_path: Path) -> None:
     assert "checkpoint 'none.pth' does not exist" in fails(train.main, write_config(), '--pretrained', 'none.pth')
-    assert 'name it by --pretrained' in fails(train.main, write_config(), '--use-teacher')
+    assert 'give it with --pretrained' in fails(train.main, write_config(), '--use-teacher')
     options = ['--work-dir', tmp_path / 'run', '--pretrained', pretrained, '--cfg-options', f'load_from={pretrained}']
     assert 'give load_from or pre-trained weights' in fails(train.main, write_config(), *options)

@@ -166,7 +166,7 @@ def test_unknown_names_and_options_of_single_trainings(write_config: Writer, con
     assert "no stage 'secnd'; the stages are first, sum, second; did" in fails(
         train.main, config, '--only-stage', 'secnd'
     )
-    assert '--resume without a path' in fails(train.main, config, '--resume', 'epoch_1.pth')
+    assert '--resume only without a path' in fails(train.main, config, '--resume', 'epoch_1.pth')
     assert 'has no stages' in fails(train.main, write_config(), '--from-stage', 'second')
 
 

@@ -1,9 +1,9 @@
-"""Curves and times of finished or running trainings, from their ``scalars.json``.
+"""Plot curves and print times of finished or running trainings, from their ``scalars.json``.
 
     python tools/analysis_tools/analyze_logs.py plot_curve LOG [LOG ...] --keys loss lr --out curves.png
     python tools/analysis_tools/analyze_logs.py cal_train_time LOG [LOG ...]
 
-A LOG is a ``scalars.json``, or a work directory, whose latest one is meant.
+A LOG is a ``scalars.json``, or a work directory, whose latest ``scalars.json`` is read.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     tasks = parser.add_subparsers(dest='task', required=True)
     plot = tasks.add_parser('plot_curve', help='plot logged values over iterations or epochs')
     plot.add_argument('logs', nargs='+', help='scalars.json files or work directories')
-    plot.add_argument('--keys', nargs='+', default=['loss'], help='what to plot (default: loss)')
+    plot.add_argument('--keys', nargs='+', default=['loss'], help='values to plot (default: loss)')
     plot.add_argument('--title', help='title of the figure')
     plot.add_argument('--legend', nargs='+', help='one name per log and key')
     plot.add_argument('--out', help='image file; without it a window opens')
     times = tasks.add_parser('cal_train_time', help='average time of an iteration, per epoch')
     times.add_argument('logs', nargs='+', help='scalars.json files or work directories')
-    times.add_argument('--include-outliers', action='store_true', help='count the first time of every epoch as well')
+    times.add_argument('--include-outliers', action='store_true', help='include the first time of every epoch')
     return parser.parse_args(argv)
 
 

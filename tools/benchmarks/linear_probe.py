@@ -1,8 +1,8 @@
-"""Linear probe on cached features, learning rate included: ``python tools/benchmarks/linear_probe.py CHECKPOINT``.
+"""Train linear probes on cached features: ``python tools/benchmarks/linear_probe.py CHECKPOINT``.
 
-The classifier learns from the config's bank images and is evaluated on its validation images; what chooses the learning
-rate is held out of the bank. A recipe's ImageNet bank is a tenth of the training images; for all of them
-``--cfg-options val_cfg.bank_dataloader.dataset.split=all``.
+The classifier learns from the config's bank images and is evaluated on its validation images; a held-out part of the
+bank selects the learning rate. A recipe's ImageNet bank is a tenth of the training images; to use all: ``--cfg-options
+val_cfg.bank_dataloader.dataset.split=all``.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train linear classifiers of many settings at once on cached features')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
     add_config_options(parser, in_checkpoint=True)
-    parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
+    parser.add_argument('--prefix', help="prefix of the backbone's names in the file, such as teacher.backbone")
     parser.add_argument('--lrs', nargs='+', type=float, metavar='LR', help='learning rates at batch size 256')
-    parser.add_argument('--weight-decays', nargs='+', type=float, metavar='WD', help='decays')
+    parser.add_argument('--weight-decays', nargs='+', type=float, metavar='WD', help='weight decays')
     parser.add_argument('--heads', nargs='+', choices=HEADS, help='scalings of the features (default: standardized)')
     parser.add_argument('--epochs', type=float, help='passes over the training images (default: 30)')
-    parser.add_argument('--batch-size', type=int, help='images a step (default: 1024)')
-    parser.add_argument('--num-seeds', type=int, help='seeds (default: 3)')
-    parser.add_argument('--seed', type=int, default=0, help='the first of the seeds (default: 0)')
-    parser.add_argument('--random-init', action='store_true', help='probe the network as it was before training')
+    parser.add_argument('--batch-size', type=int, help='images per step (default: 1024)')
+    parser.add_argument('--num-seeds', type=int, help='number of seeds (default: 3)')
+    parser.add_argument('--seed', type=int, default=0, help='first seed (default: 0)')
+    parser.add_argument('--random-init', action='store_true', help='probe the untrained network')
     add_amp_option(parser)
     parser.add_argument('--out', help='JSON file to write every number to')
     return parser.parse_args(argv)

@@ -1,7 +1,7 @@
-"""Accuracy under attack: ``python tools/benchmarks/robustness.py CHECKPOINT --attacks fgsm pgd10 pgd100 margin100``.
+"""Measure accuracy under attack: ``tools/benchmarks/robustness.py CHECKPOINT --attacks fgsm pgd10 pgd100 margin100``.
 
 The images are the config's validation images. The robust accuracy, the share of images on which no attack succeeds, is
-reported only where the attacks can be believed: their loss has to rise with their steps.
+reported only if the attacks are credible: their loss must rise with the number of steps.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--norm', choices=['linf', 'l2'], default='linf', help='(default: linf)')
     parser.add_argument('--restarts', type=int, default=1, help='random restarts of pgd and margin (default: 1)')
     parser.add_argument('--seed', type=int, default=0, help='seed of random starts (default: 0)')
-    parser.add_argument('--num-images', type=int, help='images, spread evenly over the dataset (default: all)')
+    parser.add_argument('--num-images', type=int, help='number of images, evenly spaced in the dataset (default: all)')
     parser.add_argument('--out', help='JSON file to write the results to')
     return parser.parse_args(argv)
 
 
 def attack_config(name: str, args: argparse.Namespace) -> dict:
-    """The config of the attack that the command line calls ``name``."""
+    """Returns the config of the attack with the name ``name`` on the command line."""
     ball = dict(epsilon=args.epsilon, norm=args.norm)
     if name == 'fgsm':
         return dict(type='FGSMAttack', **ball)
@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
     if not hasattr(model, 'predict'):
-        raise UserError(f'{type(model).__name__} is no classifier: name the checkpoint of one, such as ImageClassifier')
+        raise UserError(
+            f'{type(model).__name__} is not a classifier: give the checkpoint of one, such as ImageClassifier'
+        )
     evaluator = RobustnessEvaluator({name: attack_config(name, args) for name in args.attacks})
     loader = PretrainRunner.build_dataloader(evaluation_dataloader(cfg, 'val'), seed=0)
     if args.num_images is not None:

@@ -23,14 +23,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Run downstream protocols on a checkpoint, random init beside it')
+    parser = argparse.ArgumentParser(
+        description='Run downstream protocols on a checkpoint and on random initialisation'
+    )
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
     parser.add_argument('--suite', required=True, help='a name in configs/benchmarks/suites, or a path')
     parser.add_argument('--data-root', default='data', help='folder of the datasets (default: data)')
-    parser.add_argument('--protocols', nargs='+', metavar='NAME', help='some protocols of the suite (default: all)')
+    parser.add_argument('--protocols', nargs='+', metavar='NAME', help='protocols of the suite to run (default: all)')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='default: 0 1 2')
     parser.add_argument('--no-random', action='store_true', help='no runs on random initialisation')
-    parser.add_argument('--work-dir', help='where runs and results go (default: work_dirs/suite_NAME/CHECKPOINT)')
+    parser.add_argument('--work-dir', help='folder for runs and results (default: work_dirs/suite_NAME/CHECKPOINT)')
     return parser.parse_args(argv)
 
 

@@ -1,6 +1,6 @@
-"""Linear SVMs on VOC2007: ``python tools/benchmarks/voc07_svm.py CHECKPOINT --data-root data/VOCdevkit/VOC2007``.
+"""Train linear SVMs on VOC2007: ``python tools/benchmarks/voc07_svm.py CHECKPOINT --data-root data/VOCdevkit/VOC2007``.
 
-Trained on trainval, evaluated on test. ``--low-shot`` trains on a few images per class instead of all.
+They are trained on trainval and evaluated on test. ``--low-shot`` trains on a few images per class instead of all.
 """
 
 from __future__ import annotations
@@ -24,31 +24,37 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Mean average precision of linear SVMs on frozen features')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
     add_config_options(parser, in_checkpoint=True)
-    parser.add_argument('--prefix', help="what precedes the backbone's names in the file, e.g. teacher.backbone")
+    parser.add_argument('--prefix', help="prefix of the backbone's names in the file, such as teacher.backbone")
     parser.add_argument('--data-root', default='data/VOCdevkit/VOC2007', help='default: %(default)s')
     parser.add_argument(
         '--stages',
         nargs='+',
         default=['res5'],
         choices=[*dict.fromkeys([*POOLS, *CONV_STAGES]), 'vector'],
-        help='conv2 to conv5: of AlexNet, VGG16, NIN, WideResNet; vector: as elsewhere (default: res5)',
+        help='conv2 to conv5 for AlexNet, VGG16, NIN, WideResNet; vector: the pooled vector (default: res5)',
     )
     parser.add_argument('--costs', nargs='+', type=float, default=COSTS, help='default: %(default)s')
     default_shots = ' '.join(map(str, SHOTS))
     parser.add_argument(
         '--low-shot', nargs='*', type=int, metavar='K', help=f'positives per class (default: {default_shots})'
     )
-    parser.add_argument('--num-samples', type=int, default=5, help='draws of --low-shot (default: %(default)s)')
+    parser.add_argument(
+        '--num-samples', type=int, default=5, help='number of draws of --low-shot (default: %(default)s)'
+    )
     parser.add_argument('--size', type=int, default=224, help='side of the images, in pixels (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=64, help='default: %(default)s')
-    parser.add_argument('--num-workers', type=int, default=4, help='of loading (default: %(default)s)')
-    parser.add_argument('--num-jobs', type=int, default=1, help='processes that fit SVMs (default: %(default)s)')
+    parser.add_argument(
+        '--num-workers', type=int, default=4, help='number of processes that load images (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--num-jobs', type=int, default=1, help='number of processes that fit SVMs (default: %(default)s)'
+    )
     parser.add_argument('--out', help='JSON file to write every number to')
     return parser.parse_args(argv)
 
 
 def features_of(model: nn.Module, args: argparse.Namespace, split: str, stage: str) -> tuple[np.ndarray, np.ndarray]:
-    """Features and targets of a split."""
+    """Returns features and targets of a split."""
     loader = PretrainRunner.build_dataloader(
         dict(
             batch_size=args.batch_size,

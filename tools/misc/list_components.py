@@ -1,4 +1,4 @@
-"""List what a config can name: ``python tools/misc/list_components.py [ROLE ...] [--custom-imports PACKAGE ...]``."""
+"""List the names that a config can use: ``tools/misc/list_components.py [ROLE ...] [--custom-imports PACKAGE ...]``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmssl.utils.errors import UserError, did_you_mean
 
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description='List what is registered under each role')
+    parser = argparse.ArgumentParser(description='List the registered names of each role')
     parser.add_argument('roles', nargs='*', metavar='ROLE', help='e.g. algorithm, backbone, loss (default: all)')
     parser.add_argument('--custom-imports', nargs='+', default=[], metavar='MODULE', help='plugins to import first')
     args = parser.parse_args(argv)

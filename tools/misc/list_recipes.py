@@ -1,4 +1,4 @@
-"""List the recipes that the package carries: ``python tools/misc/list_recipes.py 'mae*' --dataset in1k``."""
+"""List the recipes in the package: ``python tools/misc/list_recipes.py 'mae*' --dataset in1k``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from mmssl.config.recipes import recipes, select_recipes
 
 
 def main(argv: Sequence[str] | None = None) -> list[str]:
-    parser = argparse.ArgumentParser(description='List the recipes, whose names stand for config files everywhere')
-    parser.add_argument('pattern', nargs='?', default='*', help="such as 'mae*' (default: all)")
-    parser.add_argument('--dataset', metavar='PATTERN', help="such as in1k, or 'coco*'")
+    parser = argparse.ArgumentParser(
+        description='List the recipes, whose names every tool accepts instead of config files'
+    )
+    parser.add_argument('pattern', nargs='?', default='*', help="pattern for the name, such as 'mae*' (default: all)")
+    parser.add_argument('--dataset', metavar='PATTERN', help="pattern for the dataset, such as in1k, or 'coco*'")
     parser.add_argument('--paths', action='store_true', help='print the paths of the files')
     args = parser.parse_args(argv)
     names = select_recipes(args.pattern, args.dataset)

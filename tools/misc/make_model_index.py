@@ -30,7 +30,7 @@ DATA = {
 
 
 def collection(card: Path) -> dict[str, Any]:
-    """Returns what a card says about its method: name, paper and family."""
+    """Returns name, paper and family of the method of a card."""
     text = card.read_text()
     title, url = re.search(r'\*([^*]+)\*', text), re.search(r'https?://arxiv\.org/abs/[\w.]+', text)
     family = re.search(r'^\| family \|.*\n\|[-|]+\|\n\| (.+?) \|', text, re.MULTILINE)
@@ -46,7 +46,7 @@ def collection(card: Path) -> dict[str, Any]:
 
 
 def model(recipe: Path, method: str) -> dict[str, Any]:
-    """Returns what name and docstring of a recipe say: data, length, batch, cost and expected result."""
+    """Returns data, length, batch, cost and expected result from the name and docstring of a recipe."""
     name, docstring = NAME.fullmatch(recipe.stem), ast.get_docstring(ast.parse(recipe.read_text())) or ''
     if name is None:
         raise ValueError(f'{recipe}: the name is not METHOD_BACKBONE_GPUSxbBATCH-EPOCHSe_DATA.py')
@@ -65,7 +65,7 @@ def model(recipe: Path, method: str) -> dict[str, Any]:
             'Batch Size': int(name['gpus']) * int(name['batch']),
             **said,
         },
-        'Results': None,  # of published weights, of which there are none
+        'Results': None,  # results of published weights; there are none
         'Weights': None,
         'Config': recipe.relative_to(ROOT).as_posix(),
     }
@@ -84,7 +84,7 @@ def files() -> dict[Path, str]:
 
 
 def dump(content: dict[str, Any]) -> str:
-    """Returns the content as YAML below the line that says where it comes from."""
+    """Returns the content as YAML, after a line that names its origin."""
     head = '# Written by tools/misc/make_model_index.py from the cards and the docstrings of the recipes.\n'
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 

@@ -13,7 +13,9 @@ from mmssl.converters.sources import SOURCES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Write the backbone in a checkpoint as another library reads it')
+    parser = argparse.ArgumentParser(
+        description='Convert the backbone in a checkpoint to another library or to a program'
+    )
     parser.add_argument(
         'file',
         help='training checkpoint, backbone file, or a file of an official code (.pth, .safetensors; .pkl of BYOL; '
@@ -38,7 +40,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'hf if it is MAE',
     )
     parser.add_argument(
-        '--num-heads', type=int, help='attention heads of a transformer of unusual size, which no tensor tells'
+        '--num-heads',
+        type=int,
+        help='number of attention heads of a transformer of unusual size, which does not follow from tensors',
     )
     return parser.parse_args(argv)
 

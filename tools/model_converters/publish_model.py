@@ -1,4 +1,4 @@
-"""Make a checkpoint fit to be given away: ``python tools/model_converters/publish_model.py epoch_9.pth byol.pth``."""
+"""Write a checkpoint for publication: ``python tools/model_converters/publish_model.py epoch_9.pth byol.pth``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from mmssl.converters.publish import publish
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Write the tensors of a checkpoint, without the state of its training')
     parser.add_argument('file', help='training checkpoint or backbone file')
-    parser.add_argument('out', help='where to write it; date and hash are added to the name: NAME_YYYYMMDD-sha256.pth')
-    parser.add_argument('--part', help='this part only: backbone, or teacher.backbone for the averaged one')
-    parser.add_argument('--safetensors', action='store_true', help='write .safetensors in place of .pth')
+    parser.add_argument('out', help='file to write; date and hash are added to the name: NAME_YYYYMMDD-sha256.pth')
+    parser.add_argument(
+        '--part', help='part to write: backbone, or teacher.backbone for the averaged one (default: everything)'
+    )
+    parser.add_argument('--safetensors', action='store_true', help='write .safetensors instead of .pth')
     return parser.parse_args(argv)
 
 

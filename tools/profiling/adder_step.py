@@ -1,4 +1,4 @@
-"""What a step of an adder network costs, in time and memory: ``python tools/profiling/adder_step.py``."""
+"""Measure time and memory of a step of an adder network: ``python tools/profiling/adder_step.py``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mmssl.profiling.adder_step import KINDS, measure_adder_memory, measure_adde
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Measure a step with adder layers beside their straightforward forms and beside convolutions'
+        description='Measure a step with adder layers, with straightforward forms of them, and with convolutions'
     )
     parser.add_argument('--depth', type=int, choices=sorted(DEPTHS), default=20, help='ResNet depth (default: 20)')
-    parser.add_argument('--batch-size', type=int, default=32, help='images of a step (default: 32)')
+    parser.add_argument('--batch-size', type=int, default=32, help='number of images of a step (default: 32)')
     parser.add_argument('--size', type=int, default=32, help='side of the images in pixels (default: 32)')
-    parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')
-    parser.add_argument('--no-memory', action='store_true', help='leave out the memory')
+    parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
+    parser.add_argument('--no-memory', action='store_true', help='do not measure memory')
     parser.add_argument('--out', help='JSON file to write the figures to')
     return parser.parse_args(argv)
 

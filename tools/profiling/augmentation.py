@@ -1,6 +1,6 @@
-"""What two views cost one CPU core, beside torchvision on PIL: ``python tools/profiling/augmentation.py [FOLDER]``.
+"""Time two views on one CPU core, compared with torchvision on PIL: ``tools/profiling/augmentation.py [FOLDER]``.
 
-Without a folder of images of your own, photographs that scikit-image carries are written as 500x375 JPEGs first.
+Without a folder of your own images, the photographs in scikit-image are first written as 500x375 JPEGs.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mmssl.profiling.augmentation import measure_augmentation, write_photographs
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Time of decoding, cropping and colours on one core')
     parser.add_argument('images', nargs='?', help='folder of images (default: photographs at 500x375)')
-    parser.add_argument('--batch-size', type=int, default=64, help='image pairs in one measurement')
-    parser.add_argument('--repeats', type=int, default=7, help='measurements, of which the median is printed')
+    parser.add_argument('--batch-size', type=int, default=64, help='number of image pairs in one measurement')
+    parser.add_argument('--repeats', type=int, default=7, help='number of measurements for the medians')
     parser.add_argument('--out', help='JSON file for the figures')
     return parser.parse_args(argv)
 

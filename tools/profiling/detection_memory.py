@@ -19,17 +19,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--arch', default='base', choices=list(ARCHS), help='default: base')
     parser.add_argument('--sizes', nargs='+', type=int, default=[512, 1024], help='sides in pixels (default: 512 1024)')
-    parser.add_argument('--window-size', type=int, default=14, help='in patches of 16 pixels (default: 14)')
     parser.add_argument(
-        '--peak', action='store_true', help='run the passes as well, on one thread of the CPU, and print their peaks'
+        '--window-size', type=int, default=14, help='side of a window in patches of 16 pixels (default: 14)'
     )
-    parser.add_argument('--limit', type=float, default=8.0, help='GiB beyond which a pass is not run (default: 8)')
+    parser.add_argument(
+        '--peak', action='store_true', help='also run the passes, on one thread of the CPU, and print their peaks'
+    )
+    parser.add_argument('--limit', type=float, default=8.0, help='GiB above which a pass is not run (default: 8)')
     parser.add_argument('--out', help='JSON file to write the figures, in bytes, to')
     return parser.parse_args(argv)
 
 
 def variants(arch: str, size: int, window_size: int) -> dict[str, tuple[partial, bool]]:
-    """Per name, what builds the backbone and whether attention makes a matrix."""
+    """Returns name -> (function that builds the backbone, whether attention computes its matrix of scores)."""
     depth = ARCHS[arch]['depth']
     build = partial(WindowedViT, arch, window_size=window_size, final_norm=False)
     four, every = tuple(range(depth // 4 - 1, depth, depth // 4)), tuple(range(depth))

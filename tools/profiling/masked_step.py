@@ -1,4 +1,4 @@
-"""What a step of masked image modelling costs, in time and memory: ``python tools/profiling/masked_step.py CONFIG``."""
+"""Measure time and memory of a step of masked image modelling: ``python tools/profiling/masked_step.py CONFIG``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mmssl.profiling.masked_step import measure_mim_memory, measure_mim_step
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Measure a masked step beside a plain loop over timm's blocks and beside an unmasked step"
+        description="Measure a masked step, a plain loop over timm's blocks, and an unmasked step"
     )
     add_config_options(parser)
-    parser.add_argument('--batch-size', type=int, help="images of a step (default: the config's)")
-    parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')
+    parser.add_argument('--batch-size', type=int, help="number of images of a step (default: the config's)")
+    parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32', help='default: float32')
-    parser.add_argument('--no-compile', action='store_true', help="leave out the step with compile='blocks'")
+    parser.add_argument('--no-compile', action='store_true', help="skip the step with compile='blocks'")
     parser.add_argument(
-        '--memory', action='store_true', help='measure memory beside that of the backbone alone which sees everything'
+        '--memory', action='store_true', help='compare the memory with that of the backbone alone on all patches'
     )
     parser.add_argument('--reference-arch', help="arch of that backbone (default: the config's)")
     parser.add_argument('--out', help='JSON file to write the figures to')

@@ -1,4 +1,4 @@
-"""What a step costs, beside its parts and an official-style step: ``python tools/profiling/step_cost.py CONFIG``."""
+"""Compare a step with its parts and an official-style step: ``python tools/profiling/step_cost.py CONFIG``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ RATIOS = ('step_over_parts', 'step_over_official_style')
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Measure a training step, its parts alone and an official-style step')
     add_config_options(parser)
-    parser.add_argument('--batch-size', type=int, help="images of a step (default: the config's)")
+    parser.add_argument('--batch-size', type=int, help="number of images of a step (default: the config's)")
     parser.add_argument('--size', type=int, help="side of the largest views in pixels (default: the config's)")
-    parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')
+    parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     parser.add_argument('--out', help='JSON file to write the figures to')
     return parser.parse_args(argv)
 

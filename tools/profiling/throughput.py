@@ -1,4 +1,4 @@
-"""Where the time of a recipe goes: ``python tools/profiling/throughput.py CONFIG``."""
+"""Measure the time of the parts of a recipe: ``python tools/profiling/throughput.py CONFIG``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ LINES = (
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Measure loading, augmentation, model and all of it together')
+    parser = argparse.ArgumentParser(description='Measure loading, augmentation, model, and the whole run')
     add_config_options(parser)
-    parser.add_argument('--iters', type=int, default=10, help='batches in one measurement of the whole (default: 10)')
-    parser.add_argument('--repeats', type=int, default=5, help='the medians are over so many (default: 5)')
+    parser.add_argument(
+        '--iters', type=int, default=10, help='number of batches in one measurement of the whole run (default: 10)'
+    )
+    parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     add_amp_option(parser)
     parser.add_argument('--out', help='JSON file to write the figures to')
     return parser.parse_args(argv)

@@ -17,7 +17,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw training images and their augmented views')
     add_config_options(parser)
     parser.add_argument('--out', help='PNG to write (default: work_dirs/<config name>/views.png)')
-    parser.add_argument('--num-images', type=int, default=8, help='images to draw, evenly spaced (default: 8)')
+    parser.add_argument(
+        '--num-images', type=int, default=8, help='number of images to draw, evenly spaced (default: 8)'
+    )
     parser.add_argument('--epoch', type=int, default=0, help='epoch whose crops and colours are drawn')
     return parser.parse_args(argv)
 

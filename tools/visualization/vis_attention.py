@@ -1,8 +1,8 @@
-"""Draw where backbones look: ``python tools/visualization/vis_attention.py CHECKPOINT IMAGE [IMAGE ...]``.
+"""Draw attention maps of backbones: ``python tools/visualization/vis_attention.py CHECKPOINT IMAGE [IMAGE ...]``.
 
 Convolutional networks: the response of the last stage, and Grad-CAM for the similarity with the image's own embedding
-or with that of ``--reference``. Vision transformers: the class token's attention per head in the last block, and
-attention rollout. ``--compare`` puts further checkpoints beside the first.
+or with the embedding of ``--reference``. Vision transformers: the class token's attention per head in the last block,
+and attention rollout. ``--compare`` draws additional checkpoints beside the first.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from mmssl.visualization.style import save_figure
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Draw where backbones look')
+    parser = argparse.ArgumentParser(description='Draw attention maps of backbones')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
     parser.add_argument('images', nargs='+', help='image files')
     add_trained_options(parser)
     parser.add_argument(
-        '--kinds', nargs='+', choices=CNN_KINDS + VIT_KINDS, default=[], help='maps to draw (default: all there are)'
+        '--kinds', nargs='+', choices=CNN_KINDS + VIT_KINDS, default=[], help='maps to draw (default: all)'
     )
-    parser.add_argument('--reference', help='image whose embedding the kind similarity compares with')
+    parser.add_argument('--reference', help='image whose embedding is the reference of the kind similarity')
     parser.add_argument('--size', type=int, default=224, help='side of the central square in pixels (default: 224)')
     parser.add_argument('--out', default='work_dirs/attention.png', help='PNG to write (default: %(default)s)')
     return parser.parse_args(argv)

@@ -1,7 +1,7 @@
 """Draw the clusters of a training: ``python tools/visualization/vis_clusters.py CHECKPOINT``.
 
-Images of some clusters, one row each, from the largest to the smallest, and beside the montage a histogram of the sizes
-(``NAME_sizes.png``). The labels are those that the checkpoint carries; the images are those of its training set.
+It draws images of some clusters, one row each, from the largest to the smallest, and a histogram of the cluster sizes
+(``NAME_sizes.png``). Labels come from the checkpoint, images from its training set.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw images of the clusters that a training learns')
     parser.add_argument('checkpoint', help='training checkpoint, such as epoch_N.pth')
     add_config_options(parser, in_checkpoint=True)
-    parser.add_argument('--head', type=int, default=0, help='which of several labellings (default: 0)')
-    parser.add_argument('--num-clusters', type=int, default=12, help='rows (default: 12)')
-    parser.add_argument('--num-images', type=int, default=10, help='images of a cluster (default: 10)')
+    parser.add_argument('--head', type=int, default=0, help='index of the labelling, if there are several (default: 0)')
+    parser.add_argument('--num-clusters', type=int, default=12, help='number of clusters, one row each (default: 12)')
+    parser.add_argument('--num-images', type=int, default=10, help='number of images per cluster (default: 10)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the choice of images (default: 0)')
     parser.add_argument('--out', default='work_dirs/clusters.png', help='PNG to write (default: %(default)s)')
     return parser.parse_args(argv)

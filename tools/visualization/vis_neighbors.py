@@ -1,7 +1,7 @@
 """Draw images and their nearest neighbours: ``python tools/visualization/vis_neighbors.py CHECKPOINT``.
 
-Queries are validation images, neighbours come from the bank, both of the config of the first checkpoint. A green frame
-is the query's class, a red one another. ``--compare`` puts further checkpoints beside the first.
+Queries are validation images, neighbours come from the bank, both from the config of the first checkpoint. A green
+frame marks the query's class, a red frame another class. ``--compare`` draws additional checkpoints beside the first.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw images and their nearest neighbours')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
     add_trained_options(parser)
-    parser.add_argument('--data', choices=['val', 'test', 'bank'], default='val', help='queries (default: val)')
-    parser.add_argument('--num-queries', type=int, default=8, help='queries, evenly spread (default: 8)')
-    parser.add_argument('--num-bank', type=int, default=10000, help='bank images, evenly spread (default: 10000)')
-    parser.add_argument('--k', type=int, default=5, help='neighbours of a query (default: 5)')
+    parser.add_argument(
+        '--data', choices=['val', 'test', 'bank'], default='val', help='images to use as queries (default: val)'
+    )
+    parser.add_argument('--num-queries', type=int, default=8, help='number of queries, evenly spaced (default: 8)')
+    parser.add_argument(
+        '--num-bank', type=int, default=10000, help='number of bank images, evenly spaced (default: 10000)'
+    )
+    parser.add_argument('--k', type=int, default=5, help='number of neighbours of a query (default: 5)')
     parser.add_argument('--out', default='work_dirs/neighbors.png', help='PNG to write (default: %(default)s)')
     return parser.parse_args(argv)
 

@@ -1,7 +1,7 @@
-"""Draw what masked models reconstruct: ``vis_reconstruction.py CONFIG CHECKPOINT IMAGE [IMAGE ...]``.
+"""Draw reconstructions of masked models: ``vis_reconstruction.py CONFIG CHECKPOINT IMAGE [IMAGE ...]``.
 
-For each image: the image, its visible patches, the reconstruction, and the reconstruction of the hidden patches beside
-the visible ones. A model with a pyramid has a row for each of its levels.
+For each image it draws the image, its visible patches, the reconstruction, and the visible patches together with the
+reconstructed hidden patches. A model with a pyramid has one row per level.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mmssl.visualization.style import save_figure
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Draw images and what a masked model makes of their visible part')
+    parser = argparse.ArgumentParser(description='Draw images and their reconstruction by a masked model')
     add_config_options(parser)
     parser.add_argument('checkpoint', help='training checkpoint, such as epoch_N.pth')
     parser.add_argument('images', nargs='+', help='image files')
-    parser.add_argument('--seed', type=int, default=0, help='of the masks (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the masks (default: 0)')
     parser.add_argument('--size', type=int, help='side of the central square in pixels (default: that of training)')
     parser.add_argument('--out', default='work_dirs/reconstruction.png', help='PNG to write (default: %(default)s)')
     return parser.parse_args(argv)
 
 
 def training_size(cfg: Config) -> int | None:
-    """Side of the first view in pixels, None where the training set has none."""
+    """Returns the side of the first view in pixels; None if the training set has no views."""
     views = cfg.get('train_dataloader', {}).get('dataset', {}).get('views')
     return views[0].get('size') if views else None
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     trained = training_size(cfg)
     size = trained if args.size is None else args.size
     if size is None:
-        raise UserError('the config has no training view whose size could be taken: give --size')
+        raise UserError('the config has no training view to take the size from: give --size')
     images = read_squares(args.images, size)
     try:
         figure = reconstruction_figure(model, images, args.seed)

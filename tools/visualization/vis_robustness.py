@@ -1,8 +1,8 @@
-"""Figures of robustness: ``python tools/visualization/vis_robustness.py FIGURE CHECKPOINT [CHECKPOINT ...]``.
+"""Draw figures of robustness: ``python tools/visualization/vis_robustness.py FIGURE CHECKPOINT [CHECKPOINT ...]``.
 
-FIGURE is ``gradients`` (of the networks with respect to images), ``examples`` (images, how an attack changes them,
-and what the networks see then) or ``epsilon`` (accuracy over the size of the change). The images are the validation
-images of the first checkpoint's config, and all networks get the same.
+FIGURE is ``gradients`` (of the networks with respect to images), ``examples`` (images, their change by an attack, and
+the predictions for the changed images) or ``epsilon`` (accuracy over the size of the change). All networks get the
+validation images of the first checkpoint's config.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoints', nargs='+', metavar='CHECKPOINT', help='training checkpoints of classifiers')
     parser.add_argument('--names', nargs='+', metavar='NAME', help='network names (default: names of the folders)')
     parser.add_argument('--config', help='config file for all checkpoints, instead of the configs in them')
-    parser.add_argument('--num-images', type=int, help='images (default: 6, and 500 for epsilon)')
+    parser.add_argument('--num-images', type=int, help='number of images (default: 6, and 500 for epsilon)')
     parser.add_argument('--epsilon', type=float, default=8.0, help='radius for examples, pixels of 0-255 (default: 8)')
     parser.add_argument('--epsilons', nargs='+', type=float, default=EPSILONS, help='radii for the figure epsilon')
     parser.add_argument('--steps', type=int, default=20, help='steps of PGD (default: 20)')
@@ -45,7 +45,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def draw(args: argparse.Namespace) -> tuple[object, int]:
-    """The figure, and the number of its images."""
+    """Returns the figure and the number of its images."""
     names = args.names or [Path(file).resolve().parent.name for file in args.checkpoints]
     if len(set(names)) != len(args.checkpoints):
         raise UserError(f'{len(args.checkpoints)} networks need as many different --names, got {names}')
@@ -53,7 +53,7 @@ def draw(args: argparse.Namespace) -> tuple[object, int]:
     models = {name: model for name, (_, model) in zip(names, trained)}
     for name, model in models.items():
         if not hasattr(model, 'predict'):
-            raise UserError(f'{name}: {type(model).__name__} is no classifier, so no class has a gradient')
+            raise UserError(f'{name}: {type(model).__name__} is not a classifier, so it has no gradient of a class')
     loader = evaluation_dataloader(trained[0][0], 'val')
     dataset = DATASETS.build(loader.dataset)
     rows = spread(len(dataset), args.num_images or (500 if args.figure == 'epsilon' else 6)).tolist()

@@ -1,7 +1,7 @@
 """Lay out embeddings in the plane by t-SNE: ``python tools/visualization/vis_tsne.py CHECKPOINT``.
 
-The images are those that the first checkpoint was evaluated on; points are coloured by label if there are labels.
-``--compare`` puts further checkpoints beside the first.
+The images are those on which the first checkpoint was evaluated; points are coloured by label if there are labels.
+``--compare`` draws additional checkpoints beside the first.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Lay out embeddings in the plane by t-SNE')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file with --config')
     add_trained_options(parser)
-    parser.add_argument('--data', choices=['val', 'test', 'bank'], default='val', help='which images (default: val)')
-    parser.add_argument('--num-images', type=int, default=1500, help='points, evenly spread (default: 1500)')
-    parser.add_argument('--num-classes', type=int, default=20, help='classes, evenly spread (default: 20)')
+    parser.add_argument('--data', choices=['val', 'test', 'bank'], default='val', help='images to use (default: val)')
+    parser.add_argument('--num-images', type=int, default=1500, help='number of images, evenly spaced (default: 1500)')
+    parser.add_argument('--num-classes', type=int, default=20, help='number of classes, evenly spaced (default: 20)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the layout')
     parser.add_argument('--out', default='work_dirs/tsne.png', help='PNG to write (default: %(default)s)')
     return parser.parse_args(argv)
