@@ -61,8 +61,8 @@ def test_an_operator_that_torchvision_has_not_is_named() -> None:
         '    except MissingOperatorError as error: print(error)'
     )  # fmt: skip
     first, second = python(code).splitlines()
-    assert first.startswith('the operator carafe_forward of mmcv') and 'docs/start/install.md' in first
-    assert second.startswith('the operator nms_match of mmcv')
+    assert first.startswith('the model needs the operator carafe_forward of mmcv') and 'docs/start/install.md' in first
+    assert second.startswith('the model needs the operator nms_match of mmcv')
     assert 'Compiled operators of mmcv' in (ROOT / 'docs' / 'start' / 'install.md').read_text()
 
 

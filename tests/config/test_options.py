@@ -70,7 +70,7 @@ def test_values(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('dict(type=X)', r'words in a dict have quotes; or write one option for each entry, such as key.NAME'),
+        ('dict(type=X)', r'words in a dict need quotes; or write one option for each entry, such as key.NAME'),
         ('[1,2', 'brackets do not match'),
     ],
 )

@@ -158,7 +158,7 @@ def test_files_of_official_codes_with_their_command_line_and_of_other_formats(tm
         assert found['meta']['backbone']['arch'] == dict(**ARCH, mlp_ratio=4.0)
         assert all(torch.equal(found['state_dict'][key], x) for key, x in model.state_dict().items())
     (tmp_path / 'bad.safetensors').write_bytes(b'no')
-    with pytest.raises(ValueError, match='bad.safetensors is no file of safetensors'):
+    with pytest.raises(ValueError, match='bad.safetensors is damaged, or not a safetensors file'):
         convert_file(tmp_path / 'bad.safetensors', tmp_path / 'out.pth', 'mmssl')
 
 
@@ -201,21 +201,21 @@ def transformer(**changes):
         (lambda: ResNet(18, width=0.125), 'torchvision', 'no residual network of width 0.125'),
         (lambda: ResNet(50, width=0.125, width_per_group=128), 'mmdet', "type='mmssl.ResNet'.* --to mmssl"),
         (lambda: ResNet(18, width=0.125, stem='small'), 'mmseg', "type='mmssl.ResNet'.* --to mmssl"),
-        (lambda: ResNet(18, width=0.125, stem='small'), 'hf', 'neither another stem'),
-        (lambda: ResNet(18, width=0.125, out_indices=(1,)), 'timm', r'\(2, 2, 0, 0\) blocks .* whole one'),
-        (transformer, 'timm', 'how many attention heads .* width 48 and depth 2.*--num-heads$'),
+        (lambda: ResNet(18, width=0.125, stem='small'), 'hf', 'only the ImageNet stem'),
+        (lambda: ResNet(18, width=0.125, out_indices=(1,)), 'timm', r'\(2, 2, 0, 0\) blocks .* whole backbone'),
+        (transformer, 'timm', 'attention heads of this transformer of width 48 and depth 2.*--num-heads$'),
         (lambda: transformer(embed_dim=384, depth=12), 'timm', r'--num-heads \(one of \[6, 12\]\)'),
         (lambda: VisionTransformer(ARCH, img_size=32, final_norm=False), 'hf', 'always has a norm'),
         (lambda: VisionTransformer(ARCH, img_size=32, final_norm=False), 'torchvision', 'without a norm'),
-        (lambda: BEiTViT(ARCH, img_size=32, output='maps', out_indices=(0,)), 'timm', 'norm.weight is not whole'),
-        (lambda: VisionTransformer(ARCH, img_size=(32, 64)), 'timm', '8 positions of patches are no square'),
+        (lambda: BEiTViT(ARCH, img_size=32, output='maps', out_indices=(0,)), 'timm', 'lacks norm.weight'),
+        (lambda: VisionTransformer(ARCH, img_size=(32, 64)), 'timm', '8 positions do not form a square'),
         (lambda: VisionTransformer(ARCH, img_size=32, conv_stem=True), 'hf', 'no convolutional stem'),
         (lambda: BEiTViT(ARCH, img_size=32, patch_size=8, layer_scale=0), 'mmseg', 'always scales .* --to mmssl'),
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'mmdet', 'last stage has smaller windows .* --to mmssl'),
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'hf', 'last stage has smaller windows'),
-        (lambda: BEiTViT(ARCH, img_size=32, patch_size=8), 'torchvision', 'torchvision has none that BEiTViT fits'),
-        (transformer, 'mmdet', "VisionTransformer fits, only ResNet, Swin; write type='mmssl"),
-        (lambda: TimmBackbone('convnext_atto'), 'torchvision', 'torchvision has none that TimmBackbone fits'),
+        (lambda: BEiTViT(ARCH, img_size=32, patch_size=8), 'torchvision', 'torchvision has no model for BEiTViT'),
+        (transformer, 'mmdet', "no model for VisionTransformer, only for ResNet, Swin; write type='mmssl"),
+        (lambda: TimmBackbone('convnext_atto'), 'torchvision', 'torchvision has no model for TimmBackbone'),
     ],
 )
 def test_what_a_target_lacks(make, target, message, tmp_path):

@@ -160,7 +160,7 @@ def test_features_survive(source, kind, target):
     heads = 3 if kind == 'VisionTransformer' else None
     file = checkpoint(source, kind)
     if (target, kind) in LACKING:
-        with pytest.raises(ValueError, match=f'{target} has no model for {kind}, only .*mmssl'):
+        with pytest.raises(ValueError, match=f'{target} has no model for {kind}, only for .*mmssl'):
             convert_backbone(file, target, source, num_heads=heads)
         return
     converted = convert_backbone(file, target, source, num_heads=heads)

@@ -39,8 +39,7 @@ class BEiT(MaskedAlgorithm):
             )
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns the mean loss over the hidden patches, and the share of hidden patches whose word is predicted
-        correctly.
+        """Returns ``loss``, the mean over hidden patches, and ``accuracy``, the share of correctly predicted words.
 
         Args:
             views: Images (N, 3, H, W), and optionally another rendering of the images for the tokenizer.

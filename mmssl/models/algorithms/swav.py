@@ -83,7 +83,7 @@ class SwAV(BaseAlgorithm):
         self.head.normalize_prototypes()
 
     def on_step_end(self, progress: float) -> None:
-        """Scales the prototypes to unit length, and puts the embeddings of the step into the queue."""
+        """Scales the prototypes to unit length, and puts the embeddings of the step into the queue, if there is one."""
         self.head.normalize_prototypes()
         if self.queue is not None:
             self.queue.commit(progress)

@@ -126,7 +126,7 @@ class ResNet(OrderedLayers, BaseModule):
         return tuple(maps)
 
     def train(self, mode: bool = True) -> ResNet:
-        """Sets the mode; frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
+        """Sets the training mode; frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         if self.norm_eval:

@@ -79,7 +79,7 @@ class StagedBackbone(OrderedLayers, BaseModule):
         return self.fc(x) if hasattr(self, 'fc') else tuple(maps)
 
     def train(self, mode: bool = True) -> StagedBackbone:
-        """Sets the mode; frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
+        """Sets the training mode; frozen layers, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         if self.norm_eval:

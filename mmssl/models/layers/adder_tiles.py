@@ -82,7 +82,7 @@ def filter_gradient(grad: Tensor, images: Tensor, filters: Tensor, stride: int, 
 
 
 def _sums_of_maxima(tile: Tile, layout: _Layout) -> Tensor:
-    """Returns ``sum(max(x, f)) - sum(x) / 2`` over the elements of each patch, (T, positions)."""
+    """Returns ``sum(max(x, f)) - sum(x) / 2`` over the elements of each patch x and filter f, (T, positions)."""
     partial = None
     for channels, patches in tile.blocks:
         block = patches.reshape(-1, patches[0, 0, 0].numel())

@@ -44,8 +44,9 @@ class OrderedLayers(LoudLoading):
         return distances
 
     def no_weight_decay(self) -> set[str]:
-        """Returns the names of tables and tokens that get no weight decay in fine-tuning.
+        """Returns the names of the position tables and tokens of this backbone that get no weight decay in fine-tuning.
 
-        Biases, norms and other vectors are not listed: they get none because they have one dimension.
+        Biases, norms and other vectors are not listed, because optimizers apply no weight decay to one-dimensional
+        parameters.
         """
         return {name for name, _ in self.named_parameters() if name.rpartition('.')[2] in self.undecayed}

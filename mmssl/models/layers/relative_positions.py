@@ -82,7 +82,7 @@ def _spline_matrix(old: int, new: int) -> np.ndarray:
 
 
 def _base(num_distances: int, farthest: int) -> float:
-    """Returns the q whose geometric series of ``num_distances`` terms is ``farthest``, by bisection in [1.01, 1.5]."""
+    """Returns q with ``1 + q + ... + q ** (num_distances - 1) = farthest``, by bisection in [1.01, 1.5]."""
     low, high = 1.01, 1.5
     while high - low > 1e-6:
         q = (low + high) / 2

@@ -15,16 +15,17 @@ from mmssl.registry import LOSSES
 def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
     """InfoNCE of MoCo v3 (Chen et al., 2021, arXiv:2104.02057, Eq. 1 and Algorithm 1).
 
-    Each query is classified against the keys of all processes; queries are not compared with queries.
+    For each query n the keys of all processes are the classes, and key n is the correct one. Logits are cosine
+    similarities divided by the temperature. Queries are not compared with queries.
 
     Args:
         queries: (N, D), embeddings of one view; they need not be normalised.
-        keys: (N, D), embeddings of the other view; row n is the image of query n.
+        keys: (N, D), embeddings of the other view, in the same order of images.
         temperature: Divisor of the cosine similarities, > 0.
 
     Returns:
-        Scalar: 2 * temperature * mean cross entropy. The factor makes the gradient nearly independent of the
-        temperature.
+        Scalar: 2 * temperature * mean cross entropy over the queries. The factor makes the gradient nearly independent
+        of the temperature.
     """
     queries, keys = normalize(queries, dim=1), gather(normalize(keys, dim=1))  # (N, D), (M, D)
     own = torch.arange(len(queries), device=queries.device) + len(queries) * rank()

@@ -16,7 +16,7 @@ def queue_contrast(queries: Tensor, keys: Tensor, queue: Tensor, temperature: fl
 
     Args:
         queries: (N, D), embeddings of one view; they need not be normalised.
-        keys: (N, D), embeddings of the other view; row n is the image of query n.
+        keys: (N, D), embeddings of the other view, in the same order of images.
         queue: (Q, D), keys of earlier batches, rows of unit length.
         temperature: Divisor of the cosine similarities, > 0.
 

@@ -11,18 +11,18 @@ from mmssl.registry import LOSSES
 
 @in_full_precision
 def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor:
-    """``(y - t)^2 / (2 beta)`` if ``|y - t| < beta``, else ``|y - t| - beta / 2``, averaged over P.
+    """Returns ``(y - t)^2 / (2 beta)`` if ``|y - t| < beta``, else ``|y - t| - beta / 2``, averaged over P.
 
     Args:
-        predictions: (N, L, P), y.
-        targets: (N, L, P), t.
+        predictions: Predictions y, (N, L, P): P values for each of L patches.
+        targets: Targets t, (N, L, P).
         beta: Error above which the loss grows linearly, > 0.
 
     Returns:
-        (N, L) >= 0.
+        Error of each patch, (N, L), >= 0.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: Predictions and targets differ in shape.
     """
     if predictions.shape != targets.shape:
         raise ValueError(

@@ -105,10 +105,10 @@ class BlockwiseMasker(Masker):
         return min(self.most_hidden, num_patches)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns a mask (N, L) bool, True = hidden, for images (N, 3, H, W).
+        """Draws masks with ``blockwise_mask``; returns (N, L) bool, True = hidden, for images (N, 3, H, W).
 
         Raises:
-            ValueError: The images do not have more than ``num_hidden`` patches.
+            ValueError: An image does not have more patches than the argument ``num_hidden`` of the class.
         """
         rows, columns = self.grid(images)
         num_patches = rows * columns
