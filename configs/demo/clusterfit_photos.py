@@ -1,4 +1,11 @@
-"""ClusterFit on photo patches, from RotNet: ``make demo METHOD=clusterfit``."""
+"""ClusterFit, from RotNet, on photo patches: ``make demo METHOD=clusterfit``.
+
+Measured in %, seed 0 alone; the time is in ``configs/clusterfit/README.md``:
+
+    pre-trained               kNN 82.8   linear 87.8   10 labels 79.5
+    after RotNet              kNN 77.2   linear 81.6   10 labels 69.7
+    the same network before   kNN 68.6   linear 76.9   10 labels 59.6
+"""
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
