@@ -21,6 +21,14 @@ _COMMANDS = {
     'recipes': ('misc/list_recipes.py', 'list the recipes'),
     'demo': ('demo.py', 'pre-train on photographs in minutes and show what changed'),
 }
+# What a command needs: a command without any word is answered at once, without seconds of imports.
+_NEEDED = {
+    'train': 'CONFIG',
+    'test': 'CONFIG CHECKPOINT',
+    'features': 'CONFIG CHECKPOINT --out FILE',
+    'predict': 'CHECKPOINT IMAGES ...',
+    'convert': 'FILE OUT --to LIBRARY',
+}
 _SEVERAL_PROCESSES = ('train', 'test', 'features')
 
 
@@ -33,6 +41,10 @@ def main() -> None:
         print(__version__)
     elif command not in _COMMANDS:
         print(f'error: there is no command {command!r}{did_you_mean(command, _COMMANDS)}\n\n{_help()}', file=sys.stderr)
+        sys.exit(2)
+    elif command in _NEEDED and not argv:
+        needed = f'mmssl {command} {_NEEDED[command]}'
+        print(f'usage: {needed}\nmmssl {command} --help tells the options', file=sys.stderr)
         sys.exit(2)
     elif command in _SEVERAL_PROCESSES and (processes := _processes(argv)) is not None:
         _launch(command, *processes)

@@ -16,7 +16,11 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 
 def test_words_that_are_no_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for words, message in ((['trian'], "'trian'; did you mean 'train'?"), (['train', 'x', '--gpus', '0'], "got '0'")):
+    for words, message in (
+        (['trian'], "'trian'; did you mean 'train'?"),
+        (['train', 'x', '--gpus', '0'], "got '0'"),
+        (['train'], 'CONFIG'),
+    ):
         with pytest.raises(SystemExit, match='2'):
             run(monkeypatch, *words)
         assert message in capsys.readouterr().err

@@ -50,6 +50,11 @@ def below(tensors: Mapping[str, Tensor], prefix: str, needed: bool = False) -> d
     return found
 
 
+def unwrapped(name: str) -> str:
+    """Returns a tensor's name without the ``_orig_mod.`` of ``torch.compile`` and the ``module.`` of DDP."""
+    return name.replace('_orig_mod.', '').removeprefix('module.')
+
+
 def _named_tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
     """Returns the tensors of a dict, and removes the ``_orig_mod.`` of ``torch.compile`` from their names."""
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}

@@ -75,7 +75,7 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         UserError: The address cannot be downloaded.
     """
     with torch.serialization.safe_globals(_SAFE_GLOBALS):
-        if str(path).startswith(('http://', 'https://')):
+        if is_address(path):
             with downloading(str(path)):
                 return torch.hub.load_state_dict_from_url(str(path), map_location=map_location, weights_only=True)
         path = Path(path).expanduser()
@@ -89,7 +89,13 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
             raise UnreadableCheckpointError(f'{path} is not loaded: {_reason(error)}') from error
         except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
             size = path.stat().st_size
-            raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes): {error}') from error
+            reason = f': {error}' if ' ' in str(error) else ''  # torch's text may be a single number
+            raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes){reason}') from error
+
+
+def is_address(file: str | Path) -> bool:
+    """Returns whether ``file`` is an http(s) address."""
+    return str(file).startswith(('http://', 'https://'))
 
 
 def _reason(error: UnpicklingError) -> str:
@@ -124,7 +130,7 @@ def local_file(file: str | Path) -> Path:
     Raises:
         UserError: The address cannot be downloaded.
     """
-    if not str(file).startswith(('http://', 'https://')):
+    if not is_address(file):
         return Path(file).expanduser()
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(str(file)).path).name
     if not path.exists():

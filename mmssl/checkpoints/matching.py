@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections import Counter
 
 from mmengine.logging import print_log
@@ -20,7 +21,7 @@ def load_matching(
     offered: dict[str, Tensor],
     source: str,
     prefix: str | None = None,
-    min_match: float = 0.99,
+    min_match: float = 1.0,
     name: str = 'backbone',
 ) -> None:
     """Loads tensors that were read from a file into a module or a part of a model.
@@ -33,7 +34,8 @@ def load_matching(
         source: Path of the file, for messages.
         prefix: Prefix of the module's names in ``offered``, such as ``'backbone'``. None uses the prefix with most
             matching tensors, and the shortest of equally good ones, so that the student is loaded and not the teacher.
-        min_match: Share of the module's tensors, in (0, 1], that the file must contain.
+        min_match: Share of the module's tensors, in (0, 1], that the file must contain; a warning names those that are
+            missing. Less than 1 is for training, never for features or predictions.
         name: Name of the module in messages.
 
     Raises:
@@ -60,7 +62,11 @@ def load_matching(
     module.load_state_dict(matched, strict=False)
     print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
     if missing:
-        print_log(f'{name}: not in the file: {", ".join(missing)}', logger='current')
+        print_log(
+            f'{name}: not in the file, so they keep their initial values: {", ".join(missing)}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def load_whole(model: nn.Module, offered: dict[str, Tensor], source: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.checkpoints.files import UnreadableCheckpointError, load_checkpoint_file
+from mmssl.checkpoints.files import UnreadableCheckpointError, is_address, load_checkpoint_file
 from mmssl.utils.errors import UserError
 
 _ARRAYS = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')} | {
@@ -53,9 +53,9 @@ def load_official_file(path: str | Path) -> Any:
     """Reads a file of an official code without executing code from it.
 
     Args:
-        path: File that ``load_checkpoint_file`` reads; a ``.pkl`` of BYOL's official code; an ``.npz`` of variables by
-            name; or, if the package ``tensorflow`` is installed, the ``.index`` file of a TensorFlow 1 checkpoint or
-            the folder of a SavedModel.
+        path: File or address that ``load_checkpoint_file`` reads; a ``.pkl`` of BYOL's official code; an ``.npz``
+            of variables by name; or, if the package ``tensorflow`` is installed, the ``.index`` file of a TensorFlow 1
+            checkpoint or the folder of a SavedModel.
 
     Returns:
         The saved object; for JAX and TensorFlow the tensors by name, in the layout of the official code.
@@ -64,7 +64,9 @@ def load_official_file(path: str | Path) -> Any:
         FileNotFoundError: The file does not exist.
         UserError: The file is damaged or has another content, or ``tensorflow`` is needed.
     """
-    path = Path(path)
+    if is_address(path):
+        return load_checkpoint_file(path)
+    path = Path(path).expanduser()
     if path.suffix == '.npz' and path.is_file():
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}

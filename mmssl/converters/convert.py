@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mmssl.checkpoints.content import below
+from mmssl.checkpoints.content import below, unwrapped
 from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean, some
@@ -27,7 +27,7 @@ def rename(name: str, source: str) -> str | None:
     """Translates the name of one tensor.
 
     Args:
-        name: Name of a tensor in the source, with or without the ``module.`` of a distributed wrapper.
+        name: Name of a tensor in the source, with or without the parts that ``unwrapped`` removes.
         source: A key of ``SOURCES``.
 
     Returns:
@@ -39,7 +39,7 @@ def rename(name: str, source: str) -> str | None:
         KeyError: The source has no tensor of this name.
     """
     for pattern, ours in _source(source).patterns:
-        match = re.fullmatch(pattern, name.removeprefix('module.'))
+        match = re.fullmatch(pattern, unwrapped(name))
         if match:
             return None if ours is None else match.expand(ours)
     raise KeyError(name)
@@ -70,7 +70,7 @@ def convert(state_dict: Mapping[str, Any], source: str, part: str | None = None)
 def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
     """Converts tensors by their official names as ``convert`` does, and also returns the unknown names."""
     rules = _source(source)
-    tensors = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
+    tensors = {unwrapped(name): tensor for name, tensor in tensors.items()}
     if rules.prepare is not None:
         tensors = rules.prepare(tensors)
     converted = Converted({}, [])
@@ -86,7 +86,7 @@ def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
 
 
 def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Returns the tensors of a checkpoint by their official names, found under one of the usual keys.
+    """Returns the tensors of a checkpoint by their official names, ``unwrapped``, found under one of the usual keys.
 
     DINO keeps the tensors of student, teacher and loss under three keys; their names then begin with ``student.``,
     ``teacher.`` and ``dino_loss.``.
@@ -101,7 +101,7 @@ def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     else:
         held = [checkpoint[key] for key in _CONTAINERS if isinstance(checkpoint.get(key), Mapping)]
         nested = held[0] if held else checkpoint
-    tensors = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
+    tensors = {unwrapped(str(name)): value for name, value in nested.items() if isinstance(value, Tensor)}
     if not tensors:
         raise UserError(f'the checkpoint has no tensors under {", ".join(map(repr, _CONTAINERS))} or at its top')
     return tensors

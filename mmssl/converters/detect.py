@@ -67,8 +67,7 @@ def _official_sources() -> list[str]:
 
 def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:
     """Returns the number of a source's patterns that fit no name in the checkpoint."""
-    names = [name.removeprefix('module.') for name in tensors]
-    return sum(not any(re.fullmatch(pattern, name) for name in names) for pattern, _ in SOURCES[source].patterns)
+    return sum(not any(re.fullmatch(pattern, name) for name in tensors) for pattern, _ in SOURCES[source].patterns)
 
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 from torch import nn
 
 from mmssl.checkpoints.content import get_state_dict
-from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.checkpoints.files import is_address, load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.load import apply_options, load_config
@@ -37,7 +38,7 @@ def load_trained(
     """Builds the model of a checkpoint and loads its backbone, in evaluation mode on the default device.
 
     Args:
-        checkpoint: Training checkpoint, or a backbone file together with ``config``.
+        checkpoint: Path or http(s) address of a training checkpoint, or of a backbone file together with ``config``.
         config: Config, config file or name of a recipe; None takes the config that MMEngine writes into training
             checkpoints.
         cfg_options: Dotted keys and values that override the config.
@@ -51,9 +52,10 @@ def load_trained(
         The config and the algorithm; neck, head and teacher keep their initial weights unless ``whole`` is set.
 
     Raises:
-        UserError: The file does not exist or is damaged, has no config, or contains another backbone or model.
+        UserError: The file does not exist or is damaged, has no config, contains another backbone or model, or
+            lacks one of its tensors.
     """
-    if not Path(checkpoint).is_file():
+    if not is_address(checkpoint) and not Path(checkpoint).expanduser().is_file():
         raise UserError(f'checkpoint {checkpoint!r} does not exist')
     content = load_checkpoint_file(checkpoint)
     offered = get_state_dict(content)
@@ -66,7 +68,7 @@ def load_trained(
         if not isinstance(text, str):
             raise UserError(
                 f'{checkpoint} has no config, because only training checkpoints have one: '
-                'give the config of its training with --config'
+                'give the config of its training (recipe= or --config)'
             )
         cfg = read_config_text(text, checkpoint)
         apply_options(cfg, cfg_options)
@@ -75,19 +77,28 @@ def load_trained(
             prepare_downstream()
         if cfg.get('custom_imports'):
             import_modules_from_strings(**cfg.custom_imports)
-    init_default_scope(cfg.default_scope)
-    if random_init is not None:
-        torch.manual_seed(random_init)
-    model = MODELS.build(cfg.model)
-    if random_init is not None:
-        model.init_weights()
-    elif whole is None:
-        load_trained_weights(model, checkpoint, content)
-    elif whole:
-        load_whole(model, offered, checkpoint)
-    else:
-        load_matching(model.backbone, offered, checkpoint, prefix)
+    model = _build(cfg, random_init)
+    if random_init is None:
+        if whole is None:
+            load_trained_weights(model, checkpoint, content)
+        elif whole:
+            load_whole(model, offered, checkpoint)
+        else:
+            load_matching(model.backbone, offered, checkpoint, prefix)
     return cfg, model.to(get_device()).eval()
+
+
+def _build(cfg: Config, seed: int | None) -> Any:
+    """Builds a model, and initializes it with a seed; without one, torch's random state does not change."""
+    with DefaultScope.overwrite_default_scope(cfg.default_scope), ExitStack() as stack:
+        if seed is None:
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+        else:
+            torch.manual_seed(seed)
+        model = MODELS.build(cfg.model)
+        if seed is not None:
+            model.init_weights()
+    return model
 
 
 def load_backbone(
@@ -119,7 +130,7 @@ def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -
             f'{file} does not determine which backbone it contains: '
             'mmssl.get_model(RECIPE, FILE).backbone loads it into the backbone of a recipe'
         )
-    with DefaultScope.overwrite_default_scope('mmssl'):
+    with DefaultScope.overwrite_default_scope('mmssl'), torch.random.fork_rng(devices=[]):
         module = BACKBONES.build(found.config | dict(init_cfg=None) | options)
     load_matching(module, found.tensors, str(file), prefix='', min_match=1.0)
     return module.eval()

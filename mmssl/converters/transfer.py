@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmssl.checkpoints.content import below, get_state_dict
+from mmssl.checkpoints.content import below, get_state_dict, unwrapped
 from mmssl.checkpoints.matching import find_prefix, load_matching, load_whole, matching_share
 from mmssl.converters.architecture import kind
 from mmssl.converters.arrays import load_official_file
@@ -38,7 +38,8 @@ def transfer_weights(
         use_teacher: Whether to load the averaged networks (``teacher.backbone``, ``teacher.neck``) instead of the
             trained ones.
         prefix: Prefix of the backbone's names, for a file that ``detect_source`` does not know.
-        min_match: Share of the tensors of each part, in (0, 1], that must be in the file.
+        min_match: Share of the tensors of each part, in (0, 1], that must be in the file. The default allows for what
+            pre-training does not have, such as relative positions; a warning names the missing tensors.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -77,9 +78,12 @@ def load_trained_weights(model: nn.Module, checkpoint: str, content: Any, prefix
         prefix: Prefix of the backbone's names in a file without a whole model; None finds it.
 
     Raises:
-        UserError: The training checkpoint was written for another model, or the model needs more than a backbone.
+        UserError: The training checkpoint was written for another model, a tensor of the backbone is missing, or the
+            model needs more than a backbone.
     """
     offered, backbone = get_state_dict(content), model.get_submodule('backbone')
+    if prefix is None:
+        offered = {unwrapped(name): tensor for name, tensor in offered.items()}
     if below(offered, 'backbone'):
         with _other_kinds_named(offered, backbone, checkpoint):
             load_whole(model, offered, checkpoint)
@@ -114,7 +118,7 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
             raise UserError(f'no tensor in {file} has the prefix {prefix.removesuffix(".") + "."!r}: {names}')
         return _under_backbone(named)
     try:
-        own = {name.removeprefix('module.'): value for name, value in get_state_dict(content).items()}
+        own = {unwrapped(name): value for name, value in get_state_dict(content).items()}
     except UserError:  # files of some official codes nest their tensors deeper
         own = {}
     try:
@@ -139,7 +143,7 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
 
 
 def _load_backbone(
-    backbone: nn.Module, offered: Tensors, file: str, prefix: str | None, min_match: float = 0.99
+    backbone: nn.Module, offered: Tensors, file: str, prefix: str | None, min_match: float = 1.0
 ) -> None:
     with _other_kinds_named(offered, backbone, file):
         load_matching(backbone, offered, file, prefix, min_match)

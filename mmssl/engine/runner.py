@@ -72,6 +72,7 @@ class PretrainRunner(Runner):
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
         """Builds the runner from a config; adds the default training loop, seed and scope to a copy of it."""
         cfg = deepcopy(cfg)
+        check_work_dir(cfg.get('work_dir'))
         if cfg.get('train_dataloader') is not None:
             cfg['train_cfg'] = cls._train_loop_config(dict(cfg.get('train_cfg') or {}), cfg.get('max_epochs'))
         cfg.setdefault('default_scope', 'mmssl')
@@ -313,11 +314,11 @@ class PretrainRunner(Runner):
             load_whole(self.algorithm, offered, str(filename))
         else:
             try:
-                load_matching(self.algorithm, offered, str(filename), name='model')
+                load_matching(self.algorithm, offered, str(filename), min_match=0.99, name='model')
             except UserError:
                 if backbone is None:
                     raise
-                load_matching(backbone, offered, str(filename))
+                load_matching(backbone, offered, str(filename), min_match=0.99)
         self._has_loaded = True
         return checkpoint
 
@@ -357,6 +358,17 @@ def _plain(config: Any) -> dict | None:
         return ast.literal_eval(repr(config.to_dict()))
     except (AttributeError, ValueError, SyntaxError):
         return None
+
+
+def check_work_dir(work_dir: str | Path | None) -> None:
+    """Checks that a work directory, or a folder above it, is not a file.
+
+    Raises:
+        UserError: It is a file.
+    """
+    for folder in () if work_dir is None else (Path(work_dir), *Path(work_dir).parents):
+        if folder.is_file():
+            raise UserError(f'work_dir {str(work_dir)!r} cannot be a folder, because {folder} is a file: give another')
 
 
 def resumable_checkpoints(work_dir: str | Path) -> list[Path]:

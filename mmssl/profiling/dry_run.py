@@ -60,6 +60,9 @@ def dry_run(cfg: Config) -> Report:
             problems.append('float16 needs a GPU; measured in bfloat16, which --amp bf16 would train in')
         full = cfg.train_dataloader.batch_size
         batch_size = full if torch.cuda.is_available() else min(full, _cpu_batch_size(cfg))
+        images = batch_size if num_images is None else max(num_images // world_size(), 1)
+        if images < batch_size:  # a problem in the report; a power of two divides into groups and queues
+            batch_size = 2 ** int(np.log2(images))
         while True:
             cfg.experiment_name = f'{Path(folder).name}_{batch_size}'  # MMEngine would reuse a logger of the same name
             try:

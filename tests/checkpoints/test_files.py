@@ -221,6 +221,12 @@ def test_an_address_without_a_network_is_one_sentence(monkeypatch: pytest.Monkey
         Pretrained('torchvision://resnet50')(_backbone())
 
 
+def test_a_number_is_no_reason(tmp_path: Path) -> None:
+    (tmp_path / 'a.pth').write_bytes(b'hello\n')
+    with pytest.raises(UnreadableCheckpointError, match=r'damaged \(6 bytes\)$'):
+        load_checkpoint_file(tmp_path / 'a.pth')
+
+
 def test_nothing_to_load(tmp_path: Path) -> None:
     torch.save(dict(epoch=3), tmp_path / 'a.pth')
     with pytest.raises(UserError, match='no tensors'):

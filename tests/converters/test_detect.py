@@ -36,6 +36,7 @@ def named(prefix, tensors, *others, without=('fc.', 'head.')):
         ('dino', named('student.module.backbone.', VIT, 'teacher.head.mlp.0.weight')),
         ('mmssl', named('backbone.', RESNET)),
         ('mmssl', named('backbone.', RESNET, 'neck.layers.0.weight')),
+        ('mmssl', named('module.backbone._orig_mod.', RESNET, 'module.neck.layers.0.weight')),
         ('mmssl', named('backbone.', VIT, 'neck.layers.0.weight', 'teacher.backbone.cls_token', 'targets.center')),
     ],
 )
@@ -64,6 +65,11 @@ def test_a_training_checkpoint_passes_as_it_is():
     tensors = named('backbone.', RESNET, 'head.predictor.layers.0.weight')
     assert convert(dict(state_dict=tensors), 'mmssl') == tensors
     assert convert(RESNET, 'mmssl').keys() == {f'backbone.{name}' for name in RESNET}
+
+
+def test_names_of_wrappers_are_not_written() -> None:
+    tensors = named('module._orig_mod.backbone.', RESNET)
+    assert convert(tensors, 'mmssl', part='backbone').keys() == named('', RESNET).keys()
 
 
 def test_sources_that_disagree_are_named(monkeypatch):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from mmssl.config.text import read_config_text
-from mmssl.converters.trained import load_trained
+from mmssl.converters.trained import load_backbone, load_trained
 from mmssl.utils.errors import UserError
 from tests.support.trained import save_trained
 
@@ -65,9 +66,13 @@ def test_anything_but_values_is_refused_and_not_run(text: str, tmp_path: Path) -
 
 def test_weights_and_config_come_from_the_checkpoint(config: Path, tmp_path: Path) -> None:
     saved = save_trained(config, tmp_path / 'epoch_1.pth', seed=5)
-    cfg, model = load_trained(str(tmp_path / 'epoch_1.pth'), cfg_options={'data_root': '/new'})
+    state = torch.get_rng_state()
+    with DefaultScope.overwrite_default_scope('host'):
+        cfg, model = load_trained(str(tmp_path / 'epoch_1.pth'), cfg_options={'data_root': '/new'})
+        assert DefaultScope.get_current_instance().scope_name == 'host'
     assert cfg.val_dataloader.dataset.data_root == '/new'
     assert not model.training
+    assert torch.equal(torch.get_rng_state(), state)
     expected = saved.backbone.state_dict()
     assert all(torch.equal(value.cpu(), expected[name]) for name, value in model.backbone.state_dict().items())
 
@@ -85,7 +90,7 @@ def test_backbone_file_needs_a_config(config: Path, tmp_path: Path) -> None:
     saved = save_trained(config, tmp_path / 'epoch_1.pth')
     path = tmp_path / 'epoch_1_backbone.pth'
     torch.save(dict(state_dict=saved.backbone.state_dict(), meta=dict(algorithm='SimCLR')), path)
-    with pytest.raises(UserError, match='epoch_1_backbone.pth has no config.*--config'):
+    with pytest.raises(UserError, match='epoch_1_backbone.pth has no config.*recipe= or --config'):
         load_trained(str(path))
     _, model = load_trained(str(path), str(config))
     assert torch.equal(model.backbone.conv1.weight.cpu(), saved.backbone.conv1.weight)
@@ -106,3 +111,13 @@ def test_missing_file_and_other_backbone(config: Path, tmp_path: Path) -> None:
     save_trained(config, tmp_path / 'epoch_1.pth')
     with pytest.raises(UserError, match='backbone: 120/200 tensors'):
         load_trained(str(tmp_path / 'epoch_1.pth'), cfg_options={'model.backbone.depth': 34})
+
+
+def test_an_address_is_downloaded(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_trained(config, tmp_path / 'epoch_1.pth')
+    content = torch.load(tmp_path / 'epoch_1.pth')
+    read = []
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', lambda url, **kwargs: read.append(url) or content)
+    load_trained('https://host/a.pth')
+    load_backbone('https://host/a.pth')
+    assert read == ['https://host/a.pth'] * 2

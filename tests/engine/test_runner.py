@@ -28,6 +28,12 @@ def test_max_epochs_overrides_the_loop_and_the_rest_is_filled_in(tmp_path: Path)
     assert (runner.max_epochs, runner.max_iters, runner.seed) == (2, 12, 0)
 
 
+def test_a_work_dir_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match="file/run' cannot be a folder, because .*file is a file"):
+        PretrainRunner.from_cfg(dict(work_dir=str(tmp_path / 'file' / 'run')))
+
+
 def test_log_lines(tmp_path: Path) -> None:
     runner = train(tiny_config(tmp_path, max_epochs=1, log_level='INFO'))
     (line,) = [line for line in _log(runner).splitlines() if 'Epoch(train) [1][3/6]' in line]

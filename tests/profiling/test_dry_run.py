@@ -63,6 +63,12 @@ def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_pat
     assert found.labelling['features, in memory'] == 4 * 26 * 64
 
 
+def test_too_few_images_are_a_problem_for_the_batch_of_the_recipe(tmp_path) -> None:
+    cfg = Config(tiny_config(tmp_path, runner_type='PretrainRunner'))
+    cfg.train_dataloader.batch_size = 512
+    assert any('the 26 images' in text and 'do not fill one batch of 512' in text for text in dry_run(cfg).problems)
+
+
 def test_problems_end_the_text() -> None:
     text = str(report(problems=['no data']))
     assert 'PROBLEM: no data' in text and text.endswith('the run would not start')

@@ -13,7 +13,7 @@ from mmssl.registry import WEIGHT_INITIALIZERS
 
 @WEIGHT_INITIALIZERS.register_module()
 class Pretrained:
-    """``init_cfg=dict(type='Pretrained', checkpoint=...)``, which loads as ``load_matching`` does.
+    """``init_cfg=dict(type='Pretrained', checkpoint=...)``, which loads with ``load_matching``.
 
     MMEngine's class of this name loads the tensors that fit and reports no error if none fits. This class finds the
     prefix of the names in the file, and raises an error if the file has fewer than 99 % of the module's tensors. It
@@ -42,4 +42,5 @@ class Pretrained:
                 content = CheckpointLoader.load_checkpoint(self.checkpoint, self.map_location)
         else:
             content = load_checkpoint_file(self.checkpoint, self.map_location)
-        load_matching(module, get_state_dict(content), self.checkpoint, self.prefix, name=type(module).__name__)
+        offered = get_state_dict(content)
+        load_matching(module, offered, self.checkpoint, self.prefix, min_match=0.99, name=type(module).__name__)
