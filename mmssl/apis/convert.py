@@ -8,6 +8,7 @@ from typing import Any
 
 from timm.layers import to_2tuple
 
+from mmssl.apis.arguments import check_number, read_path
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.files import ConvertedFile, convert_backbone, convert_file
 from mmssl.converters.libraries import LIBRARIES
@@ -52,6 +53,9 @@ def convert(
         FileNotFoundError: ``file`` does not exist.
         UserError: The library has no such backbone, or the program cannot be written.
     """
+    file, out = read_path(file, 'file'), read_path(out, 'out')
+    if size is not None:
+        check_number('size', size, 1)
     if to in LIBRARIES:
         if size is not None:
             raise UserError(f'size is an option of {" and ".join(PROGRAMS)}; {to} gets only weights')

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
+from mmssl.apis.arguments import read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.config.check import check_config
@@ -48,23 +49,27 @@ def evaluate(
         UserError: The config evaluates nothing, a file does not exist, or the checkpoint does not fit.
     """
     cfg = get_recipe(recipe, cfg_options)
-    init_default_scope(cfg.default_scope)
     work_dir = work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
     cfg.work_dir = str(Path(work_dir).expanduser())
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
     _keep_test_parts(cfg)
     if show_dir:
-        pictures = dict(type='mmssl.PicturesHook', out_dir=str(show_dir))
+        pictures = dict(type='mmssl.PicturesHook', out_dir=str(read_path(show_dir, 'show_dir')))
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]
     check_config(cfg)
-    if not Path(checkpoint).is_file():
-        raise UserError(f'checkpoint {str(checkpoint)!r} does not exist')
+    checkpoint = read_checkpoint(checkpoint)
     join_processes(cfg, launcher)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return _test(cfg, checkpoint)
+
+
+def _test(cfg: Config, checkpoint: str) -> dict[str, float]:
+    """Builds the runner of a checked config, and evaluates the weights in a file."""
     check_data(cfg, ('test',))
     runner = RUNNERS.build(cfg)
     content = load_checkpoint_file(checkpoint)
     model = unwrap(runner.model)
-    load_trained_weights(model, str(checkpoint), content)
+    load_trained_weights(model, checkpoint, content)
     if hasattr(model, 'check_labels'):  # a classifier: use the numbers of classes from training
         trained_on = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
         share_classes(trained_on, runner.test_dataloader.dataset, 'test_dataloader.dataset', is_closed=True)

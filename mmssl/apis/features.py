@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmssl.apis.arguments import check_number, read_checkpoint, read_path
 from mmssl.apis.images import GivenImages, Picture, list_images, plain_view
-from mmssl.apis.models import trained
+from mmssl.apis.models import read_device, trained
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
@@ -28,7 +29,7 @@ from mmssl.distributed.launch import join_processes
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import Features, extract_features
 from mmssl.registry import MODELS
-from mmssl.utils.errors import UserError
+from mmssl.utils.errors import UserError, user_message
 
 
 class FeatureExtractor:
@@ -62,19 +63,22 @@ class FeatureExtractor:
         device: str | None = None,
     ) -> None:
         self.dtype = read_dtype(amp)
+        check_number('batch_size', batch_size, 1)
+        check_number('num_workers', num_workers, 0)
+        chosen = read_device(device)
         cfg, model = trained(checkpoint, recipe, cfg_options)
         if cfg.default_scope != 'mmssl':
             raise UserError(f'a model of {cfg.default_scope} has no vector for an image: use mmssl.get_model(...)')
-        self.model: Any = model.to(device or get_device())
+        self.model: Any = model.to(chosen)
         self.transform = plain_view(cfg, size)
         self.batch_size, self.num_workers = batch_size, num_workers
 
-    def __call__(self, images: Picture | Sequence[Picture]) -> Tensor:
+    def __call__(self, images: Picture | Iterable[Picture]) -> Tensor:
         """Returns the features of images.
 
         Args:
-            images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list of these. The images
-                in a folder are sorted by name, see ``mmssl.apis.images.list_images``.
+            images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list or other iterable
+                of these. The images in a folder are sorted by name, see ``mmssl.apis.images.list_images``.
 
         Returns:
             (N, D) float32 on the CPU, one row per image, in the order of ``images``.
@@ -91,7 +95,10 @@ class FeatureExtractor:
             num_workers=self.num_workers,
             collate_fn=collate_views,
         )
-        features = extract_features(self.model, loader, dtype=self.dtype)
+        try:
+            features = extract_features(self.model, loader, dtype=self.dtype)
+        except UserError as error:  # a worker's error has the worker's traceback as its message
+            raise UserError(user_message(error) or str(error)) from error
         assert features is not None, 'there is one process'
         return features.vectors
 
@@ -126,26 +133,27 @@ def write_features(
     Raises:
         UserError: ``out`` has another ending, a file does not exist, or the checkpoint does not fit.
     """
-    out = Path(out)
+    out = read_path(out, 'out')
     if out.suffix not in ('.npy', '.npz'):
         raise UserError(f'the file of features must end in .npy or .npz, got {str(out)!r}')
+    if images is not None:
+        images = read_path(images, 'images')
     if images and data:
         raise UserError('images and data exclude each other: give one of them')
     cfg = get_recipe(recipe, cfg_options)
-    init_default_scope(cfg.default_scope)
     loader = evaluation_dataloader(cfg, data or 'val')
     if images:
         transform = loader['dataset']['transform']
         loader['dataset'] = dict(type='ImageFolder', data_root=str(images), transform=transform)
         cfg = _without_data(cfg)
     check_config(cfg)
-    if not Path(checkpoint).is_file():
-        raise UserError(f'checkpoint {str(checkpoint)!r} does not exist')
+    checkpoint = read_checkpoint(checkpoint)
     join_processes(cfg, launcher)
-    model = MODELS.build(cfg.model).to(get_device())
-    load_matching(model.backbone, get_state_dict(load_checkpoint_file(checkpoint)), str(checkpoint))
-    dataloader = PretrainRunner.build_dataloader(loader, seed=0)
-    features = extract_features(model, dataloader, dtype=read_dtype(amp), description='features')
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model).to(get_device())
+        load_matching(model.backbone, get_state_dict(load_checkpoint_file(checkpoint)), checkpoint)
+        dataloader = PretrainRunner.build_dataloader(loader, seed=0)
+        features = extract_features(model, dataloader, dtype=read_dtype(amp), description='features')
     if features is not None:
         _write(features, dataloader.dataset, out)
     return features

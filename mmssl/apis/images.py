@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from PIL import Image
 from torch.utils.data import Dataset
 
-from mmssl.datasets.decode import UnreadableImageError, decode_image
+from mmssl.apis.arguments import check_number, read_path
+from mmssl.datasets.decode import UnreadableImageError, convert_picture, decode_image
 from mmssl.datasets.image_files import find_images
 from mmssl.registry import TRANSFORMS
 from mmssl.utils.errors import UserError
@@ -19,29 +21,38 @@ from mmssl.utils.errors import UserError
 Picture: TypeAlias = 'str | Path | np.ndarray | Image.Image'
 
 
-def list_images(images: Picture | Sequence[Picture]) -> Iterator[str | np.ndarray]:
+def list_images(images: Picture | Iterable[Picture]) -> Iterator[str | np.ndarray]:
     """Yields all images of the argument: paths as text, folders as the paths of all images in them, others as arrays.
 
     Args:
-        images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list of these.
+        images: Path, folder, Pillow image, uint8 array RGB (H, W, 3) or grey (H, W), or a list or other iterable of
+            these.
 
     Raises:
-        UserError: A file or folder does not exist, or an array is not an image.
+        UserError: A file or folder does not exist, or an array or Pillow image has no 8-bit or 16-bit samples.
     """
-    for item in images if isinstance(images, (list, tuple)) else [images]:
+    is_one = isinstance(images, (str, Path, np.ndarray, Image.Image)) or not isinstance(images, Iterable)
+    items: Any = [images] if is_one else images
+    for item in items:
         if isinstance(item, Image.Image):
-            yield np.array(item.convert('RGB'))
+            yield _checked(_pixels(item))
         elif isinstance(item, np.ndarray):
             yield _checked(item)
         elif not isinstance(item, (str, Path)):
             raise UserError(f'an image must be a path, a Pillow image or an array, got {type(item).__name__}')
-        elif Path(item).expanduser().is_dir():
-            folder = Path(item).expanduser()
-            yield from (str(folder / name) for name in find_images(str(folder)))
-        elif Path(item).expanduser().is_file():
-            yield str(Path(item).expanduser())
+        elif (path := read_path(item, 'an image')).is_dir():
+            yield from (str(path / name) for name in find_images(str(path)))
+        elif path.is_file():
+            yield str(path)
         else:
             raise UserError(f'{item} is neither an image file nor a folder')
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    try:
+        return convert_picture(image)
+    except UnreadableImageError as error:
+        raise UserError(f'a Pillow image of mode {image.mode!r} needs samples scaled to 0-255: {error}') from error
 
 
 def _checked(image: np.ndarray) -> np.ndarray:
@@ -49,6 +60,8 @@ def _checked(image: np.ndarray) -> np.ndarray:
         raise UserError(
             f'an image must be a uint8 array (H, W, 3) in RGB, or (H, W) in grey, got {image.dtype} {image.shape}'
         )
+    if not image.size:
+        raise UserError(f'an image of shape {image.shape} has no pixels: leave it out')
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
@@ -73,15 +86,21 @@ def plain_view(cfg: Config, size: int | None = None) -> Any:
         UserError: The config has no test or validation set, and ``size`` is None.
     """
     if size is not None:
-        return TRANSFORMS.build(dict(type='CenterCropView', size=size, resize=size * 8 // 7))
+        check_number('size', size, 1)
+        return _build(dict(type='CenterCropView', size=size, resize=size * 8 // 7))
     for name in ('test_dataloader', 'val_dataloader'):
         transform = ((cfg.get(name) or {}).get('dataset') or {}).get('transform')
         if transform is not None:
-            return TRANSFORMS.build(transform)
+            return _build(transform)
     raise UserError(
         'the config has no validation set, whose transform sets the size of images; the config in the checkpoint of '
         'a run without validation lacks it: give the recipe, or for features the size'
     )
+
+
+def _build(transform: dict[str, Any]) -> Any:
+    with DefaultScope.overwrite_default_scope('mmssl'):  # the last model may be one of mmdet
+        return TRANSFORMS.build(transform)
 
 
 class GivenImages(Dataset):

@@ -12,11 +12,14 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmssl.apis.arguments import check_options, read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
-from mmssl.converters.trained import load_backbone, load_trained
+from mmssl.converters.arrays import load_official_file
+from mmssl.converters.files import convert_backbone
+from mmssl.converters.trained import build_backbone, load_trained
 from mmssl.registry import BACKBONES, MODELS, ROLES
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -67,23 +70,42 @@ def get_model(
         recipe, checkpoint = '', str(recipe)
     if checkpoint is None:
         cfg = get_recipe(recipe, cfg_options)
-        init_default_scope(cfg.default_scope)
-        model = MODELS.build(cfg.model)
-        _initialize(model)
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            model = MODELS.build(cfg.model)
+            _initialize(model)
     else:
         _, model = trained(checkpoint, recipe or None, cfg_options)
-    return revert_sync_batchnorm(model).to(device or get_device()).eval()
+    return revert_sync_batchnorm(model).to(read_device(device)).eval()
 
 
 def _initialize(module: nn.Module) -> None:
     """Initialises the weights without MMEngine's log lines for every parameter."""
     logger = MMLogger.get_current_instance()
-    level = logger.level
+    level, handlers = logger.level, logger.handlers
     logger.setLevel('WARNING')
+    logger.handlers = []  # the lines go into the log file of an earlier training at any level
     try:
         module.init_weights()  # type: ignore[operator]
     finally:
         logger.setLevel(level)
+        logger.handlers = handlers
+
+
+def read_device(device: str | torch.device | None) -> torch.device:
+    """Returns the device of a model; None means a GPU if there is one.
+
+    Raises:
+        UserError: torch cannot use the device.
+    """
+    try:
+        found = torch.device(device or get_device())
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"device={device!r} cannot be used ({reason}): give 'cpu', 'cuda' for an NVIDIA GPU, or None"
+        ) from error
+    return found
 
 
 def trained(
@@ -94,9 +116,10 @@ def trained(
     Returns:
         The config, and the model in evaluation mode.
     """
-    if recipe is None:
-        return load_trained(str(checkpoint), None, cfg_options, whole=None)
-    return load_trained(str(checkpoint), get_recipe(recipe, cfg_options), whole=None)
+    file = read_checkpoint(checkpoint)
+    cfg = None if recipe is None else get_recipe(recipe, cfg_options)
+    with DefaultScope.overwrite_default_scope('mmssl' if cfg is None else cfg.default_scope):
+        return load_trained(file, cfg, cfg_options, whole=None)
 
 
 def is_checkpoint(recipe: Any) -> bool:
@@ -115,18 +138,28 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
             ``depth=50``.
 
     Returns:
-        A module in evaluation mode on the CPU, which maps normalised images (N, 3, H, W) to features; see its class.
+        A module in evaluation mode on the CPU, which maps normalised images (N, 3, H, W) to features. A convolutional
+        network, and a transformer with ``output='maps'``, returns a tuple of maps (N, C, H', W'). A
+        ``VisionTransformer`` with ``output='cls'`` or ``'mean'`` returns a Tensor (N, D), with ``'tokens'`` a Tensor
+        (N, L, D). Its class describes other outputs.
 
     Raises:
         FileNotFoundError: The file does not exist.
-        UserError: The class does not exist, or the file does not determine its backbone.
+        UserError: The class does not exist or has no such argument, or the file does not determine its backbone.
     """
     if str(backbone) in list_backbones():
+        check_options(str(backbone), ROLES['backbone'].members[str(backbone)], options)
         with DefaultScope.overwrite_default_scope('mmssl'):
             module = BACKBONES.build(dict(options, type=str(backbone)))
             _initialize(module)
         return module.eval()
-    if not is_checkpoint(backbone) and not Path(backbone).exists():
+    file = read_path(backbone, 'backbone')
+    if file.is_dir():
+        raise UserError(f'{str(backbone)!r} is a folder: give a file in it, such as epoch_N_backbone.pth')
+    if not is_checkpoint(backbone) and not file.exists():
         hint = did_you_mean(str(backbone), list_backbones()) or f'; the backbones are {", ".join(list_backbones())}'
         raise UserError(f'{str(backbone)!r} is neither a file nor a backbone{hint}')
-    return load_backbone(backbone, part, **options)
+    found = convert_backbone(load_official_file(file), 'mmssl', None, part, None)
+    if (name := found.config.get('type')) in list_backbones():
+        check_options(name, ROLES['backbone'].members[name], options)
+    return build_backbone(found, file, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from PIL import Image
 
+from mmssl.apis.arguments import read_checkpoint, read_path
 from mmssl.apis.images import Picture, list_images, plain_view, read_image
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.files import load_checkpoint_file
@@ -54,23 +55,27 @@ class Predictor:
         num_best: int = 5,
     ) -> None:
         self.cfg = get_recipe(recipe, cfg_options)
-        if not Path(checkpoint).is_file():
-            raise UserError(f'checkpoint {str(checkpoint)!r} does not exist')
-        init_default_scope(self.cfg.default_scope)
+        file = read_checkpoint(checkpoint)
+        self.num_best = num_best
+        with DefaultScope.overwrite_default_scope(self.cfg.default_scope):
+            self._load(file)
+
+    def _load(self, checkpoint: str) -> None:
+        """Builds the model and its pipelines, and loads the weights."""
         model = revert_sync_batchnorm(MODELS.build(self.cfg.model))
         if not hasattr(model, 'predict'):
             raise UserError(
                 f'{type(model).__name__} predicts no classes; its features: mmssl features, or mmssl.FeatureExtractor'
             )
         content = load_checkpoint_file(checkpoint)
-        load_trained_weights(model, str(checkpoint), content)
+        load_trained_weights(model, checkpoint, content)
         self.model: Any = model.to(get_device()).eval()
-        self.num_best = num_best
         self.classes, self.colors = _classes(self.cfg, content, model)
         self.pipeline: Any = None if self.cfg.default_scope == 'mmssl' else Compose(_image_steps(self.cfg))
+        self.array_pipeline: Any = None if self.pipeline is None else Compose(_from_array(self.pipeline))
         self.transform: Any = plain_view(self.cfg) if self.pipeline is None else None
 
-    def __call__(self, images: Picture | Sequence[Picture]) -> Iterator[Prediction]:
+    def __call__(self, images: Picture | Iterable[Picture]) -> Iterator[Prediction]:
         """Yields a prediction for each image.
 
         Args:
@@ -91,10 +96,12 @@ class Predictor:
         if self.transform is not None:
             return self._classify(read_image(source))
         if isinstance(source, np.ndarray):
-            data = Compose(_from_array(self.pipeline))(dict(img=source[..., ::-1].copy(), img_id=0))
+            pipeline, image = self.array_pipeline, dict(img=source[..., ::-1].copy(), img_id=0)
         else:
-            data = self.pipeline(dict(img_path=source, img_id=0))
-        (sample,) = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
+            pipeline, image = self.pipeline, dict(img_path=source, img_id=0)
+        with DefaultScope.overwrite_default_scope(self.cfg.default_scope):
+            data = pipeline(image)
+            (sample,) = self.model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
         prediction = from_sample(sample, self.classes, self.colors)
         assert prediction is not None, 'a detector or segmenter gives a prediction'
         return prediction
@@ -109,7 +116,7 @@ class Predictor:
 def predict(
     recipe: str | Path | Config,
     checkpoint: str | Path,
-    images: Picture | Sequence[Picture],
+    images: Picture | Iterable[Picture],
     out: str | Path | None = None,
     *,
     score: float = 0.3,
@@ -139,7 +146,9 @@ def predict(
     sources = list(list_images(images))
     if not sources:
         raise UserError(f'there is no image in {images}')
-    single = None if out is None else _picture_file(Path(out), len(sources))
+    if out is not None:
+        out = read_path(out, 'out')
+    single = None if out is None else _picture_file(out, len(sources))
     predictor = Predictor(recipe, checkpoint, cfg_options, num_best)
     predictions: list[Prediction] = []
     writer = None if out is None or single else PredictionWriter(out)

@@ -6,6 +6,7 @@ from copy import copy, deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmssl.apis.arguments import read_path
 from mmssl.config.recipes import select_recipes
 from mmssl.utils.errors import UserError
 
@@ -43,13 +44,20 @@ def get_recipe(
             ``data_root='/data/imagenet'``, which moves all datasets.
 
     Raises:
-        UserError: The recipe does not exist, or an option changes nothing.
+        UserError: The recipe does not exist, an option changes nothing, or a class has no such argument.
     """
     from mmengine.config import Config
 
+    from mmssl.config.check import check_config
     from mmssl.config.load import apply_options, load_config
 
+    if not isinstance(recipe, (str, Path, Config)):
+        raise UserError(f'a recipe must be a name, the path of a config file or a Config, got {type(recipe).__name__}')
+    if cfg_options is not None and not isinstance(cfg_options, dict):
+        raise UserError(f"cfg_options must be a dict such as {{'max_epochs': 50}}, got {cfg_options!r}")
     changes = copy(cfg_options) if cfg_options is not None else {}
+    if twice := sorted(set(changes) & set(options)):
+        raise UserError(f'{", ".join(twice)}: given twice, in cfg_options and as an argument; give it once')
     changes.update(options)
     if isinstance(recipe, Config):
         cfg = deepcopy(recipe)
@@ -64,5 +72,7 @@ def get_recipe(
                 f'{recipe} has several stages with their own data: '
                 f'use mmssl.train({str(recipe)!r}, images=...), which replaces the data of all stages'
             )
-        use_images(cfg, images)
+        use_images(cfg, read_path(images, 'images'))
+    if changes and 'stages' not in cfg:  # the stages of a recipe are checked when it runs
+        check_config(cfg, data=False)
     return cfg

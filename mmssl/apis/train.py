@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
+from mmssl.apis.arguments import check_options, read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.config.check import check_config
 from mmssl.config.options import read_dtype
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.own_images import use_images
 from mmssl.distributed.launch import join_processes
+from mmssl.engine.hooks.transfer import TransferHook
 from mmssl.engine.stages import StepReport, read_stages, run_stages, select
 from mmssl.profiling.dry_run import Report, dry_run
 from mmssl.profiling.dry_run_stages import dry_run_stages
@@ -42,10 +44,10 @@ class Settings:
         cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
         cfg.work_dir = self.folder(cfg)
         if self.images is not None:
-            use_images(cfg, self.images)
+            use_images(cfg, read_path(self.images, 'images'))
         if self.resume:
             cfg.resume = True
-            cfg.load_from = None if self.resume is True else str(self.resume)
+            cfg.load_from = None if self.resume is True else str(Path(self.resume).expanduser())
         if self.amp is not None:
             scope = '' if cfg.default_scope == 'mmssl' else 'mmssl.'
             cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=read_dtype(self.amp))
@@ -70,13 +72,15 @@ class Settings:
         """Returns the arguments of ``TransferHook``.
 
         Raises:
-            UserError: The checkpoint does not exist.
+            UserError: The checkpoint does not exist, or an argument is unknown.
         """
-        given = self.pretrained if isinstance(self.pretrained, Mapping) else dict(checkpoint=str(self.pretrained))
+        given = dict(self.pretrained if isinstance(self.pretrained, Mapping) else {'checkpoint': self.pretrained})
+        check_options('pretrained', TransferHook, given)
+        if 'checkpoint' not in given:
+            raise UserError("pretrained needs the path of a checkpoint: pretrained={'checkpoint': 'FILE'}")
         checkpoint = str(given['checkpoint'])
-        if '://' not in checkpoint and not Path(checkpoint).is_file():
-            raise UserError(f'checkpoint {checkpoint!r} does not exist')
-        return dict(given)
+        given['checkpoint'] = checkpoint if '://' in checkpoint else read_checkpoint(checkpoint)
+        return given
 
 
 def train(
@@ -100,9 +104,11 @@ def train(
 
     Args:
         recipe: Name of a recipe, path of a config file, or a config, such as the result of ``get_recipe``.
-        work_dir: Folder for logs and checkpoints; None means ``work_dirs/<config name>``.
+        work_dir: Folder for logs and checkpoints; None means ``work_dirs/<config name>``. Without ``resume`` the
+            checkpoints of an earlier training in this folder are overwritten.
         cfg_options: Dotted keys and values that override the config.
-        images: Folder of images that replaces all datasets; see ``mmssl.datasets.own_images.use_images``.
+        images: Folder of images that replaces all datasets, with at least one batch of images; set
+            ``train_dataloader.batch_size`` in ``cfg_options`` for fewer. See ``mmssl.datasets.own_images.use_images``.
         resume: Whether to resume from the latest checkpoint in ``work_dir``, or the path of a checkpoint to resume
             from.
         pretrained: Checkpoint of any kind whose backbone (and neck) the training starts from, or the arguments of
@@ -125,21 +131,22 @@ def train(
     """
     settings = Settings(work_dir, images, resume, pretrained, amp, auto_scale_lr, validate, seed, launcher)
     cfg = get_recipe(recipe, cfg_options)
-    init_default_scope(cfg.default_scope)
     if 'stages' in cfg:
         if isinstance(recipe, Config):
             raise UserError('a recipe with stages needs its name or path, and options as cfg_options of train()')
-        return _train_stages(recipe, cfg, cfg_options, settings, (only_stage, from_stage), dry)
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            return _train_stages(recipe, cfg, cfg_options, settings, (only_stage, from_stage), dry)
     if only_stage or from_stage:
         raise UserError(f'{cfg.filename} has no stages: omit only_stage and from_stage')
     settings.write(cfg)
     check_config(cfg, data=not dry)
     join_processes(cfg, launcher)
-    if dry:
-        return dry_run(cfg)
-    check_data(cfg)
-    runner = RUNNERS.build(cfg)
-    runner.train()
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        if dry:
+            return dry_run(cfg)
+        check_data(cfg)
+        runner = RUNNERS.build(cfg)
+        runner.train()
     return runner
 
 
@@ -162,7 +169,7 @@ def _train_stages(
             settings.write(stage.config)
             stage.config.launcher = settings.launcher
         elif settings.images is not None:
-            use_images(stage.config, settings.images)
+            use_images(stage.config, read_path(settings.images, 'images'))
     work_dir = str(
         Path(settings.work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem).expanduser()
     )

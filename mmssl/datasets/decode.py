@@ -150,6 +150,23 @@ def _scale(samples: np.ndarray, value_range: tuple[float, float] | None) -> np.n
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else np.ascontiguousarray(pixels)
 
 
+def convert_picture(image: Image.Image) -> np.ndarray:
+    """Converts a Pillow image into RGB, with the rules of ``decode_image``: uint8 (H, W, 3).
+
+    Raises:
+        UnreadableImageError: The samples have no defined range, or would be nearly black.
+    """
+    if image.mode != 'F' and not image.mode.startswith('I'):
+        return _to_rgb(image)
+    samples = np.asarray(image)
+    if isinstance(image, TiffImageFile):
+        bits, signed = _sample_format(image, b'')
+        is_16_bit = bits <= 16 and not signed
+    else:  # the mode I of a file of another format has 16 bits, and 32 bits in memory
+        is_16_bit = image.mode != 'I' or image.format is not None
+    return _scale(samples.astype(np.uint16) if image.mode != 'F' and is_16_bit else samples, None)
+
+
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode == 'P':
         image = image.convert('RGBA')  # Pillow cannot convert a palette with transparency to RGB directly

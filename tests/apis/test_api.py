@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
 import mmssl
+from mmssl.apis.images import list_images, read_image
+from mmssl.apis.train import Settings
 from mmssl.config.recipes import find_config, recipes
 from mmssl.utils.errors import UserError
 from tests.support.image_files import write_images
@@ -169,6 +171,81 @@ def test_mistakes_with_images(checkpoint: Path, tmp_path: Path) -> None:
         mmssl.FeatureExtractor(checkpoint)
     with pytest.raises(UserError, match='has no config'):
         mmssl.FeatureExtractor(checkpoint.with_name('epoch_1_backbone.pth'))
+
+
+def test_deep_pillow_images_are_scaled_like_files(tmp_path: Path) -> None:
+    samples = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(samples).save(tmp_path / 'deep.png')
+    expected = read_image(str(tmp_path / 'deep.png'))
+    assert np.unique(expected).size > 32
+    for picture in (Image.open(tmp_path / 'deep.png'), Image.fromarray(samples)):
+        assert np.array_equal(next(list_images(picture)), expected)
+    for unclear in (samples // 32, samples.astype(np.int32), samples.astype(np.float32)):
+        with pytest.raises(UserError, match='a Pillow image of mode .* needs samples scaled to 0-255'):
+            list(list_images(Image.fromarray(unclear)))
+
+
+def test_images_of_any_iterable_and_none_of_an_empty_path(photos: Path) -> None:
+    paths = sorted(photos.glob('cat/*.png'))
+    assert list(list_images(path for path in paths)) == [str(path) for path in paths]
+    assert set(list_images(set(paths))) == {str(path) for path in paths}
+    for images in ('', ['']):
+        with pytest.raises(UserError, match="an image is an empty string: .* the current folder is '.'"):
+            list(list_images(images))
+    with pytest.raises(UserError, match=r'shape \(0, 5, 3\) has no pixels'):
+        list(list_images(np.zeros((0, 5, 3), np.uint8)))
+    with pytest.raises(UserError, match='images is an empty string'):
+        mmssl.get_recipe(RECIPE, images='')
+
+
+def test_the_home_folder_and_the_scope_of_the_program(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('HOME', str(checkpoint.parent))
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        assert mmssl.FeatureExtractor('~/epoch_1.pth', size=16) and mmssl.get_model('~/epoch_1.pth')
+        assert mmssl.get_model(RECIPE, cfg_options=TINY) and mmssl.get_backbone('~/epoch_1.pth')
+        assert DefaultScope.get_current_instance().scope_name == 'mmengine'
+    mmssl.convert('~/epoch_1.pth', '~/bb.pth', 'mmssl')
+    assert (checkpoint.parent / 'bb.pth').is_file()
+    assert Settings(pretrained='~/bb.pth').transfer() == dict(checkpoint=str(checkpoint.parent / 'bb.pth'))
+
+
+def test_an_unreadable_image_in_a_worker(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / 'damaged.jpg').write_bytes(b'no image')
+    with pytest.raises(UserError, match='^[^\n]*damaged.jpg cannot be read[^\n]*$'):
+        mmssl.FeatureExtractor(checkpoint, size=16, num_workers=1)(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        (dict(size='96'), "size must be a whole number of at least 1, got '96'"),
+        (dict(size=-5), 'size must be a whole number of at least 1, got -5'),
+        (dict(size=16, batch_size=0), 'batch_size must be a whole number of at least 1, got 0'),
+        (dict(size=16, device='gpu'), "device='gpu' cannot be used .* give 'cpu'"),
+    ],
+)
+def test_wrong_options_of_an_extractor(checkpoint: Path, option: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        mmssl.FeatureExtractor(checkpoint, **option)
+
+
+def test_wrong_options_of_backbones_and_recipes(checkpoint: Path) -> None:
+    with pytest.raises(UserError, match="ResNet has no argument 'deth'; did you mean 'depth'"):
+        mmssl.get_backbone('ResNet', deth=50)
+    with pytest.raises(UserError, match="no argument 'out_indexes'; did you mean 'out_indices'"):
+        mmssl.get_backbone(checkpoint, out_indexes=(0,))
+    with pytest.raises(UserError, match='is a folder: give a file in it'):
+        mmssl.get_backbone(checkpoint.parent)
+    with pytest.raises(UserError, match='model.backbone.*dpth'):
+        mmssl.get_recipe(RECIPE, {'model.backbone.dpth': 50})
+    with pytest.raises(UserError, match='cfg_options must be a dict'):
+        mmssl.get_recipe(RECIPE, ['a=1'])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match='a recipe must be a name, .* got NoneType'):
+        mmssl.get_recipe(None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match='max_epochs: given twice'):
+        mmssl.get_recipe(RECIPE, {'max_epochs': 3}, max_epochs=4)
+    with pytest.raises(UserError, match="pretrained has no argument 'file'"):
+        Settings(pretrained={'file': 'x.pth'}).transfer()
 
 
 def test_evaluation_and_conversion(checkpoint: Path, photos: Path, tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Checks of the arguments of the interface: paths, numbers and options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mmssl.utils.errors import UserError, did_you_mean
+
+
+def read_path(path: str | Path, name: str) -> Path:
+    """Returns the path with ``~`` replaced by the home folder.
+
+    Args:
+        path: Path of a file or folder.
+        name: Name of the argument, for the message.
+
+    Raises:
+        UserError: The path is empty, or is not a path.
+    """
+    if not isinstance(path, (str, Path)):
+        raise UserError(f'{name} must be a path, got {type(path).__name__}')
+    if not str(path):
+        raise UserError(f"{name} is an empty string: give a path; the current folder is '.'")
+    return Path(path).expanduser()
+
+
+def read_checkpoint(path: str | Path) -> str:
+    """Returns the path of a checkpoint with ``~`` replaced by the home folder.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    file = read_path(path, 'checkpoint')
+    if not file.is_file():
+        raise UserError(f'checkpoint {str(path)!r} does not exist')
+    return str(file)
+
+
+def check_number(name: str, value: int, least: int) -> None:
+    """Checks that an argument is a whole number of at least ``least``.
+
+    Raises:
+        UserError: It is not.
+    """
+    if isinstance(value, bool) or not hasattr(value, '__index__') or value < least:
+        raise UserError(f'{name} must be a whole number of at least {least}, got {value!r}')
+
+
+def check_options(name: str, function: Callable, options: Iterable[str]) -> None:
+    """Checks that a class or function has the arguments that a caller gives.
+
+    Args:
+        name: Name of the class, for the message.
+        function: Class or function.
+        options: Names of arguments.
+
+    Raises:
+        UserError: It does not have one of them.
+    """
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for option in options:
+        if option not in parameters:
+            hint = did_you_mean(option, parameters) or f'; its arguments are {", ".join(parameters)}'
+            raise UserError(f'{name} has no argument {option!r}{hint}')
