@@ -37,6 +37,8 @@ def load_trained(
 ) -> tuple[Config, nn.Module]:
     """Builds the model of a checkpoint and loads its backbone, in evaluation mode on the default device.
 
+    The default scope of the program does not change: a caller that builds datasets sets it with ``init_default_scope``.
+
     Args:
         checkpoint: Path or http(s) address of a training checkpoint, or of a backbone file together with ``config``.
         config: Config, config file or name of a recipe; None takes the config that MMEngine writes into training

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import fmean
 
+from mmengine.registry import init_default_scope
+
 from mmssl.cli.options import add_amp_option, add_config_options, write_json
 from mmssl.cli.tool import tool
 from mmssl.config.load import evaluation_dataloader
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     sweep = LinearSweep(**{name: getattr(args, name) for name in options if getattr(args, name) is not None})
     random_init = args.seed if args.random_init else None
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix, random_init=random_init)
+    init_default_scope(cfg.default_scope)
     loaders = {
         data: PretrainRunner.build_dataloader(evaluation_dataloader(cfg, data), seed=0) for data in ('bank', 'val')
     }

@@ -10,6 +10,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
+from mmengine.registry import init_default_scope
 from torch.utils.data import Subset
 
 from mmssl.cli.options import add_config_options, write_json
@@ -64,6 +65,7 @@ def attack_config(name: str, args: argparse.Namespace) -> dict:
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
+    init_default_scope(cfg.default_scope)
     if not hasattr(model, 'predict'):
         raise UserError(
             f'{type(model).__name__} is not a classifier: give the checkpoint of one, such as ImageClassifier'

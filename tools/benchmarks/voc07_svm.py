@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
+from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmssl.cli.options import add_config_options, write_json
@@ -78,7 +79,8 @@ def features_of(model: nn.Module, args: argparse.Namespace, split: str, stage: s
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, dict]:
     args = parse_args(argv)
-    _, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix)
+    cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix)
+    init_default_scope(cfg.default_scope)
     results = {}
     for stage in args.stages:
         train, test = (features_of(model, args, split, stage) for split in ('trainval', 'test'))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmengine.registry import init_default_scope
+
 from mmssl.cli.options import add_trained_options, trained_options
 from mmssl.cli.tool import tool
 from mmssl.converters.trained import load_trained
@@ -39,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     reference = None if args.reference is None else read_squares([args.reference], args.size)
     maps = {}
     for name, options in trained_options(args).items():
-        _, model = load_trained(**options)
+        cfg, model = load_trained(**options)
+        init_default_scope(cfg.default_scope)
         prepare = model.data_preprocessor.prepare
         compared = None if reference is None else prepare(reference)
         maps[name] = attention_maps(model.backbone, prepare(images), args.kinds, compared)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmengine.registry import init_default_scope
+
 from mmssl.cli.options import add_trained_options, trained_options
 from mmssl.cli.tool import tool
 from mmssl.config.load import evaluation_dataloader
@@ -46,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     features = {}
     for name, options in trained_options(args).items():
         cfg, model = load_trained(**options)
+        init_default_scope(cfg.default_scope)
         if not features:
             loaders = (evaluation_dataloader(cfg, data) for data in ('bank', args.data))
             bank, queries = (PretrainRunner.build_dataloader(loader, seed=0) for loader in loaders)

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
@@ -41,6 +42,7 @@ def training_size(cfg: Config) -> int | None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
+    init_default_scope(cfg.default_scope)
     check_reconstructs(model)
     trained = training_size(cfg)
     size = trained if args.size is None else args.size

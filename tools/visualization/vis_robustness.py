@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Subset
 
 from mmssl.cli.tool import tool
@@ -50,6 +51,7 @@ def draw(args: argparse.Namespace) -> tuple[object, int]:
     if len(set(names)) != len(args.checkpoints):
         raise UserError(f'{len(args.checkpoints)} networks need as many different --names, got {names}')
     trained = [load_trained(file, args.config, whole=True) for file in args.checkpoints]
+    init_default_scope(trained[0][0].default_scope)
     models = {name: model for name, (_, model) in zip(names, trained)}
     for name, model in models.items():
         if not hasattr(model, 'predict'):

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 import torch
+from mmengine.registry import init_default_scope
 
 from mmssl.cli.options import add_trained_options, trained_options
 from mmssl.cli.tool import tool
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     features = {}
     for name, options in trained_options(args).items():
         cfg, model = load_trained(**options)
+        init_default_scope(cfg.default_scope)
         if not features:
             loader = PretrainRunner.build_dataloader(evaluation_dataloader(cfg, args.data), seed=0)
             dataset = loader.dataset
