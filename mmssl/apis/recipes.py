@@ -74,5 +74,5 @@ def get_recipe(
             )
         use_images(cfg, read_path(images, 'images'))
     if changes and 'stages' not in cfg:  # the stages of a recipe are checked when it runs
-        check_config(cfg, data=False)
+        check_config(cfg, files=False)
     return cfg

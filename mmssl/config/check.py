@@ -95,7 +95,7 @@ SLOTS = {
 _HAND_ON = ('mmssl.', 'mmengine.optim.')
 
 
-def check_config(cfg: Config, data: bool = True) -> None:
+def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
     """Looks for mistakes that would stop a run later, and reports all of them together.
 
     It checks top-level keys, every ``type`` with its arguments, and paths. In a config of another scope, such as
@@ -104,6 +104,7 @@ def check_config(cfg: Config, data: bool = True) -> None:
     Args:
         cfg: Config from ``load_config``.
         data: Whether missing data folders, and missing weights of a target, are mistakes.
+        files: Whether any missing file or folder is a mistake.
 
     Raises:
         UserError: There are mistakes; the message names each with its place in the config.
@@ -119,7 +120,7 @@ def check_config(cfg: Config, data: bool = True) -> None:
             if key != 'stages':  # each stage is checked separately
                 check.visit(value, key, key, Slot(None))
         problems += check.problems
-    problems = problems or missing_paths(cfg, data)
+    problems = problems or (missing_paths(cfg, data) if files else [])
     if len(problems) > 1:
         problems = [f'{len(problems)} mistakes in {cfg.filename}', *problems]
     if problems:

@@ -222,6 +222,7 @@ def test_an_unreadable_image_in_a_worker(checkpoint: Path, tmp_path: Path) -> No
         (dict(size=-5), 'size must be a whole number of at least 1, got -5'),
         (dict(size=16, batch_size=0), 'batch_size must be a whole number of at least 1, got 0'),
         (dict(size=16, device='gpu'), "device='gpu' cannot be used .* give 'cpu'"),
+        (dict(size=16, device='cuda:99'), "device='cuda:99' cannot be used"),
     ],
 )
 def test_wrong_options_of_an_extractor(checkpoint: Path, option: dict, message: str) -> None:
@@ -238,6 +239,7 @@ def test_wrong_options_of_backbones_and_recipes(checkpoint: Path) -> None:
         mmssl.get_backbone(checkpoint.parent)
     with pytest.raises(UserError, match='model.backbone.*dpth'):
         mmssl.get_recipe(RECIPE, {'model.backbone.dpth': 50})
+    assert mmssl.get_recipe(RECIPE, {'load_from': 'later.pth'}).load_from == 'later.pth'
     with pytest.raises(UserError, match='cfg_options must be a dict'):
         mmssl.get_recipe(RECIPE, ['a=1'])  # type: ignore[arg-type]
     with pytest.raises(UserError, match='a recipe must be a name, .* got NoneType'):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
 from mmssl.apis.predict import Predictor, list_images, predict
@@ -144,6 +144,10 @@ def test_a_detector_predicts_draws_and_is_shown(detector: tuple[Path, dict, Path
     (by_array,) = predict(DETECTOR, checkpoint, pixels, tmp_path / 'boxes.png', score=0, cfg_options=options)
     assert (np.array(Image.open(tmp_path / 'boxes.png')) != pixels).any()
     assert by_array.scores.tolist() == pytest.approx(result['scores'], abs=0.02)
+    predictor = Predictor(DETECTOR, checkpoint, options)
+    with DefaultScope.overwrite_default_scope('mmssl'):  # another model was loaded
+        (after,) = predictor(pixels)
+    assert after.above(0).scores.tolist() == by_array.scores.tolist()
 
     show = ['--work-dir', str(tmp_path / 'run'), '--show-dir', str(tmp_path / 'show'), '--cfg-options']
     test_tool.main([str(DETECTOR), str(checkpoint), *show, *as_text(options)])
