@@ -55,7 +55,7 @@ def test_network_and_vocabulary_come_from_files(tmp_path):
     assert_close(model.target.words, torch.from_numpy(words))
 
     np.save(tmp_path / 'words.npy', words[:5])
-    with pytest.raises(UserError, match='holds 5 words of 16 channels and the target has 12 of 16'):
+    with pytest.raises(UserError, match='holds 5 words of 16 channels and the target has 12 words of 16'):
         small(vocabulary=str(tmp_path / 'words.npy'))
     with pytest.raises(UserError, match='does not exist: the step FitVocabulary writes it'):
         small(vocabulary=str(tmp_path / 'none.npy'))

@@ -243,7 +243,7 @@ def test_the_teacher_is_read_from_its_checkpoint(tmp_path: Path):
 
 def test_arguments():
     for wrong in (dict(matching_start=1.0), dict(discriminator_interval=0), dict(noise=-1.0)):
-        with pytest.raises(ValueError, match='IGAM needs'):
+        with pytest.raises(ValueError, match='needs matching_start < 1 <= discriminator_interval'):
             build(**wrong)
     with pytest.raises(ValueError, match='grad_target must be one of'):
         build(grad_target='prob')

@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from mmssl.checkpoints.matching import load_matching
+from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.load import load_config
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.registry import ALGORITHMS, MODELS
@@ -128,6 +129,7 @@ def bytes_kept(forward) -> int:
 
 def test_a_trained_pyramid_lands_in_a_detector():
     pytest.importorskip('mmdet')
+    prepare_downstream()
     from mmdet.registry import MODELS as DETECTORS
     from mmdet.utils import register_all_modules
 

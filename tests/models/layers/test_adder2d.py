@@ -95,7 +95,7 @@ def test_other_memory_formats_and_empty_batches():
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match='filters have 3 channels and images 4'):
         adder2d(torch.zeros(1, 4, 8, 8), torch.zeros(2, 3, 3, 3))
-    with pytest.raises(ValueError, match='smaller than filters of 5'):
+    with pytest.raises(ValueError, match='smaller than filters of side 5'):
         adder2d(torch.zeros(1, 3, 2, 8), torch.zeros(2, 3, 5, 5), padding=1)
 
 
