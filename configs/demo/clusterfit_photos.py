@@ -1,6 +1,7 @@
 """ClusterFit, from RotNet, on photo patches: ``make demo METHOD=clusterfit``.
 
-Measured in %, seed 0 alone, with ``EPOCHS=8``, which gives RotNet eight epochs too; the time is in ``configs/clusterfit/README.md``:
+Measured in %, seed 0 alone, with ``EPOCHS=8``, which gives RotNet eight epochs too; the time is in
+``configs/clusterfit/README.md``:
 
     pre-trained               kNN 82.8   linear 87.8   10 labels 79.5
     after RotNet              kNN 77.2   linear 81.6   10 labels 69.7
