@@ -6,8 +6,8 @@ Cost: three trainings of 672 steps of 128 images of 32 px; ten minutes on two CP
 Expected: no published figure; each stage ends with its accuracy on images and under attack.
 
 The student without IGAM is the same algorithm that never matches gradients. The loss weights differ from the article's,
-because the scale of a gradient depends on the network and on the quantity that is differentiated. With these weights the
-student diverges when matching begins; see the card.
+because the scale of a gradient depends on the network and on the quantity that is differentiated. With these weights
+the student diverges when matching begins; see the card.
 """
 
 _base_ = ['../_base_/datasets/photo_patches_attacked.py', '../_base_/default_runtime.py']
