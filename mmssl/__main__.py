@@ -14,14 +14,14 @@ from mmssl.version import __version__
 _TOOLS = Path(__file__).parent / '.mim' / 'tools'
 _COMMANDS = {
     'train': ('train.py', 'pre-train a backbone, or train a model on one'),
-    'test': ('test.py', 'evaluate what a checkpoint holds on the test set of a recipe'),
+    'test': ('test.py', 'evaluate a checkpoint on the test set of a recipe'),
     'features': ('extract_features.py', 'write the features of images'),
     'predict': ('predict.py', 'predict images with a classifier, detector or segmenter'),
-    'convert': ('model_converters/convert.py', 'write a backbone as another library reads it'),
+    'convert': ('model_converters/convert.py', 'write a backbone in the format of another library'),
     'recipes': ('misc/list_recipes.py', 'list the recipes'),
     'demo': ('demo.py', 'pre-train on photographs in minutes and show what changed'),
 }
-# What a command needs: a command without any word is answered at once, without seconds of imports.
+# Required arguments. A command without arguments prints them at once, before the slow imports.
 _NEEDED = {
     'train': 'CONFIG',
     'test': 'CONFIG CHECKPOINT',
@@ -44,7 +44,7 @@ def main() -> None:
         sys.exit(2)
     elif command in _NEEDED and not argv:
         needed = f'mmssl {command} {_NEEDED[command]}'
-        print(f'usage: {needed}\nmmssl {command} --help tells the options', file=sys.stderr)
+        print(f'usage: {needed}\nmmssl {command} --help lists the options', file=sys.stderr)
         sys.exit(2)
     elif command in _SEVERAL_PROCESSES and (processes := _processes(argv)) is not None:
         _launch(command, *processes)
@@ -70,7 +70,7 @@ def _help() -> str:
             '',
             *lines,
             '',
-            'mmssl COMMAND --help tells the options of a command.',
+            'mmssl COMMAND --help lists the options of a command.',
             f'mmssl {"|".join(_SEVERAL_PROCESSES)} ... --gpus N starts N processes, one for each GPU, or on CPUs.',
         ]
     )

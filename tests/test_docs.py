@@ -168,8 +168,11 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 def test_the_python_of_the_readme_calls_what_exists() -> None:
     (block,) = re.findall(r'```python\n(import mmssl\n.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
+    called = set()
     for call in [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]:
         if isinstance(call.func, ast.Attribute):
             function = getattr(mmssl, call.func.attr)
             keywords = {keyword.arg: None for keyword in call.keywords}
-            inspect.signature(function).bind(*call.args, **keywords)
+            inspect.signature(function).bind(*call.args, **keywords)  # TypeError for arguments it does not have
+            called.add(call.func.attr)
+    assert {'list_recipes', 'train', 'FeatureExtractor', 'get_backbone'} <= called <= set(mmssl.__all__)

@@ -170,9 +170,7 @@ def _train_stages(
             stage.config.launcher = settings.launcher
         elif settings.images is not None:
             use_images(stage.config, read_path(settings.images, 'images'))
-    work_dir = str(
-        Path(settings.work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem).expanduser()
-    )
+    work_dir = settings.folder(cfg)
     if dry:
         return dry_run_stages(stages, selected, work_dir)
     run_stages(stages, selected, work_dir, resume=bool(settings.resume))
