@@ -77,7 +77,14 @@ class Role:
         return register
 
     def build(self, cfg: dict, **kwargs: Any) -> Any:
-        """Builds the class that ``cfg['type']`` names; the rest of ``cfg`` and ``kwargs`` are its arguments."""
+        """Builds the class that ``cfg['type']`` names; the rest of ``cfg`` and ``kwargs`` are its arguments.
+
+        A name of this role means the class of mmssl in every scope: inside a detector of mmdet, ``ResNet`` is not
+        mmdet's. Any other name is looked up as MMEngine does.
+        """
+        MODELS.import_from_location()
+        if isinstance(cfg, dict) and cfg.get('type') in self.members:
+            cfg = cfg | dict(type=self.members[cfg['type']])
         return MODELS.build(cfg, **kwargs)
 
 

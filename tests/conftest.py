@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # also for the processes that tests start
@@ -10,6 +11,7 @@ os.environ.setdefault('MPLBACKEND', 'Agg')
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
 
@@ -25,6 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_scope() -> Iterator[None]:
+    """Takes back the default scope that a test or its runner has set, so that no other test sees it."""
+    before = DefaultScope._instance_dict.copy()
+    yield
+    DefaultScope._instance_dict = before
 
 
 @pytest.fixture(scope='session')

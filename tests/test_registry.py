@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mmengine import registry as mmengine_registry
-from mmengine.registry import Registry
+from mmengine.registry import DefaultScope, Registry
 from torch import nn
 
 import mmssl.models  # noqa: F401  # registers the parts
@@ -88,6 +88,13 @@ def test_every_table_is_a_child_of_mmengines_in_the_scope_mmssl() -> None:
     for name, table in tables.items():
         parent = getattr(mmengine_registry, 'EVALUATOR' if name == 'EVALUATORS' else name)
         assert table.scope == 'mmssl' and table.parent is parent and parent.children['mmssl'] is table
+
+
+@pytest.mark.parametrize('scope', ['mmengine', 'mmssl', 'mmdet'])
+def test_a_name_of_a_role_means_the_class_of_mmssl_in_every_scope(scope) -> None:
+    with DefaultScope.overwrite_default_scope(scope):
+        backbone = BACKBONES.build(dict(type='ResNet', depth=18, width=0.25))
+    assert type(backbone).__module__.startswith('mmssl.')
 
 
 def test_a_scoped_type_is_found_without_importing_mmssl() -> None:
