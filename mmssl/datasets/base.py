@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -155,13 +156,17 @@ class ImageDataset(Dataset):
         result = dict(data_samples=dict(index=found, label=self.label(found)), skipped=skipped)
         if self.transform is not None:
             return dict(inputs=self.transform(image), **result)
-        rng = np.random.default_rng((seed, epoch, index))
-        views, programs, drawn = [], [], None
+        drawn = self.draw_views(epoch, index, image.shape[:2])
+        views = [view.render(image, draw) for view, draw in zip(self.views, drawn)]
+        return dict(inputs=views, photometric=[draw.program for draw in drawn], **result)
+
+    def draw_views(self, epoch: int, index: int, shape: tuple[int, ...]) -> list[Any]:
+        """Returns the draws of the views of item ``(epoch, index)``, whose image has ``shape``, (height, width)."""
+        rng = np.random.default_rng((self.seed or 0, epoch, index))
+        drawn: list[Any] = []
         for view in self.views:
-            drawn = view.draw(image.shape[:2], rng, drawn)
-            views.append(view.render(image, drawn))
-            programs.append(drawn.program)
-        return dict(inputs=views, photometric=programs, **result)
+            drawn.append(view.draw(shape, rng, drawn[-1] if drawn else None))
+        return drawn
 
     def _load_or_substitute(self, seed: int, epoch: int, index: int) -> tuple[np.ndarray, int, list[str]]:
         skipped: list[str] = []

@@ -13,6 +13,7 @@ from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import Features
 from mmssl.utils.scalars import read_scalars
 from mmssl.visualization.augmented_views import augmented_views
+from mmssl.visualization.correspondence import correspondence_figure
 from mmssl.visualization.curves import plot_curves
 from mmssl.visualization.embedding_map import embedding_map, project_tsne
 from mmssl.visualization.neighbours import neighbour_sheet
@@ -95,6 +96,7 @@ def report_sections(
             augmented_views(train, algorithm.data_preprocessor, shown, shown=algorithm.shown_views),
         ),
         *([reconstruction_section(runner)] if hides else []),
+        *([correspondence_section(runner, shown)] if hasattr(algorithm, 'match_views') else []),
         Section(
             'Nearest neighbours',
             'Test images and the training images whose features are most similar, before and after.'
@@ -116,6 +118,16 @@ def reconstruction_section(runner: PretrainRunner) -> Section:
     images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), NUM_SHOWN).tolist()])
     text = 'Test images, the patches that the network gets, and its reconstruction: the method learns to fill in.'
     return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, images))
+
+
+def correspondence_section(runner: PretrainRunner, indices: Sequence[int]) -> Section:
+    """Returns a section with two views of training images and the positions that the network matches."""
+    text = (
+        'Two views of training images. A line joins each position of the first view with the most similar position of '
+        'the second, if the place lies in both: green if it is at most one position from the right one.'
+    )
+    figure = correspondence_figure(runner.algorithm, runner.train_dataloader.dataset, indices)
+    return Section('Correspondence', text, figure)
 
 
 def neighbours_figure(runner: PretrainRunner, before: Representation, after: Representation) -> Figure:

@@ -91,10 +91,10 @@ class Golden:
         """The official state dict, without what the constructor makes."""
         tensors = {}
         for name, shape in self.record['state_dict']:
-            if name == 'queue':
-                tensors[name] = normalize(torch.as_tensor(fill(name, shape, self.salt)), dim=0)
-            elif name == 'queue_ptr':
-                tensors[name] = torch.tensor([self.literals['queue_ptr_before']])
+            if name in ('queue', 'queue2'):
+                tensors[name] = normalize(torch.as_tensor(fill(name, shape, self.salt)), dim=-2)
+            elif name in ('queue_ptr', 'queue2_ptr'):
+                tensors[name] = torch.tensor([self.literals[f'{name}_before']])
             elif name not in self.derived:
                 tensors[name] = torch.as_tensor(fill(name, shape, self.salt))
         for name, change in self.record.get('state_overrides', {}).items():
@@ -199,9 +199,9 @@ class Trace:
 def official(tensors: Mapping[str, Tensor], name: str) -> Tensor:
     """The tensor of ours called ``name``, in the shape that the official code gives it."""
     tensor = tensors[name]
-    if name == 'queue.pointer':
+    if name.endswith('queue.pointer'):
         return tensor.reshape(1)
-    return tensor.T if name == 'queue.features' else tensor
+    return tensor.T if name.endswith('queue.features') else tensor
 
 
 def difference(found: Any, recorded: Any, tolerance: float) -> str | None:

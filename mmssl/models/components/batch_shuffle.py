@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -26,8 +29,12 @@ class BatchShuffle:
         self.group_size = group_size
 
     @torch.no_grad()
-    def __call__(self, encoder: nn.Module, images: Tensor) -> Tensor:
-        """Returns the encoder's output (N, D) for images (N, 3, H, W), in the order of the images, without gradient.
+    def __call__(self, encoder: nn.Module, images: Tensor) -> Any:
+        """Returns the encoder's output for images (N, 3, H, W), in the order of the images, without gradient.
+
+        Args:
+            encoder: Module: images -> tensor whose first dimension is N, or a named tuple of such tensors.
+            images: (N, 3, H, W).
 
         Raises:
             ValueError: ``group_size`` does not divide the number of images of a process.
@@ -39,8 +46,10 @@ class BatchShuffle:
             return encoder(images)
         order = self.permutation(len(images) * world_size(), images.device)
         share = _of_this_process(gather_constant(images)[order])
-        outputs = torch.cat([encoder(group) for group in share.split(group_size)])
-        return _of_this_process(gather_constant(outputs)[order.argsort()])
+        outputs = [encoder(group) for group in share.split(group_size)]
+        if isinstance(outputs[0], Tensor):
+            return _in_order(outputs, order)
+        return type(outputs[0])(*(_in_order(parts, order) for parts in zip(*outputs)))
 
     def permutation(self, count: int, device: torch.device) -> Tensor:
         """Draws a permutation of ``count`` images, (count,) int64, the same on every process."""
@@ -48,6 +57,10 @@ class BatchShuffle:
         if world_size() > 1:
             dist.broadcast(order, src=0)
         return order
+
+
+def _in_order(groups: Sequence[Tensor], order: Tensor) -> Tensor:
+    return _of_this_process(gather_constant(torch.cat(list(groups)))[order.argsort()])
 
 
 def _of_this_process(tensor: Tensor) -> Tensor:

@@ -1,0 +1,40 @@
+"""Correspondence of two views: what is right is judged by the crops."""
+
+from __future__ import annotations
+
+import torch
+
+from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
+from mmssl.visualization.correspondence import correct_matches, correspondence_figure, drawn_crops
+from mmssl.visualization.style import figure_pixels
+from tests.models.algorithms.test_densecl import _densecl
+from tests.support.tiny_run import NoiseImages
+
+VIEW = dict(type='AugmentedView', size=16)
+
+
+def test_matches_of_equal_crops_are_right_where_they_are_the_identity():
+    crops = torch.tensor([[[3.0, 5, 20, 10, 0]] * 2])
+    matches = torch.arange(16)[None].clone()
+    shared, correct = correct_matches(matches, crops, (4, 4))
+    assert shared.all() and correct.all()
+    matches[0, :4] = torch.tensor([1, 3, 2, 2])  # one off, two off, right, one off
+    assert correct_matches(matches, crops, (4, 4))[1][0, :4].tolist() == [True, False, True, True]
+    crops[0, 1, 4] = 1  # the second view is flipped: position 0 belongs to position 3
+    assert correct_matches(torch.arange(16)[None], crops, (4, 4))[1][0, :4].tolist() == [False, True, True, False]
+
+
+def test_crops_that_do_not_overlap_share_no_place():
+    crops = torch.tensor([[[0.0, 0, 10, 10, 0], [10.0, 0, 10, 10, 0]]])
+    shared, correct = correct_matches(torch.zeros(1, 16, dtype=torch.long), crops, (4, 4))
+    assert not shared.any() and not correct.any()
+
+
+def test_the_figure_draws_the_views_of_the_dataset():
+    dataset = NoiseImages(num_images=5, views=[VIEW, VIEW])
+    crops = drawn_crops(dataset, [0, 3], epoch=2)
+    assert crops.shape == (2, 2, 5) and not torch.equal(crops[0], crops[1])
+    algorithm = _densecl().float()
+    algorithm.data_preprocessor = SelfSupDataPreprocessor()
+    pixels = figure_pixels(correspondence_figure(algorithm, dataset, [0, 3, 4]))
+    assert pixels.std() > 10
