@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -33,6 +35,32 @@ def build(method: str, **options: Any) -> BaseAlgorithm:
 def views(count: int = 2, images: int = 8, size: int = 8) -> list[Tensor]:
     """Returns ``count`` random views (images, 3, size, size), float64."""
     return list(torch.randn(count, images, 3, size, size, dtype=torch.float64))
+
+
+def continues_after_loading(build: Callable[[], BaseAlgorithm], *batch: Any) -> bool:
+    """Returns whether a run that is saved after two steps and loaded into a new algorithm has the same third step.
+
+    Args:
+        build: Function that builds the algorithm, also one with other weights.
+        *batch: Arguments of ``loss``.
+    """
+
+    def step(algorithm: BaseAlgorithm, number: int) -> None:
+        torch.manual_seed(number)
+        optimizer = torch.optim.SGD([p for p in algorithm.parameters() if p.requires_grad], lr=0.05)
+        sum(algorithm.loss(*batch).values()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        algorithm.on_step_end(number / 3)
+
+    whole = build()
+    step(whole, 1)
+    step(whole, 2)
+    resumed = build()
+    resumed.load_state_dict(deepcopy(whole.state_dict()))
+    for algorithm in (whole, resumed):
+        step(algorithm, 3)
+    return all(torch.equal(x, whole.state_dict()[name]) for name, x in resumed.state_dict().items())
 
 
 def masked(**options: Any) -> dict:

@@ -46,9 +46,10 @@ class DenseProjector(BaseModule):
             nn.ReLU(inplace=True),
             nn.Conv2d(hidden_channels, out_channels, 1),
         )
-        for layer in self.global_layers[::2]:
-            nn.init.kaiming_normal_(layer.weight, mode='fan_in', nonlinearity='relu')
-            nn.init.zeros_(layer.bias)
+        for layer in self.global_layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, mode='fan_in', nonlinearity='relu')
+                nn.init.zeros_(layer.bias)
 
     def forward(self, maps: tuple[Tensor, ...]) -> DenseEmbedding:
         """Projects the last of the maps (N, C, H, W) that a backbone returns."""

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from mmssl.models.algorithms.densecl import DenseCL
 from mmssl.models.losses.queue_contrast_loss import queue_contrast
-from tests.support.small_parts import BACKBONE, DIM, build, views
+from tests.support.small_parts import BACKBONE, DIM, build, continues_after_loading, views
 
 
 def _densecl(out_index: int = 1, **options) -> DenseCL:
@@ -82,3 +82,7 @@ def test_keys_are_shuffled_in_groups_with_all_their_maps():
     group = algorithm.teacher(x[[5, 2, 7, 0]])
     for mine, theirs in zip(key, group):
         assert_close(mine[[5, 2, 7, 0]], theirs)
+
+
+def test_a_run_that_is_loaded_continues_with_the_same_bits():
+    assert continues_after_loading(lambda: _densecl(norm_group_size=4), views())
