@@ -64,6 +64,7 @@ CASES = {
     'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),
+    'a2mim': (['a2mim_r50'], []),
     'simmim_swin': (['simmim_swin_base'], []),
     'hivit': (['hivit_base_mae', 'hivit_base_classifier'], []),
     'itpn': (['itpn_base_pixel', 'itpn_base_classifier', 'itpn_base_seg', 'itpn_base_det_pixel'], []),

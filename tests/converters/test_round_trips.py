@@ -35,6 +35,7 @@ FILES = {
     ('care', 'ResNet'): ('module.student_encoder.', 'module.teacher_encoder.conv1.weight'),
     ('barlowtwins', 'ResNet'): ('module.backbone.', 'module.bn.weight'),
     ('vicreg', 'ResNet'): ('module.backbone.', 'module.projector.0.bias'),
+    ('a2mim', 'ResNet'): ('backbone.', 'neck.decoder_pred.0.bias'),
     ('dino', 'ResNet'): ('student.module.backbone.', 'teacher.head.mlp.0.weight'),
     ('mmssl', 'ResNet'): ('backbone.', 'neck.layers.0.weight'),
     ('torchvision', 'VisionTransformer'): ('', 'heads.head.bias'),

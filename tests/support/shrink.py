@@ -36,6 +36,8 @@ def shrink(cfg: Config) -> Config:
     _shrink_backbone(cfg.model.backbone)
     if 'discriminator' in cfg.model:
         _shrink_igam(cfg.model)
+    if 'mask_token' in cfg.model:  # at the third stage of a ResNet, or at the patches of a ViT
+        cfg.model.mask_token.channels = 32 if cfg.model.backbone.type == 'ResNet' else _ARCH['embed_dim']
     _shrink_parts(cfg.model)
     if cfg.model.head.type == 'ClusterHead':
         cfg.model.head.update(in_channels=_EMBEDDING, num_clusters=_CLUSTERS)

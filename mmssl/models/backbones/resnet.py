@@ -19,6 +19,7 @@ DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] =
     50: (Bottleneck, (3, 4, 6, 3)),
     101: (Bottleneck, (3, 4, 23, 3)),
     152: (Bottleneck, (3, 8, 36, 3)),
+    200: (Bottleneck, (3, 24, 36, 3)),
 }
 
 
@@ -30,7 +31,7 @@ class ResNet(OrderedLayers, BaseModule):
     of the whole network loads too; the tensors of those stages are ignored.
 
     Args:
-        depth: Number of layers: 18, 34, 50, 101 or 152.
+        depth: Number of layers: 18, 34, 50, 101, 152 or 200.
         width: Factor of the channels of every layer, including stem and output: the 2x and 4x of SimCLR and BYOL.
         width_per_group: Width of the inner 3x3 convolution in the stage of 64 channels, as in torchvision: 128 gives
             ``wide_resnet50_2``, whose output is as wide as ResNet-50's. For depths with bottlenecks only.
