@@ -74,10 +74,11 @@ def _draw_masks_of_the_whole_batch(masker: nn.Module) -> None:
     """Makes every process draw the masks of all images and take its own."""
     draw = masker.forward
 
-    def draw_share(images: Tensor) -> Tensor:
+    def draw_share(images: Tensor, *step: int) -> Tensor | tuple[Tensor, ...]:
         torch.manual_seed(5)
         random.seed(5)
-        return _share(draw(images.repeat(world_size(), 1, 1, 1)))
+        drawn = draw(images.repeat(world_size(), 1, 1, 1), *step)
+        return tuple(map(_share, drawn)) if isinstance(drawn, tuple) else _share(drawn)
 
     masker.forward = draw_share
 

@@ -46,7 +46,8 @@ def kind(tensors: Tensors) -> str | None:
     """
     for backbone, pattern in _NAMES.items():
         if all(re.fullmatch(pattern, name) for name in tensors):
-            return backbone
+            is_patch_vit = backbone == 'VisionTransformer' and 'cls_token' not in tensors
+            return 'PatchViT' if is_patch_vit else backbone
     return None
 
 
@@ -62,11 +63,11 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
     Returns:
         ``known``, updated with ``type`` and the arguments that follow from the tensors. These are for ``ResNet``
         ``depth``, ``width``, ``width_per_group`` and ``stem``; for ``AdderResNet`` ``depth``, ``width`` and ``stem``;
-        for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` ``arch`` (a dict), ``img_size``,
-        ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``, ``patch_size``,
-        ``relative_table`` and ``layer_scale``; for a Swin transformer the arguments of timm, with the smallest
-        ``img_size`` that has such windows; for ``HiViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change
-        the tensors; for ``WideResNet`` ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
+        for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` and ``PatchViT`` ``arch`` (a
+        dict), ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``,
+        ``patch_size``, ``relative_table`` and ``layer_scale``; for a Swin transformer the arguments of timm, with the
+        smallest ``img_size`` that has such windows; for ``HiViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that
+        change the tensors; for ``WideResNet`` ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
 
     Raises:
         UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.
@@ -83,7 +84,7 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
             return known
         case 'ResNet':
             return known | _resnet(tensors)
-        case 'VisionTransformer':
+        case 'VisionTransformer' | 'PatchViT':
             return known | _vision_transformer(tensors, num_heads, known)
         case 'MAE':
             width, depth, mlp_ratio = _transformer(below(tensors, 'neck'), 'embed.weight', 'norm.weight')
@@ -194,14 +195,15 @@ def _wide_resnet(tensors: Tensors) -> dict[str, Any]:
 
 
 def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> dict[str, Any]:
-    dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'pos_embed')
+    dim, depth, mlp_ratio = _transformer(tensors, 'pos_embed')
+    num_prefix = int('cls_token' in tensors)
     conv_stem = 'patch_embed.proj.weight' not in tensors
     patch_size = 16 if conv_stem else tensors['patch_embed.proj.weight'].shape[-1]
     heads = num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
     return dict(
-        type='VisionTransformer',
+        type='VisionTransformer' if num_prefix else 'PatchViT',
         arch=dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=mlp_ratio),
-        img_size=_side(tensors['pos_embed'].shape[1] - 1) * patch_size,
+        img_size=_side(tensors['pos_embed'].shape[1] - num_prefix) * patch_size,
         patch_size=patch_size,
         conv_stem=conv_stem,
         final_norm='norm.weight' in tensors,

@@ -13,6 +13,7 @@ from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean, some
 
+_PARTS = (('student', 'teacher', 'dino_loss'), ('encoder', 'target_encoder', 'predictor'))  # of DINO and I-JEPA
 _CONTAINERS = ('state_dict', 'model', 'model_state', 'network')  # keys under which official codes keep their tensors
 
 
@@ -89,15 +90,17 @@ def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """Returns the tensors of a checkpoint by their official names, ``unwrapped``, found under one of the usual keys.
 
     DINO keeps the tensors of student, teacher and loss under three keys; their names then begin with ``student.``,
-    ``teacher.`` and ``dino_loss.``.
+    ``teacher.`` and ``dino_loss.``. I-JEPA does so with ``encoder``, ``target_encoder`` and ``predictor``.
 
     Raises:
         UserError: The checkpoint has no tensors.
     """
     nested: Mapping[str, Any]
-    if all(isinstance(checkpoint.get(part), Mapping) for part in ('student', 'teacher')):
-        parts = [part for part in ('student', 'teacher', 'dino_loss') if part in checkpoint]
-        nested = {f'{part}.{name}': value for part in parts for name, value in checkpoint[part].items()}
+    parts = next((p for p in _PARTS if all(isinstance(checkpoint.get(part), Mapping) for part in p[:2])), ())
+    if parts:
+        nested = {
+            f'{part}.{name}': value for part in parts if part in checkpoint for name, value in checkpoint[part].items()
+        }
     else:
         held = [checkpoint[key] for key in _CONTAINERS if isinstance(checkpoint.get(key), Mapping)]
         nested = held[0] if held else checkpoint

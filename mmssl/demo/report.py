@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import Features
@@ -16,6 +17,7 @@ from mmssl.visualization.augmented_views import augmented_views
 from mmssl.visualization.correspondence import correspondence_figure
 from mmssl.visualization.curves import plot_curves
 from mmssl.visualization.embedding_map import embedding_map, project_tsne
+from mmssl.visualization.masks import mask_figure
 from mmssl.visualization.neighbours import neighbour_sheet
 from mmssl.visualization.reconstruction import reconstruction_figure
 from mmssl.visualization.report import Section
@@ -97,6 +99,7 @@ def report_sections(
         ),
         *([reconstruction_section(runner)] if hides else []),
         *([correspondence_section(runner, shown)] if hasattr(algorithm, 'match_views') else []),
+        *([masks_section(runner)] if hasattr(algorithm, 'masker') and not hides else []),
         Section(
             'Nearest neighbours',
             'Test images and the training images whose features are most similar, before and after.'
@@ -112,12 +115,22 @@ def report_sections(
     ]
 
 
+def shown_images(runner: PretrainRunner) -> Tensor:
+    """Returns test images, spread evenly over the test set, uint8 (N, 3, H, W)."""
+    dataset = runner.val_dataloader.dataset
+    return torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), NUM_SHOWN).tolist()])
+
+
+def masks_section(runner: PretrainRunner) -> Section:
+    """Returns a section with test images and the parts of them that the masker draws."""
+    text = 'Test images and the parts that the method draws: it predicts what it does not see, as features or words.'
+    return Section('Masks', text, mask_figure(runner.algorithm, shown_images(runner)))
+
+
 def reconstruction_section(runner: PretrainRunner) -> Section:
     """Returns a section with test images, their visible patches and the network's reconstructions."""
-    dataset = runner.val_dataloader.dataset
-    images = torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), NUM_SHOWN).tolist()])
     text = 'Test images, the patches that the network gets, and its reconstruction: the method learns to fill in.'
-    return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, images))
+    return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, shown_images(runner)))
 
 
 def correspondence_section(runner: PretrainRunner, indices: Sequence[int]) -> Section:

@@ -149,6 +149,16 @@ def test_a_whole_checkpoint_of_dino():
     algorithm.teacher.backbone.load_state_dict(convert(checkpoint, 'dino', part='teacher.backbone'), strict=True)
 
 
+def test_the_three_parts_of_i_jepa_are_read():
+    norm = {'module.norm.weight': torch.ones(2)}
+    file = dict(
+        encoder=norm, target_encoder={'module.norm.weight': torch.zeros(2)}, opt={}, epoch=3,
+        predictor={'module.predictor_norm.weight': torch.ones(2)},
+    )  # fmt: skip
+    assert convert(file, 'ijepa').keys() == {'backbone.norm.weight', 'teacher.backbone.norm.weight', 'neck.norm.weight'}
+    assert torch.equal(convert(file, 'ijepa', part='teacher.backbone')['norm.weight'], torch.zeros(2))
+
+
 def test_columns_of_mocos_queue_become_rows():
     queue = torch.randn(8, 20)
     converted = convert({'module.queue': queue, 'module.queue_ptr': torch.tensor([4])}, 'moco')

@@ -62,6 +62,7 @@ CASES = {
         ],
     ),
     'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
+    'ijepa': (['ijepa_vitb16'], []),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),
     'a2mim': (['a2mim_r50'], []),

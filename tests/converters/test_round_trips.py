@@ -44,6 +44,8 @@ FILES = {
     ('dino', 'VisionTransformer'): ('student.module.backbone.', 'teacher.head.mlp.0.weight'),
     ('mae', 'VisionTransformer'): ('', 'decoder_embed.weight'),
     ('mmssl', 'VisionTransformer'): ('backbone.', 'teacher.backbone.cls_token'),
+    ('ijepa', 'PatchViT'): ('encoder.module.', 'predictor.module.predictor_proj.bias'),
+    ('mmssl', 'PatchViT'): ('backbone.', 'neck.predict.bias'),
     ('beit', 'BEiTViT'): ('', 'lm_head.bias'),
     ('simmim', 'BEiTViT'): ('encoder.', 'decoder.0.bias'),
     ('mmssl', 'BEiTViT'): ('backbone.', 'neck.layer.bias'),
@@ -58,6 +60,7 @@ FILES = {
 LACKING = {
     *itertools.product(('mmdet',), ('VisionTransformer', 'BEiTViT')),
     *itertools.product(('torchvision',), ('BEiTViT', 'Swin')),
+    *itertools.product(('hf', 'mmdet', 'mmseg', 'torchvision'), ('PatchViT',)),
     *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('HiViT',)),
 }
 
@@ -80,7 +83,8 @@ def original(library: str, kind: str) -> nn.Module:
     elif library == 'torchvision':
         model = torchvision.models.VisionTransformer(32, 8, 2, 3, 48, 192)
     else:
-        model = timm.models.VisionTransformer(**SMALL, num_classes=0)
+        options = dict(class_token=False, global_pool='avg', fc_norm=False) if kind == 'PatchViT' else {}
+        model = timm.models.VisionTransformer(**SMALL, num_classes=0, **options)
     for tensor in model.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(
@@ -158,7 +162,7 @@ def features(target: str, model: nn.Module) -> Tensor:
     ('source', 'kind', 'target'), [(*file, target) for file in FILES for target in sorted(LIBRARIES)]
 )
 def test_features_survive(source, kind, target):
-    heads = 3 if kind == 'VisionTransformer' else None
+    heads = 3 if kind in ('VisionTransformer', 'PatchViT') else None
     file = checkpoint(source, kind)
     if (target, kind) in LACKING:
         with pytest.raises(ValueError, match=f'{target} has no model for {kind}, only for .*mmssl'):

@@ -25,11 +25,12 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     if backbone['conv_stem']:
         raise UserError('timm has no plain vision transformer with a convolutional stem')
     arch, norm = backbone['arch'], '' if backbone['final_norm'] else ', final_norm=False'
+    token = ", class_token=False, global_pool='avg', fc_norm=False" if backbone['type'] == 'PatchViT' else ''
     return (
         'model = timm.models.VisionTransformer(\n'
         f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
         f'depth={arch["depth"]},\n'
-        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0{norm},\n'
+        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0{norm}{token},\n'
         ")  # for the mean of the patches instead of the class token: global_pool='avg', fc_norm=False\n"
     )
 
@@ -65,6 +66,7 @@ LIBRARY = Library(
     layouts={
         'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
         'VisionTransformer': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
+        'PatchViT': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
         'BEiTViT': Layout(patterns=((BEIT, r'\g<0>'),), model=_beit),
         'Swin': _ANY,
         'TimmBackbone': _ANY,

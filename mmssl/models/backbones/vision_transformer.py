@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from math import isqrt, prod
 from typing import Any
 
 import torch
@@ -128,6 +129,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
 
     options_go_to = _read_arguments
     num_prefix_tokens = 1
+    num_prefix_positions = 1  # rows of the position table before the patches
 
     def __init__(
         self,
@@ -173,11 +175,12 @@ class VisionTransformer(OrderedLayers, BaseModule):
         self.grid_size = tuple(self.patch_embed.grid_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if self.num_prefix_tokens else None
         if kind in _FIXED_POSITIONS:
-            table = sincos_positions(self.grid_size, dim, *_FIXED_POSITIONS[kind])
+            table = sincos_positions(self.grid_size, dim, *_FIXED_POSITIONS[kind], prefix=self.num_prefix_positions)
             self.pos_embed = nn.Parameter(table, requires_grad=False)
         else:
             num_patches = self.grid_size[0] * self.grid_size[1]
-            self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(1, 1 + num_patches, dim), std=0.02))
+            rows = self.num_prefix_positions + num_patches
+            self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(1, rows, dim), std=0.02))
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         options = dict(mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm)
         self.blocks = nn.Sequential(*(Block(dim, num_heads, drop_path=rate, **options) for rate in rates[:num_blocks]))
@@ -222,25 +225,26 @@ class VisionTransformer(OrderedLayers, BaseModule):
         height, width = images.shape[-2:]
         grid = self.patch_embed.dynamic_feat_size((height, width))
         resample = scaled_positions if self.resample == 'dino' else resample_abs_pos_embed
-        positions = resample(self.pos_embed, grid, self.grid_size)
+        positions = resample(self.pos_embed, grid, self.grid_size, self.num_prefix_positions)
+        prefix, positions = positions.tensor_split([self.num_prefix_positions], dim=1)
         if keep is not None:
             if self.output == 'maps':
                 raise ValueError("keep drops patches, so there are no whole maps: choose another output than 'maps'")
-            places = select_patches(positions[:, 1:].expand(images.shape[0], -1, -1), keep)
+            places = select_patches(positions.expand(images.shape[0], -1, -1), keep)
             x = self._embed_visible(images, keep) + places  # (N, K, D)
         else:
             x = self.patch_embed(images)  # (N, L, D)
             if mask is not None:
                 x = hide_patches(x, mask, mask_token)
-            x = x + positions[:, 1:]
+            x = x + positions
         if self.cls_token is not None:
-            x = torch.cat([(self.cls_token + positions[:, :1]).expand(x.shape[0], -1, -1), x], dim=1)
+            x = torch.cat([(self.cls_token + prefix).expand(x.shape[0], -1, -1), x], dim=1)
         if self.output == 'maps':
             return self._maps(x, grid)
         x = self.norm(self.blocks(x))
         if self.output == 'tokens':
             return x
-        return x[:, 0] if self.output == 'cls' else x[:, 1:].mean(dim=1)
+        return x[:, 0] if self.output == 'cls' else x[:, self.num_prefix_tokens :].mean(dim=1)
 
     def _embed_visible(self, images: Tensor, keep: Tensor) -> Tensor:
         """Returns the embeddings (N, K, D) of the visible patches; if no patch is padded, only these are embedded."""
@@ -321,12 +325,24 @@ def _xavier_uniform(weight: Tensor, fan_out: int, fan_in: int) -> None:
 def _resample_loaded_positions(
     module: VisionTransformer, state_dict: dict, prefix: str, local_metadata: dict, *args: object
 ) -> None:
-    """Resamples the position table of a checkpoint; a grid that is not recorded is taken to be square."""
+    """Resamples the position table of a checkpoint, and adds or removes the position of a class token.
+
+    A grid that is not recorded is taken to be square.
+    """
     key = prefix + 'pos_embed'
     if key not in state_dict:
         return
-    table = state_dict[key]
+    table, own = state_dict[key], module.num_prefix_positions
     grid = known_grid(table, local_metadata)
     if grid is None and table.shape[1] == module.pos_embed.shape[1]:
         return
-    state_dict[key] = resample_abs_pos_embed(table, module.grid_size, grid or square_side(table, 1))
+    if grid is None:
+        offered = next((n for n in (own, 1 - own) if isqrt(table.shape[1] - n) ** 2 == table.shape[1] - n), own)
+        grid = square_side(table, offered)
+    else:
+        offered = table.shape[1] - prod(grid)
+    if offered not in (0, 1):  # adapted before, or not a table of this grid
+        return
+    if offered < own:
+        table = torch.cat([torch.zeros_like(table[:, :1]), table], dim=1)
+    state_dict[key] = resample_abs_pos_embed(table[:, max(offered - own, 0) :], module.grid_size, grid, own)

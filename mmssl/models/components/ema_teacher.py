@@ -22,6 +22,20 @@ def cosine_momentum(progress: float, start: float, end: float = 1.0) -> float:
     return end - (end - start) * (math.cos(math.pi * progress) + 1) / 2
 
 
+def linear_momentum(progress: float, start: float, end: float = 1.0) -> float:
+    """Momentum that rises linearly from ``start`` to ``end`` (I-JEPA, arXiv:2301.08243, Appendix A).
+
+    Args:
+        progress: Optimizer steps done / optimizer steps of the whole run, in [0, 1].
+        start: Weight of the OLD value at progress 0.
+        end: Weight of the OLD value at progress 1.
+    """
+    return start + (end - start) * progress
+
+
+_SCHEDULES = dict(cosine=cosine_momentum, linear=linear_momentum, constant=lambda progress, start, end: start)
+
+
 class EMATeacher(nn.Module):
     """Copies of a student's parts, updated by ``teacher = m * teacher + (1 - m) * student``.
 
@@ -31,8 +45,8 @@ class EMATeacher(nn.Module):
 
     Args:
         momentum: Weight of the OLD value at the start of the run.
-        end_momentum: Weight of the OLD value at the end of the run, used by the schedule ``'cosine'``.
-        schedule: Schedule of the momentum: ``'cosine'`` (see ``cosine_momentum``) or ``'constant'``.
+        end_momentum: Weight of the OLD value at the end of the run, which the schedule ``'constant'`` does not use.
+        schedule: Schedule of the momentum: ``'cosine'`` (see ``cosine_momentum``), ``'linear'`` or ``'constant'``.
         drop_path: Whether the teacher drops paths (stochastic depth) in training mode as the student does.
         copy_buffers: Whether every update copies the student's buffers, instead of keeping the teacher's own.
         **parts: The student's parts in the order in which the teacher applies them; their names are the prefixes of the
@@ -52,13 +66,14 @@ class EMATeacher(nn.Module):
         **parts: nn.Module,
     ) -> None:
         super().__init__()
-        if schedule not in ('cosine', 'constant'):
-            raise ValueError(f"schedule must be 'cosine' or 'constant', got {schedule!r}")
+        if schedule not in _SCHEDULES:
+            raise ValueError(f"schedule must be 'cosine', 'linear' or 'constant', got {schedule!r}")
         for value in (momentum, end_momentum):
             if not 0 <= value <= 1:
                 raise ValueError(f'momentum, the weight of the old value, must lie in [0, 1], got {value}')
         self.momentum = momentum
-        self.end_momentum = end_momentum if schedule == 'cosine' else momentum
+        self.end_momentum = end_momentum
+        self.schedule = schedule
         for name, part in parts.items():
             self.add_module(name, deepcopy(part).requires_grad_(False))
         self.copy_buffers = copy_buffers
@@ -85,7 +100,7 @@ class EMATeacher(nn.Module):
             **students: The student's parts, under the names given to the constructor.
         """
         if momentum is None:
-            momentum = cosine_momentum(progress, self.momentum, self.end_momentum)
+            momentum = _SCHEDULES[self.schedule](progress, self.momentum, self.end_momentum)
         teacher: list[Tensor] = []
         student: list[Tensor] = []
         for name, part in students.items():

@@ -34,7 +34,7 @@ def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor
 
 @LOSSES.register_module()
 class SmoothL1Loss(nn.Module):
-    """The loss of iTPN with CLIP as teacher (arXiv:2211.12735v1), see ``smooth_l1``.
+    """The loss of iTPN with CLIP as teacher (arXiv:2211.12735v1) and of I-JEPA, see ``smooth_l1``.
 
     Args:
         beta: Error above which the loss grows linearly, > 0.
@@ -46,7 +46,13 @@ class SmoothL1Loss(nn.Module):
         self.beta = beta
         self.hidden_only = hidden_only
 
-    def forward(self, predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Returns the loss, a scalar, of predictions and targets (N, L, P) and a mask (N, L) bool, True = hidden."""
+    def forward(self, predictions: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Returns the loss, a scalar.
+
+        Args:
+            predictions: (N, ..., P), P values for each patch.
+            targets: (N, ..., P).
+            mask: (N, L) bool, True = hidden; needed with ``hidden_only``.
+        """
         errors = smooth_l1(predictions, targets, self.beta)
-        return masked_mean(errors, mask) if self.hidden_only else errors.mean()
+        return masked_mean(errors, mask) if mask is not None and self.hidden_only else errors.mean()

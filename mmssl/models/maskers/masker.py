@@ -59,6 +59,10 @@ class Masker(nn.Module):
         """
         return _first(~mask, self.num_hidden(mask.shape[1]))
 
+    def regions(self, images: Tensor) -> dict[str, Tensor]:
+        """Returns the parts of images (N, 3, H, W) that a figure of the masks shows: name -> (N, L) bool."""
+        return {'visible': ~self(images)}
+
     def grid(self, images: Tensor) -> tuple[int, int]:
         """Returns the rows and columns of patches of images (N, 3, H, W); an incomplete patch counts as one."""
         height, width = images.shape[-2:]

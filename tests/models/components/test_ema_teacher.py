@@ -112,7 +112,7 @@ def test_copy_from_copies_parameters_and_buffers_into_tensors_of_its_own():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="'linear'"):
-        EMATeacher(schedule='linear')
+    with pytest.raises(ValueError, match="'step'"):
+        EMATeacher(schedule='step')
     with pytest.raises(ValueError, match='old value'):
         EMATeacher(momentum=1.5)
