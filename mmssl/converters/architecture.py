@@ -66,8 +66,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` and ``PatchViT`` ``arch`` (a
         dict), ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``,
         ``patch_size``, ``relative_table`` and ``layer_scale``; for a Swin transformer the arguments of timm, with the
-        smallest ``img_size`` that has such windows; for ``HiViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that
-        change the tensors; for ``WideResNet`` ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
+        smallest ``img_size`` that has such windows; for ``HiViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments
+        that change the tensors; for ``WideResNet`` ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
 
     Raises:
         UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.
