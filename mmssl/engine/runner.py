@@ -38,6 +38,7 @@ from mmssl.datasets.class_numbers import share_classes
 from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import check_training, check_watched_results
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
+from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
 from mmssl.engine.schedules import ClosedFormSchedule
@@ -61,7 +62,9 @@ class PretrainRunner(Runner):
     - ``model_wrapper_cfg``: further arguments of DistributedDataParallel;
     - ``compile='blocks'``, or ``compile=dict(target='blocks', ...)`` with options of ``torch.compile``: compiles the
       blocks of backbone, neck and teacher one by one (MMEngine's ``compile=True`` compiles the whole ``train_step``);
-    - ``checkpoint_blocks=True``: stores only the inputs of every block and runs it again in the backward pass.
+    - ``checkpoint_blocks=True``: stores only the inputs of every block and runs it again in the backward pass;
+    - ``micro_batch=64``: passes at most so many images through the network at once, and still computes the gradient of
+      the whole batch, see ``use_micro_batches``.
     """
 
     writes_backbone_files = True
@@ -254,12 +257,25 @@ class PretrainRunner(Runner):
         if self.cfg.get('checkpoint_blocks'):
             number = checkpoint_blocks(self.algorithm)
             self.logger.info(f'{number} blocks will run again in the backward pass, to save memory')
+        if self.cfg.get('micro_batch') is not None:
+            self._use_micro_batches(self.cfg.micro_batch)
         options = block_compile_options(self.cfg.get('compile'))
         if options is None:
             super()._maybe_compile(target)
             return
         number = compile_blocks(self.algorithm, **options)
         self.logger.info(f'{number} blocks will be compiled in the first iteration, which takes a while')
+
+    def _use_micro_batches(self, size: int) -> None:
+        coupled = use_micro_batches(self.algorithm, size)
+        batch = self.train_dataloader.batch_sampler.batch_size
+        self.logger.info(f'{batch} images per step and process pass the network in micro-batches of {size}')
+        if coupled:
+            self.logger.warning(
+                f'micro_batch={size}: {", ".join(coupled)} has batch norms. Their statistics are those of {size} '
+                'images instead of the whole batch, and their running statistics move once per micro-batch. All that '
+                'follows them, the loss included, is exact for the whole batch'
+            )
 
     # Checkpoints
 
