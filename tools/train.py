@@ -29,6 +29,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate by global batch / base_batch_size'
     )
+    parser.add_argument(
+        '--auto-batch', action='store_true', help="keep the recipe's batch, in micro-batches that fit into memory"
+    )
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument('--seed', type=whole_number, help='seed of weights, order and augmentation')
     parser.add_argument(
@@ -53,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         pretrained=transfer_options(args) or None,
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,
+        auto_batch=args.auto_batch,
         validate=not args.no_validate,
         seed=args.seed,
         launcher=args.launcher,

@@ -16,9 +16,11 @@ from mmssl.config.check import check_config
 from mmssl.config.options import read_dtype
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.own_images import use_images
-from mmssl.distributed.launch import join_processes
+from mmssl.distributed.collectives import broadcast_number
+from mmssl.distributed.launch import join_processes, launched
 from mmssl.engine.hooks.transfer import TransferHook
 from mmssl.engine.stages import StepReport, read_stages, run_stages, select
+from mmssl.profiling.auto_batch import find_micro_batch, use_recipe_batch
 from mmssl.profiling.dry_run import Report, dry_run
 from mmssl.profiling.dry_run_stages import dry_run_stages
 from mmssl.registry import RUNNERS
@@ -35,6 +37,7 @@ class Settings:
     pretrained: str | Path | Mapping[str, Any] | None = None
     amp: str | None = None
     auto_scale_lr: bool = False
+    auto_batch: bool = False
     validate: bool = True
     seed: int | None = None
     launcher: str = 'none'
@@ -55,6 +58,8 @@ class Settings:
             if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
                 raise UserError('auto_scale_lr needs auto_scale_lr = dict(base_batch_size=...) in the config')
             cfg.auto_scale_lr.enable = True
+        if self.auto_batch:
+            use_recipe_batch(cfg, launched(self.launcher)[1])
         if not self.validate:
             cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
             ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('save_best', None)
@@ -93,6 +98,7 @@ def train(
     pretrained: str | Path | Mapping[str, Any] | None = None,
     amp: str | None = None,
     auto_scale_lr: bool = False,
+    auto_batch: bool = False,
     validate: bool = True,
     seed: int | None = None,
     launcher: str = 'none',
@@ -115,6 +121,9 @@ def train(
             ``mmssl.engine.hooks.transfer.TransferHook``: ``checkpoint``, ``use_teacher``, ``prefix``.
         amp: ``'bf16'`` or ``'fp16'`` for mixed precision.
         auto_scale_lr: Whether the learning rate is scaled by global batch / ``base_batch_size`` of the config.
+        auto_batch: Whether a step has the batch of the recipe, ``base_batch_size``, on however few devices there are;
+            what does not fit into memory passes the network in micro-batches, see
+            ``mmssl.engine.micro_batches.use_micro_batches``.
         validate: Whether the model is evaluated during training.
         seed: Seed of weights, order and augmentation; None uses the config's.
         launcher: Program that started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
@@ -129,7 +138,7 @@ def train(
     Raises:
         UserError: The recipe, an option or the data has a mistake; it is raised before the first iteration.
     """
-    settings = Settings(work_dir, images, resume, pretrained, amp, auto_scale_lr, validate, seed, launcher)
+    settings = Settings(work_dir, images, resume, pretrained, amp, auto_scale_lr, auto_batch, validate, seed, launcher)
     cfg = get_recipe(recipe, cfg_options)
     if 'stages' in cfg:
         if isinstance(recipe, Config):
@@ -140,7 +149,10 @@ def train(
         raise UserError(f'{cfg.filename} has no stages: omit only_stage and from_stage')
     settings.write(cfg)
     check_config(cfg, data=not dry)
+    micro_batch = find_micro_batch(cfg) if auto_batch and launched(launcher)[0] == 0 else None
     join_processes(cfg, launcher)
+    if auto_batch:
+        cfg.micro_batch = broadcast_number(micro_batch)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         if dry:
             return dry_run(cfg)
@@ -159,6 +171,8 @@ def _train_stages(
     dry: bool,
 ) -> Report | StepReport | None:
     """Runs the stages of a config, or reports their cost."""
+    if settings.auto_batch:
+        raise UserError('a config with stages does not support --auto-batch: set micro_batch in its stages')
     if settings.resume not in (True, False) or settings.pretrained is not None:
         raise UserError('a config with stages supports --resume only without a path, and no --pretrained')
     stages = read_stages(recipe, cfg_options)  # type: ignore[arg-type]

@@ -81,6 +81,15 @@ def max_over_processes(tensor: Tensor) -> Tensor:
     return largest
 
 
+def broadcast_number(number: int | None) -> int | None:
+    """Returns the number, or None, that the first process passes."""
+    if world_size() == 1:
+        return number
+    box = [number]
+    dist.broadcast_object_list(box)
+    return box[0]
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from mmssl.utils.errors import UserError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _RANK_VARIABLE = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
+_SIZE_VARIABLE = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
 _STARTED_BY = {
     'pytorch': 'torchrun, for example by tools/dist_train.sh CONFIG GPUS',
     'slurm': 'srun, for example by tools/slurm_train.sh',
@@ -77,6 +78,17 @@ def join_processes(cfg: Config, launcher: str) -> None:
         init_dist(launcher, **dist_cfg)
     if rank() == 0:
         print_log(f'no GPU: {world_size()} processes on CPU with {backend}', logger='current')
+
+
+def launched(launcher: str) -> tuple[int, int]:
+    """Returns the number of this process and of all processes, before they have joined.
+
+    Args:
+        launcher: Program that started this process, see ``join_processes``.
+    """
+    if launcher == 'none':
+        return rank(), world_size()
+    return int(os.environ.get(_RANK_VARIABLE[launcher], 0)), int(os.environ.get(_SIZE_VARIABLE[launcher], 1))
 
 
 def leave_processes(failed: bool = False) -> None:

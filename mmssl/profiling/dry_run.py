@@ -66,8 +66,8 @@ def dry_run(cfg: Config) -> Report:
         while True:
             cfg.experiment_name = f'{Path(folder).name}_{batch_size}'  # MMEngine would reuse a logger of the same name
             try:
-                probe = _Probe()
-                runner = _run(cfg, batch_size, probe)
+                probe = Probe()
+                runner = run_two_iterations(cfg, batch_size, probe)
                 break
             except torch.OutOfMemoryError:
                 if batch_size == 1:
@@ -88,8 +88,11 @@ class _Stop(Exception):
     """Ends the run after the measured iteration."""
 
 
-class _Probe(Hook):
-    """Counts the bytes kept for the backward pass in the first iteration, and times the second, or the only, one."""
+class Probe(Hook):
+    """Stops a run after its second iteration, or the only one.
+
+    Counts the bytes kept for the backward pass in the first iteration, and times the last.
+    """
 
     priority = 'VERY_LOW'
 
@@ -118,17 +121,28 @@ class _Probe(Hook):
 
     def _lap(self) -> float:
         """Returns the seconds since the last call."""
-        synchronize(_device())
+        synchronize(device())
         now = time.perf_counter()
         lap, self._mark = now - self._mark, now
         return lap
 
 
-def _device() -> torch.device:
+def device() -> torch.device:
+    """Returns the device that a run uses: the GPU if there is one."""
     return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
-def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
+def run_two_iterations(cfg: Config, batch_size: int, probe: Probe) -> Runner:
+    """Runs two iterations of a config with another batch size, and returns the runner.
+
+    Args:
+        cfg: Config whose work directory is temporary.
+        batch_size: Images per process.
+        probe: Hook that measures, and ends the run.
+
+    Raises:
+        UserError: The run ends before its second iteration.
+    """
     cfg = copy.deepcopy(cfg)
     cfg.train_dataloader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
     cfg.train_dataloader.pop('prefetch_factor', None)
@@ -136,7 +150,7 @@ def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
     for hook in _labelling_hooks(runner):
         hook.only_estimate = True
     runner.register_hook(probe)
-    reset_peak_memory(_device())
+    reset_peak_memory(device())
     try:
         runner.train()
     except _Stop:
@@ -147,7 +161,7 @@ def _run(cfg: Config, batch_size: int, probe: _Probe) -> Runner:
 def _report(
     cfg: Config,
     runner: Runner,
-    probe: _Probe,
+    probe: Probe,
     problems: list[str],
     num_images: int | None,
     batch_size: int,
@@ -155,12 +169,12 @@ def _report(
 ) -> Report:
     model = unwrap(runner.model)
     scale = batch_size / measured_batch_size
-    memory = _memory(model, runner.optim_wrapper.optimizer, probe.saved.total * scale)
+    memory = bytes_in_use(model, runner.optim_wrapper.optimizer, probe.saved.total * scale)
     notes = list(runner.unchecked_parts)
-    device = 'CPU'
+    name = 'CPU'
     if torch.cuda.is_available():
-        device = device_name(_device())
-        memory['peak'] = peak_memory(_device()) * scale
+        name = device_name(device())
+        memory['peak'] = peak_memory(device()) * scale
     if scale > 1:
         notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
     problems += wrong_queues(model, batch_size)
@@ -185,7 +199,7 @@ def _report(
         recipe_processes=max(base // batch_size, 1),
         num_images=num_images,
         max_epochs=_epochs(runner, num_images, batch_size * world_size()),
-        device=device,
+        device=name,
         labelling={
             name: size
             for hook in _labelling_hooks(runner)
@@ -219,7 +233,9 @@ def _count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
     return {name: count for name, count in counts.items() if count[0]}
 
 
-def _memory(model: nn.Module, optimizer: torch.optim.Optimizer, activations: float) -> dict[str, float]:
+def bytes_in_use(model: nn.Module, optimizer: torch.optim.Optimizer, activations: float) -> dict[str, float]:
+    """Returns use -> bytes on one device, and their sum, for a model, its optimizer and the given activations."""
+
     def size(tensors: Any) -> int:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 

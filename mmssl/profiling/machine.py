@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -33,6 +36,17 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == 'darwin' else 1024  # Linux reports KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def free_memory(device: torch.device) -> int:
+    """Returns the free bytes of a GPU, or the bytes of main memory that the system can still give."""
+    if device.type == 'cuda':
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        found = re.search(r'MemAvailable: +(\d+) kB', Path('/proc/meminfo').read_text())
+    except FileNotFoundError:
+        found = None
+    return int(found[1]) * 1024 if found else os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
 
 def sum_of_losses(terms: dict[str, torch.Tensor]) -> torch.Tensor:

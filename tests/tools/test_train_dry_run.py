@@ -134,14 +134,14 @@ def test_float16_is_measured_in_bfloat16_on_a_cpu(
 def test_a_batch_that_does_not_fit_is_halved_and_reported(
     write_config: Writer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = dry_run_module._run
+    run = dry_run_module.run_two_iterations
 
     def run_with_little_memory(cfg: Config, batch_size: int, probe: object) -> object:
         if batch_size > 2:
             raise torch.OutOfMemoryError
         return run(cfg, batch_size, probe)
 
-    monkeypatch.setattr(dry_run_module, '_run', run_with_little_memory)
+    monkeypatch.setattr(dry_run_module, 'run_two_iterations', run_with_little_memory)
     code, text = dry_run(capsys, write_config())
     assert code == 1 and 'batch size 4 does not fit in memory; 2 does' in text
 
