@@ -38,17 +38,18 @@ def use_micro_batches(model: nn.Module, size: int) -> list[str]:
         batch.
 
     Raises:
-        UserError: ``size`` is not a positive number, or the loss contains gradients, which would have to pass the
-            network once more.
+        UserError: ``size`` is not a positive number, or the algorithm does not support micro-batches: its loss contains
+            gradients, or it sets ``unsplit``.
     """
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise UserError(
             f"micro_batch takes the number of images that pass the network at once, or 'auto'; got {size!r}"
         )
-    if getattr(model, 'second_order', False):
+    reason = 'its loss contains gradients' if getattr(model, 'second_order', False) else getattr(model, 'unsplit', None)
+    if reason:
         raise UserError(
-            f'{type(model).__name__} does not support micro_batch, because its loss contains gradients; use '
-            'optim_wrapper.accumulative_counts'
+            f'{type(model).__name__} does not support micro_batch, because {reason}; use '
+            'optim_wrapper.accumulative_counts with a smaller train_dataloader.batch_size'
         )
     coupled = []
     for name, part in parts_in_micro_batches(model).items():
