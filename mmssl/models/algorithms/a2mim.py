@@ -27,6 +27,7 @@ class A2MIM(MaskedAlgorithm):
     """
 
     batch_coupled = 'mean spectrum'
+    unsplit = 'the mask of the batch is added inside the backbone'
     mask_token: InnerMaskToken  # type: ignore[assignment]
 
     def __init__(self, *, mask_token: dict, **slots: Any) -> None:

@@ -40,7 +40,7 @@ class BaseAlgorithm(BaseModel):
     """Reason why a step over accumulated micro-batches differs from a step over the whole batch; None if not."""
 
     unsplit: ClassVar[str | None] = None
-    """Reason why backbone and neck cannot process a batch in micro-batches, see ``use_micro_batches``; None if they can."""
+    """Reason why backbone and neck cannot process a batch in micro-batches; None if they can."""
 
     feature: ClassVar[str] = 'cls'
     """Pooling of tokens in ``extract_feat``: ``'cls'``, the class token, or ``'mean'``, the mean of the patches."""
