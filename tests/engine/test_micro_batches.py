@@ -16,22 +16,14 @@ from mmssl.config.load import load_config
 from mmssl.distributed.collectives import rank
 from mmssl.engine.micro_batches import parts_in_micro_batches, use_micro_batches
 from mmssl.profiling.saved_bytes import count_saved_bytes
-from mmssl.registry import ALGORITHMS, BACKBONES
+from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError
 from tests.support.distributed import run_distributed
 from tests.support.shrink import shrink
 from tests.support.tiny_run import tiny_config, train
-from tests.test_world_size import CONFIGS, RECIPES, _batch, _build, _total
+from tests.test_world_size import CONFIGS, _batch, _build, _total, each_recipe
 
 MICRO = 3  # does not divide the batch of 8 images
-
-
-def _is_split(recipe: str) -> bool:
-    algorithm = ALGORITHMS.get(load_config(CONFIGS / recipe).model.type)
-    return not algorithm.second_order and algorithm.unsplit is None
-
-
-SPLIT = {recipe: _is_split(recipe) for recipe in RECIPES}
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +33,13 @@ def _in_double_precision() -> Any:
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize('recipe', [recipe for recipe, split in SPLIT.items() if split])
-def test_the_gradient_is_that_of_the_whole_batch(recipe: str) -> None:
+@each_recipe
+def test_the_gradient_is_that_of_the_whole_batch_or_the_method_says_why_not(recipe: str) -> None:
+    algorithm = _build(shrink(load_config(CONFIGS / recipe)))
+    if algorithm.second_order or algorithm.unsplit:
+        with pytest.raises(UserError, match='accumulative_counts'):
+            use_micro_batches(algorithm, MICRO)
+        return
     whole, cached = _step(recipe, None), _step(recipe, MICRO)
     assert_close(cached['loss'], whole['loss'], rtol=1e-10, atol=1e-12)
     assert cached['grads'].keys() == whole['grads'].keys()
@@ -129,12 +126,6 @@ def test_a_call_with_and_one_without_micro_batches_share_an_autocast() -> None:
     assert all(
         p.grad is not None and p.grad.any() for name, p in network.named_parameters() if name.endswith('fc2.weight')
     )
-
-
-@pytest.mark.parametrize('recipe', [recipe for recipe, split in SPLIT.items() if not split])
-def test_a_method_that_cannot_be_split_says_so(recipe: str) -> None:
-    with pytest.raises(UserError, match='accumulative_counts'):
-        use_micro_batches(_build(shrink(load_config(CONFIGS / recipe))), 2)
 
 
 def test_only_necks_without_batch_norm_are_split() -> None:
