@@ -141,6 +141,8 @@ def test_training_views_and_batches(path: Path) -> None:
         assert all(view.type == 'SameView' for view in views[1:])
     elif cfg.model.type == 'BoWNet':  # a perturbed view, and the image as it is
         assert sizes == [size, size] and views[1].type == 'CenterCropView'
+    elif cfg.model.type in ('RelativeLocation', 'Jigsaw'):  # a mosaic of 3 x 3 tiles
+        assert [view.type for view in views] == ['TileView'] and sizes == [192 if size == 224 else 48]
     elif cfg.model.type in ('RotNet', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
         assert sizes == [size]
     elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
@@ -206,6 +208,8 @@ COUNTS = {
     'swav_resnet50-4x_64xb40-400e_in1k': (443_944_320, 443_944_320),
     'rotnet_alexnet_1xb192-50e_in1k': (57_030_724, 57_030_724),
     'rotnet_resnet50_8xb16-70e_in1k': (23_508_032 + 8196, 23_508_032 + 8196),
+    'relativeloc_resnet50_8xb64-70e_in1k': (40_330_312, 40_330_312),
+    'jigsaw_resnet50_8xb32-105e_in1k': (23_508_032 + 2_951_100,) * 2,
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),
     'deepcluster_vgg16-sobel_1xb256-200e_in1k': (175_238_416, 175_238_440),
     'deepcluster_resnet50_8xb64-200e_in1k': (23_508_032 + 20_490_000,) * 2,
@@ -336,6 +340,14 @@ SCHEDULES = {
     'rotnet_nin_1xb128-200e_cifar10': [(59, 0.1), (60, 0.02), (120, 0.004), (160, 0.0008)],
     'clusterfit_resnet50_8xb32-105e_in1k': [(29, [0.1] * 3), (30, [0.01] * 3), (90, [1e-4] * 3), (100, [1e-5] * 3)],
     'rotnet_resnet50_8xb16-70e_in1k': [(0, 0.02), (5, 0.2), (29, 0.2), (30, 0.02), (50, 0.002)],
+    'relativeloc_resnet50_8xb64-70e_in1k': [  # of the backbone, and of neck and head
+        (0, [0.02] * 2),
+        (5, [0.2] * 2),
+        (29, [0.2] * 2),
+        (30, [0.02] * 2),
+        (50, [0.002] * 2),
+    ],
+    'jigsaw_resnet50_8xb32-105e_in1k': [(0, [0.025] * 3), (4, [0.085] * 3), (30, [0.01] * 3), (100, [1e-5] * 3)],
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': [(0, [0.05] * 2), (199, [0.05] * 2)],
     'deepclusterv2_resnet50_64xb64-800e_in1k': [(0, 0.3), (5, 2.55), (10, 4.8), (405, 2.4024)],
     'sela_alexnet_4xb64-400e_in1k': [(149, 0.05), (150, 0.005), (300, 0.0005), (350, 0.00005)],

@@ -31,6 +31,8 @@ CASES = {
     'maskfeat': (['maskfeat_vitt'], []),
     'igam': (['igam_wrn_tf'], []),
     'rotnet': (['rotnet_alexnet', 'rotnet_nin'], []),
+    'relative_loc': (['relative_loc_r50'], []),
+    'jigsaw': (['jigsaw_r50'], []),
     'obow': (
         [],
         [

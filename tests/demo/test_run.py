@@ -47,7 +47,10 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     check_config(cfg)
     model = ALGORITHMS.build(cfg.model)
     model.on_train_start()
-    sizes = [view.size if 'masker' in cfg.model else 8 for view in cfg.train_dataloader.dataset.views]
+    sizes = [
+        view.size if 'masker' in cfg.model or view.type == 'TileView' else 8
+        for view in cfg.train_dataloader.dataset.views
+    ]
     views = [torch.randn(64, 3, size, size) for size in sizes]
     samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64))
     samples = with_placeholder_labels(model, samples, 64)

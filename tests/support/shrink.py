@@ -49,6 +49,8 @@ def shrink(cfg: Config) -> Config:
     largest = max(view.size for view in views)
     for view in views:
         view.size = IMAGE_SIZE if view.size == largest else IMAGE_SIZE // 2
+        if view.type == 'TileView':
+            view.size = 3 * IMAGE_SIZE // 2
     cfg.train_dataloader.batch_size = BATCH_SIZE
     return cfg
 
