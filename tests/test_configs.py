@@ -136,7 +136,7 @@ def test_training_views_and_batches(path: Path) -> None:
     small = [data for data in path.stem.split('_') if data in SIZES]  # of several, the student's is the last
     size, local = SIZES[small[-1]] if small else (224, 96)
     sizes = [view.size for view in views]
-    if 'masker' in cfg.model:  # one view, perhaps rendered for a teacher as well
+    if 'target' in cfg.model:  # one view, perhaps rendered for a teacher as well
         assert sizes[0] == cfg.model.backbone.get('img_size', size)
         assert all(view.type == 'SameView' for view in views[1:])
     elif cfg.model.type == 'BoWNet':  # a perturbed view, and the image as it is
@@ -203,6 +203,10 @@ COUNTS = {
     'dino_vit-small_16xb64-300e_in1k': (21_665_664 + 22_352_128, 2 * (21_665_664 + 22_352_128)),
     'dino_vit-base_16xb64-100e_in1k': (85_798_656 + 23_073_024, 2 * (85_798_656 + 23_138_560)),
     'dino_resnet50_8xb64-100e_in1k': (23_508_032 + 25_694_464, 2 * (23_508_032 + 25_760_000)),
+    'ibot_vit-small_16xb64-800e_in1k': (21_666_048 + 7_614_720, 2 * (21_665_664 + 7_614_720) + 384),
+    'ibot_vit-small_1xb128-100e_in1k': (21_666_048 + 7_614_720, 2 * (21_665_664 + 7_614_720) + 384),
+    'ibot_vit-base_16xb64-400e_in1k': (85_799_424 + 8_392_960, 2 * (85_798_656 + 8_401_152) + 768),
+    'ibot_vit-large_64xb16-250e_in1k': (303_302_656 + 8_917_248, 2 * (303_301_632 + 8_925_440) + 1024),
     **dict.fromkeys(SWAV, (28_354_752, 28_354_752)),
     'swav_resnet50-2x_128xb32-400e_in1k': (128_918_784, 128_918_784),
     'swav_resnet50-4x_64xb40-400e_in1k': (443_944_320, 443_944_320),
@@ -326,6 +330,7 @@ SCHEDULES = {
     'simclr_resnet50_16xb256-100e_in1k': [(0, 0.0), (5, 2.4), (10, 4.8), (55, 2.4)],
     'dino_vit-small_8xb64-100e_in1k': [(0, [0.0] * 2), (5, [1e-3 * _HALF] * 2), (10, [1e-3] * 2), (55, [5.005e-4] * 2)],
     'dino_resnet50_8xb64-100e_in1k': [(10, [0.06] * 2), (55, [0.03 * (1 + 1.7e-5)] * 2)],
+    'ibot_vit-small_16xb64-800e_in1k': [(0, [0.0] * 2), (10, [2e-3] * 2), (405, [1.0005e-3] * 2)],
     'barlowtwins_resnet50_16xb128-1000e_in1k': [  # of weights, and of biases and norms
         (0, [0.0, 0.0]),
         (5, [0.2 * 4, 0.0048 * 4 / 16]),

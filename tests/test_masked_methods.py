@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,11 @@ from tests.support.shrink import IMAGE_SIZE, shrink
 from tests.support.tiny_run import build_runner, tiny_config
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-RECIPES = sorted(path for path in CONFIGS.glob('*/*cifar10*.py') if 'masker=' in whole_text(path))
+RECIPES = sorted(
+    path
+    for path in CONFIGS.glob('*/*cifar10*.py')
+    if {'masker=', 'target='} <= set(re.findall(r'\b\w+=', whole_text(path)))
+)
 
 NO_PICTURE = dict(
     beit='BEiT predicts TokenizerTarget, which is not a picture',

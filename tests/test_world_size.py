@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -72,15 +73,18 @@ def _step_on_a_share(recipe: str) -> dict:
 
 def _draw_masks_of_the_whole_batch(masker: nn.Module) -> None:
     """Makes every process draw the masks of all images and take its own."""
-    draw = masker.forward
+    name = 'masks' if hasattr(masker, 'masks') else 'forward'  # an array or a tensor
+    draw = getattr(masker, name)
 
-    def draw_share(images: Tensor, *step: int) -> Tensor | tuple[Tensor, ...]:
+    def draw_share(images: Tensor, *step: int) -> Tensor | np.ndarray | tuple[Tensor, ...]:
         torch.manual_seed(5)
         random.seed(5)
         drawn = draw(images.repeat(world_size(), 1, 1, 1), *step)
+        if isinstance(drawn, np.ndarray):
+            return np.split(drawn, world_size())[rank()]
         return tuple(map(_share, drawn)) if isinstance(drawn, tuple) else _share(drawn)
 
-    masker.forward = draw_share
+    setattr(masker, name, draw_share)
 
 
 def _common_state(algorithm: BaseAlgorithm) -> dict[str, Tensor]:

@@ -13,7 +13,10 @@ from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean, some
 
-_PARTS = (('student', 'teacher', 'dino_loss'), ('encoder', 'target_encoder', 'predictor'))  # of DINO and I-JEPA
+_PARTS = (
+    ('student', 'teacher', 'dino_loss', 'ibot_loss'),
+    ('encoder', 'target_encoder', 'predictor'),
+)  # of DINO and I-JEPA
 _CONTAINERS = ('state_dict', 'model', 'model_state', 'network')  # keys under which official codes keep their tensors
 
 
@@ -89,8 +92,9 @@ def translate(tensors: Mapping[str, Tensor], source: str) -> Converted:
 def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """Returns the tensors of a checkpoint by their official names, ``unwrapped``, found under one of the usual keys.
 
-    DINO keeps the tensors of student, teacher and loss under three keys; their names then begin with ``student.``,
-    ``teacher.`` and ``dino_loss.``. I-JEPA does so with ``encoder``, ``target_encoder`` and ``predictor``.
+    DINO and iBOT keep the tensors of student, teacher and loss under three keys; their names then begin with
+    ``student.``, ``teacher.``, and ``dino_loss.`` or ``ibot_loss.``. I-JEPA does so with ``encoder``,
+    ``target_encoder`` and ``predictor``.
 
     Raises:
         UserError: The checkpoint has no tensors.

@@ -25,6 +25,10 @@ CASES = {
     'barlowtwins': (['barlowtwins_r50'], []),
     'vicreg': (['vicreg_r50'], []),
     'dino': (['dino_vitt_multicrop', 'dino_loss_4crops'], []),
+    'ibot': (
+        ['ibot_vitt_multicrop', 'ibot_loss'],
+        [f'{network}.head.last_layer2.weight_{x}' for network in ('student', 'teacher') for x in 'gv'],
+    ),
     'swav': (['swav_r50'], []),
     'byol': (['byol_r50'], []),
     'simclr': (['simclr_r50'], []),

@@ -113,13 +113,17 @@ def _shrink_parts(part: Any) -> None:
         part['queue'].update(length=_QUEUE)
         if 'dim' in part['queue']:
             part['queue']['dim'] = _EMBEDDING
+    if 'patch_channels' in part:
+        part['patch_channels'] = _EMBEDDING
     if 'num_words' in part:
         part['num_words'] = _EMBEDDING
     if part.get('type') == 'VisualWordsTarget':
         _shrink_backbone(part['backbone'])
     if 'num_prototypes' in part:
         part.update(in_channels=_EMBEDDING, num_prototypes=_EMBEDDING)
-    if 'masker' in part:
+    if 'masker' in part and 'target' not in part:  # the teacher is the target
+        part['masker']['patch_size'] = part['backbone']['patch_size']
+    elif 'masker' in part:
         patch = part['backbone'].get('patch_size', _PATCH)  # HiViT has no patch_size: its stem determines the patches
         _shrink_masked(part['masker'], part.get('target'), part['neck'], patch)
     if part.get('type') == 'PixelShuffleDecoder':

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmssl.distributed.collectives import sum_over_processes, world_size
+from mmssl.distributed.collectives import sum_over_processes
 from mmssl.models.losses.numerics import in_full_precision
 
 
@@ -27,8 +27,9 @@ def centered_softmax(logits: Tensor, center: Tensor, temperature: float | Tensor
 class CenteredSoftmax(nn.Module):
     """``centered_softmax`` with a moving center and a rising temperature (DINO, arXiv:2104.14294, Algorithm 1).
 
-    ``center = m center + (1 - m) mean``, where mean is the mean of the logits of all processes. Call ``stage`` with the
-    logits while the loss is computed, and ``update`` after the optimizer step, which then changes the center.
+    ``center = m center + (1 - m) mean``, where mean is the mean over the rows of logits of all processes. Call
+    ``stage`` with the logits while the loss is computed, and ``update`` after the optimizer step, which then changes
+    the center.
 
     Args:
         dim: Number of prototypes C.
@@ -78,17 +79,22 @@ class CenteredSoftmax(nn.Module):
 
     @torch.no_grad()
     def stage(self, logits: Tensor) -> None:
-        """Keeps the mean of logits (N, C) for the next ``update``; N must be the same on every process."""
-        self._staged.append(logits.mean(dim=0, keepdim=True, dtype=self.center.dtype))
+        """Keeps the sum of logits (N, C) for the next ``update``; N may be 0 and may differ between processes."""
+        total = logits.sum(dim=0, keepdim=True, dtype=self.center.dtype)  # (1, C)
+        self._staged.append(torch.cat([total, total.new_full((1, 1), len(logits))], dim=1))
 
     @torch.no_grad()
     def update(self, progress: float) -> None:
         """Moves the center towards the mean of the staged logits, and sets the position for the temperature.
 
+        If no process has staged a row, the center stays.
+
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].
         """
         self.progress.fill_(progress)
-        mean = sum_over_processes(torch.stack(self._staged).mean(dim=0)) / world_size()
-        self.center.mul_(self.center_momentum).add_(mean, alpha=1 - self.center_momentum)
+        staged = sum_over_processes(torch.stack(self._staged).sum(dim=0))  # (1, C + 1), sum and number of rows
         self._staged.clear()
+        total, count = staged[:, :-1], staged[:, -1:]
+        mean = torch.where(count > 0, total / count.clamp(min=1), self.center)
+        self.center.mul_(self.center_momentum).add_(mean, alpha=1 - self.center_momentum)

@@ -20,7 +20,7 @@ _ATTEMPTS = 10
 def blockwise_mask(
     rng: random.Random | ModuleType,
     grid: tuple[int, int],
-    num_hidden: int,
+    num_hidden: float,
     min_block: int,
     max_block: int | None = None,
     min_aspect: float = 0.3,
@@ -34,7 +34,7 @@ def blockwise_mask(
     Args:
         rng: Random number generator: a ``random.Random`` or the module ``random`` itself.
         grid: Rows and columns of patches.
-        num_hidden: Number of patches to hide.
+        num_hidden: Number of patches to hide; iBOT asks for a fraction of a patch, which the last block may not pass.
         min_block: Smallest area that is drawn, in patches; near the end it may exceed the number of patches left to
             hide.
         max_block: Largest area, in patches; with None only the number of patches left to hide bounds the area.

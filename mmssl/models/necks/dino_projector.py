@@ -32,6 +32,9 @@ class DINOProjector(BaseModule):
         norm: Whether batch norm follows the hidden linear layers.
         freeze_gain: Whether the gains stay 1; the official ``norm_last_layer``.
         init_cfg: MMEngine's initialisation config.
+
+    Attributes:
+        patch_channels: Number of prototypes of patches, which share their layer with whole images here.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class DINOProjector(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.out_channels = out_channels
+        self.out_channels = self.patch_channels = out_channels
         layers: list[nn.Module] = []
         hidden = [in_channels, *[hidden_channels] * (num_layers - 1)]
         for inputs, outputs in pairwise(hidden):
@@ -56,10 +59,24 @@ class DINOProjector(BaseModule):
             if isinstance(layer, nn.Linear):
                 trunc_normal_(layer.weight, std=0.02)
                 nn.init.zeros_(layer.bias)
-        self.last_layer = weight_norm(nn.Linear(bottleneck_channels, out_channels, bias=False))
-        gain = self.last_layer.get_parameter('parametrizations.weight.original0')
-        nn.init.ones_(gain).requires_grad_(not freeze_gain)
+        self.last_layer = prototypes(bottleneck_channels, out_channels, freeze_gain)
 
     def forward(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
         """Returns logits (N, out_channels) for the output of a backbone, or for vectors (N, in_channels)."""
-        return self.last_layer(normalize(self.layers(to_vector(features)), dim=1))
+        return self.last_layer(self.embed(to_vector(features)))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Returns vectors of unit length (N, bottleneck_channels) for vectors (N, in_channels)."""
+        return normalize(self.layers(features), dim=-1)
+
+    def patch_logits(self, embedded: Tensor) -> Tensor:
+        """Returns logits (P, patch_channels) of patches for the results (P, bottleneck_channels) of ``embed``."""
+        return self.last_layer(embedded)
+
+
+def prototypes(in_channels: int, out_channels: int, freeze_gain: bool) -> nn.Module:
+    """Returns a weight-normalised linear layer without bias, with gains 1 that train unless ``freeze_gain`` is set."""
+    layer = weight_norm(nn.Linear(in_channels, out_channels, bias=False))
+    gain = layer.get_parameter('parametrizations.weight.original0')
+    nn.init.ones_(gain).requires_grad_(not freeze_gain)
+    return layer

@@ -49,6 +49,19 @@ def test_the_center_waits_for_the_step_and_averages_micro_batches():
     assert_close(targets.center[0], expected)
 
 
+def test_rows_weigh_the_same_in_every_batch_and_no_row_moves_nothing():
+    targets = CenteredSoftmax(3, center_momentum=0.5).double()
+    rows = torch.randn(5, 3, dtype=torch.float64)
+    for part in (rows[:4], rows[4:], rows[:0]):
+        targets.stage(part)
+    targets.update(0.1)
+    assert_close(targets.center, 0.5 * rows.mean(dim=0, keepdim=True))
+    before = targets.center.clone()
+    targets.stage(rows[:0])
+    targets.update(0.2)
+    assert torch.equal(targets.center, before)
+
+
 def test_half_precision_logits_move_a_full_precision_center():
     targets = CenteredSoftmax(3)
     logits = torch.randn(4, 3).bfloat16()
