@@ -23,6 +23,7 @@ from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
 from tests.support.recipes import whole_text
 from tests.support.shrink import BATCH_SIZE, shrink
+from tests.support.small_parts import shared_crops
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs'
@@ -161,7 +162,7 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     optim = optimizer(cfg, model)
     before = {name: param.detach().clone() for name, param in model.named_parameters()}
     sizes = [view.size for view in cfg.train_dataloader.dataset.views]
-    samples = dict(label=torch.arange(BATCH_SIZE), index=torch.arange(BATCH_SIZE))
+    samples = dict(label=torch.arange(BATCH_SIZE), index=torch.arange(BATCH_SIZE), crops=shared_crops(BATCH_SIZE))
     samples = with_placeholder_labels(model, samples, BATCH_SIZE)
     terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes], samples)
     sum(value for name, value in terms.items() if name.startswith('loss')).backward()
@@ -183,6 +184,8 @@ COUNTS = {
     'mocov1_resnet50_8xb32-200e_in1k': (23_770_304, 2 * 23_770_304),
     'mocov2_resnet50_8xb32-200e_in1k': (27_966_656, 2 * 27_966_656),
     'mocov2_resnet50_8xb32-800e_in1k': (27_966_656, 2 * 27_966_656),
+    'resim_resnet50_8xb32-200e_in1k': (30_065_088, 2 * 30_065_088),
+    'resim_resnet50_8xb32-400e_in1k': (30_065_088, 2 * 30_065_088),
     'densecl_resnet50_8xb32-200e_in1k': (32_425_280, 2 * 32_425_280),
     'densecl_resnet101_8xb32-200e_in1k': (51_417_408, 2 * 51_417_408),
     'byol_resnet50_16xb256-100e_in1k': (35_066_944, 35_066_944 + 32_957_504),

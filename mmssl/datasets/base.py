@@ -32,8 +32,10 @@ class ImageDataset(Dataset):
 
     An item is a dict of ``inputs`` (for training a list with one uint8 (3, S, S) tensor per view, for evaluation one
     such tensor), ``photometric`` (for training only: a list with one float32 program per view, see
-    ``mmssl.models.preprocessing.photometric``), ``data_samples`` (``index``, and ``label`` or -1) and ``skipped`` (a
-    list of texts). Collate items with ``collate_fn=dict(type='collate_views')``.
+    ``mmssl.models.preprocessing.photometric``), ``data_samples`` (``index``, and ``label`` or -1; if a view such as
+    ``AlignedView`` tells its crop, also ``crops``, float32 (V, 5): left, top, width and height of each view in pixels
+    of the image, and 1 if it is flipped) and ``skipped`` (a list of texts). Collate items with
+    ``collate_fn=dict(type='collate_views')``.
 
     Args:
         views: Configs of the views for training, such as ``dict(type='AugmentedView', size=224, ...)``. Multi-crop
@@ -153,11 +155,14 @@ class ImageDataset(Dataset):
         epoch, index = item if isinstance(item, tuple) else (0, item)
         seed = self.seed or 0
         image, found, skipped = self._load_or_substitute(seed, epoch, index)
-        result = dict(data_samples=dict(index=found, label=self.label(found)), skipped=skipped)
+        samples: dict[str, Any] = dict(index=found, label=self.label(found))
+        result: dict[str, Any] = dict(data_samples=samples, skipped=skipped)
         if self.transform is not None:
             return dict(inputs=self.transform(image), **result)
         drawn = self.draw_views(epoch, index, image.shape[:2])
         views = [view.render(image, draw) for view, draw in zip(self.views, drawn)]
+        if any(getattr(view, 'tells_crop', False) for view in self.views):
+            samples['crops'] = torch.tensor([crop_of(draw) for draw in drawn], dtype=torch.float32)
         return dict(inputs=views, photometric=[draw.program for draw in drawn], **result)
 
     def draw_views(self, epoch: int, index: int, shape: tuple[int, ...]) -> list[Any]:
@@ -191,6 +196,12 @@ class ImageDataset(Dataset):
         is_train = torch.ones(len(rows), dtype=torch.bool)
         is_train[::val_every] = False
         return is_train.nonzero().squeeze(1)
+
+
+def crop_of(drawn: Any) -> tuple[int, int, int, int, bool]:
+    """Returns left, top, width, height and flip of a drawn view."""
+    top, left, height, width = drawn.box
+    return left, top, width, height, drawn.flipped
 
 
 def printable(text: str) -> str:

@@ -20,6 +20,7 @@ from mmssl.visualization.embedding_map import embedding_map, project_tsne
 from mmssl.visualization.masks import mask_figure
 from mmssl.visualization.neighbours import neighbour_sheet
 from mmssl.visualization.reconstruction import reconstruction_figure
+from mmssl.visualization.region_windows import window_figure
 from mmssl.visualization.report import Section
 from mmssl.visualization.style import spread
 
@@ -100,6 +101,7 @@ def report_sections(
         *([reconstruction_section(runner)] if hides else []),
         *([correspondence_section(runner, shown)] if hasattr(algorithm, 'match_views') else []),
         *([masks_section(runner)] if hasattr(algorithm, 'masker') and not hides else []),
+        *([window_section(runner, shown)] if hasattr(algorithm, 'windows') else []),
         Section(
             'Nearest neighbours',
             'Test images and the training images whose features are most similar, before and after.'
@@ -141,6 +143,15 @@ def correspondence_section(runner: PretrainRunner, indices: Sequence[int]) -> Se
     )
     figure = correspondence_figure(runner.algorithm, runner.train_dataloader.dataset, indices)
     return Section('Correspondence', text, figure)
+
+
+def window_section(runner: PretrainRunner, indices: Sequence[int]) -> Section:
+    """Returns a section with two views of training images and regions that the network compares."""
+    text = (
+        'Two views of training images. The network learns that a window of the first view and the same region of the '
+        'second, drawn in one colour, belong together. The numbers count the windows that lie in both views.'
+    )
+    return Section('Windows', text, window_figure(runner.algorithm, runner.train_dataloader.dataset, indices))
 
 
 def neighbours_figure(runner: PretrainRunner, before: Representation, after: Representation) -> Figure:

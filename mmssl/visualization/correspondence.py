@@ -10,29 +10,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmssl.datasets.base import ImageDataset
-from mmssl.datasets.collate_views import collate_views
 from mmssl.evaluation.extract import evaluating
 from mmssl.models.layers.crops import map_points
-from mmssl.visualization.style import BAD, GOOD, INK, new_figure
-
-_COLUMNS = 4
-_GAP = 0.15  # between the two views, in widths of a view
-
-
-def drawn_crops(dataset: ImageDataset, indices: Sequence[int], epoch: int = 0) -> Tensor:
-    """Returns the crops of the first two views of images, (N, 2, 5): left, top, width, height, flipped.
-
-    Args:
-        dataset: Training dataset whose views have a ``box`` and are ``flipped`` or not.
-        indices: Indices of the images in the dataset.
-        epoch: Epoch that selects the random crops.
-    """
-    rows = []
-    for index in indices:
-        for drawn in dataset.draw_views(epoch, index, dataset.load(index).shape[:2])[:2]:
-            top, left, height, width = drawn.box
-            rows.append([left, top, width, height, drawn.flipped])
-    return torch.tensor(rows, dtype=torch.float32).view(len(indices), 2, 5)
+from mmssl.visualization.style import BAD, GOOD, INK
+from mmssl.visualization.view_pairs import GAP, draw_pairs, drawn_crops, first_views
 
 
 def correct_matches(matches: Tensor, crops: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -48,11 +29,10 @@ def correct_matches(matches: Tensor, crops: Tensor, grid: tuple[int, int]) -> tu
         (also diagonally) from the right place.
     """
     rows, columns = grid
-    places = position_centres(grid).expand(len(matches), -1, -1)
-    true = map_points(places, crops[:, 0], crops[:, 1])  # (N, L, 2)
+    places = position_centres(grid)
+    true = map_points(places.expand(len(matches), -1, -1), crops[:, 0], crops[:, 1])  # (N, L, 2)
     shared = ((true >= 0) & (true < 1)).all(-1)
-    found = position_centres(grid)[matches.cpu()]
-    distance = ((found - true).abs() * torch.tensor([columns, rows])).amax(-1)
+    distance = ((places[matches] - true).abs() * torch.tensor([columns, rows])).amax(-1)
     return shared, shared & (distance <= 1.0)
 
 
@@ -68,7 +48,7 @@ def correspondence_figure(algorithm: Any, dataset: ImageDataset, indices: Sequen
     """Draws two views of images with lines between the positions that an algorithm matches.
 
     A line is drawn for each position of the first view whose place lies in the second view: green if the match is at
-    most one position from the right place, else red.
+    most one position from the right place, else red. The title counts the green lines among all.
 
     Args:
         algorithm: Algorithm with ``match_views(views) -> (N, L)`` and a backbone that returns maps.
@@ -76,26 +56,17 @@ def correspondence_figure(algorithm: Any, dataset: ImageDataset, indices: Sequen
         indices: Indices of the images in the dataset.
         epoch: Epoch that selects the random crops and colours.
     """
-    views = algorithm.data_preprocessor(collate_views([dataset[epoch, index] for index in indices]), True)['inputs'][:2]
+    views = first_views(algorithm, dataset, indices, epoch)
     with evaluating(algorithm):
         matches = algorithm.match_views(views).cpu()
         grid = tuple(algorithm.backbone(views[0][:1])[-1].shape[-2:])
     shared, correct = correct_matches(matches, drawn_crops(dataset, indices, epoch), grid)
-    pictures = [algorithm.data_preprocessor.denormalize(view).cpu().permute(0, 2, 3, 1).numpy() for view in views]
-    columns = min(_COLUMNS, len(indices))
-    rows = -(-len(indices) // columns)
-    figure = new_figure(3.0 * columns, 1.75 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for cell in axes.flat:
-        cell.set_axis_off()
+    figure, cells = draw_pairs([algorithm.data_preprocessor.denormalize(view) for view in views])
     centres = position_centres(grid)
-    for number, cell in enumerate(axes.flat[: len(indices)]):
-        for offset, picture in zip((0.0, 1 + _GAP), pictures):
-            cell.imshow(picture[number], extent=(offset, offset + 1, 1, 0))
+    for number, cell in enumerate(cells):
         for position in shared[number].nonzero().flatten().tolist():
             (x, y), (u, v) = centres[position].tolist(), centres[matches[number, position]].tolist()
             colour = GOOD if correct[number, position] else BAD
-            cell.plot([x, u + 1 + _GAP], [y, v], color=colour, linewidth=0.7, marker='o', markersize=1.5)
-        cell.set(xlim=(-0.02, 2.02 + _GAP), ylim=(1.02, -0.02))
+            cell.plot([x, u + 1 + GAP], [y, v], color=colour, linewidth=0.7, marker='o', markersize=1.5)
         cell.set_title(f'{int(correct[number].sum())} of {int(shared[number].sum())}', fontsize=9, color=INK)
     return figure

@@ -30,6 +30,11 @@ def named(prefix, tensors, *others, without=('fc.', 'head.')):
         ('timm', VIT),
         ('mocov3', named('module.base_encoder.', VIT, 'module.predictor.0.weight')),
         ('moco', named('module.encoder_q.', RESNET, 'module.encoder_q.fc.2.weight', 'module.queue')),
+        (
+            'resim',
+            named('module.encoder_q.', RESNET, 'module.encoder_q.fc.2.weight', 'module.encoder_q.fpn_lateral3.bias'),
+        ),
+        ('densecl', named('encoder_q.0.', RESNET, 'encoder_q.1.mlp2.2.weight', 'queue2')),
         ('simsiam', named('module.encoder.', RESNET, 'module.encoder.fc.0.weight')),
         ('care', named('module.student_encoder.', RESNET, 'module.student_encoder.trans.net.0.net.0.weight')),
         ('barlowtwins', named('module.backbone.', RESNET, 'module.projector.0.weight', 'module.bn.weight')),

@@ -19,6 +19,7 @@ CASES = {
     'addernet': (['addernet_resnet20'], ['fc.bias']),
     'mocov3': (['mocov3_r50', 'mocov3_vits'], []),
     'moco': (['mocov1_r50', 'mocov2_r50'], []),
+    'resim': (['resim_fpn_r50', 'resim_fpn_r50_fpnbn'], []),
     'densecl': (['densecl_r50'], ['backbone.conv1.weight']),
     'simsiam': (['simsiam_r18', 'simsiam_r50'], []),
     'care': (['care_r50'], []),

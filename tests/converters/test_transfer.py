@@ -17,6 +17,8 @@ from mmssl.converters.transfer import load_trained_weights, transfer_weights
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.heads.last_stage_head import LastStageHead
+from mmssl.models.necks import top_down_neck
+from mmssl.models.necks.top_down_neck import TopDownNeck
 from mmssl.utils.errors import UserError
 
 State = dict[str, Tensor]
@@ -78,9 +80,23 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged."""
     lines: list[str] = []
-    for module in (matching, transfer_module):
+    for module in (matching, transfer_module, top_down_neck):
         monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: lines.append(message))
     return lines
+
+
+def test_resims_pyramid_becomes_the_neck_of_a_detector(save: Callable, lines: list) -> None:
+    widths = (8, 16, 32, 64)
+    stages = dict(levels=(2, 3, 4, 5), out_levels=(2, 3, 4, 5), num_outs=5)
+    model = Detector(backbone(out_indices=(0, 1, 2, 3)), TopDownNeck(widths, 8, **stages))
+    trained = filled(TopDownNeck(widths[1:], 8), 4, 'neck.pyramid.') | filled(backbone(), 2, 'backbone.')
+    file = save(trained, {'neck.projector.layers.0.weight': torch.ones(4, 64)})
+    transfer_weights(model, file)
+    new = [name for name, value in model.neck.state_dict().items() if not (value == 4).all()]
+    assert {name[:9] for name in new} == {'laterals.', 'outputs.2', 'outputs.5'} and is_filled(model.backbone, 2)
+    assert any('keep their initial values: laterals.2, outputs.2, outputs.5' in line for line in lines)
+    with pytest.raises(UserError, match='neck'):
+        transfer_weights(model, save(filled(backbone(), 2, 'backbone.')))
 
 
 def algorithm(**options: object) -> tuple[State, ...]:

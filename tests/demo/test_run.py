@@ -19,6 +19,7 @@ from mmssl.engine.stages import read_stages
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, LABELLERS
 from mmssl.utils.errors import UserError
+from tests.support.small_parts import shared_crops
 from tests.support.tools import load_tool
 
 RECIPES = sorted((Path(__file__).parents[2] / 'configs' / 'demo').glob('*_photos.py'))
@@ -48,11 +49,11 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     model = ALGORITHMS.build(cfg.model)
     model.on_train_start()
     sizes = [
-        view.size if 'masker' in cfg.model or view.type == 'TileView' else 8
+        view.size if {'masker', 'windows'} & cfg.model.keys() or view.type == 'TileView' else 8
         for view in cfg.train_dataloader.dataset.views
     ]
     views = [torch.randn(64, 3, size, size) for size in sizes]
-    samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64))
+    samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64), crops=shared_crops(64))
     samples = with_placeholder_labels(model, samples, 64)
     sum(model.loss(views, samples).values()).backward()
     assert all((param.grad is not None) == param.requires_grad for param in model.parameters())

@@ -42,6 +42,8 @@ def shrink(cfg: Config) -> Config:
     if cfg.model.head.type == 'ClusterHead':
         cfg.model.head.update(in_channels=_EMBEDDING, num_clusters=_CLUSTERS)
         cfg.custom_hooks[0].labeller.update(num_clusters=_CLUSTERS)
+    if 'windows' in cfg.model:
+        _shrink_regions(cfg.model)
     wide = cfg.model.head if cfg.model.neck.type == 'Identity' else cfg.model.neck
     if 'in_channels' in wide:
         wide.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim
@@ -87,6 +89,15 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(_SWIN)
     else:
         raise ValueError(f'shrink() has no rule for {backbone["type"]}: add one here')
+
+
+def _shrink_regions(model: dict) -> None:
+    """Fits projector, pyramid and windows to the small backbone and to views of 32 pixels."""
+    width = BACKBONES.build(model.backbone).feature_dim
+    model.neck.projector.in_channels = width
+    model.neck.pyramid.update(in_channels=(width // 4, width // 2, width), out_channels=16)
+    for grid, small in zip(model.windows, (dict(side=8, stride=6), dict(side=12, stride=8))):
+        grid.update(small)
 
 
 def _shrink_igam(model: dict) -> None:

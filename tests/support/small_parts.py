@@ -37,6 +37,14 @@ def views(count: int = 2, images: int = 8, size: int = 8) -> list[Tensor]:
     return list(torch.randn(count, images, 3, size, size, dtype=torch.float64))
 
 
+def shared_crops(images: int) -> Tensor:
+    """Returns crops (images, 2, 5) of two views that overlap in part; every second image is flipped in both."""
+    crops = torch.tensor([[0.0, 0, 40, 40, 0], [3, 2, 36, 38, 0]]).repeat(images, 1, 1)
+    crops[::2, 1, :2] += 9
+    crops[1::2, :, 4] = 1
+    return crops
+
+
 def continues_after_loading(build: Callable[[], BaseAlgorithm], *batch: Any) -> bool:
     """Returns whether a run that is saved after two steps and loaded into a new algorithm has the same third step.
 

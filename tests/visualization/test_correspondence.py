@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
-from mmssl.visualization.correspondence import correct_matches, correspondence_figure, drawn_crops
+from mmssl.visualization.correspondence import correct_matches, correspondence_figure
+from mmssl.visualization.region_windows import window_figure
 from mmssl.visualization.style import figure_pixels
+from mmssl.visualization.view_pairs import drawn_crops
 from tests.models.algorithms.test_densecl import _densecl
+from tests.models.algorithms.test_resim import _resim
 from tests.support.tiny_run import NoiseImages
 
 VIEW = dict(type='AugmentedView', size=16)
@@ -38,3 +41,13 @@ def test_the_figure_draws_the_views_of_the_dataset():
     algorithm.data_preprocessor = SelfSupDataPreprocessor()
     pixels = figure_pixels(correspondence_figure(algorithm, dataset, [0, 3, 4]))
     assert pixels.std() > 10
+
+
+def test_windows_are_drawn_in_both_views():
+    view = dict(type='AlignedView', size=16, min_scale=0.8)
+    dataset = NoiseImages(num_images=5, views=[view, view])
+    algorithm = _resim()
+    algorithm.data_preprocessor = SelfSupDataPreprocessor()
+    figure = window_figure(algorithm, dataset, [0, 3, 4])
+    frames = [len(cell.patches) for cell in figure.axes if cell.images]
+    assert len(frames) == 3 and max(frames) >= 2 and all(number % 2 == 0 for number in frames)

@@ -33,7 +33,7 @@ class BatchShuffle:
         """Returns the encoder's output for images (N, 3, H, W), in the order of the images, without gradient.
 
         Args:
-            encoder: Module: images -> tensor whose first dimension is N, or a named tuple of such tensors.
+            encoder: Module: images -> tensor whose first dimension is N, or a tuple or named tuple of such tensors.
             images: (N, 3, H, W).
 
         Raises:
@@ -49,7 +49,8 @@ class BatchShuffle:
         outputs = [encoder(group) for group in share.split(group_size)]
         if isinstance(outputs[0], Tensor):
             return _in_order(outputs, order)
-        return type(outputs[0])(*(_in_order(parts, order) for parts in zip(*outputs)))
+        make = getattr(type(outputs[0]), '_make', tuple)  # of a named tuple
+        return make(_in_order(parts, order) for parts in zip(*outputs))
 
     def permutation(self, count: int, device: torch.device) -> Tensor:
         """Draws a permutation of ``count`` images, (count,) int64, the same on every process."""
