@@ -24,7 +24,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     methods = sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
     parser = argparse.ArgumentParser(description='Pre-train a small backbone and show what it has learnt')
     parser.add_argument('--method', choices=methods, default='simclr', help='default: simclr')
-    parser.add_argument('--epochs', type=int, help='length of the pre-training; default: about five minutes')
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument('--epochs', type=int, help='length of the pre-training; default: about five minutes')
+    length.add_argument('--minutes', type=float, help='length of the pre-training on an idle machine, by estimate')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights, order and augmentation')
     parser.add_argument('--data', help='folder of images; with class folders inside, accuracies are reported too')
     parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for the report, logs and checkpoints')
@@ -51,8 +53,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = CONFIGS / f'{args.method}_photos.py'
     cfg = load_config(path)
     stages = read_stages(path) if 'stages' in cfg else [Stage('training', cfg, takes={}, leaves={})]
-    if args.epochs is not None and args.epochs < 1:
-        raise UserError(f'--epochs must be at least 1, got {args.epochs}')
+    for name in ('epochs', 'minutes'):
+        if (value := getattr(args, name)) is not None and not value > 0:
+            raise UserError(f'--{name} must be above 0, got {value}')
     init_default_scope(cfg.default_scope)
     for stage in stages:
         if args.data:
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seeded.seed += args.seed
         if len(stages) == 1:
             check_config(stage.config)
-    show(demo.run(stages, args.work_dir, args.epochs))
+    show(demo.run(stages, args.work_dir, demo.Length(args.epochs, args.minutes)))
 
 
 if __name__ == '__main__':

@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 
 from mmssl.datasets.image_files import find_images
 from mmssl.datasets.own_images import use_images
 from mmssl.demo.precision import Precision, time_precisions
-from mmssl.demo.report import Representation, report_sections, results_table
+from mmssl.demo.report import METRICS, Representation, report_sections, results_table
 from mmssl.engine.runner import PretrainRunner
 from mmssl.engine.stages import Stage, run_stage, run_stages
 from mmssl.evaluation.extract import extract_features
+from mmssl.profiling.machine import cpu_name, device_name
 from mmssl.utils.errors import UserError
+from mmssl.version import __version__
 from mmssl.visualization.report import Section, write_report
 from mmssl.visualization.robustness_report import RobustnessReport
 
 MIN_IMAGES = 32
 IMAGES_PER_CLUSTER = 4  # smallest average
-PATIENCE = 8  # minutes; a longer pre-training is cut to about five minutes, unless the user gave its length
+PATIENCE = 1.6  # a pre-training of more than this times the budget is cut to the budget
+
+
+@dataclass
+class Length:
+    """The length of a demo.
+
+    Args:
+        epochs: Epochs of each training; None takes those of the recipe, or the budget if they take much longer.
+        minutes: Budget of all trainings on an idle machine. None means five minutes for recipes that are much longer.
+            A number is the budget itself: shorter recipes are prolonged, longer ones cut.
+    """
+
+    epochs: int | None = None
+    minutes: float | None = None
+
+    def choose(self, epochs: int, minutes_per_epoch: float, share: float) -> int:
+        """Returns the number of epochs of a training.
+
+        Args:
+            epochs: Number of epochs in the recipe.
+            minutes_per_epoch: Estimated duration of an epoch.
+            share: Share of this training in the budget, in (0, 1].
+        """
+        if self.epochs is not None:
+            return self.epochs
+        budget = share * (5 if self.minutes is None else self.minutes)
+        if self.minutes is None and epochs * minutes_per_epoch <= budget * PATIENCE:
+            return epochs
+        return max(1, round(budget / minutes_per_epoch))
 
 
 @dataclass
@@ -34,11 +68,13 @@ class Outcome:
         table: Rows of cells, the first row being the head; None if the images have no labels.
         report: HTML file.
         minutes: Duration of the pre-training.
+        results: Everything that ``result.json`` holds: the scores in % of every representation and the conditions.
     """
 
     table: list[list[str]] | None
     report: Path
     minutes: float
+    results: dict[str, Any]
 
 
 def use_folder(cfg: Config, folder: str) -> None:
@@ -92,16 +128,17 @@ def _training_set(cfg: Config) -> Any:
     return dataset.get('dataset', dataset)
 
 
-def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None) -> Outcome:
-    """Runs all stages, evaluates before pre-training and after each training, and writes ``report.html``.
+def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()) -> Outcome:  # noqa: B008
+    """Runs all stages, evaluates before pre-training and after each training, and writes the results.
+
+    They are ``report.html`` for people and ``result.json`` for programs.
 
     Args:
         stages: Stages of a demo config; a config without stages is a single one.
         work_dir: Folder for all output.
-        epochs: Epochs of each training; None takes those of the config, or fewer if they take more than eight minutes
-            in all: then the trainings are cut to about five minutes in all.
+        length: Length of the trainings.
     """
-    run_ = _Run(stages, Path(work_dir), epochs)
+    run_ = _Run(stages, Path(work_dir), length)
     if len(stages) > 1:
         run_stages(stages, stages, work_dir, run=run_)
     else:
@@ -116,7 +153,28 @@ def run(stages: Sequence[Stage], work_dir: str | Path, epochs: int | None = None
         subtitle += f'; stages: {", ".join(stage.name for stage in stages)}'
     sections = [*report_sections(runner, representations, table), *run_.robustness.sections(), *run_.sections]
     report = write_report(Path(work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
-    return Outcome(table, report, run_.minutes)
+    results = dict(
+        scores={
+            shown.name: {key: shown.results[key] for key in METRICS if key in shown.results}
+            for shown in representations
+        },
+        minutes=run_.minutes,
+        epochs=runner.max_epochs,
+        images=run_.images,
+        seed=runner.seed,
+        precision=str(run_.precision),
+        **conditions(),
+    )
+    Path(work_dir, 'result.json').write_text(json.dumps(results, indent=2) + '\n')
+    return Outcome(table, report, run_.minutes, results)
+
+
+def conditions() -> dict[str, Any]:
+    """Returns what a measurement depends on beside its settings: device, threads and versions."""
+    device = device_name(torch.device(get_device()))
+    return dict(
+        device=device, cpu=cpu_name(), threads=torch.get_num_threads(), torch=torch.__version__, mmssl=__version__
+    )
 
 
 class _Run:
@@ -125,13 +183,13 @@ class _Run:
     Args:
         stages: All stages.
         work_dir: Folder of the run.
-        epochs: Epochs of each training, see ``run``.
+        length: Length of the trainings.
     """
 
-    def __init__(self, stages: Sequence[Stage], work_dir: Path, epochs: int | None) -> None:
+    def __init__(self, stages: Sequence[Stage], work_dir: Path, length: Length) -> None:
         trainings = [stage for stage in stages if stage.trains]
         self.last, self.share = trainings[-1], 1 / len(trainings)
-        self.epochs, self.minutes = epochs, 0.0
+        self.length, self.minutes, self.images = length, 0.0, 0
         self.representations: list[Representation] = []
         self.sections: list[Section] = []
         self.robustness = RobustnessReport()
@@ -143,9 +201,10 @@ class _Run:
             self.sections += [Section(f'Stage {stage.name}: {path.stem}', image=path) for path in folder.glob('*.png')]
             return
         self.precision = precision = time_precisions(stage.config)
-        set_length(stage.config, precision, self.epochs, self.share)
+        set_length(stage.config, precision, self.length, self.share)
         self.runner = run_stage(stage, folder, build=lambda cfg: self._build(cfg, stage, precision))
         self.minutes += (time.perf_counter() - self.start) / 60
+        self.images += self.runner.max_epochs * len(self.runner.train_dataloader.dataset)
         name = 'pre-trained' if stage is self.last else f'after {stage.name}'
         self.representations.append(represent(self.runner, name))
         self.robustness.add(stage.name, self.runner.algorithm, self.runner.val_dataloader)
@@ -165,18 +224,16 @@ class _Run:
         return runner
 
 
-def set_length(cfg: Config, precision: Precision, epochs: int | None, share: float = 1.0) -> None:
+def set_length(cfg: Config, precision: Precision, length: Length, share: float = 1.0) -> None:
     """Sets the length and the precision of a training.
 
     Args:
         cfg: Config of the training; changed in place.
         precision: Fastest precision on this machine.
-        epochs: Number of epochs; None takes the number of the config, or as many as fit into ``share`` * 5 minutes if
-            that number takes more than ``share`` * 8 minutes.
+        length: Length of all trainings.
         share: Share of this training in the demo's minutes, in (0, 1].
     """
-    long = cfg.max_epochs * precision.minutes_per_epoch > share * PATIENCE
-    cfg.max_epochs = epochs or (max(1, int(share * 5 / precision.minutes_per_epoch)) if long else cfg.max_epochs)
+    cfg.max_epochs = length.choose(cfg.max_epochs, precision.minutes_per_epoch, share)
     cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
     cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=precision.dtype)
     cfg.val_cfg.dtype = precision.dtype

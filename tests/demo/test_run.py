@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,12 @@ def test_demo_prints_a_table_and_writes_a_report(
     report = (tmp_path / 'report.html').read_text()
     assert report.count('data:image/png;base64,') == 4 and 'SimCLR, 1 epoch of 36 images' in report
     assert (tmp_path / 'epoch_1_backbone.pth').is_file()
+    results = json.loads((tmp_path / 'result.json').read_text())
+    assert list(results['scores']) == ['raw pixels', 'random initialisation', 'pre-trained']
+    for scores in results['scores'].values():
+        assert set(scores) == {'knn_top1', 'linear_top1', 'linear10_top1'}
+        assert f'{scores["linear_top1"]:.1f}' in printed
+    assert (results['epochs'], results['images'], results['seed'], results['threads']) == (1, 36, 3, 1)
 
 
 def test_figures_of_a_flat_folder_and_of_a_method_that_hides_patches(

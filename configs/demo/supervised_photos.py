@@ -1,0 +1,20 @@
+"""A supervised network on photo patches, which knows the labels, for comparison: ``make demo METHOD=supervised``."""
+
+_base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
+
+max_epochs = 12
+
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    backbone=dict(type='ResNet', depth=18, width=0.5, stem='small', out_indices=(2,)),
+    neck=dict(type='Identity'),
+    head=dict(type='LinearClsHead', in_channels=128, num_classes=18),
+)
+
+# Colour identifies a photograph, so it is jittered little. Views of 24 px keep crops near the scale of the 32-px patch.
+_view = dict(type='AugmentedView', size=24, min_scale=0.2, jitter=(0.1, 0.1, 0.1, 0.0))
+train_dataloader = dict(batch_size=256, dataset=dict(views=[_view]))
+
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.12, momentum=0.9, weight_decay=5e-4))
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=1)

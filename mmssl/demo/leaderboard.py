@@ -1,0 +1,190 @@
+"""Trains every method on the same images with the same budget, and ranks them.
+
+Every run (method, seed) is a process of its own with its own folder, where its result is a file. So a table that was
+stopped continues with the next run, and a failed run does not affect the others.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from mmssl.demo.report import METRICS
+from mmssl.utils.errors import UserError
+
+REFERENCES = ('raw pixels', 'random initialisation')
+SUPERVISED = 'supervised'
+_TAIL = 8  # lines of the log of a failed run in the table
+
+
+@dataclass
+class Run:
+    """A finished or failed run.
+
+    Args:
+        method: Name of the method.
+        seed: Seed of the run.
+        results: Content of the demo's ``result.json``; None if the run failed.
+        seconds: Duration of the process, with the evaluation.
+        error: End of the log of a failed run.
+    """
+
+    method: str
+    seed: int
+    results: dict[str, Any] | None
+    seconds: float
+    error: str = ''
+
+
+@dataclass
+class Entry:
+    """A row of the table.
+
+    Args:
+        name: Name of a method or of a reference.
+        scores: Metric -> one value in % per seed, in the order of the seeds.
+        images: Mean number of training images that a run has seen; 0 for a reference.
+        minutes: Mean duration of the training.
+        failed: Number of failed runs.
+    """
+
+    name: str
+    scores: dict[str, list[float]]
+    images: float = 0.0
+    minutes: float = 0.0
+    failed: int = 0
+
+
+class Leaderboard:
+    """Runs the demo of every method and stores the results.
+
+    Args:
+        methods: Names of methods, as ``tools/demo.py --method`` takes them.
+        options: Further arguments of ``tools/demo.py``, the same for all methods: the budget and the images.
+        work_dir: Folder for runs and tables.
+        demo: Path of ``tools/demo.py``.
+    """
+
+    def __init__(self, methods: Sequence[str], options: Sequence[str], work_dir: Path, demo: Path) -> None:
+        self.methods, self.options, self.work_dir, self.demo = methods, list(options), work_dir, demo
+
+    def run(self, seeds: Sequence[int], after_each: Callable[[list[Run]], None] = lambda runs: None) -> list[Run]:
+        """Runs every method that has no result yet, failed ones again, and returns all runs.
+
+        Args:
+            seeds: Seeds of the runs. All methods get the first seed before one gets the second.
+            after_each: Function that is called with the runs so far, to write the tables.
+        """
+        runs: list[Run] = []
+        for seed in seeds:
+            for method in self.methods:
+                runs.append(self.run_one(method, seed))
+                shown = runs[-1].error or ', '.join(f'{key} {value:.1f}' for key, value in _last(runs[-1]).items())
+                print(f'{method}, seed {seed}: {shown}', flush=True)
+                after_each(runs)
+        return runs
+
+    def run_one(self, method: str, seed: int) -> Run:
+        """Runs a method once, or reads the result of an earlier run.
+
+        Raises:
+            UserError: The folder of the run holds a run with another budget or other images.
+        """
+        folder = self.work_dir / method / f'seed{seed}'
+        command = [str(self.demo), '--method', method, '--seed', str(seed), *self.options]
+        started, finished = folder / 'command.json', folder / 'run.json'
+        if started.is_file() and json.loads(started.read_text()) != command[1:]:
+            raise UserError(f'{folder} holds a run with other options, see {started}: choose another --work-dir')
+        if finished.is_file():
+            return Run(**json.loads(finished.read_text()))
+        folder.mkdir(parents=True, exist_ok=True)
+        started.write_text(json.dumps(command[1:]))
+        start = time.monotonic()
+        with open(folder / 'log.txt', 'w') as log:
+            done = subprocess.run(
+                [sys.executable, *command, '--work-dir', str(folder)], stdout=log, stderr=subprocess.STDOUT, check=False
+            )
+        run = Run(method, seed, None, time.monotonic() - start)
+        if done.returncode:
+            tail = (folder / 'log.txt').read_text(errors='replace').strip().splitlines()[-_TAIL:]
+            run.error = '\n'.join([f'exit code {done.returncode}; the end of {folder / "log.txt"}:', *tail])
+            return run
+        run.results = json.loads((folder / 'result.json').read_text())
+        finished.write_text(json.dumps(vars(run), indent=2) + '\n')
+        return run
+
+
+def _last(run: Run) -> dict[str, float]:
+    """The scores of the trained network: the last representation of a run."""
+    assert run.results is not None, 'the run has failed'
+    return list(run.results['scores'].values())[-1]
+
+
+def entries(runs: Sequence[Run]) -> list[Entry]:
+    """Returns a row per reference and method: references first, then methods, the best linear accuracy first."""
+    methods: dict[str, Entry] = {}
+    references = {name: Entry(name, {}) for name in REFERENCES}
+    seen: set[tuple[str, int, str]] = set()
+    for run in runs:
+        entry = methods.setdefault(run.method, Entry(run.method, {}))
+        if run.results is None:
+            entry.failed += 1
+            continue
+        _append(entry, _last(run))
+        entry.images += run.results['images']
+        entry.minutes += run.results['minutes']
+        for name, reference in references.items():
+            # The initial network depends on the seed and on the backbone; pixels and the common ResNet count once.
+            key = (name, run.seed, json.dumps(run.results['scores'].get(name)))
+            if name in run.results['scores'] and key not in seen:
+                seen.add(key)
+                _append(reference, run.results['scores'][name])
+    for entry in methods.values():
+        count = max(1, sum(run.method == entry.name and run.results is not None for run in runs))
+        entry.images, entry.minutes = entry.images / count, entry.minutes / count
+    ranked = sorted(methods.values(), key=lambda entry: -fmean(entry.scores.get('linear_top1') or [-1]))
+    return [*(reference for reference in references.values() if reference.scores), *ranked]
+
+
+def _append(entry: Entry, scores: dict[str, float]) -> None:
+    for key, value in scores.items():
+        entry.scores.setdefault(key, []).append(value)
+
+
+def as_markdown(runs: Sequence[Run], command: str) -> str:
+    """Returns the table with mean and range over seeds, the conditions, and the errors of failed runs."""
+    head = ['', *METRICS.values(), 'images seen', 'minutes', 'runs']
+    rows = [head, ['---'] + ['---:'] * (len(head) - 1)]
+    for entry in entries(runs):
+        count = max((len(values) for values in entry.scores.values()), default=0)
+        cells = [_cell(entry.scores.get(key)) for key in METRICS]
+        budget = ['', ''] if entry.name in REFERENCES else [f'{entry.images:,.0f}', f'{entry.minutes:.1f}']
+        name = f'{entry.name} (knows the labels)' if entry.name == SUPERVISED else entry.name
+        rows.append([name, *cells, *budget, f'{count}' + f', {entry.failed} failed' * bool(entry.failed)])
+    lines = [f'| {" | ".join(row)} |' for row in rows]
+    done = [run.results for run in runs if run.results]
+    keys = [key for key in ('device', 'cpu', 'threads', 'torch', 'mmssl') if done and key in done[0]]
+    values = {key: ' / '.join(sorted({str(result[key]) for result in done})) for key in keys}
+    failures = [f'{run.method}, seed {run.seed}: {run.error}' for run in runs if run.error]
+    return '\n'.join([
+        '# Leaderboard', '',
+        'Accuracy in % on test images from frozen features: mean over seeds, in brackets the least and the most.', '',
+        *lines, '',
+        f'Command: `{command}`', '',
+        *(f'- {key}: {value}' for key, value in values.items()),
+        *(['', '## Failed runs', '', *(f'```\n{text}\n```' for text in failures)] if failures else []), '',
+    ])  # fmt: skip
+
+
+def _cell(values: Sequence[float] | None) -> str:
+    if not values:
+        return ''
+    spread = f' ({min(values):.1f} to {max(values):.1f})' if len(values) > 1 else ''
+    return f'{fmean(values):.1f}{spread}'

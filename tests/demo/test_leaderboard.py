@@ -1,0 +1,93 @@
+"""The leaderboard: one process per run, nothing run twice, nothing lost to a failed run, mean and range in the table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmssl.demo.leaderboard import Leaderboard, as_markdown, entries
+from mmssl.demo.run import Length
+from mmssl.utils.errors import UserError
+from tests.support.tools import load_tool
+
+# Stands in for tools/demo.py: the accuracy depends on method and seed, and one method fails.
+DEMO = """
+import argparse, json, pathlib
+parser = argparse.ArgumentParser()
+for name in ('method', 'seed', 'minutes', 'work-dir'):
+    parser.add_argument('--' + name)
+args = parser.parse_args()
+folder = pathlib.Path(args.work_dir)
+(folder / 'count').write_text((folder / 'count').read_text() + 'x' if (folder / 'count').exists() else 'x')
+assert args.method != 'broken', 'a loss is not finite'
+top1 = dict(good=80.0, better=90.0)[args.method] + int(args.seed)
+scores = {'raw pixels': dict(linear_top1=47.5), 'random initialisation': dict(linear_top1=70.0 + int(args.seed))}
+scores['pre-trained'] = dict(linear_top1=top1, knn_top1=top1 - 5)
+(folder / 'result.json').write_text(json.dumps(dict(scores=scores, images=1000, minutes=2.0, device='CPU, 1 threads')))
+"""
+
+
+@pytest.fixture(scope='module')
+def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+    folder = tmp_path_factory.mktemp('board')
+    (folder / 'demo.py').write_text(DEMO)
+    return Leaderboard(['good', 'broken', 'better'], ['--minutes', '2'], folder, folder / 'demo.py')
+
+
+def test_runs_are_ranked_and_a_failed_one_loses_nothing(board: Leaderboard) -> None:
+    seen: list[int] = []
+    runs = board.run([0, 1], lambda so_far: seen.append(len(so_far)))
+    assert seen == [1, 2, 3, 4, 5, 6]
+    rows = entries(runs)
+    assert [row.name for row in rows] == ['raw pixels', 'random initialisation', 'better', 'good', 'broken']
+    assert rows[0].scores == dict(linear_top1=[47.5, 47.5]) and rows[1].scores == dict(linear_top1=[70.0, 71.0])
+    assert rows[2].scores == dict(linear_top1=[90.0, 91.0], knn_top1=[85.0, 86.0])
+    assert (rows[2].images, rows[2].minutes, rows[4].failed) == (1000, 2.0, 2)
+    text = as_markdown(runs, 'python tool')
+    assert '| better | 85.5 (85.0 to 86.0) | 90.5 (90.0 to 91.0) |  | 1,000 | 2.0 | 2 |' in text
+    assert '| broken |  |  |  | 0 | 0.0 | 0, 2 failed |' in text and 'a loss is not finite' in text
+    assert '- device: CPU, 1 threads' in text
+
+
+def test_a_finished_run_is_not_made_again_and_a_failed_one_is(board: Leaderboard) -> None:
+    board.run([0])
+    board.run([0])
+    counts = {method: (board.work_dir / method / 'seed0' / 'count').read_text() for method in board.methods}
+    assert counts['good'] == counts['better'] == 'x' and len(counts['broken']) >= 2
+
+
+def test_another_budget_needs_another_folder(board: Leaderboard) -> None:
+    board.run_one('good', 0)
+    other = Leaderboard(['good'], ['--minutes', '3'], board.work_dir, board.demo)
+    with pytest.raises(UserError, match='other options.*choose another --work-dir'):
+        other.run_one('good', 0)
+
+
+def test_the_tool_writes_table_and_figure_and_knows_the_methods(board: Leaderboard, tmp_path: Path, capsys) -> None:
+    tool = load_tool('benchmarks/leaderboard.py')
+    tool.write(board.run([0]), tmp_path, 'python tool')
+    content = json.loads((tmp_path / 'leaderboard.json').read_text())
+    assert [row['name'] for row in content['entries']][2:] == ['better', 'good', 'broken']
+    assert (tmp_path / 'leaderboard.png').stat().st_size > 5000 and (tmp_path / 'leaderboard.md').is_file()
+    with pytest.raises(SystemExit):
+        tool.main(['--methods', 'simcler'])
+    assert "did you mean 'simclr'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool.main(['--data', str(tmp_path)])
+    assert 'has no class folders' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('length', 'epochs'),
+    [(Length(), 10), (Length(minutes=5), 10), (Length(minutes=1), 2), (Length(minutes=20), 40), (Length(epochs=3), 3)],
+)
+def test_a_budget_in_minutes_sets_the_epochs(length: Length, epochs: int) -> None:
+    assert length.choose(10, minutes_per_epoch=0.5, share=1.0) == epochs
+
+
+def test_only_a_recipe_that_is_much_longer_than_five_minutes_is_cut() -> None:
+    assert Length().choose(14, 0.5, 1.0) == 14
+    assert Length().choose(20, 0.5, 1.0) == 10
+    assert Length().choose(20, 0.5, 0.5) == 5

@@ -1,0 +1,73 @@
+"""Train every method on the same images with one budget: ``python tools/benchmarks/leaderboard.py``.
+
+Writes ``leaderboard.md``, ``leaderboard.json`` and ``leaderboard.png`` after every run. A table that was stopped goes
+on with the next run when called again. Exit code 1 means that a run failed; the others are still made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmssl.cli.tool import tool
+from mmssl.demo.leaderboard import REFERENCES, Leaderboard, Run, as_markdown, entries
+from mmssl.demo.report import METRICS
+from mmssl.utils.errors import UserError, did_you_mean
+from mmssl.visualization.leaderboard_chart import plot_leaderboard
+from mmssl.visualization.style import save_figure
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / 'configs' / 'demo'
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train methods on the same images with one budget, and rank them')
+    parser.add_argument('--methods', nargs='+', metavar='NAME', help='names as in tools/demo.py (default: all)')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='default: 0 1 2')
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument('--minutes', type=float, default=5, help='budget of a run on an idle machine (default: 5)')
+    budget.add_argument('--epochs', type=int, help='budget of each training of a run in epochs')
+    parser.add_argument('--data', help='folder of class folders (default: the patches of photographs of the demo)')
+    parser.add_argument('--work-dir', default='work_dirs/leaderboard', help='default: work_dirs/leaderboard')
+    return parser.parse_args(argv)
+
+
+def write(runs: list[Run], work_dir: Path, command: str) -> None:
+    """Writes the table as Markdown and JSON, and the figure."""
+    rows = entries(runs)
+    (work_dir / 'leaderboard.md').write_text(as_markdown(runs, command))
+    content = dict(command=command, entries=[vars(row) for row in rows], runs=[vars(run) for run in runs])
+    (work_dir / 'leaderboard.json').write_text(json.dumps(content, indent=2) + '\n')
+    shown = [(row.name, row.scores) for row in rows if row.scores]
+    if shown:
+        save_figure(plot_leaderboard(shown, METRICS, REFERENCES), work_dir / 'leaderboard.png')
+
+
+@tool
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    offered = sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
+    for name in args.methods or []:
+        if name not in offered:
+            raise UserError(f'there is no demo of {name!r}{did_you_mean(name, offered)}: {", ".join(offered)}')
+    options = ['--epochs', str(args.epochs)] if args.epochs else ['--minutes', f'{args.minutes:g}']
+    if args.data:
+        if not any(path.is_dir() for path in Path(args.data).glob('*')):
+            raise UserError(f'{args.data} has no class folders; without classes there is no accuracy to compare')
+        options += ['--data', str(Path(args.data).resolve())]
+    work_dir = Path(args.work_dir).resolve()
+    words = sys.argv[1:] if argv is None else argv
+    command = shlex.join(['python', 'tools/benchmarks/leaderboard.py', *words])
+    leaderboard = Leaderboard(args.methods or offered, options, work_dir, ROOT / 'tools' / 'demo.py')
+    runs = leaderboard.run(args.seeds, lambda runs: write(runs, work_dir, command))
+    print((work_dir / 'leaderboard.md').read_text())
+    print(f'leaderboard.md, leaderboard.json and leaderboard.png are in {work_dir}')
+    sys.exit(1 if any(run.error for run in runs) else 0)
+
+
+if __name__ == '__main__':
+    main()
