@@ -1,4 +1,4 @@
-"""The leaderboard: one process per run, nothing run twice, nothing lost to a failed run, mean and range in the table."""
+"""The leaderboard: one process per run, nothing run twice, nothing lost to a failed run, mean and range over seeds."""
 
 from __future__ import annotations
 
