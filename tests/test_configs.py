@@ -32,7 +32,19 @@ RECIPES = sorted(path for card in CARDS for path in card.parent.glob('*.py'))
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_\w+')
 # Without a depth, as names of recipes begin.
-FAMILIES = {'alexnet', 'hivit', 'lenet5', 'nin', 'swin', 'vgg', 'vgg16', 'vit', 'wideresnet10', 'wideresnet32'}
+FAMILIES = {
+    'alexnet',
+    'eccv16',
+    'hivit',
+    'lenet5',
+    'nin',
+    'swin',
+    'vgg',
+    'vgg16',
+    'vit',
+    'wideresnet10',
+    'wideresnet32',
+}
 _SMALL = (32, 16)  # of views, and of local ones
 SIZES = dict(cifar10=_SMALL, cifar100=_SMALL, photos=_SMALL, mnist=(28, 14), miniimagenet=(84, 42))
 ITERATIONS = 312  # of an ImageNet epoch at batch 4096
@@ -114,8 +126,9 @@ def test_name_says_what_is_inside(path: Path) -> None:
     assert cfg.train_dataloader.batch_size == int(name['batch'])
     assert cfg.auto_scale_lr.base_batch_size == int(name['gpus']) * int(name['batch'])
     assert cfg.max_epochs == int(name['epochs'])
-    depth = cfg.model.backbone.get('depth')
-    kind = 'wideresnet' if cfg.model.backbone.type == 'WideResNet' else 'resnet'
+    backbone = cfg.model.backbone.get('network', cfg.model.backbone)
+    depth = backbone.get('depth')
+    kind = 'wideresnet' if backbone.type == 'WideResNet' else 'resnet'
     assert name['backbone'].split('-')[0] == f'{kind}{depth}' if depth else name['backbone'].split('-')[0] in FAMILIES
 
 
@@ -144,6 +157,9 @@ def test_training_views_and_batches(path: Path) -> None:
         assert sizes == [size, size] and views[1].type == 'CenterCropView'
     elif cfg.model.type in ('RelativeLocation', 'Jigsaw'):  # a mosaic of 3 x 3 tiles
         assert [view.type for view in views] == ['TileView'] and sizes == [192 if size == 224 else 48]
+    elif cfg.model.type == 'Colorization':  # a change of colour would change the target
+        assert sizes == [176 if size == 224 else size]
+        assert not any((views[0].get('grayscale'), views[0].get('jitter'), views[0].get('solarize')))
     elif cfg.model.type in ('RotNet', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
         assert sizes == [size]
     elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
@@ -216,6 +232,7 @@ COUNTS = {
     'rotnet_alexnet_1xb192-50e_in1k': (57_030_724, 57_030_724),
     'rotnet_resnet50_8xb16-70e_in1k': (23_508_032 + 8196, 23_508_032 + 8196),
     'relativeloc_resnet50_8xb64-70e_in1k': (40_330_312, 40_330_312),
+    'colorization_eccv16_1xb40-16e_in1k': (32_236_011 - 626,) * 2,
     'jigsaw_resnet50_8xb32-105e_in1k': (23_508_032 + 2_951_100,) * 2,
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),
     'deepcluster_vgg16-sobel_1xb256-200e_in1k': (175_238_416, 175_238_440),

@@ -54,11 +54,13 @@ class Reconstruction:
 
     Args:
         hidden: (N, 1, H, W) bool, the pixels that the model did not get.
+        visible: Input of the model, uint8 (N, 3, H, W), such as the images with grey patches.
         pictures: Name of a pyramid level -> prediction, uint8 (N, 3, H, W); the name is '' if there is a single one.
         target: Target as a picture, uint8 (N, 3, H, W); for pixel targets the images themselves up to rounding.
     """
 
     hidden: Tensor
+    visible: Tensor
     pictures: dict[str, Tensor]
     target: Tensor
 
@@ -70,6 +72,7 @@ def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruct
     The model needs ``reconstruct(images)``, which draws a mask (N, L) and predicts (N, L, P), and a ``target`` whose
     ``to_pixels(prediction, images)`` turns predictions into pixels (N, L, p * p * 3) of patches of side p. A model with
     ``reconstruct_levels(images)``, which returns a mask and a dict of predictions, gives one picture per prediction.
+    A model whose input is not the image with grey patches defines ``visible(images, mask)``: (N, 3, H, W), normalised.
     The model's modes and weights and the random state of the process do not change.
 
     Args:
@@ -95,25 +98,28 @@ def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruct
     def picture(patches: Tensor) -> Tensor:
         return model.data_preprocessor.denormalize(unpatchify(patches, patch_size, grid)).cpu()
 
-    hidden = unpatchify(mask[..., None].expand(-1, -1, patch_size**2), patch_size, grid)
+    hidden = unpatchify(mask[..., None].expand(-1, -1, patch_size**2), patch_size, grid).cpu()
+    visible = images.cpu().masked_fill(hidden, GREY)
+    if hasattr(model, 'visible'):
+        visible = model.data_preprocessor.denormalize(model.visible(prepared, mask)).cpu()
     pictures = {name: picture(model.target.to_pixels(values.float(), prepared)) for name, values in predictions.items()}
-    return Reconstruction(hidden.cpu(), pictures, picture(target))
+    return Reconstruction(hidden, visible, pictures, picture(target))
 
 
-def reconstruction_panels(images: Tensor, hidden: Tensor, reconstruction: Tensor) -> Tensor:
+def reconstruction_panels(images: Tensor, hidden: Tensor, visible: Tensor, reconstruction: Tensor) -> Tensor:
     """Returns the four ``PANELS`` of each image, uint8 (N, 4, 3, H, W).
 
-    The panels are the image, its visible pixels, the reconstruction, and the image with only the hidden pixels
+    The panels are the image, what the model got, the reconstruction, and the image with only the hidden pixels
     reconstructed.
 
     Args:
         images: uint8 (N, 3, H, W).
         hidden: (N, 1, H, W) bool, the pixels that the model did not get.
+        visible: Input of the model, uint8 (N, 3, H, W).
         reconstruction: uint8 (N, 3, H, W).
     """
-    masked = images.masked_fill(hidden, GREY)
     pasted = torch.where(hidden, reconstruction, images)
-    return torch.stack([images, masked, reconstruction, pasted], dim=1)
+    return torch.stack([images, visible, reconstruction, pasted], dim=1)
 
 
 def reconstruction_figure(model: Any, images: Tensor, seed: int = 0) -> Figure:
@@ -126,7 +132,9 @@ def reconstruction_figure(model: Any, images: Tensor, seed: int = 0) -> Figure:
     """
     images, titles = images.cpu(), list(PANELS)
     drawn = reconstruct_images(model, images, seed)
-    columns = [reconstruction_panels(images, drawn.hidden, picture) for picture in drawn.pictures.values()]
+    columns = [
+        reconstruction_panels(images, drawn.hidden, drawn.visible, picture) for picture in drawn.pictures.values()
+    ]
     if (drawn.target.int() - images.int()).abs().max() > 1:
         titles.append('target')
         columns = [torch.cat([panels, drawn.target[:, None]], dim=1) for panels in columns]

@@ -38,6 +38,7 @@ CASES = {
     'rotnet': (['rotnet_alexnet', 'rotnet_nin'], []),
     'relative_loc': (['relative_loc_r50'], []),
     'jigsaw': (['jigsaw_r50'], []),
+    'colorization': (['colorization_eccv16'], []),
     'obow': (
         [],
         [

@@ -75,6 +75,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(width=0.0625, img_size=IMAGE_SIZE)
         if backbone.get('fc') is not None:
             backbone['fc'].update(width=_HIDDEN, dropout=(0, 0))
+    elif backbone['type'] == 'ColorizationNet':
+        backbone.update(width=0.0625)
     elif backbone['type'] == 'NIN':
         backbone.update(width=0.0625)
     elif backbone['type'] == 'WideResNet':

@@ -56,7 +56,7 @@ def small_mae(**options) -> nn.Module:
 
 def test_every_pixel_of_every_panel() -> None:
     drawn = reconstruct_images(Negatives(), IMAGES)
-    panels = reconstruction_panels(IMAGES, drawn.hidden, drawn.pictures[''])
+    panels = reconstruction_panels(IMAGES, drawn.hidden, drawn.visible, drawn.pictures[''])
     assert list(drawn.pictures) == [''] and panels.shape == (2, len(PANELS), 3, 8, 12) and panels.dtype == torch.uint8
     original, covered, negative, pasted = panels.unbind(1)
     assert torch.equal(original, IMAGES)
@@ -123,7 +123,7 @@ def test_a_row_for_each_image() -> None:
     assert [cell.get_title() for cell in cells] == [*PANELS, *[''] * 4]
     assert not any(cell.get_ylabel() for cell in cells)
     shown = torch.stack([torch.from_numpy(cell.images[0].get_array()).permute(2, 0, 1) for cell in cells])
-    panels = reconstruction_panels(IMAGES, drawn.hidden, drawn.pictures[''])
+    panels = reconstruction_panels(IMAGES, drawn.hidden, drawn.visible, drawn.pictures[''])
     assert torch.equal(shown.mul(255).round().to(torch.uint8), panels.flatten(0, 1))
 
 

@@ -1,0 +1,97 @@
+"""Colourisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.views import Views
+from mmssl.models.components.color_prior import ColorPrior
+from mmssl.models.components.lightness import Lightness
+from mmssl.models.layers.lab import ab_bins, annealed_mean, soft_bins
+from mmssl.models.layers.patches import unpatchify
+from mmssl.models.targets.color_target import ColorTarget
+from mmssl.registry import ALGORITHMS, TARGETS
+
+
+@ALGORITHMS.register_module()
+class Colorization(BaseAlgorithm):
+    """Colorful Image Colorization (Zhang et al., 2016, arXiv:1603.08511, section 2).
+
+    From the lightness of an image the network predicts the colour of every position, one of 313 bins of the ab plane.
+    The target is soft: the ten nearest bins. Rare colours count more, by the weight of the bin that is nearest. Images
+    without colours (every ab of the target within ``gray_threshold``) have weight 0. The backbone turns normalised
+    colour images into lightness itself, with ``Lightness``, so it is used downstream like any other.
+
+    Args:
+        target: Config of a ``ColorTarget``.
+        prior: Arguments of ``ColorPrior``.
+        gray_threshold: Largest absolute a or b of an image that is ignored as grey.
+        temperature: Temperature of ``annealed_mean``, with which figures are coloured.
+        **slots: Arguments of ``BaseAlgorithm``; the neck is a ``ColorUpsampler``, the head a ``RebalancedColorLoss``.
+
+    Raises:
+        ValueError: ``Lightness`` or the target have another mean or standard deviation than the preprocessor.
+    """
+
+    views = Views(1)
+    bins: Tensor
+
+    def __init__(
+        self,
+        *,
+        target: dict,
+        prior: dict | None = None,
+        gray_threshold: float = 5.0,
+        temperature: float = 0.38,
+        **slots: Any,
+    ) -> None:
+        super().__init__(**slots)
+        self.target = TARGETS.build(target)
+        self.prior = ColorPrior(**(prior or {}))
+        self.gray_threshold, self.temperature = gray_threshold, temperature
+        self.batch_coupled = 'batch norm'
+        self.register_buffer('bins', ab_bins(), persistent=False)
+        for name, part in self.named_modules():
+            if isinstance(part, (Lightness, ColorTarget)) and not _same_units(part, self.data_preprocessor):
+                raise ValueError(f'mean and std of model.{name} must be those of model.data_preprocessor')
+
+    def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
+        """Returns the rebalanced cross entropy of one view (N, 3, H, W), a sum over positions, mean over images."""
+        (images,) = views
+        logits = self.neck(self.backbone(images))  # (N, Q, h, w)
+        ab = self.target(images)  # (N, 2, h, w)
+        indices, shares = soft_bins(ab, self.bins)  # (N, K, h, w) each
+        has_colour = (ab.abs() > self.gray_threshold).flatten(1).any(dim=1)  # (N,)
+        weights = self.prior.weights().to(logits.dtype)[indices[:, 0]] * has_colour[:, None, None]  # (N, h, w)
+        self.prior.stage(indices, shares)
+        return dict(loss=self.head(logits, indices, shares, weights))
+
+    def reconstruct(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours normalised images (N, 3, H, W), for figures.
+
+        Returns:
+            The mask (N, L) bool, which is True everywhere, and the predicted ab (N, 2, h, w).
+        """
+        ab = annealed_mean(self.neck(self.backbone(images)).float(), self.bins, self.temperature)
+        return torch.ones(len(images), ab[0, 0].numel(), dtype=torch.bool, device=images.device), ab
+
+    def visible(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Returns what the network sees of normalised images (N, 3, H, W): their lightness, as grey images."""
+        grid = images.shape[-2] // self.target.stride, images.shape[-1] // self.target.stride
+        grey = self.target.to_pixels(images.new_zeros(len(images), 2, *grid), images)
+        return unpatchify(grey, self.target.stride, grid)
+
+    def on_step_end(self, progress: float) -> None:
+        """Counts the colours of the step."""
+        self.prior.commit()
+
+
+def _same_units(part: Any, preprocessor: Any) -> bool:
+    """Returns whether two parts have the same ``mean`` and ``std``; without values (on 'meta') or ``std`` they do."""
+    if not hasattr(preprocessor, 'std') or part.mean.is_meta:
+        return True
+    return torch.equal(part.mean, preprocessor.mean) and torch.equal(part.std, preprocessor.std)
