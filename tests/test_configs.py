@@ -155,6 +155,8 @@ def test_training_views_and_batches(path: Path) -> None:
         assert all(view.type == 'SameView' for view in views[1:])
     elif cfg.model.type == 'BoWNet':  # a perturbed view, and the image as it is
         assert sizes == [size, size] and views[1].type == 'CenterCropView'
+    elif cfg.model.type == 'Distillation':
+        assert sizes == [size]
     elif cfg.model.type in ('RelativeLocation', 'Jigsaw'):  # a mosaic of 3 x 3 tiles
         assert [view.type for view in views] == ['TileView'] and sizes == [192 if size == 224 else 48]
     elif cfg.model.type == 'Colorization':  # a change of colour would change the target
@@ -269,6 +271,9 @@ COUNTS = {
     'maskfeat_vit-base_64xb32-1600e_in1k': (85_798_656 + 768 + 83_052,) * 2,
     'maskfeat_vit-large_64xb32-300e_in1k': (303_301_632 + 1024 + 110_700,) * 2,
     'maskfeat_vit-large_64xb32-1600e_in1k': (303_301_632 + 1024 + 110_700,) * 2,
+    'eva_vit-giant_128xb32-150e_in1k': (1_012_229_632 + 40 * 1408, 1_012_285_952 + 303_966_976),  # biases of keys
+    'mvp_vit-base_16xb128-300e_in1k': (86_059_856, 86_059_856 + 86_193_152),
+    'distillation_vit-small_16xb64-100e_in1k': (22_257_024, 22_257_024 + 85_798_656),
     'a2mim_resnet50_8xb256-100e_in1k': (23_510_080 + 6_294_528,) * 2,
     'a2mim_resnet50_8xb256-300e_in1k': (23_510_080 + 6_294_528,) * 2,
     'a2mim_resnet101_8xb256-300e_in1k': (42_502_208 + 6_294_528,) * 2,

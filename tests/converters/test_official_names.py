@@ -73,6 +73,7 @@ CASES = {
     'ijepa': (['ijepa_vitb16'], []),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),
+    'eva': (['eva_mim'], ['fc_norm.weight']),
     'a2mim': (['a2mim_r50'], []),
     'simmim_swin': (['simmim_swin_base'], []),
     'hivit': (['hivit_base_mae', 'hivit_base_classifier'], []),

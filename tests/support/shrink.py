@@ -134,6 +134,11 @@ def _shrink_parts(part: Any) -> None:
         _shrink_backbone(part['backbone'])
     if 'num_prototypes' in part:
         part.update(in_channels=_EMBEDDING, num_prototypes=_EMBEDDING)
+    if part.get('target', {}).get('type') == 'FeatureTarget':
+        target = part['target']
+        _shrink_backbone(target['backbone'])
+        target.update(grid_size=IMAGE_SIZE // _PATCH, checkpoint=None)
+        part['neck']['out_channels'] = BACKBONES.build(target['backbone']).feature_dim
     if 'masker' in part and 'target' not in part:  # the teacher is the target
         part['masker']['patch_size'] = part['backbone']['patch_size']
     elif 'masker' in part:
@@ -179,8 +184,10 @@ def _shrink_masked(masker: dict, target: dict | None, neck: dict, patch_size: in
             tokenizer['patch_size'] = patch_size
         tokenizer['num_tokens'] = _EMBEDDING
         neck['out_channels'] = _EMBEDDING
-    elif target['type'] != 'CLIPTarget':
+    elif target['type'] not in ('CLIPTarget', 'FeatureTarget'):
         target['patch_size'] = patch_size
+    if target['type'] == 'CLIPTarget' and neck['type'] == 'PatchPredictor':
+        neck['out_channels'] = _EMBEDDING
     if 'cell_size' in target:
         target['cell_size'] = patch_size // 2
         neck['out_channels'] = 3 * target['num_bins'] * 2**2

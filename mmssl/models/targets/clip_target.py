@@ -27,11 +27,11 @@ _OPTION = 'model.target.checkpoint'
 
 @TARGETS.register_module()
 class CLIPTarget(BaseModule):
-    """Standardised patch features of a CLIP image tower, in the space that images share with text (iTPN, BEiT v2).
+    """Patch features of a CLIP image tower, in the space that images share with text (iTPN, BEiT v2, EVA, MVP).
 
-    The patch tokens after the last norm, without the class token, are multiplied with the visual projection and then
-    normalised by a layer norm without parameters. The tower is frozen, always in evaluation mode, and excluded from
-    checkpoints: its weights are read from their own file whenever the model is initialised.
+    The patch tokens after the last norm, without the class token, are multiplied with the visual projection and then,
+    if ``standardize``, normalised by a layer norm without parameters. The tower is frozen, always in evaluation mode,
+    and excluded from checkpoints: its weights are read from their own file whenever the model is initialised.
 
     Args:
         model: Name of a CLIP tower in timm; OpenAI's weights need one with ``quickgelu`` in its name.
@@ -49,6 +49,7 @@ class CLIPTarget(BaseModule):
             released code, which treats pixels in [0, 1] as pixels in [-1, 1], so that CLIP sees them compressed into
             [0.5, 1].
         options: Additional arguments of ``timm.create_model``.
+        standardize: Whether the layer norm without parameters follows the projection; EVA has none.
 
     Raises:
         ValueError: ``scaling`` is unknown, timm has no model of this name, or both ``checkpoint`` and ``pretrained``
@@ -66,6 +67,7 @@ class CLIPTarget(BaseModule):
         std: Sequence[float] = (127.5, 127.5, 127.5),
         scaling: str = 'corrected',
         options: dict | None = None,
+        standardize: bool = True,
     ) -> None:
         super().__init__()
         if scaling not in ('corrected', 'official'):
@@ -78,6 +80,7 @@ class CLIPTarget(BaseModule):
         self.checkpoint = checkpoint
         self.pretrained = pretrained
         self.model = model
+        self.standardize = standardize
         self.arguments = dict(num_classes=out_channels, img_size=img_size, **(options or {}))
         self.teacher: Any = timm.create_model(model, **self.arguments).eval().requires_grad_(False)
         leave_out_of_checkpoints(self.teacher)
@@ -134,13 +137,23 @@ class CLIPTarget(BaseModule):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Returns the target (N, L, P), patches in row-major order, for normalised images (N, 3, H, W)."""
-        features = linear(self.features(images), self.teacher.head.weight)
-        return layer_norm(features, features.shape[-1:])
+        return self._project(self.features(images))
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> dict[str, Tensor]:
+        """Returns the features of patches, ``dense`` (N, L, P), and of images, ``pooled`` (N, P), see ``forward``."""
+        tokens = self._project(self.teacher.forward_features(self.rescale(images)))
+        return dict(pooled=tokens[:, 0], dense=tokens[:, self.teacher.num_prefix_tokens :])
 
     def features(self, images: Tensor) -> Tensor:
         """Returns the patch tokens (N, L, D) after the last norm."""
         tokens = self.teacher.forward_features(self.rescale(images))
         return tokens[:, self.teacher.num_prefix_tokens :]
+
+    def _project(self, tokens: Tensor) -> Tensor:
+        """Maps tokens (N, L, D) after the last norm to the shared space, (N, L, P)."""
+        features = linear(tokens, self.teacher.head.weight)
+        return layer_norm(features, features.shape[-1:]) if self.standardize else features
 
     def rescale(self, images: Tensor) -> Tensor:
         """Converts images (N, 3, H, W) from the preprocessor's normalisation to CLIP's."""

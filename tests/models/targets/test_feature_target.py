@@ -1,0 +1,83 @@
+"""Features of frozen networks as a target: of which networks, at which positions, and what a checkpoint holds."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from torch.nn.functional import layer_norm
+from torch.testing import assert_close
+
+from mmssl.models.layers.feature_colors import feature_colors
+from mmssl.models.targets.feature_target import FeatureTarget
+
+VIT = dict(
+    type='VisionTransformer',
+    arch=dict(embed_dim=24, depth=2, num_heads=2),
+    img_size=32,
+    patch_size=8,
+    output='tokens',
+)
+RESNET = dict(type='ResNet', depth=18, width=0.125, stem='small')
+TIMM = dict(
+    type='TimmBackbone',
+    name='vit_tiny_patch16_224',
+    pool=False,
+    img_size=32,
+    patch_size=8,
+    embed_dim=24,
+    depth=2,
+    num_heads=2,
+)
+IMAGES = torch.randn(2, 3, 32, 32)
+
+
+@pytest.mark.parametrize(('backbone', 'width'), [(VIT, 24), (RESNET, 64), (TIMM, 24)])
+def test_networks_give_features_of_positions_and_of_the_image(backbone, width):
+    target = FeatureTarget(backbone).train()
+    found = target.encode(IMAGES)
+    assert found['dense'].shape == (2, 16, width) and found['pooled'].shape == (2, width)
+    assert not found['dense'].requires_grad and not target.teacher.training
+    features = target.teacher(IMAGES)
+    if backbone is VIT:
+        assert_close(found['pooled'], features[:, 0])
+        assert_close(target(IMAGES), features[:, 1:])
+    else:
+        assert_close(target(IMAGES), features[-1].flatten(2).transpose(1, 2))
+
+
+def test_a_map_is_resized_to_the_students_grid_and_positions_are_standardised():
+    target = FeatureTarget(RESNET, grid_size=2, standardize=True)
+    plain = target.teacher(IMAGES)[-1].unflatten(2, (2, 2)).unflatten(4, (2, 2)).mean(dim=(3, 5))
+    assert_close(target(IMAGES), layer_norm(plain.flatten(2).transpose(1, 2), (64,)))
+
+
+def test_images_are_converted_to_the_normalisation_of_the_network():
+    target = FeatureTarget(VIT, teacher_mean=(0, 0, 0), teacher_std=(255, 255, 255))
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)))
+    assert_close(target.rescale(IMAGES), (IMAGES * std + mean) / 255)
+    assert FeatureTarget(VIT).rescale(IMAGES) is IMAGES
+
+
+def test_weights_come_from_a_file_and_are_left_out_of_checkpoints(tmp_path):
+    network = timm.create_model('vit_tiny_patch16_224', **VIT['arch'], img_size=32, patch_size=8, num_classes=0)
+    torch.save(network.state_dict(), tmp_path / 'timm.pth')
+    target = FeatureTarget(VIT, checkpoint=str(tmp_path / 'timm.pth'))
+    target.init_weights()
+    assert_close(target(IMAGES), network.eval().forward_features(IMAGES)[:, 1:].detach())
+    assert not target.state_dict()
+    FeatureTarget(VIT).load_state_dict({})
+
+
+def test_a_network_that_returns_vectors_is_refused():
+    with pytest.raises(ValueError, match='VisionTransformer returns one vector per image'):
+        FeatureTarget(dict(VIT, output='cls'))(IMAGES)
+
+
+def test_features_are_drawn_as_colours_of_patches():
+    target = FeatureTarget(VIT)
+    features = target(IMAGES)
+    pixels = target.to_pixels(features, IMAGES)
+    assert pixels.shape == (2, 16, 8 * 8 * 3) and pixels.abs().max() <= 2
+    assert_close(pixels[..., :3], pixels[..., -3:])
+    assert_close(feature_colors(7 * features, features), feature_colors(features, features))
