@@ -34,6 +34,7 @@ NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)
 # Without a depth, as names of recipes begin.
 FAMILIES = {
     'alexnet',
+    'dcgan',
     'eccv16',
     'hivit',
     'lenet5',
@@ -159,6 +160,8 @@ def test_training_views_and_batches(path: Path) -> None:
         assert sizes == [size]
     elif cfg.model.type in ('RelativeLocation', 'Jigsaw'):  # a mosaic of 3 x 3 tiles
         assert [view.type for view in views] == ['TileView'] and sizes == [192 if size == 224 else 48]
+    elif cfg.model.type == 'ContextEncoder':
+        assert sizes == [128 if size == 224 else size]
     elif cfg.model.type == 'Colorization':  # a change of colour would change the target
         assert sizes == [176 if size == 224 else size]
         assert not any((views[0].get('grayscale'), views[0].get('jitter'), views[0].get('solarize')))
@@ -235,6 +238,7 @@ COUNTS = {
     'rotnet_resnet50_8xb16-70e_in1k': (23_508_032 + 8196, 23_508_032 + 8196),
     'relativeloc_resnet50_8xb64-70e_in1k': (40_330_312, 40_330_312),
     'colorization_eccv16_1xb40-16e_in1k': (32_236_011 - 626,) * 2,
+    'contextencoder_dcgan_1xb64-500e_in1k': (71_130_531 + 2_766_529 - 5_987 - 961,) * 2,  # without biases
     'jigsaw_resnet50_8xb32-105e_in1k': (23_508_032 + 2_951_100,) * 2,
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),
     'deepcluster_vgg16-sobel_1xb256-200e_in1k': (175_238_416, 175_238_440),

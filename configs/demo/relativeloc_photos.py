@@ -2,10 +2,11 @@
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 8
+max_epochs = 6
 
 model = dict(
     type='RelativeLocation',
+    pairs='all',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(type='ResNet', depth=18, width=0.5, stem='small', out_indices=(2,)),
     neck=dict(type='TileNeck', in_channels=128, num_tiles=2, joint=[dict(channels=256, norm='affine')]),
@@ -13,8 +14,8 @@ model = dict(
 )
 
 # 8-pixel tiles in 10-pixel cells of the 32-pixel patch.
-_tiles = dict(type='TileView', size=24, crop=30, resize=32, drop_channels=0.5)
-train_dataloader = dict(batch_size=128, dataset=dict(views=[_tiles]))
+_tiles = dict(type='TileView', size=24, crop=30, resize=32, photometric=dict(grayscale=0.2))
+train_dataloader = dict(batch_size=32, dataset=dict(views=[_tiles]))
 
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
 param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=1)

@@ -50,7 +50,9 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     model = ALGORITHMS.build(cfg.model)
     model.on_train_start()
     sizes = [
-        view.size if {'masker', 'windows'} & cfg.model.keys() or view.type == 'TileView' else 8
+        view.size
+        if {'masker', 'windows'} & cfg.model.keys() or view.type == 'TileView' or cfg.model.type == 'ContextEncoder'
+        else 8
         for view in cfg.train_dataloader.dataset.views
     ]
     views = [torch.randn(64, 3, size, size) for size in sizes]

@@ -34,11 +34,15 @@ def shrink(cfg: Config) -> Config:
     """
     cfg = deepcopy(cfg)
     _shrink_backbone(cfg.model.backbone)
-    if 'discriminator' in cfg.model:
+    if cfg.model.type == 'IGAM':
         _shrink_igam(cfg.model)
     if 'mask_token' in cfg.model:  # at the third stage of a ResNet, or at the patches of a ViT
         cfg.model.mask_token.channels = 32 if cfg.model.backbone.type == 'ResNet' else _ARCH['embed_dim']
     _shrink_parts(cfg.model)
+    if cfg.model.neck.type == 'InpaintingGenerator':  # the hole is half of the image
+        map_size = 1 if cfg.model.backbone.type == 'ContextEncoderNet' else IMAGE_SIZE // 8
+        cfg.model.neck.update(map_size=map_size, bottleneck=_EMBEDDING, widths=(16, 8))
+        cfg.model.discriminator.update(size=IMAGE_SIZE // 2, widths=(4, 8))
     if cfg.model.head.type == 'ClusterHead':
         cfg.model.head.update(in_channels=_EMBEDDING, num_clusters=_CLUSTERS)
         cfg.custom_hooks[0].labeller.update(num_clusters=_CLUSTERS)
@@ -75,7 +79,7 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(width=0.0625, img_size=IMAGE_SIZE)
         if backbone.get('fc') is not None:
             backbone['fc'].update(width=_HIDDEN, dropout=(0, 0))
-    elif backbone['type'] == 'ColorizationNet':
+    elif backbone['type'] in ('ColorizationNet', 'ContextEncoderNet'):
         backbone.update(width=0.0625)
     elif backbone['type'] == 'NIN':
         backbone.update(width=0.0625)

@@ -19,3 +19,11 @@ def truncated_normal_linear(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def dcgan_normal(module: nn.Module) -> None:
+    """Initialises convolutions with N(0, 0.02) and scales of batch norms with N(1, 0.02): for ``nn.Module.apply``."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, std=0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, mean=1.0, std=0.02)
