@@ -27,6 +27,7 @@ RECIPES = sorted(
 
 NO_PICTURE = dict(
     beit='BEiT predicts TokenizerTarget, which is not a picture',
+    cae='CAE predicts TokenizerTarget, which is not a picture',
     ijepa='IJEPA reconstructs no image',
 )
 

@@ -25,6 +25,7 @@ _NAMES = {
     'ResNet': RESNET,
     'VisionTransformer': VIT,
     'BEiTViT': BEIT,
+    'CAEViT': rf'pos_embed|{BEIT}',
     'HiViT': rf'{HIVIT}|blocks\.\d+\.(mlp\.(w[123]|ffn_ln)\.\w+|attn\.([qv]_bias|[qkv]_proj\.weight))',  # Fast-iTPN
     'Swin': rf'model\.{SWIN}',
     'TimmBackbone': r'model\..+',
@@ -63,11 +64,12 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
     Returns:
         ``known``, updated with ``type`` and the arguments that follow from the tensors. These are for ``ResNet``
         ``depth``, ``width``, ``width_per_group`` and ``stem``; for ``AdderResNet`` ``depth``, ``width`` and ``stem``;
-        for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` and ``PatchViT`` ``arch`` (a
-        dict), ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``,
-        ``patch_size``, ``relative_table`` and ``layer_scale``; for a Swin transformer the arguments of timm, with the
-        smallest ``img_size`` that has such windows; for ``HiViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments
-        that change the tensors; for ``WideResNet`` ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
+        for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` and ``PatchViT`` ``arch`` (a dict),
+        ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``,
+        ``patch_size``, ``relative_table`` and ``layer_scale``; for ``CAEViT`` these and ``final_norm``; for a Swin
+        transformer the arguments of timm, with the smallest ``img_size`` that has such windows; for ``HiViT``,
+        ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change the tensors; for ``WideResNet`` ``depth``,
+        ``width_factor`` and ``variant``, but not ``strides``.
 
     Raises:
         UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.
@@ -92,6 +94,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
             return known | encoder | dict(decoder=dict(embed_dim=width, depth=depth, mlp_ratio=mlp_ratio))
         case 'BEiTViT':
             return known | _beit(tensors)
+        case 'CAEViT':
+            return known | _cae(tensors, num_heads, known)
         case 'HiViT':
             return known | _hivit(tensors)
         case 'Swin':
@@ -222,6 +226,22 @@ def _beit(tensors: Tensors) -> dict[str, Any]:
         patch_size=patch_size,
         relative_table='shared' if 'rel_pos_bias.relative_position_bias_table' in tensors else 'per-block',
         layer_scale=0 if scale is None else 0.1,
+    )
+
+
+def _cae(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> dict[str, Any]:
+    dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'pos_embed', 'patch_embed.proj.weight')
+    tables = [tensor for name, tensor in tensors.items() if name.endswith('relative_position_bias_table')]
+    heads = tables[0].shape[1] if tables else num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
+    patch_size = tensors['patch_embed.proj.weight'].shape[-1]
+    return dict(
+        type='CAEViT',
+        arch=dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=mlp_ratio),
+        img_size=_side(tensors['pos_embed'].shape[1] - 1) * patch_size,
+        patch_size=patch_size,
+        relative_table='per-block' if tables else 'none',
+        layer_scale=0.1 if 'blocks.0.gamma_1' in tensors else 0,
+        final_norm='norm.weight' in tensors,
     )
 
 

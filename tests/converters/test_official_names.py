@@ -70,6 +70,7 @@ CASES = {
         ],
     ),
     'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
+    'cae': (['cae_base_pretrain', 'cae_small_pretrain', 'cae_small_classifier', 'cae_attentive_probe'], []),
     'ijepa': (['ijepa_vitb16'], []),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),

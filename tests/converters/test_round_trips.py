@@ -46,6 +46,8 @@ FILES = {
     ('mmssl', 'VisionTransformer'): ('backbone.', 'teacher.backbone.cls_token'),
     ('ijepa', 'PatchViT'): ('encoder.module.', 'predictor.module.predictor_proj.bias'),
     ('mmssl', 'PatchViT'): ('backbone.', 'neck.predict.bias'),
+    ('cae', 'CAEViT'): ('encoder.', 'pretext_neck.norm2.bias'),
+    ('mmssl', 'CAEViT'): ('backbone.', 'neck.norm.bias'),
     ('beit', 'BEiTViT'): ('', 'lm_head.bias'),
     ('simmim', 'BEiTViT'): ('encoder.', 'decoder.0.bias'),
     ('mmssl', 'BEiTViT'): ('backbone.', 'neck.layer.bias'),
@@ -60,7 +62,7 @@ FILES = {
 LACKING = {
     *itertools.product(('mmdet',), ('VisionTransformer', 'BEiTViT')),
     *itertools.product(('torchvision',), ('BEiTViT', 'Swin')),
-    *itertools.product(('hf', 'mmdet', 'mmseg', 'torchvision'), ('PatchViT',)),
+    *itertools.product(('hf', 'mmdet', 'mmseg', 'torchvision'), ('PatchViT', 'CAEViT')),
     *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('HiViT',)),
 }
 
@@ -75,6 +77,8 @@ def original(library: str, kind: str) -> nn.Module:
         tables = dict(use_rel_pos_bias=library == 'beit', use_shared_rel_pos_bias=library != 'beit')
         options = dict(init_values=0.1, use_abs_pos_emb=False, global_pool='token', num_classes=0)
         model = timm.models.beit.Beit(**SMALL, **options, **tables)
+    elif kind == 'CAEViT':
+        model = timm.models.beit.Beit(**SMALL, init_values=0.1, global_pool='token', num_classes=0)
     elif kind == 'HiViT':  # the official names, for which there is no other library
         is_fast = dict(fast=True, mlp_ratio=3.0) if library == 'fast_itpn' else {}
         model = HiViT(dict(embed_dim=64, depths=(1, 1, 2), num_heads=1, **is_fast), img_size=32, output='mean')
@@ -162,7 +166,7 @@ def features(target: str, model: nn.Module) -> Tensor:
     ('source', 'kind', 'target'), [(*file, target) for file in FILES for target in sorted(LIBRARIES)]
 )
 def test_features_survive(source, kind, target):
-    heads = 3 if kind in ('VisionTransformer', 'PatchViT') else None
+    heads = 3 if kind in ('VisionTransformer', 'PatchViT', 'CAEViT') else None
     file = checkpoint(source, kind)
     if (target, kind) in LACKING:
         with pytest.raises(ValueError, match=f'{target} has no model for {kind}, only for .*mmssl'):

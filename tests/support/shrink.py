@@ -154,6 +154,10 @@ def _shrink_parts(part: Any) -> None:
         part.update(out_channels=3 * _PATCH**2, grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
     if part.get('type') == 'JEPAPredictor':
         part.update(grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
+    if part.get('type') in ('CAERegressor', 'CAEHead'):
+        part.update(in_channels=48, grid_size=IMAGE_SIZE // _PATCH, depth=1, num_heads=4)
+    if part.get('type') == 'CAERegressor':
+        part.update(embed_dim=48)
     if part.get('type') == 'ITPNPyramid':
         part.update(in_channels=_STAGES, out_channels=16)
     if part.get('type') == 'ITPNFeaturePredictor':
@@ -187,7 +191,8 @@ def _shrink_masked(masker: dict, target: dict | None, neck: dict, patch_size: in
         else:
             tokenizer['patch_size'] = patch_size
         tokenizer['num_tokens'] = _EMBEDDING
-        neck['out_channels'] = _EMBEDDING
+        if 'out_channels' in neck:
+            neck['out_channels'] = _EMBEDDING
     elif target['type'] not in ('CLIPTarget', 'FeatureTarget'):
         target['patch_size'] = patch_size
     if target['type'] == 'CLIPTarget' and neck['type'] == 'PatchPredictor':

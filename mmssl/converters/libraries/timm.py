@@ -8,6 +8,7 @@ from mmssl.converters.libraries.torchvision import SMALL_STEM
 from mmssl.converters.library import Layout, Library, usage_of_tensors
 from mmssl.converters.source import RESNET, VIT
 from mmssl.converters.sources.beit import BEIT
+from mmssl.converters.sources.cae import CAE
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.utils.errors import UserError
 
@@ -36,14 +37,14 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
 
 
 def _beit(backbone: Mapping[str, Any]) -> str:
-    arch, shared = backbone['arch'], backbone['relative_table'] == 'shared'
+    arch, table, fixed = backbone['arch'], backbone['relative_table'], backbone['type'] == 'CAEViT'
     return (
         'model = timm.models.beit.Beit(\n'
         f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
         f'depth={arch["depth"]},\n'
-        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0, use_abs_pos_emb=False,\n'
-        f'    init_values={backbone["layer_scale"] or None}, use_rel_pos_bias={not shared}, '
-        f'use_shared_rel_pos_bias={shared},\n'
+        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0, use_abs_pos_emb={fixed},\n'
+        f'    init_values={backbone["layer_scale"] or None}, use_rel_pos_bias={table == "per-block"}, '
+        f'use_shared_rel_pos_bias={table == "shared"},\n'
         "    global_pool='token',\n"
         ")  # for the mean of the patches instead of the class token: global_pool='avg', use_fc_norm=False\n"
     )
@@ -68,6 +69,7 @@ LIBRARY = Library(
         'VisionTransformer': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
         'PatchViT': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
         'BEiTViT': Layout(patterns=((BEIT, r'\g<0>'),), model=_beit),
+        'CAEViT': Layout(patterns=((CAE, r'\g<0>'),), model=_beit),
         'Swin': _ANY,
         'TimmBackbone': _ANY,
     },

@@ -16,6 +16,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import describe_grid, known_grid
 from mmssl.models.backbones.vision_transformer import resolve_arch
+from mmssl.models.layers.initialization import rescale_branches, truncated_at_std
 from mmssl.models.layers.layer_order import OrderedLayers
 from mmssl.models.layers.loading import skip_on_load
 from mmssl.models.layers.patches import hide_patches
@@ -95,7 +96,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         patch_size: Side of a patch in pixels.
         output: Output: ``'cls'``, ``'mean'``, ``'tokens'`` or ``'maps'``, see ``VisionTransformer``.
         out_indices: Blocks whose outputs are the maps, see ``VisionTransformer``.
-        relative_table: Table of relative positions: ``'shared'`` by all blocks or ``'per-block'``.
+        relative_table: Table of relative positions: ``'shared'`` by all blocks, ``'per-block'`` or ``'none'``.
         layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 means no scale.
         drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block.
         final_norm: Whether a norm follows the last block, see ``VisionTransformer``.
@@ -122,7 +123,8 @@ class BEiTViT(OrderedLayers, BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         check_choices(
-            output=(output, ('cls', 'mean', 'maps', 'tokens')), relative_table=(relative_table, ('shared', 'per-block'))
+            output=(output, ('cls', 'mean', 'maps', 'tokens')),
+            relative_table=(relative_table, ('shared', 'per-block', 'none')),
         )
         dim, depth, num_heads, mlp_ratio = resolve_arch(arch)
         check_block_indices(out_indices, depth)
@@ -140,11 +142,11 @@ class BEiTViT(OrderedLayers, BaseModule):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         is_shared = relative_table == 'shared'
         self.rel_pos_bias = RelativeTable(self.grid_size, num_heads) if is_shared else None
+        own_grid = self.grid_size if relative_table == 'per-block' else None
         options = dict(mlp_ratio=mlp_ratio, init_values=layer_scale, norm_layer=norm)
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.ModuleList(
-            BEiTBlock(dim, num_heads, grid=None if is_shared else self.grid_size, drop_path=rate, **options)
-            for rate in rates[:num_blocks]
+            BEiTBlock(dim, num_heads, grid=own_grid, drop_path=rate, **options) for rate in rates[:num_blocks]
         )
         has_norm = final_norm and num_blocks == depth
         self.norm = norm(dim) if has_norm else nn.Identity()
@@ -176,7 +178,10 @@ class BEiTViT(OrderedLayers, BaseModule):
         x = self.patch_embed(images)  # (N, L, D)
         if mask is not None:
             x = hide_patches(x, mask, mask_token)
-        x = torch.cat([self.cls_token.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)
+        return self._encode(torch.cat([self.cls_token.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1), grid)
+
+    def _encode(self, x: Tensor, grid: tuple[int, int]) -> Tensor | tuple[Tensor, ...]:
+        """Runs the blocks on tokens (N, 1 + L, D), class token first, and returns the output that is asked for."""
         shared = None if self.rel_pos_bias is None else self._bias(self.rel_pos_bias, grid)
         maps = []
         for index, block in enumerate(self.blocks):
@@ -195,8 +200,10 @@ class BEiTViT(OrderedLayers, BaseModule):
         """Returns the transformer blocks."""
         return list(self.blocks)
 
-    def _bias(self, owner: Any, grid: tuple[int, int]) -> Tensor:
-        """Returns the bias (heads, 1 + L, 1 + L) from the table of ``owner``, resized to ``grid``."""
+    def _bias(self, owner: Any, grid: tuple[int, int]) -> Tensor | None:
+        """Returns the bias (heads, 1 + L, 1 + L) from the table of ``owner``, resized to ``grid``; None without one."""
+        if getattr(owner, _TABLE, None) is None:
+            return None
         table = resize_relative_table(owner.relative_position_bias_table, self.grid_size, grid)
         index = self._index if grid == self.grid_size else relative_index(grid).to(table.device)
         return table[index].permute(2, 0, 1).contiguous()
@@ -204,16 +211,8 @@ class BEiTViT(OrderedLayers, BaseModule):
     def _init_parameters(self) -> None:
         """Sets the official initial values: truncated at one standard deviation, smaller in deeper branches."""
         trunc_normal_(self.cls_token, std=0.02, a=-0.02, b=0.02)
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d)):
-                trunc_normal_(module.weight, std=0.02, a=-0.02, b=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        with torch.no_grad():
-            blocks: Any = self.blocks
-            for number, block in enumerate(blocks, 1):
-                block.attn.proj.weight.div_((2 * number) ** 0.5)
-                block.mlp.fc2.weight.div_((2 * number) ** 0.5)
+        self.apply(truncated_at_std)
+        rescale_branches(self.blocks)
 
 
 def _adapt_loaded_tables(module: BEiTViT, state_dict: dict, prefix: str, local_metadata: dict, *args: object) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from math import isqrt, prod
 from typing import Any
 
 import torch
@@ -16,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from mmssl.checkpoints.adaptation import adapt_on_load
-from mmssl.checkpoints.grids import describe_grid, known_grid, square_side
+from mmssl.checkpoints.grids import describe_grid
 from mmssl.models.layers.initialization import xavier_uniform_linear
 from mmssl.models.layers.layer_order import OrderedLayers
+from mmssl.models.layers.loaded_positions import resample_loaded_positions
 from mmssl.models.layers.loading import skip_on_load
 from mmssl.models.layers.patches import hide_patches, patchify, select_patches
 from mmssl.models.layers.positions import scaled_positions, sincos_positions
@@ -190,7 +190,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
         unbuilt += ([] if has_norm else ['norm.']) + ([] if self.num_prefix_tokens else ['cls_token'])
         skip_on_load(self, *unbuilt)
-        adapt_on_load(self, _resample_loaded_positions)
+        adapt_on_load(self, resample_loaded_positions)
         describe_grid(self)
 
         self._init_parameters(init)
@@ -320,29 +320,3 @@ def resolve_arch(arch: str | dict) -> tuple[int, int, int, float]:
 def _xavier_uniform(weight: Tensor, fan_out: int, fan_in: int) -> None:
     bound = (6 / (fan_out + fan_in)) ** 0.5
     nn.init.uniform_(weight, -bound, bound)
-
-
-def _resample_loaded_positions(
-    module: VisionTransformer, state_dict: dict, prefix: str, local_metadata: dict, *args: object
-) -> None:
-    """Resamples the position table of a checkpoint, and adds or removes the position of a class token.
-
-    A grid that is not recorded is taken to be square.
-    """
-    key = prefix + 'pos_embed'
-    if key not in state_dict:
-        return
-    table, own = state_dict[key], module.num_prefix_positions
-    grid = known_grid(table, local_metadata)
-    if grid is None and table.shape[1] == module.pos_embed.shape[1]:
-        return
-    if grid is None:
-        offered = next((n for n in (own, 1 - own) if isqrt(table.shape[1] - n) ** 2 == table.shape[1] - n), own)
-        grid = square_side(table, offered)
-    else:
-        offered = table.shape[1] - prod(grid)
-    if offered not in (0, 1):  # adapted before, or not a table of this grid
-        return
-    if offered < own:
-        table = torch.cat([torch.zeros_like(table[:, :1]), table], dim=1)
-    state_dict[key] = resample_abs_pos_embed(table[:, max(offered - own, 0) :], module.grid_size, grid, own)

@@ -24,12 +24,14 @@ def blockwise_mask(
     min_block: int,
     max_block: int | None = None,
     min_aspect: float = 0.3,
+    exact: bool = False,
 ) -> np.ndarray:
     """Hides blocks until enough patches are hidden (Bao et al., 2022, arXiv:2106.08254, Algorithm 1).
 
     Blocks are drawn until ``num_hidden`` patches are hidden or ten blocks in a row do not fit, so fewer patches may be
-    hidden. Numbers are drawn in the order of the official code: for each block its area and the logarithm of its aspect
-    ratio; then, if both sides are shorter than those of the grid, its top row and its left column.
+    hidden; ``exact`` draws further blocks then (CAE, arXiv:2202.03026). Numbers are drawn in the order of the official
+    code: for each block its area and the logarithm of its aspect ratio; then, if both sides are shorter than those of
+    the grid, its top row and its left column.
 
     Args:
         rng: Random number generator: a ``random.Random`` or the module ``random`` itself.
@@ -39,6 +41,7 @@ def blockwise_mask(
             hide.
         max_block: Largest area, in patches; with None only the number of patches left to hide bounds the area.
         min_aspect: Smallest height / width of a block; the largest is its inverse.
+        exact: Whether exactly ``num_hidden`` patches are hidden.
 
     Returns:
         The mask, (rows, columns) bool, True = hidden.
@@ -62,13 +65,14 @@ def blockwise_mask(
                 left_to_hide -= num_new
                 break
         else:
-            break
+            if not exact:
+                break
     return mask
 
 
 @MASKERS.register_module()
 class BlockwiseMasker(Masker):
-    """Hides blocks of patches, about the same number of patches in every image (BEiT, MaskFeat, iTPN with CLIP).
+    """Hides blocks of patches, about the same number of patches in every image (BEiT, MaskFeat, iTPN with CLIP, CAE).
 
     The blocks are drawn on the CPU from Python's ``random``, in the order of the official code, and the mask is copied
     to the device without synchronisation.
@@ -79,6 +83,7 @@ class BlockwiseMasker(Masker):
         max_block: Largest area of a block, in patches; None for no bound.
         min_aspect: Smallest height / width of a block, in (0, 1]; the largest is its inverse.
         patch_size: Side of a patch in pixels.
+        exact: Whether exactly ``num_hidden`` patches are hidden in every image (CAE).
 
     Raises:
         ValueError: ``num_hidden`` or ``min_block`` is less than 1, or ``min_aspect`` lies outside (0, 1].
@@ -91,6 +96,7 @@ class BlockwiseMasker(Masker):
         max_block: int | None = None,
         min_aspect: float = 0.3,
         patch_size: int = 16,
+        exact: bool = False,
     ) -> None:
         super().__init__(patch_size)
         if num_hidden < 1 or min_block < 1:
@@ -98,7 +104,7 @@ class BlockwiseMasker(Masker):
         if not 0 < min_aspect <= 1:
             raise ValueError(f'min_aspect, the smallest height / width, must lie in (0, 1], got {min_aspect}')
         self.most_hidden = num_hidden
-        self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect)
+        self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect, exact=exact)
 
     def num_hidden(self, num_patches: int) -> int:
         """Returns the largest number of hidden patches of an image with ``num_patches`` patches."""

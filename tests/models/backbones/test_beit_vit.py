@@ -129,7 +129,7 @@ def test_keys_have_no_bias():
     ('options', 'message'),
     [
         (dict(output='map'), 'output must be one of'),
-        (dict(relative_table='none'), 'relative_table must be one of'),
+        (dict(relative_table='own'), 'relative_table must be one of'),
         (dict(out_indices=(2,)), 'must name blocks 0 to 1'),
     ],
 )

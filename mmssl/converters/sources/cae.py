@@ -1,0 +1,23 @@
+"""lxtGH/CAE: the whole pre-training, and fine-tuned classifiers."""
+
+from mmssl.converters.source import Source
+from mmssl.converters.sources.beit import BEIT
+
+CAE = rf'(?:pos_embed|{BEIT})'
+
+SOURCE = Source(
+    patterns=(
+        (rf'(?:encoder\.)?({CAE})', r'backbone.\1'),
+        (rf'teacher\.({CAE})', r'teacher.backbone.\1'),
+        (r'(mask_token)', r'neck.\1'),
+        (r'encoder_to_decoder\.(\w+)', r'neck.embed.0.\1'),
+        (r'encoder_to_decoder_norm\.(\w+)', r'neck.embed.1.\1'),
+        (r'pretext_neck\.regressor_(blocks\..+)', r'neck.\1'),
+        (r'pretext_neck\.(norm\.\w+)', r'neck.\1'),
+        (r'pretext_neck\.decoder_(blocks\..+)', r'head.\1'),
+        (r'pretext_neck\.norm2\.(\w+)', r'head.norm.\1'),
+        (r'pretext_neck\.head\.(\w+)', r'head.predict.\1'),
+        (r'\S*relative_position_index', None),
+        (r'(?:query_token|(?:attentive_blocks|fc_norm|head)\.\S+)', None),
+    ),
+)
