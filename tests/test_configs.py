@@ -36,6 +36,7 @@ FAMILIES = {
     'alexnet',
     'dcgan',
     'eccv16',
+    'gpt',
     'hivit',
     'lenet5',
     'nin',
@@ -158,6 +159,8 @@ def test_training_views_and_batches(path: Path) -> None:
         assert sizes == [size, size] and views[1].type == 'CenterCropView'
     elif cfg.model.type == 'Distillation':
         assert sizes == [size]
+    elif cfg.model.type == 'IGPT':
+        assert sizes == [cfg.model.backbone.img_size]
     elif cfg.model.type in ('RelativeLocation', 'Jigsaw'):  # a mosaic of 3 x 3 tiles
         assert [view.type for view in views] == ['TileView'] and sizes == [192 if size == 224 else 48]
     elif cfg.model.type == 'ContextEncoder':
@@ -275,6 +278,10 @@ COUNTS = {
     'maskfeat_vit-base_64xb32-1600e_in1k': (85_798_656 + 768 + 83_052,) * 2,
     'maskfeat_vit-large_64xb32-300e_in1k': (303_301_632 + 1024 + 110_700,) * 2,
     'maskfeat_vit-large_64xb32-1600e_in1k': (303_301_632 + 1024 + 110_700,) * 2,
+    'igpt_gpt-small_8xb16-100e_in1k': (76_571_648,) * 2,
+    'igpt_gpt-small-bert_8xb16-100e_in1k': (76_571_136,) * 2,
+    'igpt_gpt-medium_8xb16-100e_in1k': (455_157_760,) * 2,
+    'igpt_gpt-large_8xb16-100e_in1k': (1_362_250_752,) * 2,
     'eva_vit-giant_128xb32-150e_in1k': (1_012_229_632 + 40 * 1408, 1_012_285_952 + 303_966_976),  # biases of keys
     'mvp_vit-base_16xb128-300e_in1k': (86_059_856, 86_059_856 + 86_193_152),
     'distillation_vit-small_16xb64-100e_in1k': (22_257_024, 22_257_024 + 85_798_656),

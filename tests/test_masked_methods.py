@@ -92,6 +92,6 @@ def test_reconstructions_are_drawn_or_the_target_is_named_as_the_reason(path: Pa
             reconstruction_figure(model, images)
         return
     cells = [axes for axes in reconstruction_figure(model, images).axes if axes.images]
-    columns = 5 if path.parent.name in ('eva', 'maskfeat') else 4  # features have the target beside the image
+    columns = 5 if path.parent.name in ('eva', 'igpt', 'maskfeat') else 4  # features have the target beside the image
     rows = 4 if path.parent.name == 'itpn' else 1  # levels, and all together
     assert len(cells) == len(images) * rows * columns

@@ -1,15 +1,16 @@
 """Distillation on photo patches: ``make demo METHOD=distillation``.
 
-A ResNet-18 of half the width learns with SimCLR; a student of an eighth of the width, with a fifteenth of the weights,
-then predicts its features.
+A ResNet-18 of a quarter of the width learns with SimCLR; a student of half its width then predicts its features.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 8
+max_epochs = 6
 
+_large = dict(type='ResNet', depth=18, width=0.25, stem='small', out_indices=(2,))
+_teacher = dict(max_epochs=5, model=dict(backbone=_large, neck=dict(in_channels=64)))
 stages = [
-    dict(name='simclr', recipe='simclr_photos.py', config=dict(max_epochs=8)),
+    dict(name='simclr', recipe='simclr_photos.py', config=_teacher),
     dict(name='student', takes={'model.target.checkpoint': 'simclr.backbone'}),
 ]
 
@@ -17,10 +18,8 @@ model = dict(
     type='Distillation',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(type='ResNet', depth=18, width=0.125, stem='small', out_indices=(2,)),
-    target=dict(
-        type='FeatureTarget', backbone=dict(type='ResNet', depth=18, width=0.5, stem='small', out_indices=(2,))
-    ),
-    neck=dict(type='FeatureProjector', in_channels=32, out_channels=128),
+    target=dict(type='FeatureTarget', backbone=_large),
+    neck=dict(type='FeatureProjector', in_channels=32, out_channels=64),
     head=dict(type='NegativeCosineLoss'),
 )
 

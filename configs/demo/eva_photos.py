@@ -5,10 +5,12 @@ A small ResNet learns with SimCLR; a small ViT then predicts its features at hid
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 14
+max_epochs = 8
 
+_backbone = dict(type='ResNet', depth=18, width=0.25, stem='small', out_indices=(2,))
+_teacher = dict(max_epochs=5, model=dict(backbone=_backbone, neck=dict(in_channels=64)))
 stages = [
-    dict(name='simclr', recipe='simclr_photos.py', config=dict(max_epochs=6)),
+    dict(name='simclr', recipe='simclr_photos.py', config=_teacher),
     dict(name='eva', takes={'model.target.checkpoint': 'simclr.backbone'}),
 ]
 
@@ -25,10 +27,10 @@ model = dict(
     masker=dict(type='BlockwiseMasker', num_hidden=26, min_block=4, patch_size=4),
     target=dict(
         type='FeatureTarget',
-        backbone=dict(type='ResNet', depth=18, width=0.5, stem='small', out_indices=(2,)),
+        backbone=_backbone,
         standardize=True,
     ),
-    neck=dict(type='PatchPredictor', in_channels=128, out_channels=128),
+    neck=dict(type='PatchPredictor', in_channels=128, out_channels=64),
     head=dict(type='MaskedCosineLoss', hidden_only=False),
 )
 

@@ -36,6 +36,8 @@ def shrink(cfg: Config) -> Config:
     _shrink_backbone(cfg.model.backbone)
     if cfg.model.type == 'IGAM':
         _shrink_igam(cfg.model)
+    if cfg.model.type == 'IGPT':
+        cfg.model.neck.out_channels = _EMBEDDING
     if 'mask_token' in cfg.model:  # at the third stage of a ResNet, or at the patches of a ViT
         cfg.model.mask_token.channels = 32 if cfg.model.backbone.type == 'ResNet' else _ARCH['embed_dim']
     _shrink_parts(cfg.model)
@@ -85,6 +87,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(width=0.0625)
     elif backbone['type'] == 'WideResNet':
         backbone.update(depth=14 if backbone.get('variant') == 'madry' else 10, width_factor=1)
+    elif backbone['type'] == 'PixelTransformer':
+        backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE // _PATCH, num_colors=_EMBEDDING, feature_block=1)
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if backbone.get('patch_embed') != 'conv':
@@ -144,7 +148,7 @@ def _shrink_parts(part: Any) -> None:
         target.update(grid_size=IMAGE_SIZE // _PATCH, checkpoint=None)
         part['neck']['out_channels'] = BACKBONES.build(target['backbone']).feature_dim
     if 'masker' in part and 'target' not in part:  # the teacher is the target
-        part['masker']['patch_size'] = part['backbone']['patch_size']
+        part['masker']['patch_size'] = part['backbone'].get('patch_size', _PATCH)
     elif 'masker' in part:
         patch = part['backbone'].get('patch_size', _PATCH)  # HiViT has no patch_size: its stem determines the patches
         _shrink_masked(part['masker'], part.get('target'), part['neck'], patch)

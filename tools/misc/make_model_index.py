@@ -32,10 +32,11 @@ DATA = {
 def collection(card: Path) -> dict[str, Any]:
     """Returns name, paper and family of the method of a card."""
     text = card.read_text()
-    title, url = re.search(r'\*([^*]+)\*', text), re.search(r'https?://arxiv\.org/abs/[\w.]+', text)
+    title = re.search(r'\*([^*]+)\*', text)
+    url = re.search(r'https?://arxiv\.org/abs/[\w.]+', text) or re.search(r'https?://[^\s)]+', text)
     family = re.search(r'^\| family \|.*\n\|[-|]+\|\n\| (.+?) \|', text, re.MULTILINE)
     if not (title and url and family):
-        raise ValueError(f'{card}: a card begins with "> Authors. *Title.* Venue.", an arXiv link and its family')
+        raise ValueError(f'{card}: a card begins with "> Authors. *Title.* Venue.", a link to the paper and its family')
     name = ' '.join(title[1].replace('>', ' ').split())
     return {
         'Name': text.splitlines()[0].removeprefix('# '),

@@ -29,3 +29,13 @@ def test_half_precision_is_widened():
     loss = masked_cross_entropy(logits, words, mask)
     assert loss.dtype == torch.float32
     assert_close(loss, masked_cross_entropy(logits.float(), words, mask))
+
+
+def test_every_image_has_the_same_weight_if_asked_for():
+    logits, words = torch.randn(2, 3, 5, dtype=torch.float64), torch.randint(0, 5, (2, 3))
+    mask = torch.tensor([[True, False, False], [True, True, True]])
+    errors = -logits.log_softmax(dim=-1).gather(2, words.unsqueeze(2)).squeeze(2)
+    expected = (errors[0, 0] + errors[1].mean()) / 2
+    assert_close(MaskedCrossEntropyLoss(per_image=True)(logits, words, mask), expected)
+    nothing = torch.zeros_like(mask)
+    assert MaskedCrossEntropyLoss(per_image=True)(logits, words, nothing) == 0
