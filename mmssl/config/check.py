@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from mmssl import registry as roles
 from mmssl.config.compilation import block_compile_options
 from mmssl.config.keys import CUSTOMARY_VARIABLES, FORMER_KEYS, READ_KEYS
+from mmssl.config.memory_format import memory_format
 from mmssl.config.paths import missing_paths
 from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_values
 from mmssl.utils.errors import UserError, did_you_mean
@@ -110,10 +111,11 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
         UserError: There are mistakes; the message names each with its place in the config.
     """
     problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg)]
-    try:
-        block_compile_options(cfg.get('compile'))
-    except UserError as error:
-        problems.append(str(error))
+    for read, key in ((block_compile_options, 'compile'), (memory_format, 'memory_format')):
+        try:
+            read(cfg.get(key))
+        except UserError as error:
+            problems.append(str(error))
     if cfg.get('default_scope', 'mmssl') == 'mmssl':
         check = _PartsCheck(cfg)
         for key, value in cfg.items():

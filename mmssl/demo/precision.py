@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmssl.datasets.collate_views import collate_views
+from mmssl.engine.memory_format import set_memory_format
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, DATASETS
 
@@ -49,7 +50,7 @@ def time_precisions(cfg: Config) -> Precision:
     algorithm = ALGORITHMS.build(cfg.model).to(get_device())
     seconds = {}
     for dtype, layout in product(DTYPES, LAYOUTS):
-        model = deepcopy(algorithm).train().to(memory_format=layout)
+        model = set_memory_format(deepcopy(algorithm).train(), layout)
         seconds[dtype, layout] = min(step_seconds(model, batch, dtype) for _ in range(3))
     fastest = min(seconds, key=lambda pair: seconds[pair])
     gain = seconds[None, torch.contiguous_format] / seconds[fastest]

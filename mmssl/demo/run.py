@@ -212,7 +212,6 @@ class _Run:
     def _build(self, cfg: Config, stage: Stage, precision: Precision) -> PretrainRunner:
         """Builds the runner of a training; before the last one, evaluates raw pixels and the initial network."""
         runner = build_runner(cfg)
-        runner.model.to(memory_format=precision.layout)
         runner.logger.info(
             f'fastest on this machine: {precision} ({precision.gain:.1f} times the speed of plain float32); '
             f'{cfg.max_epochs} epochs take about {cfg.max_epochs * precision.minutes_per_epoch:.1f} minutes'
@@ -236,6 +235,7 @@ def set_length(cfg: Config, precision: Precision, length: Length, share: float =
     cfg.max_epochs = length.choose(cfg.max_epochs, precision.minutes_per_epoch, share)
     cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
     cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=precision.dtype)
+    cfg.memory_format = 'channels_last' if precision.layout is torch.channels_last else 'contiguous'
     cfg.val_cfg.dtype = precision.dtype
 
 

@@ -38,6 +38,13 @@ from mmssl.datasets.class_numbers import share_classes
 from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import check_training, check_watched_results
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
+from mmssl.engine.memory_format import (
+    align_optimizer_state,
+    choose_memory_format,
+    contiguous_tensors,
+    contiguous_weights,
+    set_memory_format,
+)
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
@@ -64,10 +71,13 @@ class PretrainRunner(Runner):
       blocks of backbone, neck and teacher one by one (MMEngine's ``compile=True`` compiles the whole ``train_step``);
     - ``checkpoint_blocks=True``: stores only the inputs of every block and runs it again in the backward pass;
     - ``micro_batch=64``: passes at most so many images through the network at once, and still computes the gradient of
-      the whole batch, see ``use_micro_batches``.
+      the whole batch, see ``use_micro_batches``;
+    - ``memory_format``: ``'auto'`` (the default), ``'channels_last'`` or ``'contiguous'``, see
+      ``choose_memory_format``. Initial weights and files do not depend on it.
     """
 
     writes_backbone_files = True
+    default_memory_format = 'auto'
     unchecked_parts: Sequence[str] = ()  # checks that were not possible, for the dry run
     _saved_weights: dict | None = None
 
@@ -124,6 +134,8 @@ class PretrainRunner(Runner):
             return model
         device = get_device()
         model = model.to(device)
+        setting = self.cfg.get('memory_format') or self.default_memory_format
+        model = set_memory_format(model, choose_memory_format(setting, model))
         if not self.distributed:
             return revert_sync_batchnorm(model)
         if self.cfg.get('sync_bn'):
@@ -277,6 +289,11 @@ class PretrainRunner(Runner):
                 'follows them, the loss included, is exact for the whole batch'
             )
 
+    def _init_model_weights(self) -> None:
+        """Initialises the weights, to the same numbers in every memory format."""
+        with contiguous_weights(self.model):
+            super()._init_model_weights()
+
     # Checkpoints
 
     @master_only
@@ -294,6 +311,9 @@ class PretrainRunner(Runner):
         """Calls all hooks; remembers the weights of a checkpoint, which hooks such as EMAHook may have replaced."""
         super().call_hook(fn_name, **kwargs)
         if fn_name == 'before_save_checkpoint':
+            checkpoint = kwargs['checkpoint']
+            contiguous_tensors(checkpoint['state_dict'])
+            contiguous_tensors(checkpoint.get('optimizer'))
             self._saved_weights = kwargs['checkpoint']['state_dict']
 
     @master_only
@@ -308,6 +328,7 @@ class PretrainRunner(Runner):
         """
         state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
         state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
+        contiguous_tensors(state)
         meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
         meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)
@@ -360,6 +381,7 @@ class PretrainRunner(Runner):
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
         """Continues the run of a checkpoint; warns if this run is already complete."""
         super().resume(filename, *args, **kwargs)
+        align_optimizer_state(self.optim_wrapper)
         self.message_hub.update_info('last_ckpt', str(filename))
         if self.iter >= self.max_iters:
             self.logger.warning(

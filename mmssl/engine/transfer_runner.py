@@ -30,6 +30,7 @@ class TransferRunner(PretrainRunner):
     """
 
     writes_backbone_files = False  # the checkpoint of the whole model is the result
+    default_memory_format = 'contiguous'  # parts of mmdet and mmseg were not tested with another one
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the training loop and checks that the heads have as many classes as the data.

@@ -19,6 +19,8 @@ _CHUNK_PIXELS = 2**16
 class SelfSupDataPreprocessor(BaseDataPreprocessor):
     """Moves a batch to the device, runs the photometric programs of its views, and normalises.
 
+    Views are written in ``memory_format``, an attribute that the runner sets to the format of the weights.
+
     Args:
         mean: Mean of red, green and blue, on the scale 0-255.
         std: Standard deviation of red, green and blue, on the scale 0-255. ``mean=[0, 0, 0], std=[255, 255, 255]``
@@ -29,6 +31,7 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         self, mean: Sequence[float] = (123.675, 116.28, 103.53), std: Sequence[float] = (58.395, 57.12, 57.375)
     ) -> None:
         super().__init__(non_blocking=True)
+        self.memory_format = torch.contiguous_format
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(f'mean and std must be three numbers each, std positive, got {mean} and {std}')
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1) / 255, persistent=False)
@@ -68,7 +71,7 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         """
         images = images.to(self.device, non_blocking=True)
         num_chunk = max(1, _CHUNK_PIXELS // images[0, 0].numel()) if self.device.type == 'cpu' else len(images)
-        prepared = torch.empty(images.shape, dtype=torch.float32, device=self.device)
+        prepared = torch.empty(images.shape, dtype=torch.float32, device=self.device, memory_format=self.memory_format)
         for start in range(0, len(images), num_chunk):
             rows = slice(start, start + num_chunk)
             chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
