@@ -3,178 +3,183 @@
 The functions equal torchvision's functions on float images in [0, 1], or TensorFlow's if their docstring says so.
 Unlike Pillow's they do not round to eight bits after each operation. They take images (N, 3, H, W) and one parameter
 per image (N,), and return a new tensor.
+
+Most operations on colours are one affine map per image: each pixel x, a vector of red, green and blue, becomes
+``clip(A x + B m + c, 0, 1)``, where m is the mean of the image's pixels. So images with different operations of this
+kind are changed by the same product of matrices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.datasets.transforms.photometric_program import OPERATIONS
-
-_LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, rounded as in torchvision
-
-
-def _per_image(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1)
+from mmssl.datasets.transforms.photometric_program import CODES
+from mmssl.models.preprocessing.photometric_plan import Step, affine_maps, plan_steps, selective_parameters
 
 
-def _luma(images: Tensor) -> Tensor:
-    red, green, blue = images.split(1, dim=1)
-    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2])
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """Computes matrix products in float32, because TF32 and bfloat16 are too coarse for colours."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
 
 
-def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Multiplies images by ``factor`` >= 0 and clips them to [0, 1]."""
-    return images.mul(_per_image(factor)).clamp_(0, 1)
+def _affine(pixels: Tensor, maps: Sequence[Tensor], step: Step) -> Tensor:
+    """Returns ``clip(A x + B m + c, 0, 1)`` for pixels x (N, 3, P) with mean m; see ``affine_maps``."""
+    matrix, matrix_of_mean, offset = maps
+    if step.uses_mean:
+        offset = torch.baddbmm(offset, matrix_of_mean, pixels.mean(dim=2, keepdim=True))  # (N, 3, 1)
+    if step.is_diagonal and len(pixels) == 1:  # usual on a CPU, where a large image is a batch
+        changed = pixels * matrix[:, :1, :1]
+        changed = changed.add_(offset) if step.uses_offset else changed
+    elif step.uses_offset:
+        changed = torch.baddbmm(offset, matrix, pixels)
+    else:
+        changed = torch.bmm(matrix, pixels)
+    return changed.clamp_(0, 1)
 
 
-def add_brightness(images: Tensor, offset: Tensor) -> Tensor:
-    """Adds ``offset`` in [-1, 1] and clips to [0, 1], as ``tf.image.adjust_brightness`` does."""
-    return images.add(_per_image(offset)).clamp_(0, 1)
-
-
-def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Scales the distance from the image's mean luma by ``factor`` >= 0 and clips to [0, 1]."""
-    factor = _per_image(factor)
-    mean = _luma(images.mean(dim=(2, 3), keepdim=True))
-    return images.mul(factor).add_(mean.mul_(1 - factor)).clamp_(0, 1)
-
-
-def adjust_channel_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Scales the distance of each channel from its mean by ``factor`` >= 0, as TensorFlow does, and clips to [0, 1]."""
-    mean = images.mean(dim=(2, 3), keepdim=True)
-    return torch.lerp(mean, images, _per_image(factor)).clamp_(0, 1)
-
-
-def adjust_hsv_saturation(images: Tensor, factor: Tensor) -> Tensor:
+def _hsv_saturation(pixels: Tensor, factor: Tensor) -> Tensor:
     """Multiplies the HSV saturation by ``factor`` >= 0 and clips it to 1, as ``tf.image.adjust_saturation`` does.
 
     With value V and saturation S a channel is x = V - S V k, where k depends on the hue, so the new channel is V - (V -
     x) min(factor, 1 / S).
     """
-    value = images.amax(dim=1, keepdim=True)
-    chroma = value - images.amin(dim=1, keepdim=True)
-    ratio = torch.minimum(_per_image(factor), value / chroma.clamp(min=1e-12))
-    return torch.addcmul(value, images - value, ratio)
+    value = pixels.amax(dim=1, keepdim=True)
+    chroma = value - pixels.amin(dim=1, keepdim=True)
+    ratio = torch.minimum(factor, value / chroma.clamp_(min=1e-12))
+    return torch.addcmul(value, pixels - value, ratio)
 
 
-def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Scales the distance from each pixel's luma by ``factor`` >= 0 and clips to [0, 1]."""
-    factor = _per_image(factor)
-    return images.mul(factor).add_(_luma(images).mul_(1 - factor)).clamp_(0, 1)
-
-
-def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Shifts the HSV hue by ``shift`` turns of the colour circle, in [-0.5, 0.5].
+def _hue(pixels: Tensor, offset: Tensor) -> Tensor:
+    """Shifts the HSV hue; ``offset`` (N, 3, 1) is the shift in sixths of a turn less 3, 5 and 1.
 
     With value V (the largest channel), chroma C (the largest minus the smallest) and hue h in sixths of a turn, red,
     green and blue are V - C clip(2 - d, 0, 1), where d is the distance of h from 3, 5 and 1 on the circle of length 6.
-    Masks are multiplied instead of used for indexing, because indexing is slow.
+    ``lerp`` with a weight of 0 or 1 selects, because indexing is slow.
     """
-    red, green, blue = images.unbind(1)  # (N, H, W) each
+    red, green, blue = pixels.split(1, dim=1)  # (N, 1, P) each; amax over so short a dimension is slow
     smallest, value = torch.minimum(red, green).minimum(blue), torch.maximum(red, green).maximum(blue)
     chroma = value - smallest
-    divisor = chroma.clamp(min=1e-12)
-    red, green, blue = ((channel - smallest).div_(divisor) for channel in (red, green, blue))  # the largest is 1
-    hue = red - green + 4
-    hue += (blue - red + 2).sub_(hue).mul_(green.floor())
-    hue += (green - blue).sub_(hue).mul_(red.floor())
-    hue += shift.view(-1, 1, 1) * 6
-    distance = torch.stack((hue - 3, hue - 5, hue - 1), dim=1)
-    distance = distance.sub_((distance / 6).round_(), alpha=6).abs_()
-    return distance.neg_().add_(2).clamp_(0, 1).mul_(chroma.neg_().unsqueeze(1)).add_(value.unsqueeze(1))
+    red, green, blue = (pixels - smallest).div_(chroma.clamp(min=1e-12)).split(1, dim=1)  # the largest is 1
+    hue = (red - green).add_(4)
+    hue = hue.lerp_((blue - red).add_(2), green.floor()).lerp_(green - blue, red.floor())
+    distance = hue + offset  # (N, 3, P)
+    distance = distance.sub_((distance * (1 / 6)).round_(), alpha=6).abs_()
+    return torch.addcmul(value, chroma, torch.rsub(distance, 2).clamp_(0, 1), value=-1)
 
 
-def grayscale(images: Tensor, _: Tensor) -> Tensor:
-    """Sets all channels to the pixel's luma; the second argument is not used."""
-    return _luma(images).repeat(1, 3, 1, 1)
+def _solarize(pixels: Tensor, threshold: Tensor) -> Tensor:
+    """Inverts the values at or above ``threshold`` (N, 1, 1)."""
+    is_bright = (pixels >= threshold).to(pixels.dtype)
+    return pixels.mul(-2).add_(1).mul_(is_bright).add_(pixels)  # faster than a selection
 
 
-def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blurs with a Gaussian of ``sigma`` > 0 pixels, truncated at 4 sigma, with reflected edges.
+def _blur(images: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Blurs with the weights of ``blur_weights`` for height and width, or for both.
 
-    It equals torchvision's ``gaussian_blur`` with a kernel of that length; Pillow's ``GaussianBlur`` is three box blurs
-    instead. Each direction is one product with a banded matrix, so every image can have its own sigma.
+    Each direction is one product with a banded matrix, so every image can have its own sigma.
     """
-    height, width = images.shape[2:]
-    rows = _blur_matrix(sigma, height)
-    columns = rows if width == height else _blur_matrix(sigma, width)
-    return rows.unsqueeze(1) @ images @ columns.mT.unsqueeze(1)
+    rows = _blur_matrix(weights[0])
+    columns = _blur_matrix(weights[1]) if len(weights) > 1 else rows
+    across = torch.bmm(images.flatten(1, 2), columns.mT)  # (N, 3 * H, W)
+    return rows.unsqueeze(1) @ across.view(images.shape)
 
 
-def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
-    """Returns the matrices (N, size, size) that blur a line of ``size`` pixels, one for each sigma.
+def _blur_matrix(weights: Tensor) -> Tensor:
+    """Returns the matrices (N, size, size) that blur a line of ``size`` pixels, for weights (N, 2, 2 * size - 1).
 
     Pixel j contributes to pixel i with weight g(|i - j|), and by reflection with g(i + j) and g(2 (size - 1) - i - j).
     """
-    offsets = torch.arange(2 * size - 1, device=sigma.device)
-    weights = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2) * (offsets <= torch.ceil(4 * sigma[:, None]))
-    weights /= 2 * weights.sum(dim=1, keepdim=True) - 1  # (N, 2 size - 1); the weight at offset 0 is 1
-    both_sides = torch.cat((weights[:, 1:size].flip(1), weights[:, :size]), dim=1)
+    size = (weights.shape[2] + 1) // 2
+    both_sides, one_side = weights.unbind(1)
     matrix = both_sides.unfold(1, size, 1).flip(1)
-    matrix[:, :, 1:] += weights.unfold(1, size, 1)[:, :, 1:]
-    matrix[:, :, :-1] += weights.flip(1).unfold(1, size, 1)[:, :, :-1]
+    matrix[:, :, 1:].add_(one_side.unfold(1, size, 1)[:, :, 1:])
+    matrix[:, :, :-1].add_(one_side.flip(1).unfold(1, size, 1)[:, :, :-1])
     return matrix
 
 
-def solarize(images: Tensor, threshold: Tensor) -> Tensor:
-    """Inverts the values at or above ``threshold``, in [0, 1]."""
-    is_bright = (images >= _per_image(threshold)).to(images.dtype)
-    return images.mul(-2).add_(1).mul_(is_bright).add_(images)
-
-
-FUNCTIONS = dict(
-    brightness=adjust_brightness,
-    contrast=adjust_contrast,
-    saturation=adjust_saturation,
-    hue=adjust_hue,
-    grayscale=grayscale,
-    blur=gaussian_blur,
-    solarize=solarize,
-    brightness_offset=add_brightness,
-    channel_contrast=adjust_channel_contrast,
-    hsv_saturation=adjust_hsv_saturation,
+_SELECTED: dict[str, Callable[[Tensor, Tensor], Tensor]] = dict(
+    hsv_saturation=_hsv_saturation, hue=_hue, solarize=_solarize
 )
 
 
 def run_programs(images: Tensor, programs: Tensor) -> Tensor:
     """Runs each image's photometric program.
 
-    At each step the images with the same operation are gathered, changed and written back. ``programs`` are read on the
-    CPU, so a GPU is not synchronised.
+    The programs are aligned first, see ``plan_steps``: at each step the images whose next operation is of the same kind
+    change together. They are read on the CPU, so a GPU is not synchronised, and the parameters of all steps are copied
+    at once.
 
     Args:
-        images: (N, 3, H, W) in [0, 1]; may be overwritten.
+        images: (N, 3, H, W) in [0, 1], contiguous; may be overwritten.
         programs: (N, steps, 2) float32 on the CPU: code and parameter of each operation, see
             ``mmssl.datasets.transforms.photometric_program``.
 
     Returns:
         (N, 3, H, W) in [0, 1].
     """
-    groups = list(_groups(programs))
-    rows_of_groups = _to_device_of(
-        images, torch.tensor([row for *_, rows in groups for row in rows], dtype=torch.int64)
-    )
-    values = _to_device_of(images, programs[..., 1])
-    for (step, name, _), rows in zip(groups, rows_of_groups.split([len(rows) for *_, rows in groups])):
-        if len(rows) == len(images):
-            images = FUNCTIONS[name](images, values[:, step])
-        else:
-            images.index_copy_(0, rows, FUNCTIONS[name](images[rows], values[rows, step]))
-    return images
+    shape = images.shape
+    pixels = images.flatten(2)
+    with _exact_products():
+        for step, rows, parameters in _steps_on_device(programs.numpy(), images):
+            chosen = pixels if rows is None else pixels.index_select(0, rows)
+            if step.kind == 'affine':
+                changed = _affine(chosen, parameters, step)
+            elif step.kind == 'blur':
+                changed = _blur(chosen.unflatten(2, shape[2:]), parameters).flatten(2)
+            else:
+                changed = _SELECTED[step.kind](chosen, parameters[0])
+            pixels = changed if rows is None else pixels.index_copy_(0, rows, changed)
+    return pixels.view(shape)
 
 
-def _groups(programs: Tensor) -> Iterator[tuple[int, str, list[int]]]:
-    """Yields step, name of an operation, and indices of the images with this operation at this step."""
-    for step, codes in enumerate(programs[..., 0].int().T.tolist()):
-        for code in sorted(set(codes) - {0}):
-            yield step, OPERATIONS[code], [row for row, other in enumerate(codes) if other == code]
+def _steps_on_device(programs: np.ndarray, images: Tensor) -> Iterator[tuple[Step, Tensor | None, Sequence[Tensor]]]:
+    """Yields each step of the plan with its rows, None for all images, and its parameters, which two copies bring."""
+    steps = plan_steps(programs)
+    affine = [step for step in steps if step.kind == 'affine']
+    others = [step for step in steps if step.kind != 'affine']
+    some = [step.rows for step in others if len(step.rows) < len(images)]
+    rows = iter(_copied(some, images.device))
+    own_arrays = [selective_parameters(step, images.shape[2:]) for step in others]
+    arrays = [array for own in own_arrays for array in own]
+    if affine:
+        arrays += affine_maps(*(np.stack([getattr(step, key) for step in affine]) for key in ('codes', 'values')))
+    tensors = [part.view(array.shape) for part, array in zip(_copied(arrays, images.device), arrays)]
+    maps = iter([*zip(*(tensor.unbind() for tensor in tensors[-3:]))] if affine else [])
+    left, lengths = iter(tensors), iter([len(own) for own in own_arrays])
+    for step in steps:
+        own = next(maps) if step.kind == 'affine' else list(islice(left, next(lengths)))
+        yield step, next(rows) if len(step.rows) < len(images) else None, own
 
 
-def _to_device_of(images: Tensor, tensor: Tensor) -> Tensor:
-    if images.device.type == 'cuda':
-        tensor = tensor.contiguous().pin_memory()  # a copy from pageable memory would synchronise
-    return tensor.to(images.device, non_blocking=True)
+def _copied(arrays: Sequence[np.ndarray], device: torch.device) -> Sequence[Tensor]:
+    """Returns the elements of each array on the device, after one copy of all of them."""
+    if not arrays:
+        return ()
+    tensor = torch.from_numpy(np.concatenate([array.ravel() for array in arrays]))
+    if device.type == 'cuda':
+        tensor = tensor.pin_memory()  # a copy from pageable memory would synchronise
+    return tensor.to(device, non_blocking=True).split([array.size for array in arrays])
+
+
+def _operation(name: str, images: Tensor, values: Tensor) -> Tensor:
+    program = torch.stack([torch.full_like(values, CODES[name]), values], dim=1).float()
+    return run_programs(images.clone(memory_format=torch.contiguous_format), program[:, None].cpu())
+
+
+FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    name: partial(_operation, name) for name in CODES if name != 'none'
+}
+"""Operation -> function of images (N, 3, H, W) in [0, 1] and one parameter per image, which returns new images."""

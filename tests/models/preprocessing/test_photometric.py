@@ -10,12 +10,15 @@ import torch
 from PIL import Image, ImageFilter, ImageOps
 from skimage.data import astronaut
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import functional as pillow
 from torchvision.transforms.v2 import functional as reference
 
 from mmssl.datasets.transforms.augmented_view import AugmentedView
 from mmssl.datasets.transforms.photometric_program import OPERATIONS
+from mmssl.models.preprocessing import selfsup_data_preprocessor
 from mmssl.models.preprocessing.photometric import FUNCTIONS, run_programs
+from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 
 TOLERANCE = 2e-6  # on the scale 0-1: float32 rounding, in another order of summation
 PHOTO = Image.fromarray(astronaut()[100:196, 150:270])
@@ -123,9 +126,9 @@ def one_by_one(batch: Tensor, programs: Tensor) -> Tensor:
     return torch.stack(results)
 
 
-def drawn_programs(num: int, **kwargs) -> Tensor:
+def drawn_programs(num: int, seed: int = 0, **kwargs) -> Tensor:
     view = AugmentedView(8, **kwargs)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     return torch.stack([view.draw_program(iter(rng.random(40).tolist()).__next__) for _ in range(num)])
 
 
@@ -154,6 +157,31 @@ def test_an_image_does_not_depend_on_its_batch() -> None:
     together = run_programs(batch.clone(), programs)
     alone = [run_programs(batch[i : i + 1].clone(), programs[i : i + 1]) for i in range(16)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
+
+
+class Operators(TorchDispatchMode):
+    """Counts the operators that torch dispatches, which on a GPU are about the kernels that are launched."""
+
+    number = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.number += 1
+        return function(*args, **(kwargs or {}))
+
+
+_BYOL = dict(jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
+SIMCLR = [(dict(jitter=(0.8, 0.8, 0.8, 0.2), colors='tensorflow', grayscale=0.2, blur=0.5), 16)] * 2
+DINO = [(dict(_BYOL, blur=1.0), 16), (dict(_BYOL, blur=0.1, solarize=0.2), 16), *[(dict(_BYOL, blur=0.5), 8)] * 8]
+
+
+@pytest.mark.parametrize(('views', 'most'), [(SIMCLR, 150), (DINO, 400)], ids=['SimCLR', 'DINO'])
+def test_views_of_a_batch_take_few_operators(views: list[tuple[dict, int]], most: int, monkeypatch) -> None:
+    monkeypatch.setattr(selfsup_data_preprocessor, '_CHUNK_PIXELS', 2**30)  # the whole batch at once, as on a GPU
+    inputs = [torch.zeros(64, 3, size, size, dtype=torch.uint8) for _, size in views]
+    data = dict(inputs=inputs, photometric=[drawn_programs(64, seed, **view) for seed, (view, _) in enumerate(views)])
+    with Operators() as operators:
+        SelfSupDataPreprocessor()(data)
+    assert operators.number <= most
 
 
 @pytest.mark.gpu

@@ -57,6 +57,21 @@ def test_any_size_and_memory_gives_the_same(memory_format: torch.memory_format) 
     )
     torch.testing.assert_close(result, expected)
     assert result.is_contiguous()
+    preprocessor = SelfSupDataPreprocessor((0, 0, 0), (255, 255, 255))
+    preprocessor.memory_format = torch.channels_last
+    (last,) = preprocessor(data)['inputs']
+    assert torch.equal(last, result) and last.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_views_of_one_size_are_prepared_together_and_do_not_change() -> None:
+    views = [batch(5), batch(3, 24), batch(5).flip(0), batch(5).flip(3)]
+    photometric = [programs(5, 'hue', 0.2), programs(3, 'blur', 1.0), programs(5, 'contrast', 0.5), programs(5)]
+    preprocessor = SelfSupDataPreprocessor()
+    together = preprocessor(dict(inputs=views, photometric=photometric))['inputs']
+    for view, program, found in zip(views, photometric, together):
+        torch.testing.assert_close(found, preprocessor.prepare(view, program), rtol=0, atol=1e-5)
+    assert together[0].data_ptr() != together[2].data_ptr()
+    assert together[0].untyped_storage().data_ptr() == together[2].untyped_storage().data_ptr()
 
 
 def test_batch_is_left_as_it_was() -> None:
