@@ -161,6 +161,9 @@ def test_training_views_and_batches(path: Path) -> None:
         assert sizes == [size]
     elif cfg.model.type == 'IGPT':
         assert sizes == [cfg.model.backbone.img_size]
+    elif cfg.model.type == 'DetCo':  # whole images, and mosaics of patches
+        assert sizes == [size, size] + [192 if size == 224 else 24] * 2
+        assert all(view.get('photometric', view).grayscale == 0.2 for view in views)
     elif cfg.model.type in ('RelativeLocation', 'Jigsaw'):  # a mosaic of 3 x 3 tiles
         assert [view.type for view in views] == ['TileView'] and sizes == [192 if size == 224 else 48]
     elif cfg.model.type == 'ContextEncoder':
@@ -208,6 +211,7 @@ COUNTS = {
     'mocov1_resnet50_8xb32-200e_in1k': (23_770_304, 2 * 23_770_304),
     'mocov2_resnet50_8xb32-200e_in1k': (27_966_656, 2 * 27_966_656),
     'mocov2_resnet50_8xb32-800e_in1k': (27_966_656, 2 * 27_966_656),
+    **{f'detco_resnet50_8xb32-{n}e_in1k': (80_205_376, 2 * 80_205_376) for n in (100, 200, 800)},
     'resim_resnet50_8xb32-200e_in1k': (30_065_088, 2 * 30_065_088),
     'resim_resnet50_8xb32-400e_in1k': (30_065_088, 2 * 30_065_088),
     'densecl_resnet50_8xb32-200e_in1k': (32_425_280, 2 * 32_425_280),

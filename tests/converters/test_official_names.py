@@ -19,6 +19,10 @@ CASES = {
     'addernet': (['addernet_resnet20'], ['fc.bias']),
     'mocov3': (['mocov3_r50', 'mocov3_vits'], []),
     'moco': (['mocov1_r50', 'mocov2_r50'], []),
+    'detco': (
+        ['detco_r18_unofficial'],
+        ['encoder_q.layers.0.0.conv1.weight', 'encoder_k.layers.3.1.bn1.bias', 'queue.local.3', 'queue_ptr.global.0'],
+    ),
     'resim': (['resim_fpn_r50', 'resim_fpn_r50_fpnbn'], []),
     'densecl': (['densecl_r50'], ['backbone.conv1.weight']),
     'simsiam': (['simsiam_r18', 'simsiam_r50'], []),

@@ -57,7 +57,7 @@ def shrink(cfg: Config) -> Config:
     largest = max(view.size for view in views)
     for view in views:
         view.size = IMAGE_SIZE if view.size == largest else IMAGE_SIZE // 2
-        if view.type == 'TileView':
+        if view.type in ('TileView', 'ShuffledTileView'):
             view.size = 3 * IMAGE_SIZE // 2
     cfg.train_dataloader.batch_size = BATCH_SIZE
     return cfg
@@ -134,6 +134,8 @@ def _shrink_parts(part: Any) -> None:
         part['queue'].update(length=_QUEUE)
         if 'dim' in part['queue']:
             part['queue']['dim'] = _EMBEDDING
+    if 'stage_channels' in part:
+        part.update(stage_channels=(8, 16, 32, 64), out_channels=_EMBEDDING)
     if 'patch_channels' in part:
         part['patch_channels'] = _EMBEDDING
     if 'num_words' in part:

@@ -20,9 +20,9 @@ SOURCE = Source(
         (r'queue2_ptr', 'dense_queue.pointer'),
     ),
     reshape={
-        'queue.features': lambda queue: queue.T.contiguous(),  # (D, Q) -> (Q, D)
+        'queue.features': lambda queue: queue.mT.contiguous(),  # (D, Q) -> (Q, D)
         'queue.pointer': lambda pointer: pointer.reshape(()),
-        'dense_queue.features': lambda queue: queue.T.contiguous(),
+        'dense_queue.features': lambda queue: queue.mT.contiguous(),
         'dense_queue.pointer': lambda pointer: pointer.reshape(()),
     },
 )

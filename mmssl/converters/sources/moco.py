@@ -15,7 +15,7 @@ SOURCE = Source(
         (r'queue_ptr', 'queue.pointer'),
     ),
     reshape={
-        'queue.features': lambda queue: queue.T.contiguous(),  # (D, Q) -> (Q, D)
+        'queue.features': lambda queue: queue.mT.contiguous(),  # (D, Q) -> (Q, D)
         'queue.pointer': lambda pointer: pointer.reshape(()),
     },
 )

@@ -25,18 +25,21 @@ class Views:
         rendering: Whether one ``SameView`` may follow, which repeats the view before it at any size, for a tokenizer or
             teacher.
         kind: Attribute ``kind`` of the transforms of the views: ``'image'``, one crop of an image per view, is also the
-            kind of a transform without this attribute.
+            kind of a transform without this attribute. A tuple names the kind of each view.
     """
 
     count: int
     any_size: bool = False
     local: bool = False
     rendering: bool = False
-    kind: str = 'image'
+    kind: str | tuple[str, ...] = 'image'
 
     def __str__(self) -> str:
         text = f'{self.count} view' if self.count == 1 else f'{self.count} independent views'
-        text += '' if self.kind == 'image' else f' of the kind {self.kind!r}'
+        if isinstance(self.kind, tuple):
+            text += f' of the kinds {", ".join(map(repr, self.kind))}'
+        elif self.kind != 'image':
+            text += f' of the kind {self.kind!r}'
         text += ' of one size' if self.count > 1 and not self.any_size else ''
         text += ', then any number of views that are not larger' if self.local else ''
         return text + (', then perhaps one SameView' if self.rendering else '')
@@ -55,7 +58,8 @@ class Views:
         kinds = [getattr(transform, 'kind', 'image') for transform in transforms]
         drawn = kinds[:-1] if self.rendering and kinds[-1:] == ['same'] else kinds
         problem = self._wrong_number(len(drawn))
-        if problem is None and set(drawn) != {self.kind}:
+        expected = [self.kind] * len(drawn) if isinstance(self.kind, str) else list(self.kind)
+        if problem is None and drawn != expected:
             names = ', '.join(type(transform).__name__ for transform in transforms)
             problem = f'they are {names}'
             if 'same' in drawn:
