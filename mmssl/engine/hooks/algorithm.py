@@ -34,9 +34,10 @@ class AlgorithmHook(Hook):
         self.total_steps = -(-runner.max_iters // self.accumulation)
         self.stepped, self.steps_to_watch = False, _STEPS_WATCHED
         optimizer = runner.optim_wrapper.optimizer
-        self.handles = [optimizer.register_step_post_hook(self._note_step)]
-        if hasattr(self.algorithm, 'on_step_start'):
-            self.handles.append(optimizer.register_step_pre_hook(lambda *args: self.algorithm.on_step_start()))
+        self.handles = [
+            optimizer.register_step_pre_hook(self._before_step),
+            optimizer.register_step_post_hook(self._note_step),
+        ]
         reason = getattr(self.algorithm, 'batch_coupled', None)
         if self.accumulation > 1 and reason:
             runner.logger.warning(
@@ -46,10 +47,14 @@ class AlgorithmHook(Hook):
         if runner.iter == 0 and hasattr(self.algorithm, 'on_train_start'):
             self.algorithm.on_train_start()
 
-    def _note_step(self, optimizer: Optimizer, *args: Any) -> None:
-        self.stepped = True
+    def _before_step(self, optimizer: Optimizer, *args: Any) -> None:
+        if hasattr(self.algorithm, 'on_step_start'):
+            self.algorithm.on_step_start()
         if self.steps_to_watch:
-            self._watch(optimizer)
+            self._watch(optimizer)  # now, because an optimizer may change the gradients
+
+    def _note_step(self, *args: Any) -> None:
+        self.stepped = True
 
     @torch.no_grad()
     def _watch(self, optimizer: Optimizer) -> None:

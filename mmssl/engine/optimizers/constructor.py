@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
+from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
 
 from mmssl.engine.optimizers.local_rate import options_of_parameters, use_local_rates
-from mmssl.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
+
+_WITH_FUSED_KERNELS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+_EXCLUDED_BY = {'fused', 'foreach', 'capturable', 'differentiable'}  # options that choose another implementation
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -36,6 +41,9 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     this and any other option of a group with an attribute ``param_options``: name of its parameter -> options. A custom
     key overrides them, for instance ``custom_keys={'.adder': dict(local_rate=None)}``.
 
+    AdamW, Adam and SGD are fused where the device has the kernels, which make one pass over weights and state instead
+    of several. ``fused=False`` of the optimizer turns this off.
+
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper, with ``optimizer``.
         paramwise_cfg: Dict with any of ``custom_keys``, ``vectors`` and ``layer_decay`` (in (0, 1]), or None.
@@ -58,6 +66,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Returns an optimizer wrapper for the trainable parameters of ``model``."""
+        options: dict = self.optimizer_cfg  # type: ignore[has-type]
+        self.optimizer_cfg = dict(options, fused=True) if can_be_fused(options, model) else options
         wrapper = super().__call__(model)
         use_local_rates(wrapper.optimizer)
         return wrapper
@@ -106,6 +116,18 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 raise ValueError('decay_mult needs optim_wrapper.optimizer.weight_decay, which it multiplies')
             options['weight_decay'] = (self.base_wd or 0.0) * custom['decay_mult']
         return options
+
+
+def can_be_fused(optimizer_cfg: dict, model: nn.Module) -> bool:
+    """Returns True if torch has fused kernels for the optimizer and the devices of all trainable parameters."""
+    kind = optimizer_cfg.get('type')
+    if (OPTIMIZERS.get(kind) if isinstance(kind, str) else kind) not in _WITH_FUSED_KERNELS:
+        return False
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    devices = _get_fused_kernels_supported_devices()
+    return not _EXCLUDED_BY & set(optimizer_cfg) and all(
+        parameter.device.type in devices and parameter.is_floating_point() for parameter in trained
+    )
 
 
 def _group_of(groups: list[dict], options: dict) -> dict:

@@ -26,7 +26,8 @@ class LARS(Optimizer):
     SwAV and DeepCluster-v2 set ``excluded=False``.
 
     By default, parameters of at most one dimension (biases and norms) are excluded: they get neither weight decay nor
-    trust ratio. A parameter group can change this rule with the key ``excluded``. A step never waits for the device.
+    trust ratio. A parameter group can change this rule with the key ``excluded``. A step never waits for the device. It
+    adds the weight decay to the gradients in place, so it needs no memory but the buffers.
 
     Args:
         params: Parameters or parameter groups.
@@ -86,57 +87,65 @@ class LARS(Optimizer):
             plain = [p for p, out in zip(params, excluded) if out]
             scaled = [p for p, out in zip(params, excluded) if not out]
             if plain:
-                self._apply(plain, [p.grad for p in plain if p.grad is not None], group)
+                self._apply(plain, None, group)
             if scaled:
-                updates = larc_updates if group['ratio'] == 'larc' else trusted_updates
-                self._apply(scaled, updates(scaled, group['weight_decay'], group['trust_coefficient']), group)
+                scale = larc_scale_ if group['ratio'] == 'larc' else lars_scale_
+                self._apply(scaled, scale(scaled, group['weight_decay'], group['trust_coefficient']), group)
         return loss
 
-    def _apply(self, params: list[Tensor], updates: list[Tensor], group: dict) -> None:
-        """Adds ``updates`` to the momentum buffers and subtracts the buffers from the parameters, in place."""
+    def _apply(self, params: list[Tensor], ratios: Tensor | None, group: dict) -> None:
+        """Adds gradients times ``ratios`` to the momentum buffers and subtracts these from the parameters, in place."""
         buffers = []
         for p in params:
             state = self.state[p]
             if not state:
                 state['momentum_buffer'] = torch.zeros_like(p)
             buffers.append(state['momentum_buffer'])
+        grads = [p.grad for p in params if p.grad is not None]
         post = group['lr_mode'] == 'post'
+        factor = 1.0 if post else group['lr']
         torch._foreach_mul_(buffers, group['momentum'])
-        torch._foreach_add_(buffers, updates, alpha=1.0 if post else group['lr'])
+        if ratios is None:
+            torch._foreach_add_(buffers, grads, alpha=factor)
+        else:
+            torch._foreach_addcmul_(buffers, grads, list((factor * ratios).unbind()))
         torch._foreach_add_(params, buffers, alpha=-group['lr'] if post else -1.0)
 
 
-def trusted_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
-    """Returns LARS's update ``q (g + weight_decay w)`` for each parameter ``w`` with gradient ``g``, as new tensors.
+def lars_scale_(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> Tensor:
+    """Adds weight decay to the gradients in place, and returns LARS's trust ratios.
 
     Args:
-        params: Parameters that have a gradient.
+        params: P parameters that have a gradient.
         weight_decay: Coefficient of the L2 term.
         trust_coefficient: Factor of the trust ratio ``q``, see ``LARS``.
+
+    Returns:
+        (P,), the ratio ``q`` of each parameter.
     """
     grads = [p.grad for p in params if p.grad is not None]
-    updates = list(torch._foreach_add(grads, params, alpha=weight_decay))
-    weight_norms = torch.stack(torch._foreach_norm(params))
-    update_norms = torch.stack(torch._foreach_norm(updates))
-    ratios = torch.where((weight_norms > 0) & (update_norms > 0), trust_coefficient * weight_norms / update_norms, 1.0)
-    torch._foreach_mul_(updates, list(ratios.unbind()))
-    return updates
+    if weight_decay:
+        torch._foreach_add_(grads, params, alpha=weight_decay)
+    weight_norms, update_norms = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(grads))
+    return torch.where((weight_norms > 0) & (update_norms > 0), trust_coefficient * weight_norms / update_norms, 1.0)
 
 
-def larc_updates(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> list[Tensor]:
-    """Returns LARC's update ``q (g + weight_decay w)`` for each parameter, or ``g`` if a norm is 0, as new tensors.
+def larc_scale_(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> Tensor:
+    """Adds weight decay to the gradients in place where no norm is 0, and returns LARC's ratios, 1 elsewhere.
 
     Args:
-        params: Parameters that have a gradient.
+        params: P parameters that have a gradient.
         weight_decay: Coefficient of the L2 term.
         trust_coefficient: Factor of the trust ratio ``q``, see ``LARS``.
+
+    Returns:
+        (P,), the ratio ``q`` of each parameter.
     """
     grads = [p.grad for p in params if p.grad is not None]
     weight_norms, grad_norms = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(grads))
     is_scaled = (weight_norms > 0) & (grad_norms > 0)
     ratios = trust_coefficient * weight_norms / (grad_norms + weight_decay * weight_norms + 1e-8)
-    decays = torch.where(is_scaled, weight_decay, 0.0).to(ratios.dtype)
-    updates = list(torch._foreach_mul(params, list(decays.unbind())))
-    torch._foreach_add_(updates, grads)
-    torch._foreach_mul_(updates, list(torch.where(is_scaled, ratios, 1.0).unbind()))
-    return updates
+    if weight_decay:
+        decays = torch.where(is_scaled, weight_decay, 0.0).to(ratios.dtype)
+        torch._foreach_addcmul_(grads, params, list(decays.unbind()))
+    return torch.where(is_scaled, ratios, 1.0)

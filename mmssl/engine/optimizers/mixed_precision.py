@@ -64,6 +64,9 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
 
         With float16, the step is skipped and the loss scale is lowered if a gradient overflowed.
         """
+        # A fused optimizer can skip the update itself, but hooks of its step(), which move the teacher, would run.
+        if self.loss_scaler.is_enabled():
+            self.optimizer._step_supports_amp_scaling = False
         if self.clip_grad_kwargs:
             self.loss_scaler.unscale_(self.optimizer)
             self._clip_grad()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
@@ -142,3 +143,24 @@ def test_layer_decay_needs_a_range_and_a_backbone_with_an_order() -> None:
         _groups(_model(), dict(layer_decay=1.5))
     with pytest.raises(ValueError, match=r'layers_to_output\(\).*Module.backbone is Linear'):
         _groups(_model(), dict(layer_decay=0.5))
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'fused'),
+    [
+        (dict(type='AdamW', lr=0.1), True),
+        (dict(type='SGD', lr=0.1, momentum=0.9), True),
+        (dict(type=torch.optim.Adam, lr=0.1), True),
+        (dict(type='AdamW', lr=0.1, fused=False), False),
+        (dict(type='SGD', lr=0.1, foreach=True), None),
+        (dict(type='mmssl.LARS', lr=0.1), None),
+        (dict(type='RMSprop', lr=0.1), None),
+    ],
+    ids=str,
+)
+def test_fused_where_torch_has_the_kernels(optimizer: dict, fused: bool | None) -> None:
+    cfg = dict(type='OptimWrapper', constructor='mmssl.GroupedOptimWrapperConstructor', optimizer=optimizer)
+    before = dict(optimizer)
+    (group,) = build_optim_wrapper(_model(), cfg).optimizer.param_groups
+    assert group.get('fused') is fused
+    assert optimizer == before  # the config of the run, which a checkpoint holds

@@ -5,6 +5,8 @@ from copy import deepcopy
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmssl.engine.optimizers.lars import LARS
 
@@ -92,6 +94,32 @@ def test_state_dict_round_trip_continues_alike() -> None:
     optimizer.step()
     copy.step()
     assert torch.equal(first, second)
+
+
+class LargestResult(TorchDispatchMode):
+    """Remembers the number of elements of the largest tensor that an operator allocates."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        given = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)}
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() not in given:
+                self.elements = max(self.elements, leaf.numel())
+        return result
+
+
+@pytest.mark.parametrize('ratio', ['lars', 'larc'])
+def test_a_step_allocates_no_tensor_as_large_as_a_parameter(ratio: str) -> None:
+    params = [torch.ones(32, 32, requires_grad=True) for _ in range(3)]
+    optimizer = LARS(params, lr=0.1, weight_decay=0.1, ratio=ratio)
+    for _ in range(2):  # the first step makes the buffers
+        for param in params:
+            param.grad = torch.ones(32, 32)
+        with LargestResult() as largest:
+            optimizer.step()
+    assert largest.elements <= len(params)
 
 
 @pytest.mark.parametrize(

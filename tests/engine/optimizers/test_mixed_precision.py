@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import nn
 from torch.optim import SGD
 
 from mmssl.datasets.collate_views import collate_views
 from mmssl.engine.optimizers.mixed_precision import MixedPrecisionOptimWrapper
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
-from tests.support.tiny_run import NoiseImages
+from tests.support.tiny_run import NoiseImages, build_runner, tiny_config
 
 
 def _step(wrapper: MixedPrecisionOptimWrapper, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -69,6 +74,43 @@ def test_clipping_bounds_the_step_and_keeps_the_norm_as_a_tensor() -> None:
     after = torch.cat([p.detach().flatten() for p in model.parameters()])
     torch.testing.assert_close((after - before).norm(), torch.tensor(0.01), rtol=1e-3, atol=0)
     assert isinstance(wrapper.grad_norm, torch.Tensor) and wrapper.grad_norm > 0.01
+
+
+class Overflow(Hook):
+    """Scales losses on the CPU, makes a gradient of iteration 2 infinite, and records what each iteration moved."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.moved: list[list[bool]] = []
+
+    def before_train(self, runner: Runner) -> None:
+        self.parts = runner.model.backbone, runner.model.teacher
+        runner.optim_wrapper.loss_scaler = torch.amp.GradScaler('cpu', init_scale=1024.0)
+        runner.model.backbone.conv1.weight.register_hook(lambda grad: grad * self.factor)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self.factor = float('inf') if batch_idx == 1 else 1.0
+        self.before = self._weights()
+
+    def after_train_iter(self, *args: Any, **kwargs: Any) -> None:
+        self.moved.append([not torch.equal(*pair) for pair in zip(self.before, self._weights())])
+
+    def _weights(self) -> list[torch.Tensor]:
+        return [torch.cat([parameter.detach().flatten() for parameter in part.parameters()]) for part in self.parts]
+
+
+@pytest.mark.parametrize('optimizer', ['AdamW', 'SGD'])
+def test_a_step_that_loss_scaling_skips_does_not_move_the_teacher(tmp_path: Path, optimizer: str) -> None:
+    optim_wrapper = dict(type='MixedPrecisionOptimWrapper', dtype=None, optimizer=dict(type=optimizer, lr=1e-3))
+    runner = build_runner(
+        tiny_config(tmp_path, 'byol', optim_wrapper=optim_wrapper, max_epochs=1, param_scheduler=None)
+    )
+    hook = Overflow()
+    runner.register_hook(hook)
+    runner.train()
+    assert runner.optim_wrapper.param_groups[0]['fused']
+    assert hook.moved[:3] == [[True, True], [False, False], [True, True]]
 
 
 @pytest.mark.gpu
