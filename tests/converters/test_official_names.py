@@ -78,6 +78,7 @@ CASES = {
     'ijepa': (['ijepa_vitb16'], []),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),
+    'greenmim': (['greenmim_swin_base'], []),
     'igpt': (['igpt_ar', 'igpt_bert'], ['model/h0/attn/qkv']),
     'eva': (['eva_mim'], ['fc_norm.weight']),
     'a2mim': (['a2mim_r50'], []),

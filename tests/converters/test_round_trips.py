@@ -51,6 +51,7 @@ FILES = {
     ('beit', 'BEiTViT'): ('', 'lm_head.bias'),
     ('simmim', 'BEiTViT'): ('encoder.', 'decoder.0.bias'),
     ('mmssl', 'BEiTViT'): ('backbone.', 'neck.layer.bias'),
+    ('greenmim', 'Swin'): ('encoder.', 'decoder_embed.bias'),
     ('simmim_swin', 'Swin'): ('encoder.', 'decoder.0.bias'),
     ('mmssl', 'Swin'): ('backbone.model.', 'neck.layers.0.bias'),
     ('maskfeat', 'VisionTransformer'): ('', 'pred_head.projections.0.bias'),
@@ -116,7 +117,7 @@ def maps(library: str, kind: str) -> Tensor:
 def checkpoint(source: str, kind: str) -> dict:
     prefix, other = FILES[source, kind]
     tensors = {f'{prefix}{name}': tensor for name, tensor in original(source, kind).state_dict().items()}
-    if source == 'simmim_swin':  # the official code merges patches at the end of a stage
+    if source in ('greenmim', 'simmim_swin'):  # the official code merges patches at the end of a stage
         stage = re.compile(r'(?<=layers\.)(\d)(?=\.downsample)')
         tensors = {stage.sub(lambda match: str(int(match[0]) - 1), name): tensor for name, tensor in tensors.items()}
     if source == 'maskfeat':  # the last norm stands in the head

@@ -152,7 +152,10 @@ def _shrink_parts(part: Any) -> None:
     if 'masker' in part and 'target' not in part:  # the teacher is the target
         part['masker']['patch_size'] = part['backbone'].get('patch_size', _PATCH)
     elif 'masker' in part:
-        patch = part['backbone'].get('patch_size', _PATCH)  # HiViT has no patch_size: its stem determines the patches
+        backbone = part['backbone']
+        patch = (
+            _PATCH if backbone['type'] == 'GroupedSwin' else backbone.get('patch_size', _PATCH)
+        )  # HiViT has no patch_size: its stem determines the patches
         _shrink_masked(part['masker'], part.get('target'), part['neck'], patch)
     if part.get('type') == 'PixelShuffleDecoder':
         part['stride'] = _PATCH
