@@ -37,6 +37,7 @@ FAMILIES = {
     'dcgan',
     'eccv16',
     'gpt',
+    'convvit',
     'hivit',
     'lenet5',
     'nin',
@@ -300,6 +301,7 @@ COUNTS = {
     'a2mim_vit-small_8xb256-800e_in1k': (21_895_080,) * 2,
     'a2mim_vit-base_16xb128-800e_in1k': (86_256_720,) * 2,
     'a2mim_vit-large_16xb128-800e_in1k': (303_924_416,) * 2,
+    'convmae_convvit-base_24xb128-1600e_in1k': (114_790_528, 115_041_408),
     **dict.fromkeys(
         (f'cae_vit-base_32xb64-{epochs}e_in1k' for epochs in (300, 800, 1600)),
         (148_681_472, 234_640_640 + 53_786_240),

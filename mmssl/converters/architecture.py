@@ -10,7 +10,7 @@ from typing import Any
 from mmssl.checkpoints.content import below
 from mmssl.converters.source import ADDER_RESNET, HIVIT, RESNET, SWIN, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
-from mmssl.models.backbones import adder_resnet, hivit
+from mmssl.models.backbones import adder_resnet, conv_vit, hivit
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.backbones.vision_transformer import ARCHS
 from mmssl.models.layers.relative_positions import CLS_ROWS
@@ -26,6 +26,11 @@ _NAMES = {
     'VisionTransformer': VIT,
     'BEiTViT': BEIT,
     'CAEViT': rf'pos_embed|{BEIT}',
+    'ConvViT': (
+        r'pos_embed|(norm|project|fuse\.[01])\.\w+|embeds\.[012]\.(proj|norm)\.\w+'
+        r'|stages\.[01]\.\d+\.(norm[12]|conv[12]|attn|mlp\.fc[12])\.\w+'
+        r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+'
+    ),
     'HiViT': rf'{HIVIT}|blocks\.\d+\.(mlp\.(w[123]|ffn_ln)\.\w+|attn\.([qv]_bias|[qkv]_proj\.weight))',  # Fast-iTPN
     'Swin': rf'model\.{SWIN}',
     'TimmBackbone': r'model\..+',
@@ -68,8 +73,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``,
         ``patch_size``, ``relative_table`` and ``layer_scale``; for ``CAEViT`` these and ``final_norm``; for a Swin
         transformer the arguments of timm, with the smallest ``img_size`` that has such windows; for ``HiViT``,
-        ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change the tensors; for ``WideResNet`` ``depth``,
-        ``width_factor`` and ``variant``, but not ``strides``.
+        ``ConvViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change the tensors; for ``WideResNet``
+        ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
 
     Raises:
         UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.
@@ -96,6 +101,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
             return known | _beit(tensors)
         case 'CAEViT':
             return known | _cae(tensors, num_heads, known)
+        case 'ConvViT':
+            return known | _conv_vit(tensors, num_heads, known)
         case 'HiViT':
             return known | _hivit(tensors)
         case 'Swin':
@@ -241,6 +248,30 @@ def _cae(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> d
         patch_size=patch_size,
         relative_table='per-block' if tables else 'none',
         layer_scale=0.1 if 'blocks.0.gamma_1' in tensors else 0,
+        final_norm='norm.weight' in tensors,
+    )
+
+
+def _conv_vit(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> dict[str, Any]:
+    if 'embeds.0.proj.weight' not in tensors or 'pos_embed' not in tensors:
+        raise UserError('the file lacks the stem or the positions of a ConvViT: give the file of a whole backbone')
+    dims = tuple(len(tensors[f'embeds.{stage}.proj.weight']) for stage in range(3))
+    counts = [len({name.split('.')[2] for name in tensors if name.startswith(f'stages.{stage}.')}) for stage in (0, 1)]
+    depths = (*counts, len({name.split('.')[1] for name in tensors if name.startswith('blocks.')}))
+    usual = conv_vit.ARCHS['base']
+    is_usual = dims == usual['dims'] and depths == usual['depths']
+    arch = known.get('arch')
+    heads = num_heads or (arch.get('num_heads') if isinstance(arch, Mapping) else None)
+    heads = heads or (usual['num_heads'] if is_usual else None)
+    if heads is None:
+        raise UserError(f'the number of heads of a ConvViT of widths {dims} is not in its tensors: give --num-heads')
+    stride = tensors['embeds.0.proj.weight'].shape[-1]
+    return dict(
+        type='ConvViT',
+        arch=dict(dims=dims, depths=depths, num_heads=heads),
+        img_size=_side(tensors['pos_embed'].shape[1]) * 4 * stride,
+        stem_stride=stride,
+        multi_scale='fuse.0.weight' in tensors,
         final_norm='norm.weight' in tensors,
     )
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmssl.compat.mmcv_ext import provide_mmcv_ops
 from mmssl.converters import LIBRARIES
 from mmssl.converters.files import convert_backbone
+from mmssl.models.backbones.conv_vit import ConvViT
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS
@@ -46,6 +47,7 @@ FILES = {
     ('mmssl', 'VisionTransformer'): ('backbone.', 'teacher.backbone.cls_token'),
     ('ijepa', 'PatchViT'): ('encoder.module.', 'predictor.module.predictor_proj.bias'),
     ('mmssl', 'PatchViT'): ('backbone.', 'neck.predict.bias'),
+    ('mmssl', 'ConvViT'): ('backbone.', 'neck.norm.bias'),
     ('cae', 'CAEViT'): ('encoder.', 'pretext_neck.norm2.bias'),
     ('mmssl', 'CAEViT'): ('backbone.', 'neck.norm.bias'),
     ('beit', 'BEiTViT'): ('', 'lm_head.bias'),
@@ -64,7 +66,7 @@ LACKING = {
     *itertools.product(('mmdet',), ('VisionTransformer', 'BEiTViT')),
     *itertools.product(('torchvision',), ('BEiTViT', 'Swin')),
     *itertools.product(('hf', 'mmdet', 'mmseg', 'torchvision'), ('PatchViT', 'CAEViT')),
-    *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('HiViT',)),
+    *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('HiViT', 'ConvViT')),
 }
 
 
@@ -80,6 +82,8 @@ def original(library: str, kind: str) -> nn.Module:
         model = timm.models.beit.Beit(**SMALL, **options, **tables)
     elif kind == 'CAEViT':
         model = timm.models.beit.Beit(**SMALL, init_values=0.1, global_pool='token', num_classes=0)
+    elif kind == 'ConvViT':
+        model = ConvViT(dict(dims=(8, 12, 24), depths=(1, 2, 2), num_heads=3), img_size=32)
     elif kind == 'HiViT':  # the official names, for which there is no other library
         is_fast = dict(fast=True, mlp_ratio=3.0) if library == 'fast_itpn' else {}
         model = HiViT(dict(embed_dim=64, depths=(1, 1, 2), num_heads=1, **is_fast), img_size=32, output='mean')
@@ -167,7 +171,7 @@ def features(target: str, model: nn.Module) -> Tensor:
     ('source', 'kind', 'target'), [(*file, target) for file in FILES for target in sorted(LIBRARIES)]
 )
 def test_features_survive(source, kind, target):
-    heads = 3 if kind in ('VisionTransformer', 'PatchViT', 'CAEViT') else None
+    heads = 3 if kind in ('VisionTransformer', 'PatchViT', 'CAEViT', 'ConvViT') else None
     file = checkpoint(source, kind)
     if (target, kind) in LACKING:
         with pytest.raises(ValueError, match=f'{target} has no model for {kind}, only for .*mmssl'):

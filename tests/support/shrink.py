@@ -14,6 +14,7 @@ BATCH_SIZE = 8
 _HIDDEN, _EMBEDDING, _QUEUE, _PATCH, _CLUSTERS = 48, 32, 64, 8, 6
 _ARCH = dict(embed_dim=48, depth=2, num_heads=4)
 _HIVIT = dict(arch=dict(embed_dim=48, depths=(1, 1, 2), num_heads=4), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
+_CONV_VIT = dict(dims=(12, 24, 48), depths=(1, 1, 2), num_heads=4)
 _STAGES = (12, 24, 48)
 _NARROW = dict(
     AdderResNet=dict(depth=20, stem='small', width=0.25), AdderVGG=dict(width=0.0625), LeNet5BN=dict(width=1)
@@ -89,6 +90,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(depth=14 if backbone.get('variant') == 'madry' else 10, width_factor=1)
     elif backbone['type'] == 'PixelTransformer':
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE // _PATCH, num_colors=_EMBEDDING, feature_block=1)
+    elif backbone['type'] == 'ConvViT':  # one patch is four times the stride of the stem
+        backbone.update(arch=dict(_CONV_VIT), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
     elif 'arch' in backbone:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
         if backbone.get('patch_embed') != 'conv':
