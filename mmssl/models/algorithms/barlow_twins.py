@@ -19,9 +19,10 @@ class BarlowTwins(BaseAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    joint_views = 'auto'
     batch_coupled = 'cross-correlation of the batch'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the loss of Eq. 1 for two views (N, 3, H, W)."""
-        z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D), each dimension standardised over all images
+        z1, z2 = self.embed(views)  # (N, D), each dimension standardised over all images
         return dict(loss=self.head(z1, z2))

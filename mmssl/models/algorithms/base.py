@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmssl.models.algorithms.views import Views
+from mmssl.models.components.encode_views import embed_views
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import BACKBONES, HEADS, NECKS, PREPROCESSORS
 
@@ -31,6 +32,12 @@ class BaseAlgorithm(BaseModel):
         data_preprocessor: Config of the data preprocessor, which moves batches to the device, augments and normalises
             them.
         init_cfg: MMEngine's initialisation config.
+        joint_views: Whether views of the same size pass backbone and neck as one batch: ``'auto'``, where no batch
+            norm couples images, True or False; None is the method's own rule. Batch norms see all views if True. Only
+            methods whose ``loss`` calls ``embed`` take it.
+
+    Raises:
+        ValueError: ``joint_views`` has another value, or the method does not take it.
     """
 
     views: Views | None = None
@@ -45,6 +52,9 @@ class BaseAlgorithm(BaseModel):
     feature: ClassVar[str] = 'cls'
     """Pooling of tokens in ``extract_feat``: ``'cls'``, the class token, or ``'mean'``, the mean of the patches."""
 
+    joint_views: bool | str | None = None
+    """Rule of ``embed``, see the argument of the same name; None if the method does not call ``embed``."""
+
     second_order = False
     """Whether the loss contains gradients, so that every layer has to be twice differentiable."""
 
@@ -56,13 +66,19 @@ class BaseAlgorithm(BaseModel):
         head: dict,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
+        joint_views: bool | str | None = None,
     ) -> None:
+        if joint_views is not None and self.joint_views is None:
+            raise ValueError(f'{type(self).__name__} takes no joint_views: it encodes its views in its own way')
+        if joint_views not in (None, 'auto', True, False):
+            raise ValueError(f"joint_views must be 'auto', True or False, got {joint_views!r}")
         if data_preprocessor is not None:  # built here: MMEngine's class searches the default scope only
             data_preprocessor = PREPROCESSORS.build(data_preprocessor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = BACKBONES.build(backbone)
         self.neck = NECKS.build(neck)
         self.head = HEADS.build(head)
+        self.joint_views = self.joint_views if joint_views is None else joint_views
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -94,6 +110,11 @@ class BaseAlgorithm(BaseModel):
                 int64, -1 for an image without label.
         """
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define loss()')
+
+    def embed(self, views: list[Tensor]) -> list[Any]:
+        """Returns ``neck(backbone(view))`` for each view (N, 3, H, W), see ``embed_views``."""
+        assert self.joint_views is not None, 'a method that calls embed() sets joint_views'
+        return embed_views([self.backbone, self.neck], views, self.joint_views)
 
     @staticmethod
     def shown_views(views: list[Tensor]) -> list[Tensor]:

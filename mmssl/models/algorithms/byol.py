@@ -27,10 +27,11 @@ class BYOL(TeacherAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    joint_views = 'auto'
     batch_coupled = 'batch norm'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the loss of Eq. 2 for two views (N, 3, H, W), summed over both directions."""
-        z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D), student
-        t1, t2 = (self.teacher(x) for x in views)  # (N, D), no gradient
+        z1, z2 = self.embed(views)  # (N, D), student
+        t1, t2 = self.teacher.embed(views, self.joint_views)  # (N, D), no gradient
         return dict(loss=self.head(z1, t2) + self.head(z2, t1))

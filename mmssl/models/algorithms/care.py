@@ -27,11 +27,12 @@ class CARE(TeacherAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    joint_views = 'auto'
     batch_coupled = 'batch norm'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the three terms for two views (N, 3, H, W), each summed over both directions."""
-        z1, z2 = (self.neck(self.backbone(x)) for x in views)  # student: C-stream and T-stream, (N, D) each
-        t2, t1 = (self.teacher(x) for x in reversed(views))  # teacher: the same, no gradient
+        z1, z2 = self.embed(views)  # student: C-stream and T-stream, (N, D) each
+        t2, t1 = self.teacher.embed(views[::-1], self.joint_views)  # teacher: the same, no gradient
         first, second = self.head(z1, t2), self.head(z2, t1)
         return {name: first[name] + second[name] for name in first}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
@@ -15,14 +14,15 @@ class SimCLR(BaseAlgorithm):
     """A Simple Framework for Contrastive Learning of Visual Representations (Chen et al., 2020, arXiv:2002.05709).
 
     Algorithm 1. The network encodes both views as one batch of 2N images, so they share norm statistics, as in the
-    official code. The loss is the sum of both directions, as in the official code; ``reduction='mean'`` of the loss
-    gives the paper's Eq. 1, half of this sum.
+    official code; ``joint_views=False`` gives each view its own. The loss is the sum of both directions, as in the
+    official code; ``reduction='mean'`` of the loss gives the paper's Eq. 1, half of this sum.
     """
 
     views = Views(2)
+    joint_views = True
     batch_coupled = 'in-batch negatives'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the NT-Xent loss for two views (N, 3, H, W)."""
-        z1, z2 = self.neck(self.backbone(torch.cat(views))).chunk(2)  # (N, D) each
+        z1, z2 = self.embed(views)  # (N, D) each
         return dict(loss=self.head(z1, z2))

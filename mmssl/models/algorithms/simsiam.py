@@ -20,11 +20,12 @@ class SimSiam(BaseAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    joint_views = 'auto'
     batch_coupled = 'batch norm'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns ``loss``, Eq. 2 for two views (N, 3, H, W), in [-1, 1], and ``output_std``, which is only logged."""
-        z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D)
+        z1, z2 = self.embed(views)  # (N, D)
         loss = (self.head(z1, z2.detach()) + self.head(z2, z1.detach())) / 2
         return dict(loss=loss, output_std=_output_std(z1))
 

@@ -20,9 +20,10 @@ class VICReg(BaseAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    joint_views = 'auto'
     batch_coupled = 'variance and covariance of the batch'
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns ``loss``, Eq. 6 for two views (N, 3, H, W), and ``embedding_std``, which is only logged."""
-        z1, z2 = (self.neck(self.backbone(x)) for x in views)  # (N, D), not normalised
+        z1, z2 = self.embed(views)  # (N, D), not normalised
         return dict(loss=self.head(z1, z2), embedding_std=z1.detach().float().std(dim=0).mean())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from mmssl.models.components.encode_views import embed_views
 
 
 def cosine_momentum(progress: float, start: float, end: float = 1.0) -> float:
@@ -89,6 +93,11 @@ class EMATeacher(nn.Module):
         for part in self.children():
             features = part(features)
         return features
+
+    @torch.no_grad()
+    def embed(self, views: Sequence[Tensor], joint: bool | str = 'auto') -> list[Any]:
+        """Applies the parts to each view (N, 3, H, W), without gradient; see ``embed_views``."""
+        return embed_views(list(self.children()), views, joint)
 
     @torch.no_grad()
     def update(self, progress: float, *, momentum: float | None = None, **students: nn.Module) -> None:
