@@ -177,6 +177,8 @@ def test_training_views_and_batches(path: Path) -> None:
     elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
         assert sizes == [160] * 2 + [96] * 4
     else:
+        size = cfg.model.backbone.get('img_size', size)
+        local = 98 if cfg.model.backbone.get('patch_size') == 14 else local
         assert sizes == [size, size] + [local] * (len(sizes) - 2)
         assert all(view.grayscale == 0.2 for view in views)
 
@@ -239,6 +241,10 @@ COUNTS = {
     'ibot_vit-small_1xb128-100e_in1k': (21_666_048 + 7_614_720, 2 * (21_665_664 + 7_614_720) + 384),
     'ibot_vit-base_16xb64-400e_in1k': (85_799_424 + 8_392_960, 2 * (85_798_656 + 8_401_152) + 768),
     'ibot_vit-large_64xb16-250e_in1k': (303_302_656 + 8_917_248, 2 * (303_301_632 + 8_925_440) + 1024),
+    'dinov2_vit-large_32xb64-200e_in1k': (303_351_808 + 23_662_848, 2 * (303_351_808 + 23_662_848) - 1024),
+    'dinov2_vit-base_16xb128-200e_in1k': (85_817_856 + 23_138_560, 2 * (85_817_856 + 23_138_560) - 768),
+    'dinov2_vit-small_8xb256-200e_in1k': (21_675_264 + 22_352_128, 2 * (21_675_264 + 22_352_128) - 384),
+    'dinov2_vit-small_1xb128-100e_in1k': (21_676_800 + 9_720_064, 2 * (21_676_800 + 9_720_064) - 384),
     **dict.fromkeys(SWAV, (28_354_752, 28_354_752)),
     'swav_resnet50-2x_128xb32-400e_in1k': (128_918_784, 128_918_784),
     'swav_resnet50-4x_64xb40-400e_in1k': (443_944_320, 443_944_320),

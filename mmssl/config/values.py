@@ -37,7 +37,16 @@ _TAKEN = {
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
     'mp_cfg': {'mp_start_method', 'opencv_num_threads', 'omp_num_threads', 'mkl_num_threads'},
     'auto_scale_lr': {'base_batch_size', 'enable', 'rule'},
-    'clip_grad': {'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'per_tensor', 'clip_value'},
+    'clip_grad': {
+        'type',
+        'max_norm',
+        'norm_type',
+        'error_if_nonfinite',
+        'foreach',
+        'per_tensor',
+        'parts',
+        'clip_value',
+    },
 }
 _RANGED = ('dataloader', 'train_cfg', 'optim_wrapper', 'randomness')
 

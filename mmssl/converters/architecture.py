@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmssl.checkpoints.content import below
-from mmssl.converters.source import ADDER_RESNET, HIVIT, RESNET, SWIN, VIT, Tensors
+from mmssl.converters.source import ADDER_RESNET, HIVIT, RESNET, SCALED_VIT, SWIN, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
 from mmssl.models.backbones import adder_resnet, conv_vit, hivit
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.backbones.vision_transformer import ARCHS
+from mmssl.models.layers.batch_subset_block import gated_width
 from mmssl.models.layers.relative_positions import CLS_ROWS
 from mmssl.utils.errors import UserError
 
@@ -23,7 +24,7 @@ _NAMES = {
     'AdderVGG': r'stem\.(conv|bn)\.\w+|stages\.(0\.0|[12]\.[12])\.(conv\.adder|bn\.\w+)',
     'LeNet5BN': r'stem\.(conv|bn)\.\w+|stages\.([01]\.1|2\.0)\.(conv\.adder|bn\.\w+)',
     'ResNet': RESNET,
-    'VisionTransformer': VIT,
+    'VisionTransformer': SCALED_VIT,
     'BEiTViT': BEIT,
     'CAEViT': rf'pos_embed|{BEIT}',
     'ConvViT': (
@@ -211,9 +212,19 @@ def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[
     conv_stem = 'patch_embed.proj.weight' not in tensors
     patch_size = 16 if conv_stem else tensors['patch_embed.proj.weight'].shape[-1]
     heads = num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
+    arch: dict[str, Any] = dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=mlp_ratio)
+    second = tensors['blocks.0.mlp.fc2.weight'].shape[1]
+    if second < mlp_ratio * dim:  # the first layer computes both factors of SwiGLU
+        arch |= dict(
+            ffn='swiglu', mlp_ratio=next(r for r in (4.0, 1.5 * second / dim) if gated_width(int(r * dim)) == second)
+        )
+    if 'reg_token' in tensors:
+        arch['registers'] = tensors['reg_token'].shape[1]
+    if 'blocks.0.ls1.gamma' in tensors:
+        arch['layer_scale'] = 1e-5
     return dict(
         type='VisionTransformer' if num_prefix else 'PatchViT',
-        arch=dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=mlp_ratio),
+        arch=arch,
         img_size=_side(tensors['pos_embed'].shape[1] - num_prefix) * patch_size,
         patch_size=patch_size,
         conv_stem=conv_stem,

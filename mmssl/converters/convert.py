@@ -100,7 +100,11 @@ def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         UserError: The checkpoint has no tensors.
     """
     nested: Mapping[str, Any]
-    parts = next((p for p in _PARTS if all(isinstance(checkpoint.get(part), Mapping) for part in p[:2])), ())
+    parts: tuple[str, ...] = next(
+        (p for p in _PARTS if all(isinstance(checkpoint.get(part), Mapping) for part in p[:2])), ()
+    )
+    if not parts and isinstance(checkpoint.get('teacher'), Mapping):  # DINOv2 saves the teacher alone
+        parts = ('teacher',)
     if parts:
         nested = {
             f'{part}.{name}': value for part in parts if part in checkpoint for name, value in checkpoint[part].items()

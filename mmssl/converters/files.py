@@ -81,6 +81,9 @@ def convert_backbone(
     if num_heads is None and token is not None:
         num_heads = SOURCES[source].num_heads.get(token.shape[-1])
     known = known_config(checkpoint)
+    arguments = SOURCES[source].arguments
+    if arguments is not None:
+        known = arguments(chosen) | (known or {})
     if part == 'all' and library == 'mmssl':
         config = {}
     elif known and library == source == 'mmssl':

@@ -18,6 +18,7 @@ VIT = (
     r'(cls_token|pos_embed|patch_embed\.proj\.(\d+\.)?\w+|norm\.\w+'
     r'|blocks\.\d+\.(norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.\w+)'
 )
+SCALED_VIT = rf'({VIT}|reg_token|blocks\.\d+\.ls[12]\.gamma)'  # with registers and LayerScale
 BACKBONE = f'({RESNET}|{VIT})'
 # timm's names, which follow ``model.`` in ``TimmBackbone``.
 SWIN = (
@@ -50,6 +51,8 @@ class Source:
         prepare: Function: official tensors, names without ``module.`` -> tensors to which the patterns apply; for
             sources in which one tensor becomes several, several become one, or names depend on other names. It must
             return unknown tensors unchanged, so that the names of another code are recognised.
+        arguments: Function: tensors of a backbone by our names -> arguments of the backbone that do not follow from
+            them, such as its interpolation of positions.
         num_heads: Width of a transformer -> number of attention heads, if other codes use another number at this width.
     """
 
@@ -57,6 +60,7 @@ class Source:
     aliases: tuple[str, ...] = ()
     reshape: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     prepare: Callable[[Tensors], Tensors] | None = None
+    arguments: Callable[[Tensors], dict] | None = None
     num_heads: Mapping[int, int] = field(default_factory=dict)
 
 

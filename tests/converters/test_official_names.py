@@ -34,6 +34,10 @@ CASES = {
         ['ibot_vitt_multicrop', 'ibot_loss'],
         [f'{network}.head.last_layer2.weight_{x}' for network in ('student', 'teacher') for x in 'gv'],
     ),
+    'dinov2': (
+        ['dinov2_meta_sk', 'dinov2_vits14_reg4'],
+        [f'{owner}blocks.2.17.mlp.{layer}.bias' for owner in ('', 'teacher.backbone.') for layer in ('w12', 'w3')],
+    ),
     'swav': (['swav_r50'], []),
     'byol': (['byol_r50'], []),
     'simclr': (['simclr_r50'], []),

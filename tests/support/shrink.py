@@ -54,6 +54,10 @@ def shrink(cfg: Config) -> Config:
     wide = cfg.model.head if cfg.model.neck.type == 'Identity' else cfg.model.neck
     if 'in_channels' in wide:
         wide.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim
+    if wide.get('type') == 'ImagePatchProjector':
+        for head in (wide.images, wide.get('patches')):
+            if head is not None:
+                head.in_channels = BACKBONES.build(cfg.model.backbone).feature_dim
     views = cfg.train_dataloader.dataset.views
     largest = max(view.size for view in views)
     for view in views:
@@ -93,7 +97,9 @@ def _shrink_backbone(backbone: dict) -> None:
     elif backbone['type'] == 'ConvViT':  # one patch is four times the stride of the stem
         backbone.update(arch=dict(_CONV_VIT), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
     elif 'arch' in backbone:
-        backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE)
+        kept = {} if isinstance(backbone['arch'], str) else backbone['arch']
+        kept = {key: kept[key] for key in ('registers', 'ffn', 'layer_scale') if key in kept}
+        backbone.update(arch=dict(_ARCH, **kept), img_size=IMAGE_SIZE)
         if backbone.get('patch_embed') != 'conv':
             backbone['patch_size'] = _PATCH
     elif backbone['type'] == 'AdaptedInput':
@@ -139,6 +145,8 @@ def _shrink_parts(part: Any) -> None:
             part['queue']['dim'] = _EMBEDDING
     if 'stage_channels' in part:
         part.update(stage_channels=(8, 16, 32, 64), out_channels=_EMBEDDING)
+    if part.get('type') == 'KoLeoLoss':
+        part['group_size'] = 2  # so that each of four processes has a whole group
     if 'patch_channels' in part:
         part['patch_channels'] = _EMBEDDING
     if 'num_words' in part:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r'[a-z0-9]+_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_(?P<data>\w+)')
 DATA = {
     'in1k': 'ImageNet-1k',
+    'in22k': 'ImageNet-22k',
     'cifar10': 'CIFAR-10',
     'cifar100': 'CIFAR-100',
     'mnist': 'MNIST',

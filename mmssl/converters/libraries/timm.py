@@ -6,10 +6,11 @@ from typing import Any
 
 from mmssl.converters.libraries.torchvision import SMALL_STEM
 from mmssl.converters.library import Layout, Library, usage_of_tensors
-from mmssl.converters.source import RESNET, VIT
+from mmssl.converters.source import RESNET, SCALED_VIT, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
 from mmssl.converters.sources.cae import CAE
 from mmssl.models.backbones.resnet import DEPTHS
+from mmssl.models.layers.batch_subset_block import gated_width
 from mmssl.utils.errors import UserError
 
 
@@ -26,14 +27,30 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     if backbone['conv_stem']:
         raise UserError('timm has no plain vision transformer with a convolutional stem')
     arch, norm = backbone['arch'], '' if backbone['final_norm'] else ', final_norm=False'
+    if 'registers' in arch:
+        norm += f', reg_tokens={arch["registers"]}, no_embed_class=True'
+    if 'layer_scale' in arch:
+        norm += f', init_values={arch["layer_scale"]}'
+    ratio = arch['mlp_ratio']
+    if arch.get('ffn') == 'swiglu':
+        ratio = 2 * gated_width(int(arch['embed_dim'] * ratio)) / arch['embed_dim']
+        norm += ', mlp_layer=timm.layers.SwiGLUPacked, act_layer=torch.nn.SiLU'
     token = ", class_token=False, global_pool='avg', fc_norm=False" if backbone['type'] == 'PatchViT' else ''
     return (
         'model = timm.models.VisionTransformer(\n'
         f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
         f'depth={arch["depth"]},\n'
-        f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0{norm}{token},\n'
+        f'    num_heads={arch["num_heads"]}, mlp_ratio={ratio}, num_classes=0{norm}{token},\n'
         ")  # for the mean of the patches instead of the class token: global_pool='avg', fc_norm=False\n"
     )
+
+
+def _without_position_of_class_token(tensors: Tensors) -> Tensors:
+    """Adds the position of the class token to the token of a model with registers, as timm keeps these models."""
+    if 'reg_token' not in tensors:
+        return tensors
+    position, patches = tensors['pos_embed'].tensor_split([1], dim=1)
+    return {**tensors, 'cls_token': tensors['cls_token'] + position, 'pos_embed': patches}
 
 
 def _beit(backbone: Mapping[str, Any]) -> str:
@@ -66,7 +83,9 @@ _ANY = Layout(patterns=((r'model\.(.+)', r'\1'),), model=_any)
 LIBRARY = Library(
     layouts={
         'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
-        'VisionTransformer': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
+        'VisionTransformer': Layout(
+            patterns=((SCALED_VIT, r'\g<0>'),), model=_vision_transformer, prepare=_without_position_of_class_token
+        ),
         'PatchViT': Layout(patterns=((VIT, r'\g<0>'),), model=_vision_transformer),
         'BEiTViT': Layout(patterns=((BEIT, r'\g<0>'),), model=_beit),
         'CAEViT': Layout(patterns=((CAE, r'\g<0>'),), model=_beit),

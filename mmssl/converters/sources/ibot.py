@@ -24,6 +24,7 @@ def _equal(one: torch.Tensor, other: torch.Tensor | None) -> bool:
 
 SOURCE = Source(
     num_heads={384: 6},
+    arguments=lambda tensors: dict(position=dict(resample='dino')),
     prepare=_shared_layers_once,
     patterns=(
         (r'(?:(?:ibot_)?loss\.)?center', r'targets.center'),

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
 
 from mmssl.engine.optimizers.local_rate import options_of_parameters, use_local_rates
+from mmssl.engine.optimizers.mixed_precision import MixedPrecisionOptimWrapper
 from mmssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 
 _WITH_FUSED_KERNELS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
@@ -70,6 +71,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         self.optimizer_cfg = dict(options, fused=True) if can_be_fused(options, model) else options
         wrapper = super().__call__(model)
         use_local_rates(wrapper.optimizer)
+        if isinstance(wrapper, MixedPrecisionOptimWrapper):
+            wrapper.name_parameters(getattr(model, 'module', model))
         return wrapper
 
     def add_params(self, params: list[dict], module: nn.Module, **kwargs: object) -> None:

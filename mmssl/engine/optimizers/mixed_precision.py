@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmssl.engine.optimizers.clipping import clip_each_norm_
+from mmssl.engine.optimizers.clipping import clip_each_norm_, clip_parts_, split_parts
 from mmssl.registry import OPTIM_WRAPPERS
 
 _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -22,7 +23,9 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
 
     Gradients are accumulated and clipped as in MMEngine's ``OptimWrapper``. The norm of the gradient stays on the
     device, as the attribute ``grad_norm``, until the log is written. ``clip_grad=dict(max_norm=3.0, per_tensor=True)``
-    clips the gradient of each parameter separately, see ``clip_each_norm_``.
+    clips the gradient of each parameter separately, see ``clip_each_norm_``. ``clip_grad=dict(max_norm=3.0,
+    parts=[['backbone', 'mask_token'], 'neck'])`` clips the gradients of each part together, see ``clip_parts_``; a part
+    is the beginning of the names of its parameters, or a list of these.
 
     Args:
         dtype: ``'bfloat16'``, ``'float16'`` (GPU only, with dynamic loss scaling) or None for full precision.
@@ -36,6 +39,7 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         super().__init__(**kwargs)
         if self.clip_grad_kwargs and self.clip_grad_kwargs.pop('per_tensor', False):
             self.clip_func = clip_each_norm_
+        self.clip_parts = self.clip_grad_kwargs.pop('parts', None) if self.clip_grad_kwargs else None
         if dtype is not None and dtype not in _DTYPES:
             raise ValueError(f"dtype must be 'bfloat16', 'float16' or None, got {dtype!r}")
         self.device_type = self.optimizer.param_groups[0]['params'][0].device.type
@@ -46,6 +50,15 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         self.dtype = _DTYPES.get(dtype) if dtype else None
         self.loss_scaler = torch.amp.GradScaler(self.device_type, enabled=dtype == 'float16')
         self.grad_norm: Tensor | None = None
+
+    def name_parameters(self, model: nn.Module) -> None:
+        """Finds the parameters of each part of ``clip_grad.parts`` among those of ``model``.
+
+        Raises:
+            ValueError: A parameter belongs to no part, or a part has no parameter.
+        """
+        if self.clip_parts is not None:
+            self.clip_func = partial(clip_parts_, split_parts(model, self.clip_parts))
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

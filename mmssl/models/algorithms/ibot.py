@@ -63,7 +63,7 @@ class IBOT(TeacherAlgorithm):
         if len(views) > GLOBAL_VIEWS:
             features.append(encode_views(lambda x: self.backbone(x)[:, 0], views[GLOBAL_VIEWS:]))
         logits = self.neck(torch.cat(features)).unflatten(0, (len(views), -1))  # (V, N, C)
-        embedded = self.neck.embed(hidden.of(self.patches(tokens)))  # (P, B), B is the width of the bottleneck
+        embedded = self.neck.embed_patches(hidden.of(self.patches(tokens)))  # (P, B), B is the width of the bottleneck
         return dict(
             loss_cls=self.head(logits, targets),
             loss_patch=self.patch_head(self.neck.patch_logits(embedded), patch_targets, hidden.weights),
@@ -75,7 +75,7 @@ class IBOT(TeacherAlgorithm):
         teacher: Any = self.teacher
         neck, tokens = teacher.neck, teacher.backbone(images)  # (2 * N, 1 + L, D)
         logits = neck(tokens[:, 0])
-        patches = neck.embed(self.patches(tokens))  # (2 * N, L, B)
+        patches = neck.embed_patches(self.patches(tokens))  # (2 * N, L, B)
         self.targets.stage(logits)
         self.patch_targets.stage(neck.patch_logits(patches.mean(dim=(0, 1)).unsqueeze(0)))
         targets = self.targets(logits).unflatten(0, (GLOBAL_VIEWS, -1))

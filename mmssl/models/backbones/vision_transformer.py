@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule
-from timm.layers import PatchEmbed, resample_abs_pos_embed, to_2tuple, trunc_normal_
+from timm.layers import PatchEmbed, to_2tuple, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import describe_grid
+from mmssl.models.layers.batch_subset_block import BatchSubsetBlock, gated_mlp
 from mmssl.models.layers.initialization import xavier_uniform_linear
 from mmssl.models.layers.layer_order import OrderedLayers
 from mmssl.models.layers.loaded_positions import resample_loaded_positions
 from mmssl.models.layers.loading import skip_on_load
 from mmssl.models.layers.patches import hide_patches, patchify, select_patches
-from mmssl.models.layers.positions import scaled_positions, sincos_positions
+from mmssl.models.layers.positions import antialiased_positions, scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
 from mmssl.utils.arguments import check_block_indices, check_choices, read_group
 
@@ -33,7 +34,10 @@ ARCHS: dict[str, dict[str, Any]] = {
     'large': dict(embed_dim=1024, depth=24, num_heads=16),
     'huge': dict(embed_dim=1280, depth=32, num_heads=16),
     'giant': dict(embed_dim=1408, depth=40, num_heads=16, mlp_ratio=48 / 11),
+    'dinov2-giant': dict(embed_dim=1536, depth=40, num_heads=24),
 }
+
+_ARCH_OPTIONS: dict[str, Any] = dict(registers=0, ffn='mlp', layer_scale=None)
 
 # position -> axis whose sines and cosines fill the first half of the channels, dtype of the computation
 _FIXED_POSITIONS = {'sincos': ('row', torch.float32), 'mae': ('column', torch.float64)}
@@ -96,8 +100,10 @@ class VisionTransformer(OrderedLayers, BaseModule):
 
     Args:
         arch: Architecture: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, ``'huge'``, ``'giant'``,
-            ``'mocov3-small'`` (12 heads instead of 6), or a dict of ``embed_dim``, ``depth``, ``num_heads`` and
-            optionally ``mlp_ratio``.
+            ``'mocov3-small'`` (12 heads instead of 6), ``'dinov2-giant'``, or a dict of ``embed_dim``, ``depth``,
+            ``num_heads`` and optionally ``mlp_ratio``, or of ``size``, which is one of these names. The dict may also
+            hold ``registers``, the number of learned tokens between class token and patches (arXiv:2309.16588);
+            ``ffn='swiglu'`` for ``gated_mlp``; and ``layer_scale``, the initial scale of residual branches.
         img_size: Side of the images in pixels, or (height, width).
         patch_size: Side of a patch in pixels.
         output: Output: ``'cls'``, the class token after the final norm; ``'mean'``, the mean of the patch tokens after
@@ -109,10 +115,13 @@ class VisionTransformer(OrderedLayers, BaseModule):
         position: Kind of the positions, or a dict of ``kind`` and ``resample``. The kind is ``'learned'``, or a fixed
             table of ``sincos_positions``: ``'sincos'`` as in MoCo v3, rows first, or ``'mae'`` as in MAE, columns
             first. ``resample`` is the interpolation of positions for images of another size: ``'antialiased'``,
-            bicubic, or ``'dino'``, ``scaled_positions``, for models that were trained with it.
+            bicubic, or ``'dino'``, ``scaled_positions``, for models that were trained with it: DINO, iBOT, and
+            DINOv2 without registers.
         patch_embed: Patch embedding: ``'linear'``; ``'frozen'``, linear and fixed at its initial value (MoCo v3's trick
             for stability); or ``'conv'``, a ``ConvStem``, with which MoCo v3 uses 11 blocks instead of 12.
-        drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block.
+        drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block. Or
+            a dict of ``rate`` and ``kind``: ``'linear'`` is the same, and ``'subset'`` the same rate in every block, by
+            ``BatchSubsetBlock``.
         final_norm: Whether a norm follows the last block. If False, the norm in a checkpoint is ignored: a ViT that is
             fine-tuned on the mean of its tokens has a norm after the mean instead, in its head.
         init: Initialisation: ``'timm'``, truncated normal with std 0.02; ``'mocov3'``, Xavier uniform with q, k and v
@@ -140,7 +149,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         out_indices: Sequence[int] = (-1,),
         position: str | dict = 'learned',
         patch_embed: str = 'linear',
-        drop_path_rate: float = 0.0,
+        drop_path_rate: float | dict = 0.0,
         final_norm: bool = True,
         init: str = 'timm',
         init_cfg: dict | None = None,
@@ -157,7 +166,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         )
         if patch_embed == 'conv' and patch_size != 16:
             raise ValueError(f"patch_embed='conv' needs patch_size=16, got {patch_size}")
-        dim, depth, num_heads, mlp_ratio = resolve_arch(arch)
+        dim, depth, num_heads, _ = resolve_arch(_without_options(arch))
         check_block_indices(out_indices, depth)
         self.embed_dim = self.feature_dim = dim
         self.patch_size = patch_size
@@ -174,6 +183,11 @@ class VisionTransformer(OrderedLayers, BaseModule):
         )
         self.grid_size = tuple(self.patch_embed.grid_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if self.num_prefix_tokens else None
+        self.reg_token = None
+        registers = _option(arch, 'registers')
+        if registers and self.num_prefix_tokens:
+            self.reg_token = nn.Parameter(nn.init.normal_(torch.empty(1, registers, dim), std=1e-6))
+            self.num_prefix_tokens = 1 + registers
         if kind in _FIXED_POSITIONS:
             table = sincos_positions(self.grid_size, dim, *_FIXED_POSITIONS[kind], prefix=self.num_prefix_positions)
             self.pos_embed = nn.Parameter(table, requires_grad=False)
@@ -181,14 +195,12 @@ class VisionTransformer(OrderedLayers, BaseModule):
             num_patches = self.grid_size[0] * self.grid_size[1]
             rows = self.num_prefix_positions + num_patches
             self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(1, rows, dim), std=0.02))
-        rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
-        options = dict(mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm)
-        self.blocks = nn.Sequential(*(Block(dim, num_heads, drop_path=rate, **options) for rate in rates[:num_blocks]))
+        self.blocks = nn.Sequential(*_blocks(arch, drop_path_rate)[:num_blocks])
         self._adapt_blocks(depth, num_heads)
         has_norm = final_norm and num_blocks == depth
         self.norm = norm(dim) if has_norm else nn.Identity()
         unbuilt = [f'blocks.{index}.' for index in range(num_blocks, depth)]
-        unbuilt += ([] if has_norm else ['norm.']) + ([] if self.num_prefix_tokens else ['cls_token'])
+        unbuilt += ([] if has_norm else ['norm.']) + ([] if self.num_prefix_tokens else ['cls_token', 'reg_token'])
         skip_on_load(self, *unbuilt)
         adapt_on_load(self, resample_loaded_positions)
         describe_grid(self)
@@ -215,8 +227,8 @@ class VisionTransformer(OrderedLayers, BaseModule):
             mask_token: (1, 1, D), needed with ``mask``.
 
         Returns:
-            (N, D) for ``'cls'`` and ``'mean'``, (N, 1 + K, D) for ``'tokens'``, and for ``'maps'`` one (N, D, rows,
-            columns) per entry of ``out_indices``.
+            (N, D) for ``'cls'`` and ``'mean'``, (N, 1 + registers + K, D) for ``'tokens'``, and for ``'maps'`` one (N,
+            D, rows, columns) per entry of ``out_indices``.
 
         Raises:
             ValueError: ``keep`` is bool and the number of visible patches differs between images, or ``keep`` is given
@@ -224,7 +236,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         """
         height, width = images.shape[-2:]
         grid = self.patch_embed.dynamic_feat_size((height, width))
-        resample = scaled_positions if self.resample == 'dino' else resample_abs_pos_embed
+        resample = scaled_positions if self.resample == 'dino' else antialiased_positions
         positions = resample(self.pos_embed, grid, self.grid_size, self.num_prefix_positions)
         prefix, positions = positions.tensor_split([self.num_prefix_positions], dim=1)
         if keep is not None:
@@ -238,7 +250,8 @@ class VisionTransformer(OrderedLayers, BaseModule):
                 x = hide_patches(x, mask, mask_token)
             x = x + positions
         if self.cls_token is not None:
-            x = torch.cat([(self.cls_token + prefix).expand(x.shape[0], -1, -1), x], dim=1)
+            first = [self.cls_token + prefix] if self.reg_token is None else [self.cls_token + prefix, self.reg_token]
+            x = torch.cat([*(token.expand(x.shape[0], -1, -1) for token in first), x], dim=1)
         if self.output == 'maps':
             return self._maps(x, grid)
         x = self.norm(self.blocks(x))
@@ -302,15 +315,45 @@ class VisionTransformer(OrderedLayers, BaseModule):
             nn.init.zeros_(self.patch_embed.get_parameter('proj.bias'))
 
 
+def _option(arch: str | dict, name: str) -> Any:
+    return _ARCH_OPTIONS[name] if isinstance(arch, str) else arch.get(name, _ARCH_OPTIONS[name])
+
+
+def _without_options(arch: str | dict) -> str | dict:
+    return arch if isinstance(arch, str) else {key: x for key, x in arch.items() if key not in _ARCH_OPTIONS}
+
+
+def _blocks(arch: str | dict, drop_path: float | dict) -> list[Block]:
+    """Returns all blocks of an architecture, with the arguments ``arch`` and ``drop_path_rate`` of the backbone."""
+    dim, depth, num_heads, mlp_ratio = resolve_arch(_without_options(arch))
+    given: dict[str, Any] = dict(drop_path) if isinstance(drop_path, Mapping) else dict(rate=drop_path)
+    settings = dict(kind='linear') | given
+    check_choices(
+        ffn=(_option(arch, 'ffn'), ('mlp', 'swiglu')), drop_path_kind=(settings['kind'], ('linear', 'subset'))
+    )
+    if set(settings) != {'kind', 'rate'}:
+        raise ValueError(f'drop_path_rate must be a number or a dict of rate and kind, got {drop_path}')
+    norm: Any = partial(nn.LayerNorm, eps=1e-6)
+    options: dict[str, Any] = dict(mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=norm)
+    options['init_values'] = _option(arch, 'layer_scale')
+    if _option(arch, 'ffn') == 'swiglu':
+        options |= dict(mlp_layer=gated_mlp, act_layer=nn.SiLU)
+    if settings['kind'] == 'subset':
+        return [BatchSubsetBlock(dim, num_heads, drop_path=settings['rate'], **options) for _ in range(depth)]
+    rates = torch.linspace(0, settings['rate'], depth, device='cpu').tolist()
+    return [Block(dim, num_heads, drop_path=rate, **options) for rate in rates]
+
+
 def resolve_arch(arch: str | dict) -> tuple[int, int, int, float]:
-    """Returns embed_dim, depth, num_heads and mlp_ratio for a key of ``ARCHS`` or a dict of these numbers.
+    """Returns embed_dim, depth, num_heads and mlp_ratio for a key of ``ARCHS``, or for a dict of these or of ``size``.
 
     Raises:
         ValueError: The key is unknown, or keys of the dict are missing or unknown.
     """
-    if isinstance(arch, str):
-        check_choices(arch=(arch, tuple(ARCHS)))
-        arch = ARCHS[arch]
+    if isinstance(arch, str) or 'size' in arch:
+        name = arch if isinstance(arch, str) else arch['size']
+        check_choices(arch=(name, tuple(ARCHS)))
+        arch = ARCHS[name] if isinstance(arch, str) else ARCHS[name] | {k: x for k, x in arch.items() if k != 'size'}
     required = {'embed_dim', 'depth', 'num_heads'}
     if not required <= set(arch) <= required | {'mlp_ratio'}:
         raise ValueError(f'arch must hold {sorted(required)} and may hold mlp_ratio, got {sorted(arch)}')

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmssl.distributed.collectives import sum_over_processes
+from mmssl.models.components.rising_temperature import RisingTemperature
 from mmssl.models.losses.numerics import in_full_precision
 
 
@@ -24,7 +25,7 @@ def centered_softmax(logits: Tensor, center: Tensor, temperature: float | Tensor
     return torch.softmax((logits - center) / temperature, dim=-1)
 
 
-class CenteredSoftmax(nn.Module):
+class CenteredSoftmax(RisingTemperature):
     """``centered_softmax`` with a moving center and a rising temperature (DINO, arXiv:2104.14294, Algorithm 1).
 
     ``center = m center + (1 - m) mean``, where mean is the mean over the rows of logits of all processes. Call
@@ -43,7 +44,6 @@ class CenteredSoftmax(nn.Module):
     """
 
     center: Tensor
-    progress: Tensor
 
     def __init__(
         self,
@@ -53,24 +53,12 @@ class CenteredSoftmax(nn.Module):
         start_temperature: float | None = None,
         warmup: float = 0.0,
     ) -> None:
-        super().__init__()
-        start = temperature if start_temperature is None or not warmup else start_temperature
-        if not (temperature > 0 and start > 0 and 0 <= warmup <= 1 and 0 <= center_momentum <= 1):
-            raise ValueError(
-                'CenteredSoftmax needs temperatures > 0, warmup and center_momentum in [0, 1], got '
-                f'{temperature} and {start}, {warmup} and {center_momentum}'
-            )
+        super().__init__(temperature, start_temperature, warmup)
+        if not 0 <= center_momentum <= 1:
+            raise ValueError(f'center_momentum must lie in [0, 1], got {center_momentum}')
         self.center_momentum = center_momentum
-        self.temperatures = (start, temperature)
-        self.warmup = warmup or 1.0
         self.register_buffer('center', torch.zeros(1, dim))
-        self.register_buffer('progress', torch.zeros(()))  # on the device, so reading it needs no synchronisation
         self._staged: list[Tensor] = []
-
-    def temperature(self) -> Tensor:
-        """Returns the temperature at the current position in the run, a scalar."""
-        start, end = self.temperatures
-        return start + (end - start) * (self.progress / self.warmup).clamp(max=1)
 
     @torch.no_grad()
     def forward(self, logits: Tensor) -> Tensor:
@@ -92,7 +80,7 @@ class CenteredSoftmax(nn.Module):
         Args:
             progress: Optimizer steps done / optimizer steps of the whole run, in (0, 1].
         """
-        self.progress.fill_(progress)
+        super().update(progress)
         staged = sum_over_processes(torch.stack(self._staged).sum(dim=0))  # (1, C + 1), sum and number of rows
         self._staged.clear()
         total, count = staged[:, :-1], staged[:, -1:]

@@ -13,7 +13,13 @@ from mmssl.models.layers.loading import LoudLoading
 class OrderedLayers(LoudLoading):
     """Mixin of backbones that name their blocks from the input to the output."""
 
-    undecayed: ClassVar[set[str]] = {'pos_embed', 'absolute_pos_embed', 'cls_token', 'relative_position_bias_table'}
+    undecayed: ClassVar[set[str]] = {
+        'pos_embed',
+        'absolute_pos_embed',
+        'cls_token',
+        'reg_token',
+        'relative_position_bias_table',
+    }
     """Last components of the names of tables and tokens that get no weight decay in fine-tuning."""
 
     def ordered_blocks(self) -> Sequence[nn.Module]:

@@ -65,3 +65,25 @@ def scaled_positions(
     scale = [(new + 0.1) / old for new, old in zip(grid, own)]
     patches = interpolate(patches, scale_factor=scale, mode='bicubic')
     return torch.cat([table[:, :prefix], patches.flatten(2).transpose(1, 2)], dim=1)
+
+
+def antialiased_positions(table: Tensor, grid: tuple[int, int], own: tuple[int, int], prefix: int = 1) -> Tensor:
+    """Resizes a position table by bicubic interpolation with antialiasing, in at least float32.
+
+    It equals timm's ``resample_abs_pos_embed``, and also computes in float64.
+
+    Args:
+        table: (1, prefix + m_rows * m_columns, D), class token first.
+        grid: Rows and columns of patches of the result.
+        own: Rows and columns m of patches of the table; a table for the same grid is returned unchanged.
+        prefix: Number of tokens before the patches.
+
+    Returns:
+        (1, prefix + rows * columns, D).
+    """
+    if tuple(grid) == tuple(own):
+        return table
+    patches = table[:, prefix:].unflatten(1, own).permute(0, 3, 1, 2)  # (1, D, rows, columns)
+    wide = patches if patches.dtype == torch.float64 else patches.float()
+    patches = interpolate(wide, size=grid, mode='bicubic', antialias=True).to(table.dtype)
+    return torch.cat([table[:, :prefix], patches.flatten(2).transpose(1, 2)], dim=1)

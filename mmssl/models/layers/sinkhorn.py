@@ -11,7 +11,9 @@ from mmssl.models.losses.numerics import in_full_precision
 
 @torch.no_grad()
 @in_full_precision
-def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3, weights: Tensor | None = None) -> Tensor:
+def sinkhorn(
+    scores: Tensor, epsilon: float | Tensor = 0.05, iterations: int = 3, weights: Tensor | None = None
+) -> Tensor:
     r"""Computes codes for the samples of all processes jointly (SwAV, arXiv:2006.09882, Eq. 3 to 5; Cuturi, 2013).
 
     ``q = exp(scores / epsilon)``; then, ``iterations`` times, every prototype's entries are divided by their sum over
@@ -24,7 +26,7 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3, weights
 
     Args:
         scores: (..., N, C), scores of this process's samples for the prototypes; leading dimensions are independent
-            problems.
+            problems. N may be 0 and may differ between processes.
         epsilon: Weight of the entropy, > 0; a larger weight gives softer codes.
         iterations: Number of iterations, at least 1.
         weights: (N,), weight of each sample in the mass of the prototypes, such as 0 to ignore a sample; None weights
@@ -33,7 +35,9 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3, weights
     Returns:
         Codes (..., N, C); rows sum to 1.
     """
-    q = torch.exp((scores - max_over_processes(scores.amax(dim=-2, keepdim=True))) / epsilon)
+    floor = scores.new_full((*scores.shape[:-2], 1, scores.shape[-1]), torch.finfo(scores.dtype).min)
+    largest = scores.amax(dim=-2, keepdim=True) if scores.shape[-2] else floor  # a process may have no sample
+    q = torch.exp((scores - max_over_processes(largest)) / epsilon)
     for _ in range(iterations):
         counted = q if weights is None else q * weights.to(q.dtype)[:, None]
         q = q / sum_over_processes(counted.sum(dim=-2, keepdim=True))  # (..., 1, C)

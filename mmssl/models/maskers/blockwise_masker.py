@@ -22,7 +22,7 @@ def blockwise_mask(
     grid: tuple[int, int],
     num_hidden: float,
     min_block: int,
-    max_block: int | None = None,
+    max_block: float | None = None,
     min_aspect: float = 0.3,
     exact: bool = False,
 ) -> np.ndarray:

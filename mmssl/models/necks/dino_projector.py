@@ -69,8 +69,12 @@ class DINOProjector(BaseModule):
         """Returns vectors of unit length (N, bottleneck_channels) for vectors (N, in_channels)."""
         return normalize(self.layers(features), dim=-1)
 
+    def embed_patches(self, features: Tensor) -> Tensor:
+        """Returns vectors of unit length for patches, which share the MLP with whole images: see ``embed``."""
+        return self.embed(features)
+
     def patch_logits(self, embedded: Tensor) -> Tensor:
-        """Returns logits (P, patch_channels) of patches for the results (P, bottleneck_channels) of ``embed``."""
+        """Returns logits (P, patch_channels) for the results (P, bottleneck_channels) of ``embed_patches``."""
         return self.last_layer(embedded)
 
 

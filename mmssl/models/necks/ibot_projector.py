@@ -42,5 +42,5 @@ class IBOTProjector(DINOProjector):
         self.patch_layer = prototypes(bottleneck_channels, patch_channels, freeze_gain)
 
     def patch_logits(self, embedded: Tensor) -> Tensor:
-        """Returns logits (P, patch_channels) of patches for the results (P, bottleneck_channels) of ``embed``."""
+        """Returns logits (P, patch_channels) for the results (P, bottleneck_channels) of ``embed_patches``."""
         return self.patch_layer(embedded)

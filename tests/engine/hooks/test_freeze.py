@@ -48,3 +48,15 @@ def test_parameters_are_kept_for_the_first_epochs_only(tmp_path: Path) -> None:
 def test_a_name_that_nothing_has_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="begins with 'neck.lats_layer'; there are backbone.bn1, "):
         train(tiny_config(tmp_path, custom_hooks=[dict(type='FreezeHook', name='neck.lats_layer')]))
+
+
+def test_moments_may_collect_what_the_frozen_epochs_do_not_use(tmp_path: Path) -> None:
+    hook = dict(type='FreezeHook', name=NAME, epochs=2, moments=True)
+    optimizer = dict(type='AdamW', lr=0.1, weight_decay=0.5)
+    runner = build_runner(tiny_config(tmp_path, custom_hooks=[hook], optim_wrapper=dict(optimizer=optimizer)))
+    watch = Watch()
+    runner.register_hook(watch)
+    before = runner.algorithm.get_parameter(f'{NAME}.weight').detach().clone()
+    runner.train()
+    assert torch.equal(watch.weights[1], before) and not torch.equal(watch.weights[2], before)
+    assert watch.has_state == [True] * 3
