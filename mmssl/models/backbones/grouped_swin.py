@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
@@ -15,6 +16,21 @@ from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.layers.patches import patchify
 from mmssl.models.layers.window_groups import WindowGroups, window_groups
 from mmssl.registry import BACKBONES
+
+
+class GroupedBlock(SwinTransformerBlock):
+    """timm's block of Swin, which also takes tokens that are sorted into groups of windows."""
+
+    def forward(self, x: Tensor, groups: WindowGroups | None = None) -> Tensor:
+        """Returns tokens (N, K, C) for tokens (N, K, C) and their ``groups``; without groups see timm's block."""
+        return super().forward(x) if groups is None else self.forward_groups(x, groups)
+
+    @torch.compiler.disable  # the sizes of groups change at every step, and each would be compiled again
+    def forward_groups(self, x: Tensor, groups: WindowGroups) -> Tensor:
+        """Returns tokens (N, K, C) for tokens (N, K, C)."""
+        layers: Any = self
+        x = x + layers.drop_path1(grouped_attention(layers.attn, layers.norm1(x), groups))
+        return x + layers.drop_path2(layers.mlp(layers.norm2(x)))
 
 
 @BACKBONES.register_module()
@@ -25,7 +41,8 @@ class GroupedSwin(TimmBackbone):
     Attention runs within the windows of the whole map: windows with unequal numbers of visible tokens are packed into
     groups of one size, and a mask separates the windows of a group. The result equals Swin's attention with hidden
     tokens masked. All images of a batch share their visible units. A checkpoint has the names of ``TimmBackbone``. The
-    norms add 1e-6 to the variance, as in the official code, and those of a ``TimmBackbone`` add 1e-5.
+    norms add 1e-6 to the variance, as in the official code, and those of a ``TimmBackbone`` add 1e-5. Compiling the
+    blocks has no effect on visible patches, because the sizes of groups change at every step.
 
     Args:
         name: Name of a Swin in ``timm.list_models()``.
@@ -38,6 +55,9 @@ class GroupedSwin(TimmBackbone):
         super().__init__(name, pool=False, init_cfg=init_cfg, **options)
         if not hasattr(self.model, 'layers') or not hasattr(self.patch_embed, 'norm'):
             raise ValueError(f'GroupedSwin needs a Swin of timm, and {name} is a {type(self.model).__name__}')
+        for stage in self.model.layers:
+            for block in stage.blocks:
+                block.__class__ = GroupedBlock  # timm's block with another ``forward``
         self.unit = 2 ** (len(self.model.layers) - 1)  # side of a unit in patches
 
     def forward(
@@ -76,8 +96,7 @@ class GroupedSwin(TimmBackbone):
                 windows = block.window_size[0], block.shift_size[0]
                 if windows not in plans:
                     plans[windows] = window_groups(places, *windows).to(x.device)
-                x = x + grouped_attention(block.attn, block.norm1(x), plans[windows])
-                x = x + block.mlp(block.norm2(x))
+                x = block(x, plans[windows])
         return self.model.norm(x)
 
     @staticmethod

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
 from mmssl.models.backbones import grouped_swin
 from mmssl.models.backbones.grouped_swin import GroupedSwin
 from mmssl.models.layers.window_groups import window_groups
@@ -63,6 +64,24 @@ def test_every_token_has_one_place_and_sees_its_window_alone():
     sees = groups.allowed[row, 0, place][:, place] & (row[:, None] == row[None])  # (K, K)
     cells = torch.from_numpy((places + 2) // 4)
     assert sees.equal((cells[:, None] == cells[None]).all(dim=-1))
+
+
+def test_checkpointed_and_compiled_blocks_run_on_visible_patches(images):
+    keep = [0, 9, 27, 62]
+    torch.manual_seed(0)
+    plain = GroupedSwin('swin_tiny_patch4_window7_224', **OPTIONS).double()
+    expected = plain(images, keep=keep)
+    expected.sum().backward()
+    gradient = plain.patch_embed.proj.weight.grad.clone()
+    plain.zero_grad()
+    calls = []
+    plain.model.layers[0].blocks[0].norm1.register_forward_hook(lambda *args: calls.append(1))
+    assert checkpoint_blocks(plain) == 6
+    plain(images, keep=keep).sum().backward()
+    assert len(calls) == 2  # once more in the backward pass
+    assert_close(plain.patch_embed.proj.weight.grad, gradient)
+    assert compile_blocks(plain, backend='eager') == 6
+    assert_close(plain(images, keep=keep), expected)
 
 
 def test_another_network_is_refused():
