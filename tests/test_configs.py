@@ -436,6 +436,9 @@ SCHEDULES = {
         (700, [4e-4] * 2),
         (701, [4e-5] * 2),
     ],
+    'eva_vit-giant_128xb32-150e_in1k': [(0, [0.0] * 2), (2, [1e-3] * 2), (76, [5.05e-4] * 2)],
+    'greenmim_swin-base_8xb256-800e_in1k': [(20, [4e-4] * 2), (40, [8e-4] * 2), (420, [4e-4] * 2)],
+    'igpt_gpt-large_8xb16-100e_in1k': [(0, 0.0), (1, 1e-3), (34, 7.5e-4), (67, 2.5e-4)],
     'a2mim_resnet50_8xb256-300e_in1k': [  # with weight decay, without, of the mask token, and of its gamma
         (5, [6e-4, 6e-4, 6e-5, 6e-4]),
         (10, [1.2e-3, 1.2e-3, 1.2e-4, 1.2e-3]),

@@ -8,6 +8,7 @@ from torch.nn.functional import cosine_similarity
 from torch.testing import assert_close
 
 from mmssl.registry import ALGORITHMS
+from tests.support.small_parts import masked
 
 TEACHER = dict(
     type='VisionTransformer',
@@ -87,3 +88,17 @@ def test_masked_distillation_counts_hidden_or_all_patches(hidden_only):
     cosines = cosine_similarity(prediction, model.target.teacher(RENDERING)[:, 1:], dim=-1)
     assert mask.sum() == 24
     assert_close(loss, -(cosines[mask] if hidden_only else cosines).mean())
+
+
+@pytest.mark.parametrize('method', ['MAE', 'MaskFeat'])
+def test_features_are_a_target_of_other_masked_methods(method):
+    network = dict(type='ResNet', depth=18, width=0.125, stem='small')
+    options = dict(type=method, target=dict(type='FeatureTarget', backbone=network, grid_size=4))
+    if method == 'MaskFeat':
+        options['neck'] = dict(type='PatchPredictor', in_channels=24, out_channels=64)
+    model = ALGORITHMS.build(masked(**options))
+    if method == 'MAE':
+        model.neck.predict = torch.nn.Linear(16, 64)
+    loss = model.loss([IMAGES[..., :16, :16]])['loss']
+    loss.backward()
+    assert loss > 0 and all((p.grad is not None) == p.requires_grad for p in model.parameters())
