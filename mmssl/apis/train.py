@@ -10,10 +10,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmssl.apis.arguments import check_options, read_checkpoint, read_path
+from mmssl.apis.arguments import check_options, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.config.check import check_config
+from mmssl.config.continued import go_on_gently, is_pretraining
 from mmssl.config.options import read_dtype
+from mmssl.converters.public import find_public
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.own_images import use_images
 from mmssl.distributed.collectives import broadcast_number
@@ -67,6 +69,11 @@ class Settings:
             cfg.randomness = dict(cfg.get('randomness') or {}, seed=self.seed)
         if self.pretrained is not None:
             cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='mmssl.TransferHook', **self.transfer())]
+            if is_pretraining(cfg):
+                changes = go_on_gently(cfg)
+                cfg.custom_hooks = [*cfg.custom_hooks, dict(type='StartScoreHook', changes=changes)]
+        elif cfg.pop('continued', None):
+            raise UserError('continued=dict(...) is for a start from trained weights: give them with --pretrained')
 
     def folder(self, cfg: Config) -> str:
         """Returns the folder for logs and checkpoints."""
@@ -77,14 +84,13 @@ class Settings:
         """Returns the arguments of ``TransferHook``.
 
         Raises:
-            UserError: The checkpoint does not exist, or an argument is unknown.
+            UserError: The checkpoint does not exist, an argument is unknown, or timm has no weights of this name.
         """
         given = dict(self.pretrained if isinstance(self.pretrained, Mapping) else {'checkpoint': self.pretrained})
         check_options('pretrained', TransferHook, given)
         if 'checkpoint' not in given:
             raise UserError("pretrained needs the path of a checkpoint: pretrained={'checkpoint': 'FILE'}")
-        checkpoint = str(given['checkpoint'])
-        given['checkpoint'] = checkpoint if '://' in checkpoint else read_checkpoint(checkpoint)
+        given['checkpoint'] = find_public(given['checkpoint'])
         return given
 
 
@@ -117,8 +123,9 @@ def train(
             ``train_dataloader.batch_size`` in ``cfg_options`` for fewer. See ``mmssl.datasets.own_images.use_images``.
         resume: Whether to resume from the latest checkpoint in ``work_dir``, or the path of a checkpoint to resume
             from.
-        pretrained: Checkpoint of any kind whose backbone (and neck) the training starts from, or the arguments of
-            ``mmssl.engine.hooks.transfer.TransferHook``: ``checkpoint``, ``use_teacher``, ``prefix``.
+        pretrained: Checkpoint of any kind, or name of a model of timm, whose backbone (and neck) the training starts
+            from, or the arguments of ``mmssl.engine.hooks.transfer.TransferHook``: ``checkpoint``, ``use_teacher``,
+            ``prefix``. A pre-training then goes on gently, see ``mmssl.config.continued.go_on_gently``.
         amp: ``'bf16'`` or ``'fp16'`` for mixed precision.
         auto_scale_lr: Whether the learning rate is scaled by global batch / ``base_batch_size`` of the config.
         auto_batch: Whether a step has the batch of the recipe, ``base_batch_size``, on however few devices there are;

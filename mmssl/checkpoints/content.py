@@ -9,15 +9,20 @@ import torch
 from torch import Tensor
 
 from mmssl.checkpoints.grids import TABLES, set_grid
+from mmssl.checkpoints.low_rank import folded
 from mmssl.config.text import read_config_text
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError, some
 
 
-def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
+def get_state_dict(checkpoint: Any, fold: bool = True) -> dict[str, Tensor]:
     """Returns the tensors of a checkpoint by name, from its key ``state_dict`` or ``model``, else from its top level.
 
     A position table gets the attribute ``grid``, the (rows, columns) of its patches, if the checkpoint records it.
+
+    Args:
+        checkpoint: Content of the file.
+        fold: Whether low-rank updates are added to their weights; False is for a resume.
 
     Raises:
         UserError: The checkpoint has no tensors.
@@ -27,7 +32,7 @@ def get_state_dict(checkpoint: Any) -> dict[str, Tensor]:
             tensors = _named_tensors(nested) if isinstance(nested, dict) else {}
             if tensors:
                 _mark_grids(tensors, getattr(nested, '_metadata', {}), checkpoint)
-                return tensors
+                return folded(tensors) if fold else tensors
     raise UserError("the checkpoint has no tensors under 'state_dict', 'model' or at its top")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zipfile
 from argparse import Namespace
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
@@ -91,6 +92,17 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
             size = path.stat().st_size
             reason = f': {error}' if ' ' in str(error) else ''  # torch's text may be a single number
             raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes){reason}') from error
+
+
+def load_compiled_file(path: str | Path) -> dict[str, Tensor] | None:
+    """Returns the tensors of a TorchScript archive in float32, such as OpenAI's CLIP; None for another file."""
+    is_compiled = zipfile.is_zipfile(path) and any(
+        name.endswith('/constants.pkl') for name in zipfile.ZipFile(path).namelist()
+    )
+    if not is_compiled:
+        return None
+    compiled: torch.nn.Module = torch.jit.load(path, map_location='cpu')
+    return {name: tensor.float() for name, tensor in compiled.state_dict().items()}
 
 
 def is_address(file: str | Path) -> bool:

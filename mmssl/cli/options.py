@@ -118,7 +118,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of a training on pre-trained weights: ``--pretrained --use-teacher --prefix``."""
     parser.add_argument(
-        '--pretrained', metavar='CHECKPOINT', help='start from the backbone (and its neck) of a checkpoint of any kind'
+        '--pretrained',
+        metavar='CHECKPOINT',
+        help='start from the backbone (and its neck) of a checkpoint of any kind, or of a model of timm by its name',
     )
     parser.add_argument('--use-teacher', action='store_true', help='use the averaged networks of the checkpoint')
     parser.add_argument('--prefix', help="prefix of the backbone's names in a checkpoint of an unknown kind")
@@ -128,14 +130,12 @@ def transfer_options(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the arguments of ``TransferHook`` from the command line; none without ``--pretrained``.
 
     Raises:
-        UserError: The checkpoint does not exist, or ``--pretrained`` is missing.
+        UserError: ``--pretrained`` is missing.
     """
     if args.pretrained is None:
         if args.use_teacher or args.prefix is not None:
             raise UserError('--use-teacher and --prefix need a checkpoint: give it with --pretrained')
         return {}
-    if '://' not in args.pretrained and not Path(args.pretrained).is_file():
-        raise UserError(f'checkpoint {args.pretrained!r} does not exist')
     return dict(checkpoint=args.pretrained, use_teacher=args.use_teacher, prefix=args.prefix)
 
 

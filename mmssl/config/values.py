@@ -47,6 +47,8 @@ _TAKEN = {
         'parts',
         'clip_value',
     },
+    'continued': {'lr_factor', 'layer_decay', 'head_epochs', 'frozen_blocks', 'low_rank', 'val_interval'},
+    'trainable': {'frozen_blocks', 'low_rank'},
 }
 _RANGED = ('dataloader', 'train_cfg', 'optim_wrapper', 'randomness')
 

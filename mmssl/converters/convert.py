@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from mmssl.checkpoints.content import below, unwrapped
+from mmssl.checkpoints.low_rank import folded
 from mmssl.converters.source import Source
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean, some
@@ -112,7 +113,7 @@ def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     else:
         held = [checkpoint[key] for key in _CONTAINERS if isinstance(checkpoint.get(key), Mapping)]
         nested = held[0] if held else checkpoint
-    tensors = {unwrapped(str(name)): value for name, value in nested.items() if isinstance(value, Tensor)}
+    tensors = folded({unwrapped(str(name)): value for name, value in nested.items() if isinstance(value, Tensor)})
     if not tensors:
         raise UserError(f'the checkpoint has no tensors under {", ".join(map(repr, _CONTAINERS))} or at its top')
     return tensors

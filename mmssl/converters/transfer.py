@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from mmssl.checkpoints.content import below, get_state_dict, unwrapped
 from mmssl.checkpoints.matching import find_prefix, load_matching, load_whole, matching_share
 from mmssl.converters.architecture import kind
-from mmssl.converters.arrays import load_official_file
 from mmssl.converters.convert import convert
 from mmssl.converters.detect import UnknownSourceError, detect_source
+from mmssl.converters.public import in_timm, load_public, warn_of_normalization
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, some
 
@@ -34,7 +34,8 @@ def transfer_weights(
 
     Args:
         model: Model with the attribute ``backbone``, of mmssl, mmdet, mmseg or another library on MMEngine.
-        file: Training checkpoint or backbone file of mmssl, or a file of an official code, timm or torchvision.
+        file: Training checkpoint or backbone file of mmssl, a file of an official code, timm, torchvision or Hugging
+            Face, or a model of timm, see ``find_public``.
         use_teacher: Whether to load the averaged networks (``teacher.backbone``, ``teacher.neck``) instead of the
             trained ones.
         prefix: Prefix of the backbone's names, for a file that ``detect_source`` does not know.
@@ -49,13 +50,15 @@ def transfer_weights(
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, nn.Module):
         raise UserError(f'{type(model).__name__} has no backbone into which {file} can be loaded')
-    tensors = read_algorithm(load_official_file(file), backbone, str(file), prefix)
+    tensors = read_algorithm(load_public(file), backbone, str(file), prefix)
+    warn_of_normalization(model, str(file))
     owner = 'teacher.' if use_teacher else ''
     offered = below(tensors, f'{owner}backbone')
     if not offered:
         raise UserError(
             f'{file} contains no {"averaged (teacher) " if use_teacher else ""}backbone; '
             f'its names begin with {some(sorted({".".join(name.split(".")[:2]) for name in tensors}))}'
+            f'{"; its teacher has one: give --use-teacher" if below(tensors, "teacher.backbone") else ""}'
         )
     _load_backbone(backbone, offered, str(file), '', min_match)
     shared_head = getattr(getattr(model, 'roi_head', None), 'shared_head', None)
@@ -127,6 +130,7 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
         source = 'mmssl'
     tensors = convert(content, source) if source != 'mmssl' else own
     readings = [tensors, _under_backbone(own)]
+    readings += [in_timm(backbone, reading) for reading in readings]
     shares = [_share(backbone, reading) for reading in readings]
     if max(shares) > 0:
         return readings[shares.index(max(shares))]

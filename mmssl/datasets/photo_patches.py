@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,19 +42,34 @@ class PhotoPatches(ImageDataset):
         split: ``'train'`` or ``'test'``.
         size: Side of the stored patches in pixels.
         patch_seed: Seed of the positions and sides of the patches.
+        photos: Numbers of the photographs to use, in the order of ``classes``; None uses all. Labels do not change.
         **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, and ``seed``.
 
     Raises:
-        ValueError: The split is unknown.
+        ValueError: The split or a number of a photograph is unknown.
         FileNotFoundError: A photograph is not in the installed package.
     """
 
     classes = tuple(Path(name).stem for names in PHOTOS.values() for name in names)
 
-    def __init__(self, split: str = 'train', size: int = 32, patch_seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        split: str = 'train',
+        size: int = 32,
+        patch_seed: int = 0,
+        photos: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if split not in SPLITS:
             raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+        if photos is not None and not set(photos) <= set(range(len(self.classes))):
+            raise ValueError(f'photos must be numbers from 0 to {len(self.classes) - 1}, got {list(photos)}')
         self.patches = cut_patches(split, size, patch_seed)
+        each = len(self.patches) // len(self.classes)
+        self.labels = np.repeat(np.arange(len(self.classes)), each)
+        if photos is not None:
+            chosen = np.isin(self.labels, photos)
+            self.patches, self.labels = self.patches[chosen], self.labels[chosen]
         super().__init__(**kwargs)
 
     def _num_images(self) -> int:
@@ -63,7 +79,7 @@ class PhotoPatches(ImageDataset):
         return self.patches[row]
 
     def _label(self, row: int) -> int:
-        return row // (len(self.patches) // len(self.classes))
+        return int(self.labels[row])
 
 
 @lru_cache(maxsize=8)

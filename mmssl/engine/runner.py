@@ -32,6 +32,7 @@ from mmssl.checkpoints.files import (
     replace_file,
     save_checkpoint_file,
 )
+from mmssl.checkpoints.low_rank import folded
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.config.compilation import block_compile_options
 from mmssl.datasets.class_numbers import share_classes
@@ -50,6 +51,7 @@ from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.engine.screen import keep_screen_short
+from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.errors import UserError
@@ -70,6 +72,7 @@ class PretrainRunner(Runner):
     - ``compile='blocks'``, or ``compile=dict(target='blocks', ...)`` with options of ``torch.compile``: compiles the
       blocks of backbone, neck and teacher one by one (MMEngine's ``compile=True`` compiles the whole ``train_step``);
     - ``checkpoint_blocks=True``: stores only the inputs of every block and runs it again in the backward pass;
+    - ``trainable=dict(frozen_blocks=6, low_rank=8)``: what of the backbone trains, see ``restrict_training``;
     - ``micro_batch=64``: passes at most so many images through the network at once, and still computes the gradient of
       the whole batch, see ``use_micro_batches``;
     - ``memory_format``: ``'auto'`` (the default), ``'channels_last'`` or ``'contiguous'``, see
@@ -116,6 +119,14 @@ class PretrainRunner(Runner):
         return unwrap(self.model)
 
     # Building
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Builds the model, and freezes what ``trainable`` of the config names, in the student and its teacher."""
+        built = super().build_model(model)
+        settings = dict(self.cfg.get('trainable') or {})
+        if settings:
+            restrict_training(built, **settings)
+        return built
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Builds the logger, which writes config, environment and hooks to the log file and not to the screen."""
@@ -328,6 +339,11 @@ class PretrainRunner(Runner):
         """
         state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
         state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
+        plain = folded(state)
+        for key in list(state):
+            state[key] = plain.get(key)
+            if key not in plain:
+                del state[key]
         contiguous_tensors(state)
         meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
         meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
@@ -344,7 +360,7 @@ class PretrainRunner(Runner):
         """
         checkpoint = load_checkpoint_file(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        offered, backbone = get_state_dict(checkpoint), getattr(self.algorithm, 'backbone', None)
+        offered, backbone = get_state_dict(checkpoint, fold=not self._resume), getattr(self.algorithm, 'backbone', None)
         if self._resume:
             check_resumable(self, checkpoint, filename)
         if strict or self._resume:

@@ -57,16 +57,23 @@ class _EmbeddingLoop(BaseLoop):
         runner = self.runner
         runner.call_hook(f'before_{self.stage}')
         runner.call_hook(f'before_{self.stage}_epoch')
+        results = self.evaluate()
+        runner.call_hook(f'after_{self.stage}_epoch', metrics=results)
+        runner.call_hook(f'after_{self.stage}')
+        return results
+
+    def evaluate(self) -> dict[str, float]:
+        """Evaluates like ``run``, but calls no hooks, so nothing is logged or saved."""
         bank, queries = (
-            extract_features(runner.model, loader, dtype=self.dtype, description=name if self.shows_progress else None)
+            extract_features(
+                self.runner.model, loader, dtype=self.dtype, description=name if self.shows_progress else None
+            )
             for name, loader in (('bank', self.bank_dataloader), ('queries', self.dataloader))
         )
         results: list[Any] = [
             self.evaluator.evaluate(bank, queries) if bank is not None and queries is not None else None
         ]
         broadcast_object_list(results)
-        runner.call_hook(f'after_{self.stage}_epoch', metrics=results[0])
-        runner.call_hook(f'after_{self.stage}')
         return results[0]
 
 

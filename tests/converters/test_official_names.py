@@ -126,6 +126,54 @@ CASES = {
         ],
     ),
     'mmssl': ([], ['backbone.conv1.weight']),
+    'clip': (
+        [],
+        [
+            *('logit_scale', 'transformer.resblocks.3.mlp.c_fc.bias', 'positional_embedding', 'text_model.x'),
+            *(
+                f'visual.{name}'
+                for name in (
+                    *('conv1.weight', 'class_embedding', 'positional_embedding', 'ln_pre.bias', 'ln_post.bias', 'proj'),
+                    *(f'transformer.resblocks.3.{name}' for name in ('ln_1.bias', 'attn.in_proj_weight')),
+                    *(f'transformer.resblocks.3.{name}.bias' for name in ('attn.out_proj', 'mlp.c_fc', 'mlp.c_proj')),
+                )
+            ),
+            *(
+                f'vision_model.{name}'
+                for name in (
+                    *(f'embeddings.{name}' for name in ('patch_embedding.weight', 'class_embedding')),
+                    *('embeddings.position_embedding.weight', 'pre_layrnorm.bias', 'post_layernorm.bias'),
+                    *(f'encoder.layers.3.{name}.bias' for name in ('layer_norm2', 'self_attn.out_proj', 'mlp.fc1')),
+                    'encoder.layers.3.self_attn.qkv.bias',  # joined before the patterns apply
+                )
+            ),
+        ],
+    ),
+    'hf': (
+        [],
+        [
+            *(f'vit.embeddings.{name}' for name in ('cls_token', 'position_embeddings')),
+            *('dinov2.embeddings.register_tokens', 'dinov2.embeddings.mask_token', 'vit.layernorm.bias'),
+            'embeddings.patch_embeddings.projection.weight',
+            *(
+                f'{layer}.{name}'
+                for layer in ('vit.encoder.layer.3', 'decoder.decoder_layers.3')
+                for name in (
+                    *('layernorm_before.bias', 'norm2.bias', 'attention.attention.qkv.bias', 'layer_scale1.lambda1'),
+                    *('attention.output.dense.bias', 'intermediate.dense.bias', 'output.dense.bias'),
+                )
+            ),
+            *('decoder.mask_token', 'decoder.decoder_pos_embed', 'decoder.decoder_pred.bias'),
+            'resnet.embedder.embedder.convolution.weight',
+            'resnet.embedder.embedder.normalization.bias',
+            *(
+                f'resnet.encoder.stages.{stage}.layers.1.{place}.{layer}.weight'
+                for stage in range(4)
+                for place in ('shortcut', 'layer.0', 'layer.1', 'layer.2')
+                for layer in ('convolution', 'normalization')
+            ),
+        ],
+    ),
 }
 # Cases whose tensors go the same ways in several sources.
 SEVERAL = ('itpn_base_classifier', 'itpn_base_det_clip', 'itpn_base_seg', 'itpn_base_det_pixel')

@@ -38,6 +38,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
       differently and gives the last block more than the full lr; here it has ``layer_decay`` times the full lr, as in
       iTPN's classification.
 
+    - ``backbone_lr_mult=.1`` multiplies the lr of everything in ``model.backbone``, for a start from trained weights.
+
     ``local_rate=.2`` in a group scales its gradients at each optimizer step, see ``use_local_rates``. A layer can set
     this and any other option of a group with an attribute ``param_options``: name of its parameter -> options. A custom
     key overrides them, for instance ``custom_keys={'.adder': dict(local_rate=None)}``.
@@ -47,7 +49,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper, with ``optimizer``.
-        paramwise_cfg: Dict with any of ``custom_keys``, ``vectors`` and ``layer_decay`` (in (0, 1]), or None.
+        paramwise_cfg: Dict with any of ``custom_keys``, ``vectors``, ``layer_decay`` (in (0, 1]) and
+            ``backbone_lr_mult``, or None.
 
     Raises:
         ValueError: ``paramwise_cfg`` has another key, a custom key matches no parameter, ``layer_decay`` is outside
@@ -57,9 +60,10 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         # The base class calls add_params() only if paramwise_cfg is not empty.
         super().__init__(optim_wrapper_cfg, paramwise_cfg or dict(custom_keys={}))
-        if not set(self.paramwise_cfg) <= {'custom_keys', 'vectors', 'layer_decay'}:
+        if not set(self.paramwise_cfg) <= {'custom_keys', 'vectors', 'layer_decay', 'backbone_lr_mult'}:
             raise ValueError(
-                f"paramwise_cfg takes 'custom_keys', 'vectors' and 'layer_decay', got {sorted(self.paramwise_cfg)}"
+                "paramwise_cfg takes 'custom_keys', 'vectors', 'layer_decay' and 'backbone_lr_mult', got "
+                f'{sorted(self.paramwise_cfg)}'
             )
         decay = self.paramwise_cfg.get('layer_decay', 1)
         if not 0 < decay <= 1:
@@ -98,8 +102,10 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def _layers(self, model: nn.Module) -> tuple[dict[str, float], set[str]]:
         """Returns name -> lr factor of the backbone's parameters, and the names to be treated like vectors."""
+        factor = self.paramwise_cfg.get('backbone_lr_mult', 1.0)
         if 'layer_decay' not in self.paramwise_cfg:
-            return {}, set()
+            inside = (name for name, _ in model.named_parameters() if name.startswith('backbone.'))
+            return (dict.fromkeys(inside, factor) if factor != 1 else {}), set()
         backbone: Any = getattr(model, 'backbone', None)
         if not hasattr(backbone, 'layers_to_output'):
             raise ValueError(
@@ -107,7 +113,9 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f'those of mmssl; {type(model).__name__}.backbone is {type(backbone).__name__}'
             )
         decay = self.paramwise_cfg['layer_decay']
-        scales = {f'backbone.{name}': decay**distance for name, distance in backbone.layers_to_output().items()}
+        scales = {
+            f'backbone.{name}': factor * decay**distance for name, distance in backbone.layers_to_output().items()
+        }
         return scales, {f'backbone.{name}' for name in backbone.no_weight_decay()}
 
     def _options(self, custom: dict, scale: float) -> dict:

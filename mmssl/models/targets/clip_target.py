@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import timm
 import torch
 from mmengine.model import BaseModule
 from timm.models.vision_transformer import checkpoint_filter_fn
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
 from mmssl.checkpoints.content import get_state_dict
-from mmssl.checkpoints.files import load_checkpoint_file, local_file
+from mmssl.checkpoints.files import load_checkpoint_file, load_compiled_file, local_file
 from mmssl.models.layers.loading import leave_out_of_checkpoints
 from mmssl.registry import TARGETS
 from mmssl.utils.errors import UserError
@@ -173,10 +172,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         return load_file(path)
-    is_compiled = zipfile.is_zipfile(path) and any(
-        name.endswith('/constants.pkl') for name in zipfile.ZipFile(path).namelist()
-    )
-    if is_compiled:
-        compiled: nn.Module = torch.jit.load(path, map_location='cpu')
-        return {name: tensor.float() for name, tensor in compiled.state_dict().items()}
+    compiled = load_compiled_file(path)
+    if compiled is not None:
+        return compiled
     return get_state_dict(load_checkpoint_file(path))

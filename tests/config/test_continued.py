@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+
+from mmssl.config.continued import go_on_gently, is_pretraining
+from mmssl.utils.errors import UserError
+
+
+def _config(**settings: Any) -> Config:
+    return Config(
+        dict(
+            model=dict(type='SimCLR', backbone=dict(type='VisionTransformer')),
+            optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3), paramwise_cfg=dict(vectors=dict(decay_mult=0))),
+            train_cfg=dict(val_interval=4),
+            val_evaluator=dict(type='EmbeddingEvaluator'),
+            **settings,
+        )
+    )
+
+
+def test_the_backbone_is_slowed_down_and_waits_for_the_heads() -> None:
+    cfg = _config()
+    changes = go_on_gently(cfg)
+    assert cfg.optim_wrapper.paramwise_cfg == dict(backbone_lr_mult=0.1, layer_decay=0.8, vectors=dict(decay_mult=0))
+    assert cfg.custom_hooks == [dict(type='FreezeHook', name='backbone', epochs=1)]
+    assert cfg.train_cfg.val_interval == 1 and 'trainable' not in cfg
+    assert '0.1 times the rate' in changes[0] and 'heads start at random' in changes[1]
+
+
+def test_settings_override_the_defaults() -> None:
+    cfg = _config(continued=dict(low_rank=8, head_epochs=0, lr_factor=1.0))
+    go_on_gently(cfg)
+    assert 'continued' not in cfg and cfg.trainable == dict(low_rank=8)
+    assert 'layer_decay' not in cfg.optim_wrapper.paramwise_cfg and 'custom_hooks' not in cfg
+    untouched = _config(continued=None)
+    assert go_on_gently(untouched) == [] and untouched.train_cfg.val_interval == 4
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(lr=0.1), "no setting 'lr'"),
+        (dict(lr_factor=2.0), r'number in \(0, 1\], got 2.0'),
+        (dict(head_epochs=-1), 'whole number, got -1'),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        go_on_gently(_config(continued=settings))
+
+
+def test_only_a_pretraining_goes_on_gently() -> None:
+    assert is_pretraining(_config())
+    assert not is_pretraining(Config(dict(model=dict(type='ImageClassifier'))))
+    assert not is_pretraining(Config(dict(model=dict(type='FasterRCNN'), default_scope='mmdet')))
