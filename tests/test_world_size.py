@@ -22,7 +22,7 @@ from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
 from tests.support.distributed import run_distributed
 from tests.support.shrink import shrink
-from tests.support.small_parts import shared_crops
+from tests.support.small_parts import half_masks, shared_crops
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 RECIPES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('*/*_cifar10.py'))
@@ -187,8 +187,8 @@ def _batch(cfg: dict) -> tuple[list[Tensor], dict[str, Tensor]]:
     images = [torch.randn(GLOBAL_BATCH, 3, view.size, view.size, generator=generator) for view in views]
     index = torch.arange(GLOBAL_BATCH)
     clusters = (index[:, None] + torch.arange(cfg.model.head.get('num_heads', 1))) % 5
-    crops = shared_crops(GLOBAL_BATCH)
-    return images, dict(index=index, label=index % 2, pseudo_label=clusters, crops=crops)
+    crops, masks = shared_crops(GLOBAL_BATCH), half_masks(GLOBAL_BATCH, views[0].size)
+    return images, dict(index=index, label=index % 2, pseudo_label=clusters, crops=crops, masks=masks)
 
 
 def _share(tensor: Tensor) -> Tensor:

@@ -159,19 +159,31 @@ class ImageDataset(Dataset):
         result: dict[str, Any] = dict(data_samples=samples, skipped=skipped)
         if self.transform is not None:
             return dict(inputs=self.transform(image), **result)
-        drawn = self.draw_views(epoch, index, image.shape[:2])
+        drawn = self.draw_views(epoch, index, image.shape[:2], found)
+        samples.update(self.facts(found, drawn))
         views = [view.render(image, draw) for view, draw in zip(self.views, drawn)]
-        if any(getattr(view, 'tells_crop', False) for view in self.views):
-            samples['crops'] = torch.tensor([crop_of(draw) for draw in drawn], dtype=torch.float32)
         return dict(inputs=views, photometric=[draw.program for draw in drawn], **result)
 
-    def draw_views(self, epoch: int, index: int, shape: tuple[int, ...]) -> list[Any]:
-        """Returns the draws of the views of item ``(epoch, index)``, whose image has ``shape``, (height, width)."""
+    def draw_views(self, epoch: int, index: int, shape: tuple[int, ...], found: int | None = None) -> list[Any]:
+        """Returns the draws of the views of item ``(epoch, index)``.
+
+        Args:
+            epoch: Epoch, which is a part of the seed.
+            index: Index of the item.
+            shape: Height and width of the image.
+            found: Index of the image that takes the place of an unreadable one; None means ``index``.
+        """
         rng = np.random.default_rng((self.seed or 0, epoch, index))
         drawn: list[Any] = []
         for view in self.views:
             drawn.append(view.draw(shape, rng, drawn[-1] if drawn else None))
         return drawn
+
+    def facts(self, index: int, drawn: list[Any]) -> dict[str, Any]:
+        """Returns what ``data_samples`` gets beside ``index`` and ``label``: ``crops``, if a view tells its crop."""
+        if not any(getattr(view, 'tells_crop', False) for view in self.views):
+            return {}
+        return dict(crops=torch.tensor([crop_of(draw) for draw in drawn], dtype=torch.float32))
 
     def _load_or_substitute(self, seed: int, epoch: int, index: int) -> tuple[np.ndarray, int, list[str]]:
         skipped: list[str] = []

@@ -68,7 +68,7 @@ def _dataloaders(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 def _replace(loader: Any, source: dict[str, Any]) -> None:
     dataset = loader.dataset
-    if dataset.get('type') == 'RelabelledImages':
+    if dataset.get('type') in ('RelabelledImages', 'SalientImages'):
         inner = {key: dataset.dataset[key] for key in ('views', 'transform') if key in dataset.dataset}
         dataset.dataset = dict(source, **inner)
     else:

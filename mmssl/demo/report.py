@@ -22,6 +22,7 @@ from mmssl.visualization.neighbours import neighbour_sheet
 from mmssl.visualization.reconstruction import reconstruction_figure
 from mmssl.visualization.region_windows import window_figure
 from mmssl.visualization.report import Section
+from mmssl.visualization.saliency import saliency_figure
 from mmssl.visualization.style import spread
 
 METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
@@ -102,6 +103,7 @@ def report_sections(
         *([correspondence_section(runner, shown)] if hasattr(algorithm, 'match_views') else []),
         *([masks_section(runner)] if hasattr(algorithm, 'masker') and not hides else []),
         *([window_section(runner, shown)] if hasattr(algorithm, 'windows') else []),
+        *([saliency_section(runner, shown)] if hasattr(train, 'mask') and hasattr(algorithm, 'attention') else []),
         Section(
             'Nearest neighbours',
             'Test images and the training images whose features are most similar, before and after.'
@@ -152,6 +154,15 @@ def window_section(runner: PretrainRunner, indices: Sequence[int]) -> Section:
         'second, drawn in one colour, belong together. The numbers count the windows that lie in both views.'
     )
     return Section('Windows', text, window_figure(runner.algorithm, runner.train_dataloader.dataset, indices))
+
+
+def saliency_section(runner: PretrainRunner, indices: Sequence[int]) -> Section:
+    """Returns a section with salient parts of training images, crops around them, and what the network looks at."""
+    text = (
+        'Training images, what is salient in them, two crops that show enough of it, and where the network looks in '
+        'the first crop to match it with the salient part of the second, from blue (least) to red (most).'
+    )
+    return Section('Saliency', text, saliency_figure(runner.algorithm, runner.train_dataloader.dataset, indices))
 
 
 def neighbours_figure(runner: PretrainRunner, before: Representation, after: Representation) -> Figure:

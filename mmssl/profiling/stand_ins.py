@@ -48,7 +48,11 @@ def replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], list[str
             places[str(error)].append(place)
             _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
             view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
-            loader['dataset'] = dict(type='ClassFolder', data_root=str(folder), **view_cfg)
+            stand_in = dict(type='ClassFolder', data_root=str(folder))
+            if dataset['type'] == 'SalientImages':  # its views need masks, which it estimates for the stand-in
+                loader['dataset'] = dict(type='SalientImages', dataset=stand_in, **view_cfg)
+            else:
+                loader['dataset'] = dict(stand_in, **view_cfg)
         if place == 'train_dataloader':
             num_images = length
     return [f'{", ".join(found)}: {message}' for message, found in places.items()], [], num_images

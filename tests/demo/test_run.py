@@ -20,7 +20,7 @@ from mmssl.engine.stages import read_stages
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, LABELLERS
 from mmssl.utils.errors import UserError
-from tests.support.small_parts import shared_crops
+from tests.support.small_parts import half_masks, shared_crops
 from tests.support.tools import load_tool
 
 RECIPES = sorted((Path(__file__).parents[2] / 'configs' / 'demo').glob('*_photos.py'))
@@ -57,6 +57,7 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     ]
     views = [torch.randn(64, 3, size, size) for size in sizes]
     samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64), crops=shared_crops(64))
+    samples['masks'] = half_masks(64, sizes[0])
     samples = with_placeholder_labels(model, samples, 64)
     sum(model.loss(views, samples).values()).backward()
     assert all((param.grad is not None) == param.requires_grad for param in model.parameters())

@@ -45,6 +45,14 @@ def shared_crops(images: int) -> Tensor:
     return crops
 
 
+def half_masks(images: int, size: int) -> Tensor:
+    """Returns masks (images, 2, size, size) of two views: the left half is salient, and the upper one in the second."""
+    masks = torch.zeros(images, 2, size, size, dtype=torch.uint8)
+    masks[:, 0, :, : size // 2] = 1
+    masks[:, 1, : size // 2] = 1
+    return masks
+
+
 def continues_after_loading(build: Callable[[], BaseAlgorithm], *batch: Any) -> bool:
     """Returns whether a run that is saved after two steps and loaded into a new algorithm has the same third step.
 
