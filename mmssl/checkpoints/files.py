@@ -22,7 +22,9 @@ from mmengine.logging import HistoryBuffer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 
+from mmssl.checkpoints.folders import REST, read_folder
 from mmssl.utils.errors import UserError
 
 _multiarray = (getattr(np, '_core', None) or np.core).multiarray
@@ -62,7 +64,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
     """Reads a checkpoint without executing code from it (``weights_only``).
 
     Args:
-        path: File, also ``.safetensors``, or an http(s) address, which is cached in torch's hub directory.
+        path: File, also ``.safetensors``, folder of a sharded run, or an http(s) address, which is cached in torch's
+            hub directory.
         map_location: Device for the tensors.
 
     Returns:
@@ -80,6 +83,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
             with downloading(str(path)):
                 return torch.hub.load_state_dict_from_url(str(path), map_location=map_location, weights_only=True)
         path = Path(path).expanduser()
+        if (path / REST).is_file():
+            return _load_folder(path, map_location)
         if not path.is_file():
             raise FileNotFoundError(f'checkpoint not found: {path}')
         if path.suffix == '.safetensors':
@@ -103,6 +108,13 @@ def load_compiled_file(path: str | Path) -> dict[str, Tensor] | None:
         return None
     compiled: torch.nn.Module = torch.jit.load(path, map_location='cpu')
     return {name: tensor.float() for name, tensor in compiled.state_dict().items()}
+
+
+def _load_folder(path: Path, map_location: str | torch.device) -> dict[str, Any]:
+    try:
+        return read_folder(path, map_location)
+    except (CheckpointException, UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise UnreadableCheckpointError(f'the checkpoint folder {path} is incomplete or damaged: {error}') from error
 
 
 def is_address(file: str | Path) -> bool:

@@ -19,6 +19,7 @@ from mmssl.config.compilation import block_compile_options
 from mmssl.config.keys import CUSTOMARY_VARIABLES, FORMER_KEYS, READ_KEYS
 from mmssl.config.memory_format import memory_format
 from mmssl.config.paths import missing_paths
+from mmssl.config.strategy import read_strategy
 from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_values
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -111,7 +112,11 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
         UserError: There are mistakes; the message names each with its place in the config.
     """
     problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg)]
-    for read, key in ((block_compile_options, 'compile'), (memory_format, 'memory_format')):
+    for read, key in (
+        (block_compile_options, 'compile'),
+        (memory_format, 'memory_format'),
+        (read_strategy, 'strategy'),
+    ):
         try:
             read(cfg.get(key))
         except UserError as error:

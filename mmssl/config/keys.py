@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 # Keys other than the arguments of MMEngine's runner: read by mmssl, or by MMEngine's runner from the config itself.
 _OWN_KEYS = {
     'max_epochs', 'sync_bn', 'runner_type', 'custom_imports', 'model_wrapper_cfg', 'checkpoint_blocks', 'micro_batch',
-    'stages', 'step', 'memory_format', 'continued', 'trainable',
+    'stages', 'step', 'memory_format', 'continued', 'trainable', 'strategy',
 }  # fmt: skip
 _CONFIG_KEYS = {'compile', 'activation_checkpointing', 'efficient_conv_bn_eval'}
 READ_KEYS = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _OWN_KEYS | _CONFIG_KEYS
@@ -37,7 +37,6 @@ FORMER_KEYS = {
     'optimizer_config': 'optim_wrapper',
     'resume_from': 'load_from with resume=True, or --resume PATH',
     'runner': 'train_cfg or max_epochs',
-    'strategy': 'model_wrapper_cfg, compile and checkpoint_blocks',
     'total_epochs': 'max_epochs',
     'workflow': 'train_cfg and val_cfg',
 }

@@ -14,23 +14,29 @@ from torch.utils.checkpoint import checkpoint
 from mmssl.utils.errors import UserError
 
 
-def find_blocks(model: nn.Module) -> dict[str, nn.Module]:
+def find_blocks(model: nn.Module, with_norms: bool = False) -> dict[str, nn.Module]:
     """Returns name -> module of the repeated blocks of ``model``.
 
     Blocks are the elements of every ``Sequential`` or ``ModuleList`` whose name ends with ``blocks`` or ``layers``. An
     element must have submodules, so the layers of an MLP do not count. Of nested lists, such as the blocks in the
-    stages of a Swin transformer, only the innermost counts. Blocks with a batch norm are excluded, because running them
-    twice would update its statistics twice, and because the communication of a synchronised one cannot be compiled.
+    stages of a Swin transformer, only the innermost counts.
+
+    Args:
+        model: Algorithm.
+        with_norms: Whether blocks with a batch norm count, and those of a ResNet (``layer1`` to ``layer4``). To run
+            them twice would update the statistics twice, and the communication of a synchronised norm cannot be
+            compiled.
     """
     found: dict[str, nn.Module] = {}
+    ends = ('blocks', 'layers', *(f'layer{i}' for i in range(1, 5))) if with_norms else ('blocks', 'layers')
     for name, module in model.named_modules():
-        if isinstance(module, (nn.Sequential, nn.ModuleList)) and name.endswith(('blocks', 'layers')):
+        if isinstance(module, (nn.Sequential, nn.ModuleList)) and name.endswith(ends):
             found |= {f'{name}.{index}': block for index, block in module.named_children() if any(block.children())}
     return {
         name: block
         for name, block in found.items()
         if not any(other.startswith(f'{name}.') for other in found)
-        and not any(isinstance(part, _BatchNorm) for part in block.modules())
+        and (with_norms or not any(isinstance(part, _BatchNorm) for part in block.modules()))
     }
 
 

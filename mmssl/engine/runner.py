@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.dist import master_only
-from mmengine.hooks import Hook
+from mmengine.dist import is_main_process, master_only
+from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
@@ -32,9 +32,11 @@ from mmssl.checkpoints.files import (
     replace_file,
     save_checkpoint_file,
 )
+from mmssl.checkpoints.folders import REST, replace_folder, split_tensors, write_shards
 from mmssl.checkpoints.low_rank import folded
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.config.compilation import block_compile_options
+from mmssl.config.strategy import read_strategy
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import check_training, check_watched_results
@@ -51,6 +53,7 @@ from mmssl.engine.optimizers.local_rate import check_param_options
 from mmssl.engine.resume import check_resumable
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.engine.screen import keep_screen_short
+from mmssl.engine.sharding import is_sharded, reshard, shard, whole_state
 from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
@@ -73,6 +76,8 @@ class PretrainRunner(Runner):
       blocks of backbone, neck and teacher one by one (MMEngine's ``compile=True`` compiles the whole ``train_step``);
     - ``checkpoint_blocks=True``: stores only the inputs of every block and runs it again in the backward pass;
     - ``trainable=dict(frozen_blocks=6, low_rank=8)``: what of the backbone trains, see ``restrict_training``;
+    - ``strategy='fsdp2'``: every process holds a share of weights, gradients and optimizer state, see
+      ``mmssl.config.strategy.read_strategy`` for its options;
     - ``micro_batch=64``: passes at most so many images through the network at once, and still computes the gradient of
       the whole batch, see ``use_micro_batches``;
     - ``memory_format``: ``'auto'`` (the default), ``'channels_last'`` or ``'contiguous'``, see
@@ -83,6 +88,7 @@ class PretrainRunner(Runner):
     default_memory_format = 'auto'
     unchecked_parts: Sequence[str] = ()  # checks that were not possible, for the dry run
     _saved_weights: dict | None = None
+    _gathered: dict | None = None  # state of all processes of a sharded run, while a checkpoint is written
 
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
@@ -112,6 +118,11 @@ class PretrainRunner(Runner):
         elif max_epochs is not None:
             train_cfg['max_epochs'] = max_epochs
         return train_cfg
+
+    @property
+    def sharding(self) -> dict | None:
+        """Options of sharded training; None for DistributedDataParallel and for one process."""
+        return read_strategy(self.cfg.get('strategy')) if self.distributed else None
 
     @property
     def algorithm(self) -> Any:
@@ -151,6 +162,8 @@ class PretrainRunner(Runner):
             return revert_sync_batchnorm(model)
         if self.cfg.get('sync_bn'):
             model = convert_sync_batchnorm(model, second_order=getattr(model, 'second_order', False))
+        if self.sharding is not None:
+            return model  # sharded when weights are initialised or loaded
         arguments = signature(DistributedDataParallel).parameters
         # Newer releases of torch renamed broadcast_buffers, and warn if the old name is used.
         buffers = 'forward_sync_buffers' if 'forward_sync_buffers' in arguments else 'broadcast_buffers'
@@ -285,9 +298,11 @@ class PretrainRunner(Runner):
         options = block_compile_options(self.cfg.get('compile'))
         if options is None:
             super()._maybe_compile(target)
-            return
-        number = compile_blocks(self.algorithm, **options)
-        self.logger.info(f'{number} blocks will be compiled in the first iteration, which takes a while')
+        else:
+            number = compile_blocks(self.algorithm, **options)
+            self.logger.info(f'{number} blocks will be compiled in the first iteration, which takes a while')
+        if self.sharding is not None:
+            self._shard(self.sharding)
 
     def _use_micro_batches(self, size: int) -> None:
         coupled = use_micro_batches(self.algorithm, size)
@@ -305,26 +320,76 @@ class PretrainRunner(Runner):
         with contiguous_weights(self.model):
             super()._init_model_weights()
 
+    def _shard(self, options: dict) -> None:
+        reason = None
+        if self.cfg.get('micro_batch') is not None:
+            reason = 'micro_batch: use checkpoint_blocks=True'
+        elif any(isinstance(hook, EMAHook) for hook in self.hooks):
+            reason = 'EMAHook, which copies the whole model'
+        elif getattr(self.algorithm, 'second_order', False):
+            reason = f'{self.model_name}, whose loss contains gradients'
+        elif getattr(getattr(self.optim_wrapper, 'loss_scaler', None), 'is_enabled', bool)():
+            reason = 'float16: use --amp bf16'
+        if reason:
+            raise UserError(f"strategy='fsdp2' does not support {reason}")
+        number = shard(self.algorithm, self.optim_wrapper, options)
+        self.logger.info(f'{number} blocks are sharded over {self.world_size} processes')
+
     # Checkpoints
 
-    @master_only
     def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any) -> None:
-        """Writes a checkpoint atomically, and its backbone in a second file ``<name>_backbone.pth``."""
+        """Writes a checkpoint atomically, and its backbone in a second file ``<name>_backbone.pth``.
+
+        All processes of a sharded run must call this; otherwise only the first one writes.
+        """
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
-        super().save_checkpoint(out_dir, f'{filename}.tmp', meta=meta, **kwargs)
-        replace_file(f'{path}.tmp', path)
-        if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
-            self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename)
-        self._saved_weights = None
+        target, replace = f'{filename}.tmp', cast(Callable[[str, Path], None], replace_file)
+        if is_sharded(self.algorithm):
+            self._gathered = self._gather_state(f'{path}.tmp', kwargs.get('save_optimizer', True))
+            if self._writes_shards:
+                target, replace = f'{filename}.tmp/{REST}', replace_folder
+        if is_main_process():
+            super().save_checkpoint(out_dir, target, meta=meta, **kwargs)
+            replace(f'{path}.tmp', path)
+            if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
+                self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename)
+        self._saved_weights = self._gathered = None
+
+    @property
+    def _writes_shards(self) -> bool:
+        return (self.sharding or {}).get('checkpoint') == 'sharded'
+
+    def _gather_state(self, path: str, with_optimizer: bool) -> dict[str, Any]:
+        """Gathers the state of all processes in the first one, or writes their shards into the folder ``path``.
+
+        Returns:
+            Entries of the checkpoint. After shards were written they hold no tensors, but ``state_dict`` has those of
+            the backbone.
+        """
+        model = self.algorithm
+        reshard(model)
+        state = dict(state_dict=model.state_dict())
+        if with_optimizer:
+            state['optimizer'] = self.optim_wrapper.state_dict()
+        if not self._writes_shards:
+            return whole_state(state, keep=is_main_process())
+        rest, tensors = split_tensors(state)
+        write_shards(path, tensors)
+        backbone = {key: value for key, value in state['state_dict'].items() if key.startswith('backbone.')}
+        return dict(rest, backbone=whole_state(backbone, keep=is_main_process()))
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Calls all hooks; remembers the weights of a checkpoint, which hooks such as EMAHook may have replaced."""
+        if fn_name == 'before_save_checkpoint' and self._gathered is not None:
+            kwargs['checkpoint'].update(self._gathered)
+            self._saved_weights = kwargs['checkpoint'].pop('backbone', None)
         super().call_hook(fn_name, **kwargs)
         if fn_name == 'before_save_checkpoint':
             checkpoint = kwargs['checkpoint']
             contiguous_tensors(checkpoint['state_dict'])
             contiguous_tensors(checkpoint.get('optimizer'))
+        if fn_name == 'before_save_checkpoint' and self._saved_weights is None:
             self._saved_weights = kwargs['checkpoint']['state_dict']
 
     @master_only

@@ -117,7 +117,6 @@ def test_a_variable_of_the_file_is_refused_with_the_keys_that_hold_it() -> None:
         (dict(lr=4), 'write optim_wrapper.optimizer.lr=4'),
         (dict(optimizer__lr=4), 'write optim_wrapper.optimizer.lr=4'),
         (dict(resume_from='x'), 'load_from with resume=True, or --resume PATH'),
-        (dict(strategy='x'), 'model_wrapper_cfg'),
         (dict(find_unused_parameters=True), 'model_wrapper_cfg.find_unused_parameters'),
         (dict(launcher='pytorch'), '--launcher'),
         (dict(max_epoch=1), "did you mean 'max_epochs'"),

@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.optim import Optimizer
 
+from mmssl.distributed.collectives import max_over_processes
+from mmssl.distributed.shards import local_shards
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError
 
@@ -60,7 +62,8 @@ class AlgorithmHook(Hook):
     def _watch(self, optimizer: Optimizer) -> None:
         """Raises an error if all gradients are 0 in the first steps; later steps do not wait for the device."""
         gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
-        if any(bool(gradient.any()) for gradient in gradients):
+        found = any(bool(gradient.any()) for gradient in local_shards(gradients))
+        if max_over_processes(torch.tensor(float(found), device=gradients[0].device)):
             self.steps_to_watch = 0
             return
         self.steps_to_watch -= 1

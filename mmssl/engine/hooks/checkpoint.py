@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.runner import Runner
 
 from mmssl.checkpoints.files import backbone_file, replace_file
+from mmssl.checkpoints.folders import remove_checkpoint
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -42,7 +43,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
             )
         if is_main_process():
             for file in Path(self.out_dir).glob('*.pth.tmp'):
-                file.unlink()
+                remove_checkpoint(file)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         runner.call_hook('before_checkpoint')
@@ -74,7 +75,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         temporary.write_text(self.last_ckpt)
         replace_file(temporary, pointer)
         for file in outdated:
-            file.unlink(missing_ok=True)
+            remove_checkpoint(file)
             backbone_file(file).unlink(missing_ok=True)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:

@@ -26,6 +26,7 @@ from mmssl.config.text import read_config_text
 from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.distributed.collectives import rank, world_size
 from mmssl.engine.loops import seed_iteration
+from mmssl.engine.sharding import whole_parameters
 from mmssl.evaluation.extract import Rows, extract_rows, random_state_kept
 from mmssl.registry import HOOKS, LABELLERS
 from mmssl.utils.errors import UserError
@@ -137,7 +138,8 @@ class PseudoLabelsHook(Hook):
             seed_iteration(runner.seed, runner.iter, rank())
             result = self._made_labels(runner)
             seed_iteration(runner.seed, runner.iter, 0)  # all processes must reset modules to the same weights
-            modules = runner.algorithm.take_labels(result.labels, result.centroids)
+            with whole_parameters(runner.algorithm, runner.algorithm.head):
+                modules = runner.algorithm.take_labels(result.labels, result.centroids)
         for parameter in (p for module in modules for p in module.parameters()):
             runner.optim_wrapper.optimizer.state.pop(parameter, None)
         previous, self.labels = self.labels, result.labels

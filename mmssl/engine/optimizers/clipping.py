@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from mmssl.distributed.shards import local_shards, norms
+
 
 @torch.no_grad()
 def clip_each_norm_(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
@@ -23,10 +25,10 @@ def clip_each_norm_(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
         Norm of all gradients together before clipping, a scalar.
     """
     grads = [p.grad for p in parameters if p.grad is not None]
-    norms = torch.stack(torch._foreach_norm(grads))
-    factors = (max_norm / (norms + 1e-6)).clamp(max=1)
-    torch._foreach_mul_(grads, list(factors.unbind()))
-    return torch.linalg.vector_norm(norms)
+    each = norms(grads)
+    factors = (max_norm / (each + 1e-6)).clamp(max=1)
+    torch._foreach_mul_(local_shards(grads), list(factors.unbind()))
+    return torch.linalg.vector_norm(each)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mmssl.distributed.shards import local_shard, local_shards, norms
 from mmssl.registry import OPTIMIZERS
 
 
@@ -100,8 +101,8 @@ class LARS(Optimizer):
             state = self.state[p]
             if not state:
                 state['momentum_buffer'] = torch.zeros_like(p)
-            buffers.append(state['momentum_buffer'])
-        grads = [p.grad for p in params if p.grad is not None]
+            buffers.append(local_shard(state['momentum_buffer']))
+        grads = local_shards(p.grad for p in params if p.grad is not None)
         post = group['lr_mode'] == 'post'
         factor = 1.0 if post else group['lr']
         torch._foreach_mul_(buffers, group['momentum'])
@@ -109,7 +110,7 @@ class LARS(Optimizer):
             torch._foreach_add_(buffers, grads, alpha=factor)
         else:
             torch._foreach_addcmul_(buffers, grads, list((factor * ratios).unbind()))
-        torch._foreach_add_(params, buffers, alpha=-group['lr'] if post else -1.0)
+        torch._foreach_add_(local_shards(params), buffers, alpha=-group['lr'] if post else -1.0)
 
 
 def lars_scale_(params: list[Tensor], weight_decay: float, trust_coefficient: float) -> Tensor:
@@ -125,8 +126,8 @@ def lars_scale_(params: list[Tensor], weight_decay: float, trust_coefficient: fl
     """
     grads = [p.grad for p in params if p.grad is not None]
     if weight_decay:
-        torch._foreach_add_(grads, params, alpha=weight_decay)
-    weight_norms, update_norms = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(grads))
+        torch._foreach_add_(local_shards(grads), local_shards(params), alpha=weight_decay)
+    weight_norms, update_norms = norms(params), norms(grads)
     return torch.where((weight_norms > 0) & (update_norms > 0), trust_coefficient * weight_norms / update_norms, 1.0)
 
 
@@ -142,10 +143,10 @@ def larc_scale_(params: list[Tensor], weight_decay: float, trust_coefficient: fl
         (P,), the ratio ``q`` of each parameter.
     """
     grads = [p.grad for p in params if p.grad is not None]
-    weight_norms, grad_norms = torch.stack(torch._foreach_norm(params)), torch.stack(torch._foreach_norm(grads))
+    weight_norms, grad_norms = norms(params), norms(grads)
     is_scaled = (weight_norms > 0) & (grad_norms > 0)
     ratios = trust_coefficient * weight_norms / (grad_norms + weight_decay * weight_norms + 1e-8)
     if weight_decay:
         decays = torch.where(is_scaled, weight_decay, 0.0).to(ratios.dtype)
-        torch._foreach_addcmul_(grads, params, list(decays.unbind()))
+        torch._foreach_addcmul_(local_shards(grads), local_shards(params), list(decays.unbind()))
     return torch.where(is_scaled, ratios, 1.0)

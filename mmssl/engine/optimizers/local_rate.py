@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from mmssl.distributed.shards import local_shard, norms
 from mmssl.utils.errors import UserError
 
 
@@ -66,7 +67,7 @@ def _scale_gradients(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             continue
         for param in group['params']:
             if param.grad is not None:
-                norm = torch.linalg.vector_norm(param.grad).clamp(min=1e-12)
-                param.grad.mul_(eta * param.numel() ** 0.5 / norm)
+                norm = norms([param.grad])[0].clamp(min=1e-12)
+                local_shard(param.grad).mul_(eta * param.numel() ** 0.5 / norm)
                 if loss_scale is not None:
-                    param.grad.mul_(loss_scale)
+                    local_shard(param.grad).mul_(loss_scale)

@@ -11,6 +11,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmssl.distributed.shards import whole
 from mmssl.engine.optimizers.clipping import clip_each_norm_, clip_parts_, split_parts
 from mmssl.registry import OPTIM_WRAPPERS
 
@@ -88,7 +89,7 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
 
     def _clip_grad(self) -> None:
         params = [p for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
-        self.grad_norm = self.clip_func(params, **self.clip_grad_kwargs)
+        self.grad_norm = whole(self.clip_func(params, **self.clip_grad_kwargs))
 
     def state_dict(self) -> dict:
         """Returns the state of the optimizer and, with float16, of the loss scaler."""

@@ -12,6 +12,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from mmssl.distributed.shards import local_shards
 from mmssl.models.components.encode_views import embed_views
 
 
@@ -115,7 +116,7 @@ class EMATeacher(nn.Module):
         for name, part in students.items():
             teacher += self.get_submodule(name).parameters()
             student += part.parameters()
-        get_ema_multi_avg_fn(momentum)(teacher, student, None)
+        get_ema_multi_avg_fn(momentum)(local_shards(teacher), local_shards(student), None)
         if self.copy_buffers:
             for name, part in students.items():
                 for own, buffer in zip(self.get_submodule(name).buffers(), part.buffers()):

@@ -36,7 +36,7 @@ class WordPredictHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.weight = nn.Parameter(torch.randn(num_words, in_channels) / in_channels**0.5)
-        self.gamma = nn.Parameter(torch.tensor(float(gamma)))
+        self.gamma = nn.Parameter(torch.full((1,), float(gamma)))  # a vector, because scalars cannot be sharded
         self.loss = LOSSES.build(loss or dict(type='CrossEntropyLoss'))
 
     def predict(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
