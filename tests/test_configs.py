@@ -172,7 +172,9 @@ def test_training_views_and_batches(path: Path) -> None:
     elif cfg.model.type == 'Colorization':  # a change of colour would change the target
         assert sizes == [176 if size == 224 else size]
         assert not any((views[0].get('grayscale'), views[0].get('jitter'), views[0].get('solarize')))
-    elif cfg.model.type in ('RotNet', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
+    elif cfg.model.type == 'PIRL':
+        assert sizes == [size, 192 if size == 224 else 48] and [view.type for view in views][1] == 'TileView'
+    elif cfg.model.type in ('RotNet', 'NPID', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
         assert sizes == [size]
     elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
         assert sizes == [160] * 2 + [96] * 4
@@ -254,6 +256,9 @@ COUNTS = {
     'relativeloc_resnet50_8xb64-70e_in1k': (40_330_312, 40_330_312),
     'colorization_eccv16_1xb40-16e_in1k': (32_236_011 - 626,) * 2,
     'contextencoder_dcgan_1xb64-500e_in1k': (71_130_531 + 2_766_529 - 5_987 - 961,) * 2,  # without biases
+    'nnclr_resnet50_16xb256-1000e_in1k': (23_508_032 + 8_921_600 + 2_105_600,) * 2,
+    'npid_resnet50_8xb32-200e_in1k': (23_508_032 + 262_272,) * 2,
+    'pirl_resnet50_32xb32-200e_in1k': (23_508_032 + 2 * 262_272 + 147_584,) * 2,
     'jigsaw_resnet50_8xb32-105e_in1k': (23_508_032 + 2_951_100,) * 2,
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),
     'deepcluster_vgg16-sobel_1xb256-200e_in1k': (175_238_416, 175_238_440),

@@ -102,7 +102,14 @@ def test_gradient_reaches_what_trains_and_nothing_else(recipe):
     _total(algorithm.loss(*_batch(cfg))).backward()
     with_gradient = {name for name, p in algorithm.named_parameters() if p.grad is not None}
     assert with_gradient == {name for name, p in algorithm.named_parameters() if p.requires_grad}
-    assert {name.split('.')[0] for name in with_gradient} <= {'backbone', 'neck', 'head', 'mask_token', 'discriminator'}
+    assert {name.split('.')[0] for name in with_gradient} <= {
+        'backbone',
+        'neck',
+        'head',
+        'mask_token',
+        'discriminator',
+        'tile_neck',
+    }
 
 
 @each_recipe

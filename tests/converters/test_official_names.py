@@ -47,6 +47,7 @@ CASES = {
     'relative_loc': (['relative_loc_r50'], []),
     'jigsaw': (['jigsaw_r50'], []),
     'colorization': (['colorization_eccv16'], []),
+    'npid': (['npid_r18'], ['memory_bank.feature_bank']),
     'obow': (
         [],
         [

@@ -42,6 +42,12 @@ def shrink(cfg: Config) -> Config:
     if 'mask_token' in cfg.model:  # at the third stage of a ResNet, or at the patches of a ViT
         cfg.model.mask_token.channels = 32 if cfg.model.backbone.type == 'ResNet' else _ARCH['embed_dim']
     _shrink_parts(cfg.model)
+    if 'bank' in cfg.model:
+        cfg.model.bank.update(length=_QUEUE, dim=_EMBEDDING)
+        cfg.model.num_negatives = _HIDDEN
+    if 'tile_neck' in cfg.model:
+        width = BACKBONES.build(cfg.model.backbone).feature_dim
+        cfg.model.tile_neck.update(in_channels=width, joint=[dict(channels=_EMBEDDING, relu=False)])
     if cfg.model.neck.type == 'InpaintingGenerator':  # the hole is half of the image
         map_size = 1 if cfg.model.backbone.type == 'ContextEncoderNet' else IMAGE_SIZE // 8
         cfg.model.neck.update(map_size=map_size, bottleneck=_EMBEDDING, widths=(16, 8))

@@ -16,15 +16,16 @@ from mmssl.registry import NECKS
 class TileNeck(BaseModule):
     """Units for each tile, concatenation of the tiles of an image, and units for all of them together.
 
-    A unit is a linear layer, optionally a batch norm, a ReLU, and optionally dropout. It is a dict with the key
+    A unit is a linear layer, optionally a batch norm, usually a ReLU, and optionally dropout. It is a dict with the key
     ``channels`` and optionally ``norm`` (``'affine'``, or ``'plain'`` without scale and offset), ``momentum`` (of the
-    running statistics: weight of the new value, 0.1) and ``dropout`` (rate, 0).
+    running statistics: weight of the new value, 0.1), ``relu`` (True) and ``dropout`` (rate, 0).
 
     | method | arguments |
     |---|---|
     | relative location (OpenSelfSup) | ``num_tiles=2, joint=[dict(channels=4096, norm='affine', momentum=.003,
       dropout=.5)]`` |
     | jigsaw (VISSL) | ``num_tiles=9, single=[dict(channels=1000, norm='affine')]`` |
+    | PIRL (VISSL) | ``num_tiles=9, single=[dict(channels=128, relu=False)], joint=[dict(channels=128, relu=False)]`` |
     | jigsaw (Noroozi and Favaro), after fc6 | ``num_tiles=9, joint=[dict(channels=4096, dropout=.5)]`` |
 
     Args:
@@ -80,7 +81,12 @@ def _units(width: int, units: Sequence[dict]) -> tuple[nn.Sequential, int]:
 
 
 def _unit(
-    width: int, channels: int, norm: str | None = None, momentum: float = 0.1, dropout: float = 0.0
+    width: int,
+    channels: int,
+    norm: str | None = None,
+    momentum: float = 0.1,
+    relu: bool = True,
+    dropout: float = 0.0,
 ) -> nn.Sequential:
     if norm not in (None, 'affine', 'plain'):
         raise ValueError(f"norm must be None, 'affine' or 'plain', got {norm!r}")
@@ -88,7 +94,8 @@ def _unit(
     unit.add_module('fc', nn.Linear(width, channels))
     if norm is not None:
         unit.add_module('bn', nn.BatchNorm1d(channels, momentum=momentum, affine=norm == 'affine'))
-    unit.add_module('relu', nn.ReLU(inplace=True))
+    if relu:
+        unit.add_module('relu', nn.ReLU(inplace=True))
     if dropout:
         unit.add_module('dropout', nn.Dropout(dropout))
     return unit
