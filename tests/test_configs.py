@@ -34,6 +34,7 @@ NAME = re.compile(r'(?P<method>[a-z0-9]+)_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)
 # Without a depth, as names of recipes begin.
 FAMILIES = {
     'alexnet',
+    'amdim',
     'dcgan',
     'eccv16',
     'gpt',
@@ -172,6 +173,8 @@ def test_training_views_and_batches(path: Path) -> None:
     elif cfg.model.type == 'Colorization':  # a change of colour would change the target
         assert sizes == [176 if size == 224 else size]
         assert not any((views[0].get('grayscale'), views[0].get('jitter'), views[0].get('solarize')))
+    elif cfg.model.type == 'AMDIM':
+        assert sizes == [128 if size == 224 else size] * 2
     elif cfg.model.type == 'PIRL':
         assert sizes == [size, 192 if size == 224 else 48] and [view.type for view in views][1] == 'TileView'
     elif cfg.model.type in ('RotNet', 'NPID', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
@@ -259,6 +262,7 @@ COUNTS = {
     'nnclr_resnet50_16xb256-1000e_in1k': (23_508_032 + 8_921_600 + 2_105_600,) * 2,
     'npid_resnet50_8xb32-200e_in1k': (23_508_032 + 262_272,) * 2,
     'pirl_resnet50_32xb32-200e_in1k': (23_508_032 + 2 * 262_272 + 147_584,) * 2,
+    'amdim_amdim-large_4xb120-50e_in1k': (208_419_264,) * 2,  # without the norms that are switched off
     'jigsaw_resnet50_8xb32-105e_in1k': (23_508_032 + 2_951_100,) * 2,
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),
     'deepcluster_vgg16-sobel_1xb256-200e_in1k': (175_238_416, 175_238_440),

@@ -48,6 +48,16 @@ CASES = {
     'jigsaw': (['jigsaw_r50'], []),
     'colorization': (['colorization_eccv16'], []),
     'npid': (['npid_r18'], ['memory_bank.feature_bank']),
+    'amdim': (
+        ['amdim_c32', 'amdim_c32_bn'],
+        [
+            *(
+                f'encoder.large_list.{name}.weight'
+                for name in ('0.conv', '2.layer_list.1.conv1', '5.bn', '6.layer_list.0.conv2', '7.layer_list.0.conv1')
+            ),
+            *('encoder.large_list.8.conv1.weight', 'encoder.large_list.9.bn.weight', 'evaluator.block_glb.0.weight'),
+        ],
+    ),
     'obow': (
         [],
         [

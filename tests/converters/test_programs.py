@@ -20,6 +20,7 @@ _ARCH = dict(embed_dim=24, depth=2, num_heads=2)
 _VIT = dict(arch=_ARCH, img_size=16, patch_size=8)
 _HIVIT = dict(arch=dict(embed_dim=64, depths=(1, 1, 1), num_heads=1), img_size=32)
 BACKBONE_CONFIGS = {
+    'AMDIMEncoder': (dict(width=4, out_channels=16, num_units=1, img_size=32), 32),
     'AdaptedInput': (
         dict(network=dict(type='LeNet5BN', adder=False, width=0.5), steps=[dict(type='FitImages', size=32)]),
         32,
@@ -31,6 +32,9 @@ BACKBONE_CONFIGS = {
     'AdderVGG': (dict(width=0.0625, out_indices=(0,)), 8),
     'AlexNet': (dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True), 32),
     'BEiTViT': (_VIT, 16),
+    'CaffeNet': (dict(groups=2, out_indices=(1,)), 32),
+    'ColorizationNet': (dict(width=0.0625), 32),
+    'ContextEncoderNet': (dict(width=0.0625), 32),
     'HiViT': (_HIVIT | dict(position_bias='table'), 32),
     'LeNet5BN': (dict(width=0.5, out_indices=(0,)), 32),
     'NIN': (dict(width=0.0625), 16),

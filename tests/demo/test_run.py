@@ -51,7 +51,9 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     model.on_train_start()
     sizes = [
         view.size
-        if {'masker', 'windows'} & cfg.model.keys() or 'TileView' in view.type or cfg.model.type == 'ContextEncoder'
+        if {'masker', 'windows'} & cfg.model.keys()
+        or 'TileView' in view.type
+        or cfg.model.type in ('ContextEncoder', 'AMDIM')
         else 8
         for view in cfg.train_dataloader.dataset.views
     ]

@@ -42,6 +42,8 @@ def shrink(cfg: Config) -> Config:
     if 'mask_token' in cfg.model:  # at the third stage of a ResNet, or at the patches of a ViT
         cfg.model.mask_token.channels = 32 if cfg.model.backbone.type == 'ResNet' else _ARCH['embed_dim']
     _shrink_parts(cfg.model)
+    if cfg.model.neck.type == 'AMDIMProjector':
+        cfg.model.neck.update(out_channels=_EMBEDDING)
     if 'bank' in cfg.model:
         cfg.model.bank.update(length=_QUEUE, dim=_EMBEDDING)
         cfg.model.num_negatives = _HIDDEN
@@ -92,6 +94,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(width=0.0625, img_size=IMAGE_SIZE)
         if backbone.get('fc') is not None:
             backbone['fc'].update(width=_HIDDEN, dropout=(0, 0))
+    elif backbone['type'] == 'AMDIMEncoder':
+        backbone.update(width=_EMBEDDING // 4, out_channels=_EMBEDDING, num_units=1, img_size=IMAGE_SIZE)
     elif backbone['type'] in ('ColorizationNet', 'ContextEncoderNet'):
         backbone.update(width=0.0625)
     elif backbone['type'] == 'NIN':

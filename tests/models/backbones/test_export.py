@@ -9,6 +9,7 @@ from mmssl.registry import BACKBONES
 _VIT = dict(arch=dict(embed_dim=24, depth=2, num_heads=2), img_size=32, patch_size=8)
 _HIVIT = dict(arch=dict(embed_dim=24, depths=(1, 1, 1), num_heads=2), img_size=64)
 SMALL = {  # others are built by their defaults
+    'AMDIMEncoder': [dict(width=4, out_channels=32, num_units=1, img_size=64)],
     'AdaptedInput': [dict(network=dict(type='ResNet', depth=18, width=0.125, stem='small'))],
     'AlexNet': [dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True)],
     'BEiTViT': [_VIT],
