@@ -46,13 +46,13 @@ class AMDIMEncoder(BaseModule):
             raise ValueError(f'out_channels must be at least {widest} for width={width}, got {out_channels}')
         if img_size == 32:
             layers: list[nn.Module] = [_stem(3, width), AMDIMUnit(width, width, 1, 1, norm)]
-            blocks = ((2 * width, 4), (widest, 2))
+            blocks = [(2 * width, 4), (widest, 2)]
         else:
             layers = [_stem(3, width)]
             if img_size == 128:
                 first = nn.Conv2d(3, width, 5, stride=2, padding=2, padding_mode='reflect')
                 layers = [nn.Sequential(first, nn.ReLU(inplace=True)), _stem(width, width)]
-            blocks = ((2 * width, 4), (4 * width, 4), (widest, 2))
+            blocks = [(2 * width, 4), (4 * width, 4), (widest, 2)]
         inputs = width
         for outputs, kernel in blocks:
             layers.append(_block(inputs, outputs, kernel, 2, num_units, norm))
