@@ -57,6 +57,7 @@ class Role:
     def __init__(self, name: str) -> None:
         self.name = name
         self.members: dict[str, type] = {}
+        self.shared: dict[str, Callable[[Any, Any], None]] = {}  # argument of all members -> function of part and value
 
     def register_module(self, name: str | None = None, force: bool = False) -> Callable[[type], type]:
         """Returns a class decorator that registers the class in ``MODELS``.
@@ -80,12 +81,16 @@ class Role:
         """Builds the class that ``cfg['type']`` names; the rest of ``cfg`` and ``kwargs`` are its arguments.
 
         A name of this role means the class of mmssl in every scope: inside a detector of mmdet, ``ResNet`` is not
-        mmdet's. Any other name is looked up as MMEngine does.
+        mmdet's. Any other name is looked up as MMEngine does. Arguments in ``shared`` are applied to the built part.
         """
         MODELS.import_from_location()
         if isinstance(cfg, dict) and cfg.get('type') in self.members:
             cfg = cfg | dict(type=self.members[cfg['type']])
-        return MODELS.build(cfg, **kwargs)
+        given = {key: cfg[key] for key in self.shared if isinstance(cfg, dict) and key in cfg}
+        part = MODELS.build({key: cfg[key] for key in cfg if key not in given} if given else cfg, **kwargs)
+        for key, value in given.items():
+            self.shared[key](part, value)
+        return part
 
 
 ALGORITHMS = Role('algorithm')

@@ -236,6 +236,8 @@ class _PartsCheck:
     def check_arguments(self, node: dict, place: str, receiver: Callable, taken_out: frozenset[str]) -> None:
         """Adds a problem for every key of ``node`` that is not an argument of ``receiver``."""
         accepted, complete = accepted_arguments(receiver)
+        if receiver in roles.BACKBONES.members.values():
+            accepted = accepted | roles.BACKBONES.shared.keys()
         offered = accepted - {'self'}
         name = getattr(receiver, '__name__', str(receiver))
         for key in node.keys() - accepted - taken_out - {'type', '_scope_'}:

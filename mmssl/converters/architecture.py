@@ -45,6 +45,9 @@ _NAMES = {
 _FIRST = 'stages.0.0.conv.weight'
 
 
+_STEMS = ('conv1.weight', 'patch_embed.proj.weight', 'patch_embed.proj.0.weight', 'stem.conv.weight')  # of RGB images
+
+
 def kind(tensors: Tensors) -> str | None:
     """Returns the kind of backbone to which tensors belong by their names; None if the names match no kind.
 
@@ -80,7 +83,14 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
     Raises:
         UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.
     """
-    known = dict(known or {})
+    described = _describe(tensors, num_heads, dict(known or {}))
+    stem = next((tensor for name, tensor in tensors.items() if tensor.ndim == 4 and name in _STEMS), None)
+    if stem is not None and stem.shape[1] != 3:
+        described['in_channels'] = stem.shape[1]
+    return described
+
+
+def _describe(tensors: Tensors, num_heads: int | None, known: dict[str, Any]) -> dict[str, Any]:
     match kind(tensors):
         case 'AdderResNet':
             return known | _adder_resnet(tensors)

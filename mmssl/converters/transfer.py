@@ -17,6 +17,7 @@ from mmssl.converters.convert import convert
 from mmssl.converters.detect import UnknownSourceError, detect_source
 from mmssl.converters.public import in_timm, load_public, warn_of_normalization
 from mmssl.converters.sources import SOURCES
+from mmssl.models.layers.input_channels import adapt_channels
 from mmssl.utils.errors import UserError, some
 
 Tensors = dict[str, Tensor]
@@ -149,6 +150,9 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
 def _load_backbone(
     backbone: nn.Module, offered: Tensors, file: str, prefix: str | None, min_match: float = 1.0
 ) -> None:
+    offered, change = adapt_channels(backbone, offered)
+    if change:
+        print_log(change, logger='current')
     with _other_kinds_named(offered, backbone, file):
         load_matching(backbone, offered, file, prefix, min_match)
 
