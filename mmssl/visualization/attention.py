@@ -139,7 +139,7 @@ def _vit_maps(backbone: Any, images: Tensor, kinds: Sequence[str], reference: Te
     num_prefix = getattr(network, 'num_prefix_tokens', 1)  # the class token and register tokens precede the patches
     if getattr(network, 'cls_token', None) is None:
         raise UserError(f'{type(network).__name__} has no class token, and the maps show the attention of that token')
-    grid = _patch_grid(network.patch_embed, images.shape[-2:])
+    grid = patch_grid(network.patch_embed, images.shape[-2:])
     weights = attention_weights(backbone, images)
     maps = {}
     if 'heads' in kinds:
@@ -150,7 +150,7 @@ def _vit_maps(backbone: Any, images: Tensor, kinds: Sequence[str], reference: Te
     return maps
 
 
-def _patch_grid(patch_embed: Any, size: Sequence[int]) -> tuple[int, int]:
+def patch_grid(patch_embed: Any, size: Sequence[int]) -> tuple[int, int]:
     """Returns (rows, columns) of the patches of an image of ``size`` (height, width)."""
     if getattr(patch_embed, 'strict_img_size', False) and tuple(size) != tuple(patch_embed.img_size):
         raise UserError(f'the network only takes images of {patch_embed.img_size} pixels, got {tuple(size)}')

@@ -18,18 +18,21 @@ class TokenPool(nn.Module):
 
     Args:
         parts: ``'cls'``, ``'mean'`` or both, in the order of the vector.
+        num_prefix_tokens: Number of tokens before the patches: the class token, and registers if there are any.
 
     Raises:
         ValueError: ``parts`` is empty or names something else.
     """
 
-    def __init__(self, parts: Sequence[str] = PARTS) -> None:
+    def __init__(self, parts: Sequence[str] = PARTS, num_prefix_tokens: int = 1) -> None:
         super().__init__()
         if not parts or not set(parts) <= set(PARTS):
             raise ValueError(f'parts must be some of {PARTS}, got {parts}')
         self.parts = tuple(parts)
+        self.num_prefix_tokens = num_prefix_tokens
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Returns vectors (N, D * number of parts) for tokens (N, 1 + L, D), class token first."""
-        pooled = dict(cls=tokens[:, 0], mean=tokens[:, 1:].mean(dim=1))
+        """Returns vectors (N, D * number of parts) for tokens (N, num_prefix_tokens + L, D), class token
+        first."""
+        pooled = dict(cls=tokens[:, 0], mean=tokens[:, self.num_prefix_tokens :].mean(dim=1))
         return torch.cat([pooled[part] for part in self.parts], dim=1)

@@ -11,6 +11,7 @@ def test_class_token_and_mean_of_the_others():
     tokens = torch.randn(2, 5, 3)
     assert_close(TokenPool()(tokens), torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1))
     assert_close(TokenPool(('mean',))(tokens), tokens[:, 1:].mean(1))
+    assert_close(TokenPool(('mean',), num_prefix_tokens=3)(tokens), tokens[:, 3:].mean(1))
     assert_close(TokenPool(('mean', 'cls'))(tokens)[:, 3:], tokens[:, 0])
 
 
