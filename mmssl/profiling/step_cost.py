@@ -29,9 +29,9 @@ def measure_step_cost(
 ) -> dict[str, Any]:
     """Measures a step of the config's algorithm, its parts alone, and the official-style step, in turns.
 
-    The views are noise and the learning rate is 0, so every repeat computes the same. The parts are: each child module
-    with all calls that a step makes to it, forward and, if the step needs it, backward; the optimizer, including
-    clipping; and ``on_step_end``, including the average of a teacher.
+    The views are noise and the learning rate is 0, so every repeat computes the same. The parts are: each module that
+    the algorithm calls, with all calls that a step makes to it, forward and, if the step needs it, backward; the
+    optimizer, including clipping; and ``on_step_end``, including the average of a teacher.
 
     Args:
         cfg: Config of a training; its data is not read.
@@ -154,15 +154,27 @@ class _Step:
 
 
 def record_calls(model: nn.Module, run: Callable[[], Any]) -> dict[str, Calls]:
-    """Returns the arguments of all calls that ``run`` makes to each child of ``model``, by the child's name."""
+    """Returns the arguments of the calls that ``run`` makes to parts of ``model``, by the part's name.
+
+    A part is a module that is called by the model's own code, such as ``backbone`` or ``teacher.backbone``, not by the
+    forward pass of another module.
+    """
     calls: dict[str, Calls] = defaultdict(list)
+    running: list[str] = []
 
-    def record(name: str, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
-        calls[name].append(tree_map(_detached, (args, kwargs)))
+    def enter(name: str, module: nn.Module, args: tuple) -> None:
+        running.append(name)
 
-    handles = [
-        child.register_forward_hook(partial(record, name), with_kwargs=True) for name, child in model.named_children()
-    ]
+    def leave(name: str, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
+        running.pop()
+        if not running:
+            calls[name].append(tree_map(_detached, (args, kwargs)))
+
+    handles = []
+    for name, module in model.named_modules():
+        if name:
+            handles.append(module.register_forward_pre_hook(partial(enter, name)))
+            handles.append(module.register_forward_hook(partial(leave, name), with_kwargs=True))
     run()
     for handle in handles:
         handle.remove()
