@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-
-from mmengine.registry import init_default_scope
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from mmssl.cli.tool import tool
-from mmssl.config.check import check_config
-from mmssl.config.load import load_config
-from mmssl.demo import run as demo
-from mmssl.engine.stages import Stage, read_stages
 from mmssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mmssl.demo.run import Outcome
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'
 
@@ -33,8 +29,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def show(outcome: demo.Outcome) -> None:
+def show(outcome: Outcome) -> None:
     """Prints the table and the path of the report."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console()
     if outcome.table:
         head, *rows = outcome.table
@@ -50,6 +49,13 @@ def show(outcome: demo.Outcome) -> None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    from mmengine.registry import init_default_scope  # after the arguments, because importing torch is slow
+
+    from mmssl.config.check import check_config
+    from mmssl.config.load import load_config
+    from mmssl.demo import run as demo
+    from mmssl.engine.stages import Stage, read_stages
+
     path = CONFIGS / f'{args.method}_photos.py'
     cfg = load_config(path)
     stages = read_stages(path) if 'stages' in cfg else [Stage('training', cfg, takes={}, leaves={})]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.apis.features import write_features
 from mmssl.cli.options import add_amp_option, add_config_options
 from mmssl.cli.tool import tool
-from mmssl.distributed.launch import LAUNCHERS
+from mmssl.distributed.launchers import LAUNCHERS
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -27,6 +26,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    from mmssl.apis.features import write_features  # after the arguments, because importing torch is slow
+
     features = write_features(
         args.config,
         args.checkpoint,

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mmssl.apis.images import list_images
-from mmssl.apis.predict import PredictionWriter, Predictor
 from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
-from mmssl.datasets.decode import UnreadableImageError
 from mmssl.utils.errors import UserError
-from mmssl.visualization.predictions import Prediction
+
+if TYPE_CHECKING:
+    from mmssl.visualization.predictions import Prediction
 
 SHOWN = 5  # number of names in the line of an image
 
@@ -46,6 +46,10 @@ def text_of(prediction: Prediction) -> str:
 @tool
 def main(argv: Sequence[str] | None = None) -> list[dict]:
     args = parse_args(argv)
+    from mmssl.apis.images import list_images  # after the arguments, because importing torch is slow
+    from mmssl.apis.predict import PredictionWriter, Predictor
+    from mmssl.datasets.decode import UnreadableImageError
+
     sources = list(list_images(args.images))
     if not sources:
         raise UserError(f'there is no image in {", ".join(args.images)}')

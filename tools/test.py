@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.apis.evaluate import evaluate
+import mmssl
 from mmssl.cli.options import add_run_options, write_json
 from mmssl.cli.tool import tool
-from mmssl.distributed.collectives import rank
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -24,7 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
-    results = evaluate(
+    results = mmssl.evaluate(
         args.config,
         args.checkpoint,
         args.work_dir,
@@ -32,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         show_dir=args.show_dir,
         launcher=args.launcher,
     )
+    from mmssl.distributed.collectives import rank
+
     if rank() == 0:
         for name, value in results.items():
             print(f'{name}: {value:.4f}')

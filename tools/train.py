@@ -11,10 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mmssl.apis.train import train
+import mmssl
 from mmssl.cli.options import add_amp_option, add_run_options, add_transfer_options, transfer_options, whole_number
 from mmssl.cli.tool import tool
-from mmssl.distributed.collectives import rank
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -47,7 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    report = train(
+    report = mmssl.train(
         args.config,
         args.work_dir,
         cfg_options=args.cfg_options,
@@ -65,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         dry=args.dry_run,
     )
     if args.dry_run:
+        from mmssl.distributed.collectives import rank
+
         if rank() == 0:
             print(report)
         sys.exit(1 if report.problems else 0)

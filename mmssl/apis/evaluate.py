@@ -40,7 +40,7 @@ def evaluate(
         work_dir: Folder for the log; None means ``work_dirs/<config name>``.
         cfg_options: Dotted keys and values that override the config.
         show_dir: Folder for pictures of up to 200 predictions.
-        launcher: Program that started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+        launcher: Program that started this process, see ``mmssl.distributed.launchers.LAUNCHERS``.
 
     Returns:
         Name -> value of each metric, in the metric's unit.

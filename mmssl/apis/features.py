@@ -21,8 +21,8 @@ from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching
 from mmssl.config.check import check_config
+from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import evaluation_dataloader
-from mmssl.config.options import read_dtype
 from mmssl.datasets.base import printable
 from mmssl.datasets.collate_views import collate_views
 from mmssl.distributed.launch import join_processes
@@ -125,7 +125,7 @@ def write_features(
         data: Images of the config to use: ``'val'`` (the default), ``'test'`` or ``'bank'``.
         amp: ``'bf16'`` or ``'fp16'`` for mixed precision.
         cfg_options: Dotted keys and values that override the config.
-        launcher: Program that started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+        launcher: Program that started this process, see ``mmssl.distributed.launchers.LAUNCHERS``.
 
     Returns:
         The features; None on processes that do not write.

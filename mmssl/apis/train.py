@@ -14,7 +14,7 @@ from mmssl.apis.arguments import check_options, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.config.check import check_config
 from mmssl.config.continued import go_on_gently, is_pretraining
-from mmssl.config.options import read_dtype
+from mmssl.config.dtypes import read_dtype
 from mmssl.converters.public import find_public
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.own_images import use_images
@@ -133,7 +133,7 @@ def train(
             ``mmssl.engine.micro_batches.use_micro_batches``.
         validate: Whether the model is evaluated during training.
         seed: Seed of weights, order and augmentation; None uses the config's.
-        launcher: Program that started this process, see ``mmssl.distributed.launch.LAUNCHERS``.
+        launcher: Program that started this process, see ``mmssl.distributed.launchers.LAUNCHERS``.
         only_stage: Name of the only stage to run, for a recipe with stages.
         from_stage: Name of the first stage to run, for a recipe with stages.
         dry: Whether to build everything, run one iteration, leave no file, and return a report of the cost.

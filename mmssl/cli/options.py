@@ -1,4 +1,4 @@
-"""Options that the command-line tools share."""
+"""Options that the command-line tools share; importing this module is fast, so that ``--help`` is."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
-from mmssl.config.check import check_config
-from mmssl.config.load import load_config
-from mmssl.config.options import DTYPES, Options, read_dtype
-from mmssl.distributed.launch import LAUNCHERS
+from mmssl.config.dtypes import DTYPES, read_dtype
+from mmssl.distributed.launchers import LAUNCHERS
 from mmssl.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from mmssl.config.options import Options
 
 
 class CfgOptions(argparse.Action):
@@ -25,6 +25,8 @@ class CfgOptions(argparse.Action):
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}')
+        from mmssl.config.options import Options
+
         options = getattr(namespace, self.dest, None) or Options()
         try:
             for value in values:
@@ -92,6 +94,11 @@ def load_run(
     Raises:
         UserError: The config cannot be loaded or has mistakes.
     """
+    from mmengine.registry import init_default_scope
+
+    from mmssl.config.check import check_config
+    from mmssl.config.load import load_config
+
     cfg = load_config(config, cfg_options)
     init_default_scope(cfg.default_scope)
     if change is not None:

@@ -9,9 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mmengine.dist import is_distributed
-
-from mmssl.distributed.launch import leave_processes
 from mmssl.utils.errors import user_message
 
 _RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
@@ -32,7 +29,7 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(main)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        failed, joined_before = True, is_distributed()
+        failed, joined_before = True, _is_distributed()
         try:
             result = main(*args, **kwargs)
             failed = False
@@ -42,13 +39,21 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             _report(message)
         finally:
-            if not joined_before:
+            if not joined_before and 'torch' in sys.modules:  # else it ended while it read its arguments
+                from mmssl.distributed.launch import leave_processes
+
                 leave_processes(failed)
         if failed:
             sys.exit(2)  # outside the except block, whose traceback would keep the runner, and with it DDP, alive
         return result
 
     return wrapper
+
+
+def _is_distributed() -> bool:
+    """Returns whether this process belongs to a process group, without importing torch."""
+    distributed = sys.modules.get('torch.distributed')
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 def _report(message: str) -> None:

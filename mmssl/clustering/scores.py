@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import entropy
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
 
 
 def agreement(labels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
@@ -21,6 +18,9 @@ def agreement(labels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
         ``purity`` (share of the images whose reference is the most frequent one in their cluster). The dict is empty
         if all images are ignored.
     """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # here, because it is slow to import
+    from sklearn.metrics.cluster import contingency_matrix
+
     both = (labels >= 0) & (reference >= 0)
     labels, reference = labels[both], reference[both]
     if not len(labels):
@@ -46,6 +46,8 @@ def size_scores(sizes: np.ndarray) -> dict[str, float]:
         ``empty`` (number of empty clusters), ``largest`` (share of the images in the largest cluster) and
         ``effective`` (exponential of the entropy of the sizes: the number of equal clusters with the same entropy).
     """
+    from scipy.stats import entropy
+
     return dict(
         empty=float((sizes == 0).sum()),
         largest=float(sizes.max() / max(sizes.sum(), 1)),

@@ -11,7 +11,6 @@ from mmssl.config.keys import ACTING_OPTIONS, CUSTOMARY_VARIABLES, READ_KEYS, RE
 from mmssl.config.text import read_literal
 from mmssl.utils.errors import UserError, did_you_mean
 
-DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
 _PATHS = {
     'ann_file', 'checkpoint', 'data_prefix', 'data_root', 'experiment_name', 'img_path', 'load_from', 'out_dir',
     'seg_map_path', 'seg_prefix', 'work_dir',
@@ -36,21 +35,6 @@ class Options(dict):
             raise UserError(f'{key}={text}: write {key}={text.lstrip("=")}, with one equals sign')
         self[key] = parse_value(key, text)
         self.texts[key] = text
-
-
-def read_dtype(amp: str | None) -> str | None:
-    """Returns the name of torch's dtype for mixed precision, ``'bfloat16'`` or ``'float16'``; None for None.
-
-    Args:
-        amp: Name of the dtype, or its short form ``'bf16'`` or ``'fp16'``.
-
-    Raises:
-        UserError: ``amp`` is another word.
-    """
-    dtype = DTYPES.get(amp, amp) if amp else None
-    if dtype not in (None, *DTYPES.values()):
-        raise UserError(f"mixed precision must be 'bf16' or 'fp16', got {amp!r}")
-    return dtype
 
 
 def renamed(options: dict[str, Any], rename: Callable[[str], str | None]) -> Options:

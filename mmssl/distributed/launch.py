@@ -17,7 +17,6 @@ from mmengine.utils.dl_utils import set_multi_processing
 from mmssl.distributed.collectives import rank, world_size
 from mmssl.utils.errors import UserError
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _RANK_VARIABLE = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
 _SIZE_VARIABLE = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
 _STARTED_BY = {

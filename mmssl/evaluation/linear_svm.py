@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import cross_val_score
-from sklearn.svm import LinearSVC
+
+if TYPE_CHECKING:
+    from sklearn.svm import LinearSVC
 
 COSTS = (0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 50.0, 100.0, 1000.0)
 SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
@@ -52,6 +53,8 @@ def make_svm(cost: float) -> LinearSVC:
     Args:
         cost: Weight C of the hinge loss relative to the squared norm of the weights.
     """
+    from sklearn.svm import LinearSVC  # here, because scikit-learn is slow to import
+
     return LinearSVC(
         C=cost,
         class_weight={1: 2, -1: 1},
@@ -112,6 +115,9 @@ def evaluate_svm(
 def _one_class(
     vectors: np.ndarray, signs: np.ndarray, test_vectors: np.ndarray, targets: np.ndarray, costs: Sequence[float]
 ) -> tuple[float, float]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import cross_val_score
+
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', ConvergenceWarning)  # the protocol stops after max_iter, converged or not
         if len(costs) > 1:
@@ -160,6 +166,8 @@ def draw_low_shot(targets: np.ndarray, shots: int, rng: np.random.Generator) -> 
 def _low_shot_map(
     vectors: np.ndarray, drawn: np.ndarray, test_vectors: np.ndarray, test_targets: np.ndarray, cost: float
 ) -> float:
+    from sklearn.exceptions import ConvergenceWarning
+
     precisions = []
     for column in range(drawn.shape[1]):
         rows = drawn[:, column] >= 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from matplotlib.figure import Figure
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -13,11 +13,11 @@ from torch import Tensor
 from mmssl.distributed.collectives import rank
 from mmssl.evaluation.extract import extract_chosen
 from mmssl.registry import HOOKS
-from mmssl.visualization.attention import attention_figure, attention_maps
-from mmssl.visualization.embedding_map import choose_images, map_of_features
-from mmssl.visualization.neighbours import neighbour_sheet
-from mmssl.visualization.reconstruction import reconstruction_figure
-from mmssl.visualization.style import figure_pixels, spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Figures are imported where they are drawn, because matplotlib and scikit-learn are slow to import.
 
 
 @HOOKS.register_module()
@@ -86,23 +86,33 @@ class FiguresHook(Hook):
             self._draw(runner, runner.epoch + 1)
 
     def _draw(self, runner: Runner, step: int) -> None:
+        from mmssl.visualization.style import figure_pixels
+
         if self.active and rank() == 0:
             for name in self.figures:
                 runner.visualizer.add_image(name, figure_pixels(self.drawing[name](runner)), step)
 
     def _attention(self, runner: Runner) -> Figure:
+        from mmssl.visualization.attention import attention_figure, attention_maps
+
         model, images = runner.algorithm, self._images(runner)
         return attention_figure(images, {'': attention_maps(model.backbone, model.data_preprocessor.prepare(images))})
 
     def _reconstruction(self, runner: Runner) -> Figure:
+        from mmssl.visualization.reconstruction import reconstruction_figure
+
         return reconstruction_figure(runner.algorithm, self._images(runner))
 
     def _images(self, runner: Runner) -> Tensor:
         """Returns uint8 (``num_images``, 3, H, W), spread evenly over the validation images."""
+        from mmssl.visualization.style import spread
+
         dataset = runner.val_dataloader.dataset
         return torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), self.num_images).tolist()])
 
     def _tsne(self, runner: Runner) -> Figure:
+        from mmssl.visualization.embedding_map import choose_images, map_of_features
+
         loop = runner.val_loop
         dataset = loop.dataloader.dataset
         labels = torch.tensor([dataset.label(row) for row in range(len(dataset))])
@@ -111,6 +121,9 @@ class FiguresHook(Hook):
         return map_of_features({'': features}, dataset.classes)
 
     def _neighbors(self, runner: Runner) -> Figure:
+        from mmssl.visualization.neighbours import neighbour_sheet
+        from mmssl.visualization.style import spread
+
         loop = runner.val_loop
         bank, queries = (
             extract_chosen(runner.model, loader, spread(len(loader.dataset), count).tolist(), dtype=loop.dtype)

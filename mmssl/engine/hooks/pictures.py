@@ -20,7 +20,6 @@ from mmssl.visualization.predictions import (
     save_picture,
     side_by_side,
 )
-from mmssl.visualization.style import spread
 
 MAX_PICTURES = 200
 
@@ -47,6 +46,8 @@ class PicturesHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence | None = None
     ) -> None:
         """Draws the data samples of mmdet and mmseg; each process draws those that it tests."""
+        from mmssl.visualization.style import spread  # here, because matplotlib is slow to import
+
         loader = runner.test_loop.dataloader
         chosen = set(spread(len(loader), MAX_PICTURES).tolist())
         if batch_idx not in chosen:
@@ -77,6 +78,8 @@ class PicturesHook(Hook):
             runner.logger.info(f'drew {self.number} of {len(dataset):,} images in {self.out_dir}')
 
     def _draw_classified(self, runner: Runner, dataset: Any) -> None:
+        from mmssl.visualization.style import spread
+
         model = runner.algorithm
         names = dataset.classes or tuple(str(label) for label in range(model.head.num_classes))
         with evaluating(model):

@@ -21,7 +21,6 @@ from mmssl.models.layers.visual_words import without_border
 from mmssl.models.targets.visual_words_target import last_map
 from mmssl.registry import STEPS
 from mmssl.utils.errors import UserError
-from mmssl.visualization.word_sheet import word_sheet
 
 
 @STEPS.register_module()
@@ -98,6 +97,8 @@ class FitVocabulary:
         used = f'{len(words) - int(scores["empty"])} of {len(words)} words occur in {count} images'
         print_log(f'{used}; effective number of words {scores["effective"]:.0f}', logger='current')
         shape = features.shape[:2]
+        from mmssl.visualization.word_sheet import word_sheet  # here, because matplotlib is slow to import
+
         sheet = word_sheet(dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border)
         sheet.savefig(folder / 'words.png', dpi=120)
 
