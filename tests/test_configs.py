@@ -177,7 +177,15 @@ def test_training_views_and_batches(path: Path) -> None:
         assert sizes == [128 if size == 224 else size] * 2
     elif cfg.model.type == 'PIRL':
         assert sizes == [size, 192 if size == 224 else 48] and [view.type for view in views][1] == 'TileView'
-    elif cfg.model.type in ('RotNet', 'NPID', 'ImageClassifier', 'IGAM', 'DeepCluster', 'SeLa'):  # which have labels
+    elif cfg.model.type in (
+        'RotNet',
+        'NPID',
+        'ODC',
+        'ImageClassifier',
+        'IGAM',
+        'DeepCluster',
+        'SeLa',
+    ):  # which have labels
         assert sizes == [size]
     elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
         assert sizes == [160] * 2 + [96] * 4
@@ -263,6 +271,7 @@ COUNTS = {
     'npid_resnet50_8xb32-200e_in1k': (23_508_032 + 262_272,) * 2,
     'pirl_resnet50_32xb32-200e_in1k': (23_508_032 + 2 * 262_272 + 147_584,) * 2,
     'amdim_amdim-large_4xb120-50e_in1k': (208_419_264,) * 2,  # without the norms that are switched off
+    'odc_resnet50_8xb64-440e_in1k': (23_508_032 + 1_049_088 + 131_328 + 2_570_000,) * 2,
     'jigsaw_resnet50_8xb32-105e_in1k': (23_508_032 + 2_951_100,) * 2,
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),
     'deepcluster_vgg16-sobel_1xb256-200e_in1k': (175_238_416, 175_238_440),

@@ -14,19 +14,24 @@ INITS = ('normal', 'torch')
 
 
 @in_full_precision
-def cluster_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def cluster_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean cross entropy over heads and over the labelled images of all processes.
 
-    In one process it is the mean of ``-log_softmax(logits[i, h])[labels[i, h]]`` over the images i and heads h with
-    ``labels[i, h] >= 0``.
+    In one process it is the weighted mean of ``-log_softmax(logits[i, h])[labels[i, h]]`` over the images i and heads h
+    with ``labels[i, h] >= 0``.
 
     Args:
         logits: (N, H, K), logits of K clusters for each of H heads.
         labels: (N, H) int64 in [0, K), or negative if the image has no label; such an entry gives no gradient.
+        weights: (N, H), weights of the entries, which then all have a label; None means equal weights.
 
     Returns:
         Scalar; the average over processes is the loss of the whole batch.
     """
+    if weights is not None:
+        terms = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction='none')
+        weights = weights.flatten().to(terms.dtype)
+        return (weights * terms).sum() / (sum_over_processes(weights.sum()) / world_size())
     total = nn.functional.cross_entropy(
         logits.flatten(0, 1), labels.flatten().clamp_min(-1), ignore_index=-1, reduction='sum'
     )
@@ -109,11 +114,12 @@ class ClusterHead(BaseModule):
         bias = None if self.fc.bias is None else self.fc.bias[rows]
         return nn.functional.linear(self.relu(features), self.fc.weight[rows], bias) / self.temperature
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, features: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """Returns the loss, a scalar, see ``cluster_cross_entropy``.
 
         Args:
             features: (N, D).
-            labels: (N, H) int64, negative if an image has no label.
+            labels: (N, H) int64, negative if an image has no label; with ``weights`` every image has one.
+            weights: (N, H), weights of the entries; None means equal weights.
         """
-        return cluster_cross_entropy(self.predict(features), labels)
+        return cluster_cross_entropy(self.predict(features), labels, weights)

@@ -26,6 +26,8 @@ class TileNeck(BaseModule):
       dropout=.5)]`` |
     | jigsaw (VISSL) | ``num_tiles=9, single=[dict(channels=1000, norm='affine')]`` |
     | PIRL (VISSL) | ``num_tiles=9, single=[dict(channels=128, relu=False)], joint=[dict(channels=128, relu=False)]`` |
+    | ODC, which has one whole image as its tile | ``num_tiles=1, single=[dict(channels=512, norm='plain',
+      momentum=.001, dropout=.5), dict(channels=256)]`` |
     | jigsaw (Noroozi and Favaro), after fc6 | ``num_tiles=9, joint=[dict(channels=4096, dropout=.5)]`` |
 
     Args:
