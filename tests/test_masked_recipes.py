@@ -1,4 +1,4 @@
-"""What the recipes of SimMIM, BEiT and MaskFeat take from the official settings: decay, clipping, masks, crops."""
+"""What recipes of masked methods take from the official settings: decay, clipping, masks, crops."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ SWIN = 'simmim/simmim_swin-base_16xb128-100e_in1k.py'
 VIT = 'simmim/simmim_vit-base_16xb128-800e_in1k.py'
 BEIT = 'beit/beit_vit-base_16xb128-800e_in1k.py'
 MASKFEAT = 'maskfeat/maskfeat_vit-base_64xb32-1600e_in1k.py'
+CAE = 'cae/cae_vit-base_32xb64-300e_in1k.py'
+CONVMAE = 'convmae/convmae_convvit-base_24xb128-1600e_in1k.py'
 
 
 def recipe(name: str):
@@ -31,6 +33,8 @@ def recipe(name: str):
         (VIT, {'cls_token'}),
         (BEIT, {'cls_token'}),
         (MASKFEAT, set()),
+        (CAE, set()),
+        (CONVMAE, set()),
     ],
 )
 def test_what_does_not_decay_beside_vectors(name, without):
@@ -52,13 +56,14 @@ def test_what_does_not_decay_beside_vectors(name, without):
     assert found == without
 
 
-@pytest.mark.parametrize(('name', 'norm'), [(SWIN, 5.0), (VIT, 5.0), (BEIT, 3.0), (MASKFEAT, 0.02)])
+@pytest.mark.parametrize(('name', 'norm'), [(SWIN, 5.0), (VIT, 5.0), (BEIT, 3.0), (CAE, 3.0), (MASKFEAT, 0.02)])
 def test_gradients_are_clipped_as_officially(name, norm):
     assert recipe(name).optim_wrapper.clip_grad == dict(max_norm=norm)
 
 
 def test_masks_have_the_official_numbers():
-    maskers = {name: recipe(name).model.masker for name in (SWIN, VIT, BEIT, MASKFEAT)}
+    maskers = {name: recipe(name).model.masker for name in (SWIN, VIT, BEIT, MASKFEAT, CAE)}
+    assert (maskers[CAE].num_hidden, maskers[CAE].min_block, maskers[CAE].exact) == (98, 16, True)
     assert (maskers[SWIN].unit_size, maskers[SWIN].patch_size, maskers[SWIN].ratio) == (32, 4, 0.6)
     assert (maskers[VIT].unit_size, maskers[VIT].patch_size, maskers[VIT].ratio) == (32, 16, 0.6)
     assert (maskers[BEIT].num_hidden, maskers[BEIT].min_block) == (75, 16)

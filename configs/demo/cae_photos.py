@@ -2,7 +2,7 @@
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 12
+max_epochs = 10
 
 _half = dict(in_channels=128, grid_size=8, depth=1, num_heads=4)
 model = dict(

@@ -5,7 +5,7 @@ Half of the patches is hidden, and the targets are plain pixels.
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 10
+max_epochs = 7
 
 model = dict(
     type='MAE',

@@ -2,7 +2,7 @@
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 16
+max_epochs = 12
 
 model = dict(
     type='IJEPA',

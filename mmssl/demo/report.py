@@ -128,7 +128,7 @@ def shown_images(runner: PretrainRunner) -> Tensor:
 def masks_section(runner: PretrainRunner) -> Section:
     """Returns a section with test images and the parts of them that the masker draws."""
     text = 'Test images and the parts that the method draws: it predicts what it does not see, as features or words.'
-    return Section('Masks', text, mask_figure(runner.algorithm, shown_images(runner)))
+    return Section('Masks', text, mask_figure(runner.algorithm.masker, shown_images(runner)))
 
 
 def reconstruction_section(runner: PretrainRunner) -> Section:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from mmssl.cli.options import add_config_options, load_run
 from mmssl.cli.tool import tool
-from mmssl.registry import ALGORITHMS
+from mmssl.registry import MASKERS
+from mmssl.utils.errors import UserError
 from mmssl.visualization.masks import mask_figure
 from mmssl.visualization.squares import read_squares
 from mmssl.visualization.style import save_figure
@@ -25,9 +26,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    cfg = load_run(args.config, args.cfg_options)
+    cfg = load_run(args.config, args.cfg_options, data=False)
+    if 'masker' not in cfg.model:
+        raise UserError(f'{cfg.model.type} draws no masks: use a method that hides patches, such as MAE')
     images = read_squares(args.images, cfg.train_dataloader.dataset.views[0].size)
-    save_figure(mask_figure(ALGORITHMS.build(cfg.model), images, args.seed), args.out)
+    save_figure(mask_figure(MASKERS.build(cfg.model.masker), images, args.seed), args.out)
     print(f'{len(images)} images: {args.out}')
 
 
