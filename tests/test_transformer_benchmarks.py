@@ -24,7 +24,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 BENCHMARKS = ROOT / 'configs' / 'benchmarks'
-CONFIGS = sorted(path for path in BENCHMARKS.glob('mm*/*.py') if '_r50' not in path.stem and '_r18' not in path.stem)
+RESNETS, CONVVIT = ('r50', 'r18'), 'mask-rcnn_convvit-base_25e_coco'  # without a decay from layer to layer
+CONFIGS = sorted(
+    path
+    for path in BENCHMARKS.glob('mm*/*.py')
+    if path.stem != CONVVIT and not any(name in path.stem for name in RESNETS)
+)
 ITPN = [path for path in CONFIGS if '_itpn-base' in path.stem or '_itpn-large' in path.stem]
 BLOCKS = {'vit-base': 12, 'vit-large': 24, 'beit-base': 12, 'hivit-base': 28, 'itpn-base': 30, 'itpn-large': 44}
 SMALL = dict(embed_dim=32, depths=(1, 1, 2), num_heads=2)
@@ -84,6 +89,18 @@ def test_learning_rates_fall_from_the_head_to_the_embedding(path: Path) -> None:
     assert all(value == 1 for name, value in factors.items() if not name.startswith('backbone.'))
     assert all(decays[name] == 0 for name in decays if name.endswith('.bias'))
     assert decays['backbone.blocks.0.mlp.fc1.weight'] == cfg.optim_wrapper.optimizer.weight_decay > 0
+
+
+def test_the_detector_of_convmae_has_one_rate_and_four_global_blocks() -> None:
+    cfg = load_config(BENCHMARKS / 'mmdetection' / f'{CONVVIT}.py')
+    factors, decays = learning_rates(cfg)
+    assert set(factors.values()) == {1.0} and cfg.optim_wrapper.optimizer.lr == 8e-5
+    assert set(decays.values()) == {0, 0.1} and decays['backbone.stages.0.0.attn.weight'] == 0.1
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    windows = [block.attn.window_size for block in model.backbone.blocks]
+    assert [index for index, size in enumerate(windows) if size == 0] == [0, 4, 8, 10] and set(windows) == {0, 16}
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].T_max == 92187 and cfg.param_scheduler[0].end == 461
 
 
 @parametrize(ITPN)
