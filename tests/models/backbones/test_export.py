@@ -8,13 +8,17 @@ from mmssl.registry import BACKBONES
 
 _VIT = dict(arch=dict(embed_dim=24, depth=2, num_heads=2), img_size=32, patch_size=8)
 _HIVIT = dict(arch=dict(embed_dim=24, depths=(1, 1, 1), num_heads=2), img_size=64)
+_CONVVIT = dict(arch=dict(dims=(8, 8, 16), depths=(1, 1, 2), num_heads=2), img_size=64)
 SMALL = {  # others are built by their defaults
     'AMDIMEncoder': [dict(width=4, out_channels=32, num_units=1, img_size=64)],
     'AdaptedInput': [dict(network=dict(type='ResNet', depth=18, width=0.125, stem='small'))],
     'AlexNet': [dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True)],
     'BEiTViT': [_VIT],
+    'CAEViT': [_VIT],
+    'ConvViT': [_CONVVIT],
     'HiViT': [dict(_HIVIT, position=dict(bias='table')), dict(_HIVIT, output='maps')],
     'NIN': [dict(width=0.125)],
+    'PatchViT': [_VIT],
     'ResNet': [dict(depth=18, width=0.125, stem='small')],
     'TimmBackbone': [dict(name='resnet10t')],
     'VGG16': [dict(width=0.125)],
@@ -22,6 +26,7 @@ SMALL = {  # others are built by their defaults
         dict(_VIT, output='mean', position=dict(resample='dino'), img_size=64),
     ],
     'WideResNet': [dict(depth=10, width_factor=1)],
+    'WindowedConvViT': [dict(_CONVVIT, window_size=2)],
     'WindowedHiViT': [dict(_HIVIT, window_size=2)],
     'WindowedViT': [dict(_VIT, window_size=2, global_indices=[1], relative_size=4)],
 }
