@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -134,6 +133,8 @@ class OnlineClusters(nn.Module):
 
 def _second_half(features: Tensor) -> Tensor:
     """Splits rows (R, D) by 2-means, equal rows by chance, and returns which are in the second part, (R,) bool."""
+    from sklearn.cluster import KMeans  # imported here because it takes a second and most trainings do not need it
+
     rows = features.cpu().double().numpy()
     if (rows == rows[0]).all():
         return torch.from_numpy(np.random.default_rng(0).permutation(len(rows)) % 2 == 1)
