@@ -62,13 +62,15 @@ class TileView:
     """Cuts a region of an image into G x G cells, and a smaller tile out of each cell at a random place.
 
     The tiles come as one picture, a mosaic with the tiles in raster order, so that they pass loader and device like any
-    view; ``split_mosaic`` separates them. Four shortcuts let a network find the place of a tile without knowing what it
-    shows. Each has a counter-measure:
+    view; ``split_mosaic`` separates them. Three shortcuts let a network find the place of a tile without knowing what
+    it shows. Each has a counter-measure:
 
     - lines that continue over an edge: the gap between tiles, which is the cell without the tile, and its random size;
     - chromatic aberration, which displaces the colours more towards the rim of a lens: ``photometric=dict(grayscale=
       ...)``, ``drop_channels`` and ``channel_jitter``;
     - the position in the photograph: the random crop.
+
+    Published settings:
 
     - relative location (OpenSelfSup): ``size=192, crop=255, resize=292, photometric=dict(grayscale=0.66)``
     - jigsaw (VISSL): ``size=192, crop=255, resize=256, flip=0.5, max_offset=20, photometric=dict(grayscale=0.66)``
