@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mmssl.datasets.bands import check_bands, decode_bands, read_value_range
 from mmssl.datasets.decode import UnreadableImageError, decode_image
 from mmssl.datasets.transforms.same_view import SameView
 from mmssl.registry import TRANSFORMS
@@ -48,7 +49,10 @@ class ImageDataset(Dataset):
             order of names (so class folders stay balanced) or ``'train'`` for the others.
         val_every: Distance of the validation images, see ``split``.
         value_range: Sample values that become black and white, for image files with more than 8 bits per sample, such
-            as (0, 4095) for 12 bits; see ``decode_image``. 8-bit files do not need it.
+            as (0, 4095) for 12 bits; see ``decode_image``. 8-bit files do not need it. With ``bands`` also one pair
+            for each band, or the path of a file that ``tools/misc/measure_images.py`` wrote.
+        bands: Number C of bands, or indices of the bands to take, for images that are not RGB photographs, see
+            ``decode_bands``; images are then (H, W, C), uint8 or uint16. None reads RGB.
 
     Raises:
         ValueError: An argument is outside its range, or not exactly one of ``views`` and ``transform`` is given.
@@ -66,7 +70,8 @@ class ImageDataset(Dataset):
         seed: int | None = None,
         split: str = 'all',
         val_every: int = 10,
-        value_range: tuple[float, float] | None = None,
+        value_range: Any = None,
+        bands: int | Sequence[int] | None = None,
     ) -> None:
         if (views is None) == (transform is None):
             raise ValueError('give either views (training) or transform (evaluation), and not both')
@@ -74,9 +79,9 @@ class ImageDataset(Dataset):
             raise ValueError("views is empty; give one dict(type='AugmentedView', ...) per view")
         if split not in ('all', 'train', 'val') or val_every < 2:
             raise ValueError(f"split must be 'all', 'train' or 'val' and val_every >= 2, got {split!r} and {val_every}")
-        if value_range is not None and not value_range[0] < value_range[1]:
-            raise ValueError(f'value_range must be (black, white) with black < white, got {tuple(value_range)}')
-        self.value_range = value_range
+        self.bands = bands
+        self.num_bands = None if bands is None else check_bands(bands)
+        self.value_range = None if value_range is None else read_value_range(value_range, self.num_bands)
         self.views = [TRANSFORMS.build(view) for view in views or ()]
         if self.views and isinstance(self.views[0], SameView):
             raise ValueError('the first view cannot be a SameView: there is no previous view to render again')
@@ -105,7 +110,9 @@ class ImageDataset(Dataset):
         return f'{self.describe()}[{row}]'
 
     def _decode(self, data: bytes) -> np.ndarray:
-        """Decodes the bytes of an image file into uint8 RGB (H, W, 3)."""
+        """Decodes the bytes of an image file into uint8 RGB (H, W, 3), or into ``bands``."""
+        if self.bands is not None:
+            return decode_bands(data, self.bands, self.value_range)
         return decode_image(data, self.value_range)
 
     def describe(self) -> str:

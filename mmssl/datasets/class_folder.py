@@ -36,7 +36,7 @@ class ClassFolder(ImageFiles):
 
         def names():
             for root in roots:
-                for name in find_images(root):
+                for name in find_images(root, kwargs.get('bands')):
                     folder, separator, _ = name.partition('/')
                     if not separator:
                         raise ValueError(

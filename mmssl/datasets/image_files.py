@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 
+from mmssl.datasets.bands import BAND_SUFFIXES
 from mmssl.datasets.base import ImageDataset, printable
 from mmssl.datasets.shared_strings import SharedStrings
 
@@ -20,13 +21,13 @@ IMAGE_SUFFIXES = (
 _MAX_SHOWN = 5
 
 
-def is_image_name(path: str) -> bool:
+def is_image_name(path: str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> bool:
     """Returns True if the path has the suffix of an image file and is not hidden."""
     name = os.path.basename(path)
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+    return name.lower().endswith(suffixes) and not name.startswith('.')
 
 
-def find_images(folder: str | Sequence[str]) -> Iterator[str]:
+def find_images(folder: str | Sequence[str], bands: Any = None) -> Iterator[str]:
     """Yields the paths of the image files below ``folder``, relative to it, sorted by name.
 
     Hidden files and folders are skipped. Links to folders are followed, except links to a folder that contains the
@@ -34,6 +35,7 @@ def find_images(folder: str | Sequence[str]) -> Iterator[str]:
 
     Args:
         folder: Folder, or several folders; with several the paths are absolute and come folder by folder.
+        bands: Argument ``bands`` of the dataset; unless it is None, NumPy and DICOM files are images too.
 
     Raises:
         FileNotFoundError: A folder does not exist.
@@ -43,11 +45,12 @@ def find_images(folder: str | Sequence[str]) -> Iterator[str]:
         folder = os.path.expanduser(folder)
         if not os.path.isdir(folder):
             raise FileNotFoundError(f'{printable(folder)} is not a folder; set data_root to one with images')
-        yield from _walk(folder, '', frozenset(), others)
+        suffixes = IMAGE_SUFFIXES if bands is None else IMAGE_SUFFIXES + BAND_SUFFIXES
+        yield from _walk(folder, '', frozenset(), others, suffixes)
     else:
         for one in folder:
             root = os.path.abspath(os.path.expanduser(one))
-            yield from (os.path.join(root, name) for name in find_images(root))
+            yield from (os.path.join(root, name) for name in find_images(root, bands))
     if others:
         kinds = ', '.join(f'{count} {suffix or "without ending"}' for suffix, count in others.most_common(_MAX_SHOWN))
         print_log(printable(f'{folder}: skipped files without an image suffix: {kinds}'), logger='current', level=30)
@@ -59,7 +62,9 @@ def folders_in(folder: str) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith('.'))
 
 
-def _walk(folder: str, prefix: str, above: frozenset[str], others: Counter[str]) -> Iterator[str]:
+def _walk(
+    folder: str, prefix: str, above: frozenset[str], others: Counter[str], suffixes: tuple[str, ...]
+) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in above:  # a link to a folder that contains the link
         return
@@ -67,8 +72,8 @@ def _walk(folder: str, prefix: str, above: frozenset[str], others: Counter[str])
         visible = sorted((entry for entry in entries if not entry.name.startswith('.')), key=lambda entry: entry.name)
     for entry in visible:
         if entry.is_dir():
-            yield from _walk(entry.path, f'{prefix}{entry.name}/', above | {real}, others)
-        elif is_image_name(entry.name):
+            yield from _walk(entry.path, f'{prefix}{entry.name}/', above | {real}, others, suffixes)
+        elif is_image_name(entry.name, suffixes):
             yield prefix + entry.name
         else:
             others[os.path.splitext(entry.name)[1].lower()] += 1

@@ -22,4 +22,4 @@ class ImageFolder(ImageFiles):
     """
 
     def __init__(self, data_root: str | Sequence[str], **kwargs: Any) -> None:
-        super().__init__(data_root, find_images(data_root), **kwargs)
+        super().__init__(data_root, find_images(data_root, kwargs.get('bands')), **kwargs)

@@ -13,6 +13,7 @@ from mmssl.utils.errors import UserError
 
 _MANY = 1000  # from this number of images a tenth is used for evaluation, below it a quarter
 _WORKERS = 2
+_KEPT = ('views', 'transform', 'bands', 'value_range')
 
 
 def use_images(cfg: Config, folder: str | Path) -> list[str]:
@@ -34,7 +35,8 @@ def use_images(cfg: Config, folder: str | Path) -> list[str]:
         UserError: The folder holds fewer than two images, the config needs labels and the folder has no class folders,
             or the config needs boxes or segmentation maps.
     """
-    names = list(find_images(str(folder)))
+    train = cfg.get('train_dataloader') or {}
+    names = list(find_images(str(folder), (train.get('dataset') or {}).get('bands')))
     if len(names) < 2:
         raise UserError(f'{folder} holds {len(names)} images: choose a folder with at least two')
     if cfg.get('default_scope', 'mmssl') != 'mmssl':
@@ -69,10 +71,10 @@ def _dataloaders(cfg: Config) -> Iterator[tuple[str, Any]]:
 def _replace(loader: Any, source: dict[str, Any]) -> None:
     dataset = loader.dataset
     if dataset.get('type') in ('RelabelledImages', 'SalientImages'):
-        inner = {key: dataset.dataset[key] for key in ('views', 'transform') if key in dataset.dataset}
+        inner = {key: dataset.dataset[key] for key in _KEPT if key in dataset.dataset}
         dataset.dataset = dict(source, **inner)
     else:
-        loader.dataset = dict(source, **{key: dataset[key] for key in ('views', 'transform') if key in dataset})
+        loader.dataset = dict(source, **{key: dataset[key] for key in _KEPT if key in dataset})
     loader.num_workers = max(loader.get('num_workers', 0), _WORKERS)
     loader.persistent_workers = True
 

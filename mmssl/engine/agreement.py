@@ -38,6 +38,7 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
         ValueError: The length of a queue is not a multiple of the global batch size.
     """
     check_views(algorithm, loader.dataset)
+    check_bands(algorithm, loader.dataset)
     check_batch(algorithm, loader)
     for problem in wrong_queues(algorithm, loader.batch_size):
         raise ValueError(problem)
@@ -62,6 +63,35 @@ def check_views(algorithm: nn.Module, dataset: Any) -> None:
     for place, part in image_sources(dataset, 'train_dataloader.dataset'):
         if getattr(part, 'views', None):
             contract.check_transforms(part.views, type(algorithm).__name__, f'{place}.views')
+
+
+def check_bands(algorithm: nn.Module, dataset: Any) -> None:
+    """Checks the number of bands of the images, and that views of bands have no operations on colours.
+
+    Args:
+        algorithm: Algorithm; one whose preprocessor does not tell its number of bands is not checked.
+        dataset: Training set; the parts of a concatenation are checked one by one.
+
+    Raises:
+        UserError: Images and preprocessor have different numbers of bands, or an operation needs red, green and blue.
+    """
+    expected = getattr(getattr(algorithm, 'data_preprocessor', None), 'num_bands', None)
+    if expected is None:
+        return
+    for place, part in image_sources(dataset, 'train_dataloader.dataset'):
+        own = getattr(part, 'num_bands', None)
+        if (own or 3) != expected:
+            raise UserError(
+                f'{place} has {own or 3} bands and model.data_preprocessor.mean {expected}: set {place}.bands, '
+                'model.backbone.in_channels, and mean and std of model.data_preprocessor to the same number of bands'
+            )
+        for view in getattr(part, 'views', []) if own is not None else []:
+            needed: list[str] = getattr(view, 'color_operations', list)()
+            if needed:
+                raise UserError(
+                    f'{place}.views use {" and ".join(needed)}, which need red, green and blue: bands have none. Set '
+                    'jitter=(brightness, contrast, 0, 0) and grayscale=0'
+                )
 
 
 def check_classes(algorithm: nn.Module, dataset: Any) -> None:
@@ -173,7 +203,8 @@ class _CannotCallError(Exception):
 def _try_out(algorithm: Any, sizes: list[int]) -> None:
     """Runs an image of zeros through masker, target, backbone and neck and compares the shapes of their outputs."""
     parameter = next(algorithm.parameters())
-    images, rendering = (parameter.new_zeros(1, 3, size, size) for size in (sizes[0], sizes[-1]))
+    bands = getattr(algorithm.data_preprocessor, 'num_bands', 3)
+    images, rendering = (parameter.new_zeros(1, bands, size, size) for size in (sizes[0], sizes[-1]))
     views = f'train_dataloader.dataset.views.0.size={sizes[0]}'
     predicted = None
     with _explained(f'the parts of {type(algorithm).__name__} do not fit images of {views}'):

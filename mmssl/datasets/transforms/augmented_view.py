@@ -198,6 +198,13 @@ class AugmentedView:
         """Returns the crop of ``image``, uint8 (H, W, 3), for the draw: uint8 (3, size, size)."""
         return render(image, drawn, self.size, self.interpolation)
 
+    def color_operations(self) -> list[str]:
+        """Returns the names of its operations that need red, green and blue: saturation, hue and grayscale."""
+        jitter = [name for name, strength in zip(JITTER, self.jitter) if strength and self.probabilities['jitter']]
+        return [name for name in jitter if name in ('saturation', 'hue')] + ['grayscale'] * (
+            self.probabilities['grayscale'] > 0
+        )
+
     def draw_program(self, draw: Callable[[], float]) -> Tensor:
         """Draws a photometric program, float32 (steps, 2).
 

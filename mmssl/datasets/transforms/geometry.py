@@ -126,6 +126,14 @@ def _taps(size: int, new_size: int) -> tuple[Tensor, Tensor]:
     return taps.clamp(0, size - 1).long(), (weights / weights.sum(dim=1, keepdim=True)).float()
 
 
+def _resize_deep(pixels: Tensor, height: int, width: int, interpolation: str) -> Tensor:
+    """Resizes samples of 16 bits (1, C, H, W) in floating point and rounds them to 16 bits."""
+    if interpolation not in ('bilinear', 'bicubic'):
+        raise ValueError(f"samples of 16 bits are resized by 'bilinear' or 'bicubic', got {interpolation!r}")
+    resized = F.interpolate(pixels.float(), (height, width), mode=interpolation, antialias=True)[0]
+    return resized.round_().clamp_(0, 65535).to(torch.uint16)
+
+
 def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Tensor:
     """Resizes an image of bytes with an antialiased filter, or with TensorFlow's aliased bicubic.
 
@@ -133,20 +141,22 @@ def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> Te
     one level).
 
     Args:
-        image: uint8 (H, W, 3); may be a slice of a larger array.
+        image: uint8 (H, W, C), or uint16 for images with bands; may be a slice of a larger array.
         height: Height of the result in pixels.
         width: Width of the result in pixels.
         interpolation: ``'bilinear'``, ``'bicubic'``, ``'lanczos'`` (three lobes), or ``'bicubic-aliased'``,
             TensorFlow's bicubic without antialiasing.
 
     Returns:
-        uint8 (3, height, width) in channels-last memory.
+        uint8 (C, height, width) in channels-last memory; uint16 for samples of 16 bits.
     """
     # Add the batch dimension before permuting: its stride marks the memory as channels last, so F.interpolate filters
     # the bytes without a copy and returns channels-last memory.
     pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
     if pixels.shape[2:] == (height, width):
         return pixels[0]
+    if pixels.dtype != torch.uint8:
+        return _resize_deep(pixels, height, width, interpolation)
     if interpolation == 'bicubic-aliased':
         return _aliased_bicubic(image, height, width)
     if interpolation == 'lanczos':  # F.interpolate only has it in the newest releases of torch

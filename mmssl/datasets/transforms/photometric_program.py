@@ -11,6 +11,8 @@ OPERATIONS = (
     *('none', 'brightness', 'contrast', 'saturation', 'hue', 'grayscale', 'blur', 'solarize'),
     *('brightness_offset', 'channel_contrast', 'hsv_saturation'),
 )
+# Operations that make sense for images with any bands.
+COLORLESS = ('brightness', 'contrast', 'channel_contrast', 'brightness_offset', 'blur', 'solarize')
 CODES = {name: code for code, name in enumerate(OPERATIONS)}
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 # Library whose rules the jitter follows -> operations, in the order of the jitter's strengths.

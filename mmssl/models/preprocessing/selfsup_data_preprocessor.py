@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from mmssl.models.preprocessing.band_photometric import run_band_programs
 from mmssl.models.preprocessing.photometric import run_programs
 from mmssl.registry import PREPROCESSORS
 
@@ -22,20 +25,35 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
     Views are written in ``memory_format``, an attribute that the runner sets to the format of the weights.
 
     Args:
-        mean: Mean of red, green and blue, on the scale 0-255.
-        std: Standard deviation of red, green and blue, on the scale 0-255. ``mean=[0, 0, 0], std=[255, 255, 255]``
-            gives images in [0, 1], which SimCLR uses.
+        mean: Mean of red, green and blue, or of each band, on the scale 0-255. For samples of 16 bits 255 stands for
+            65535, or for the white of the dataset's ``value_range``.
+        std: Standard deviation of red, green and blue, or of each band, on the scale 0-255. ``mean=[0, 0, 0], std=[255,
+            255, 255]`` gives images in [0, 1], which SimCLR uses.
+        statistics: File of ``tools/misc/measure_images.py`` with ``mean`` and ``std``, instead of these arguments.
+        shown: Indices of the three bands that figures show as red, green and blue, or of one that they show in grey;
+            None means the first three, or the first of fewer.
     """
 
     def __init__(
-        self, mean: Sequence[float] = (123.675, 116.28, 103.53), std: Sequence[float] = (58.395, 57.12, 57.375)
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        statistics: str | None = None,
+        shown: Sequence[int] | None = None,
     ) -> None:
         super().__init__(non_blocking=True)
         self.memory_format = torch.contiguous_format
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ValueError(f'mean and std must be three numbers each, std positive, got {mean} and {std}')
-        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1) / 255, persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(3, 1, 1) / 255, persistent=False)
+        if statistics is not None:
+            measured = json.loads(Path(statistics).expanduser().read_text())
+            mean, std = measured['mean'], measured['std']
+        if not mean or len(mean) != len(std) or min(std) <= 0:
+            raise ValueError(f'mean and std must be one number for each band, std positive, got {mean} and {std}')
+        self.num_bands = len(mean)
+        self.shown = tuple(shown or (range(3) if len(mean) >= 3 else range(1)))
+        if len(self.shown) not in (1, 3) or not set(self.shown) <= set(range(len(mean))):
+            raise ValueError(f'shown must be one or three of the bands 0 to {len(mean) - 1}, got {self.shown}')
+        self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1) / 255, persistent=False)
+        self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1) / 255, persistent=False)
         self.register_buffer('scale', 1 / self.std, persistent=False)
         self.register_buffer('shift', self.mean / self.std, persistent=False)
 
@@ -85,24 +103,37 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         On a CPU a few images at a time pass through all operations, so that they stay in the cache.
 
         Args:
-            images: (N, 3, H, W) uint8.
+            images: (N, 3, H, W) uint8; with bands (N, C, H, W) uint8 or uint16.
             programs: (N, steps, 2) float32 on the CPU, see ``run_programs``; None changes no colours.
 
         Returns:
-            (N, 3, H, W) float32, normalised, on the device.
+            (N, 3, H, W) float32, normalised, on the device; with bands (N, C, H, W).
+
+        Raises:
+            ValueError: The images have another number of bands than ``mean``.
         """
+        if images.shape[1] != self.num_bands:
+            raise ValueError(
+                f'images have {images.shape[1]} bands and model.data_preprocessor.mean has {self.num_bands}: set bands '
+                'of the datasets, in_channels of the backbone, and mean and std to the same number'
+            )
+        white = 255 if images.dtype == torch.uint8 else 65535
+        run = run_programs if self.num_bands == 3 else run_band_programs
         images = images.to(self.device, non_blocking=True)
         num_chunk = max(1, _CHUNK_PIXELS // images[0, 0].numel()) if self.device.type == 'cpu' else len(images)
         prepared = torch.empty(images.shape, dtype=torch.float32, device=self.device, memory_format=self.memory_format)
         for start in range(0, len(images), num_chunk):
             rows = slice(start, start + num_chunk)
-            chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
+            chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / white)
             if programs is not None:
                 with torch.autocast(self.device.type, enabled=False):  # bfloat16 is too coarse for colours
-                    chunk = run_programs(chunk, programs[rows])
+                    chunk = run(chunk, programs[rows])
             torch.mul(chunk, self.scale, out=prepared[rows]).sub_(self.shift)
         return prepared
 
     def denormalize(self, images: Tensor) -> Tensor:
-        """Converts normalised images to pixels (N, 3, H, W) uint8, for figures."""
-        return (images * self.std + self.mean).clamp(0, 1).mul(255).round().to(torch.uint8)
+        """Converts normalised images to pixels (N, 3, H, W) uint8, for figures: all colours, or the bands ``shown``."""
+        pixels = images * self.std + self.mean
+        if self.num_bands != 3 or self.shown != (0, 1, 2):
+            pixels = pixels[:, list(self.shown)].expand(-1, 3, -1, -1)
+        return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
