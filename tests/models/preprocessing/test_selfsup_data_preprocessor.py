@@ -93,7 +93,7 @@ def test_nothing_is_stored_in_a_checkpoint() -> None:
 
 @pytest.mark.parametrize('arguments', [dict(mean=(0, 0)), dict(std=(1, 1, 0))])
 def test_wrong_arguments(arguments: dict) -> None:
-    with pytest.raises(ValueError, match='three numbers each, std positive'):
+    with pytest.raises(ValueError, match='one number for each band, std positive'):
         SelfSupDataPreprocessor(**arguments)
 
 
