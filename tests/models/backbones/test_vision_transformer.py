@@ -9,6 +9,7 @@ from torch import nn
 
 from mmssl.config.check import accepted_arguments
 from mmssl.models.backbones.vision_transformer import ARCHS, VisionTransformer
+from mmssl.models.backbones.windowed_vit import WindowedViT
 from mmssl.models.layers.patches import select_patches
 from mmssl.models.layers.positions import scaled_positions, sincos_positions
 from tests.support.checkpoints import load_file
@@ -274,3 +275,36 @@ def test_arguments_of_earlier_configs_still_work(former, now):
     assert backbones[0].resample == backbones[1].resample
     trains = [[p.requires_grad for p in backbone.parameters()] for backbone in backbones]
     assert trains[0] == trains[1]
+
+
+@pytest.mark.parametrize(
+    ('arch', 'total'),
+    [
+        (dict(size='small'), 22_056_576),
+        (dict(size='small', registers=4), 22_058_112),
+        (dict(size='large'), 304_368_640),
+        (dict(size='dinov2-giant', ffn='swiglu'), 1_136_480_768),
+        (dict(size='dinov2-giant', ffn='swiglu', registers=4), 1_136_486_912),
+    ],
+)
+def test_parameters_of_dinov2(arch, total):
+    with torch.device('meta'):
+        backbone = VisionTransformer(dict(arch, layer_scale=1e-5), img_size=518, patch_size=14)
+    assert sum(parameter.numel() for parameter in backbone.parameters()) == total - backbone.embed_dim  # mask token
+
+
+def test_a_detector_ignores_registers_of_a_file():
+    arch = dict(embed_dim=24, depth=2, num_heads=3, layer_scale=0.1)
+    trained = VisionTransformer(dict(arch, registers=2), img_size=16, patch_size=4)
+    detector = WindowedViT(arch, img_size=16, patch_size=4, window_size=2)
+    detector.load_state_dict(trained.state_dict(), strict=True)
+    assert [x.shape for x in detector(torch.randn(1, 3, 16, 16))] == [(1, 24, 4, 4)]
+
+
+def test_options_of_the_architecture_are_checked():
+    with pytest.raises(ValueError, match='ffn must be one of'):
+        VisionTransformer(dict(size='tiny', ffn='glu'))
+    with pytest.raises(ValueError, match='drop_path_kind must be one of'):
+        VisionTransformer('tiny', drop_path_rate=dict(rate=0.1, kind='batch'))
+    with pytest.raises(ValueError, match='number or a dict of rate and kind'):
+        VisionTransformer('tiny', drop_path_rate=dict(kind='subset'))
