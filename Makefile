@@ -22,7 +22,7 @@ INSTALL := MMSSL_STACK=$(filter official,$(STACK)) $(PIP) install --prefer-binar
 REQUIREMENTS := setup.py $(filter-out requirements/docs.txt,$(wildcard requirements/*.txt))
 DOCS_VENV ?= .venv-docs
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint profile-gpu docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo '            EPOCHS=, METHOD=, SEED=, DATA=/folder/of/images'
 	@echo 'make test   the test suite; STACK=official, TESTS=tests/datasets, JOBS=2'
 	@echo 'make lint   ruff, its format, and mypy'
+	@echo 'make profile-gpu   steps of all methods on this GPU, in under ten minutes; fills docs/howto/profiling.md'
 	@echo 'make docs   the site, build/site/index.html; any warning is an error'
 	@echo 'make clean  remove the environments and caches, keep work_dirs'
 	@echo 'VENV=.venv and PYTHON=python3 choose the environment and the Python (3.10 or newer) that makes it.'
@@ -45,6 +46,9 @@ lint: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+profile-gpu: $(VENV)/.runtime
+	$(BIN)/python tools/profiling/steps.py --minutes 9 --write docs/howto/profiling.md --out work_dirs/profile-gpu.json
 
 docs: $(DOCS_VENV)/.done
 	rm -rf build/docs build/site

@@ -103,7 +103,7 @@ class _Step:
         samples = dict(index=torch.arange(count, device=device), label=torch.full((count,), -1, device=device))
         self.algorithm: BaseAlgorithm = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).to(device).train()
         self.samples = with_placeholder_labels(self.algorithm, samples, count)
-        self.wrapper = _optim_wrapper(self.algorithm, cfg, device)
+        self.wrapper = optim_wrapper_at_rest(self.algorithm, cfg, device)
         self.algorithm.on_train_start()
 
     def run(self) -> None:
@@ -196,7 +196,7 @@ def _detached(value: Any) -> Any:
     return value.detach().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
 
 
-def _optim_wrapper(algorithm: BaseAlgorithm, cfg: Config, device: torch.device) -> OptimWrapper:
+def optim_wrapper_at_rest(algorithm: BaseAlgorithm, cfg: Config, device: torch.device) -> OptimWrapper:
     """Builds the config's optimizer as the runner does, with learning rate 0; on a CPU bfloat16 replaces float16."""
     options = dict(constructor='GroupedOptimWrapperConstructor') | cfg.optim_wrapper.to_dict()
     if 'type' not in options:
