@@ -35,9 +35,21 @@ BACKBONE_CONFIGS = {
     'CaffeNet': (dict(groups=2, out_indices=(1,)), 32),
     'ColorizationNet': (dict(width=0.0625), 32),
     'ContextEncoderNet': (dict(width=0.0625), 32),
+    'GroupedSwin': (
+        dict(
+            name='swin_tiny_patch4_window7_224',
+            img_size=32,
+            window_size=4,
+            embed_dim=12,
+            depths=(2, 1),
+            num_heads=(1, 2),
+        ),
+        32,
+    ),
     'HiViT': (_HIVIT | dict(position_bias='table'), 32),
     'LeNet5BN': (dict(width=0.5, out_indices=(0,)), 32),
     'NIN': (dict(width=0.0625), 16),
+    'PixelTransformer': (dict(arch=_ARCH, img_size=8, num_colors=8), 8),
     'ResNet': (dict(depth=18, width=0.125, stem='small', out_indices=(0, 1, 2, 3)), 16),
     'TimmBackbone': (
         dict(

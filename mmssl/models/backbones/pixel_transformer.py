@@ -176,7 +176,7 @@ class PixelTransformer(OrderedLayers):
         if mask is not None:
             x = x.masked_fill(mask.unsqueeze(-1), 0)
         if self.start_token is not None:
-            x = torch.cat([self.start_token.to(x.dtype).expand(len(x), -1, -1), x[:, :-1]], dim=1)
+            x = torch.cat([self.start_token.to(x.dtype).expand(x.shape[0], -1, -1), x[:, :-1]], dim=1)
         x = (x + self.pos_embed[:, : x.shape[1]])[:, start:]
         for block in self.blocks[:num_blocks]:
             x = block(x, past)

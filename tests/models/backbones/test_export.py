@@ -16,9 +16,20 @@ SMALL = {  # others are built by their defaults
     'BEiTViT': [_VIT],
     'CAEViT': [_VIT],
     'ConvViT': [_CONVVIT],
+    'GroupedSwin': [
+        dict(
+            name='swin_tiny_patch4_window7_224',
+            img_size=64,
+            embed_dim=12,
+            depths=(2, 1),
+            num_heads=(1, 2),
+            window_size=4,
+        )
+    ],
     'HiViT': [dict(_HIVIT, position=dict(bias='table')), dict(_HIVIT, output='maps')],
     'NIN': [dict(width=0.125)],
     'PatchViT': [_VIT],
+    'PixelTransformer': [dict(arch=_VIT['arch'], img_size=8, num_colors=8)],
     'ResNet': [dict(depth=18, width=0.125, stem='small')],
     'TimmBackbone': [dict(name='resnet10t')],
     'VGG16': [dict(width=0.125)],
