@@ -41,6 +41,10 @@ def test_testing_on_the_second_of_two_nodes() -> None:
     )
 
 
+def test_processes_may_be_started_again() -> None:
+    assert '--standalone --max-restarts 3 --nproc-per-node 2' in command('dist_train.sh', 'c.py', '2', MAX_RESTARTS='3')
+
+
 def test_a_word_with_spaces_stays_one_argument(tmp_path: Path) -> None:
     python = tmp_path / 'python'
     python.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
@@ -84,9 +88,15 @@ def test_slurm_starts_one_task_on_each_node(tmp_path: Path) -> None:
     finished = run(
         'slurm_train.sh', 'part', 'job', 'c.py', '--seed', '3',
         PATH=f'{tmp_path}:{os.environ["PATH"]}', PYTHON='echo', GPUS='16', SRUN_ARGS='--qos=high --time=60',
-        SLURM_JOB_NODELIST='first,second',
+        REQUEUE='1', SLURM_JOB_NODELIST='first,second',
     )  # fmt: skip
-    for option in ('--partition=part', '--nodes=2', '--gres=gpu:8', '--cpus-per-task=40', '--qos=high --time=60'):
+    for option in (
+        '--partition=part',
+        '--nodes=2',
+        '--gres=gpu:8',
+        '--cpus-per-task=40',
+        '--requeue --signal=TERM@120 --qos=high --time=60',
+    ):
         assert option in finished.stderr
     assert finished.stdout.strip() == (
         '-m mmssl.distributed.torchrun --nnodes 2 --node-rank 1 --master-addr first --master-port 29500 '

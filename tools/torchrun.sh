@@ -2,6 +2,7 @@
 # Starts several processes of a tool on this node: tools/torchrun.sh SCRIPT PROCESSES [arguments of SCRIPT].
 # One process per GPU, or any number on CPU. On several nodes, run it on each with NNODES, NODE_RANK, MASTER_ADDR and
 # PORT set. PYTHON names the interpreter; otherwise the active environment's, or that of `make`, is taken.
+# MAX_RESTARTS=3 starts all processes again, up to three times, if one fails.
 set -euo pipefail
 
 script=${1:?usage: tools/torchrun.sh SCRIPT PROCESSES [arguments]}
@@ -28,6 +29,10 @@ fi
 if [[ -z ${OMP_NUM_THREADS:-} ]]; then
     threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
     export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
+fi
+
+if [[ -n ${MAX_RESTARTS:-} ]]; then
+    nodes+=(--max-restarts "$MAX_RESTARTS")
 fi
 
 exec "$PYTHON" -m mmssl.distributed.torchrun "${nodes[@]}" --nproc-per-node "$processes" \

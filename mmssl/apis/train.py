@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from mmssl.datasets.own_images import use_images
 from mmssl.distributed.collectives import broadcast_number
 from mmssl.distributed.launch import join_processes, launched
 from mmssl.engine.hooks.transfer import TransferHook
+from mmssl.engine.runner import resumable_checkpoints
 from mmssl.engine.stages import StepReport, read_stages, run_stages, select
 from mmssl.profiling.auto_batch import find_micro_batch, use_recipe_batch
 from mmssl.profiling.dry_run import Report, dry_run
@@ -50,6 +52,8 @@ class Settings:
         cfg.work_dir = self.folder(cfg)
         if self.images is not None:
             use_images(cfg, read_path(self.images, 'images'))
+        if _is_restarted() and resumable_checkpoints(cfg.work_dir):
+            self.resume = True  # what was trained before the restart must not be overwritten
         if self.resume:
             cfg.resume = True
             cfg.load_from = None if self.resume is True else str(Path(self.resume).expanduser())
@@ -167,6 +171,11 @@ def train(
         runner = RUNNERS.build(cfg)
         runner.train()
     return runner
+
+
+def _is_restarted() -> bool:
+    """Returns whether ``torchrun --max-restarts`` or Slurm has started this run again."""
+    return any(int(os.environ.get(name) or 0) > 0 for name in ('TORCHELASTIC_RESTART_COUNT', 'SLURM_RESTART_COUNT'))
 
 
 def _train_stages(

@@ -32,7 +32,7 @@ from mmssl.checkpoints.files import (
     replace_file,
     save_checkpoint_file,
 )
-from mmssl.checkpoints.folders import REST, replace_folder, split_tensors, write_shards
+from mmssl.checkpoints.folders import REST, remove_checkpoint, replace_folder, split_tensors, write_shards
 from mmssl.checkpoints.low_rank import folded
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.config.compilation import block_compile_options
@@ -285,7 +285,13 @@ class PretrainRunner(Runner):
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Registers MMEngine's default hooks (mmssl's classes replace those of the same name) and mmssl's own."""
         super().register_default_hooks(
-            dict(algorithm=dict(type='AlgorithmHook'), progress=dict(type='ProgressBarHook')) | dict(hooks or {})
+            dict(
+                algorithm=dict(type='AlgorithmHook'),
+                progress=dict(type='ProgressBarHook'),
+                interruption=dict(type='InterruptionHook'),
+                same_weights=dict(type='SameWeightsHook'),
+            )
+            | dict(hooks or {})
         )
 
     def _maybe_compile(self, target: str) -> None:
@@ -350,10 +356,13 @@ class PretrainRunner(Runner):
             if self._writes_shards:
                 target, replace = f'{filename}.tmp/{REST}', replace_folder
         if is_main_process():
-            super().save_checkpoint(out_dir, target, meta=meta, **kwargs)
-            replace(f'{path}.tmp', path)
-            if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
-                self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename)
+            try:
+                super().save_checkpoint(out_dir, target, meta=meta, **kwargs)
+                replace(f'{path}.tmp', path)
+                if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
+                    self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename)
+            except OSError as error:
+                raise _cannot_write(path, error) from error
         self._saved_weights = self._gathered = None
 
     @property
@@ -469,6 +478,16 @@ class PretrainRunner(Runner):
                 f'{filename} is the end of this run ({self.iter} of {self.max_iters} iterations): nothing is trained. '
                 'To train longer, raise max_epochs or train_cfg.max_iters'
             )
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    """Removes an incomplete checkpoint, and returns the message that it could not be written."""
+    for name in (path, backbone_file(path)):
+        remove_checkpoint(f'{name}.tmp')
+    return UserError(
+        f'{path} cannot be written: {error.strerror or error}. Checkpoints before it are whole; free space, or write '
+        'elsewhere (--work-dir), and continue with --resume'
+    )
 
 
 def _plain(config: Any) -> dict | None:

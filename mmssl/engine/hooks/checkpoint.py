@@ -68,6 +68,19 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         self._point_to_last(runner, outdated)
 
+    def save_now(self, runner: Runner, name: str) -> None:
+        """Writes a checkpoint after the current iteration, in addition to those at the interval; all processes call it.
+
+        Args:
+            runner: Runner in ``after_train_iter``.
+            name: File name, ``iter_N.pth``.
+        """
+        options = dict(save_optimizer=self.save_optimizer, save_param_scheduler=self.save_param_scheduler)
+        runner.call_hook('before_checkpoint')
+        runner.save_checkpoint(self.out_dir, name, by_epoch=False, **options, **self.args)
+        self.last_ckpt = str(Path(self.out_dir, name))
+        self._point_to_last(runner, [])
+
     @master_only
     def _point_to_last(self, runner: Runner, outdated: list[Path]) -> None:
         pointer = Path(runner.work_dir, 'last_checkpoint')

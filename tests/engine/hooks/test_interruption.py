@@ -1,0 +1,160 @@
+"""Runs that a cluster interrupts, that lose their disk, or whose processes drift apart."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from torch import Tensor
+
+from mmssl.apis.train import Settings
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.distributed.collectives import rank, world_size
+from mmssl.engine.hooks.interruption import InterruptedRunError
+from mmssl.engine.runner import PretrainRunner
+from mmssl.utils.errors import UserError
+from tests.support.distributed import run_distributed
+from tests.support.tiny_run import build_runner, tiny_config, train
+
+INTERRUPTIONS = 20
+STOP = dict(type='InterruptionHook', interval=1)
+
+
+class _Steps(Hook):
+    """Notes the iterations that a run does, and sends SIGTERM to one process in one of them."""
+
+    def __init__(self, at: int | None = None, process: int = 0) -> None:
+        self.at, self.process, self.done = at, process, []
+
+    def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
+        self.done.append(runner.iter)
+        if runner.iter == self.at and rank() == self.process:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _config(work_dir: str | Path, **changes: Any) -> dict:
+    hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=True, interval=1), interruption=STOP)
+    cfg = tiny_config(work_dir, 'byol', sync_bn=True, default_hooks=hooks, **changes)
+    cfg['train_dataloader']['dataset'].update(num_images=15 * 4)
+    cfg['train_dataloader'].update(batch_size=4 // world_size())
+    return cfg
+
+
+def test_twenty_interruptions_lose_and_repeat_no_step(tmp_path: Path) -> None:
+    (steps, state), *_ = run_distributed(_run_whole, 2, str(tmp_path / 'whole'))
+    for (pieces, interrupted), _ in [run_distributed(_run_in_pieces, 2, str(tmp_path / 'pieces'))]:
+        assert len(pieces) == INTERRUPTIONS + 1 and [step for piece in pieces for step in piece] == steps
+        assert all(torch.equal(interrupted[name], value) for name, value in state.items())
+
+
+def _run_whole(work_dir: str) -> tuple[list[int], dict[str, Tensor]]:
+    return _run(work_dir, None, 0)
+
+
+def _run_in_pieces(work_dir: str) -> tuple[list[list[int]], dict[str, Tensor]]:
+    pieces, at = [], 0
+    for number in range(INTERRUPTIONS):
+        steps, _ = _run(work_dir, at, process=number % 2, resume=number > 0)
+        pieces.append(steps)
+        at = steps[-1] + 2
+    steps, state = _run(work_dir, None, 0, resume=True)
+    return [*pieces, steps], state
+
+
+def _run(work_dir: str, at: int | None, process: int, **changes: Any) -> tuple[list[int], dict[str, Tensor]]:
+    torch.set_default_dtype(torch.float32)
+    os.environ['LOCAL_RANK'] = str(rank())
+    runner = build_runner(_config(work_dir, launcher='pytorch', **changes))
+    steps = _Steps(at, process)
+    runner.register_hook(steps)
+    if at is None:
+        runner.train()
+    else:
+        with pytest.raises(InterruptedRunError, match=r'--resume goes on from iter_\d+.pth'):
+            runner.train()
+    return steps.done, runner.algorithm.state_dict()
+
+
+@pytest.mark.parametrize('works', [True, False])
+def test_a_job_of_slurm_goes_back_into_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    script = tmp_path / 'scontrol'
+    script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\n' + ('' if works else 'echo no >&2; exit 1\n'))
+    script.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    monkeypatch.setenv('SLURM_JOB_ID', '71')
+    before = signal.getsignal(signal.SIGTERM)
+    for requeue in ('0', '1'):
+        monkeypatch.setenv('MMSSL_REQUEUE', requeue)
+        runner = build_runner(_config(tmp_path / requeue))
+        runner.register_hook(_Steps(at=3))
+        with pytest.raises(InterruptedRunError, match='after iteration 4; .* iter_4.pth'):
+            runner.train()
+        assert (tmp_path / 'called').exists() == (requeue == '1')
+    assert (tmp_path / 'called').read_text() == 'requeue 71\n'
+    assert signal.getsignal(signal.SIGTERM) == before
+    log = next(Path(runner.log_dir).glob('*.log')).read_text()
+    assert works or 'Slurm job 71 could not be put into the queue again: no' in log
+
+
+def test_a_full_disk_ends_in_a_sentence_and_the_last_checkpoint_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = torch.save
+
+    def fails_later(content: Any, file: Any, *args: Any, **kwargs: Any) -> None:
+        if (tmp_path / 'epoch_1_backbone.pth').exists():
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write(content, file, *args, **kwargs)
+
+    monkeypatch.setattr(torch, 'save', fails_later)
+    with pytest.raises(UserError, match=r'epoch_2.pth cannot be written: No space left on device.*--resume'):
+        train(_config(tmp_path))
+    assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_1.pth', 'epoch_1_backbone.pth']
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_1.pth')
+    load_checkpoint_file(tmp_path / 'epoch_1.pth')
+
+
+def test_a_process_with_other_weights_is_found(tmp_path: Path) -> None:
+    for message in run_distributed(_drift, 2, str(tmp_path)):
+        assert 'process 1 has other weights than process 0 after iteration 2, first in module.backbone' in message
+
+
+class _Drift(Hook):
+    def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
+        if rank() == 1 and runner.iter == 1:
+            next(runner.algorithm.backbone.parameters()).data.mul_(1.01)
+
+
+def _drift(work_dir: str) -> str:
+    torch.set_default_dtype(torch.float32)
+    os.environ['LOCAL_RANK'] = str(rank())
+    cfg = _config(work_dir, launcher='pytorch')
+    cfg['default_hooks']['same_weights'] = dict(type='SameWeightsHook', interval=2)
+    train(_config(f'{work_dir}/same', launcher='pytorch', max_epochs=1))
+    runner = build_runner(cfg)
+    runner.register_hook(_Drift())
+    with pytest.raises(UserError) as error:
+        runner.train()
+    return str(error.value)
+
+
+@pytest.mark.parametrize('variable', ['TORCHELASTIC_RESTART_COUNT', 'SLURM_RESTART_COUNT'])
+def test_a_restarted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    def resumes() -> bool:
+        cfg = Config(dict(work_dir=str(tmp_path), default_scope='mmssl'))
+        Settings(work_dir=tmp_path).write(cfg)
+        return cfg.get('resume', False)
+
+    (tmp_path / 'epoch_1.pth').touch()
+    assert not resumes()
+    monkeypatch.setenv(variable, '1')
+    assert resumes()
+    (tmp_path / 'epoch_1.pth').unlink()
+    assert not resumes()
