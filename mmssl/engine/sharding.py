@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from mmssl.distributed.collectives import world_size
 from mmssl.distributed.shards import local_shard, shard_like, whole
@@ -70,6 +70,8 @@ def _shard_optimizer(optimizer: Optimizer, before: Mapping[str, Tensor], after: 
     new = {id(parameter): after[name] for name, parameter in before.items()}
     for group in optimizer.param_groups:
         group['params'] = [new[id(parameter)] for parameter in group['params']]
+        if isinstance(optimizer, SGD):
+            group['fused'] = False  # torch's fused kernel of SGD does not take shards, that of Adam does
     states = dict(optimizer.state)
     optimizer.state.clear()
     for parameter, state in states.items():
