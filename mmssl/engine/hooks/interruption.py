@@ -74,7 +74,7 @@ class InterruptionHook(Hook):
         hook.save_now(runner, name)
         if is_main_process():
             _requeue(runner)
-        raise InterruptedRunError(f'SIGTERM ended the run after iteration {done}; --resume goes on from {name}')
+        raise InterruptedRunError(f'SIGTERM ended the run after iteration {done}; --resume continues at {name}')
 
     def _is_due(self, runner: Runner, steps: int) -> bool:
         if world_size() == 1:

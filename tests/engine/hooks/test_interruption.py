@@ -77,7 +77,7 @@ def _run(work_dir: str, at: int | None, process: int, **changes: Any) -> tuple[l
     if at is None:
         runner.train()
     else:
-        with pytest.raises(InterruptedRunError, match=r'--resume goes on from iter_\d+.pth'):
+        with pytest.raises(InterruptedRunError, match=r'--resume continues at iter_\d+.pth'):
             runner.train()
     return steps.done, runner.algorithm.state_dict()
 
