@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
@@ -118,8 +119,7 @@ def measure_scaling(cfg: Config, most: int, dtype: str | None, repeats: int = 5)
 
 
 def _time_process(rank: int, number: int, store: str, cfg: dict, dtype: str | None, repeats: int, result: str) -> None:
-    import mmssl.models  # noqa: F401  # registers the parts in this process
-
+    init_default_scope('mmssl')  # this process has no scope yet
     has_gpu = torch.cuda.is_available()
     device = torch.device('cuda', rank) if has_gpu else torch.device('cpu')
     if has_gpu:
