@@ -154,14 +154,11 @@ def test_training_views_and_batches(path: Path) -> None:
     small = [data for data in path.stem.split('_') if data in SIZES]  # of several, the student's is the last
     size, local = SIZES[small[-1]] if small else (224, 96)
     sizes = [view.size for view in views]
-    if 'target' in cfg.model:  # one view, perhaps rendered for a teacher as well
-        assert sizes[0] == cfg.model.backbone.get('img_size', size)
-        assert all(view.type == 'SameView' for view in views[1:])
-    elif cfg.model.type == 'BoWNet':  # a perturbed view, and the image as it is
+    if cfg.model.type == 'BoWNet':  # a perturbed view, and the image as it is
         assert sizes == [size, size] and views[1].type == 'CenterCropView'
     elif cfg.model.type == 'Distillation':
         assert sizes == [size]
-    elif cfg.model.type == 'IGPT':
+    elif cfg.model.type in ('IGPT', 'IJEPA'):
         assert sizes == [cfg.model.backbone.img_size]
     elif cfg.model.type == 'DetCo':  # whole images, and mosaics of patches
         assert sizes == [size, size] + [192 if size == 224 else 24] * 2
@@ -187,6 +184,9 @@ def test_training_views_and_batches(path: Path) -> None:
         'SeLa',
     ):  # which have labels
         assert sizes == [size]
+    elif 'target' in cfg.model:  # one view, perhaps rendered for a teacher as well
+        assert sizes[0] == cfg.model.backbone.get('img_size', size)
+        assert all(view.type == 'SameView' for view in views[1:])
     elif path.stem == 'deepclusterv2_resnet50_64xb64-400e_in1k':
         assert sizes == [160] * 2 + [96] * 4
     else:

@@ -174,12 +174,14 @@ def _shrink_parts(part: Any) -> None:
         part['neck']['out_channels'] = BACKBONES.build(target['backbone']).feature_dim
     if 'masker' in part and 'target' not in part:  # the teacher is the target
         part['masker']['patch_size'] = part['backbone'].get('patch_size', _PATCH)
+        if part['masker']['type'] == 'MultiBlockMasker':
+            part['masker']['min_context'] = 2
     elif 'masker' in part:
         backbone = part['backbone']
         patch = (
             _PATCH if backbone['type'] == 'GroupedSwin' else backbone.get('patch_size', _PATCH)
         )  # HiViT has no patch_size: its stem determines the patches
-        _shrink_masked(part['masker'], part.get('target'), part['neck'], patch)
+        _shrink_masked(part['masker'], part['target'], part['neck'], patch)
     if part.get('type') == 'PixelShuffleDecoder':
         part['stride'] = _PATCH
     elif str(part.get('type')).endswith('Decoder'):
@@ -205,17 +207,13 @@ def _shrink_parts(part: Any) -> None:
         _shrink_parts(item)
 
 
-def _shrink_masked(masker: dict, target: dict | None, neck: dict, patch_size: int) -> None:
+def _shrink_masked(masker: dict, target: dict, neck: dict, patch_size: int) -> None:
     """Fits masker, target and the width of the neck's output to patches of ``patch_size`` pixels."""
     masker['patch_size'] = patch_size
     if 'unit_size' in masker:
         masker['unit_size'] = IMAGE_SIZE // 2
     if 'min_block' in masker:
         masker.update(num_hidden=7, min_block=6)  # so some of the 8 images hide only 6 patches
-    if masker['type'] == 'MultiBlockMasker':
-        masker['min_context'] = 2
-    if target is None:
-        return
     if 'tokenizer' in target:
         tokenizer = target['tokenizer']
         if tokenizer['type'] == 'DALLETokenizer':  # one word per 4 x 4 pixels of a view of half the size
