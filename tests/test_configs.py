@@ -159,7 +159,7 @@ def test_training_views_and_batches(path: Path) -> None:
     elif cfg.model.type == 'Distillation':
         assert sizes == [size]
     elif cfg.model.type in ('IGPT', 'IJEPA'):
-        assert sizes == [cfg.model.backbone.img_size]
+        assert sizes == [cfg.model.backbone.get('img_size', size)]
     elif cfg.model.type == 'DetCo':  # whole images, and mosaics of patches
         assert sizes == [size, size] + [192 if size == 224 else 24] * 2
         assert all(view.get('photometric', view).grayscale == 0.2 for view in views)
