@@ -74,6 +74,7 @@ def shrink(cfg: Config) -> Config:
         view.size = IMAGE_SIZE if view.size == largest else IMAGE_SIZE // 2
         if view.type in ('TileView', 'ShuffledTileView'):
             view.size = 3 * IMAGE_SIZE // 2
+            view.crop = max(view.crop, 2 * IMAGE_SIZE)
     cfg.train_dataloader.batch_size = BATCH_SIZE
     return cfg
 
