@@ -37,6 +37,7 @@ model = dict(
     matching_start=0.5,
     adversarial_weight=0.5,
     difference_weight=1000.0,
+    noise=8.0,  # patches of one colour would have gradients without bound
     **_slots,
 )
 

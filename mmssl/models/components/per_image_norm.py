@@ -16,7 +16,8 @@ class PerImageNorm(nn.Module):
     c is the image minus its mean over all n values. ``scale='l2'`` gives length 1: ``c * rsqrt(max(sum(c^2), 1e-12))``.
     ``scale='std'`` is TensorFlow's ``per_image_standardization``: ``c / max(std, 1 / sqrt(n))`` with the biased
     standard deviation. Both remove brightness and contrast, so gradients with respect to the image are orthogonal to
-    both.
+    both. The gradient with respect to an image of low contrast is large: for an image of one colour it is multiplied by
+    1e6 (``'l2'``) or sqrt(n) (``'std'``). Add noise to such images before gradients are compared.
 
     Args:
         scale: Divisor of an image: ``'l2'`` (length) or ``'std'`` (standard deviation).
