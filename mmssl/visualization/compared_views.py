@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -14,7 +14,9 @@ from mmssl.visualization.region_windows import window_figure
 from mmssl.visualization.saliency import saliency_figure
 
 # Member of an algorithm -> the figure that it makes possible.
-_FIGURES = dict(match_views=correspondence_figure, windows=window_figure, attention=saliency_figure)
+_FIGURES: dict[str, Callable[..., Figure]] = dict(
+    match_views=correspondence_figure, windows=window_figure, attention=saliency_figure
+)
 
 
 def compared_views_figure(algorithm: Any, dataset: ImageDataset, indices: Sequence[int], epoch: int = 0) -> Figure:

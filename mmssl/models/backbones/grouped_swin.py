@@ -51,7 +51,7 @@ class GroupedSwin(TimmBackbone):
     """
 
     def __init__(self, name: str, init_cfg: dict | None = None, **kwargs: Any) -> None:
-        kwargs = dict(norm_layer=partial(nn.LayerNorm, eps=1e-6), drop_path_rate=0.0) | kwargs
+        kwargs = {'norm_layer': partial(nn.LayerNorm, eps=1e-6), 'drop_path_rate': 0.0, **kwargs}
         super().__init__(name, pool=False, init_cfg=init_cfg, **kwargs)
         if not hasattr(self.model, 'layers') or not hasattr(self.patch_embed, 'norm'):
             raise ValueError(f'GroupedSwin needs a Swin of timm, and {name} is a {type(self.model).__name__}')
