@@ -24,7 +24,7 @@ def compared_views_figure(algorithm: Any, dataset: ImageDataset, indices: Sequen
 
     Args:
         algorithm: Algorithm with one of the members ``match_views``, ``windows`` and ``attention``.
-        dataset: Its training dataset.
+        dataset: Training dataset of the algorithm.
         indices: Indices of the images in the dataset.
         epoch: Epoch that selects the random crops and colours.
 
