@@ -6,6 +6,7 @@ import ast
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from copy import deepcopy
 from inspect import signature
 from pathlib import Path
@@ -128,6 +129,11 @@ class PretrainRunner(Runner):
     def algorithm(self) -> Any:
         """Model without the wrapper of distributed training."""
         return unwrap(self.model)
+
+    def train(self) -> nn.Module:
+        """Trains the model and returns it; undoes what hooks entered in ``at_end_of_training``, also after an error."""
+        with ExitStack() as self.at_end_of_training:
+            return super().train()
 
     # Building
 

@@ -44,14 +44,23 @@ class InterruptionHook(Hook):
         self.received = False
 
     def before_train(self, runner: Runner) -> None:
-        """Installs the handler of the signal; in a thread other than the main one that is not possible."""
+        """Installs the handler of the signal; in a thread other than the main one that is not possible.
+
+        The former handler returns when the training ends, also by an error.
+        """
         self.received = self.agreed = False
-        self.handler = None
+        self.handler: Any = None
         if threading.current_thread() is threading.main_thread():
+            self.process = os.getpid()
             self.handler = signal.signal(signal.SIGTERM, self._receive)
+            runner.at_end_of_training.callback(self._restore)
 
     def _receive(self, *args: Any) -> None:
-        self.received = True
+        if os.getpid() == self.process:
+            self.received = True
+        else:  # a worker that was forked from this process, such as those of mmdet's metrics, has to end at once
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Ends the run if a process has received the signal.
@@ -83,10 +92,6 @@ class InterruptionHook(Hook):
             return False
         device = next(runner.model.parameters()).device
         return bool(max_over_processes(torch.tensor(float(self.received), device=device)))
-
-    def after_train(self, runner: Runner) -> None:
-        """Puts the former handler back."""
-        self._restore()
 
     def _restore(self) -> None:
         if self.handler is not None:

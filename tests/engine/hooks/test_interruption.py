@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,41 @@ def _config(work_dir: str | Path, **changes: Any) -> dict:
     cfg['train_dataloader']['dataset'].update(num_images=15 * 4)
     cfg['train_dataloader'].update(batch_size=4 // world_size())
     return cfg
+
+
+class _Fails(Hook):
+    def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+
+def test_the_former_handler_returns_also_after_an_error(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    train(_config(tmp_path / 'whole', max_epochs=1))
+    assert signal.getsignal(signal.SIGTERM) is before
+    runner = build_runner(_config(tmp_path / 'failed', max_epochs=1))
+    runner.register_hook(_Fails())
+    with pytest.raises(ZeroDivisionError):
+        runner.train()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+class _ForksWorkers(Hook):
+    """Ends a pool of forked workers by SIGTERM, as mmdet's VOC metric does."""
+
+    def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
+        worker = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+        worker.start()
+        worker.terminate()
+        worker.join(timeout=30)
+        self.exit = worker.exitcode
+        worker.kill()
+
+
+def test_a_forked_worker_ends_by_the_signal(tmp_path: Path) -> None:
+    runner, workers = build_runner(_config(tmp_path, max_epochs=1)), _ForksWorkers()
+    runner.register_hook(workers)
+    runner.train()
+    assert workers.exit == -signal.SIGTERM
 
 
 def test_twenty_interruptions_lose_and_repeat_no_step(tmp_path: Path) -> None:
