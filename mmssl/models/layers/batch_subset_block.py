@@ -16,12 +16,9 @@ class BatchSubsetBlock(Block):
 
     With rate p, each of the two branches runs on ``max(int(N (1 - p)), 1)`` of N images at random, and its output is
     scaled by N over this number. The rate is the ``drop_prob`` of timm's ``drop_path1`` and ``drop_path2``, so what
-    turns off stochastic depth in timm's block turns it off here. Deviation: the official code drops paths image by
-    image at rates of at most 0.1 outside multi-crop training.
-
-    Args:
-        *args: Arguments of timm's ``Block``.
-        **options: Arguments of timm's ``Block``; ``drop_path`` is the rate p, in [0, 1).
+    turns off stochastic depth in timm's block turns it off here. The constructor takes the arguments of timm's
+    ``Block``; ``drop_path`` is the rate p, in [0, 1). Deviation: the official code drops paths image by image at rates
+    of at most 0.1 outside multi-crop training.
     """
 
     def forward(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
