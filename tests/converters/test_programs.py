@@ -19,6 +19,7 @@ from mmssl.utils.errors import UserError
 _ARCH = dict(embed_dim=24, depth=2, num_heads=2)
 _VIT = dict(arch=_ARCH, img_size=16, patch_size=8)
 _HIVIT = dict(arch=dict(embed_dim=64, depths=(1, 1, 1), num_heads=1), img_size=32)
+_CONVVIT = dict(arch=dict(dims=(8, 16, 32), depths=(1, 1, 2), num_heads=2), img_size=32)
 BACKBONE_CONFIGS = {
     'AMDIMEncoder': (dict(width=4, out_channels=16, num_units=1, img_size=32), 32),
     'AdaptedInput': (
@@ -32,9 +33,11 @@ BACKBONE_CONFIGS = {
     'AdderVGG': (dict(width=0.0625, out_indices=(0,)), 8),
     'AlexNet': (dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True), 32),
     'BEiTViT': (_VIT, 16),
+    'CAEViT': (_VIT, 16),
     'CaffeNet': (dict(groups=2, out_indices=(1,)), 32),
     'ColorizationNet': (dict(width=0.0625), 32),
     'ContextEncoderNet': (dict(width=0.0625), 32),
+    'ConvViT': (_CONVVIT, 32),
     'GroupedSwin': (
         dict(
             name='swin_tiny_patch4_window7_224',
@@ -49,6 +52,7 @@ BACKBONE_CONFIGS = {
     'HiViT': (_HIVIT | dict(position_bias='table'), 32),
     'LeNet5BN': (dict(width=0.5, out_indices=(0,)), 32),
     'NIN': (dict(width=0.0625), 16),
+    'PatchViT': (_VIT, 16),
     'PixelTransformer': (dict(arch=_ARCH, img_size=8, num_colors=8), 8),
     'ResNet': (dict(depth=18, width=0.125, stem='small', out_indices=(0, 1, 2, 3)), 16),
     'TimmBackbone': (
@@ -66,6 +70,7 @@ BACKBONE_CONFIGS = {
     'VGG16': (dict(width=0.0625), 32),
     'VisionTransformer': (_VIT, 16),
     'WideResNet': (dict(depth=10, width_factor=1), 16),
+    'WindowedConvViT': (dict(_CONVVIT, window_size=2), 32),
     'WindowedHiViT': (_HIVIT | dict(window_size=2), 32),
     'WindowedViT': (_VIT | dict(img_size=32, window_size=2, global_indices=(1,)), 32),
 }

@@ -1,11 +1,24 @@
 """lxtGH/CAE: the whole pre-training, and fine-tuned classifiers."""
 
-from mmssl.converters.source import Source
+from torch import Tensor
+
+from mmssl.converters.source import Source, Tensors
 from mmssl.converters.sources.beit import BEIT
 
 CAE = rf'(?:pos_embed|{BEIT})'
 
+
+def _only_with_regressor(tensors: Tensors) -> Tensors:
+    """Hides the name of a mask token that no regressor reads, because BEiT's files have such a token."""
+    if 'mask_token' not in tensors or any(name.startswith('pretext_neck.') for name in tensors):
+        return tensors
+    hidden: dict[str, Tensor] = dict(tensors)
+    hidden['mask_token without pretext_neck'] = hidden.pop('mask_token')
+    return hidden
+
+
 SOURCE = Source(
+    prepare=_only_with_regressor,
     patterns=(
         (rf'(?:encoder\.)?({CAE})', r'backbone.\1'),
         (rf'teacher\.({CAE})', r'teacher.backbone.\1'),
