@@ -65,14 +65,24 @@ def test_the_former_handler_returns_also_after_an_error(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def _wait(works: Any) -> None:
+    works.set()
+    time.sleep(30)
+
+
 class _ForksWorkers(Hook):
     """Ends a pool of forked workers by SIGTERM, as mmdet's VOC metric does."""
 
     def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
-        worker = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+        if runner.iter > 0:
+            return
+        fork = multiprocessing.get_context('fork')
+        works = fork.Event()
+        worker = fork.Process(target=_wait, args=(works,))
         worker.start()
+        works.wait()
         worker.terminate()
-        worker.join(timeout=30)
+        worker.join(timeout=20)
         self.exit = worker.exitcode
         worker.kill()
 
