@@ -18,7 +18,7 @@ class Interruption(Exception):
 
 
 @HOOKS.register_module()
-class InterruptionHook(Hook):
+class StopRunHook(Hook):
     """Raises ``Interruption`` at the end of an iteration.
 
     Args:
@@ -44,7 +44,7 @@ def assert_resume_is_exact(folder: Path, **changes: Any) -> None:
         folder: Folder for the checkpoints.
         **changes: Arguments of ``tiny_config``, such as ``model``.
     """
-    hooks, stop = changes.pop('custom_hooks', []), dict(type='InterruptionHook', iteration=11)
+    hooks, stop = changes.pop('custom_hooks', []), dict(type='StopRunHook', iteration=11)
     whole = train(tiny_config(folder / 'whole', custom_hooks=hooks, **changes))
     try:
         train(tiny_config(folder / 'stopped', custom_hooks=[*hooks, stop], **changes))

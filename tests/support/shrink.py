@@ -75,6 +75,10 @@ def shrink(cfg: Config) -> Config:
         if view.type in ('TileView', 'ShuffledTileView'):
             view.size = 3 * IMAGE_SIZE // 2
             view.crop = max(view.crop, 2 * IMAGE_SIZE)
+    if cfg.model.type == 'IGPT':  # one word per pixel
+        views[0].size = cfg.model.backbone.img_size
+        if 'masker' in cfg.model:
+            cfg.model.masker.patch_size = 1
     cfg.train_dataloader.batch_size = BATCH_SIZE
     return cfg
 

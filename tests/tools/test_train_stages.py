@@ -86,7 +86,7 @@ def test_stages_follow_one_another_and_hand_on_files(config: Path, tmp_path: Pat
 def test_a_killed_stage_goes_on_where_it_was(config: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     run(config, whole)
-    stop = "[{'type':'InterruptionHook','iteration':3}]"
+    stop = "[{'type':'StopRunHook','iteration':3}]"
     text = config.read_text().replace(
         'takes=dict(load_from=', f'config=dict(custom_hooks={stop}), takes=dict(load_from='
     )
