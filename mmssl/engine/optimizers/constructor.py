@@ -13,7 +13,9 @@ from mmssl.engine.optimizers.local_rate import options_of_parameters, use_local_
 from mmssl.engine.optimizers.mixed_precision import MixedPrecisionOptimWrapper
 from mmssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 
-_WITH_FUSED_KERNELS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+# Not SGD: torch's fused kernel fails in the step in which a parameter gets its first gradient after others, as where a
+# layer is frozen for an epoch or a discriminator moves at every fifth step.
+_WITH_FUSED_KERNELS = (torch.optim.AdamW, torch.optim.Adam)
 _EXCLUDED_BY = {'fused', 'foreach', 'capturable', 'differentiable'}  # options that choose another implementation
 
 
@@ -44,7 +46,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     this and any other option of a group with an attribute ``param_options``: name of its parameter -> options. A custom
     key overrides them, for instance ``custom_keys={'.adder': dict(local_rate=None)}``.
 
-    AdamW, Adam and SGD are fused where the device has the kernels, which make one pass over weights and state instead
+    AdamW and Adam are fused where the device has the kernels, which make one pass over weights and state instead
     of several. ``fused=False`` of the optimizer turns this off.
 
     Args:

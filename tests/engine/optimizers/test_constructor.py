@@ -149,7 +149,7 @@ def test_layer_decay_needs_a_range_and_a_backbone_with_an_order() -> None:
     ('optimizer', 'fused'),
     [
         (dict(type='AdamW', lr=0.1), True),
-        (dict(type='SGD', lr=0.1, momentum=0.9), True),
+        (dict(type='SGD', lr=0.1, momentum=0.9), None),
         (dict(type=torch.optim.Adam, lr=0.1), True),
         (dict(type='AdamW', lr=0.1, fused=False), False),
         (dict(type='SGD', lr=0.1, foreach=True), None),

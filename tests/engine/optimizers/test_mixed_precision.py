@@ -102,7 +102,9 @@ class Overflow(Hook):
 
 @pytest.mark.parametrize('optimizer', ['AdamW', 'SGD'])
 def test_a_step_that_loss_scaling_skips_does_not_move_the_teacher(tmp_path: Path, optimizer: str) -> None:
-    optim_wrapper = dict(type='MixedPrecisionOptimWrapper', dtype=None, optimizer=dict(type=optimizer, lr=1e-3))
+    optim_wrapper = dict(
+        type='MixedPrecisionOptimWrapper', dtype=None, optimizer=dict(type=optimizer, lr=1e-3, fused=True)
+    )
     runner = build_runner(
         tiny_config(tmp_path, 'byol', optim_wrapper=optim_wrapper, max_epochs=1, param_scheduler=None)
     )
