@@ -420,9 +420,10 @@ class PretrainRunner(Runner):
         state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
         state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
         plain = folded(state)
-        for key in list(state):
-            state[key] = plain.get(key)
-            if key not in plain:
+        for key in list(state):  # in place, because the metadata belongs to this dict
+            if key in plain:
+                state[key] = plain[key]
+            else:
                 del state[key]
         contiguous_tensors(state)
         meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)

@@ -75,6 +75,9 @@ def test_the_tool_writes_table_and_figure_and_knows_the_methods(board: Leaderboa
         tool.main(['--methods', 'simcler'])
     assert "did you mean 'simclr'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
+        tool.main(['--epochs', '0'])
+    assert '--epochs must be above 0, got 0' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
         tool.main(['--data', str(tmp_path)])
     assert 'has no class folders' in capsys.readouterr().err
 

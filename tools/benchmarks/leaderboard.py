@@ -51,10 +51,13 @@ def write(runs: list[Run], work_dir: Path, command: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     offered = sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
+    for name in ('epochs', 'minutes'):
+        if (value := getattr(args, name)) is not None and not value > 0:
+            raise UserError(f'--{name} must be above 0, got {value}')
     for name in args.methods or []:
         if name not in offered:
             raise UserError(f'there is no demo of {name!r}{did_you_mean(name, offered)}: {", ".join(offered)}')
-    options = ['--epochs', str(args.epochs)] if args.epochs else ['--minutes', f'{args.minutes:g}']
+    options = ['--epochs', str(args.epochs)] if args.epochs is not None else ['--minutes', f'{args.minutes:g}']
     if args.data:
         if not any(path.is_dir() for path in Path(args.data).glob('*')):
             raise UserError(f'{args.data} has no class folders; without classes there is no accuracy to compare')
