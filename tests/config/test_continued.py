@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
 from mmengine.config import Config
 
 from mmssl.config.continued import go_on_gently, is_pretraining
+from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError
 
 
@@ -56,3 +58,9 @@ def test_only_a_pretraining_goes_on_gently() -> None:
     assert is_pretraining(_config())
     assert not is_pretraining(Config(dict(model=dict(type='ImageClassifier'))))
     assert not is_pretraining(Config(dict(model=dict(type='FasterRCNN'), default_scope='mmdet')))
+
+
+def test_what_predicts_labels_is_a_classifier_and_nothing_else() -> None:
+    """Other code takes an algorithm with ``predict`` for a classifier."""
+    import_module('mmssl.models')
+    assert {name for name, cls in ALGORITHMS.members.items() if hasattr(cls, 'predict')} == {'IGAM', 'ImageClassifier'}

@@ -72,7 +72,7 @@ class ContextEncoder(BaseAlgorithm):
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the terms for one view (N, 3, H, H) in [-1, 1], and the unweighted squared error."""
         (images,) = views
-        fills = self.predict(images)  # (N, 3, h, h)
+        fills = self.fill(images)  # (N, 3, h, h)
         truth = self._centre(images, fills.shape[-1])
         losses = dict(loss_reconstruction=self.weight * self.head(fills, truth))
         losses['squared_error'] = mse_loss(fills.detach(), truth)
@@ -82,7 +82,7 @@ class ContextEncoder(BaseAlgorithm):
             losses |= dict(loss_discriminator=real + fake, loss_adversarial=(1 - self.weight) * hoped)
         return losses
 
-    def predict(self, images: Tensor) -> Tensor:
+    def fill(self, images: Tensor) -> Tensor:
         """Returns the fills (N, 3, H / 2, H / 2) of the holes in images (N, 3, H, H).
 
         Raises:
@@ -111,7 +111,7 @@ class ContextEncoder(BaseAlgorithm):
     def reconstruct(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Fills the holes of images, for figures: returns the mask (N, L) and the filled patches (N, L, P)."""
         filled, hidden = images.clone(), torch.zeros_like(images[:, :1])
-        fills = self.predict(images)
+        fills = self.fill(images)
         self._centre(filled, fills.shape[-1]).copy_(fills)
         self._centre(hidden, fills.shape[-1] - 2 * self.head.rim).fill_(1)
         return patchify(hidden, _PATCH).bool().all(dim=2), patchify(filled, _PATCH)

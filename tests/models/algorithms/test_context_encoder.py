@@ -48,7 +48,7 @@ def test_the_rim_counts_ten_times():
 def test_without_a_discriminator_the_loss_is_the_squared_error():
     algorithm, (images,) = _build(), views(1, size=16)
     losses = algorithm.loss([images])
-    fills = algorithm.predict(images)
+    fills = algorithm.fill(images)
     assert losses.keys() == {'loss_reconstruction', 'squared_error'}
     assert_close(losses['loss_reconstruction'], algorithm.head(fills, images[..., 4:12, 4:12]))
 
@@ -59,7 +59,7 @@ def test_generator_and_discriminator_get_the_gradients_of_their_own_terms():
     sum(value for name, value in losses.items() if name.startswith('loss')).backward()
     generator = list(algorithm.backbone.parameters()) + list(algorithm.neck.parameters())
     critic = list(algorithm.discriminator.parameters())
-    truth, fills = images[..., 4:12, 4:12], algorithm.predict(images)
+    truth, fills = images[..., 4:12, 4:12], algorithm.fill(images)
     ones = torch.ones(8, dtype=torch.float64)
     hoped = 0.3 * algorithm.head(fills, truth) + 0.7 * bce(algorithm.discriminator(fills), ones)
     for parameter, gradient in zip(generator, torch.autograd.grad(hoped, generator)):
@@ -81,7 +81,7 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match=r'images must lie in \[-1, 1\]: set model.data_preprocessor.mean'):
         _build(data_preprocessor=dict(type='SelfSupDataPreprocessor'))
     with pytest.raises(ValueError, match='the hole in images of 32 pixels has 16, but model.neck makes 8'):
-        build('ContextEncoder', backbone=dict(BACKBONE, out_indices=(2,)), **_wide()).predict(views(1, size=32)[0])
+        build('ContextEncoder', backbone=dict(BACKBONE, out_indices=(2,)), **_wide()).fill(views(1, size=32)[0])
     with pytest.raises(ValueError, match='model.discriminator.size=8 must be 16'):
         _build(discriminator=D).discriminator(torch.zeros(1, 3, 16, 16).double())
     with pytest.raises(ValueError, match='multiple of 4 for 2 widths'):
