@@ -17,6 +17,7 @@ from statistics import fmean
 from typing import Any
 
 from mmssl.demo.report import METRICS
+from mmssl.profiling.machine import source_commit
 from mmssl.utils.errors import UserError
 
 REFERENCES = ('raw pixels', 'random initialisation')
@@ -87,7 +88,7 @@ class Leaderboard:
             for method in self.methods:
                 runs.append(self.run_one(method, seed))
                 shown = runs[-1].error or ', '.join(f'{key} {value:.1f}' for key, value in _last(runs[-1]).items())
-                print(f'{method}, seed {seed}: {shown}', flush=True)
+                print(f'{method}, seed {seed}: {shown}{self._origin(runs[-1])}', flush=True)
                 after_each(runs)
         return runs
 
@@ -119,6 +120,14 @@ class Leaderboard:
         run.results = json.loads((folder / 'result.json').read_text())
         finished.write_text(json.dumps(vars(run), indent=2) + '\n')
         return run
+
+    @staticmethod
+    def _origin(run: Run) -> str:
+        """Says that a result is one of another commit, because its code may compute something else."""
+        commit = (run.results or {}).get('commit')
+        if commit in (None, source_commit()):
+            return ''
+        return f' (an earlier result, of commit {commit}: delete its folder to make it again)'
 
 
 def _last(run: Run) -> dict[str, float]:
@@ -170,8 +179,8 @@ def as_markdown(runs: Sequence[Run], command: str) -> str:
         rows.append([name, *cells, *budget, f'{count}' + f', {entry.failed} failed' * bool(entry.failed)])
     lines = [f'| {" | ".join(row)} |' for row in rows]
     done = [run.results for run in runs if run.results]
-    keys = [key for key in ('device', 'cpu', 'threads', 'torch', 'mmssl') if done and key in done[0]]
-    values = {key: ' / '.join(sorted({str(result[key]) for result in done})) for key in keys}
+    keys = [key for key in ('device', 'cpu', 'threads', 'torch', 'mmssl', 'commit') if done and key in done[0]]
+    values = {key: ' / '.join(sorted({str(result.get(key)) for result in done})) for key in keys}
     failures = [f'{run.method}, seed {run.seed}: {run.error}' for run in runs if run.error]
     return '\n'.join([
         '# Leaderboard', '',

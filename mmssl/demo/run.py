@@ -20,7 +20,7 @@ from mmssl.demo.report import METRICS, Representation, report_sections, results_
 from mmssl.engine.runner import PretrainRunner
 from mmssl.engine.stages import Stage, run_stage, run_stages
 from mmssl.evaluation.extract import extract_features
-from mmssl.profiling.machine import cpu_name, device_name
+from mmssl.profiling.machine import cpu_name, device_name, source_commit
 from mmssl.utils.errors import UserError
 from mmssl.version import __version__
 from mmssl.visualization.report import Section, write_report
@@ -170,10 +170,14 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
 
 
 def conditions() -> dict[str, Any]:
-    """Returns what a measurement depends on beside its settings: device, threads and versions."""
-    device = device_name(torch.device(get_device()))
+    """Returns what a measurement depends on beside its settings: device, threads, versions and the source's commit."""
     return dict(
-        device=device, cpu=cpu_name(), threads=torch.get_num_threads(), torch=torch.__version__, mmssl=__version__
+        device=device_name(torch.device(get_device())),
+        cpu=cpu_name(),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        mmssl=__version__,
+        commit=source_commit(),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +18,18 @@ def device_name(device: torch.device) -> str:
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
     return f'CPU, {torch.get_num_threads()} threads'
+
+
+def source_commit() -> str | None:
+    """Returns the git commit of mmssl's source, with ``-dirty`` for changed files; None for an installed package."""
+    package = Path(__file__).resolve().parents[1]
+    if not (package.parent / '.git').exists():  # a file in a worktree, else a folder
+        return None
+    command = ['git', '-C', str(package), 'describe', '--always', '--dirty', '--exclude=*']
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git, or a repository that git does not trust
+        return None
 
 
 def cpu_name() -> str:

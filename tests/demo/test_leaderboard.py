@@ -58,6 +58,20 @@ def test_a_finished_run_is_not_made_again_and_a_failed_one_is(board: Leaderboard
     assert counts['good'] == counts['better'] == 'x' and len(counts['broken']) >= 2
 
 
+def test_results_of_another_commit_are_named(board: Leaderboard, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = board.run([0])
+    assert 'earlier result' not in capsys.readouterr().out, 'these results know no commit'
+    assert runs[0].results is not None
+    path = board.work_dir / 'good' / 'seed0' / 'run.json'
+    stored = path.read_text()
+    path.write_text(json.dumps(vars(runs[0]) | dict(results=runs[0].results | dict(commit='0ld'))))
+    table = as_markdown(board.run([0]), 'python tool')
+    path.write_text(stored)
+    shown = capsys.readouterr().out
+    assert 'good, seed 0: linear_top1 80.0' in shown and 'of commit 0ld: delete its folder' in shown
+    assert '- commit: 0ld / None' in table
+
+
 def test_another_budget_needs_another_folder(board: Leaderboard) -> None:
     board.run_one('good', 0)
     other = Leaderboard(['good'], ['--minutes', '3'], board.work_dir, board.demo)
