@@ -18,6 +18,7 @@ _COMMANDS = {
     'features': ('extract_features.py', 'write the features of images'),
     'predict': ('predict.py', 'predict images with a classifier, detector or segmenter'),
     'convert': ('model_converters/convert.py', 'write a backbone in the format of another library'),
+    'index': ('misc/index_images.py', 'list the images of tar shards or an LMDB once, for datasets of many images'),
     'recipes': ('misc/list_recipes.py', 'list the recipes'),
     'demo': ('demo.py', 'pre-train on photographs in minutes and show what changed'),
 }
@@ -28,6 +29,7 @@ _NEEDED = {
     'features': 'CONFIG CHECKPOINT --out FILE',
     'predict': 'CHECKPOINT IMAGES ...',
     'convert': 'FILE OUT --to LIBRARY',
+    'index': 'DATA_ROOT',
 }
 _SEVERAL_PROCESSES = ('train', 'test', 'features')
 

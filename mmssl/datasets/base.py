@@ -206,15 +206,32 @@ class ImageDataset(Dataset):
             'Check that the storage is mounted and that the files are images'
         )
 
-    def _select(self, split: str, val_every: int) -> range | torch.Tensor:
+    def _select(self, split: str, val_every: int) -> Sequence[int] | torch.Tensor:
         rows = range(self._num_images())
         if split == 'all':
             return rows
-        if split == 'val':
-            return rows[::val_every]
-        is_train = torch.ones(len(rows), dtype=torch.bool)
-        is_train[::val_every] = False
-        return is_train.nonzero().squeeze(1)
+        return rows[::val_every] if split == 'val' else TrainingRows(len(rows), val_every)
+
+
+class TrainingRows(Sequence):
+    """The rows that are not held out for validation, computed when they are asked for, because there may be many.
+
+    Args:
+        number: Number of rows.
+        val_every: Distance of the rows that are held out, from row 0.
+    """
+
+    def __init__(self, number: int, val_every: int) -> None:
+        self.number = number - len(range(0, number, val_every))
+        self.others = val_every - 1  # rows between two that are held out
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.number:
+            raise IndexError(f'row {index} is not in 0..{self.number - 1}')
+        return index + index // self.others + 1
 
 
 def crop_of(drawn: Any) -> tuple[int, int, int, int, bool]:

@@ -51,7 +51,7 @@ class ConcatDataset(ImageDataset):
         self.classes, self._numbers = _merge_classes(self.sources)
         super().__init__(**kwargs)
 
-    def _select(self, split: str, val_every: int) -> range | torch.Tensor:
+    def _select(self, split: str, val_every: int) -> Sequence[int] | torch.Tensor:
         if split == 'all':
             return super()._select(split, val_every)
         images, first = [], 0  # number of the image of every row; repeated rows have the same number

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from array import array
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 from mmssl.datasets.base import ImageDataset
 from mmssl.datasets.decode import UnreadableImageError
-from mmssl.datasets.image_files import is_image_name
-from mmssl.datasets.shared_strings import SharedStrings
+from mmssl.datasets.lmdb_keys import look_at_lmdb, open_lmdb
+from mmssl.datasets.make_index import lmdb_index, lmdb_parts
+from mmssl.datasets.packed_index import PackedIndex
 from mmssl.registry import DATASETS
-
-_BOOKKEEPING = frozenset({'num-samples', 'num_samples', 'length', 'len', 'keys', 'meta', 'metadata', 'classes'})
+from mmssl.utils.errors import UserError
 
 
 @DATASETS.register_module()
@@ -28,82 +25,54 @@ class LmdbImages(ImageDataset):
     are images. Otherwise all keys are images except those that begin with two underscores and common names of
     metadata such as ``num-samples``. Needs ``pip install lmdb``.
 
+    The keys are listed at every start, unless ``mmssl index DATA_ROOT`` wrote the list into files that all workers map.
+
     Args:
-        data_root: Folder or file of the database.
+        data_root: Folder or file of the database, on a local disk.
+        index: Folder of the index. None takes ``mmssl_index`` in the folder of the database, or
+            ``<file>.mmssl_index``, if it exists.
         **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``.
 
     Raises:
         FileNotFoundError: The database does not exist or is empty.
         ImportError: ``lmdb`` is not installed.
+        ValueError: The database is damaged, or newer than the index.
     """
 
-    def __init__(self, data_root: str, **kwargs: Any) -> None:
+    def __init__(self, data_root: str, index: str | None = None, **kwargs: Any) -> None:
         self.data_root = os.path.expanduser(data_root)
-        self._environment: tuple[int, Any] | None = None  # id of the process that opened the database, and its handle
-        if not os.path.exists(self.data_root):
-            raise FileNotFoundError(f'{data_root} does not exist; set data_root to an LMDB database')
-        classes: dict[str, int] = {}
-        labels = array('i')
-
-        def names():
-            has_endings = any(map(is_image_name, self._keys()))
-            for name in self._keys():
-                if is_image_name(name) or not has_endings:
-                    folder, separator, _ = name.partition('/')
-                    labels.append(classes.setdefault(folder, len(classes)) if separator else -1)
-                    yield name
-
-        self.names = SharedStrings(names())
-        if not labels:
+        database = look_at_lmdb(self.data_root)
+        if index is None and os.path.isdir(lmdb_index(self.data_root)):
+            index = lmdb_index(self.data_root)
+        if index is None:
+            self.index = PackedIndex.of_parts(lmdb_parts(self.data_root), self.data_root)
+        else:
+            self.index = PackedIndex.read(os.path.expanduser(index), 'lmdb')
+            if [(shard.size, shard.version) for shard in self.index.shards] != [(database.size, database.version)]:
+                raise UserError(
+                    f'{data_root} was changed after its index {index} was made; make the index again: mmssl index '
+                    f'{data_root}'
+                )
+        if not len(self.index):
             raise FileNotFoundError(f'{data_root} holds no images')
-        self.labels = torch.frombuffer(labels, dtype=torch.int32)
-        self.classes = tuple(classes) or None
-        self._close()
+        self.classes = self.index.classes
         super().__init__(**kwargs)
-
-    def _open(self):
-        try:
-            import lmdb
-        except ImportError as error:
-            raise ImportError('LmdbImages needs the package lmdb: pip install lmdb') from error
-        if self._environment is not None and self._environment[0] != os.getpid():
-            self._close()  # a handle that was inherited through a fork cannot be used
-        if self._environment is None:
-            is_folder = os.path.isdir(self.data_root)
-            environment = lmdb.open(self.data_root, subdir=is_folder, readonly=True, lock=False, readahead=False)
-            self._environment = os.getpid(), environment
-        return self._environment[1]
-
-    def _keys(self) -> Iterator[str]:
-        with self._open().begin() as transaction:
-            for key in transaction.cursor().iternext(keys=True, values=False):
-                name = key.decode('utf-8', 'surrogateescape')
-                if not name.startswith('__') and name not in _BOOKKEEPING:
-                    yield name
-
-    def _close(self) -> None:
-        if self._environment is not None:
-            self._environment[1].close()
-            self._environment = None
-
-    def __getstate__(self) -> dict:
-        return dict(self.__dict__, _environment=None)
 
     def describe(self) -> str:
         return f'LmdbImages({self.data_root})'
 
     def _num_images(self) -> int:
-        return len(self.names)
+        return len(self.index)
 
     def _label(self, row: int) -> int:
-        return int(self.labels[row])
+        return int(self.index.arrays['labels'][row])
 
     def _name(self, row: int) -> str:
-        return f'{self.data_root}:{self.names[row]}'
+        return f'{self.data_root}:{self.index.names[row]}'
 
     def _load(self, row: int) -> np.ndarray:
-        with self._open().begin() as transaction:
-            data = transaction.get(self.names[row].encode('utf-8', 'surrogateescape'))
+        with open_lmdb(self.data_root).begin() as transaction:
+            data = transaction.get(self.index.names[row].encode('utf-8', 'surrogateescape'))
         if data is None:
             raise UnreadableImageError(f'{self._name(row)} is no longer in the database')
         return self._decode(data)

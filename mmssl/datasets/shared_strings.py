@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -19,6 +21,9 @@ class SharedStrings:
         strings: Iterable of strings; it is read one string at a time.
     """
 
+    characters: Any
+    ends: Any
+
     def __init__(self, strings: Iterable[str]) -> None:
         characters, ends = bytearray(), array('q', [0])
         for string in strings:
@@ -27,6 +32,18 @@ class SharedStrings:
         self.characters = torch.frombuffer(characters or bytearray(1), dtype=torch.uint8)
         self.ends = torch.frombuffer(ends, dtype=torch.int64)
 
+    @classmethod
+    def of(cls, characters: Any, ends: Any) -> SharedStrings:
+        """Returns the list whose strings are in two arrays or tensors.
+
+        Args:
+            characters: UTF-8, uint8.
+            ends: (N + 1,) int64, a 0 and the end of each string in ``characters``.
+        """
+        strings = cls.__new__(cls)
+        strings.characters, strings.ends = characters, ends
+        return strings
+
     def __len__(self) -> int:
         return len(self.ends) - 1
 
@@ -34,4 +51,4 @@ class SharedStrings:
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} is not in 0..{len(self) - 1}')
         start, end = self.ends[index : index + 2].tolist()
-        return self.characters[start:end].numpy().tobytes().decode('utf-8', 'surrogateescape')
+        return np.asarray(self.characters[start:end]).tobytes().decode('utf-8', 'surrogateescape')

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import tarfile
-from array import array
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
-import torch
+from mmengine.logging import print_log
 
-from mmssl.datasets.base import LARGEST_LABEL, ImageDataset
-from mmssl.datasets.image_files import is_image_name
-from mmssl.datasets.shared_strings import SharedStrings
+from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.decode import UnreadableImageError
+from mmssl.datasets.make_index import find_shards, tar_parts
+from mmssl.datasets.packed_index import INDEX_FOLDER, PackedIndex
+from mmssl.datasets.storage import StoredFile, open_storage
 from mmssl.registry import DATASETS
+from mmssl.utils.errors import UserError
+
+_MANY = 1_000_000  # images that take a minute to list
 
 
 @DATASETS.register_module()
@@ -24,95 +27,82 @@ class TarShards(ImageDataset):
     Every image file is a sample, even if two files share a key (``1.jpg`` and ``1.png``, or ``a.0.png`` and
     ``a.1.png``). The key is only used to find the label.
 
-    The shards are indexed once with Python's ``tarfile``. Then images are read at their offsets, so order and resume
-    are as exact as with single files. (WebDataset's stream with a shuffle buffer cannot resume exactly.)
+    The images are listed once, and then read at their offsets, so order and resume are as exact as with single files.
+    (WebDataset's stream with a shuffle buffer cannot resume exactly.) ``mmssl index DATA_ROOT`` writes the list into
+    files that all workers map. Without them every start of a run reads the headers of all shards and keeps the list in
+    memory.
 
     Args:
-        data_root: Folder of the shards, or a pattern such as ``/data/train-*.tar``.
+        data_root: Folder of the shards, or a pattern such as ``/data/train-*.tar``; or an address that fsspec reads,
+            such as ``s3://bucket/train-*.tar``, which needs an index.
+        index: Folder of the index. None takes ``mmssl_index`` in the folder of the shards, if it exists.
+        cache: Local copies of shards at an address, such as ``dict(folder='/scratch', max_gib=500)``, see
+            ``FileCache``. None reads every image from the address.
         **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``.
 
     Raises:
         FileNotFoundError: There are no shards, or no images in them.
-        ValueError: A shard is compressed or damaged, a label is not a number or too large, or only some images have a
-            label.
+        ValueError: A shard is compressed, damaged, truncated, missing, or newer than the index; a label is not a number
+            or too large; or only some images have a label.
     """
 
-    def __init__(self, data_root: str, **kwargs: Any) -> None:
+    def __init__(self, data_root: str, index: str | None = None, cache: dict | None = None, **kwargs: Any) -> None:
         self.data_root = os.path.expanduser(data_root)
-        pattern = os.path.join(self.data_root, '*.tar') if os.path.isdir(self.data_root) else self.data_root
-        shards = sorted(glob.glob(pattern))
-        if not shards:
-            raise FileNotFoundError(f'{pattern} matches no file; set data_root to a folder of .tar files or a pattern')
-        places, labels = array('q'), array('i')
-
-        def names():
-            for number, shard in enumerate(shards):
-                for name, offset, size, label in _index(shard):
-                    places.extend((number, offset, size))
-                    labels.append(label)
-                    yield name
-
-        self.shards, self.names = SharedStrings(shards), SharedStrings(names())
-        if not labels:
-            raise FileNotFoundError(f'the shards {pattern} hold no images')
-        if len({label >= 0 for label in set(labels)}) > 1:
-            raise ValueError(f'in {pattern} some images have a label (.cls) and some have none: label all or none')
-        self.places = torch.frombuffer(places, dtype=torch.int64).view(-1, 3)
-        self.labels = torch.frombuffer(labels, dtype=torch.int32)
+        self.storage = open_storage(self.data_root, cache)
+        self.files, self.root, pattern = find_shards(self.storage, self.data_root)
+        self.index, chosen = self._find_index(index, pattern)
+        shards = [self.index.shards[place] for place in chosen]
+        starts = [0, *accumulate(shard.images for shard in self.index.shards)]
+        self._first = np.array([starts[place] for place in chosen])  # place of each shard's first image in the index
+        self._ends = np.cumsum([shard.images for shard in shards])
+        if not self._ends[-1]:
+            raise FileNotFoundError(f'the shards {self.data_root} hold no images')
+        if sum(shard.labelled for shard in shards) not in (0, self._ends[-1]):
+            raise ValueError(
+                f'in {self.data_root} some images have a label (.cls) and some have none: label all or none'
+            )
         super().__init__(**kwargs)
+
+    def _find_index(self, folder: str | None, pattern: str) -> tuple[PackedIndex, list[int]]:
+        """Returns the index and the positions of the shards that match the pattern."""
+        beside, is_remote = f'{self.root}/{INDEX_FOLDER}', '://' in self.root
+        if folder is None and not is_remote and os.path.isdir(beside):
+            folder = beside
+        if folder is None and is_remote:
+            raise UserError(
+                f'{self.data_root} needs an index on a local disk: mmssl index {self.data_root} --out FOLDER, then set '
+                'index=FOLDER of the dataset'
+            )
+        if folder is None:
+            index = PackedIndex.of_parts(tar_parts(self.storage, self.files), self.root)
+            if len(index) > _MANY:
+                print_log(f'{len(index)} images were listed; mmssl index {self.root} does it once', logger='current')
+            return index, list(range(len(index.shards)))
+        index = PackedIndex.read(os.path.expanduser(folder), 'tar')
+        return index, index.select(self.files, self.root, pattern)
 
     def describe(self) -> str:
         return f'TarShards({self.data_root})'
 
     def _num_images(self) -> int:
-        return len(self.names)
+        return int(self._ends[-1])
+
+    def _place(self, row: int) -> tuple[StoredFile, int]:
+        """Returns the shard of an image, and the place of the image in the index."""
+        shard = int(np.searchsorted(self._ends, row, side='right'))
+        return self.files[shard], int(self._first[shard]) + row - (int(self._ends[shard - 1]) if shard else 0)
 
     def _label(self, row: int) -> int:
-        return int(self.labels[row])
+        return int(self.index.arrays['labels'][self._place(row)[1]])
 
     def _name(self, row: int) -> str:
-        return f'{self.shards[int(self.places[row, 0])]}:{self.names[row]}'
+        shard, place = self._place(row)
+        return f'{shard.path}:{self.index.names[place]}'
 
     def _load(self, row: int) -> np.ndarray:
-        shard, offset, size = self.places[row].tolist()
-        with open(self.shards[shard], 'rb') as file:
-            file.seek(offset)
-            return self._decode(file.read(size))
-
-
-def _index(shard: str) -> list[tuple[str, int, int, int]]:
-    """Returns (name, offset, size, label or -1) of every image of a shard."""
-    images: dict[str, tuple[int, int]] = {}
-    labels: dict[str, int] = {}
-    try:
-        with tarfile.open(shard, 'r:') as tar:
-            for member in tar:
-                if member.isfile() and member.name.endswith('.cls'):
-                    file = tar.extractfile(member)
-                    assert file is not None, f'{member.name} is no file'
-                    labels[member.name.removesuffix('.cls')] = _read_label(f'{shard}:{member.name}', file.read())
-                elif member.isfile() and is_image_name(member.name):
-                    images[member.name] = member.offset_data, member.size
-    except tarfile.ReadError as error:
-        raise ValueError(f'{shard} is not an uncompressed tar file ({error}); unpack .tar.gz to .tar first') from error
-    return [(name, *place, _find_label(name, labels)) for name, place in images.items()]
-
-
-def _find_label(name: str, labels: dict[str, int]) -> int:
-    """Returns the label of the image ``name``, -1 if it has none.
-
-    The key is the name without its last suffix, or else the name up to its first dot, as in WebDataset.
-    """
-    folder, base = os.path.split(name)
-    keys = os.path.splitext(name)[0], os.path.join(folder, base.partition('.')[0])
-    return next((labels[key] for key in keys if key in labels), -1)
-
-
-def _read_label(name: str, content: bytes) -> int:
-    try:
-        label = int(content)
-    except ValueError as error:
-        raise ValueError(f'{name} holds {content[:40]!r}, which is not a class number') from error
-    if abs(label) > LARGEST_LABEL:
-        raise ValueError(f'{name} holds {label}; a class number is at most {LARGEST_LABEL}')
-    return label
+        shard, place = self._place(row)
+        size = int(self.index.arrays['lengths'][place])
+        data = self.storage.read(shard, int(self.index.arrays['offsets'][place]), size)
+        if len(data) < size:
+            raise UnreadableImageError(f'{shard.path} ends within it: the shard was truncated while the run used it')
+        return self._decode(data)

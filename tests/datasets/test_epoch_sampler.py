@@ -87,3 +87,34 @@ def test_mmengine_builds_it() -> None:
     loader = Runner.build_dataloader(config, seed=1)
     assert loader.sampler.seed == 1 and len(loader) == 3
     assert sorted(index for batch in loader for _, index in batch) == list(range(6))
+
+
+@pytest.mark.parametrize(('size', 'window', 'run'), [(N, 2, 3), (100, 4, 8), (7, 9, 9), (50, 1, 1), (1000, 5, 64)])
+def test_a_windowed_order_is_a_permutation_that_changes(size: int, window: int, run: int) -> None:
+    sampler = EpochSampler(range(size), seed=3, window=window, run_length=run)
+    epochs = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        epochs.append([index for _, index in sampler])
+        assert sorted(epochs[-1]) == list(range(size))
+        sampler.set_start(size // 2)
+        assert [index for _, index in sampler] == epochs[-1][size // 2 :]  # resumed
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_a_window_reads_a_few_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = EpochSampler(range(64_000), seed=0, window=4, run_length=100)
+    images = [index for _, index in sampler]
+    for start in range(0, len(images), 400):
+        read = images[start : start + 400]
+        assert len({index // 100 for index in read}) <= 2 * 8  # two windows of four runs, each in two hundreds
+        assert read != sorted(read)
+    together = order(monkeypatch, 1, window=2, run_length=3)[0]
+    shares = order(monkeypatch, 2, window=2, run_length=3)
+    assert [pair for step in zip(*shares) for pair in step] == together
+
+
+@pytest.mark.parametrize('change', [dict(window=0), dict(window=2, run_length=0), dict(window=2, shuffle=False)])
+def test_wrong_windows(change: dict) -> None:
+    with pytest.raises(ValueError, match='must be at least 1, and need shuffle=True'):
+        EpochSampler(range(N), seed=0, **change)
