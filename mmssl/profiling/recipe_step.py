@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def measure_recipe(
         compiled: Whether to measure compiled blocks, which takes minutes.
 
     Returns:
-        ``seconds`` of ``augmentation``, ``step`` and each variant; ``ratios`` of each variant to ``step``, medians of
+        ``seconds`` of ``augmentation``, the same without its Triton kernel if there is one
+        (``torch_augmentation``), ``step`` and each variant; ``ratios`` of each variant to ``step``, medians of
         the ratios within a round; on a CPU both are processor time. ``augmentation_share`` of augmentation and step;
         ``operators`` of both; ``peak_memory`` in bytes; ``batch_size``, ``dtype``, ``memory_format``, ``device``.
     """
@@ -64,6 +66,8 @@ def measure_recipe(
     batch = read_batch(cfg, batch_size)
     step = RecipeStep(cfg, batch, device)
     tasks: Tasks = {'augmentation': Task(None, step.augment), 'step': Task(None, step.run)}
+    if getattr(step.algorithm.data_preprocessor, 'uses_kernel', False):
+        tasks['torch_augmentation'] = Task(None, partial(step.augment, False))
     tasks |= {name: Task(None, other.run) for name, other in _variants(step, compiled).items()}
     operators = {name: _count(tasks[name]) for name in ('augmentation', 'step')}
     reset_peak_memory(device)
@@ -74,7 +78,7 @@ def measure_recipe(
         ratios={
             name: statistics.median(lap[name] / lap['step'] for lap in laps)
             for name in tasks
-            if name not in ('augmentation', 'step')
+            if name not in ('augmentation', 'torch_augmentation', 'step')
         },
         augmentation_share=seconds['augmentation'] / (seconds['augmentation'] + seconds['step']),
         operators=operators,
@@ -150,9 +154,10 @@ class RecipeStep:
         cfg.update(changes)
         return RecipeStep(cfg, self.batch, self.device)
 
-    def augment(self) -> dict[str, Any]:
-        """Runs the data preprocessor."""
-        preprocessor: nn.Module = self.algorithm.data_preprocessor
+    def augment(self, fused: bool = True) -> dict[str, Any]:
+        """Runs the data preprocessor, with the Triton kernel where it is used, or without."""
+        preprocessor: Any = self.algorithm.data_preprocessor
+        preprocessor.fused = fused
         return preprocessor(self.batch, True)
 
     def run(self, wrapped: nn.Module | None = None) -> None:

@@ -32,6 +32,8 @@ def test_the_table_has_a_row_for_each_recipe(monkeypatch) -> None:
     assert all(value > 0 for value in [*simclr['seconds'].values(), *simclr['operators'].values()])
     text = table_text(figures)
     assert text.count('\n| `') == 2 and 'first recipe: 25.0%' in text and 'first recipe: not measured' in text
+    simclr['seconds'] |= dict(step=3.0, torch_augmentation=1.0)  # as on a GPU with Triton
+    assert f'| {simclr["augmentation_share"]:.1%} (25.0%) |' in table_text(figures)
 
 
 def test_what_is_left_when_the_time_is_up_is_named() -> None:

@@ -25,7 +25,7 @@ from mmssl.models.preprocessing.photometric_plan import Step, affine_maps, plan_
 
 
 @contextmanager
-def _exact_products() -> Iterator[None]:
+def exact_products() -> Iterator[None]:
     """Computes matrix products in float32, because TF32 and bfloat16 are too coarse for colours."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
@@ -86,7 +86,7 @@ def _solarize(pixels: Tensor, threshold: Tensor) -> Tensor:
     return pixels.mul(-2).add_(1).mul_(is_bright).add_(pixels)  # faster than a selection
 
 
-def _blur(images: Tensor, weights: Sequence[Tensor]) -> Tensor:
+def blur(images: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """Blurs with the weights of ``blur_weights`` for height and width, or for both.
 
     Each direction is one product with a banded matrix, so every image can have its own sigma.
@@ -132,13 +132,13 @@ def run_programs(images: Tensor, programs: Tensor) -> Tensor:
     """
     shape = images.shape
     pixels = images.flatten(2)
-    with _exact_products():
+    with exact_products():
         for step, rows, parameters in _steps_on_device(programs.numpy(), images):
             chosen = pixels if rows is None else pixels.index_select(0, rows)
             if step.kind == 'affine':
                 changed = _affine(chosen, parameters, step)
             elif step.kind == 'blur':
-                changed = _blur(chosen.unflatten(2, shape[2:]), parameters).flatten(2)
+                changed = blur(chosen.unflatten(2, shape[2:]), parameters).flatten(2)
             else:
                 changed = _SELECTED[step.kind](chosen, parameters[0])
             pixels = changed if rows is None else pixels.index_copy_(0, rows, changed)
@@ -151,12 +151,12 @@ def _steps_on_device(programs: np.ndarray, images: Tensor) -> Iterator[tuple[Ste
     affine = [step for step in steps if step.kind == 'affine']
     others = [step for step in steps if step.kind != 'affine']
     some = [step.rows for step in others if len(step.rows) < len(images)]
-    rows = iter(_copied(some, images.device))
+    rows = iter(copied(some, images.device))
     own_arrays = [selective_parameters(step, images.shape[2:]) for step in others]
     arrays = [array for own in own_arrays for array in own]
     if affine:
         arrays += affine_maps(*(np.stack([getattr(step, key) for step in affine]) for key in ('codes', 'values')))
-    tensors = [part.view(array.shape) for part, array in zip(_copied(arrays, images.device), arrays)]
+    tensors = [part.view(array.shape) for part, array in zip(copied(arrays, images.device), arrays)]
     maps = iter([*zip(*(tensor.unbind() for tensor in tensors[-3:]))] if affine else [])
     left, lengths = iter(tensors), iter([len(own) for own in own_arrays])
     for step in steps:
@@ -164,7 +164,7 @@ def _steps_on_device(programs: np.ndarray, images: Tensor) -> Iterator[tuple[Ste
         yield step, next(rows) if len(step.rows) < len(images) else None, own
 
 
-def _copied(arrays: Sequence[np.ndarray], device: torch.device) -> Sequence[Tensor]:
+def copied(arrays: Sequence[np.ndarray], device: torch.device) -> Sequence[Tensor]:
     """Returns the elements of each array on the device, after one copy of all of them."""
     if not arrays:
         return ()

@@ -29,8 +29,8 @@ _OF_PIXEL = {
 _OF_MEAN = {'contrast': _LUMA, 'channel_contrast': _IDENTITY}
 
 _SELECTIVE = ('solarize', 'hsv_saturation', 'hue', 'blur')  # the cheapest first
-_IS_AFFINE = np.array([name in _OF_PIXEL and name != 'none' for name in OPERATIONS])
-_WITH_MEAN = {CODES[name] for name in _OF_MEAN}
+IS_AFFINE = np.array([name in _OF_PIXEL and name != 'none' for name in OPERATIONS])
+WITH_MEAN = {CODES[name] for name in _OF_MEAN}
 _MIXING = {CODES['saturation'], CODES['grayscale']}  # mix channels
 _OFFSET = CODES['brightness_offset']
 _CONSTANT = np.stack([_OF_PIXEL.get(name, _OF_PIXEL['none'])[0] for name in OPERATIONS])
@@ -58,7 +58,7 @@ class Step:
     def __post_init__(self) -> None:
         """Sets, for an affine step, which of the maps A, B and c of ``affine_maps`` matter."""
         own = set(self.codes.tolist())
-        self.uses_mean = not own.isdisjoint(_WITH_MEAN)
+        self.uses_mean = not own.isdisjoint(WITH_MEAN)
         self.uses_offset = self.uses_mean or _OFFSET in own
         self.is_diagonal = own.isdisjoint(_MIXING)
 
@@ -75,7 +75,7 @@ def plan_steps(programs: np.ndarray) -> list[Step]:
             ``mmssl.datasets.transforms.photometric_program``.
     """
     end = np.zeros((len(programs), 1, 2), dtype=np.float32)
-    programs = np.concatenate([_without_gaps(programs), end], axis=1)
+    programs = np.concatenate([without_gaps(programs), end], axis=1)
     codes, position = programs[..., 0].astype(np.int64), np.zeros(len(programs), dtype=np.int64)
     everyone = np.arange(len(programs))
     steps: list[Step] = []
@@ -85,7 +85,7 @@ def plan_steps(programs: np.ndarray) -> list[Step]:
             return steps
         code = _next_code(codes, position, heads)
         if code is None:
-            is_affine = _IS_AFFINE[heads]
+            is_affine = IS_AFFINE[heads]
             steps.append(Step('affine', everyone, np.where(is_affine, heads, 0), programs[everyone, position, 1]))
             position += is_affine
         else:
@@ -94,7 +94,7 @@ def plan_steps(programs: np.ndarray) -> list[Step]:
             position[rows] += 1
 
 
-def _without_gaps(programs: np.ndarray) -> np.ndarray:
+def without_gaps(programs: np.ndarray) -> np.ndarray:
     """Moves the operations ``none``, which a program may have anywhere, to its end."""
     order = np.argsort(programs[..., 0] == 0, axis=1, kind='stable')
     return np.take_along_axis(programs, order[..., None], axis=1)
@@ -103,13 +103,13 @@ def _without_gaps(programs: np.ndarray) -> np.ndarray:
 def _next_code(codes: np.ndarray, position: np.ndarray, heads: np.ndarray) -> int | None:
     """Returns the code of the next step's operation, None for an affine step."""
     if len(heads) == 1:  # usual on a CPU, where a large image is a batch
-        return None if _IS_AFFINE[heads[0]] else int(heads[0])
+        return None if IS_AFFINE[heads[0]] else int(heads[0])
     remaining = np.arange(codes.shape[1]) >= position[:, None]
     present = [code for code in (CODES[name] for name in _SELECTIVE) if (heads == code).any()]
     for code in present:
         if ((codes == code) & remaining).any(axis=1).sum() == (heads == code).sum():
             return code
-    return None if _IS_AFFINE[heads].any() else present[0]
+    return None if IS_AFFINE[heads].any() else present[0]
 
 
 def affine_maps(codes: np.ndarray, values: np.ndarray) -> list[np.ndarray]:

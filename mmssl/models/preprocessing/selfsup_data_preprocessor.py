@@ -11,6 +11,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from mmssl.models.preprocessing import photometric_triton
 from mmssl.models.preprocessing.band_photometric import run_band_programs
 from mmssl.models.preprocessing.photometric import run_programs
 from mmssl.registry import PREPROCESSORS
@@ -32,6 +33,8 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         statistics: File of ``tools/misc/measure_images.py`` with ``mean`` and ``std``, instead of these arguments.
         shown: Indices of the three bands that figures show as red, green and blue, or of one that they show in grey;
             None means the first three, or the first of fewer.
+        fused: Whether one Triton kernel changes the colours on a GPU with Triton; False
+            uses torch's operations everywhere. Pixels differ by rounding, less than 1e-6 on the scale 0-1.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         statistics: str | None = None,
         shown: Sequence[int] | None = None,
+        fused: bool = True,
     ) -> None:
         super().__init__(non_blocking=True)
         self.memory_format = torch.contiguous_format
@@ -49,6 +53,7 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         if not mean or len(mean) != len(std) or min(std) <= 0:
             raise ValueError(f'mean and std must be one number for each band, std positive, got {mean} and {std}')
         self.num_bands = len(mean)
+        self.fused = fused
         self.shown = tuple(shown or (range(3) if len(mean) >= 3 else range(1)))
         if len(self.shown) not in (1, 3) or not set(self.shown) <= set(range(len(mean))):
             raise ValueError(f'shown must be one or three of the bands 0 to {len(mean) - 1}, got {self.shown}')
@@ -119,6 +124,8 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
             )
         white = 255 if images.dtype == torch.uint8 else 65535
         run = run_programs if self.num_bands == 3 else run_band_programs
+        if self.uses_kernel:
+            run = photometric_triton.run_programs
         images = images.to(self.device, non_blocking=True)
         num_chunk = max(1, _CHUNK_PIXELS // images[0, 0].numel()) if self.device.type == 'cpu' else len(images)
         prepared = torch.empty(images.shape, dtype=torch.float32, device=self.device, memory_format=self.memory_format)
@@ -130,6 +137,11 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
                     chunk = run(chunk, programs[rows])
             torch.mul(chunk, self.scale, out=prepared[rows]).sub_(self.shift)
         return prepared
+
+    @property
+    def uses_kernel(self) -> bool:
+        """Whether a Triton kernel changes the colours."""
+        return self.fused and self.num_bands == 3 and self.device.type == 'cuda' and photometric_triton.works()
 
     def denormalize(self, images: Tensor) -> Tensor:
         """Converts normalised images to pixels (N, 3, H, W) uint8, for figures: all colours, or the bands ``shown``."""
