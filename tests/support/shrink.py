@@ -42,6 +42,10 @@ def shrink(cfg: Config) -> Config:
     if 'mask_token' in cfg.model:  # at the third stage of a ResNet, or at the patches of a ViT
         cfg.model.mask_token.channels = 32 if cfg.model.backbone.type == 'ResNet' else _ARCH['embed_dim']
     _shrink_parts(cfg.model)
+    if cfg.model.type == 'InterCLR':
+        cfg.model.clusters.dim = _EMBEDDING
+        cfg.model.pairs.update(num_negatives=4, num_candidates=8)
+        cfg.model.head.num_clusters = cfg.custom_hooks[0].labeller.num_clusters = _CLUSTERS
     if cfg.model.type == 'ODC':
         cfg.model.neck.single[-1].channels = cfg.model.clusters.dim = _EMBEDDING
     if cfg.model.neck.type == 'AMDIMProjector':

@@ -88,6 +88,17 @@ class OnlineClusters(nn.Module):
         counts = torch.zeros(len(self.centroids), dtype=torch.int64, device=self.labels.device)
         return counts.scatter_add_(0, self.labels, torch.ones_like(self.labels))
 
+    def members(self, indices: Tensor, places: Tensor) -> Tensor:
+        """Returns an image of the same cluster for each image, (N,) int64; it may be the image itself.
+
+        Args:
+            indices: (N,) int64.
+            places: (N,), in [0, 1): where the member stands in its cluster, whose images are in ascending order.
+        """
+        counts, own = self.counts(), self.labels[indices]
+        position = torch.minimum((places * counts[own]).long(), counts[own] - 1)
+        return self.labels.argsort(stable=True)[counts.cumsum(0)[own] - counts[own] + position]
+
     def weights(self) -> Tensor:
         """Returns weights of the clusters, proportional to 1 / sqrt(number of images), with the sum 1: (K,)."""
         weights = (self.counts().to(self.centroids.dtype) + _COUNT_EPS).rsqrt()
