@@ -5,7 +5,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import os
 import resource
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -35,7 +39,7 @@ from mmssl.utils.errors import UserError
 from mmssl.utils.scalars import read_scalars
 from mmssl.visualization.curves import series
 from tests.support.distributed import run_distributed
-from tests.support.interruption import Interruption, assert_resume_is_exact
+from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import LabelledNoise, build_runner, tiny_config, train
 
 MODEL = dict(
@@ -122,23 +126,45 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path):
     assert_resume_is_exact(tmp_path, custom_hooks=[HOOK], **CHANGES)
 
 
-class StopAfterLabels(Hook):
-    """Stops the second epoch when its labels are made."""
+EACH_EPOCH = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)))
+_KILLED = """
+import sys, torch
+torch.set_num_threads(1)
+from tests.engine.hooks.test_pseudo_labels import train_until_killed
+train_until_killed(sys.argv[1])
+"""
+
+
+class KillAfterLabels(Hook):
+    """Stores the labels of the second epoch, and kills the process before its first iteration."""
 
     priority = 'LOWEST'
 
     def before_train_epoch(self, runner) -> None:
         if runner.epoch == 1:
-            raise Interruption
+            (hook,) = (hook for hook in runner.hooks if isinstance(hook, PseudoLabelsHook))
+            np.save(Path(runner.work_dir, 'made.npy'), hook.labels)
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_run_stopped_between_labelling_and_training_ends_in_the_same_bits(tmp_path, watched):
-    each_epoch = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)))
-    runner = build_runner(tiny_config(tmp_path, **CHANGES, **each_epoch, custom_hooks=[HOOK]))
-    runner.register_hook(StopAfterLabels())
-    with pytest.raises(Interruption):
-        runner.train()
-    resumed = train(tiny_config(tmp_path, **CHANGES, **each_epoch, custom_hooks=[HOOK], resume=True))
+def train_until_killed(folder: str) -> None:
+    runner = build_runner(tiny_config(folder, **CHANGES, **EACH_EPOCH, custom_hooks=[HOOK]))
+    runner.register_hook(KillAfterLabels())
+    runner.train()
+
+
+def test_a_run_killed_between_labelling_and_training_ends_in_the_same_bits(tmp_path, watched):
+    killed = subprocess.run([sys.executable, '-c', _KILLED, str(tmp_path)], timeout=240, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_1.pth')
+    assert (np.load(tmp_path / 'made.npy') == watched[1].labels[1]).all()
+    resumed, watch = (
+        build_runner(tiny_config(tmp_path, **CHANGES, **EACH_EPOCH, custom_hooks=[HOOK], resume=True)),
+        Watch(),
+    )
+    resumed.register_hook(watch)
+    resumed.train()
+    assert len(watch.labels) == 2 and (watch.labels[0] == watched[1].labels[1]).all()
     for name, tensor in watched[0].model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], tensor), name
 
