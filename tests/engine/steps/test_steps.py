@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
+import timm
 import torch
+import torchvision
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.clustering.kmeans import assign
-from mmssl.datasets.relabelled_images import read_labels
+from mmssl.datasets.relabelled_images import image_name, read_labels, write_labels
 from mmssl.engine.steps.cluster_accuracy import ClusterAccuracy
 from mmssl.engine.steps.cluster_features import ClusterFeatures, normalize_rows
 from mmssl.engine.steps.fit_vocabulary import FitVocabulary
 from mmssl.models.layers.pooling import to_vector
-from mmssl.registry import BACKBONES, DATASETS, PREPROCESSORS
+from mmssl.registry import ALGORITHMS, BACKBONES, DATASETS, PREPROCESSORS
 from mmssl.utils.errors import UserError
 
 BACKBONE = dict(type='ResNet', depth=18, stem='small', width=0.125, out_indices=(1,))
@@ -41,14 +45,20 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def maps(checkpoint):
-    """The maps of all images of the test split, (N, C, H, W)."""
-    backbone, dataset = BACKBONES.build(BACKBONE).eval(), DATASETS.build(LOADER['dataset'])
+def images():
+    """All images of the test split, normalised, (N, 3, H, W)."""
+    dataset = DATASETS.build(LOADER['dataset'])
+    squares = torch.stack([dataset[row]['inputs'] for row in range(len(dataset))])
+    return PREPROCESSORS.build(dict(type='SelfSupDataPreprocessor'))(dict(inputs=squares), False)['inputs']
+
+
+@pytest.fixture(scope='module')
+def maps(checkpoint, images):
+    """The maps of these images, (N, C, H, W)."""
+    backbone = BACKBONES.build(BACKBONE).eval()
     backbone.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
-    images = torch.stack([dataset[row]['inputs'] for row in range(len(dataset))])
-    preprocess = PREPROCESSORS.build(dict(type='SelfSupDataPreprocessor'))
     with torch.no_grad():
-        return backbone(preprocess(dict(inputs=images), False)['inputs'])[-1]
+        return backbone(images)[-1]
 
 
 def test_clusters_of_normalised_features_become_labels(checkpoint, maps, tmp_path):
@@ -69,6 +79,53 @@ def test_clusters_of_normalised_features_become_labels(checkpoint, maps, tmp_pat
     ]  # fmt: skip
     with pytest.raises(UserError, match='ResNet would have random weights: set checkpoint'):
         ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE).run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('network', 'backbone'),
+    [
+        (partial(timm.create_model, 'test_resnet', num_classes=0), dict(type='TimmBackbone', name='test_resnet')),
+        (torchvision.models.resnet18, dict(type='ResNet', depth=18)),
+    ],
+    ids=['timm', 'torchvision'],
+)
+def test_the_first_network_may_be_of_another_library(network, backbone, images, tmp_path):
+    torch.manual_seed(0)
+    model = network().eval()
+    torch.save(model.state_dict(), tmp_path / 'weights.pth')
+    step = ClusterFeatures(
+        seed=0, dataloader=LOADER, backbone=backbone, checkpoint=str(tmp_path / 'weights.pth'), num_clusters=5
+    )
+    step.run(tmp_path)
+    model.fc = torch.nn.Identity()
+    with torch.no_grad():
+        features = model(images).numpy().copy()
+    normalize_rows(features)
+    labels = assign(features, np.load(tmp_path / 'centroids.npy'))[0]
+    assert list(read_labels(tmp_path / 'labels.txt').values()) == labels.tolist() and len(set(labels)) == 5
+
+
+def test_the_accuracy_on_clusters_is_that_of_the_classifier(images, tmp_path):
+    torch.manual_seed(0)
+    slots = dict(backbone=BACKBONE, neck=dict(type='Identity'), data_preprocessor=dict(type='SelfSupDataPreprocessor'))
+    head = dict(type='LinearClsHead', in_channels=16, num_classes=7)
+    config = Config(dict(model=dict(type='ImageClassifier', head=head, **slots)))
+    model = ALGORITHMS.build(config.model).eval()
+    content = dict(meta=dict(cfg=config.pretty_text), state_dict=model.state_dict())
+    save_checkpoint_file(content, tmp_path / 'fit.pth')
+    with torch.no_grad():
+        best = model.predict(images).topk(6).indices
+    clusters = best[:, 0].clone()
+    clusters[::4], clusters[2::4] = best[::4, 3], best[2::4, 5]  # a quarter is among five, a quarter is not
+    dataset = DATASETS.build(LOADER['dataset'])
+    names = [image_name(dataset, row) for row in range(len(dataset))]
+    order = torch.randperm(len(dataset)).tolist()
+    write_labels(tmp_path / 'labels.txt', [names[i] for i in order], clusters[order].tolist(), 'clusters')
+    files = dict(checkpoint=str(tmp_path / 'fit.pth'), labels=str(tmp_path / 'labels.txt'))
+    step = ClusterAccuracy(seed=0, dataloader=LOADER, **files)
+    assert '1,080 images' in str(step.dry_run(tmp_path)) and not step.dry_run(tmp_path).problems
+    step.run(tmp_path)
+    assert json.loads((tmp_path / 'accuracy.json').read_text()) == dict(top1=50.0, top5=75.0)
 
 
 def test_rows_have_length_one_and_nought_stays():
