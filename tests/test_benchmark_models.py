@@ -11,12 +11,16 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
 from mmssl.config.load import load_config
+from mmssl.engine.optimizers.local_rate import check_param_options
+from mmssl.models.layers.adder2d import Adder2d
 from mmssl.registry import MODELS
+from mmssl.utils.errors import UserError
 from tests.support.downstream import SIZE, shrink_options
 from tests.support.tools import ROOT
 
@@ -73,7 +77,23 @@ def batch(cfg: Config) -> dict[str, list]:
 
 @pytest.mark.parametrize('path', CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_loss_gradient_and_prediction(path: Path) -> None:
-    cfg = narrow(path)
+    check_step(narrow(path))
+
+
+@pytest.mark.parametrize('name', ['mmdetection/retinanet_r50-fpn_1x_coco', 'mmsegmentation/upernet_r50_160k_ade20k'])
+def test_a_backbone_of_adder_layers(name: str) -> None:
+    cfg = narrow(ROOT / 'configs' / 'benchmarks' / f'{name}.py')
+    cfg.model.backbone.type = 'mmssl.AdderResNet'
+    model = check_step(cfg)
+    optimizer = dict(type='SGD', lr=0.01)
+    wrapper = dict(type='OptimWrapper', constructor='mmssl.GroupedOptimWrapperConstructor', optimizer=optimizer)
+    check_param_options(model, build_optim_wrapper(model, wrapper).optimizer)  # local rates
+    with pytest.raises(UserError, match='no local_rate for backbone.layer1'):
+        check_param_options(model, build_optim_wrapper(model, dict(type='OptimWrapper', optimizer=optimizer)).optimizer)
+
+
+def check_step(cfg: Config) -> nn.Module:
+    """Checks loss, gradients and predictions of the model of a config, and returns the model."""
     init_default_scope(cfg.default_scope)
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
     data = model.data_preprocessor(batch(cfg), training=True)
@@ -84,7 +104,7 @@ def test_loss_gradient_and_prediction(path: Path) -> None:
         stages.append(model.roi_head.shared_head)
     assert total.isfinite()
     assert all(parameter.grad.isfinite().all() for stage in stages for parameter in stage.parameters())
-    assert sum(isinstance(module, nn.Conv2d) for stage in stages for module in stage.modules()) == 53
+    assert sum(isinstance(module, (nn.Conv2d, Adder2d)) for stage in stages for module in stage.modules()) == 53
 
     with torch.no_grad():
         samples = model.eval()(**model.data_preprocessor(batch(cfg)), mode='predict')
@@ -95,3 +115,4 @@ def test_loss_gradient_and_prediction(path: Path) -> None:
         assert 0 < len(found) <= 100 and found.bboxes.isfinite().all() and found.bboxes.max() <= SIZE
         if 'mask_head' in cfg.model.get('roi_head', {}):
             assert found.masks.shape[1:] == (SIZE, SIZE)
+    return model
