@@ -132,7 +132,7 @@ def test_name_says_what_is_inside(path: Path) -> None:
     assert cfg.max_epochs == int(name['epochs'])
     backbone = cfg.model.backbone.get('network', cfg.model.backbone)
     depth = backbone.get('depth')
-    kind = 'wideresnet' if backbone.type == 'WideResNet' else 'resnet'
+    kind = {'WideResNet': 'wideresnet', 'PreActResNet': 'preactresnet'}.get(backbone.type, 'resnet')
     assert name['backbone'].split('-')[0] == f'{kind}{depth}' if depth else name['backbone'].split('-')[0] in FAMILIES
 
 
@@ -281,6 +281,7 @@ COUNTS = {
     'deepclusterv2_resnet50_64xb64-400e_in1k': (27_970_752, 27_970_752 + 3 * 3000 * 128),
     'deepclusterv2_resnet50-2views_64xb64-400e_in1k': (27_970_752, 27_970_752 + 3 * 3000 * 128),
     'sela_alexnet_4xb64-400e_in1k': (58_284_096 + 122_910_000,) * 2,
+    'sela_preactresnet50_4xb64-400e_in1k': (84_966_256,) * 2,
     'sela_resnet50_4xb64-400e_in1k': (23_508_032 + 61_470_000,) * 2,
     'clusterfit_resnet50_8xb32-105e_in1k': (23_508_032 + 32_784_000,) * 2,
     'bownet_resnet50_8xb32-200e_in1k': (40_285_249, 40_285_249 + 23_508_032),

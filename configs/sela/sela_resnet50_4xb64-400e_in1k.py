@@ -1,4 +1,4 @@
-"""SeLa, ResNet-50, 400 epochs, ten heads of 3000 clusters; the learning rate is that of the paper.
+"""SeLa, ordinary ResNet-50, 400 epochs, ten heads of 3000 clusters; the learning rate is that of the paper.
 
     tools/dist_train.sh configs/sela/sela_resnet50_4xb64-400e_in1k.py 4
 

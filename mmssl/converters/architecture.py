@@ -10,7 +10,7 @@ from typing import Any
 from mmssl.checkpoints.content import below
 from mmssl.converters.source import ADDER_RESNET, HIVIT, RESNET, SCALED_VIT, SWIN, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
-from mmssl.models.backbones import adder_resnet, conv_vit, hivit
+from mmssl.models.backbones import adder_resnet, conv_vit, hivit, preact_resnet
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.backbones.vision_transformer import ARCHS
 from mmssl.models.layers.batch_subset_block import gated_width
@@ -36,6 +36,7 @@ _NAMES = {
     'Swin': rf'model\.{SWIN}',
     'TimmBackbone': r'model\..+',
     'WideResNet': r'(stem\.(conv|bn)|stages\.\d\.(\d+\.(act[12]\.bn|conv[12]|shortcut)|bn))\.\w+',
+    'PreActResNet': r'stem\.conv\.weight|stages\.\d\.\d+\.(bn[123]\.\w+|(conv[123]|shortcut)\.weight)',
     # The names of AlexNet (one convolution per stage) and of NIN (no biases) also match VGG16, so the order matters.
     'AlexNet': rf'stages\.\d\.0\.(conv|bn)\.\w+|{_PLAIN}',
     'NIN': r'stages\.\d\.\d\.(conv\.weight|bn\.\w+)',
@@ -78,7 +79,7 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         ``patch_size``, ``relative_table`` and ``layer_scale``; for ``CAEViT`` these and ``final_norm``; for a Swin
         transformer the arguments of timm, with the smallest ``img_size`` that has such windows; for ``HiViT``,
         ``ConvViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change the tensors; for ``WideResNet``
-        ``depth``, ``width_factor`` and ``variant``, but not ``strides``.
+        ``depth``, ``width_factor`` and ``variant``, but not ``strides``; for ``PreActResNet`` ``depth`` and ``width``.
 
     Raises:
         UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.
@@ -126,6 +127,8 @@ def _describe(tensors: Tensors, num_heads: int | None, known: dict[str, Any]) ->
             return known | dict(type='NIN', num_stages=_stages(tensors), width=len(tensors[_FIRST]) / 192)
         case 'WideResNet':
             return known | _wide_resnet(tensors)
+        case 'PreActResNet':
+            return known | _preact_resnet(tensors)
     return known
 
 
@@ -214,6 +217,15 @@ def _wide_resnet(tensors: Tensors) -> dict[str, Any]:
         width_factor=len(tensors['stages.0.0.conv1.weight']) // 16,
         variant='madry' if is_madry else 'zagoruyko',
     )
+
+
+def _preact_resnet(tensors: Tensors) -> dict[str, Any]:
+    stages = Counter(name.split('.')[1] for name in tensors if name.endswith('.conv1.weight'))
+    blocks = tuple(stages[str(index)] for index in range(4))
+    found = [depth for depth, numbers in preact_resnet.DEPTHS.items() if numbers == blocks]
+    if not found:
+        raise UserError(f'no PreActResNet has {blocks} blocks in its four stages: give the file of a whole backbone')
+    return dict(type='PreActResNet', depth=found[0], width=len(tensors['stem.conv.weight']) / 64)
 
 
 def _vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.backbones.lenet5_bn import LeNet5BN
 from mmssl.models.backbones.nin import NIN
+from mmssl.models.backbones.preact_resnet import PreActResNet
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vgg16 import VGG16
@@ -51,6 +52,7 @@ SWIN = dict(name='swin_tiny_patch4_window7_224', embed_dim=12, depths=(1, 2, 1),
         (NIN, dict(num_stages=3, width=0.125)),
         (WideResNet, dict(depth=10, width_factor=2, variant='zagoruyko')),
         (WideResNet, dict(depth=14, width_factor=1, variant='madry')),
+        (PreActResNet, dict(depth=50, width=0.125)),
         (TimmBackbone, dict(**SWIN, img_size=64, patch_size=2, window_size=8)),
         (TimmBackbone, dict(**SWIN, img_size=64, patch_size=4, window_size=8)),
     ],

@@ -54,6 +54,7 @@ BACKBONE_CONFIGS = {
     'NIN': (dict(width=0.0625), 16),
     'PatchViT': (_VIT, 16),
     'PixelTransformer': (dict(arch=_ARCH, img_size=8, num_colors=8), 8),
+    'PreActResNet': (dict(width=0.125), 32),
     'ResNet': (dict(depth=18, width=0.125, stem='small', out_indices=(0, 1, 2, 3)), 16),
     'TimmBackbone': (
         dict(

@@ -111,6 +111,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(width=0.0625)
     elif backbone['type'] == 'NIN':
         backbone.update(width=0.0625)
+    elif backbone['type'] == 'PreActResNet':
+        backbone.update(width=0.125)
     elif backbone['type'] == 'WideResNet':
         backbone.update(depth=14 if backbone.get('variant') == 'madry' else 10, width_factor=1)
     elif backbone['type'] == 'PixelTransformer':

@@ -29,6 +29,7 @@ SMALL = {  # others are built by their defaults
     'HiViT': [dict(_HIVIT, position=dict(bias='table')), dict(_HIVIT, output='maps')],
     'NIN': [dict(width=0.125)],
     'PatchViT': [_VIT],
+    'PreActResNet': [dict(width=0.125)],
     'PixelTransformer': [dict(arch=_VIT['arch'], img_size=8, num_colors=8)],
     'ResNet': [dict(depth=18, width=0.125, stem='small')],
     'TimmBackbone': [dict(name='resnet10t')],

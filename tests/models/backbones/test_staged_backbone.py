@@ -1,4 +1,4 @@
-"""What AlexNet, VGG16, NIN and WideResNet share, on every one of them."""
+"""What AlexNet, VGG16, NIN, WideResNet and PreActResNet share, on every one of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SMALL = {
     'NIN': dict(width=0.0625),
     'WideResNet': dict(depth=10, width_factor=1),
     'WideResNet madry': dict(depth=14, width_factor=1, variant='madry'),
+    'PreActResNet': dict(width=0.125),
 }
 each_backbone = pytest.mark.parametrize('name', SMALL)
 
@@ -62,7 +63,7 @@ def test_what_is_frozen_stays_and_norm_eval_fixes_statistics(name):
 @each_backbone
 def test_distances_count_blocks_from_the_output(name):
     distances = build(name).layers_to_output()
-    blocks = {'AlexNet': 5, 'VGG16': 13, 'NIN': 12, 'WideResNet': 3, 'WideResNet madry': 6}[name]
+    blocks = {'AlexNet': 5, 'VGG16': 13, 'NIN': 12, 'WideResNet': 3, 'WideResNet madry': 6, 'PreActResNet': 16}[name]
     assert set(distances.values()) - {blocks + 1, 0} == set(range(1, blocks + 1))
 
 

@@ -28,6 +28,7 @@ SMALL = {
     'VGG16': dict(width=0.1, sobel=True),
     'VisionTransformer': dict(**VIT, patch_embed='conv'),
     'WideResNet': dict(depth=10, width_factor=1),
+    'PreActResNet': dict(width=0.125),
     'CaffeNet': dict(),
 }
 
