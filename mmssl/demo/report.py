@@ -24,6 +24,7 @@ from mmssl.visualization.region_windows import window_figure
 from mmssl.visualization.report import Section
 from mmssl.visualization.saliency import saliency_figure
 from mmssl.visualization.style import spread
+from mmssl.visualization.word_bags import word_bag_figure
 
 METRICS = {'knn_top1': 'kNN', 'linear_top1': 'linear', 'linear10_top1': 'linear, 10 labels per class'}
 
@@ -32,6 +33,7 @@ MAX_MAPPED = 1500  # points of the map
 
 
 NUM_SHOWN = 8  # images in a figure
+NUM_BAGS = 3  # images in a figure of words, which has several rows for each
 
 
 @dataclass
@@ -102,6 +104,7 @@ def report_sections(
         *([reconstruction_section(runner)] if hides else []),
         *([correspondence_section(runner, shown)] if hasattr(algorithm, 'match_views') else []),
         *([masks_section(runner)] if hasattr(algorithm, 'masker') and not hides else []),
+        *([words_section(runner)] if hasattr(getattr(algorithm, 'target', None), 'nearest_words') else []),
         *([window_section(runner, shown)] if hasattr(algorithm, 'windows') else []),
         *([saliency_section(runner, shown)] if hasattr(train, 'mask') and hasattr(algorithm, 'attention') else []),
         Section(
@@ -129,6 +132,16 @@ def masks_section(runner: PretrainRunner) -> Section:
     """Returns a section with test images and the parts of them that the masker draws."""
     text = 'Test images and the parts that the method draws: it predicts what it does not see, as features or words.'
     return Section('Masks', text, mask_figure(runner.algorithm.masker, shown_images(runner)))
+
+
+def words_section(runner: PretrainRunner) -> Section:
+    """Returns a section with test images, the visual words that they hold most often, and examples of these words."""
+    text = (
+        'Test images, the places of the words that occur most often in each, and for each of these words the patches '
+        'of training images whose features are nearest to it: the method learns to predict which words an image holds.'
+    )
+    bank = runner.val_loop.bank_dataloader.dataset
+    return Section('Visual words', text, word_bag_figure(runner.algorithm, shown_images(runner)[:NUM_BAGS], bank))
 
 
 def reconstruction_section(runner: PretrainRunner) -> Section:

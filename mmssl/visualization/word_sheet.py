@@ -41,25 +41,34 @@ def word_sheet(
     frequent = np.argsort(-np.bincount(words.ravel()), kind='stable')
     frequent = frequent[: int((np.bincount(words.ravel()) >= num_patches).sum()) or 1]
     chosen = frequent[np.linspace(0, len(frequent) - 1, min(num_words, len(frequent))).round().astype(int)]
-    side = round(words.shape[1] ** 0.5)
-    sheet = torch.stack(
-        [_patches(dataset, rows, words == word, distances, side, border, num_patches) for word in chosen]
-    )
+    sheet = torch.stack([word_patches(dataset, rows, words == word, distances, border, num_patches) for word in chosen])
     counts = np.bincount(words.ravel())
     labels = [f'word {word}\n{counts[word]} times' for word in chosen]
     return image_grid(sheet, [''] * num_patches, labels=labels)
 
 
-def _patches(
+def word_patches(
     dataset: ImageDataset,
     rows: Sequence[int],
     is_word: np.ndarray,
     distances: np.ndarray,
-    side: int,
     border: int,
     number: int,
 ) -> torch.Tensor:
-    """Returns the nearest patches of one word, (number, 3, S, S) uint8; missing patches are white."""
+    """Returns the patches whose features are nearest to a word, one per image; missing patches are white.
+
+    Args:
+        dataset: Dataset with a ``transform``.
+        rows: Indices of the I images in the dataset.
+        is_word: (I, P) bool, whether the word is at a position of a square feature map.
+        distances: (I, P), see ``word_sheet``.
+        border: Width of the ignored border, see ``word_sheet``.
+        number: Number of patches.
+
+    Returns:
+        (number, 3, S, S) uint8; S is four strides of the feature map.
+    """
+    side = round(is_word.shape[1] ** 0.5)
     masked = np.where(is_word, distances, np.inf)
     best = masked.argmin(axis=1)  # the position of each image that is nearest to the word
     nearest = masked[np.arange(len(best)), best]

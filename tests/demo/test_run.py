@@ -16,6 +16,7 @@ from mmssl.config.check import check_config
 from mmssl.config.load import load_config
 from mmssl.demo import precision
 from mmssl.demo import run as demo
+from mmssl.demo.report import words_section
 from mmssl.engine.stages import read_stages
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, LABELLERS
@@ -109,13 +110,14 @@ def test_a_method_of_several_trainings_has_a_row_for_each_and_the_figures_of_its
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(precision, 'NUM_PROBED', 4)
-    monkeypatch.setattr(demo, 'report_sections', lambda *args: [])
+    monkeypatch.setattr(demo, 'report_sections', lambda runner, *args: [words_section(runner)])
     tool.main(['--method', 'bownet', '--data', str(folder), '--epochs', '1', '--work-dir', str(tmp_path)])
     printed = capsys.readouterr().out
     rows = ('raw pixels', 'random initialisation', 'after rotnet', 'pre-trained')
     assert [row for row in rows if row in printed] == list(rows)
     report = (tmp_path / 'report.html').read_text()
-    assert report.count('data:image/png;base64,') == 1 and '<h2>Stage words: words</h2>' in report
+    assert report.count('data:image/png;base64,') == 2 and '<h2>Stage words: words</h2>' in report
+    assert '<h2>Visual words</h2>' in report
     assert 'stages: rotnet, words, bownet' in report and (tmp_path / 'bownet' / 'backbone.pth').is_file()
 
 

@@ -61,11 +61,20 @@ class VisualWordsTarget(BaseModule):
             FileNotFoundError: A file does not exist.
             UserError: The checkpoint does not fit the network, or the vocabulary has another shape.
         """
+        self.load_network()
+        if self.vocabulary is not None:
+            self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
+
+    def load_network(self) -> None:
+        """Reads the network, which checkpoints of the student do not hold.
+
+        Raises:
+            FileNotFoundError: The file does not exist.
+            UserError: The checkpoint does not fit the network.
+        """
         if self.checkpoint is not None:
             offered = get_state_dict(load_checkpoint_file(self.checkpoint))
             load_matching(self.teacher, offered, self.checkpoint, min_match=1.0)
-        if self.vocabulary is not None:
-            self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -75,9 +84,16 @@ class VisualWordsTarget(BaseModule):
     @torch.no_grad()
     def word_map(self, images: Tensor) -> Tensor:
         """Returns the index of the word at each position, (N, h, w) int64, for images (N, 3, H, W)."""
+        return self.nearest_words(images)[0]
+
+    @torch.no_grad()
+    def nearest_words(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns ``word_map`` and the squared distance to the word at each position, (N, h, w) both."""
         maps = without_border(last_map(self.teacher(images)), self.border)
         with torch.autocast(images.device.type, enabled=False):
-            return word_distances(maps.to(self.words.dtype), self.words).argmin(dim=1)
+            distances = word_distances(maps.to(self.words.dtype), self.words)
+        words = distances.argmin(dim=1)
+        return words, distances.gather(1, words[:, None]).squeeze(1)
 
     def train(self, mode: bool = True) -> VisualWordsTarget:
         """Sets the mode; the network stays in evaluation mode."""
