@@ -49,7 +49,7 @@ def measure_step_cost(
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     batch_size = batch_size or cfg.train_dataloader.batch_size
     sizes = view_sizes(cfg, size)
-    step = _Step(cfg, [torch.randn(batch_size, 3, side, side, device=device) for side in sizes], device)
+    step = TrainingStep(cfg, [torch.randn(batch_size, 3, side, side, device=device) for side in sizes], device)
     parts = step.parts()
     tasks: Tasks = {'step': Task(None, step.run), **parts}
     if official := OFFICIAL_STYLE.get(type(step.algorithm).__name__):
@@ -88,7 +88,7 @@ def _summary(laps: list[dict[str, float]], parts: list[str]) -> dict[str, Any]:
     )
 
 
-class _Step:
+class TrainingStep:
     """A step that can be run as a whole, in parts and in the official style, over the same modules.
 
     Args:
