@@ -28,7 +28,8 @@ class VOCClassification(ImageFiles):
 
     Raises:
         FileNotFoundError: The split has no list files.
-        ValueError: The lists of two classes name different images.
+        ValueError: A line of a list is not ``name 1``, ``name 0`` or ``name -1``, or the lists of two classes name
+            different images.
     """
 
     def __init__(self, data_root: str, split: str = 'trainval', **kwargs: Any) -> None:
@@ -42,11 +43,28 @@ class VOCClassification(ImageFiles):
         names: list[str] = []
         columns = []
         for file in lists:
-            lines = [line.split() for line in file.read_text().splitlines() if line.strip()]
-            names = names or [line[0] for line in lines]
-            if [line[0] for line in lines] != names:
+            listed, column = _read_list(file)
+            names = names or listed
+            if listed != names:
                 raise ValueError(f'{file} must list the same images as {lists[0]}, in the same order')
-            columns.append([_MEANING[line[1]] for line in lines])
+            columns.append(column)
         super().__init__(str(root / 'JPEGImages'), (f'{name}.jpg' for name in names), **kwargs)
         self.classes = tuple(file.stem.removesuffix(f'_{split}') for file in lists)
         self.targets = torch.tensor(columns, dtype=torch.int8).T.contiguous()
+
+
+def _read_list(file: Path) -> tuple[list[str], list[int]]:
+    """Returns the names of the images of a list file and the target of each, see ``_MEANING``."""
+    names, targets = [], []
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        name, _, flag = line.strip().rpartition(' ')
+        if not name or flag not in _MEANING:
+            raise ValueError(
+                f'{file}:{number}: a line must be "name 1" (the class is present), "name -1" (it is not) or "name 0" '
+                f'(difficult), got {line!r}'
+            )
+        names.append(name.strip())
+        targets.append(_MEANING[flag])
+    return names, targets

@@ -240,6 +240,9 @@ class PretrainRunner(Runner):
             raise UserError(f'optim_wrapper: {error}') from error
         if isinstance(built, OptimWrapper):  # otherwise it is an OptimWrapperDict with several optimizers
             check_param_options(self.algorithm, built.optimizer)
+            momentum = max(group.get('momentum', 0) for group in built.param_groups)
+            if momentum >= 1:  # torch accepts it
+                raise UserError(f'optim_wrapper.optimizer.momentum must be below 1, or steps grow forever: {momentum}')
             if isinstance(optim_wrapper, dict) and not any(group['lr'] for group in built.param_groups):
                 self.logger.warning('optim_wrapper.optimizer.lr is 0: the weights will not change')
         return built

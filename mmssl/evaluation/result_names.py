@@ -14,7 +14,7 @@ def result_names(evaluator: Any) -> list[str] | None:
 
     Args:
         evaluator: Evaluator with ``result_names`` or ``metrics``. Metrics of mmssl have ``result_names``; the names of
-            mmdet's ``CocoMetric`` and mmseg's ``IoUMetric`` are built in.
+            mmdet's ``CocoMetric`` and ``VOCMetric`` and mmseg's ``IoUMetric`` are built in.
     """
     own = getattr(evaluator, 'result_names', None)
     if own is not None:
@@ -42,6 +42,8 @@ def _of_openmmlab(metric: Any) -> list[str] | None:
     elif kind == 'IoUMetric':
         for name in metric.metrics:
             names += _IOU.get(name, ())
+    elif kind == 'VOCMetric' and metric.metric == 'mAP':
+        names += ['mAP', *(f'AP{int(threshold * 100):02d}' for threshold in metric.iou_thrs)]
     else:
         return None
     return [f'{prefix}/{name}' if prefix else name for name in dict.fromkeys(names)]

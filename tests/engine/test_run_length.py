@@ -108,6 +108,7 @@ def test_a_run_that_has_ended_says_so(tmp_path: Path) -> None:
         ({}, dict(batch_size=1), r'MoCo compares the images of a batch \(batch norm\).*batch_size, which is 1'),
         ({}, dict(batch_size=5, drop_last=False), r'epoch of 26 images is a single one.*drop_last=True'),
         (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=-1.0))), {}, r'optim_wrapper: Invalid learning rate'),
+        (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=1.5))), {}, r'must be below 1, .*: 1.5'),
     ],
 )
 def test_runs_that_do_not_start(changes: dict, loader: dict, message: str, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_metrics_of_mmdet_and_mmseg() -> None:
     assert result_names(SimpleNamespace(metrics=[coco])) == ['coco/bbox_AR@100', 'coco/bbox_mAP']
     iou = type('IoUMetric', (), dict(metrics=['mIoU'], prefix=None))()
     assert result_names(SimpleNamespace(metrics=[iou])) == ['aAcc', 'mIoU', 'mAcc']
+    voc = type('VOCMetric', (), dict(metric='mAP', iou_thrs=[0.5, 0.75], prefix='pascal_voc'))()
+    names = ['pascal_voc/mAP', 'pascal_voc/AP50', 'pascal_voc/AP75']
+    assert result_names(SimpleNamespace(metrics=[voc])) == names
 
 
 def test_a_misspelt_result_is_found_before_the_run() -> None:
