@@ -79,6 +79,7 @@ def report_sections(
     shown = torch.linspace(0, len(train) - 1, NUM_SHOWN).long().tolist()
     scalars = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
     hides = hasattr(algorithm, 'reconstruct')
+    knows_classes = hasattr(algorithm, 'predict')
     relates = algorithm.views is None or algorithm.views.count > 1
     sections = []
     if table:
@@ -116,7 +117,8 @@ def report_sections(
         Section(
             'Map of the test images',
             'Features before and after pre-training, laid out by t-SNE'
-            + (', coloured by class. The labels were not used for training.' if classes else '.'),
+            + (', coloured by class.' if classes else '.')
+            + (' The classes were not used for training.' if classes and not knows_classes else ''),
             map_figure(before, after, classes),
         ),
     ]

@@ -145,9 +145,10 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
         run_(stages[0], Path(work_dir))
     runner, representations = run_.runner, run_.representations
     table, train = results_table(representations), runner.train_dataloader.dataset
+    seed = runner.seed - stages.index(run_.last)  # a stage has the seed of the run plus its number
     subtitle = (
         f'{type(runner.algorithm).__name__}, {runner.max_epochs} epoch{"s" * (runner.max_epochs > 1)} of '
-        f'{len(train):,} images in {run_.minutes:.1f} minutes, {run_.precision}, seed {runner.seed}'
+        f'{len(train):,} images in {run_.minutes:.1f} minutes, {run_.precision}, seed {seed}'
     )
     if len(stages) > 1:
         subtitle += f'; stages: {", ".join(stage.name for stage in stages)}'
@@ -161,7 +162,7 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
         minutes=run_.minutes,
         epochs=runner.max_epochs,
         images=run_.images,
-        seed=runner.seed,
+        seed=seed,
         precision=str(run_.precision),
         **conditions(),
     )

@@ -118,6 +118,7 @@ def test_a_method_of_several_trainings_has_a_row_for_each_and_the_figures_of_its
     report = (tmp_path / 'report.html').read_text()
     assert report.count('data:image/png;base64,') == 2 and '<h2>Stage words: words</h2>' in report
     assert '<h2>Visual words</h2>' in report
+    assert json.loads((tmp_path / 'result.json').read_text())['seed'] == 0
     assert 'stages: rotnet, words, bownet' in report and (tmp_path / 'bownet' / 'backbone.pth').is_file()
 
 
