@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ import torch
 from torch.utils.data import Dataset
 
 from mmssl.datasets.bands import check_bands, decode_bands, read_value_range
-from mmssl.datasets.decode import UnreadableImageError, decode_image
+from mmssl.datasets.decode import UnreadableImageError, decode_image, decode_reduced, jpeg_shape
+from mmssl.datasets.decoded_images import DecodedImages, open_decoded
+from mmssl.datasets.reduced_decoding import check_views, choose_divisor, render_reduced
 from mmssl.datasets.transforms.same_view import SameView
 from mmssl.registry import TRANSFORMS
+from mmssl.utils.errors import UserError
 
 LARGEST_LABEL = 2**31 - 1  # labels are stored in 32 bits
 _MAX_UNREADABLE_IN_A_ROW = 20
@@ -23,10 +27,10 @@ _MAX_UNREADABLE_IN_A_ROW = 20
 class ImageDataset(Dataset):
     """Base class of image datasets, which return augmented views for training or a single view for evaluation.
 
-    A subclass implements ``_num_images`` and ``_load``, and may implement ``_label``, ``_name`` (for messages) and
-    ``classes``. An index is an int (epoch 0) or a pair ``(epoch, index)`` from ``EpochSampler``. All random draws of an
-    item come from a generator that is seeded with (seed, epoch, index), so they depend neither on the number of workers
-    nor on earlier items.
+    A subclass implements ``_num_images`` and either ``_load`` or, if its images are files, ``_read_file``; it may
+    implement ``_label``, ``_name`` (for messages), ``_fingerprint`` and ``classes``. An index is an int (epoch 0) or a
+    pair ``(epoch, index)`` from ``EpochSampler``. All random draws of an item come from a generator that is seeded with
+    (seed, epoch, index), so they depend neither on the number of workers nor on earlier items.
 
     An image that cannot be read is replaced by another one, always the same for the same (seed, epoch, index). Its name
     and the reason are reported in ``skipped`` of the item; ``UnreadableImagesHook`` counts and shows them.
@@ -51,6 +55,11 @@ class ImageDataset(Dataset):
         value_range: Sample values that become black and white, for image files with more than 8 bits per sample, such
             as (0, 4095) for 12 bits; see ``decode_image``. 8-bit files do not need it. With ``bands`` also one pair
             for each band, or the path of a file that ``tools/misc/measure_images.py`` wrote.
+        decoded: Folder on a local disk for decoded copies of all images, which need 5 to 10 times the space of JPEG
+            files; None decodes at every use. See ``DecodedImages``. The copies are made at the first start.
+        reduced_decoding: Smallest number of pixels of an image per pixel of a view, at least 1. Large JPEG files are
+            decoded at 1/2, 1/4 or 1/8 of their size if this many remain in every view, so views differ slightly; None
+            decodes whole images. See ``mmssl.datasets.reduced_decoding``.
         bands: Number C of bands, or indices of the bands to take, for images that are not RGB photographs, see
             ``decode_bands``; images are then (H, W, C), uint8 or uint16. None reads RGB.
 
@@ -72,6 +81,8 @@ class ImageDataset(Dataset):
         val_every: int = 10,
         value_range: Any = None,
         bands: int | Sequence[int] | None = None,
+        decoded: str | None = None,
+        reduced_decoding: float | None = None,
     ) -> None:
         if (views is None) == (transform is None):
             raise ValueError('give either views (training) or transform (evaluation), and not both')
@@ -90,18 +101,45 @@ class ImageDataset(Dataset):
         self._rows = self._select(split, val_every)
         if len(self) == 0:
             raise FileNotFoundError(f'{self.describe()} holds no images')
+        self.reduced_decoding = None if reduced_decoding is None else self._check_reduced(reduced_decoding, decoded)
+        self._decoded = None if decoded is None else self._open_decoded(decoded)
 
     @abstractmethod
     def _num_images(self) -> int:
         """Returns the number of images, before ``split`` selects some."""
 
-    @abstractmethod
     def _load(self, row: int) -> np.ndarray:
         """Returns image ``row`` as uint8 RGB (H, W, 3).
 
         Raises:
             UnreadableImageError, OSError: The image cannot be read.
         """
+        return self._decode(self._read_file(row))
+
+    def _read_file(self, row: int) -> bytes:
+        """Returns the file of image ``row``; the exceptions are those of ``_load``."""
+        raise NotImplementedError(f'{type(self).__name__} implements neither _load nor _read_file')
+
+    def _fingerprint(self) -> Iterable[bytes]:
+        """Yields names, sizes and times of the files, which tell whether decoded copies belong to them."""
+        raise UserError(f'{type(self).__name__} has no image files: set decoded in the datasets that it holds')
+
+    def _open_decoded(self, folder: str) -> DecodedImages:
+        options = repr((self.bands, self.value_range)).encode()
+        files = chain([options], self._fingerprint())
+        return open_decoded(folder, self.describe(), files, self._num_images(), self._load)
+
+    def _has_files(self) -> bool:
+        """Returns whether ``read`` returns the files that ``load`` decodes to RGB."""
+        return type(self)._read_file is not ImageDataset._read_file and self.bands is None
+
+    def _check_reduced(self, least: float, decoded: str | None) -> float:
+        if decoded is not None or not self._has_files():
+            raise UserError(
+                'reduced_decoding needs datasets of image files without bands and without decoded copies, '
+                f'{self.describe()} is not one'
+            )
+        return check_views(self.views, least)
 
     def _label(self, row: int) -> int:
         return -1
@@ -146,7 +184,13 @@ class ImageDataset(Dataset):
 
     def load(self, index: int) -> np.ndarray:
         """Returns image ``index`` without a view, uint8 RGB (H, W, 3)."""
-        return self._load(int(self._rows[index]))
+        row = int(self._rows[index])
+        copy = None if self._decoded is None else self._decoded[row]
+        return self._load(row) if copy is None else copy
+
+    def read_file(self, index: int) -> bytes:
+        """Returns the file of image ``index``, for datasets of files."""
+        return self._read_file(int(self._rows[index]))
 
     def with_transform(self, transform: dict) -> ImageDataset:
         """Returns a copy of the dataset for evaluation; it shares the list of images, so no folder is read again.
@@ -161,14 +205,17 @@ class ImageDataset(Dataset):
     def __getitem__(self, item: int | tuple[int, int]) -> dict:
         epoch, index = item if isinstance(item, tuple) else (0, item)
         seed = self.seed or 0
-        image, found, skipped = self._load_or_substitute(seed, epoch, index)
+        (image, shape, divisor), found, skipped = self._load_or_substitute(seed, epoch, index)
         samples: dict[str, Any] = dict(index=found, label=self.label(found))
         result: dict[str, Any] = dict(data_samples=samples, skipped=skipped)
         if self.transform is not None:
             return dict(inputs=self.transform(image), **result)
-        drawn = self.draw_views(epoch, index, image.shape[:2], found)
+        drawn = self.draw_views(epoch, index, shape, found)
         samples.update(self.facts(found, drawn))
-        views = [view.render(image, draw) for view, draw in zip(self.views, drawn)]
+        views = [
+            view.render(image, draw) if divisor == 1 else render_reduced(view, image, draw, divisor)
+            for view, draw in zip(self.views, drawn)
+        ]
         return dict(inputs=views, photometric=[draw.program for draw in drawn], **result)
 
     def draw_views(self, epoch: int, index: int, shape: tuple[int, ...], found: int | None = None) -> list[Any]:
@@ -192,12 +239,24 @@ class ImageDataset(Dataset):
             return {}
         return dict(crops=torch.tensor([crop_of(draw) for draw in drawn], dtype=torch.float32))
 
-    def _load_or_substitute(self, seed: int, epoch: int, index: int) -> tuple[np.ndarray, int, list[str]]:
+    def _load_for_views(self, epoch: int, index: int, found: int) -> tuple[np.ndarray, tuple[int, ...], int]:
+        """Returns image ``found``, height and width of the whole image, and what the size was divided by."""
+        data = self.read_file(found) if self.reduced_decoding is not None and self.transform is None else b''
+        shape = jpeg_shape(data)
+        if shape is None or self.reduced_decoding is None:
+            image = self.load(found)
+            return image, image.shape[:2], 1
+        divisor = choose_divisor(self.views, self.draw_views(epoch, index, shape, found), self.reduced_decoding)
+        return (decode_image(data) if divisor == 1 else decode_reduced(data, divisor)), shape, divisor
+
+    def _load_or_substitute(
+        self, seed: int, epoch: int, index: int
+    ) -> tuple[tuple[np.ndarray, tuple[int, ...], int], int, list[str]]:
         skipped: list[str] = []
         candidate = index
         for attempt in range(_MAX_UNREADABLE_IN_A_ROW):
             try:
-                return self.load(candidate), candidate, skipped
+                return self._load_for_views(epoch, index, candidate), candidate, skipped
             except (UnreadableImageError, OSError) as error:
                 skipped.append(printable(f'{self.name(candidate)} ({_reason(error)})'))
             candidate = int(np.random.default_rng((seed, epoch, index, attempt)).integers(len(self)))

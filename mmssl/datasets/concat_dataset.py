@@ -88,6 +88,13 @@ class ConcatDataset(ImageDataset):
         source, index = self._place(row)
         return self.sources[source].load(index)
 
+    def _has_files(self) -> bool:
+        return self.bands is None and all(source._has_files() for source in self.sources)
+
+    def _read_file(self, row: int) -> bytes:
+        source, index = self._place(row)
+        return self.sources[source].read_file(index)
+
 
 def _is_positive_and_whole(weight: Any) -> bool:
     return isinstance(weight, Real) and float(weight) >= 1 and float(weight) % 1 == 0

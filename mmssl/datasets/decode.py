@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -75,22 +76,44 @@ def _has_fast_path(data: bytes) -> bool:
     """
     if data.startswith(_PNG_HEAD):
         return data.endswith(_PNG_TAIL) and data[24] == 8 and data[25] in (0, 2)
-    return data.startswith(_JPEG_HEAD) and data.endswith(_JPEG_TAIL) and _jpeg_components(data) in (1, 3)
+    return jpeg_shape(data) is not None
 
 
-def _jpeg_components(data: bytes) -> int:
-    """Returns the number of channels of an 8-bit JPEG, 0 if it has another bit depth or the header is not found."""
+def jpeg_shape(data: bytes) -> tuple[int, int] | None:
+    """Returns height and width of a complete JPEG with 8-bit grey or RGB samples, None for any other file."""
+    if not data.startswith(_JPEG_HEAD) or not data.endswith(_JPEG_TAIL):
+        return None
     position = len(_JPEG_HEAD)
     while position + 9 < len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in _FRAME_MARKERS:  # marker, length of 2 bytes, bits, height, width, channels
-            return data[position + 9] if data[position + 4] == 8 else 0
+            bits, height, width, channels = struct.unpack_from('>BHHB', data, position + 4)
+            return (height, width) if bits == 8 and channels in (1, 3) else None
         position += 1 if marker == 0xFF else 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
-    return 0
+    return None
 
 
-def _decode_fast(data: bytes) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+def decode_reduced(data: bytes, divisor: int) -> np.ndarray:
+    """Decodes a JPEG that ``jpeg_shape`` knows at 1/2, 1/4 or 1/8 of its size.
+
+    The decoder leaves high frequencies out of the inverse cosine transform, so the image is computed at the smaller
+    size.
+
+    Args:
+        data: Content of the file.
+        divisor: 2, 4 or 8.
+
+    Returns:
+        uint8 (ceil(H / divisor), ceil(W / divisor), 3), RGB.
+
+    Raises:
+        UnreadableImageError: The file is damaged.
+    """
+    return _decode_fast(data, getattr(cv2, f'IMREAD_REDUCED_COLOR_{divisor}'))
+
+
+def _decode_fast(data: bytes, color: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), color | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise UnreadableImageError('the file header is valid but the contents are damaged')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from mmengine.logging import print_log
 
 from mmssl.datasets.bands import BAND_SUFFIXES
@@ -108,6 +107,16 @@ class ImageFiles(ImageDataset):
     def _name(self, row: int) -> str:
         return os.path.join(self.data_root, self.names[row])
 
-    def _load(self, row: int) -> np.ndarray:
+    def _read_file(self, row: int) -> bytes:
         with open(self._name(row), 'rb') as file:
-            return self._decode(file.read())
+            return file.read()
+
+    def _fingerprint(self) -> Iterator[bytes]:
+        for row in range(len(self.names)):
+            name = self._name(row)
+            try:
+                status = os.stat(name)
+                known = status.st_size, status.st_mtime_ns
+            except OSError:
+                known = None
+            yield f'{name}|{known}'.encode('utf-8', 'surrogateescape')

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from mmssl.datasets.base import ImageDataset
 from mmssl.datasets.decode import UnreadableImageError
@@ -70,9 +69,12 @@ class LmdbImages(ImageDataset):
     def _name(self, row: int) -> str:
         return f'{self.data_root}:{self.index.names[row]}'
 
-    def _load(self, row: int) -> np.ndarray:
+    def _read_file(self, row: int) -> bytes:
         with open_lmdb(self.data_root).begin() as transaction:
             data = transaction.get(self.index.names[row].encode('utf-8', 'surrogateescape'))
         if data is None:
             raise UnreadableImageError(f'{self._name(row)} is no longer in the database')
-        return self._decode(data)
+        return data
+
+    def _fingerprint(self) -> Iterator[bytes]:
+        yield repr(look_at_lmdb(self.data_root)).encode()

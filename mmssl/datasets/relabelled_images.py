@@ -92,6 +92,12 @@ class RelabelledImages(ImageDataset):
     def _load(self, row: int) -> np.ndarray:
         return self.dataset.load(row)
 
+    def _has_files(self) -> bool:
+        return self.bands is None and self.dataset._has_files()
+
+    def _read_file(self, row: int) -> bytes:
+        return self.dataset.read_file(row)
+
     def _label(self, row: int) -> int:
         return int(self.labels[row])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
 
@@ -99,10 +100,13 @@ class TarShards(ImageDataset):
         shard, place = self._place(row)
         return f'{shard.path}:{self.index.names[place]}'
 
-    def _load(self, row: int) -> np.ndarray:
+    def _read_file(self, row: int) -> bytes:
         shard, place = self._place(row)
         size = int(self.index.arrays['lengths'][place])
         data = self.storage.read(shard, int(self.index.arrays['offsets'][place]), size)
         if len(data) < size:
             raise UnreadableImageError(f'{shard.path} ends within it: the shard was truncated while the run used it')
-        return self._decode(data)
+        return data
+
+    def _fingerprint(self) -> Iterator[bytes]:
+        yield repr(self.files).encode()
