@@ -485,11 +485,9 @@ def rates(cfg: Config, epochs: list[int]) -> list[list[float]]:
     length = 1 if by_epoch else ITERATIONS
     schedule.update(max_epochs=cfg.max_epochs, end=cfg.max_epochs * length)
     schedule = PARAM_SCHEDULERS.build(schedule, default_args=dict(optimizer=optim))
-    found, done = [], 0
-    for epoch in epochs:
-        for _ in range(epoch * length - done):
-            schedule.step()
-        done = epoch * length
+    found = []
+    for epoch in epochs:  # as a resumed run goes to a position
+        schedule.load_state_dict(schedule.state_dict() | dict(_global_step=epoch * length, last_step=epoch * length))
         found.append([group['lr'] for group in optim.param_groups])
     return found
 

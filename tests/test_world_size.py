@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.testing import assert_close
 
 from mmssl.config.load import load_config
@@ -29,6 +33,23 @@ RECIPES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('*/*_ci
 GLOBAL_BATCH = 8
 
 each_recipe = pytest.mark.parametrize('recipe', RECIPES)
+
+
+@cache
+def small(recipe: str) -> Config:
+    """A small recipe, which nobody changes."""
+    return shrink(load_config(CONFIGS / recipe))
+
+
+@cache
+def divisible(recipe: str) -> Config:
+    """A small recipe without what each process does on its own, which nobody changes."""
+    cfg = deepcopy(small(recipe))
+    if 'norm_group_size' in cfg.model:
+        cfg.model.norm_group_size = None  # groups with statistics of their own are the opposite of synchronised ones
+    if 'drop_path_rate' in cfg.model.backbone:
+        cfg.model.backbone.drop_path_rate = 0.0  # each process draws its own paths
+    return cfg
 
 
 def test_there_are_recipes():
@@ -50,11 +71,7 @@ def test_processes_share_a_batch_without_changing_the_step(recipe):
 
 def _step_on_a_share(recipe: str) -> dict:
     """Loss, gradient and state after one step of SGD, on this process's share of the batch."""
-    cfg = shrink(load_config(CONFIGS / recipe))
-    if 'norm_group_size' in cfg.model:
-        cfg.model.norm_group_size = None  # groups with statistics of their own are the opposite of synchronised ones
-    if 'drop_path_rate' in cfg.model.backbone:
-        cfg.model.backbone.drop_path_rate = 0.0  # each process draws its own paths
+    cfg = divisible(recipe)
     algorithm = convert_sync_batchnorm(_build(cfg))
     if hasattr(algorithm, 'masker'):
         _draw_masks_of_the_whole_batch(algorithm.masker)
@@ -62,10 +79,12 @@ def _step_on_a_share(recipe: str) -> dict:
     views, data_samples = _batch(cfg)
     loss = _total(algorithm.loss([_share(x) for x in views], {key: _share(x) for key, x in data_samples.items()}))
     loss.backward()
-    loss = loss.detach()
-    for tensor in (loss, *(p.grad for p in algorithm.parameters() if p.grad is not None)):
-        dist.all_reduce(tensor)
-        tensor /= world_size()
+    tensors = [loss.detach(), *(p.grad for p in algorithm.parameters() if p.grad is not None)]
+    average = _flatten_dense_tensors(tensors)  # in one collective
+    dist.all_reduce(average)
+    for tensor, value in zip(tensors, _unflatten_dense_tensors(average / world_size(), tensors)):
+        tensor.copy_(value)
+    loss = tensors[0]
     grads = {name: p.grad.clone() for name, p in algorithm.named_parameters() if p.grad is not None}
     optimizer.step()
     algorithm.on_step_end(progress=0.25)
@@ -97,7 +116,7 @@ def _common_state(algorithm: BaseAlgorithm) -> dict[str, Tensor]:
 
 @each_recipe
 def test_gradient_reaches_what_trains_and_nothing_else(recipe):
-    cfg = shrink(load_config(CONFIGS / recipe))
+    cfg = small(recipe)
     algorithm = _build(cfg)
     _total(algorithm.loss(*_batch(cfg))).backward()
     with_gradient = {name for name, p in algorithm.named_parameters() if p.grad is not None}
@@ -114,7 +133,7 @@ def test_gradient_reaches_what_trains_and_nothing_else(recipe):
 
 @each_recipe
 def test_the_optimizer_moves_neither_teacher_nor_frozen_parameters(recipe):
-    cfg = shrink(load_config(CONFIGS / recipe))
+    cfg = small(recipe)
     algorithm = _build(cfg)
     before = {name: p.detach().clone() for name, p in algorithm.named_parameters()}
     with DefaultScope.overwrite_default_scope('mmssl'):
@@ -132,7 +151,7 @@ def test_the_optimizer_moves_neither_teacher_nor_frozen_parameters(recipe):
 
 @each_recipe
 def test_the_loss_changes_no_state_but_norm_statistics(recipe):
-    cfg = shrink(load_config(CONFIGS / recipe))
+    cfg = small(recipe)
     algorithm = _build(cfg)
     before = _copy(algorithm)
     algorithm.loss(*_batch(cfg))
@@ -142,7 +161,7 @@ def test_the_loss_changes_no_state_but_norm_statistics(recipe):
 
 @each_recipe
 def test_a_step_never_waits_for_the_device(recipe):
-    cfg = shrink(load_config(CONFIGS / recipe))
+    cfg = small(recipe)
     algorithm, batch = _build(cfg), _batch(cfg)
     if hasattr(algorithm, 'check_labels'):
         algorithm.check_labels.done = True  # the first labels of a run alone are looked at
@@ -156,7 +175,7 @@ def test_a_step_never_waits_for_the_device(recipe):
 
 @each_recipe
 def test_the_seed_decides_and_a_few_images_are_learnt(recipe):
-    cfg = shrink(load_config(CONFIGS / recipe))
+    cfg = small(recipe)
     losses = _train(cfg, steps=16)
     assert torch.equal(losses[:3], _train(cfg, steps=16, stop=3))
     assert losses[-3:].mean() < losses.max() - 0.02  # from the peak: a queue is random at first

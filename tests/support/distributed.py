@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT = 240.0
+_PRELOADED = ['pytest', 'mmssl.models', 'mmssl.engine', 'torch.distributed.fsdp', 'tests.support.tiny_run']
 _NO_GROUP, _ATTEMPTS = 'the processes did not find one another', 3  # on a busy machine gloo can fail to connect
 
 
@@ -94,7 +95,7 @@ class _Worker:
     def __init__(self) -> None:
         # the fork server imports torch and the models once; forking a process from it is fast
         context = get_context('forkserver')
-        context.set_forkserver_preload(['torch', 'mmssl.models'])
+        context.set_forkserver_preload(_PRELOADED)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self.process.start()
@@ -111,7 +112,10 @@ atexit.register(stop)
 def _serve(connection: Connection) -> None:
     import torch
 
+    from tests.support.config_text import write_configs_fast
+
     torch.set_num_threads(1)
+    write_configs_fast()
     while True:
         try:
             sys_path, module, name, args, group, timeout = pickle.loads(connection.recv_bytes())

@@ -25,7 +25,7 @@ _SWIN = dict(img_size=IMAGE_SIZE, patch_size=4, window_size=2, embed_dim=16, dep
 def shrink(cfg: Config) -> Config:
     """Returns a copy of a recipe with a tiny model, small views and batches of 8 images; the method does not change.
 
-    The backbone becomes a ResNet-18 with an eighth of the width, a ViT with two blocks, a Swin with two stages or a
+    The backbone becomes a ResNet-10 with an eighth of the width, a ViT with two blocks, a Swin with two stages or a
     narrow network of the same class. MLPs keep their layers, norms and biases, and a neck follows the width of its
     backbone. Queues have 64 entries and decoders one block. Views have 32 pixels (local ones 16), patches have 8 pixels
     (4 in Swin).
@@ -89,8 +89,8 @@ def shrink(cfg: Config) -> Config:
 
 def _shrink_backbone(backbone: dict) -> None:
     if backbone['type'] == 'ResNet':
-        backbone.update(depth=18, stem='small', width=0.125)
-        backbone.pop('width_per_group', None)  # an option of bottleneck blocks, and a ResNet-18 has basic blocks
+        backbone.update(depth=10, stem='small', width=0.125)
+        backbone.pop('width_per_group', None)  # an option of bottleneck blocks, and a ResNet-10 has basic blocks
     elif backbone['type'] in _NARROW:
         backbone.update(_NARROW[backbone['type']])
     elif backbone['type'] == 'HiViT':

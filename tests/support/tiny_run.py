@@ -86,7 +86,7 @@ def tiny_config(work_dir: Path | str, method: str = 'moco', **changes: Any) -> d
     """Returns a config of 3 epochs of 6 iterations with 4 images; ``changes`` replace its top-level keys."""
     cfg = dict(
         model=dict(
-            backbone=dict(type='ResNet', depth=18, stem='small', width=0.125),
+            backbone=dict(type='ResNet', depth=10, stem='small', width=0.125),
             neck=_MLP,
             data_preprocessor=dict(type='SelfSupDataPreprocessor'),
             **METHODS[method],

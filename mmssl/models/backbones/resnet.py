@@ -14,6 +14,7 @@ from mmssl.models.layers.loading import skip_on_load
 from mmssl.registry import BACKBONES
 
 DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
+    10: (BasicBlock, (1, 1, 1, 1)),  # not in torchvision
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
@@ -31,7 +32,7 @@ class ResNet(OrderedLayers, BaseModule):
     of the whole network loads too; the tensors of those stages are ignored.
 
     Args:
-        depth: Number of layers: 18, 34, 50, 101, 152 or 200.
+        depth: Number of layers: 10, 18, 34, 50, 101, 152 or 200.
         width: Factor of the channels of every layer, including stem and output: the 2x and 4x of SimCLR and BYOL.
         width_per_group: Width of the inner 3x3 convolution in the stage of 64 channels, as in torchvision: 128 gives
             ``wide_resnet50_2``, whose output is as wide as ResNet-50's. For depths with bottlenecks only.

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.interpolate import make_interp_spline
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -72,6 +71,8 @@ def resize_relative_table(table: Tensor, own: tuple[int, int], grid: tuple[int, 
 @lru_cache
 def _spline_matrix(old: int, new: int) -> np.ndarray:
     """Returns the matrix (2 new - 1, 2 old - 1) that interpolates the entries along one axis."""
+    from scipy.interpolate import make_interp_spline  # here, because this import takes a second and few runs need it
+
     if old in (new, 1):
         return np.eye(2 * new - 1) if old == new else np.ones((2 * new - 1, 1))
     base = _base(old - 1, new - 1)

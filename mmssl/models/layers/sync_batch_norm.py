@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmssl.distributed.collectives import sum_over_processes, world_size
+from mmssl.distributed.collectives import gather, world_size
 from mmssl.registry import LAYERS
 
 
@@ -14,8 +14,9 @@ from mmssl.registry import LAYERS
 class SyncBatchNorm(_BatchNorm):
     """Normalises with mean and variance over the batches of all processes, as ``torch.nn.SyncBatchNorm`` does on GPUs.
 
-    torch's layer does not run on CPU. Statistics are computed in float32 (or float64), in two passes, and the
-    collectives carry gradient. The running variance averages the unbiased variance of the global batch.
+    torch's layer does not run on CPU. Statistics are computed in float32 (or float64), in two passes over the batch of
+    each process, and gathered in one collective that carries gradient. The running variance averages the unbiased
+    variance of the global batch.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -32,14 +33,21 @@ class SyncBatchNorm(_BatchNorm):
         dims = [0, *range(2, x.ndim)]
         shape = [1, -1] + [1] * (x.ndim - 2)
 
-        totals = sum_over_processes(torch.cat([x.sum(dims), x.new_tensor([x.numel() / x.shape[1]])]))
-        mean, count = totals[:-1] / totals[-1], totals[-1].detach()
-        centred = x - mean.view(shape)
-        var = sum_over_processes(centred.square().sum(dims)) / count
+        # Each process gives mean and sum of squared deviations of its own batch (Chan et al., 1979): one collective.
+        count = x.new_tensor([x.numel() / x.shape[1]])
+        own_mean = x.mean(dims)
+        own_squares = (x - own_mean.view(shape)).square().sum(dims)
+        means, squares, counts = gather(torch.cat([own_mean, own_squares, count])[None]).split(
+            [x.shape[1], x.shape[1], 1], dim=1
+        )
+        counts = counts.detach()
+        count = counts.sum()
+        mean = (counts * means).sum(0) / count
+        var = (squares + counts * (means - mean).square()).sum(0) / count
         if self.training and self.track_running_stats:
             self._update_running(mean.detach(), var.detach() * count / (count - 1))
 
-        out = centred * (var + self.eps).rsqrt().view(shape)
+        out = (x - mean.view(shape)) * (var + self.eps).rsqrt().view(shape)
         if self.affine:
             out = out * self.weight.view(shape)
         if self.bias is not None:  # a norm may have a scale and no offset
