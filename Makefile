@@ -39,8 +39,9 @@ demo: $(VENV)/.runtime
 	$(BIN)/python tools/demo.py $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(METHOD),--method $(METHOD)) \
 	    $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data "$(DATA)") --work-dir work_dirs/demo
 
+# Tests start many processes: what Python has compiled is kept, also where the environment says otherwise.
 test: $(VENV)/.all
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
