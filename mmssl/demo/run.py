@@ -81,7 +81,8 @@ def use_folder(cfg: Config, folder: str) -> None:
     """Changes a demo config so that it reads the images of a folder.
 
     With class folders the demo measures accuracy; with a flat folder it shows figures only. The number of iterations
-    stays about the same. Small folders get smaller batches and fewer clusters.
+    stays about the same. Small folders get smaller batches, with smaller groups of images that share norm statistics,
+    and fewer clusters. A bank has as many rows as there are training images.
 
     Args:
         cfg: Config of the demo, or of a stage that trains nothing; changed in place.
@@ -100,12 +101,23 @@ def use_folder(cfg: Config, folder: str) -> None:
     _limit_clusters(cfg, max(2, num_train // IMAGES_PER_CLUSTER))
     if 'step' in cfg:
         return
-    batch = cfg.train_dataloader.batch_size
+    planned = batch = cfg.train_dataloader.batch_size
     iterations = cfg.max_epochs * (7200 // batch)
     while batch > num_train // 2:
         batch //= 2
     cfg.train_dataloader.batch_size = batch
+    _shrink_groups(cfg.model, planned // batch)
+    if 'bank' in cfg.model:
+        cfg.model.bank.length = num_train
     cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
+
+
+def _shrink_groups(part: Any, factor: int) -> None:
+    """Divides every ``norm_group_size`` below ``part`` by ``factor``, to 2 images at least, in place."""
+    for item in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _shrink_groups(item, factor)
+    if isinstance(part, dict) and part.get('norm_group_size') is not None:
+        part['norm_group_size'] = max(2, part['norm_group_size'] // factor)
 
 
 def _limit_clusters(cfg: Config, largest: int) -> None:

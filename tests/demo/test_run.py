@@ -152,6 +152,21 @@ def test_small_folders_get_fewer_clusters(method: str, folder: Path) -> None:
     assert labels.shape == (labeller.get('num_heads', 1), 36) and set(labels.flatten().tolist()) <= set(range(9))
 
 
+@pytest.mark.parametrize('method', ['mocov2', 'care', 'npid', 'interclr'])
+def test_a_method_with_groups_or_a_bank_takes_a_step_of_a_small_folder(method: str, folder: Path) -> None:
+    cfg = load_config(RECIPES[0].with_name(f'{method}_photos.py'))
+    demo.use_folder(cfg, str(folder))
+    init_default_scope('mmssl')
+    model, batch = ALGORITHMS.build(cfg.model), cfg.train_dataloader.batch_size
+    model.on_train_start()
+    views = [torch.randn(batch, 3, 8, 8) for _ in cfg.train_dataloader.dataset.views]
+    samples = with_placeholder_labels(model, dict(index=torch.arange(20, 20 + batch)), batch)
+    losses = model.loss(views, samples)
+    assert batch == 16 and all(value.isfinite() for value in losses.values())
+    model.on_step_end(0.5)
+    assert not hasattr(model, 'bank') or model.bank.features.shape == (36, 64)
+
+
 def test_too_few_images_are_refused(tmp_path: Path) -> None:
     Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
     with pytest.raises(UserError, match='holds 1 images; the demo needs at least 32'):
