@@ -26,25 +26,21 @@ class DINOv2(TeacherAlgorithm):
     The student sees the two global views with some patches replaced by a learned token, and small local views; the
     teacher sees the whole global views. The student predicts the teacher's distribution over prototypes for the image,
     from every other view (``loss_cls``), and for each hidden patch (``loss_patch``); ``loss_koleo`` spreads the class
-    tokens of each global view. Only hidden patches pass through the head of patches. Deviations from the official code:
+    tokens of each global view. Deviations from the official code:
 
-    - with ``kind='center'`` the center of patches is the mean over the hidden patches of all processes; the official
-      code takes the mean of each process and averages these, however many patches it hides;
+    - the center of patches is the mean over the hidden patches of all processes, officially the mean of their means;
     - temperatures and momentum follow the position in the run, see ``DINO``;
     - the teacher sees no mask, so it has no mask token; the official code averages one that is never used.
 
     Args:
         teacher: Arguments of ``EMATeacher``; without ``drop_path=True`` the teacher drops no paths.
-        targets: Targets of images: ``kind='center'`` and arguments of ``CenteredSoftmax`` without ``dim``, or
-            ``kind='sinkhorn'`` and arguments of ``SinkhornTargets``.
-        patch_targets: Targets of patches, as ``targets``.
-        masker: Config of the masker of the global views, such as ``StratifiedMasker``.
+        targets: Arguments of ``CenteredSoftmax`` (``kind='center'``) or of ``SinkhornTargets`` (``kind='sinkhorn'``).
+        patch_targets: Arguments of the same for patches.
+        masker: Config of the masker of global views.
         patch_head: Config of the loss of hidden patches.
-        koleo: Config of the loss that spreads the class tokens; its sum over both global views is minimised.
-        keep_loaded_teacher: Whether a run that starts from a checkpoint keeps its teacher, as the training at high
-            resolution does, instead of copying the student.
-        **slots: Arguments of ``BaseAlgorithm``; the backbone returns tokens, and ``neck`` is an
-            ``ImagePatchProjector``.
+        koleo: Config of the loss that spreads the class tokens, summed over both global views.
+        keep_loaded_teacher: Whether the teacher of a checkpoint is kept instead of copying the student.
+        **slots: Arguments of ``BaseAlgorithm``: a backbone that returns tokens, an ``ImagePatchProjector`` as neck.
     """
 
     views = Views(GLOBAL_VIEWS, local=True)
@@ -68,7 +64,8 @@ class DINOv2(TeacherAlgorithm):
         self.masker = MASKERS.build(masker)
         self.patch_head = HEADS.build(patch_head)
         self.koleo = HEADS.build(koleo)
-        self.keep_loaded_teacher = keep_loaded_teacher
+        self.keep_loaded_teacher, self._teacher_was_loaded = keep_loaded_teacher, False
+        self.teacher.register_load_state_dict_post_hook(self._note_teacher)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.backbone.embed_dim))
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
@@ -90,8 +87,11 @@ class DINOv2(TeacherAlgorithm):
 
     def on_train_start(self) -> None:
         """Copies the student into the teacher, unless the teacher of a checkpoint is kept."""
-        if not self.keep_loaded_teacher:
+        if not (self.keep_loaded_teacher and self._teacher_was_loaded):
             super().on_train_start()
+
+    def _note_teacher(self, teacher: nn.Module, keys: Any) -> None:  # public weights have none
+        self._teacher_was_loaded = not any(name.startswith('teacher.') for name in keys.missing_keys)
 
     @torch.no_grad()
     def teach(self, images: Tensor, hidden: HiddenPatches) -> tuple[Tensor, Tensor]:

@@ -67,6 +67,10 @@ def test_a_teacher_of_a_checkpoint_is_kept_at_high_resolution():
     assert_close(larger.loss(batch((24, 24, 8)))['loss_koleo'].isfinite(), torch.tensor(True))
     trained.on_train_start()
     assert torch.equal(trained.teacher.backbone.reg_token, trained.backbone.reg_token)
+    fresh = dinov2(keep_loaded_teacher=True)  # from weights without a teacher
+    fresh.load_state_dict({name: x for name, x in trained.state_dict().items() if 'teacher' not in name}, strict=False)
+    fresh.on_train_start()
+    assert torch.equal(fresh.teacher.backbone.reg_token, fresh.backbone.reg_token)
 
 
 def test_resume_within_an_epoch_is_exact(tmp_path: Path):
