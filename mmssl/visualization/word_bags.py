@@ -52,18 +52,19 @@ def word_bag_figure(
     words, distances = (np.concatenate(arrays).reshape(len(rows), -1) for arrays in zip(*found))
     maps, _ = _nearest(target, preprocessor, images)
 
-    figure = new_figure((2 * num_words + 2 + num_patches) * _SIDE, 0.3 + len(images) * (num_words + 0.3) * _SIDE)
-    figure.set_layout_engine('constrained', w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.0)
-    blocks = figure.subfigures(len(images), 1, squeeze=False)[:, 0]
+    figure = new_figure((2 * num_words + 2 + num_patches) * _SIDE, 0.3 + len(images) * (num_words + 0.8) * _SIDE)
+    figure.set_layout_engine('constrained', w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.08)
+    blocks = figure.subfigures(len(images), 1, squeeze=False, hspace=0.08)[:, 0]
     for block, image, word_map in zip(blocks, images, maps):
         grid = block.add_gridspec(
             num_words, 3 + num_patches, width_ratios=[num_words, num_words, 2, *[1] * num_patches]
         )
         picture, places = (_bare(block.add_subplot(grid[:, column])) for column in range(2))
         pixels = image.cpu().permute(1, 2, 0).numpy()
-        picture.imshow(pixels)
-        places.imshow(pixels)
-        places.imshow(_coloured(word_map, num_words), extent=_extent(len(pixels), target.border, word_map), zorder=2)
+        for axes, title in ((picture, 'image'), (places, 'its most frequent words')):
+            axes.imshow(pixels, extent=(0, len(pixels), len(pixels), 0))
+            axes.set_title(title, fontsize=9, color=INK)
+        places.imshow(_coloured(word_map, num_words), extent=_extent(len(pixels), target.border, word_map))
         places.set(xlim=(0, len(pixels)), ylim=(len(pixels), 0))
         for row, (word, count) in enumerate(_frequent(word_map, num_words)):
             name = _bare(block.add_subplot(grid[row, 2]))

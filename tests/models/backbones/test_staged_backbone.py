@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
+from mmssl.config.load import load_config
 from mmssl.registry import ALGORITHMS, BACKBONES
 from tests.support.checkpoints import load_file
+from tests.support.shrink import shrink
+from tests.test_configs import CONFIGS
 
 SMALL = {
     'AlexNet': dict(channels=(4, 8, 8, 12, 16), stem='small', sobel=True),
@@ -88,6 +92,25 @@ def test_a_method_and_a_classifier_train_them_and_a_backbone_file_goes_from_one_
     classifier.loss([images()], dict(label=torch.tensor([0, 2])))['loss'].backward()
     assert {key for key, p in classifier.named_parameters() if p.grad is not None} == {'head.fc.weight', 'head.fc.bias'}
     assert classifier.extract_feat(images()).shape == (2, width)
+
+
+@pytest.mark.parametrize('recipe', ['bownet', 'clusterfit', 'deepcluster', 'deepclusterv2', 'sela', 'swav'])
+def test_methods_of_clusters_and_words_train_them(recipe):
+    (path,) = CONFIGS.glob(f'*/{recipe}_resnet18_*_cifar10.py')
+    for name in (*SMALL, 'AdderResNet', 'AdderVGG'):
+        cfg = load_config(path)
+        variant = {'variant': 'madry'} if name.endswith('madry') else {}
+        cfg.model.backbone = ConfigDict(type=name.split()[0], **variant)
+        if 'target' in cfg.model:
+            cfg.model.target.backbone = cfg.model.backbone
+        cfg = shrink(cfg)
+        algorithm = ALGORITHMS.build({**cfg.model, 'data_preprocessor': None})
+        if hasattr(algorithm, 'before_labels'):
+            algorithm.before_labels(2)
+        views = [torch.randn(2, 3, view.size, view.size) for view in cfg.train_dataloader.dataset.views]
+        labels = dict(pseudo_label=torch.zeros(2, cfg.model.head.get('num_heads', 1), dtype=torch.int64))
+        algorithm.loss(views, dict(labels, label=torch.tensor([0, 1]), index=torch.arange(2)))['loss'].backward()
+        assert all((p.grad is not None) == p.requires_grad for p in algorithm.parameters()), name
 
 
 @each_backbone
