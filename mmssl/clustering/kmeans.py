@@ -130,6 +130,7 @@ class KMeans:
         count, dim = features.shape
         options = faiss.ClusteringParameters()
         options.niter, options.spherical = 1, self.spherical
+        options.check_input_data_for_NaNs = False  # fit() has checked the features once
         options.min_points_per_centroid, options.max_points_per_centroid = 1, count
         clustering = faiss.Clustering(dim, self.num_clusters, options)
         faiss.copy_array_to_vector(centroids.ravel(), clustering.centroids)

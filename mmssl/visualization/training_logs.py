@@ -13,6 +13,7 @@ from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.utils.scalars import read_scalars
 
 Log = list[dict[str, float]]
+_OF_ITERATIONS = {'iter', 'labelling_seconds'}  # keys of training and of labellings; evaluations are logged by epochs
 
 
 def read_log(path: str) -> Log:
@@ -39,7 +40,7 @@ def read_log(path: str) -> Log:
 
 
 def curve(log: Log, key: str) -> tuple[list[float], list[float]]:
-    """Returns positions and values of ``key``: training values over iterations, evaluation results over epochs.
+    """Returns positions and values of ``key``: over iterations for training and labellings, over epochs for evaluations.
 
     Raises:
         UserError: No entry of the log has the key; names those that it has.
@@ -61,9 +62,9 @@ def draw_curves(axes: Axes, curves: Mapping[str, tuple[Log, str]]) -> None:
     """
     for name, (log, key) in curves.items():
         xs, ys = curve(log, key)
-        trained = any(key in line and 'iter' in line for line in log)
-        axes.plot(xs, ys, label=name, linewidth=0.8, marker=None if trained else 'o')
-        axes.set_xlabel('iteration' if trained else 'epoch')
+        facts = set().union(*(line.keys() for line in log if key in line))
+        axes.plot(xs, ys, label=name, linewidth=0.8, marker=None if 'iter' in facts else 'o')
+        axes.set_xlabel('iteration' if facts & _OF_ITERATIONS else 'epoch')
     axes.legend()
 
 

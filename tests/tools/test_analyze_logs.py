@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
-from mmssl.visualization.training_logs import curve, read_log
+from mmssl.visualization.training_logs import curve, draw_curves, read_log
 from tests.support.tools import load_tool
 
 tool = load_tool('analysis_tools/analyze_logs.py')
@@ -45,6 +46,14 @@ def test_values_of_training_and_of_evaluation(log: Path) -> None:
     lines = read_log(str(log))
     assert curve(lines, 'loss')[0] == [1, 2, 3, 4, 5, 6]
     assert curve(lines, 'knn') == ([1, 2], [51.0, 52.0])
+
+
+def test_labellings_are_counted_in_iterations() -> None:
+    axes = Figure().subplots()
+    draw_curves(axes, {'a': ([dict(nmi=0.5, labelling_seconds=1.0, step=56)], 'nmi')})
+    assert axes.get_xlabel() == 'iteration'
+    draw_curves(axes, {'a': ([dict(knn=0.5, step=2)], 'knn')})
+    assert axes.get_xlabel() == 'epoch'
 
 
 def test_plots_several_logs_and_keys(log: Path, tmp_path: Path) -> None:
