@@ -40,7 +40,7 @@ def read_log(path: str) -> Log:
 
 
 def curve(log: Log, key: str) -> tuple[list[float], list[float]]:
-    """Returns positions and values of ``key``: over iterations for training and labellings, over epochs for evaluations.
+    """Returns positions and values of ``key``: iterations of training and of labellings, epochs of evaluations.
 
     Raises:
         UserError: No entry of the log has the key; names those that it has.
