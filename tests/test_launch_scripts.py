@@ -43,6 +43,10 @@ def test_testing_on_the_second_of_two_nodes() -> None:
 
 def test_processes_may_be_started_again() -> None:
     assert '--standalone --max-restarts 3 --nproc-per-node 2' in command('dist_train.sh', 'c.py', '2', MAX_RESTARTS='3')
+    nodes = dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='1234')
+    assert '--nnodes 2 --rdzv-backend c10d --rdzv-endpoint 10.0.0.1:1234 --rdzv-id mmssl-1234 --max-restarts 3' in (
+        command('dist_train.sh', 'c.py', '2', MAX_RESTARTS='3', **nodes)
+    )
 
 
 def test_a_word_with_spaces_stays_one_argument(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ if [[ -z ${OMP_NUM_THREADS:-} ]]; then
 fi
 
 if [[ -n ${MAX_RESTARTS:-} ]]; then
+    if [[ ${nodes[0]} != --standalone ]]; then # with fixed ranks torch would meet its old store again, and hang
+        address=${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}
+        nodes=(--nnodes "${NNODES:-1}" --rdzv-backend c10d --rdzv-endpoint "$address" --rdzv-id "mmssl-${PORT:-29500}")
+    fi
     nodes+=(--max-restarts "$MAX_RESTARTS")
 fi
 

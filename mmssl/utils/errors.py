@@ -43,6 +43,17 @@ def some(names: Iterable[str], limit: int = 10) -> str:
     return ', '.join(names[:limit]) + (f', ... ({len(names)} in all)' if len(names) > limit else '') or 'none'
 
 
+# Messages of torch when a part of a run is gone -> what a tool prints.
+_LOST = {
+    r'DataLoader worker \(pid\D*\d.*(exited unexpectedly|killed by signal)': (
+        'a process that loads images was ended from outside, by the system if memory ran out: set '
+        'train_dataloader.num_workers lower; --resume continues at the last checkpoint'
+    ),
+    r'Connection (closed|reset) by peer|[Tt]imed out|[Ww]atchdog': (
+        'another process of the run was ended or does not answer: see its message, or the log of its machine; '
+        '--resume continues at the last checkpoint'
+    ),
+}
 _PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -55,6 +66,8 @@ def user_message(error: BaseException) -> str | None:
         return re.split(r'^\S*Error: ', str(error), flags=re.MULTILINE)[-1] if is_own else None
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, RuntimeError):
+        return next((message for lost, message in _LOST.items() if re.search(lost, str(error))), None)
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     module = frame.f_globals.get('__name__', '')
     if isinstance(error, (TypeError, KeyError)):

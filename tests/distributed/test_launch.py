@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmssl.distributed import launch
+from mmssl.distributed import launch, torchrun
 from tests.support.tools import ROOT
 
 _TOOL = """
@@ -43,6 +44,67 @@ try:
 finally:
     print(gloo_threads(), 'threads', flush=True)
 """
+
+
+_ALONE = """
+import os, signal, sys, torch
+import torch.distributed as dist
+from mmengine.config import Config
+from mmssl.cli.tool import tool
+from mmssl.distributed.launch import join_processes
+
+os.environ.update(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=sys.argv[1])
+for case in 'dies', 'never comes':
+    rank = 0 if case == 'never comes' or os.fork() else 1
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+
+    @tool
+    def main():
+        seconds = 30 if case == 'dies' else 1
+        join_processes(Config(dict(env_cfg=dict(dist_cfg=dict(backend='gloo', timeout=seconds)))), 'pytorch')
+        if rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        dist.all_reduce(torch.ones(1))
+
+    try:
+        main()
+    except SystemExit as end:
+        print(case, end.code, flush=True)
+"""
+
+
+def _free_port() -> str:
+    with socket.socket() as found:
+        found.bind(('127.0.0.1', 0))
+        return str(found.getsockname()[1])
+
+
+def test_a_process_that_dies_or_never_comes_ends_the_others_with_a_sentence() -> None:
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='', GLOO_SOCKET_IFNAME='lo')
+    finished = subprocess.run(
+        [sys.executable, '-c', _ALONE, _free_port()], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert finished.stdout.splitlines()[-2:] == ['dies 2', 'never comes 2'], finished.stderr
+    assert finished.stderr.count('error: another process of the run was ended or does not answer: see its') == 2
+    assert 'Traceback' not in finished.stderr
+
+
+@pytest.mark.parametrize(('node', 'found'), [('0', '1 of 2 machines came in time'), ('1', 'the first machine did not')])
+def test_a_machine_that_never_comes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, node: str, found: str
+) -> None:
+    nodes = ['--nnodes', '2', '--node-rank', node, '--master-addr', '127.0.0.1', '--master-port', _free_port()]
+    monkeypatch.setattr(sys, 'argv', ['torchrun', *nodes, '--rdzv-conf', 'timeout=1', 'no_script.py'])
+    with pytest.raises(SystemExit) as end:
+        torchrun.run()
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert end.value.code == 2 and message.startswith(f'error: {found}') and 'each with its NODE_RANK' in message
+
+
+def test_a_killed_process_is_named_with_its_signal() -> None:
+    assert torchrun._ending(-9).startswith('was ended from outside by SIGKILL, as the system does if memory runs out')
+    assert torchrun._ending(-15) == 'was ended from outside by SIGTERM; --resume continues at the last checkpoint'
+    assert torchrun._ending(2) == 'ended with exit code 2; see its message above'
 
 
 @pytest.mark.parametrize(
