@@ -5,6 +5,7 @@ torchrun itself prints its own traceback and a table, which hide the message of 
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -16,6 +17,8 @@ from torch.distributed.run import main
 
 def run() -> None:
     """Runs ``torchrun``; exits with the code of the process that failed first."""
+    # Processes that are started again need a new store: in the old one they find the addresses of those that are gone.
+    os.environ.setdefault('TORCH_DISABLE_SHARE_RDZV_TCP_STORE', '1')
     try:
         main()
     except DistError as error:
