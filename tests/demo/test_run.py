@@ -58,10 +58,15 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
         else 8
         for view in cfg.train_dataloader.dataset.views
     ]
-    views = [torch.randn(64, 3, size, size) for size in sizes]
-    samples = dict(label=torch.zeros(64, dtype=torch.int64), index=torch.arange(64), crops=shared_crops(64))
-    samples['masks'] = half_masks(64, sizes[0])
-    samples = with_placeholder_labels(model, samples, 64)
+    batch_size = cfg.model.get('norm_group_size') or 16
+    views = [torch.randn(batch_size, 3, size, size) for size in sizes]
+    samples = dict(
+        label=torch.zeros(batch_size, dtype=torch.int64),
+        index=torch.arange(batch_size),
+        crops=shared_crops(batch_size),
+        masks=half_masks(batch_size, sizes[0]),
+    )
+    samples = with_placeholder_labels(model, samples, batch_size)
     sum(model.loss(views, samples).values()).backward()
     assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
 
