@@ -22,8 +22,7 @@ _MAX_SHOWN = 5
 
 def is_image_name(path: str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> bool:
     """Returns True if the path has the suffix of an image file and is not hidden."""
-    name = os.path.basename(path)
-    return name.lower().endswith(suffixes) and not name.startswith('.')
+    return path.lower().endswith(suffixes) and not path.rpartition('/')[2].startswith('.')
 
 
 def find_images(folder: str | Sequence[str], bands: Any = None) -> Iterator[str]:

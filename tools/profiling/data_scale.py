@@ -17,9 +17,10 @@ from mmssl.cli.tool import tool
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Time and memory of datasets with many images')
     parser.add_argument('--kind', choices=['tar', 'lmdb'], default='tar', help='format of the images')
+    parser.add_argument('--data', help='images to measure; they stay (default: small ones that are written)')
     parser.add_argument('--images', type=int, default=1_000_000, help='number of images')
     parser.add_argument('--links', type=int, default=1, help='names of each tar file (hard links), to save disk')
-    parser.add_argument('--jobs', type=int, default=2, help='processes that make the index; 0: no index')
+    parser.add_argument('--jobs', type=int, default=2, help='processes that make the index; 0: none is made')
     parser.add_argument('--workers', type=int, default=2, help='workers that read')
     parser.add_argument('--batches', type=int, default=100, help='batches of 256 images to read')
     parser.add_argument('--window', type=int, help='window of the order (default: all images are shuffled)')
@@ -35,14 +36,14 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
 
     results: dict[str, float] = {}
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
-        data = Path(folder) / 'images'
-        if args.kind == 'tar':
-            write_tar_shards(data, args.images, args.links)
-        else:
-            write_lmdb(data, args.images)
+        data = args.data or f'{folder}/images'
+        if args.data is None and args.kind == 'tar':
+            write_tar_shards(Path(data), args.images, args.links)
+        elif args.data is None:
+            write_lmdb(Path(data), args.images)
         if args.jobs:
-            results.update({f'index_{name}': value for name, value in measure_index(str(data), args.jobs).items()})
-        results.update(measure_dataset(args.kind, str(data), args.window, args.workers, args.batches))
+            results.update({f'index_{name}': value for name, value in measure_index(data, args.jobs).items()})
+        results.update(measure_dataset(args.kind, data, args.window, args.workers, args.batches))
     for name, value in results.items():
         print(f'{name.replace("_", " ")}: {value:.4g}')
     write_json(results, args.out)
