@@ -1,23 +1,29 @@
-"""``--help`` answers at once, and a training imports no library that it does not use."""
+"""``--help`` answers at once, and a training imports no library that it does not use: modules are counted, not time."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-import pytest
-
 from tests.support.tools import ROOT
 
+# Their help lists names that stand beside code which needs torch.
+LIST_NAMES = {
+    'benchmarks/linear_probe.py', 'benchmarks/voc07_svm.py', 'model_converters/convert.py', 'profiling/adder_step.py',
+    'profiling/detection_memory.py', 'visualization/vis_attention.py', 'visualization/vis_words.py',
+}  # fmt: skip
+
 _HELP = """
-import runpy, sys, time
-sys.argv = [{tool!r}, '--help']
-try:
-    runpy.run_path(sys.argv[0], run_name='__main__')
-except SystemExit as end:
-    assert not end.code
-assert 'torch' not in sys.modules and 'mmengine' not in sys.modules
-print(time.process_time())
+import contextlib, io, runpy, sys
+slow = {'torch', 'mmengine', 'timm', 'sklearn', 'matplotlib', 'cv2', 'numpy', 'PIL'}
+for tool in TOOLS:
+    sys.argv = [tool, '--help']
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        runpy.run_path(tool, run_name='__main__')
+    assert 'usage:' in printed.getvalue(), tool
+    assert not slow & set(sys.modules), (tool, slow & set(sys.modules))
+assert len(sys.modules) < 400
+print('done')
 """
 _TRAINING = """
 import sys
@@ -27,13 +33,17 @@ print(sorted(set(sys.modules) & {'sklearn', 'scipy.stats', 'matplotlib', 'mmcv',
 
 
 def last_line(code: str) -> str:
-    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
     return run.stdout.strip().rpartition('\n')[2]
 
 
-@pytest.mark.parametrize('tool', ['train', 'test', 'extract_features', 'predict', 'demo'])
-def test_help_takes_less_than_a_second_and_a_half(tool: str) -> None:
-    assert float(last_line(_HELP.format(tool=str(ROOT / 'tools' / f'{tool}.py')))) < 1.5
+def test_help_imports_nothing_that_is_slow() -> None:
+    tools = sorted((ROOT / 'tools').rglob('*.py'))
+    names = {str(path.relative_to(ROOT / 'tools')) for path in tools}
+    assert names >= LIST_NAMES and len(tools) > 30
+    quick = [str(path) for path in tools if str(path.relative_to(ROOT / 'tools')) not in LIST_NAMES]
+    assert last_line(f'TOOLS = {quick}\n{_HELP}') == 'done'
 
 
 def test_training_imports_neither_figures_nor_scores() -> None:

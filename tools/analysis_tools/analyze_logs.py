@@ -12,12 +12,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
-from mmssl.visualization.training_logs import draw_curves, epoch_times, read_log
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,6 +32,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def plot_curve(args: argparse.Namespace) -> None:
+    import matplotlib.pyplot as plt
+
+    from mmssl.visualization.training_logs import draw_curves, read_log
+
     names = args.legend or [f'{log}: {key}' for log in args.logs for key in args.keys]
     if len(names) != len(args.logs) * len(args.keys):
         raise UserError(f'--legend has {len(names)} names for {len(args.logs)} logs of {len(args.keys)} keys')
@@ -55,6 +55,10 @@ def plot_curve(args: argparse.Namespace) -> None:
 
 
 def cal_train_time(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from mmssl.visualization.training_logs import epoch_times, read_log
+
     for path in args.logs:
         means = epoch_times(read_log(path), args.include_outliers)
         if not means:

@@ -12,13 +12,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmssl.cli.tool import tool
-from mmssl.demo.leaderboard import REFERENCES, Leaderboard, Run, as_markdown, entries
-from mmssl.demo.report import METRICS
 from mmssl.utils.errors import UserError, did_you_mean
-from mmssl.visualization.leaderboard_chart import plot_leaderboard
-from mmssl.visualization.style import save_figure
+
+if TYPE_CHECKING:
+    from mmssl.demo.leaderboard import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'demo'
@@ -38,6 +38,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def write(runs: list[Run], work_dir: Path, command: str) -> None:
     """Writes the table as Markdown and JSON, and the figure."""
+    from mmssl.demo.leaderboard import REFERENCES, as_markdown, entries
+    from mmssl.demo.report import METRICS
+    from mmssl.visualization.leaderboard_chart import plot_leaderboard
+    from mmssl.visualization.style import save_figure
+
     rows = entries(runs)
     (work_dir / 'leaderboard.md').write_text(as_markdown(runs, command))
     content = dict(command=command, entries=[vars(row) for row in rows], runs=[vars(run) for run in runs])
@@ -50,6 +55,9 @@ def write(runs: list[Run], work_dir: Path, command: str) -> None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.demo.leaderboard import Leaderboard
+
     offered = sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
     for name in ('epochs', 'minutes'):
         if (value := getattr(args, name)) is not None and not value > 0:

@@ -10,17 +10,9 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from mmengine.registry import init_default_scope
-from torch.utils.data import Subset
-
 from mmssl.cli.options import add_config_options, write_json
 from mmssl.cli.tool import tool
-from mmssl.config.load import evaluation_dataloader
-from mmssl.converters.trained import load_trained
-from mmssl.engine.runner import PretrainRunner
-from mmssl.evaluation.robustness import RobustnessEvaluator
 from mmssl.utils.errors import UserError
-from mmssl.visualization.style import spread
 
 NAME = re.compile(r'(pgd|margin)([1-9]\d*)')
 
@@ -64,6 +56,16 @@ def attack_config(name: str, args: argparse.Namespace) -> dict:
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmengine.registry import init_default_scope
+    from torch.utils.data import Subset
+
+    from mmssl.config.load import evaluation_dataloader
+    from mmssl.converters.trained import load_trained
+    from mmssl.engine.runner import PretrainRunner
+    from mmssl.evaluation.robustness import RobustnessEvaluator
+    from mmssl.visualization.style import spread
+
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
     init_default_scope(cfg.default_scope)
     if not hasattr(model, 'predict'):

@@ -14,10 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mmssl.cli.tool import tool
-from mmssl.evaluation.suite import PRETRAINED, RANDOM, Suite, load_suite, report
 from mmssl.utils.errors import UserError, did_you_mean
-from mmssl.visualization.style import save_figure
-from mmssl.visualization.suite_results import plot_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +36,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.evaluation.suite import PRETRAINED, RANDOM, Suite, load_suite, report
+    from mmssl.visualization.style import save_figure
+    from mmssl.visualization.suite_results import plot_suite
+
     checkpoint = Path(args.checkpoint).resolve()
     if not checkpoint.is_file():
         raise UserError(f'checkpoint {args.checkpoint!r} does not exist')

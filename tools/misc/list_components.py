@@ -6,7 +6,6 @@ import argparse
 import inspect
 from collections.abc import Sequence
 
-from mmssl.apis.components import components
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -17,6 +16,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('roles', nargs='*', metavar='ROLE', help='e.g. algorithm, backbone, loss (default: all)')
     parser.add_argument('--custom-imports', nargs='+', default=[], metavar='MODULE', help='plugins to import first')
     args = parser.parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.apis.components import components
+
     found = components(args.custom_imports)
     for role in args.roles:
         if role not in found:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from mmssl.cli.options import write_json
 from mmssl.cli.tool import tool
-from mmssl.datasets.measure import measure_images
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -31,6 +30,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.datasets.measure import measure_images
+
     bands = args.bands[0] if len(args.bands) == 1 else args.bands
     found = measure_images(args.folder, bands, tuple(args.percentiles), args.max_images)
     write_json(found, args.out)

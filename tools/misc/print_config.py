@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
-from mmssl.config.load import load_config
 
 
 @tool
@@ -15,6 +14,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description='Print the whole config as a run would get it')
     add_config_options(parser)
     args = parser.parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.config.load import load_config
+
     print(load_config(args.config, args.cfg_options).pretty_text)
 
 

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 
 from mmssl.cli.tool import tool
-from mmssl.converters.publish import publish
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -23,6 +22,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.converters.publish import publish
+
     print(publish(args.file, args.out, args.part, args.safetensors))
 
 

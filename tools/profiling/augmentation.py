@@ -10,11 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from mmssl.cli.options import write_json
 from mmssl.cli.tool import tool
-from mmssl.profiling.augmentation import measure_augmentation, write_photographs
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -29,6 +26,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    import torch
+
+    from mmssl.profiling.augmentation import measure_augmentation, write_photographs
+
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         if args.images is None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from mmssl.cli.options import add_config_options, load_run, write_json
 from mmssl.cli.tool import tool
-from mmssl.profiling.clustering_cost import measure_codes, measure_extraction, measure_kmeans
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -45,6 +44,9 @@ def print_figures(figures: dict[str, Any], reference: str) -> None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.profiling.clustering_cost import measure_codes, measure_extraction, measure_kmeans
+
     if args.kind == 'kmeans':
         figures, reference = measure_kmeans(args.rows, args.dim, args.clusters, repeats=args.repeats), 'faiss'
     elif args.kind == 'features':

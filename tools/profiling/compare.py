@@ -12,7 +12,6 @@ from typing import Any
 
 from mmssl.cli.options import load_run, write_json
 from mmssl.cli.tool import tool
-from mmssl.profiling.peers import compare_steps
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -43,6 +42,9 @@ def rows(config: str, figures: dict[str, Any]) -> list[str]:
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.profiling.peers import compare_steps
+
     print('| recipe | images, largest view | mmssl | mmssl / toolbox [least most] | operators |\n|---|---|---|---|---|')
     found = {}
     for config in args.configs:

@@ -8,7 +8,6 @@ from typing import Any
 
 from mmssl.cli.options import add_config_options, load_run, write_json
 from mmssl.cli.tool import tool
-from mmssl.profiling.masked_step import measure_mim_memory, measure_mim_step
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -48,6 +47,9 @@ def print_memory(figures: dict[str, Any]) -> None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.profiling.masked_step import measure_mim_memory, measure_mim_step
+
     cfg = load_run(args.config, args.cfg_options, data=False)
     if args.memory:
         figures = measure_mim_memory(cfg, args.batch_size, args.dtype, args.reference_arch)

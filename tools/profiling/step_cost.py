@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from mmssl.cli.options import add_config_options, load_run, write_json
 from mmssl.cli.tool import tool
-from mmssl.profiling.step_cost import measure_step_cost
 
 RATIOS = ('step_over_parts', 'step_over_official_style')
 
@@ -25,6 +24,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.profiling.step_cost import measure_step_cost
+
     cfg = load_run(args.config, args.cfg_options, data=False)
     figures = measure_step_cost(cfg, args.batch_size, args.size, args.repeats)
     wall, processor = figures['wall'], figures['processor']

@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.registry import init_default_scope
-
 from mmssl.cli.options import write_json
 from mmssl.cli.tool import tool
-from mmssl.profiling.device_table import default_recipes, measure_table, table_text, write_table
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,6 +30,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmengine.registry import init_default_scope
+
+    from mmssl.profiling.device_table import default_recipes, measure_table, table_text, write_table
+
     init_default_scope('mmssl')
     figures = measure_table(
         args.recipes or default_recipes(),

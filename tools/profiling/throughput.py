@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from mmssl.cli.options import add_amp_option, add_config_options, load_run, write_json
 from mmssl.cli.tool import tool
-from mmssl.profiling.throughput import measure_throughput
 
 LINES = (
     ('loader', '{loader_per_worker:.0f} images/s per worker, {num_workers} workers'),
@@ -37,6 +36,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.profiling.throughput import measure_throughput
+
     options = {} if args.amp is None else dict(type='MixedPrecisionOptimWrapper', dtype=args.amp)
     cfg = load_run(args.config, args.cfg_options, lambda cfg: cfg.optim_wrapper.update(options))
     figures = measure_throughput(cfg, args.iters, args.repeats)

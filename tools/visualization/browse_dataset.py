@@ -8,9 +8,7 @@ from pathlib import Path
 
 from mmssl.cli.options import add_config_options, load_run
 from mmssl.cli.tool import tool
-from mmssl.registry import DATASETS, MODELS
 from mmssl.utils.errors import UserError
-from mmssl.visualization.augmented_views import augmented_views
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -27,6 +25,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.registry import DATASETS, MODELS
+    from mmssl.visualization.augmented_views import augmented_views
+
     cfg = load_run(args.config, args.cfg_options)
     if args.num_images < 1:
         raise UserError(f'--num-images must be at least 1, got {args.num_images}')

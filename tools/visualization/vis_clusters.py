@@ -12,12 +12,7 @@ from pathlib import Path
 
 from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
-from mmssl.clustering.scores import cluster_sizes
-from mmssl.engine.hooks.pseudo_labels import read_labelled
-from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError
-from mmssl.visualization.clusters import choose_clusters, cluster_montage, size_histogram
-from mmssl.visualization.style import save_figure
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,6 +30,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.clustering.scores import cluster_sizes
+    from mmssl.engine.hooks.pseudo_labels import read_labelled
+    from mmssl.registry import DATASETS
+    from mmssl.visualization.clusters import choose_clusters, cluster_montage, size_histogram
+    from mmssl.visualization.style import save_figure
+
     counts = {'num-clusters': args.num_clusters, 'num-images': args.num_images}
     if min(counts.values()) < 1:
         raise UserError(f'{", ".join(f"--{name} {count}" for name, count in counts.items())}: each must be at least 1')

@@ -7,11 +7,7 @@ from collections.abc import Sequence
 
 from mmssl.cli.options import add_config_options, load_run
 from mmssl.cli.tool import tool
-from mmssl.registry import MASKERS
 from mmssl.utils.errors import UserError
-from mmssl.visualization.masks import mask_figure
-from mmssl.visualization.squares import read_squares
-from mmssl.visualization.style import save_figure
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -26,6 +22,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.registry import MASKERS
+    from mmssl.visualization.masks import mask_figure
+    from mmssl.visualization.squares import read_squares
+    from mmssl.visualization.style import save_figure
+
     cfg = load_run(args.config, args.cfg_options, data=False)
     if 'masker' not in cfg.model:
         raise UserError(f'{cfg.model.type} draws no masks: use a method that hides patches, such as MAE')

@@ -9,18 +9,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmengine.registry import init_default_scope
-
 from mmssl.cli.options import add_trained_options, trained_options
 from mmssl.cli.tool import tool
-from mmssl.config.load import evaluation_dataloader
-from mmssl.converters.trained import load_trained
-from mmssl.datasets.class_numbers import share_classes
-from mmssl.engine.runner import PretrainRunner
-from mmssl.evaluation.extract import extract_chosen
 from mmssl.utils.errors import UserError
-from mmssl.visualization.neighbours import neighbour_sheet
-from mmssl.visualization.style import save_figure, spread
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -42,6 +33,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmengine.registry import init_default_scope
+
+    from mmssl.config.load import evaluation_dataloader
+    from mmssl.converters.trained import load_trained
+    from mmssl.datasets.class_numbers import share_classes
+    from mmssl.engine.runner import PretrainRunner
+    from mmssl.evaluation.extract import extract_chosen
+    from mmssl.visualization.neighbours import neighbour_sheet
+    from mmssl.visualization.style import save_figure, spread
+
     counts = {'num-queries': args.num_queries, 'num-bank': args.num_bank, 'k': args.k}
     if min(counts.values()) < 1:
         raise UserError(f'{", ".join(f"--{name} {count}" for name, count in counts.items())}: each must be at least 1')

@@ -10,14 +10,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmengine.registry import init_default_scope
-
 from mmssl.cli.options import add_trained_options, trained_options
 from mmssl.cli.tool import tool
-from mmssl.converters.trained import load_trained
-from mmssl.visualization.patch_colors import patch_color_figure, patch_features
-from mmssl.visualization.squares import read_squares
-from mmssl.visualization.style import save_figure
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -34,6 +28,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmengine.registry import init_default_scope
+
+    from mmssl.converters.trained import load_trained
+    from mmssl.visualization.patch_colors import patch_color_figure, patch_features
+    from mmssl.visualization.squares import read_squares
+    from mmssl.visualization.style import save_figure
+
     images = read_squares(args.images, args.size)
     features = {}
     for name, options in trained_options(args).items():

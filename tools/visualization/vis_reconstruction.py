@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from typing import TYPE_CHECKING
 
 from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
-from mmssl.converters.trained import load_trained
 from mmssl.utils.errors import UserError
-from mmssl.visualization.reconstruction import check_reconstructs, reconstruction_figure
-from mmssl.visualization.squares import read_squares
-from mmssl.visualization.style import save_figure
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,6 +38,14 @@ def training_size(cfg: Config) -> int | None:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmengine.registry import init_default_scope
+
+    from mmssl.converters.trained import load_trained
+    from mmssl.visualization.reconstruction import check_reconstructs, reconstruction_figure
+    from mmssl.visualization.squares import read_squares
+    from mmssl.visualization.style import save_figure
+
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
     init_default_scope(cfg.default_scope)
     check_reconstructs(model)

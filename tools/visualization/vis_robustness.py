@@ -11,21 +11,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from mmengine.registry import init_default_scope
-from torch.utils.data import DataLoader, Subset
-
 from mmssl.cli.tool import tool
-from mmssl.config.load import evaluation_dataloader
-from mmssl.converters.trained import load_trained
-from mmssl.datasets.collate_views import collate_views
-from mmssl.models.components.pgd_attack import PGDAttack
-from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError
-from mmssl.visualization.accuracy_over_epsilon import accuracies_over_epsilon, accuracy_over_epsilon
-from mmssl.visualization.adversarial_examples import adversarial_figure, attack_shown
-from mmssl.visualization.input_gradients import image_gradients, input_gradient_figure
-from mmssl.visualization.style import save_figure, spread
 
 FIGURES = ('gradients', 'examples', 'epsilon')
 EPSILONS = (0, 1, 2, 4, 6, 8, 12, 16)
@@ -47,6 +34,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def draw(args: argparse.Namespace) -> tuple[object, int]:
     """Returns the figure and the number of its images."""
+    import torch
+    from mmengine.registry import init_default_scope
+    from torch.utils.data import DataLoader, Subset
+
+    from mmssl.config.load import evaluation_dataloader
+    from mmssl.converters.trained import load_trained
+    from mmssl.datasets.collate_views import collate_views
+    from mmssl.models.components.pgd_attack import PGDAttack
+    from mmssl.registry import DATASETS
+    from mmssl.visualization.accuracy_over_epsilon import accuracies_over_epsilon, accuracy_over_epsilon
+    from mmssl.visualization.adversarial_examples import adversarial_figure, attack_shown
+    from mmssl.visualization.input_gradients import image_gradients, input_gradient_figure
+    from mmssl.visualization.style import spread
+
     names = args.names or [Path(file).resolve().parent.name for file in args.checkpoints]
     if len(set(names)) != len(args.checkpoints):
         raise UserError(f'{len(args.checkpoints)} networks need as many different --names, got {names}')
@@ -79,6 +80,9 @@ def draw(args: argparse.Namespace) -> tuple[object, int]:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmssl.visualization.style import save_figure
+
     figure, count = draw(args)
     out = args.out or f'work_dirs/robustness_{args.figure}.png'
     save_figure(figure, out)

@@ -9,18 +9,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-import torch
-from mmengine.registry import init_default_scope
-
 from mmssl.cli.options import add_trained_options, trained_options
 from mmssl.cli.tool import tool
-from mmssl.config.load import evaluation_dataloader
-from mmssl.converters.trained import load_trained
-from mmssl.engine.runner import PretrainRunner
-from mmssl.evaluation.extract import extract_chosen
 from mmssl.utils.errors import UserError
-from mmssl.visualization.embedding_map import choose_images, map_of_features
-from mmssl.visualization.style import save_figure
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -38,6 +29,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    import torch
+    from mmengine.registry import init_default_scope
+
+    from mmssl.config.load import evaluation_dataloader
+    from mmssl.converters.trained import load_trained
+    from mmssl.engine.runner import PretrainRunner
+    from mmssl.evaluation.extract import extract_chosen
+    from mmssl.visualization.embedding_map import choose_images, map_of_features
+    from mmssl.visualization.style import save_figure
+
     features = {}
     for name, options in trained_options(args).items():
         cfg, model = load_trained(**options)

@@ -9,15 +9,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmengine.registry import init_default_scope
-
 from mmssl.cli.options import add_config_options
 from mmssl.cli.tool import tool
-from mmssl.converters.trained import load_trained
-from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError
-from mmssl.visualization.compared_views import compared_views_figure
-from mmssl.visualization.style import save_figure, spread
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,6 +27,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    # after the arguments, because importing torch is slow
+    from mmengine.registry import init_default_scope
+
+    from mmssl.converters.trained import load_trained
+    from mmssl.registry import DATASETS
+    from mmssl.visualization.compared_views import compared_views_figure
+    from mmssl.visualization.style import save_figure, spread
+
     if args.num_images < 1 or args.epoch < 0:
         raise UserError(f'--num-images {args.num_images} must be at least 1 and --epoch {args.epoch} at least 0')
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, whole=True)
