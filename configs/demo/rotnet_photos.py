@@ -1,9 +1,9 @@
 """RotNet on photo patches: ``make demo METHOD=rotnet``.
 
-Measured in %, seed 0 alone; the time is in ``configs/rotnet/README.md``:
+Measured in %, mean of the seeds 0 and 1; the single values are in ``configs/rotnet/README.md``:
 
-    pre-trained               kNN 77.2   linear 81.6   10 labels 69.7
-    the same network before   kNN 67.3   linear 74.8   10 labels 58.6
+    pre-trained               kNN 77.0   linear 82.5   10 labels 70.0
+    the same network before   kNN 68.8   linear 75.8   10 labels 58.0
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
