@@ -58,7 +58,8 @@ def test_a_dict_on_the_command_line_is_read_or_refused_in_a_sentence(capsys: pyt
     tool = load_tool('misc/print_config.py')
     init = "model.backbone.init_cfg={'type': 'Pretrained', 'checkpoint': 'a.pth'}"
     tool.main([str(MASK_RCNN), '--cfg-options', init])
-    assert "init_cfg=dict(checkpoint='a.pth', type='Pretrained')" in capsys.readouterr().out
+    printed = ''.join(capsys.readouterr().out.split())
+    assert "init_cfg=dict(checkpoint='a.pth',type='Pretrained')" in printed
     with pytest.raises(SystemExit):
         tool.main([str(MASK_RCNN), '--cfg-options', 'model.backbone.arch={embed_dim:192,depth:12}'])
     assert 'write one option for each entry, such as model.backbone.arch.NAME=VALUE' in capsys.readouterr().err

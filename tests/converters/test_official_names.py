@@ -86,6 +86,8 @@ CASES = {
             'classifier.4.bias',
             'top_layer.bias',
             'top_layer9.weight',
+            'preact.0.weight',
+            *(f'preact.{stage}.0.{name}.weight' for stage in range(2, 6) for name in ('conv1', 'shortcut.0')),
         ],
     ),
     'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
