@@ -36,6 +36,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--dry-run', action='store_true', help='build everything, run one iteration, print the cost, leave no file'
     )
+    parser.add_argument(
+        '--dry-run-on',
+        metavar='32x80',
+        help='print the memory of one of 32 processes with 80 GiB each, which need not be there; computes nothing',
+    )
     parser.add_argument('--from-stage', metavar='NAME', help='first stage to run, for a config with stages')
     parser.add_argument('--only-stage', metavar='NAME', help='only stage to run, for a config with stages')
     add_run_options(parser)
@@ -61,9 +66,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         launcher=args.launcher,
         only_stage=args.only_stage,
         from_stage=args.from_stage,
-        dry=args.dry_run,
+        dry=args.dry_run_on or args.dry_run,
     )
-    if args.dry_run:
+    if args.dry_run or args.dry_run_on:
         from mmssl.distributed.collectives import rank
 
         if rank() == 0:

@@ -25,6 +25,7 @@ from mmssl.engine.hooks.transfer import TransferHook
 from mmssl.engine.runner import resumable_checkpoints
 from mmssl.engine.stages import StepReport, read_stages, run_stages, select
 from mmssl.profiling.auto_batch import find_micro_batch, use_recipe_batch
+from mmssl.profiling.cluster import follow_step, read_cluster
 from mmssl.profiling.dry_run import Report, dry_run
 from mmssl.profiling.dry_run_stages import dry_run_stages
 from mmssl.registry import RUNNERS
@@ -114,7 +115,7 @@ def train(
     launcher: str = 'none',
     only_stage: str | None = None,
     from_stage: str | None = None,
-    dry: bool = False,
+    dry: bool | str = False,
 ) -> Any:
     """Pre-trains a backbone, or trains a model on a pre-trained backbone.
 
@@ -140,7 +141,9 @@ def train(
         launcher: Program that started this process, see ``mmssl.distributed.launchers.LAUNCHERS``.
         only_stage: Name of the only stage to run, for a recipe with stages.
         from_stage: Name of the first stage to run, for a recipe with stages.
-        dry: Whether to build everything, run one iteration, leave no file, and return a report of the cost.
+        dry: Whether to build everything, run one iteration, leave no file, and return a report of the cost. ``'32x80'``
+            follows the shapes of a step on one of 32 processes with 80 GiB each instead, see
+            ``mmssl.profiling.cluster.follow_step``.
 
     Returns:
         The runner of the training, with ``model`` and ``work_dir``; None for a recipe with stages. With ``dry`` a
@@ -152,6 +155,8 @@ def train(
     settings = Settings(work_dir, images, resume, pretrained, amp, auto_scale_lr, auto_batch, validate, seed, launcher)
     cfg = get_recipe(recipe, cfg_options)
     if 'stages' in cfg:
+        if isinstance(dry, str):
+            raise UserError('a dry run for a cluster takes a config of one training, not of stages')
         if isinstance(recipe, Config):
             raise UserError('a recipe with stages needs its name or path, and options as cfg_options of train()')
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -160,6 +165,9 @@ def train(
         raise UserError(f'{cfg.filename} has no stages: omit only_stage and from_stage')
     settings.write(cfg)
     check_config(cfg, data=not dry)
+    if isinstance(dry, str):
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            return follow_step(cfg, *read_cluster(dry))
     micro_batch = find_micro_batch(cfg) if auto_batch and launched(launcher)[0] == 0 else None
     join_processes(cfg, launcher)
     if auto_batch:

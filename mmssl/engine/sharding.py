@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from torch.optim import SGD, Optimizer
@@ -23,7 +23,9 @@ from mmssl.utils.errors import UserError
 _ENTRANCES = ('extract_feat', 'label_features', 'label_scores', 'predict', 'reconstruct')
 
 
-def shard(model: nn.Module, optim_wrapper: OptimWrapper, options: dict[str, Any]) -> int:
+def shard(
+    model: nn.Module, optim_wrapper: OptimWrapper, options: dict[str, Any], mesh: DeviceMesh | None = None
+) -> int:
     """Shards a model that is ready to train and the state of its optimizer, in place.
 
     Each block of student and teacher gathers its weights when it runs and frees them afterwards; what is in no block is
@@ -34,6 +36,7 @@ def shard(model: nn.Module, optim_wrapper: OptimWrapper, options: dict[str, Any]
         model: Algorithm, the same on every process: initialised, or loaded from a checkpoint.
         optim_wrapper: Wrapper of the optimizer of the model, with or without state.
         options: Options of ``read_strategy``.
+        mesh: Processes that share the model; None means all.
 
     Returns:
         Number of blocks.
@@ -49,7 +52,7 @@ def shard(model: nn.Module, optim_wrapper: OptimWrapper, options: dict[str, Any]
         parameter.data = parameter.data.contiguous()  # rows are shared, in whatever format the model computes
     device = next(iter(before.values())).device.type
     dtypes = {key: options[key] and getattr(torch, options[key]) for key in ('param_dtype', 'reduce_dtype')}
-    mesh = init_device_mesh(device, (world_size(),))
+    mesh = mesh or init_device_mesh(device, (world_size(),))
     blocks = find_blocks(model, with_norms=True)
     for block in blocks.values():
         # No backward pass would free the weights of a teacher's block.
