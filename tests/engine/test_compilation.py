@@ -17,6 +17,7 @@ from torch._dynamo.utils import counters
 from mmssl.distributed.collectives import rank
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks, find_blocks
 from mmssl.engine.runner import PretrainRunner
+from mmssl.engine.sharding import is_sharded
 from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.profiling.saved_bytes import count_saved_bytes
 from mmssl.registry import BACKBONES, NECKS
@@ -173,17 +174,34 @@ def test_a_compiled_run_is_the_eager_run_and_resumes(tmp_path: Path) -> None:
     assert _losses(resumed) == pytest.approx(_losses(compiled)[4:])
 
 
-def _train_on_two(work_dir: str) -> list[float]:
+def _train_on_two(work_dir: str, changes: dict) -> list[float]:
     torch.set_default_dtype(torch.float32)
     os.environ['LOCAL_RANK'] = str(rank())
-    cfg = _config(work_dir, sync_bn=True, launcher='pytorch', compile=_CHEAP, checkpoint_blocks=True)
-    return _losses(train(dict(cfg, train_dataloader=dict(cfg['train_dataloader'], batch_size=2))))
+    cfg = _config(work_dir, sync_bn=True, launcher='pytorch', **changes)
+    runner = train(dict(cfg, train_dataloader=dict(cfg['train_dataloader'], batch_size=2)))
+    assert is_sharded(runner.algorithm) == ('strategy' in changes)
+    return _losses(runner)
 
 
-def test_two_processes_compile_as_one(tmp_path: Path) -> None:
-    two = run_distributed(_train_on_two, 2, str(tmp_path / 'two'))
-    one = _losses(train(_config(tmp_path / 'one')))
-    assert [sum(losses) / 2 for losses in zip(*two)][:3] == pytest.approx(one[:3], rel=1e-3)
+@pytest.fixture(scope='module')
+def losses_of_one(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """Losses of an eager run of one process."""
+    return _losses(train(_config(tmp_path_factory.mktemp('one'))))
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(compile=_CHEAP, checkpoint_blocks=True),
+        dict(strategy='fsdp2', compile=COMPILE),
+        dict(strategy='fsdp2', checkpoint_blocks=True),
+        dict(strategy='fsdp2', compile=_CHEAP, checkpoint_blocks=True),
+    ],
+    ids=['ddp, both', 'fsdp2, compiled', 'fsdp2, recomputed', 'fsdp2, both'],
+)
+def test_two_processes_compile_and_recompute_as_one(tmp_path: Path, losses_of_one: list[float], changes: dict) -> None:
+    two = run_distributed(_train_on_two, 2, str(tmp_path), changes)
+    assert [sum(losses) / 2 for losses in zip(*two)][:3] == pytest.approx(losses_of_one[:3], rel=1e-3)
 
 
 def test_mmengines_own_keys_pass_through(tmp_path: Path) -> None:
