@@ -6,6 +6,8 @@ import errno
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,19 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from torch import Tensor
+from torch.testing import assert_close
 
 from mmssl.apis.train import Settings
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.distributed.collectives import rank, world_size
 from mmssl.engine.hooks.interruption import InterruptedRunError
 from mmssl.engine.runner import PretrainRunner
-from mmssl.utils.errors import UserError
+from mmssl.registry import DATASETS
+from mmssl.utils.errors import UserError, user_message
+from tests.support import elastic_run
 from tests.support.distributed import run_distributed
-from tests.support.tiny_run import build_runner, tiny_config, train
+from tests.support.tiny_run import NoiseImages, build_runner, tiny_config, train
+from tests.support.tools import ROOT
 
 INTERRUPTIONS = 20
 STOP = dict(type='InterruptionHook', interval=1)
@@ -166,6 +172,45 @@ def test_a_full_disk_ends_in_a_sentence_and_the_last_checkpoint_is_whole(
     assert sorted(file.name for file in tmp_path.glob('*.pth*')) == ['epoch_1.pth', 'epoch_1_backbone.pth']
     assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_1.pth')
     load_checkpoint_file(tmp_path / 'epoch_1.pth')
+
+
+@DATASETS.register_module()
+class KillsItsWorker(NoiseImages):
+    """Images of noise; the worker that loads one of the second epoch kills itself."""
+
+    def __getitem__(self, key: tuple[int, int]) -> dict:
+        if key[0] == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(key)
+
+
+def test_a_dead_worker_ends_in_a_sentence_and_the_last_checkpoint_is_whole(tmp_path: Path) -> None:
+    cfg = _config(tmp_path)
+    cfg['train_dataloader'].update(num_workers=1)
+    cfg['train_dataloader']['dataset'].update(type='KillsItsWorker')
+    with pytest.raises(RuntimeError) as error:
+        train(cfg)
+    assert user_message(error.value).startswith('a process that loads images was ended from outside')
+    assert load_checkpoint_file(tmp_path / 'epoch_1.pth')['meta']['epoch'] == 1
+
+
+def test_twenty_kills_of_a_process_under_torchrun_end_in_the_same_bits(tmp_path: Path) -> None:
+    for name, kills in (('whole', 0), ('killed', INTERRUPTIONS)):
+        command = [sys.executable, '-m', 'tests.support.elastic_run', str(tmp_path / name), str(kills)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+    lives: dict[int, list[int]] = {}
+    for line in (tmp_path / 'killed' / 'steps_0.txt').read_text().splitlines():
+        life, step = map(int, line.split())
+        lives.setdefault(life, []).append(step)
+    assert sorted(lives) == list(range(INTERRUPTIONS + 1)) and lives[0][0] == 0
+    for steps, (first, *_) in zip(lives.values(), list(lives.values())[1:]):
+        # It continues at a checkpoint: the last one, or that before if a process was killed while it was written.
+        assert first % elastic_run.INTERVAL == 0 and steps[-1] + 1 - elastic_run.INTERVAL <= first <= steps[-1] + 1
+    last = f'iter_{elastic_run.EPOCHS * elastic_run.LENGTH}.pth'
+    whole, killed = (load_checkpoint_file(tmp_path / name / last) for name in ('whole', 'killed'))
+    for key in ('state_dict', 'optimizer'):
+        assert_close(killed[key], whole[key], rtol=0, atol=0)
 
 
 def test_a_process_with_other_weights_is_found(tmp_path: Path) -> None:
