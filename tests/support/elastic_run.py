@@ -1,6 +1,6 @@
-"""Two processes train under the agent of torchrun, and one of them is killed again and again.
+"""Two processes train three epochs under the agent of torchrun, and one of them is killed again and again.
 
-``python -m tests.support.elastic_run FOLDER KILLS`` starts them with ``max_restarts=KILLS``. In each of the first KILLS
+``python -m tests.support.elastic_run FOLDER KILLS LENGTH`` starts them with ``max_restarts=KILLS`` and LENGTH iterations per epoch, at least two for each kill. In each of the first KILLS
 lives a process that is drawn kills itself by SIGKILL, after an iteration that is drawn or before a checkpoint is
 written. The agent then kills the other process and starts both again. The processes are forked, so that nothing is
 imported again; otherwise they are started, restarted and told their rank as by ``torchrun --max-restarts``.
@@ -29,7 +29,7 @@ from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import HOOKS
 from tests.support.tiny_run import tiny_config
 
-EPOCHS, LENGTH, INTERVAL = 3, 42, 3  # iterations per epoch, and between checkpoints
+EPOCHS, INTERVAL = 3, 3  # iterations between checkpoints
 
 
 @HOOKS.register_module()
@@ -66,7 +66,7 @@ class KilledProcess(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(folder: str, kills: int) -> None:
+def train(folder: str, kills: int, length: int) -> None:
     """Trains on one process of two, as ``tools/train.py --launcher pytorch`` does."""
     hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=INTERVAL, max_keep_ckpts=2))
     cfg = tiny_config(
@@ -74,14 +74,14 @@ def train(folder: str, kills: int) -> None:
         custom_hooks=[dict(type='KilledProcess', folder=folder, kills=kills)],
     )  # fmt: skip
     cfg['train_dataloader'].update(batch_size=2)
-    cfg['train_dataloader']['dataset'].update(num_images=LENGTH * 4)
+    cfg['train_dataloader']['dataset'].update(num_images=length * 4)
     mmssl.train(Config(cfg), folder, launcher='pytorch')
     leave_processes()
 
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    target, number = sys.argv[1], int(sys.argv[2])
+    target, number, epoch_length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     os.environ['TORCH_DISABLE_SHARE_RDZV_TCP_STORE'] = '1'  # as mmssl.distributed.torchrun does
     # Only for messages of its log; inspect.stack() takes a second with so many modules.
     dynamic_rendezvous.get_method_name = lambda depth=2: 'rendezvous'
@@ -89,4 +89,4 @@ if __name__ == '__main__':
         min_nodes=1, max_nodes=1, nproc_per_node=2, max_restarts=number, start_method='fork', monitor_interval=0.05,
         rdzv_backend='c10d', rdzv_endpoint='localhost:0', run_id=f'elastic-run-{os.getpid()}',
     )  # fmt: skip
-    elastic_launch(launch, train)(target, number)
+    elastic_launch(launch, train)(target, number, epoch_length)
