@@ -1,9 +1,10 @@
 """Two processes train three epochs under the agent of torchrun, and one of them is killed again and again.
 
-``python -m tests.support.elastic_run FOLDER KILLS LENGTH`` starts them with ``max_restarts=KILLS`` and LENGTH iterations per epoch, at least two for each kill. In each of the first KILLS
-lives a process that is drawn kills itself by SIGKILL, after an iteration that is drawn or before a checkpoint is
-written. The agent then kills the other process and starts both again. The processes are forked, so that nothing is
-imported again; otherwise they are started, restarted and told their rank as by ``torchrun --max-restarts``.
+``python -m tests.support.elastic_run FOLDER KILLS LENGTH`` starts them with ``max_restarts=KILLS``, and LENGTH steps
+per epoch, at least two for each kill. In each of the first KILLS lives a process that is drawn kills itself by SIGKILL,
+after an iteration that is drawn or before a checkpoint is written. The agent then kills the other process and starts
+both again. The processes are forked, so that nothing is imported again; otherwise they are started, restarted and told
+their rank as by ``torchrun --max-restarts``.
 
 Each process writes a line ``life iteration`` for every iteration into ``FOLDER/steps_RANK.txt``.
 """
