@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def _own_scope() -> Iterator[None]:
     before = DefaultScope._instance_dict.copy()
     yield
     DefaultScope._instance_dict = before
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _no_scope_left() -> Iterator[None]:
+    """Takes back, after the last test of a file, the default scope that a fixture of several tests has set."""
+    yield
+    DefaultScope._instance_dict = OrderedDict()
 
 
 @pytest.fixture(scope='session')
