@@ -166,6 +166,8 @@ def train(
     settings.write(cfg)
     check_config(cfg, data=not dry)
     if isinstance(dry, str):
+        if auto_batch:
+            raise UserError('a dry run for a cluster does not support --auto-batch: set micro_batch in the config')
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             return follow_step(cfg, *read_cluster(dry))
     micro_batch = find_micro_batch(cfg) if auto_batch and launched(launcher)[0] == 0 else None

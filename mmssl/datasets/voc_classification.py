@@ -59,12 +59,12 @@ def _read_list(file: Path) -> tuple[list[str], list[int]]:
     for number, line in enumerate(file.read_text().splitlines(), 1):
         if not line.strip():
             continue
-        name, _, flag = line.strip().rpartition(' ')
-        if not name or flag not in _MEANING:
+        name, flag = [*line.rsplit(maxsplit=1), ''][:2]
+        if flag not in _MEANING:
             raise ValueError(
                 f'{file}:{number}: a line must be "name 1" (the class is present), "name -1" (it is not) or "name 0" '
                 f'(difficult), got {line!r}'
             )
-        names.append(name.strip())
+        names.append(name)
         targets.append(_MEANING[flag])
     return names, targets

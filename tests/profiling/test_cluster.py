@@ -66,6 +66,8 @@ def test_recomputed_blocks_need_less_and_too_little_memory_is_a_problem() -> Non
 def test_train_takes_the_cluster() -> None:
     report = mmssl.train(MAE, cfg_options={'train_dataloader.batch_size': 8}, dry='4x80')
     assert (report.processes, report.limit) == (4, 80 * 2**30)
+    with pytest.raises(UserError, match='does not support --auto-batch'):
+        mmssl.train(MAE, auto_batch=True, dry='4x80')
     for text in ('80', '32x', '0x80', 'ax80', '4x-1'):
         with pytest.raises(UserError, match='takes PROCESSESxGIB, such as 32x80'):
             read_cluster(text)

@@ -33,8 +33,8 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         statistics: File of ``tools/misc/measure_images.py`` with ``mean`` and ``std``, instead of these arguments.
         shown: Indices of the three bands that figures show as red, green and blue, or of one that they show in grey;
             None means the first three, or the first of fewer.
-        fused: Whether one Triton kernel changes the colours on a GPU with Triton; False
-            uses torch's operations everywhere. Pixels differ by rounding, less than 1e-6 on the scale 0-1.
+        fused: Whether one Triton kernel changes the colours on a GPU with Triton; False uses torch's operations
+            everywhere. Pixels differ by rounding, less than 1e-6 on the scale 0-1.
     """
 
     def __init__(
