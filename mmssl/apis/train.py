@@ -21,8 +21,8 @@ from mmssl.datasets.checks import check_data
 from mmssl.datasets.own_images import use_images
 from mmssl.distributed.collectives import broadcast_number
 from mmssl.distributed.launch import join_processes, launched
+from mmssl.engine.checkpoint_runner import resumable_checkpoints
 from mmssl.engine.hooks.transfer import TransferHook
-from mmssl.engine.runner import resumable_checkpoints
 from mmssl.engine.stages import StepReport, read_stages, run_stages, select
 from mmssl.profiling.auto_batch import find_micro_batch, use_recipe_batch
 from mmssl.profiling.cluster import follow_step, read_cluster

@@ -11,6 +11,6 @@ a whole model, every tensor                          ``matching.load_whole``
 the code that wrote a file                           ``mmssl.converters.detect_source``
 a backbone (and its neck) from a file of any kind    ``mmssl.converters.transfer.transfer_weights``
 a trained model from its checkpoint alone            ``mmssl.converters.trained.load_trained``
-resuming a run                                       ``mmssl.engine.runner.PretrainRunner.resume``
+resuming a run                                       ``mmssl.engine.checkpoint_runner.CheckpointRunner.resume``
 ===================================================  ========================================================
 """

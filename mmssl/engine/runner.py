@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import os
-import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from inspect import signature
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
@@ -25,47 +22,26 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmssl.checkpoints.content import get_state_dict
-from mmssl.checkpoints.files import (
-    UnreadableCheckpointError,
-    backbone_file,
-    load_checkpoint_file,
-    replace_file,
-    save_checkpoint_file,
-)
-from mmssl.checkpoints.folders import REST, remove_checkpoint, replace_folder, split_tensors, write_shards
-from mmssl.checkpoints.low_rank import folded
-from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.config.compilation import block_compile_options
-from mmssl.config.strategy import read_strategy
 from mmssl.datasets.class_numbers import share_classes
-from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import check_training, check_watched_results
+from mmssl.engine.checkpoint_runner import CheckpointRunner
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
-from mmssl.engine.memory_format import (
-    align_optimizer_state,
-    choose_memory_format,
-    contiguous_tensors,
-    contiguous_weights,
-    set_memory_format,
-)
+from mmssl.engine.memory_format import choose_memory_format, contiguous_weights, set_memory_format
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.optimizers.local_rate import check_param_options
-from mmssl.engine.resume import check_resumable
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.engine.screen import keep_screen_short
-from mmssl.engine.sharding import is_sharded, reshard, shard, whole_state
+from mmssl.engine.sharding import shard
 from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.errors import UserError
 
-_CHECKPOINT_NAME = re.compile(r'(epoch|iter)_\d+\.pth')
-
 
 @RUNNERS.register_module()
-class PretrainRunner(Runner):
-    """MMEngine's runner with exact resume, safe and atomic checkpoints, and the defaults of pre-training.
+class PretrainRunner(CheckpointRunner):
+    """The runner of pre-training: ``CheckpointRunner`` with exact resume and the defaults of pre-training.
 
     In addition to MMEngine's keys, a config may have
 
@@ -85,11 +61,8 @@ class PretrainRunner(Runner):
       ``choose_memory_format``. Initial weights and files do not depend on it.
     """
 
-    writes_backbone_files = True
     default_memory_format = 'auto'
     unchecked_parts: Sequence[str] = ()  # checks that were not possible, for the dry run
-    _saved_weights: dict | None = None
-    _gathered: dict | None = None  # state of all processes of a sharded run, while a checkpoint is written
 
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
@@ -119,16 +92,6 @@ class PretrainRunner(Runner):
         elif max_epochs is not None:
             train_cfg['max_epochs'] = max_epochs
         return train_cfg
-
-    @property
-    def sharding(self) -> dict | None:
-        """Options of sharded training; None for DistributedDataParallel and for one process."""
-        return read_strategy(self.cfg.get('strategy')) if self.distributed else None
-
-    @property
-    def algorithm(self) -> Any:
-        """Model without the wrapper of distributed training."""
-        return unwrap(self.model)
 
     def train(self) -> nn.Module:
         """Trains the model and returns it; undoes what hooks entered in ``at_end_of_training``, also after an error."""
@@ -350,163 +313,6 @@ class PretrainRunner(Runner):
         number = shard(self.algorithm, self.optim_wrapper, options)
         self.logger.info(f'{number} blocks are sharded over {self.world_size} processes')
 
-    # Checkpoints
-
-    def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any) -> None:
-        """Writes a checkpoint atomically, and its backbone in a second file ``<name>_backbone.pth``.
-
-        All processes of a sharded run must call this; otherwise only the first one writes.
-        """
-        path = Path(out_dir, filename)
-        meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
-        target, replace = f'{filename}.tmp', cast(Callable[[str, Path], None], replace_file)
-        if is_sharded(self.algorithm):
-            self._gathered = self._gather_state(f'{path}.tmp', kwargs.get('save_optimizer', True))
-            if self._writes_shards:
-                target, replace = f'{filename}.tmp/{REST}', replace_folder
-        if is_main_process():
-            try:
-                super().save_checkpoint(out_dir, target, meta=meta, **kwargs)
-                replace(f'{path}.tmp', path)
-                if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
-                    self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename)
-            except OSError as error:
-                raise _cannot_write(path, error) from error
-        self._saved_weights = self._gathered = None
-
-    @property
-    def _writes_shards(self) -> bool:
-        return (self.sharding or {}).get('checkpoint') == 'sharded'
-
-    def _gather_state(self, path: str, with_optimizer: bool) -> dict[str, Any]:
-        """Gathers the state of all processes in the first one, or writes their shards into the folder ``path``.
-
-        Returns:
-            Entries of the checkpoint. After shards were written they hold no tensors, but ``state_dict`` has those of
-            the backbone.
-        """
-        model = self.algorithm
-        reshard(model)
-        state = dict(state_dict=model.state_dict())
-        if with_optimizer:
-            state['optimizer'] = self.optim_wrapper.state_dict()
-        if not self._writes_shards:
-            return whole_state(state, keep=is_main_process())
-        rest, tensors = split_tensors(state)
-        write_shards(path, tensors)
-        backbone = {key: value for key, value in state['state_dict'].items() if key.startswith('backbone.')}
-        return dict(rest, backbone=whole_state(backbone, keep=is_main_process()))
-
-    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Calls all hooks; remembers the weights of a checkpoint, which hooks such as EMAHook may have replaced."""
-        if fn_name == 'before_save_checkpoint' and self._gathered is not None:
-            kwargs['checkpoint'].update(self._gathered)
-            self._saved_weights = kwargs['checkpoint'].pop('backbone', None)
-        super().call_hook(fn_name, **kwargs)
-        if fn_name == 'before_save_checkpoint':
-            checkpoint = kwargs['checkpoint']
-            contiguous_tensors(checkpoint['state_dict'])
-            contiguous_tensors(checkpoint.get('optimizer'))
-        if fn_name == 'before_save_checkpoint' and self._saved_weights is None:
-            self._saved_weights = kwargs['checkpoint']['state_dict']
-
-    @master_only
-    def save_backbone(self, path: str | Path, weights: dict | None = None, **meta: Any) -> None:
-        """Writes the weights of the backbone.
-
-        Args:
-            path: File to write.
-            weights: State dict of the whole model, such as the averaged weights that a hook put into the checkpoint;
-                None takes the current weights.
-            **meta: Plain values to store in the file.
-        """
-        state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
-        state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
-        plain = folded(state)
-        for key in list(state):  # in place, because the metadata belongs to this dict
-            if key in plain:
-                state[key] = plain[key]
-            else:
-                del state[key]
-        contiguous_tensors(state)
-        meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
-        meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
-        save_checkpoint_file(dict(state_dict=state, meta=meta), path)
-
-    def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
-        """Loads weights into the whole model, or into the backbone if the file only holds a backbone.
-
-        On resume, or if ``strict``, all tensors must match; otherwise at least 99 % of the tensors of the model or of
-        the backbone.
-
-        Raises:
-            UserError: The file cannot be read, too few tensors match, or the run cannot be resumed from it.
-        """
-        checkpoint = load_checkpoint_file(filename, map_location)
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        offered, backbone = get_state_dict(checkpoint, fold=not self._resume), getattr(self.algorithm, 'backbone', None)
-        if self._resume:
-            check_resumable(self, checkpoint, filename)
-        if strict or self._resume:
-            load_whole(self.algorithm, offered, str(filename))
-        else:
-            try:
-                load_matching(self.algorithm, offered, str(filename), min_match=0.99, name='model')
-            except UserError:
-                if backbone is None:
-                    raise
-                load_matching(backbone, offered, str(filename), min_match=0.99)
-        self._has_loaded = True
-        return checkpoint
-
-    def load_or_resume(self) -> None:
-        """Resumes from the newest readable checkpoint of the work directory, or loads ``load_from``.
-
-        Raises:
-            UserError: There are checkpoints, but none can be read.
-        """
-        if self._has_loaded or not self._resume or self._load_from is not None:
-            return super().load_or_resume()
-        candidates = resumable_checkpoints(self.work_dir)
-        if not candidates:
-            self.logger.info(f'no checkpoint in {self.work_dir}: the run starts at the beginning')
-            return None
-        for path in candidates:
-            try:
-                return self.resume(str(path))
-            except UnreadableCheckpointError as error:
-                self.logger.warning(f'{error}\nTrying the checkpoint before it.')
-        raise UserError(f'none of the {len(candidates)} checkpoints in {self.work_dir} can be read')
-
-    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
-        """Continues the run of a checkpoint; warns if this run is already complete."""
-        super().resume(filename, *args, **kwargs)
-        align_optimizer_state(self.optim_wrapper)
-        self.message_hub.update_info('last_ckpt', str(filename))
-        if self.iter >= self.max_iters:
-            self.logger.warning(
-                f'{filename} is the end of this run ({self.iter} of {self.max_iters} iterations): nothing is trained. '
-                'To train longer, raise max_epochs or train_cfg.max_iters'
-            )
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    """Removes an incomplete checkpoint, and returns the message that it could not be written."""
-    for name in (path, backbone_file(path)):
-        remove_checkpoint(f'{name}.tmp')
-    return UserError(
-        f'{path} cannot be written: {error.strerror or error}. Checkpoints before it are whole; free space, or write '
-        'elsewhere (--work-dir), and continue with --resume'
-    )
-
-
-def _plain(config: Any) -> dict | None:
-    """Returns the config as a dict of plain values, None if it holds other objects, such as a class as ``type``."""
-    try:
-        return ast.literal_eval(repr(config.to_dict()))
-    except (AttributeError, ValueError, SyntaxError):
-        return None
-
 
 def check_work_dir(work_dir: str | Path | None) -> None:
     """Checks that a work directory, or a folder above it, is not a file.
@@ -517,16 +323,3 @@ def check_work_dir(work_dir: str | Path | None) -> None:
     for folder in () if work_dir is None else (Path(work_dir), *Path(work_dir).parents):
         if folder.is_file():
             raise UserError(f'work_dir {str(work_dir)!r} cannot be a folder, because {folder} is a file: give another')
-
-
-def resumable_checkpoints(work_dir: str | Path) -> list[Path]:
-    """Returns the training checkpoints of a folder: first the one that ``last_checkpoint`` names, then the newest."""
-    files = [file for file in Path(work_dir).glob('*.pth') if _CHECKPOINT_NAME.fullmatch(file.name)]
-    files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-    pointer = Path(work_dir, 'last_checkpoint')
-    if pointer.is_file():
-        last = Path(work_dir, Path(pointer.read_text().strip()).name)
-        if last in files:
-            files.remove(last)
-            files.insert(0, last)
-    return files

@@ -23,7 +23,7 @@ from mmssl.config.options import option_path, renamed, write_options
 from mmssl.config.paths import move_data
 from mmssl.config.recipes import find_config
 from mmssl.distributed.collectives import rank
-from mmssl.engine.runner import resumable_checkpoints
+from mmssl.engine.checkpoint_runner import resumable_checkpoints
 from mmssl.engine.stage_record import check_artefact, move_aside, read_record, sha256, write_record
 from mmssl.registry import RUNNERS, STEPS
 from mmssl.utils.errors import UserError, did_you_mean

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.distributed.collectives import rank
+from mmssl.engine.checkpoint_runner import resumable_checkpoints
 from mmssl.engine.loops import seed_iteration
-from mmssl.engine.runner import PretrainRunner, resumable_checkpoints
+from mmssl.engine.runner import PretrainRunner
 from mmssl.utils.errors import UserError
 from tests.support.distributed import run_distributed
 from tests.support.tiny_run import build_runner, tiny_config, train
