@@ -54,4 +54,4 @@ def test_a_forked_worker_copies_no_page() -> None:
     worker.start()
     growth = results.get()
     worker.join()
-    assert growth < 8e6  # a list of these names would be copied whole: 79 MB
+    assert growth < 20e6  # a list of these names would be copied whole: 79 MB

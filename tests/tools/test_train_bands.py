@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from mmssl.models.backbones.resnet import ResNet
 from tests.support.tools import load_tool
+from tests.test_configs import ROOT
 
 train, measure = load_tool('train.py'), load_tool('misc/measure_images.py')
 
@@ -50,6 +52,30 @@ def test_a_run_on_bands_begins_with_adapted_weights(
     assert 'conv1: the weights for 3 channels became weights for 5' in log
     weight = torch.load(run / 'epoch_1_backbone.pth')['state_dict']['conv1.weight']
     assert weight.shape[1] == 5 and torch.equal(weight[:, 3], weight[:, 0])  # the backbone waited for the head
+
+
+BLOCKS = re.findall(r'```python\n(.*?)```', (ROOT / 'docs' / 'howto' / 'bands.md').read_text(), re.S)
+
+
+@pytest.mark.parametrize('block', BLOCKS, ids=['simclr', 'dino', 'mae'])
+def test_the_recipes_of_the_page_run(
+    block: str, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (base,) = re.findall(r"^_base_ = '(\w+?)_(.*)'$", block, re.M)
+    file = tmp_path / 'scenes.json'
+    measure.main([str(scenes), '--bands', '0', '1', '2', '3', *'4' * 9, '--out', str(file)])
+    for old, new in (
+        (f"'{base[0]}_{base[1]}'", f"'{ROOT}/configs/{base[0]}/{base[0]}_{base[1]}'"),
+        ("'/data/scenes', bands=13", f"'{scenes}', bands=[0, 1, 2, 3{', 4' * 9}]"),
+        ("'scenes.json'", f"'{file}'"),
+    ):
+        assert old in block
+        block = block.replace(old, new)
+    (tmp_path / 'config.py').write_text(block)
+    small = ['train_dataloader.batch_size=2', 'val_dataloader.batch_size=2']
+    with pytest.raises(SystemExit, match='0'):
+        train.main([str(tmp_path / 'config.py'), '--dry-run', '--cfg-options', *small])
+    assert 'ready to train' in capsys.readouterr().out
 
 
 def test_colours_and_other_numbers_of_bands_are_refused(

@@ -1,4 +1,4 @@
-"""The training view of fine-tuning, with RandAugment and random erasing."""
+"""The training view of fine-tuning, with RandAugment or colour jitter, and random erasing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 from timm.data.auto_augment import posterize, rand_augment_transform
 from timm.data.transforms import str_to_pil_interp
 from torch import Tensor
+from torchvision.transforms.functional import adjust_brightness, adjust_contrast, adjust_saturation
 
 from mmssl.datasets.transforms.augmented_view import AugmentedView, DrawnView
 from mmssl.registry import TRANSFORMS
@@ -43,7 +44,7 @@ def _posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:
 
 
 class DrawnSupervisedView(NamedTuple):
-    """The random draws of a view: the fields of ``DrawnView``, and the seed of RandAugment and erasing."""
+    """The random draws of a view: the fields of ``DrawnView``, and the seed of RandAugment or jitter, and erasing."""
 
     box: tuple[int, int, int, int]
     flipped: bool
@@ -53,7 +54,7 @@ class DrawnSupervisedView(NamedTuple):
 
 @TRANSFORMS.register_module()
 class SupervisedView:
-    """Random resized crop, flip, timm's RandAugment and random erasing: the view for fine-tuning ViTs.
+    """Random resized crop, flip, RandAugment or colour jitter, and random erasing: the view for fine-tuning ViTs.
 
     All draws come from the generator of the image. (For a linear probe, which needs crop and flip only, use
     ``AugmentedView``.)
@@ -72,12 +73,15 @@ class SupervisedView:
         flip: Probability of a horizontal flip.
         rand_augment: Description of RandAugment in timm's syntax, such as ``'rand-m9-mstd0.5-inc1'``; None turns it
             off.
+        color_jitter: Strength of the colour jitter in [0, 1], instead of RandAugment: brightness, contrast and
+            saturation are multiplied, in random order, by factors from [1 - strength, 1 + strength]. 0 turns it off.
         erase: Probability of random erasing.
         mean: Means of red, green and blue in the normalisation, on the scale 0-255.
         std: Standard deviations of red, green and blue in the normalisation, on the scale 0-255.
 
     Raises:
-        ValueError: ``rand_augment`` is not a description of timm's RandAugment, or an argument is outside its range.
+        ValueError: ``rand_augment`` is not a description of timm's RandAugment, it is given together with
+            ``color_jitter``, or an argument is outside its range.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class SupervisedView:
         interpolation: str = 'bicubic',
         flip: float = 0.5,
         rand_augment: str | None = None,
+        color_jitter: float = 0.0,
         erase: float = 0.0,
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
@@ -97,6 +102,11 @@ class SupervisedView:
         self.size = size
         if not 0 <= erase <= 1:
             raise ValueError(f'erase must be a probability in [0, 1], got {erase}')
+        if not 0 <= color_jitter <= 1:
+            raise ValueError(f'color_jitter must be in [0, 1], got {color_jitter}')
+        if color_jitter and rand_augment is not None:
+            raise ValueError('rand_augment changes colours too: give it or color_jitter, not both')
+        self.color_jitter = color_jitter
         self.erase = erase
         self.mean, self.std = np.array(mean, np.float32), np.array(std, np.float32)
         self.rand_augment = None if rand_augment is None else self._build(rand_augment, interpolation)
@@ -132,7 +142,7 @@ class SupervisedView:
         return self.render(image, drawn), drawn.program
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None) -> DrawnSupervisedView:
-        """Draws the crop, the flip, and the seed of RandAugment and erasing.
+        """Draws the crop, the flip, and the seed of RandAugment or jitter, and erasing.
 
         Args:
             shape: Height and width of the image in pixels.
@@ -150,7 +160,14 @@ class SupervisedView:
             with _seeded_globals(rng):
                 pixels = self.rand_augment(Image.fromarray(view.permute(1, 2, 0).contiguous().numpy()))
             view = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
+        if self.color_jitter:
+            view = self._jitter(view, rng)
         return self._erase(view, rng) if rng.random() < self.erase else view
+
+    def _jitter(self, view: Tensor, rng: np.random.Generator) -> Tensor:
+        for change in rng.permutation([adjust_brightness, adjust_contrast, adjust_saturation]):
+            view = change(view, rng.uniform(1 - self.color_jitter, 1 + self.color_jitter))
+        return view
 
     def _erase(self, view: Tensor, rng: np.random.Generator) -> Tensor:
         for _ in range(_ERASE_ATTEMPTS):

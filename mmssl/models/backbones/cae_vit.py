@@ -22,8 +22,9 @@ from mmssl.utils.arguments import check_choices
 class CAEViT(BEiTViT):
     """BEiT's transformer with fixed sine-cosine positions, rows first (Chen et al., 2022, arXiv:2202.03026).
 
-    In pre-training it encodes visible patches only and has no relative positions; fine-tuning adds a table per block.
-    Positions are resampled, antialiased, for images or checkpoints of another size.
+    In pre-training it encodes visible patches only and has no relative positions; fine-tuning adds a table per block,
+    which keeps its initial values when a checkpoint without tables is loaded. Sine-cosine positions are resampled,
+    antialiased, for images or checkpoints of another size.
 
     Args:
         arch: Architecture, see ``VisionTransformer``.
@@ -46,6 +47,7 @@ class CAEViT(BEiTViT):
         table = sincos_positions(self.grid_size, self.embed_dim, 'row', torch.float32)
         self.pos_embed = nn.Parameter(table, requires_grad=False)
         adapt_on_load(self, resample_loaded_positions)
+        adapt_on_load(self, _keep_new_tables)
         if init == 'xavier':
             self.apply(xavier_uniform_linear)
 
@@ -75,3 +77,10 @@ class CAEViT(BEiTViT):
             x = select_patches(x, keep)
         first = self.cls_token + positions[:, :1]
         return self._encode(torch.cat([first.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1), (rows, columns))
+
+
+def _keep_new_tables(module: CAEViT, state_dict: dict, prefix: str, *args: object) -> None:
+    """Keeps the tables of ``module`` that a checkpoint of pre-training lacks."""
+    for name, own in module.named_parameters():
+        if name.endswith('.relative_position_bias_table'):
+            state_dict.setdefault(prefix + name, own.detach())

@@ -55,6 +55,23 @@ def test_every_operation_draws_at_both_ends_of_its_range(description: str, magni
     assert len(names) >= 15
 
 
+def test_jitter_moves_brightness_contrast_and_saturation_within_their_range() -> None:
+    grey = np.full((50, 60, 3), 100, np.uint8)  # contrast and saturation do not change it
+    levels = [draw(seed, grey, color_jitter=0.4).unique().tolist() for seed in range(200)]
+    assert all(len(level) == 1 for level in levels)
+    lowest, highest = min(levels)[0], max(levels)[0]
+    assert 59 <= lowest < 65 and 135 < highest <= 140
+    spread = [draw(seed, color_jitter=0.4).float().std() / draw(seed).float().std() for seed in range(50)]
+    assert min(spread) < 0.8 and max(spread) > 1.1
+    black_and_white = [draw(seed, np.tile(IMAGE[..., :1], 3), color_jitter=1.0) for seed in range(20)]
+    assert all((view[0].int() - view[1].int()).abs().max() <= 1 for view in black_and_white)
+
+
+def test_colours_are_changed_once() -> None:
+    with pytest.raises(ValueError, match='not both'):
+        SupervisedView(32, rand_augment=RAND_AUGMENT, color_jitter=0.4)
+
+
 def test_an_image_of_no_bits_is_black() -> None:
     for description, magnitude in (('rand-m9-inc1', 10), ('rand-m9', 0)):
         (operation,) = (
