@@ -26,6 +26,7 @@ from mmssl.distributed.shards import local_shards
 from mmssl.engine.compilation import checkpoint_blocks
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.sharding import shard
+from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.profiling.live_bytes import LiveBytes
 from mmssl.profiling.machine import sum_of_losses
@@ -86,8 +87,9 @@ def read_cluster(text: str) -> tuple[int, float]:
 def follow_step(cfg: Config, processes: int, limit: float) -> ClusterReport:
     """Follows the shapes of a training step on one of ``processes`` processes, with fake tensors on the CPU.
 
-    It takes ``strategy``, ``checkpoint_blocks``, ``micro_batch``, ``sync_bn`` and the batch of the config. The batch
-    is one of noise if the data is missing. Collectives return at once and leave the shapes that they would.
+    It takes ``strategy``, ``checkpoint_blocks``, ``micro_batch``, ``sync_bn``, ``trainable`` and the batch of the
+    config. The batch is one of noise if the data is missing. Collectives return at once and leave the shapes that they
+    would.
 
     Args:
         cfg: Config of a pre-training that has passed ``check_config``.
@@ -142,6 +144,7 @@ def _group_of(processes: int) -> Iterator[None]:
 def _follow(cfg: Config, batch: dict, batch_size: int, strategy: dict | None) -> dict[str, int]:
     with torch.device('meta'):
         model = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).train()
+        restrict_training(model, **(cfg.get('trainable') or {}))
     if cfg.get('sync_bn'):
         model = convert_sync_batchnorm(model)
     if cfg.get('checkpoint_blocks'):

@@ -63,6 +63,15 @@ def test_recomputed_blocks_need_less_and_too_little_memory_is_a_problem() -> Non
     ]
 
 
+def test_what_does_not_train_has_no_gradient_and_no_state() -> None:
+    whole, frozen = follow().memory, follow(trainable=dict(frozen_blocks=6)).memory
+    low_rank = follow(trainable=dict(low_rank=4)).memory
+    for name in ('gradients', 'optimizer state'):
+        assert low_rank[name] < frozen[name] < whole[name]
+    assert max(low_rank['peak'], frozen['peak']) < whole['peak']
+    assert low_rank['weights'] > frozen['weights'] == whole['weights']
+
+
 def test_train_takes_the_cluster() -> None:
     report = mmssl.train(MAE, cfg_options={'train_dataloader.batch_size': 8}, dry='4x80')
     assert (report.processes, report.limit) == (4, 80 * 2**30)
