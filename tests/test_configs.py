@@ -158,7 +158,7 @@ def test_training_views_and_batches(path: Path) -> None:
         assert sizes == [size, size] and views[1].type == 'CenterCropView'
     elif cfg.model.type == 'Distillation':
         assert sizes == [size]
-    elif cfg.model.type in ('IGPT', 'IJEPA'):
+    elif cfg.model.type in ('CAPI', 'IGPT', 'IJEPA'):
         assert sizes == [cfg.model.backbone.get('img_size', size)]
     elif cfg.model.type == 'DetCo':  # whole images, and mosaics of patches
         assert sizes == [size, size] + [192 if size == 224 else 24] * 2
@@ -340,6 +340,7 @@ COUNTS = {
     'cae_vit-large_32xb64-1600e_in1k': (412_320_768, 715_848_704 + 53_786_240),
     'ijepa_vit-huge_16xb128-300e_in1k': (630_434_560 + 22_279_424, 2 * 630_762_240 + 22_377_728),
     'ijepa_vit-huge16-448_16xb128-300e_in1k': (630_664_960 + 22_279_424, 2 * 631_668_480 + 22_580_480),
+    'capi_vit-large_32xb512-6410e_in1k': (453_679_104 + 2 * 16_793_600, 2 * 453_683_712 + 3 * 16_793_600),
     'care_resnet50_8xb128-100e_in1k': (79_440_448, 79_440_448 + 75_221_056),
     'care_resnet50_8xb128-200e_in1k': (79_440_448, 79_440_448 + 75_221_056),
     'care_resnet50_8xb128-400e_in1k': (79_440_448, 79_440_448 + 75_221_056),
@@ -476,6 +477,11 @@ SCHEDULES = {
     'beit_vit-base_16xb128-300e_in1k': [(5, [1.5e-3 * _HALF] * 2), (155, [(1.5e-3 + 1e-5) / 2] * 2)],
     'maskfeat_vit-base_64xb32-300e_in1k': [(0, [8e-6] * 2), (30, [1.6e-3] * 2), (165, [8.04e-4] * 2)],
     'maskfeat_vit-large_64xb32-1600e_in1k': [(15, [8.04e-4] * 2), (30, [1.6e-3] * 2), (815, [8.04e-4] * 2)],
+    'capi_vit-large_32xb512-6410e_in1k': [  # with decay, of clusters, of patches, of their biases, of norms
+        (0, [0.0] * 5),
+        (641, [1e-3, 2e-4, 2e-4, 1e-3, 5e-4]),
+        (6409, [0.0] * 5),
+    ],
     'care_resnet50_8xb128-100e_in1k': [(0, 1e-6), (1, 0.0200009), (10, 0.2), (55, 0.1)],
 }
 

@@ -27,6 +27,10 @@ _NAMES = {
     'VisionTransformer': SCALED_VIT,
     'BEiTViT': BEIT,
     'CAEViT': rf'pos_embed|{BEIT}',
+    'CAPIViT': (
+        r'reg_token|patch_embed\.proj\.\w+'
+        r'|blocks\.\d+\.((norm[12]|attn\.(q|k|v|proj)|mlp\.fc[12])\.weight|attn\.frequencies)'
+    ),
     'ConvViT': (
         r'pos_embed|(norm|project|fuse\.[01])\.\w+|embeds\.[012]\.(proj|norm)\.\w+'
         r'|stages\.[01]\.\d+\.(norm[12]|conv[12]|attn|mlp\.fc[12])\.\w+'
@@ -76,7 +80,8 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         ``depth``, ``width``, ``width_per_group`` and ``stem``; for ``AdderResNet`` ``depth``, ``width`` and ``stem``;
         for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` and ``PatchViT`` ``arch`` (a dict),
         ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``,
-        ``patch_size``, ``relative_table`` and ``layer_scale``; for ``CAEViT`` these and ``final_norm``; for a Swin
+        ``patch_size``, ``relative_table`` and ``layer_scale``; for ``CAEViT`` these and ``final_norm``; for ``CAPIViT``
+        ``arch``, ``patch_size`` and ``registers``; for a Swin
         transformer the arguments of timm, with the smallest ``img_size`` that has such windows; for ``HiViT``,
         ``ConvViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change the tensors; for ``WideResNet``
         ``depth``, ``width_factor`` and ``variant``, but not ``strides``; for ``PreActResNet`` ``depth`` and ``width``.
@@ -113,6 +118,8 @@ def _describe(tensors: Tensors, num_heads: int | None, known: dict[str, Any]) ->
             return known | _beit(tensors)
         case 'CAEViT':
             return known | _cae(tensors, num_heads, known)
+        case 'CAPIViT':
+            return known | _capi(tensors)
         case 'ConvViT':
             return known | _conv_vit(tensors, num_heads, known)
         case 'HiViT':
@@ -282,6 +289,18 @@ def _cae(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> d
         relative_table='per-block' if tables else 'none',
         layer_scale=0.1 if 'blocks.0.gamma_1' in tensors else 0,
         final_norm='norm.weight' in tensors,
+    )
+
+
+def _capi(tensors: Tensors) -> dict[str, Any]:
+    needed = ('reg_token', 'patch_embed.proj.weight', 'blocks.0.attn.frequencies')
+    dim, depth, mlp_ratio = _transformer(tensors, *needed)
+    heads = dim // tensors['blocks.0.attn.frequencies'].shape[1]
+    return dict(
+        type='CAPIViT',
+        arch=dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=mlp_ratio),
+        patch_size=tensors['patch_embed.proj.weight'].shape[-1],
+        registers=tensors['reg_token'].shape[1],
     )
 
 

@@ -41,7 +41,7 @@ def detect_source(checkpoint: Mapping[str, Any]) -> str:
         return 'mmssl'
     tensors = official_tensors(checkpoint)
     if all(name.startswith(('backbone.', 'teacher.backbone.')) for name in tensors):
-        return 'mmssl'
+        return next((name for name in _official_sources() if _has_own_name(name, tensors)), 'mmssl')
     readings = {name: translate(tensors, name) for name in _official_sources()}
     matching = [name for name, reading in readings.items() if not reading.unknown and reading.tensors]
     matching.sort(key=lambda name: (_PLAIN.index(name) if name in _PLAIN else len(_PLAIN), _unused(name, tensors)))
@@ -63,6 +63,11 @@ def _official_sources() -> list[str]:
     """Returns one name per source, without aliases."""
     once = {id(source): name for name, source in reversed(SOURCES.items()) if name != 'mmssl'}
     return sorted(once.values())
+
+
+def _has_own_name(source: str, tensors: Mapping[str, Tensor]) -> bool:
+    pattern = SOURCES[source].own_name
+    return pattern is not None and any(re.fullmatch(pattern, name) for name in tensors)
 
 
 def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:

@@ -54,6 +54,8 @@ class Source:
         arguments: Function: tensors of a backbone by our names -> arguments of the backbone that do not follow from
             them, such as its interpolation of positions.
         num_heads: Width of a transformer -> number of attention heads, if other codes use another number at this width.
+        own_name: Regular expression for a whole name that no other code has, if all names of a file can begin with
+            ``backbone.``, as those of mmssl do.
     """
 
     patterns: tuple[tuple[str, str | None], ...]
@@ -62,6 +64,7 @@ class Source:
     prepare: Callable[[Tensors], Tensors] | None = None
     arguments: Callable[[Tensors], dict] | None = None
     num_heads: Mapping[int, int] = field(default_factory=dict)
+    own_name: str | None = None
 
 
 def torch_layout(tensor: Tensor) -> Tensor:

@@ -139,6 +139,49 @@ class WarmupCosineLR(ClosedFormSchedule):
 
 
 @PARAM_SCHEDULERS.register_module()
+class TruncatedCosineLR(ClosedFormSchedule):
+    r"""Linear warm-up, then the first part of half a cosine, so that the lr does not reach 0 (CAPI, arXiv:2502.08769).
+
+    At step t of T with W warm-up steps the factor is ``t / (W - 1)`` for ``t < W`` and
+    ``(1 + cos(pi part (t - W) / (T - W))) / 2`` afterwards.
+
+    Args:
+        optimizer: Optimizer or optimizer wrapper.
+        max_epochs: Length of the run in epochs; set by the runner.
+        end: Length of the run in epochs if ``by_epoch``, else in iterations; set by the runner.
+        warmup_epochs: Length of the warm-up in epochs, in [0, max_epochs].
+        part: Share of the half cosine that the run takes, in (0, 1]; with 0.8 the lr ends at 0.0955 of its peak.
+        by_epoch: True changes the lr once per epoch, False at every iteration.
+
+    Raises:
+        ValueError: The warm-up is longer than the run, or ``part`` is outside its range.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_epochs: int,
+        end: int,
+        warmup_epochs: float = 0,
+        part: float = 0.8,
+        by_epoch: bool = False,
+    ) -> None:
+        _check_warmup(max_epochs, warmup_epochs)
+        if not 0 < part <= 1:
+            raise ValueError(f'part must be a share of the cosine in (0, 1], got {part}')
+        self.warmup_epochs = warmup_epochs
+        self.part = part
+        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
+
+    def factor(self, step: float) -> float:
+        """Returns the factor at ``step``, in [0, 1]."""
+        warmup = self.epochs_to_steps(self.warmup_epochs)
+        if step < warmup:
+            return min(step / max(warmup - 1, 1), 1)
+        return (1 + math.cos(math.pi * self.part * (step - warmup) / max(self.end - warmup, 1))) / 2
+
+
+@PARAM_SCHEDULERS.register_module()
 class StepLR(ClosedFormSchedule):
     """Multiplies the lr by ``gamma`` at given fractions of the run, with an optional linear warm-up.
 

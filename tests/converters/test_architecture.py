@@ -9,6 +9,7 @@ from mmssl.models.backbones.adder_resnet import AdderResNet
 from mmssl.models.backbones.adder_vgg import AdderVGG
 from mmssl.models.backbones.alexnet import AlexNet
 from mmssl.models.backbones.beit_vit import BEiTViT
+from mmssl.models.backbones.capi_vit import CAPIViT
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.backbones.lenet5_bn import LeNet5BN
 from mmssl.models.backbones.nin import NIN
@@ -42,6 +43,7 @@ SWIN = dict(name='swin_tiny_patch4_window7_224', embed_dim=12, depths=(1, 2, 1),
         (VisionTransformer, dict(arch=ARCH, img_size=48, patch_size=8, final_norm=False)),
         (BEiTViT, dict(arch=ARCH, img_size=48, patch_size=8, relative_table='per-block')),
         (BEiTViT, dict(arch=ARCH, img_size=48, patch_size=8, relative_table='shared', layer_scale=0)),
+        (CAPIViT, dict(arch=ARCH, patch_size=8, registers=8)),
         (HiViT, dict(arch=HIVIT, img_size=64)),
         (HiViT, dict(arch=HIVIT, img_size=32, stem_stride=2, position_bias='table', layer_scale=0.1)),
         (HiViT, dict(arch=HIVIT, img_size=64, position_bias='axis')),

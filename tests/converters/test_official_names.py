@@ -93,6 +93,7 @@ CASES = {
     'mae': (['mae_vit_base_normpix'], ['fc_norm.weight']),
     'convmae': (['convmae_base_pixel', 'convmae_base_classifier'], []),
     'cae': (['cae_base_pretrain', 'cae_small_pretrain', 'cae_small_classifier', 'cae_attentive_probe'], []),
+    'capi': (['capi_step'], []),
     'ijepa': (['ijepa_vitb16'], []),
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmssl.compat.mmcv_ext import provide_mmcv_ops
 from mmssl.converters import LIBRARIES
 from mmssl.converters.files import convert_backbone
+from mmssl.models.backbones.capi_vit import CAPIViT
 from mmssl.models.backbones.conv_vit import ConvViT
 from mmssl.models.backbones.hivit import HiViT
 from mmssl.models.layers.pooling import to_vector
@@ -50,6 +51,7 @@ FILES = {
     ('mmssl', 'ConvViT'): ('backbone.', 'neck.norm.bias'),
     ('cae', 'CAEViT'): ('encoder.', 'pretext_neck.norm2.bias'),
     ('mmssl', 'CAEViT'): ('backbone.', 'neck.norm.bias'),
+    ('mmssl', 'CAPIViT'): ('backbone.', 'neck.mask_token'),
     ('beit', 'BEiTViT'): ('', 'lm_head.bias'),
     ('simmim', 'BEiTViT'): ('encoder.', 'decoder.0.bias'),
     ('mmssl', 'BEiTViT'): ('backbone.', 'neck.layer.bias'),
@@ -66,7 +68,7 @@ LACKING = {
     *itertools.product(('mmdet',), ('VisionTransformer', 'BEiTViT')),
     *itertools.product(('torchvision',), ('BEiTViT', 'Swin')),
     *itertools.product(('hf', 'mmdet', 'mmseg', 'torchvision'), ('PatchViT', 'CAEViT')),
-    *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('HiViT', 'ConvViT')),
+    *itertools.product(('hf', 'mmdet', 'mmseg', 'timm', 'torchvision'), ('CAPIViT', 'HiViT', 'ConvViT')),
 }
 
 
@@ -82,6 +84,8 @@ def original(library: str, kind: str) -> nn.Module:
         model = timm.models.beit.Beit(**SMALL, **options, **tables)
     elif kind == 'CAEViT':
         model = timm.models.beit.Beit(**SMALL, init_values=0.1, global_pool='token', num_classes=0)
+    elif kind == 'CAPIViT':
+        model = CAPIViT(dict(embed_dim=48, depth=2, num_heads=3), patch_size=8, registers=4)
     elif kind == 'ConvViT':
         model = ConvViT(dict(dims=(8, 12, 24), depths=(1, 2, 2), num_heads=3), img_size=32)
     elif kind == 'HiViT':  # the official names, for which there is no other library

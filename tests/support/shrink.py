@@ -119,6 +119,8 @@ def _shrink_backbone(backbone: dict) -> None:
         backbone.update(arch=dict(_ARCH), img_size=IMAGE_SIZE // _PATCH, num_colors=_EMBEDDING, feature_block=1)
     elif backbone['type'] == 'ConvViT':  # one patch is four times the stride of the stem
         backbone.update(arch=dict(_CONV_VIT), img_size=IMAGE_SIZE, stem_stride=_PATCH // 4)
+    elif backbone['type'] == 'CAPIViT':  # it has no table, so no size of images
+        backbone.update(arch=dict(_ARCH), patch_size=_PATCH)
     elif 'arch' in backbone:
         kept = {} if isinstance(backbone['arch'], str) else backbone['arch']
         kept = {key: kept[key] for key in ('registers', 'ffn', 'layer_scale') if key in kept}
@@ -199,6 +201,10 @@ def _shrink_parts(part: Any) -> None:
         part.update(out_channels=3 * _PATCH**2, grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
     if part.get('type') == 'JEPAPredictor':
         part.update(grid_size=IMAGE_SIZE // _PATCH, embed_dim=48, depth=1, num_heads=4)
+    if part.get('type') == 'CAPIPredictor':
+        part.update(out_channels=_CLUSTERS, depth=1, num_heads=4)
+    if part.get('type') == 'OnlineClusterHead':
+        part.update(in_channels=48, num_clusters=_CLUSTERS)
     if part.get('type') in ('CAERegressor', 'CAEHead'):
         part.update(in_channels=48, grid_size=IMAGE_SIZE // _PATCH, depth=1, num_heads=4)
     if part.get('type') == 'CAERegressor':

@@ -12,7 +12,6 @@ from mmengine.model import BaseModule
 from timm.layers import PatchEmbed, to_2tuple, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.grids import describe_grid
@@ -21,7 +20,7 @@ from mmssl.models.layers.initialization import xavier_uniform_linear
 from mmssl.models.layers.layer_order import OrderedLayers
 from mmssl.models.layers.loaded_positions import resample_loaded_positions
 from mmssl.models.layers.loading import skip_on_load
-from mmssl.models.layers.patches import hide_patches, patchify, select_patches
+from mmssl.models.layers.patches import embed_visible, hide_patches, select_patches
 from mmssl.models.layers.positions import antialiased_positions, scaled_positions, sincos_positions
 from mmssl.registry import BACKBONES
 from mmssl.utils.arguments import check_block_indices, check_choices, read_group
@@ -264,11 +263,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         height, width = images.shape[-2:]
         if isinstance(self.patch_embed, ConvStem) or height % self.patch_size or width % self.patch_size:
             return select_patches(self.patch_embed(images), keep)
-        visible = select_patches(patchify(images, self.patch_size), keep)  # (N, K, p * p * 3)
-        weight = self.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(
-            1
-        )  # order (row, column, channel) as in a patch
-        return linear(visible, weight, self.patch_embed.proj.bias)
+        return embed_visible(self.patch_embed.proj, images, keep)
 
     def _maps(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, ...]:
         maps = []

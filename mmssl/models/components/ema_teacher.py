@@ -38,7 +38,30 @@ def linear_momentum(progress: float, start: float, end: float = 1.0) -> float:
     return start + (end - start) * progress
 
 
-_SCHEDULES = dict(cosine=cosine_momentum, linear=linear_momentum, constant=lambda progress, start, end: start)
+def truncated_momentum(
+    progress: float, start: float, end: float = 1.0, warmup: float = 0.1, part: float = 0.8
+) -> float:
+    """Momentum that falls linearly from 1 to ``start``, then rises along a part of ``cosine_momentum`` (CAPI).
+
+    Args:
+        progress: Optimizer steps done / optimizer steps of the whole run, in [0, 1].
+        start: Weight of the OLD value after the warm-up.
+        end: Weight of the OLD value to which the cosine would rise.
+        warmup: Share of the run in which the momentum falls, in [0, 1).
+        part: Share of the cosine that the rest of the run takes, in (0, 1]: after 0.8 of it, nine tenths of the way
+            to ``end`` are done.
+    """
+    if progress < warmup:
+        return 1 - (1 - start) * progress / warmup
+    return cosine_momentum(part * (progress - warmup) / (1 - warmup), start, end)
+
+
+_SCHEDULES = dict(
+    cosine=cosine_momentum,
+    linear=linear_momentum,
+    constant=lambda progress, start, end: start,
+    truncated=truncated_momentum,
+)
 
 
 class EMATeacher(nn.Module):
@@ -51,7 +74,8 @@ class EMATeacher(nn.Module):
     Args:
         momentum: Weight of the OLD value at the start of the run.
         end_momentum: Weight of the OLD value at the end of the run, which the schedule ``'constant'`` does not use.
-        schedule: Schedule of the momentum: ``'cosine'`` (see ``cosine_momentum``), ``'linear'`` or ``'constant'``.
+        schedule: Schedule of the momentum: ``'cosine'`` (see ``cosine_momentum``), ``'linear'``, ``'constant'`` or
+            ``'truncated'`` (see ``truncated_momentum``).
         drop_path: Whether the teacher drops paths (stochastic depth) in training mode as the student does.
         copy_buffers: Whether every update copies the student's buffers, instead of keeping the teacher's own.
         **parts: The student's parts in the order in which the teacher applies them; their names are the prefixes of the
@@ -72,7 +96,7 @@ class EMATeacher(nn.Module):
     ) -> None:
         super().__init__()
         if schedule not in _SCHEDULES:
-            raise ValueError(f"schedule must be 'cosine', 'linear' or 'constant', got {schedule!r}")
+            raise ValueError(f"schedule must be 'cosine', 'linear', 'constant' or 'truncated', got {schedule!r}")
         for value in (momentum, end_momentum):
             if not 0 <= value <= 1:
                 raise ValueError(f'momentum, the weight of the old value, must lie in [0, 1], got {value}')

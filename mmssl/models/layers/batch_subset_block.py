@@ -23,19 +23,31 @@ class BatchSubsetBlock(Block):
 
     def forward(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
         """Returns tokens (N, L, D) for tokens (N, L, D); further arguments go to the attention."""
-        x = _add_branch(x, lambda x: self.ls1(self.attn(self.norm1(x), *args, **options)), self._rate(self.drop_path1))
-        return _add_branch(x, lambda x: self.ls2(self.mlp(self.norm2(x))), self._rate(self.drop_path2))
+        x = add_branch(x, lambda x: self.ls1(self.attn(self.norm1(x), *args, **options)), self._rate(self.drop_path1))
+        return add_branch(x, lambda x: self.ls2(self.mlp(self.norm2(x))), self._rate(self.drop_path2))
 
     def _rate(self, drop_path: nn.Module) -> float:
         return getattr(drop_path, 'drop_prob', 0.0) if self.training else 0.0
 
 
-def _add_branch(x: Tensor, branch: Callable[[Tensor], Tensor], rate: float) -> Tensor:
+def add_branch(x: Tensor, branch: Callable[..., Tensor], rate: float, *given: Tensor) -> Tensor:
+    """Adds a residual branch that runs on a random subset of the batch, see ``BatchSubsetBlock``.
+
+    Args:
+        x: (N, L, D), tokens.
+        branch: Function of tokens, and of the tensors ``given``, that returns tokens.
+        rate: Probability that the branch of an image is dropped, in [0, 1).
+        *given: (N, ...), further inputs of the branch.
+
+    Returns:
+        (N, L, D).
+    """
     if not rate:
-        return x + branch(x)
+        return x + branch(x, *given)
     kept = max(int(len(x) * (1 - rate)), 1)
     chosen = torch.randperm(len(x), device=x.device)[:kept]
-    return x.index_add(0, chosen, branch(x[chosen]).to(x.dtype), alpha=len(x) / kept)
+    added = branch(x[chosen], *(tensor[chosen] for tensor in given))
+    return x.index_add(0, chosen, added.to(x.dtype), alpha=len(x) / kept)
 
 
 def gated_mlp(in_features: int, hidden_features: int, **options: Any) -> GluMlp:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
 
 def patchify(images: Tensor, patch_size: int) -> Tensor:
@@ -60,6 +61,22 @@ def select_patches(tokens: Tensor, keep: Tensor) -> Tensor:
     if keep.dtype == torch.bool:
         keep = _positions(keep)
     return tokens.gather(1, _index(keep, tokens))
+
+
+def embed_visible(convolution: nn.Conv2d, images: Tensor, keep: Tensor) -> Tensor:
+    """Applies a patch embedding to the visible patches alone.
+
+    Args:
+        convolution: Patch embedding, a convolution whose stride is its kernel size p.
+        images: (N, C, H, W), H and W multiples of p.
+        keep: Visible patches, see ``select_patches``.
+
+    Returns:
+        (N, K, D).
+    """
+    visible = select_patches(patchify(images, convolution.stride[0]), keep)  # (N, K, p * p * C)
+    weight = convolution.weight.permute(0, 2, 3, 1).flatten(1)  # order (row, column, channel) as in a patch
+    return linear(visible, weight, convolution.bias)
 
 
 def hide_patches(tokens: Tensor, mask: Tensor, mask_token: Tensor | None) -> Tensor:

@@ -8,11 +8,17 @@ from torch import Tensor
 from mmssl.distributed.collectives import max_over_processes, sum_over_processes
 from mmssl.models.losses.numerics import in_full_precision
 
+_LARGEST_EXPONENT = 50
+
 
 @torch.no_grad()
 @in_full_precision
 def sinkhorn(
-    scores: Tensor, epsilon: float | Tensor = 0.05, iterations: int = 3, weights: Tensor | None = None
+    scores: Tensor,
+    epsilon: float | Tensor = 0.05,
+    iterations: int = 3,
+    weights: Tensor | None = None,
+    eps: float = 0.0,
 ) -> Tensor:
     r"""Computes codes for the samples of all processes jointly (SwAV, arXiv:2006.09882, Eq. 3 to 5; Cuturi, 2013).
 
@@ -31,15 +37,17 @@ def sinkhorn(
         iterations: Number of iterations, at least 1.
         weights: (N,), weight of each sample in the mass of the prototypes, such as 0 to ignore a sample; None weights
             all samples with 1.
+        eps: Number that is added to every sum, 1e-8 in CAPI. The largest score of each prototype is then 50 instead of
+            0, so the first sums are far above it, and smaller exponentials stay above 0.
 
     Returns:
         Codes (..., N, C); rows sum to 1.
     """
     floor = scores.new_full((*scores.shape[:-2], 1, scores.shape[-1]), torch.finfo(scores.dtype).min)
     largest = scores.amax(dim=-2, keepdim=True) if scores.shape[-2] else floor  # a process may have no sample
-    q = torch.exp((scores - max_over_processes(largest)) / epsilon)
+    q = torch.exp((scores - max_over_processes(largest)) / epsilon + (_LARGEST_EXPONENT if eps else 0))
     for _ in range(iterations):
         counted = q if weights is None else q * weights.to(q.dtype)[:, None]
-        q = q / sum_over_processes(counted.sum(dim=-2, keepdim=True))  # (..., 1, C)
-        q = q / q.sum(dim=-1, keepdim=True)  # (..., N, 1)
+        q = q / (sum_over_processes(counted.sum(dim=-2, keepdim=True)) + eps)  # (..., 1, C)
+        q = q / (q.sum(dim=-1, keepdim=True) + eps)  # (..., N, 1)
     return q

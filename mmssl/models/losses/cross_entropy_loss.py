@@ -10,18 +10,21 @@ from mmssl.registry import LOSSES
 
 
 @in_full_precision
-def smoothed_cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean over images of ``-sum_c t_c log softmax(logits)_c`` with ``t = (1 - s) target + s / C``.
+def smoothed_cross_entropy(
+    logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, temperature: float = 1.0
+) -> Tensor:
+    """Mean over images of ``-sum_c t_c log softmax(logits / temperature)_c`` with ``t = (1 - s) target + s / C``.
 
     Args:
         logits: (N, C).
         targets: Labels (N,) int64 in [0, C), or probabilities (N, C), such as mixed labels; both are smoothed.
         label_smoothing: s in [0, 1] (arXiv:1512.00567, section 7).
+        temperature: Divisor of the logits, > 0.
 
     Returns:
         Scalar.
     """
-    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+    return F.cross_entropy(logits / temperature, targets, label_smoothing=label_smoothing)
 
 
 @LOSSES.register_module()

@@ -1,0 +1,30 @@
+"""CAPI on photo patches: ``make demo METHOD=capi``."""
+
+_base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
+
+max_epochs = 12
+
+model = dict(
+    type='CAPI',
+    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    backbone=dict(
+        type='CAPIViT',
+        arch=dict(embed_dim=128, depth=4, num_heads=4),
+        patch_size=4,
+        registers=4,
+        output='tokens',
+    ),
+    masker=dict(type='InverseBlockMasker', predicted=0.25, patch_size=4),
+    neck=dict(type='CAPIPredictor', in_channels=128, out_channels=128, depth=2, num_heads=4),
+    head=dict(type='OnlineClusterHead', in_channels=128, num_clusters=128),
+    teacher=dict(momentum=0.98, schedule='truncated'),
+)
+
+_views = [dict(type='AugmentedView', size=32, min_scale=0.4)]
+train_dataloader = dict(batch_size=64, dataset=dict(views=_views))
+
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1),
+    paramwise_cfg=dict(vectors=dict(decay_mult=0.1)),
+)
+param_scheduler = dict(type='TruncatedCosineLR', warmup_epochs=2)
