@@ -477,10 +477,10 @@ SCHEDULES = {
     'beit_vit-base_16xb128-300e_in1k': [(5, [1.5e-3 * _HALF] * 2), (155, [(1.5e-3 + 1e-5) / 2] * 2)],
     'maskfeat_vit-base_64xb32-300e_in1k': [(0, [8e-6] * 2), (30, [1.6e-3] * 2), (165, [8.04e-4] * 2)],
     'maskfeat_vit-large_64xb32-1600e_in1k': [(15, [8.04e-4] * 2), (30, [1.6e-3] * 2), (815, [8.04e-4] * 2)],
-    'capi_vit-large_32xb512-6410e_in1k': [  # with decay, of clusters, of patches, of their biases, of norms
+    'capi_vit-large_32xb512-6410e_in1k': [  # of matrices, of the patch embedding, its bias, of norms, and of clusters
         (0, [0.0] * 5),
         (641, [1e-3, 2e-4, 2e-4, 1e-3, 5e-4]),
-        (6409, [0.0] * 5),
+        (3525, [rate * (1 + math.cos(0.8 * math.pi * 2884 / 5769)) / 2 for rate in (1e-3, 2e-4, 2e-4, 1e-3, 5e-4)]),
     ],
     'care_resnet50_8xb128-100e_in1k': [(0, 1e-6), (1, 0.0200009), (10, 0.2), (55, 0.1)],
 }

@@ -15,6 +15,7 @@ from mmssl.models.backbones.vision_transformer import VisionTransformer
 
 SMALL = dict(embed_dim=48, depth=1, num_heads=3)
 RESNET = torchvision.models.resnet18().state_dict()
+TOKENS = torch.zeros(1, 4, 48)
 VIT = timm.models.VisionTransformer(img_size=32, patch_size=8, num_classes=5, **SMALL).state_dict()
 
 
@@ -39,6 +40,8 @@ def named(prefix, tensors, *others, without=('fc.', 'head.')):
         ('care', named('module.student_encoder.', RESNET, 'module.student_encoder.trans.net.0.net.0.weight')),
         ('barlowtwins', named('module.backbone.', RESNET, 'module.projector.0.weight', 'module.bn.weight')),
         ('dino', named('student.module.backbone.', VIT, 'teacher.head.mlp.0.weight')),
+        ('capi', named('backbone.', {'registers': TOKENS}, 'backbone.decoder.blocks.1.residual2.fn.fc1.weight')),
+        ('mmssl', named('backbone.', {'reg_token': TOKENS}, 'backbone.blocks.1.mlp.fc1.weight')),
         ('mmssl', named('backbone.', RESNET)),
         ('mmssl', named('backbone.', RESNET, 'neck.layers.0.weight')),
         ('mmssl', named('module.backbone._orig_mod.', RESNET, 'module.neck.layers.0.weight')),

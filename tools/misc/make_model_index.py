@@ -21,6 +21,7 @@ NAME = re.compile(r'[a-z0-9]+_(?P<backbone>[a-z0-9-]+)_(?P<gpus>\d+)xb(?P<batch>
 DATA = {
     'in1k': 'ImageNet-1k',
     'in22k': 'ImageNet-22k',
+    'places205': 'Places205',
     'cifar10': 'CIFAR-10',
     'cifar100': 'CIFAR-100',
     'mnist': 'MNIST',

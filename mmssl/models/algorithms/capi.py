@@ -18,8 +18,8 @@ class CAPI(TeacherAlgorithm):
     """Cluster and Predict Latents Patches for Improved Masked Image Modeling (Darcet et al., 2025, arXiv:2502.08769).
 
     A teacher sees the whole image, and ``head`` assigns each of its patches to clusters. The student sees one block of
-    the image, and ``neck`` predicts the assignments of a few hidden patches. The clusters are learned from the teacher's
-    patches in the same step; neither their gradient reaches the teacher, nor that of the prediction the clusters.
+    the image, and ``neck`` predicts the assignments of a few hidden patches. The clusters learn from the teacher's
+    patches in the same step. No gradient reaches the teacher, and that of the prediction does not reach the clusters.
 
     Deviations from the official code:
 
@@ -54,8 +54,8 @@ class CAPI(TeacherAlgorithm):
             )
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
-        """Returns ``loss`` of the prediction, ``loss_clusters``, and ``target_entropy`` in nats for images (N, 3, H, W)."""
-        (images,) = views
+        """Returns ``loss`` of the prediction, ``loss_clusters``, and ``target_entropy`` in nats, for one view."""
+        (images,) = views  # (N, 3, H, W)
         visible, predicted = self.masker(images)  # (N, K), (N, P)
         with torch.no_grad():
             tokens = self.teacher.get_submodule('backbone')(images)  # (N, R + L, D)
@@ -72,8 +72,8 @@ class CAPI(TeacherAlgorithm):
     def global_features(self, images: Tensor) -> Tensor:
         """Returns the official features (N, E) of whole images (N, 3, H, W).
 
-        They are the mean, over the places of all patches, of the output of the predictor's first block. The features for
-        benchmarks, ``extract_feat``, are the mean of the backbone's patches instead, because a backbone file has them.
+        They are the mean, over the places of all patches, of the output of the predictor's first block. Benchmarks take
+        ``extract_feat``, the mean of the backbone's patches, because a backbone file has no predictor.
         """
         latent = self.backbone(images)
         places = self.backbone.places(images), self.backbone.patch_places(images)

@@ -99,7 +99,7 @@ class CAPIViT(OrderedLayers, BaseModule):
         else:
             x = select_patches(self.patch_embed(images), keep)
         places = self.places(images, keep)
-        x = torch.cat([self.reg_token.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
+        x = torch.cat([self.reg_token.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)
         maps = []
         for index, block in enumerate(self.blocks):
             x = block(x, places)
@@ -117,8 +117,8 @@ class CAPIViT(OrderedLayers, BaseModule):
         return torch.cat([low + self.edge.to(patches.dtype) * (high - low), patches], dim=1)
 
     def patch_places(self, images: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Returns rows and columns in [0, 1] of the patches at ``positions`` (N, P) int64, (N, P, 2); None takes all."""
-        places = grid_coordinates(self._grid(images), self.reg_token).expand(len(images), -1, -1)
+        """Returns rows and columns in [0, 1], (N, P, 2), of the patches at ``positions`` (N, P) int64; None takes all."""
+        places = grid_coordinates(self._grid(images), self.reg_token).expand(images.shape[0], -1, -1)
         return places if positions is None else select_patches(places, positions)
 
     def ordered_blocks(self) -> Sequence[nn.Module]:

@@ -15,6 +15,7 @@ SMALL = {  # others are built by their defaults
     'AlexNet': [dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True)],
     'BEiTViT': [_VIT],
     'CAEViT': [_VIT],
+    'CAPIViT': [dict(arch=_VIT['arch'], patch_size=8, registers=4)],
     'ConvViT': [_CONVVIT],
     'GroupedSwin': [
         dict(

@@ -5,7 +5,7 @@ from timm.models.vision_transformer import Block
 from torch import nn
 from torch.testing import assert_close
 
-from mmssl.models.layers.batch_subset_block import BatchSubsetBlock, gated_width
+from mmssl.models.layers.batch_subset_block import BatchSubsetBlock, add_branch, gated_width
 
 
 def block(rate: float) -> BatchSubsetBlock:
@@ -35,6 +35,14 @@ def test_a_branch_runs_on_part_of_the_batch_and_keeps_its_mean():
 def _attended(x: torch.Tensor) -> torch.Tensor:
     layer = block(0.0)
     return x + layer.ls1(layer.attn(layer.norm1(x)))
+
+
+def test_further_inputs_of_a_branch_stay_with_their_images():
+    x, other = torch.randn(6, 3, 8), torch.randn(6, 3, 8)
+    added = add_branch(x, lambda x, other: x * other, 0.5, other) - x
+    kept = added.flatten(1).any(dim=1)
+    assert kept.sum() == 3
+    assert_close(added[kept], 2 * (x * other)[kept])
 
 
 def test_one_image_is_always_kept():

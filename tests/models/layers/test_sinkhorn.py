@@ -45,6 +45,14 @@ def test_problems_are_independent_and_samples_of_weight_zero_do_not_count():
     assert_close(sinkhorn(scores, weights=weights)[:, :48], sinkhorn(scores[:, :48]))
 
 
+def test_a_number_added_to_every_sum():
+    scores = torch.sin(0.1 * torch.arange(1, 33, dtype=torch.float64)).view(4, 8)
+    expected = [0.0565526574, 0.0708288613, 0.0879322613, 0.1078810746, 0.1304843231, 0.1553297005, 0.1818095196]
+    codes = sinkhorn(scores, 0.5, eps=1e-8)
+    assert_close(codes[0].tolist(), [*expected, 0.2091815973], rtol=0, atol=1e-10)  # of CAPI's code
+    assert_close(codes, sinkhorn(scores, 0.5), rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize('processes', [2, 4])
 def test_processes_assign_as_one_does(processes):
     codes = torch.cat(run_distributed(_codes_of_a_share, processes, cosines()))
