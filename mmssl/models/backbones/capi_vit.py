@@ -117,7 +117,7 @@ class CAPIViT(OrderedLayers, BaseModule):
         return torch.cat([low + self.edge.to(patches.dtype) * (high - low), patches], dim=1)
 
     def patch_places(self, images: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Returns rows and columns in [0, 1], (N, P, 2), of the patches at ``positions`` (N, P) int64; None takes all."""
+        """Returns rows and columns in [0, 1], (N, P, 2), of the patches at ``positions`` (N, P) int64, all if None."""
         places = grid_coordinates(self._grid(images), self.reg_token).expand(images.shape[0], -1, -1)
         return places if positions is None else select_patches(places, positions)
 

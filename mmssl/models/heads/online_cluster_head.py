@@ -56,7 +56,7 @@ class OnlineClusterHead(BaseModule):
         nn.init.zeros_(self.clusters.bias)
 
     def assign(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns assignments (N, L, C), whose rows sum to 1, and ``loss_clusters``, for a teacher's tokens (N, L, D)."""
+        """Returns assignments (N, L, C), rows sum to 1, and ``loss_clusters``, for tokens (N, L, D) of a teacher."""
         logits = self.clusters(normalize(tokens, dim=-1, eps=_LENGTH_EPS))  # (N, L, C)
         scores = logits.detach().transpose(0, 1) if self.positionwise else logits.detach().flatten(0, 1)
         codes = sinkhorn(scores, self.target_temperature, self.iterations, eps=_SUM_EPS)
