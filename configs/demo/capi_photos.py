@@ -8,15 +8,11 @@ model = dict(
     type='CAPI',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(
-        type='CAPIViT',
-        arch=dict(embed_dim=128, depth=4, num_heads=4),
-        patch_size=4,
-        registers=4,
-        output='tokens',
+        type='CAPIViT', arch=dict(embed_dim=64, depth=3, num_heads=2), patch_size=4, registers=4, output='tokens'
     ),
     masker=dict(type='InverseBlockMasker', predicted=0.25, patch_size=4),
-    neck=dict(type='CAPIPredictor', in_channels=128, out_channels=128, depth=2, num_heads=4),
-    head=dict(type='OnlineClusterHead', in_channels=128, num_clusters=128),
+    neck=dict(type='CAPIPredictor', in_channels=64, out_channels=128, depth=2, num_heads=2),
+    head=dict(type='OnlineClusterHead', in_channels=64, num_clusters=128),
     teacher=dict(momentum=0.98, schedule='truncated'),
 )
 

@@ -99,7 +99,7 @@ class CAPIViT(OrderedLayers, BaseModule):
         else:
             x = select_patches(self.patch_embed(images), keep)
         places = self.places(images, keep)
-        x = torch.cat([self.reg_token.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)
+        x = torch.cat([self.reg_token.expand(x.shape[0], -1, -1), x], dim=1)  # full precision between the blocks
         maps = []
         for index, block in enumerate(self.blocks):
             x = block(x, places)

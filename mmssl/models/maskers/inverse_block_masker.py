@@ -85,7 +85,7 @@ class InverseBlockMasker(Masker):
             raise ValueError(f'predicted, the share of the hidden patches, must lie in (0, 1], got {predicted}')
         if not 0 < aspect[0] <= aspect[1]:
             raise ValueError(f'aspect must be two ratios with 0 < smallest <= largest, got {aspect}')
-        self.ratio, self.predicted, self.aspect, self.roll = ratio, predicted, tuple(aspect), roll
+        self.ratio, self.predicted, self.aspect, self.roll = ratio, predicted, (aspect[0], aspect[1]), roll
 
     def num_hidden(self, num_patches: int) -> int:
         """Returns the number of hidden patches of an image with ``num_patches`` patches."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.config.load import load_config
+from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.models.backbones.capi_vit import CAPIViT
 from mmssl.models.heads.online_cluster_head import OnlineClusterHead
 from mmssl.registry import ALGORITHMS
+from tests.support.interruption import assert_resume_is_exact
+from tests.support.recipes import CONFIGS
+from tests.support.shrink import shrink
+from tests.test_masked_methods import tiny_changes
 
 ARCH = dict(embed_dim=24, depth=2, num_heads=2)
 CONFIG = dict(
@@ -88,6 +96,26 @@ def test_the_teacher_rests_at_first_and_follows_after_the_warm_up():
     assert torch.equal(model.teacher.backbone.reg_token, before)
     model.on_step_end(0.1)
     assert_close(model.teacher.backbone.reg_token, 0.9 * before + 0.1 * 3.0)
+
+
+def test_a_run_that_was_interrupted_ends_in_the_same_bits(tmp_path: Path):
+    recipe = shrink(load_config(CONFIGS / 'capi' / 'capi_vit-tiny_1xb512-200e_cifar10.py'))
+    assert_resume_is_exact(tmp_path, **tiny_changes(recipe))
+
+
+def test_micro_batches_change_no_gradient():
+    model, images = ALGORITHMS.build(CONFIG).double(), torch.randn(5, 3, 48, 48, dtype=torch.float64)
+    drawn = model.masker(images)
+    model.masker.forward = lambda images: drawn
+    gradients = []
+    for size in (None, 2):
+        if size is not None:
+            assert use_micro_batches(model, size) == []
+        model.zero_grad()
+        losses = model.loss([images])
+        (losses['loss'] + losses['loss_clusters']).backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert_close(*gradients)
 
 
 @pytest.mark.parametrize(
