@@ -2,7 +2,7 @@
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 12
+max_epochs = 8
 
 model = dict(
     type='CAPI',
@@ -23,4 +23,4 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1),
     paramwise_cfg=dict(vectors=dict(decay_mult=0.1)),
 )
-param_scheduler = dict(type='TruncatedCosineLR', warmup_epochs=2)
+param_scheduler = dict(type='TruncatedCosineLR', warmup_epochs=1)

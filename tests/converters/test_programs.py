@@ -34,6 +34,7 @@ BACKBONE_CONFIGS = {
     'AlexNet': (dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True), 32),
     'BEiTViT': (_VIT, 16),
     'CAEViT': (_VIT, 16),
+    'CAPIViT': (dict(arch=_ARCH, patch_size=8, registers=4), 16),
     'CaffeNet': (dict(groups=2, out_indices=(1,)), 32),
     'ColorizationNet': (dict(width=0.0625), 32),
     'ContextEncoderNet': (dict(width=0.0625), 32),

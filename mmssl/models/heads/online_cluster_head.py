@@ -36,6 +36,9 @@ class OnlineClusterHead(BaseModule):
         iterations: Number of iterations of Sinkhorn-Knopp.
         positionwise: Whether each position is a problem of its own; if not, all patches of all images are one.
         init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: ``target_temperature`` is not positive.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class OnlineClusterHead(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if not target_temperature > 0:
+            raise ValueError(f'target_temperature must be above 0, got {target_temperature}')
         self.target_temperature, self.temperature = target_temperature, temperature
         self.iterations, self.positionwise = iterations, positionwise
         self.clusters = nn.Linear(in_channels, num_clusters)

@@ -122,6 +122,7 @@ def test_micro_batches_change_no_gradient():
     ('part', 'options', 'message'),
     [
         ('head', dict(num_clusters=11), r'model.neck.out_channels=10 and model.head.num_clusters=11'),
+        ('head', dict(target_temperature=0.0), 'must be above 0, got 0.0'),
         ('backbone', dict(registers=6), 'their number 6 must divide by 4'),
         ('backbone', dict(arch=dict(ARCH, num_heads=4)), 'multiple of 4, got 6'),
         ('masker', dict(predicted=0.0), r'predicted.*\(0, 1\], got 0.0'),
