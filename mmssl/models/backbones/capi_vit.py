@@ -64,7 +64,7 @@ class CAPIViT(OrderedLayers, BaseModule):
         self.num_prefix_tokens = registers
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
         num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth
-        self.patch_embed = PatchEmbed(None, patch_size, embed_dim=dim, dynamic_img_pad=True)
+        self.patch_embed = PatchEmbed(None, patch_size, embed_dim=dim, strict_img_size=False, dynamic_img_pad=True)
         self.reg_token = nn.Parameter(nn.init.normal_(torch.empty(1, registers, dim), std=0.02))
         self.register_buffer('edge', edge_coordinates(registers), persistent=False)
         self.blocks = nn.ModuleList(

@@ -13,6 +13,7 @@ from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.models.backbones.capi_vit import CAPIViT
 from mmssl.models.heads.online_cluster_head import OnlineClusterHead
 from mmssl.registry import ALGORITHMS
+from mmssl.visualization.patch_colors import patch_features
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.recipes import CONFIGS
 from tests.support.shrink import shrink
@@ -76,6 +77,7 @@ def test_images_of_any_size_and_shape_and_fewer_blocks():
         assert first(images)[0].shape == (2, 24, *grid)
         every = torch.arange(grid[0] * grid[1]).expand(2, -1)
         assert_close(whole(images, keep=every), whole(images), rtol=0, atol=1e-5)
+    assert_close(patch_features(whole, torch.ones(1, 3, 32, 56))[0, 3, 6], whole(torch.ones(1, 3, 32, 56))[0, -1])
     with pytest.raises(ValueError, match='no whole maps'):
         first(images, keep=every)
 
