@@ -24,7 +24,9 @@ def smoothed_cross_entropy(
     Returns:
         Scalar.
     """
-    return F.cross_entropy(logits / temperature, targets, label_smoothing=label_smoothing)
+    if temperature != 1:
+        logits = logits / temperature
+    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
 
 @LOSSES.register_module()
