@@ -25,7 +25,8 @@ def compare_steps(cfg: Config, batch_size: int | None = None, repeats: int = 5) 
     """Measures the step of a recipe and that of each installed toolbox that has the method, in turns, in float32.
 
     All of them see the same views on the device; no data is read. The other toolboxes run as their examples do: with
-    their own modules and losses, torchvision's or timm's network, contiguous memory and their own optimizer.
+    their own modules and losses, torchvision's or timm's network, their own optimizer, and contiguous memory (lightly)
+    or channels last (solo-learn).
 
     Args:
         cfg: Config of a pre-training with SimCLR, Barlow Twins or MAE.
@@ -133,6 +134,46 @@ def _lightly_mae(cfg: Config, views: Sequence[Tensor]) -> Step:
     return run
 
 
+def _solo_two_views(cfg: Config, views: Sequence[Tensor]) -> Step:
+    """Builds SimCLR or Barlow Twins of solo-learn: its training step, with the online classifier that all have."""
+    from omegaconf import OmegaConf
+    from solo.methods import BarlowTwins, SimCLR
+
+    neck, is_simclr = cfg.model.neck, cfg.model.type == 'SimCLR'
+    sizes = dict(proj_hidden_dim=neck.hidden_channels, proj_output_dim=neck.out_channels)
+    dataset = 'cifar10' if cfg.model.backbone.get('stem') == 'small' else 'imagenet'
+    settings = dict(
+        method='simclr' if is_simclr else 'barlow_twins',
+        backbone=dict(name=f'resnet{cfg.model.backbone.depth}'),
+        data=dict(dataset=dataset, num_classes=10, num_large_crops=2, num_small_crops=0),
+        max_epochs=1,
+        optimizer=dict(
+            name='lars',
+            batch_size=len(views[0]),
+            lr=1e-9,
+            classifier_lr=1e-9,
+            weight_decay=1e-6,
+            exclude_bias_n_norm_wd=True,
+            kwargs=dict(clip_lr=True, eta=0.02, exclude_bias_n_norm=True),
+        ),
+        scheduler=dict(name='none'),
+        method_kwargs=dict(sizes, temperature=cfg.model.head.temperature) if is_simclr else sizes,
+    )
+    model = (SimCLR if is_simclr else BarlowTwins)(OmegaConf.create(settings))
+    device = views[0].device
+    model = model.to(device, memory_format=torch.channels_last).train()
+    optimizer: Any = model.configure_optimizers()
+    labels = torch.zeros(len(views[0]), dtype=torch.long, device=device)
+    indices = torch.arange(len(labels), device=device)
+
+    def run() -> None:
+        model.training_step([indices, list(views), labels], 0).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return run
+
+
 def _resnet(cfg: Config) -> tuple[nn.Module, int]:
     """Returns torchvision's ResNet of the recipe's depth and stem, and the number of its features."""
     import torchvision
@@ -147,7 +188,7 @@ def _resnet(cfg: Config) -> tuple[nn.Module, int]:
 
 # Method -> package of a toolbox -> function that builds its step.
 PEERS: dict[str, dict[str, Callable[[Config, Sequence[Tensor]], Step]]] = {
-    'SimCLR': dict(lightly=_lightly_two_views),
-    'BarlowTwins': dict(lightly=_lightly_two_views),
+    'SimCLR': dict(lightly=_lightly_two_views, solo=_solo_two_views),
+    'BarlowTwins': dict(lightly=_lightly_two_views, solo=_solo_two_views),
     'MAE': dict(lightly=_lightly_mae),
 }

@@ -1,7 +1,7 @@
 """Compare the step of a recipe with other toolboxes: ``python tools/profiling/compare.py CONFIG [CONFIG ...]``.
 
-A toolbox (so far lightly) need not be installed in the environment of mmssl:
-``pip install --no-deps --target FOLDER lightly lightly-utils`` and ``PYTHONPATH=FOLDER`` are enough.
+A toolbox (lightly, solo-learn) need not be installed in the environment of mmssl: a folder of packages in
+``PYTHONPATH`` is enough, see docs/howto/profiling.md.
 """
 
 from __future__ import annotations
