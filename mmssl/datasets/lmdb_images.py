@@ -19,10 +19,10 @@ from mmssl.utils.errors import UserError
 class LmdbImages(ImageDataset):
     """Images in an LMDB database whose keys are names and whose values are image files.
 
-    A key ``<class>/<name>`` gives the class of an image; classes are numbered in the order of their names. A key
-    without a slash has no label. If any key has the suffix of an image file (``.jpg``), only keys with such a suffix
-    are images. Otherwise all keys are images except those that begin with two underscores and common names of
-    metadata such as ``num-samples``. Needs ``pip install lmdb``.
+    A key ``<class>/<name>`` gives the class of an image; classes are numbered in the order of their first keys. A key
+    without a slash has no label, and either every image has one or none. If any key has the suffix of an image file
+    (``.jpg``), only keys with such a suffix are images. Otherwise all keys are images except those that begin with two
+    underscores and common names of metadata such as ``num-samples``. Needs ``pip install lmdb``.
 
     The keys are listed at every start, unless ``mmssl index DATA_ROOT`` wrote the list into files that all workers map.
 
@@ -35,7 +35,7 @@ class LmdbImages(ImageDataset):
     Raises:
         FileNotFoundError: The database does not exist or is empty.
         ImportError: ``lmdb`` is not installed.
-        ValueError: The database is damaged, or newer than the index.
+        ValueError: The database is damaged, or newer than the index, or only some images have a label.
     """
 
     def __init__(self, data_root: str, index: str | None = None, **kwargs: Any) -> None:
@@ -54,6 +54,11 @@ class LmdbImages(ImageDataset):
                 )
         if not len(self.index):
             raise FileNotFoundError(f'{data_root} holds no images')
+        if sum(shard.labelled for shard in self.index.shards) not in (0, len(self.index)):
+            raise UserError(
+                f'in {data_root} some keys have the form <class>/<name> and some have no class: give a class to all or '
+                'to none'
+            )
         self.classes = self.index.classes
         super().__init__(**kwargs)
 

@@ -52,9 +52,11 @@ def open_lmdb(path: str) -> Any:
 
 
 def look_at_lmdb(path: str) -> StoredFile:
-    """Returns the number of entries and of the last transaction, which every change of the database increases."""
+    """Returns the number of entries, and what a change of the database changes, or a new one in its place."""
     environment = open_lmdb(path)
-    return StoredFile(path, environment.stat()['entries'], str(environment.info()['last_txnid']))
+    file = os.path.join(path, 'data.mdb') if os.path.isdir(path) else path
+    version = f'{environment.info()["last_txnid"]}, {os.stat(file).st_mtime_ns}'
+    return StoredFile(path, environment.stat()['entries'], version)
 
 
 def key_ranges(path: str, jobs: int) -> list[KeyRange]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import multiprocessing
 import os
 from collections import deque
@@ -92,12 +93,14 @@ def find_shards(storage: LocalFiles | RemoteFiles, data_root: str) -> tuple[list
     Raises:
         FileNotFoundError: There are none.
     """
-    whole = f'{data_root.rstrip("/")}/*.tar' if storage.is_folder(data_root) else data_root
-    files = storage.find(whole)
+    folder = data_root.rstrip('/') if storage.is_folder(data_root) else None
+    whole = data_root if folder is None else f'{folder}/*.tar'
+    files = storage.find(whole if folder is None else f'{glob.escape(folder)}/*.tar')
     if not files:
         raise FileNotFoundError(f'{whole} matches no file; set data_root to a folder of .tar files or a pattern')
-    root, pattern = split_pattern(storage.full_path(whole))
-    return files, root, pattern
+    if folder is not None:
+        return files, storage.full_path(whole).removesuffix('/*.tar'), '*.tar'
+    return files, *split_pattern(storage.full_path(whole))
 
 
 def tar_parts(

@@ -189,10 +189,18 @@ class IndexWriter:
         folder: Folder of the index. An index that is there is replaced when the new one is complete.
         kind: ``'tar'`` or ``'lmdb'``.
         root: Folder that the names of the shards are relative to.
+
+    Raises:
+        UserError: The folder holds something else than an index.
     """
 
     def __init__(self, folder: str, kind: str, root: str) -> None:
         self.folder = Path(folder)
+        if self.folder.exists() and not _may_be_replaced(self.folder):
+            raise UserError(
+                f'{folder} is no index, and an index would replace it: set --out to a new folder, such as '
+                f'{self.folder / INDEX_FOLDER}'
+            )
         self.kind = kind
         self.root = root
         self.shards: list[Shard] = []
@@ -267,6 +275,12 @@ class _Column:
     def close(self) -> None:
         self._write_header()
         self.file.close()
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Returns whether a folder is empty or holds nothing but the files of an index."""
+    own = {'index.json', *(f'{name}.npy' for name in _ARRAYS)}
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= own
 
 
 def read_label_array(file: str) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from mmssl.datasets import lmdb_keys
 from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.concat_dataset import ConcatDataset
 from mmssl.datasets.epoch_sampler import EpochSampler
@@ -195,3 +196,34 @@ def test_members_are_those_of_tarfile(format: int, tmp_path: Path) -> None:
         wanted = [(member.name, member.offset_data, member.size, -1) for member in tar if member.isfile()]
     with file.open('rb') as content:
         assert find_images_in_tar(content, 'x.tar') == wanted
+
+
+def test_an_index_replaces_nothing_but_an_index(shards: Path) -> None:
+    with pytest.raises(ValueError, match=r'is no index, and an index would replace it: set --out to a new folder'):
+        write_index(str(shards), out=str(shards), jobs=1)
+    assert len(list(shards.glob('*.tar'))) == 3
+    (shards / 'empty').mkdir()
+    assert len(write_index(str(shards), out=str(shards / 'empty'), jobs=1)) == 5
+
+
+def test_a_folder_whose_name_is_a_pattern(shards: Path) -> None:
+    folder = shards / 'ümlaut [1] *'
+    folder.mkdir()
+    (shards / 'a-0.tar').rename(folder / 'a-0.tar')
+    plain = content(TarShards(str(folder), **EVALUATION))
+    assert len(write_index(f'{folder}/', jobs=1)) == len(plain) == 2
+    images = TarShards(f'{folder}/', **EVALUATION)
+    assert content(images) == plain and images.index.folder is not None
+
+
+def test_another_lmdb_of_the_same_size_is_not_that_of_the_index(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / 'x', ['a/0.png', 'b/1.png'])
+    write_index(str(tmp_path / 'x'), jobs=1)
+    write_lmdb(tmp_path / 'y', ['c/0.png', 'd/1.png'])
+    (tmp_path / 'y' / 'data.mdb').replace(tmp_path / 'x' / 'data.mdb')
+    lmdb_keys._OPEN.popitem()[1][1].close()  # a new process opens the database again
+    with pytest.raises(ValueError, match='was changed after its index'):
+        LmdbImages(str(tmp_path / 'x'), **EVALUATION)
+    write_lmdb(tmp_path / 'z', ['a/0.png', '1.png'])
+    with pytest.raises(ValueError, match='give a class to all or to none'):
+        LmdbImages(str(tmp_path / 'z'), **EVALUATION)
