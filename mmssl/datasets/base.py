@@ -122,7 +122,10 @@ class ImageDataset(Dataset):
 
     def _fingerprint(self) -> Iterable[bytes]:
         """Yields names, sizes and times of the files, which tell whether decoded copies belong to them."""
-        raise UserError(f'{type(self).__name__} has no image files: set decoded in the datasets that it holds')
+        raise UserError(
+            f'decoded needs a dataset of image files, {type(self).__name__} is not one; in a dataset that holds others '
+            'set decoded in those'
+        )
 
     def _open_decoded(self, folder: str) -> DecodedImages:
         options = repr((self.bands, self.value_range)).encode()
@@ -291,6 +294,22 @@ class TrainingRows(Sequence):
         if not 0 <= index < self.number:
             raise IndexError(f'row {index} is not in 0..{self.number - 1}')
         return index + index // self.others + 1
+
+
+def shared_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns those of a dataset's arguments that decode images, which a dataset around others passes on to them."""
+    return {key: options[key] for key in ('value_range', 'bands') if options.get(key)}
+
+
+def checked_source(config: dict, place: str) -> dict:
+    """Returns the config of a dataset within another one, if it has no argument that only the outer one reads.
+
+    Raises:
+        UserError: It has ``reduced_decoding``, which would have no effect.
+    """
+    if config.get('reduced_decoding') is not None:
+        raise UserError(f'{place} has reduced_decoding: give it once, beside {place.partition("[")[0]}')
+    return config
 
 
 def crop_of(drawn: Any) -> tuple[int, int, int, int, bool]:

@@ -26,7 +26,7 @@ class ClusterSampler(EpochSampler):
         seed: Seed of the order, see ``EpochSampler``.
 
     Raises:
-        ValueError: ``reassign`` is not positive.
+        ValueError: ``reassign`` is not positive, or leaves no image.
     """
 
     def __init__(self, dataset: ImageDataset, reassign: float = 1.0, seed: int | None = None) -> None:
@@ -34,6 +34,8 @@ class ClusterSampler(EpochSampler):
             raise ValueError(f'reassign must be positive, got {reassign}')
         super().__init__(dataset, shuffle=True, drop_last=True, seed=seed)
         self.dataset_size = int(reassign * len(dataset))
+        if len(self) == 0:
+            raise ValueError(f'reassign={reassign} of {len(dataset)} images is no image for each process: raise it')
         self.members: list[np.ndarray] | None = None
 
     def set_labels(self, labels: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.base import ImageDataset, checked_source, shared_options
 from mmssl.registry import DATASETS
 
 
@@ -27,8 +27,8 @@ class ConcatDataset(ImageDataset):
         weights: Number of times that an epoch holds each image, one integer >= 1 per dataset. None means once. Every
             occurrence of an image gets a different random augmentation.
         **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``,
-            ``value_range``; datasets without their own ``value_range`` use this one. All occurrences of an image
-            belong to the same split, and the split ``'val'`` holds each image once.
+            ``value_range``, ``bands``; datasets without their own value of the last two use this one. All occurrences
+            of an image belong to the same split, and the split ``'val'`` holds each image once.
 
     Raises:
         ValueError: There are no datasets, ``weights`` does not match them, a dataset has its own views, or only some
@@ -45,8 +45,11 @@ class ConcatDataset(ImageDataset):
             if extra := {'views', 'transform'} & source.keys():
                 raise ValueError(f'datasets[{number}] has {", ".join(extra)}: give it once, beside datasets')
         view = {key: kwargs.get(key) for key in ('views', 'transform')}
-        shared = dict(value_range=kwargs['value_range']) if kwargs.get('value_range') else {}
-        self.sources: list[ImageDataset] = [DATASETS.build({**shared, **source, **view}) for source in datasets]
+        shared = shared_options(kwargs)
+        self.sources: list[ImageDataset] = [
+            DATASETS.build({**shared, **checked_source(source, f'datasets[{number}]'), **view})
+            for number, source in enumerate(datasets)
+        ]
         self._ends = list(accumulate(len(source) * int(weight) for source, weight in zip(self.sources, weights)))
         self.classes, self._numbers = _merge_classes(self.sources)
         super().__init__(**kwargs)

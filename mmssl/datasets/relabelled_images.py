@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import print_log
 
 from mmssl.checkpoints.files import replace_file
-from mmssl.datasets.base import LARGEST_LABEL, ImageDataset
+from mmssl.datasets.base import LARGEST_LABEL, ImageDataset, checked_source, shared_options
 from mmssl.registry import DATASETS
 
 
@@ -33,7 +33,7 @@ class RelabelledImages(ImageDataset):
         num_classes: Number of classes to draw from; needed with noise only.
         noise_seed: Seed of the noise.
         **kwargs: Arguments of ``ImageDataset``: ``views`` or ``transform``, ``seed``, ``split``, ``val_every``,
-            ``value_range``; a dataset without its own ``value_range`` uses this one.
+            ``value_range``, ``bands``; a dataset without its own value of the last two uses this one.
 
     Raises:
         FileNotFoundError: The file of labels does not exist.
@@ -53,8 +53,7 @@ class RelabelledImages(ImageDataset):
         if not 0 <= noise <= 1 or noise and num_classes is None:
             raise ValueError(f'noise must lie in [0, 1] and needs num_classes, got {noise} and {num_classes}')
         shown = {key: kwargs[key] for key in ('views', 'transform') if key in kwargs}
-        shared = dict(value_range=kwargs['value_range']) if kwargs.get('value_range') else {}
-        self.dataset = DATASETS.build({**shared, **dataset, **shown})
+        self.dataset = DATASETS.build({**shared_options(kwargs), **checked_source(dataset, 'dataset'), **shown})
         self.classes = self.dataset.classes if labels is None else None
         self.labels = self._own_labels() if labels is None else self._labels_of(Path(labels).expanduser())
         if noise:
@@ -110,7 +109,7 @@ class RelabelledImages(ImageDataset):
 
 def image_name(dataset: ImageDataset, index: int) -> str:
     """Returns the name of image ``index`` in label files: its path relative to ``data_root``, if it has one."""
-    return dataset.name(index).removeprefix(f'{getattr(dataset, "data_root", "")}/')
+    return dataset.name(index).removeprefix(f'{getattr(dataset, "data_root", "").rstrip("/")}/')
 
 
 def read_labels(file: Path) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.base import ImageDataset, checked_source, shared_options
 from mmssl.datasets.decode import UnreadableImageError, decode_image
 from mmssl.datasets.relabelled_images import image_name
 from mmssl.datasets.saliency import spectral_residual
@@ -30,7 +30,7 @@ class SalientImages(ImageDataset):
         maps: Folder of the saliency maps, grey images with 0-255, ``maps/a/b.png`` for the image ``a/b.jpg``. None
             estimates the masks by ``spectral_residual``.
         **kwargs: Arguments of ``ImageDataset``: ``views`` (``SalientView``) or ``transform``, ``seed``, ``split``,
-            ``val_every``, ``value_range``.
+            ``val_every``, ``value_range``, ``bands``; a dataset without its own value of the last two uses this one.
 
     Raises:
         FileNotFoundError: ``maps`` is not a folder.
@@ -38,7 +38,7 @@ class SalientImages(ImageDataset):
 
     def __init__(self, dataset: dict, maps: str | None = None, **kwargs: Any) -> None:
         shown = {key: kwargs[key] for key in ('views', 'transform') if key in kwargs}
-        self.dataset = DATASETS.build({**dataset, **shown})
+        self.dataset = DATASETS.build({**shared_options(kwargs), **checked_source(dataset, 'dataset'), **shown})
         self.classes = self.dataset.classes
         self.maps = None if maps is None else Path(maps).expanduser()
         if self.maps is not None and not self.maps.is_dir():

@@ -72,3 +72,8 @@ def test_without_clusters_it_says_what_is_missing():
         ClusterSampler(range(5), seed=0).set_labels(np.full(5, -1))
     with pytest.raises(ValueError, match='reassign must be positive'):
         ClusterSampler(range(5), reassign=0)
+
+
+def test_an_epoch_without_an_image_is_refused():
+    with pytest.raises(ValueError, match='reassign=0.1 of 5 images is no image for each process'):
+        ClusterSampler(range(5), 0.1, seed=0)

@@ -11,6 +11,7 @@ from mmssl.datasets.concat_dataset import ConcatDataset
 from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.datasets.relabelled_images import RelabelledImages
 from mmssl.datasets.repeat_dataset import RepeatDataset
+from mmssl.datasets.salient_images import SalientImages
 from tests.support.image_files import EVALUATION, TRAINING, value_of, write_images
 
 
@@ -91,3 +92,18 @@ def test_sources_take_the_value_range_unless_they_have_their_own(tmp_path: Path)
     assert [value_of(images[i]) for i in range(2)] == [255, 128]
     for source, value in ((whole, 255), (own, 128)):
         assert value_of(RelabelledImages(source, value_range=(0, 4095), **EVALUATION)[0]) == value
+
+
+def test_sources_take_the_bands(tmp_path: Path) -> None:
+    np.save(tmp_path / '0.npy', np.full((9, 9, 4), 7, np.uint8))
+    images = ConcatDataset([dict(type='ImageFolder', data_root=str(tmp_path))], bands=4, **EVALUATION)
+    assert images.load(0).shape == (9, 9, 4)
+
+
+@pytest.mark.parametrize('around', [RelabelledImages, SalientImages])
+def test_reduced_decoding_stands_outside(around: type, roots: list[dict]) -> None:
+    source = dict(roots[0], reduced_decoding=1.0)
+    with pytest.raises(ValueError, match='dataset has reduced_decoding: give it once, beside dataset'):
+        around(source, **TRAINING)
+    with pytest.raises(ValueError, match=r'datasets\[0\] has reduced_decoding: give it once, beside datasets'):
+        ConcatDataset([source], **TRAINING)

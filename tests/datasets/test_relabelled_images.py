@@ -93,3 +93,8 @@ def test_a_file_of_labels_appears_once_it_is_whole(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_labels(tmp_path / 'labels.txt', ['a', 'b'], failing(), 'second')
     assert read_labels(tmp_path / 'labels.txt') == dict(a=1)
+
+
+def test_names_are_relative_to_a_folder_with_a_slash_at_its_end(folder):
+    dataset = DATASETS.build(dict(type='ImageFolder', data_root=f'{folder}/', transform=PLAIN))
+    assert image_name(dataset, 0) == 'class 0/0.png'

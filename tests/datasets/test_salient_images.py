@@ -88,3 +88,12 @@ def test_the_view_needs_masks():
         SalientView(16).draw((20, 20), np.random.default_rng(0))
     with pytest.raises(ValueError, match=r'min_cover must lie in \[0, 1\], got 2'):
         SalientView(16, min_cover=2)
+
+
+def test_the_value_range_reaches_the_images(tmp_path):
+    pixels = np.zeros((32, 32), np.uint16)
+    pixels[8:20, 8:20] = 4095
+    cv2.imwrite(str(tmp_path / '0.png'), pixels)
+    source = dict(type='ImageFolder', data_root=str(tmp_path))
+    dataset = SalientImages(source, transform=dict(type='CenterCropView', size=32), value_range=(0, 4095))
+    assert dataset.load(0).max() == 255
