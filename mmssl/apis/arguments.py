@@ -27,13 +27,15 @@ def read_path(path: str | Path, name: str) -> Path:
 
 
 def read_checkpoint(path: str | Path) -> str:
-    """Returns the path of a checkpoint with ``~`` replaced by the home folder.
+    """Returns the path of a checkpoint, a file or the folder of a sharded run, with ``~`` replaced by the home folder.
 
     Raises:
-        UserError: There is no such file.
+        UserError: There is no such file or folder.
     """
+    from mmssl.checkpoints.files import holds_checkpoint  # here, because importing torch is slow
+
     file = read_path(path, 'checkpoint')
-    if not file.is_file():
+    if not holds_checkpoint(file):
         raise UserError(f'checkpoint {str(path)!r} does not exist')
     return str(file)
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from mmssl.apis.arguments import check_options, read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
+from mmssl.checkpoints.files import holds_checkpoint
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.files import convert_backbone
 from mmssl.converters.trained import build_backbone, load_trained
@@ -154,7 +155,7 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
             _initialize(module)
         return module.eval()
     file = read_path(backbone, 'backbone')
-    if file.is_dir():
+    if file.is_dir() and not holds_checkpoint(file):
         raise UserError(f'{str(backbone)!r} is a folder: give a file in it, such as epoch_N_backbone.pth')
     if not is_checkpoint(backbone) and not file.exists():
         hint = did_you_mean(str(backbone), list_backbones()) or f'; the backbones are {", ".join(list_backbones())}'

@@ -99,6 +99,12 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
             raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes){reason}') from error
 
 
+def holds_checkpoint(path: str | Path) -> bool:
+    """Returns whether a path is a file, or the folder of a checkpoint of a sharded run."""
+    path = Path(path).expanduser()
+    return path.is_file() or (path / REST).is_file()
+
+
 def load_compiled_file(path: str | Path) -> dict[str, Tensor] | None:
     """Returns the tensors of a TorchScript archive in float32, such as OpenAI's CLIP; None for another file."""
     is_compiled = zipfile.is_zipfile(path) and any(

@@ -9,7 +9,7 @@ import timm
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmssl.checkpoints.files import is_address, load_compiled_file
+from mmssl.checkpoints.files import holds_checkpoint, is_address, load_compiled_file
 from mmssl.converters.arrays import load_official_file
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.utils.errors import UserError
@@ -22,8 +22,8 @@ def find_public(name: str | Path) -> str:
     """Returns the path or address of weights.
 
     Args:
-        name: File, folder with ``model.safetensors`` or ``pytorch_model.bin`` as Hugging Face writes it, http(s)
-            address, or the name of a model of timm, such as ``'vit_small_patch16_224.dino'``.
+        name: File, folder of a sharded run, folder with ``model.safetensors`` or ``pytorch_model.bin`` as Hugging Face
+            writes it, http(s) address, or the name of a model of timm, such as ``'vit_small_patch16_224.dino'``.
 
     Returns:
         Path of a file or folder, or an address; ``'timm://NAME'`` for a model of timm.
@@ -33,7 +33,7 @@ def find_public(name: str | Path) -> str:
     """
     name = str(name)
     path = Path(name).expanduser()
-    if '://' in name or path.is_file() or (path / 'saved_model.pb').is_file():
+    if '://' in name or holds_checkpoint(path) or (path / 'saved_model.pb').is_file():
         return name if '://' in name else str(path)
     if path.is_dir():
         return str(_file_in(path))

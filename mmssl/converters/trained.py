@@ -14,7 +14,7 @@ from mmengine.utils import import_modules_from_strings
 from torch import nn
 
 from mmssl.checkpoints.content import get_state_dict
-from mmssl.checkpoints.files import is_address, load_checkpoint_file
+from mmssl.checkpoints.files import holds_checkpoint, is_address, load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.load import apply_options, load_config
@@ -57,7 +57,7 @@ def load_trained(
         UserError: The file does not exist or is damaged, has no config, contains another backbone or model, or
             lacks one of its tensors.
     """
-    if not is_address(checkpoint) and not Path(checkpoint).expanduser().is_file():
+    if not is_address(checkpoint) and not holds_checkpoint(checkpoint):
         raise UserError(f'checkpoint {checkpoint!r} does not exist')
     content = load_checkpoint_file(checkpoint)
     offered = get_state_dict(content)

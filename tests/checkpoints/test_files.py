@@ -16,6 +16,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file
 from torch import nn
 
+from mmssl.apis.arguments import read_checkpoint
 from mmssl.checkpoints import files as checkpoint_module
 from mmssl.checkpoints import matching
 from mmssl.checkpoints.files import (
@@ -25,7 +26,9 @@ from mmssl.checkpoints.files import (
     save_checkpoint_file,
     save_safetensors,
 )
+from mmssl.checkpoints.folders import REST
 from mmssl.checkpoints.matching import find_prefix, load_whole
+from mmssl.converters.public import find_public
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.components.pretrained import Pretrained
@@ -273,3 +276,12 @@ def test_a_whole_model_is_loaded_exactly_or_not_at_all() -> None:
     for other in (state | {'x': torch.ones(1)}, dict(list(state.items())[1:]), state | {'0.bias': torch.ones(3)}):
         with pytest.raises(UserError, match=r'another model than the Sequential .* 1 of its tensors differ'):
             load_whole(model, other, 'a.pth')
+
+
+def test_the_folder_of_a_sharded_run_is_a_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / 'epoch_1.pth'
+    folder.mkdir()
+    with pytest.raises(UserError, match='does not exist'):
+        read_checkpoint(folder)
+    (folder / REST).touch()
+    assert read_checkpoint(folder) == find_public(folder) == str(folder)

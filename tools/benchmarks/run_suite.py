@@ -37,12 +37,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # after the arguments, because importing torch is slow
+    from mmssl.checkpoints.files import holds_checkpoint
     from mmssl.evaluation.suite import PRETRAINED, RANDOM, Suite, load_suite, report
     from mmssl.visualization.style import save_figure
     from mmssl.visualization.suite_results import plot_suite
 
     checkpoint = Path(args.checkpoint).resolve()
-    if not checkpoint.is_file():
+    if not holds_checkpoint(checkpoint):
         raise UserError(f'checkpoint {args.checkpoint!r} does not exist')
     protocols = load_suite(args.suite, ROOT)
     names = [protocol.name for protocol in protocols]

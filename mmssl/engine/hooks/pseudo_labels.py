@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.checkpoints.files import holds_checkpoint, load_checkpoint_file
 from mmssl.clustering.backend import chunk_rows, chunks
 from mmssl.clustering.labels import FEATURES_FILE, Labels, allocate_features, features_memory
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
@@ -321,7 +321,7 @@ def read_labelled(
     Raises:
         UserError: The file does not exist, or it holds no labels or no config.
     """
-    if not Path(checkpoint).is_file():
+    if not holds_checkpoint(checkpoint):
         raise UserError(f'checkpoint {checkpoint!r} does not exist')
     content = load_checkpoint_file(checkpoint)
     if _KEY not in content:
