@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 from collections.abc import Iterator, Sequence, Sized
@@ -42,6 +43,7 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
     check_batch(algorithm, loader)
     for problem in wrong_queues(algorithm, loader.batch_size):
         raise ValueError(problem)
+    check_banks(algorithm, loader.dataset)
     check_classes(algorithm, loader.dataset)
     check_temperatures(algorithm)
     return check_sizes(algorithm, loader.dataset)
@@ -336,6 +338,31 @@ def wrong_queues(algorithm: nn.Module, batch_size: int | None) -> Iterator[str]:
                 f'model.{name}: queue length {length} is not a multiple of the global batch size {batch}; '
                 f'{length // batch * batch or batch} is one'
             )
+
+
+def check_banks(algorithm: nn.Module, dataset: Any) -> None:
+    """Checks that a bank has a row for every image of the training set, and warns of rows without an image.
+
+    Args:
+        algorithm: Algorithm, whose parts with a ``bank_length`` are banks.
+        dataset: Training set.
+
+    Raises:
+        UserError: A bank has fewer rows than there are images.
+    """
+    for name, part in algorithm.named_modules():
+        rows, images = getattr(part, 'bank_length', None), len(dataset)
+        if not isinstance(rows, int) or rows == images:
+            continue
+        remedy = f'set model.{name}.length={images}'
+        if rows < images:
+            raise UserError(f'model.{name} has {rows} rows, and train_dataloader.dataset {images} images: {remedy}')
+        print_log(
+            f'model.{name} has {rows} rows, and train_dataloader.dataset only {images} images: the other rows stay '
+            f'random and are drawn as negatives; {remedy}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def image_sources(dataset: Any, place: str) -> Iterator[tuple[str, Any]]:

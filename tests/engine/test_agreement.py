@@ -13,7 +13,9 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmssl.config.load import load_config
-from mmssl.engine.agreement import check_classes, check_sizes
+from mmssl.engine import agreement
+from mmssl.engine.agreement import check_banks, check_classes, check_sizes
+from mmssl.models.components.memory_bank import MemoryBank
 from mmssl.registry import ALGORITHMS, TRANSFORMS
 from mmssl.utils.errors import UserError
 from tests.support.shrink import shrink
@@ -129,3 +131,14 @@ def test_classes_of_data_and_head() -> None:
     mixed = classifier(mix=dict(type='BatchMix', num_classes=5))
     with pytest.raises(UserError, match=r'model.mix.num_classes=5 and model.head.num_classes=3 must be the same'):
         check_classes(mixed, labelled(('a', 'b', 'c'), [0]))
+
+
+def test_a_bank_has_a_row_for_each_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.ModuleDict(dict(bank=MemoryBank(length=4, dim=2)))
+    check_banks(model, range(4))
+    with pytest.raises(UserError, match='model.bank has 4 rows, and .* 5 images: set model.bank.length=5'):
+        check_banks(model, range(5))
+    said: list[str] = []
+    monkeypatch.setattr(agreement, 'print_log', lambda text, **options: said.append(text))
+    check_banks(model, range(3))
+    assert 'only 3 images: the other rows stay random' in said[0]

@@ -36,6 +36,11 @@ class MemoryBank(nn.Module):
         self.register_buffer('features', normalize(torch.randn(length, dim), dim=1))
         self._staged: list[tuple[Tensor, Tensor]] = []
 
+    @property
+    def bank_length(self) -> int:
+        """Number of rows, which is the number of images of the training set."""
+        return len(self.features)
+
     def draw(self, indices: Tensor, number: int, seed: int | Tensor) -> Tensor:
         """Draws rows uniformly with replacement for each image; an image may draw its own row.
 
