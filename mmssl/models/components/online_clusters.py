@@ -59,9 +59,11 @@ class OnlineClusters(nn.Module):
     def start(self, labels: Tensor, centroids: Tensor) -> None:
         """Takes the clusters (L,) int64 and centroids (K, D) of k-means; rows start as the centroids of their clusters.
 
-        The official code starts with the features of the images, which k-means has seen as well.
+        The official code starts with the features of the images, which k-means has seen as well. Images without a
+        label (-1), which could not be read, are spread over the clusters.
         """
-        self.labels.copy_(labels)
+        anywhere = torch.arange(len(labels), device=labels.device) % len(centroids)
+        self.labels.copy_(torch.where(labels < 0, anywhere, labels))
         self.centroids.copy_(centroids)
         self.features.copy_(_unit(self.centroids[self.labels]))
 

@@ -108,3 +108,12 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path):
         transform=dict(type='CenterCropView', size=16),
     )
     assert_resume_is_exact(tmp_path, model=model | dict(tidy_interval=3), train_dataloader=loader, custom_hooks=[hook])
+
+
+def test_an_image_that_could_not_be_read_stops_no_training():
+    clusters = OnlineClusters(num_clusters=3, dim=DIM, min_cluster=1)
+    clusters.resize(7)
+    clusters.start(torch.tensor([0, -1, -1, 1, 2, -1, 0]), torch.eye(3, DIM))
+    assert clusters.labels.tolist() == [0, 1, 2, 1, 2, 2, 0]
+    clusters.tidy()
+    assert clusters.counts().sum() == 7 and clusters.weights().sum() == pytest.approx(1)
