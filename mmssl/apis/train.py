@@ -213,5 +213,5 @@ def _train_stages(
     work_dir = settings.folder(cfg)
     if dry:
         return dry_run_stages(stages, selected, work_dir)
-    run_stages(stages, selected, work_dir, resume=bool(settings.resume))
+    run_stages(stages, selected, work_dir, resume=bool(settings.resume) or _is_restarted())
     return None

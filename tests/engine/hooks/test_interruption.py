@@ -19,6 +19,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 from torch.testing import assert_close
 
+from mmssl.apis import train as api
 from mmssl.apis.train import Settings
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.distributed.collectives import rank, world_size
@@ -251,3 +252,13 @@ def test_a_restarted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert resumes()
     (tmp_path / 'epoch_1.pth').unlink()
     assert not resumes()
+
+
+def test_a_restarted_run_of_stages_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bool] = []
+    monkeypatch.setattr(api, 'read_stages', lambda *args: [])
+    monkeypatch.setattr(api, 'run_stages', lambda *args, resume: found.append(resume))
+    for _ in range(2):
+        api._train_stages('x', Config(dict(default_scope='mmssl')), None, Settings(tmp_path), (None, None), False)
+        monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
+    assert found == [False, True]
