@@ -21,11 +21,11 @@ _OTHER_RANKS_WAIT = 15.0
 def tool(main: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a tool's ``main``: a mistake of the user ends in one message and exit code 2.
 
-    A mistake is a ``UserError``, a ``ValueError`` or ``FileNotFoundError`` that code of mmssl raises, a file that does
-    not exist, or an error that MMEngine raises while it builds a part, such as a missing argument. A worker or another
-    process that died is reported in the same way. All other errors keep their traceback, and so do mistakes if the
-    environment variable ``MMSSL_DEBUG`` is 1. Rank 0 prints at once. Other ranks print some seconds later if they still
-    run, which means that only they failed.
+    A mistake is a ``UserError``, a ``ValueError`` or ``OSError`` that code of mmssl raises, a file that does not exist,
+    a path that cannot be read or written, or an error that MMEngine raises while it builds a part, such as a missing
+    argument. A worker or another process that died is reported in the same way. All other errors keep their traceback,
+    and so do mistakes if the environment variable ``MMSSL_DEBUG`` is 1. Rank 0 prints at once. Other ranks print some
+    seconds later if they still run, which means that only they failed.
     """
 
     @functools.wraps(main)
@@ -34,7 +34,7 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = main(*args, **kwargs)
             failed = False
-        except (ValueError, FileNotFoundError, TypeError, KeyError, ImportError, RuntimeError) as error:
+        except (ValueError, OSError, TypeError, KeyError, ImportError, RuntimeError) as error:
             message = user_message(error)
             if message is None or os.environ.get('MMSSL_DEBUG', '0') != '0':
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import errno
 import re
 import traceback
 from collections.abc import Iterable, Iterator
@@ -54,6 +55,11 @@ _LOST = {
         '--resume continues at the last checkpoint'
     ),
 }
+# Errors of a path that the system reports.
+_OF_PATHS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT),
+}
 _PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -68,6 +74,8 @@ def user_message(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, RuntimeError):
         return next((message for lost, message in _LOST.items() if re.search(lost, str(error))), None)
+    if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename is not None:
+        return f'{error.filename!r} cannot be read or written ({error.strerror}): change that, or give another path'
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     module = frame.f_globals.get('__name__', '')
     if isinstance(error, (TypeError, KeyError)):

@@ -65,10 +65,15 @@ def _own_code(text: str) -> Callable[[], None]:
         ('a, b = [1]', None),
         ("[].index('x')", None),
         ("with open('/dev/null'): int('a')", None),
+        ("open('/dev')", "'/dev' cannot be read or written (Is a directory): change that, or give another path"),
+        (
+            "raise PermissionError(13, 'No', '/x')",
+            "'/x' cannot be read or written (No): change that, or give another path",
+        ),
     ],
 )
 def test_only_what_mmssl_raises_on_purpose_is_a_message(body: str, message: str | None) -> None:
-    with pytest.raises((ValueError, FileNotFoundError, ImportError)) as error:
+    with pytest.raises((ValueError, OSError, ImportError)) as error:
         _own_code(f'def f():\n    {body}')()
     assert user_message(error.value) == message
 
