@@ -37,7 +37,7 @@ class CAPI(TeacherAlgorithm):
             ``OnlineClusterHead`` with as many clusters as the neck predicts.
 
     Raises:
-        ValueError: Neck and head have different numbers of clusters.
+        ValueError: Neck and head have different numbers of clusters, or another width of tokens than the backbone.
     """
 
     views = Views(1)
@@ -52,6 +52,12 @@ class CAPI(TeacherAlgorithm):
                 f'model.neck.out_channels={self.neck.out_channels} and model.head.num_clusters='
                 f'{self.head.clusters.out_features} must be the same number'
             )
+        for name, width in (('neck', self.neck.in_channels), ('head', self.head.clusters.in_features)):
+            if width != self.backbone.embed_dim:
+                raise ValueError(
+                    f'model.{name}.in_channels={width} must be the width of the tokens of the backbone, '
+                    f'{self.backbone.embed_dim}'
+                )
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns ``loss`` of the prediction, ``loss_clusters``, and ``target_entropy`` in nats, for one view."""

@@ -36,6 +36,9 @@ class DetCo(TeacherAlgorithm):
             process. The patches of these keys share theirs.
         **slots: Arguments of ``TeacherAlgorithm``; the neck is a ``GlobalLocalProjector``. The paper's teacher is
             ``dict(momentum=0.999, schedule='constant')``.
+
+    Raises:
+        ValueError: The neck has another number of stages or patches.
     """
 
     views = Views(4, any_size=True, kind=('image', 'image', 'shuffled tiles', 'shuffled tiles'))
@@ -52,6 +55,12 @@ class DetCo(TeacherAlgorithm):
     ) -> None:
         super().__init__(**slots)
         self.stage_weights, self.grid = tuple(stage_weights), grid
+        stages, patches = len(self.neck.whole.stages), self.neck.patches.num_patches
+        if (stages, patches) != (len(self.stage_weights), grid**2):
+            raise ValueError(
+                f'model.neck has {stages} stages and {patches} patches, but model.stage_weights has '
+                f'{len(self.stage_weights)} weights and model.grid={grid} gives {grid**2} patches'
+            )
         self.global_queues: Any = nn.ModuleList(FeatureQueue(**queue) for _ in self.stage_weights)
         self.local_queues: Any = nn.ModuleList(FeatureQueue(**queue) for _ in self.stage_weights)
         self.shuffle = BatchShuffle(norm_group_size)

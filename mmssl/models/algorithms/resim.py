@@ -67,12 +67,17 @@ class ReSim(TeacherAlgorithm):
             data_samples: ``crops`` (N, 2, 5), the places of both views in the image.
 
         Raises:
-            UserError: The crops are missing.
+            UserError: The crops are missing, or the pyramid has another number of levels than ``windows``.
         """
         if data_samples is None or 'crops' not in data_samples:
             raise UserError("ReSim compares regions, so it needs the places of the views: use type='AlignedView'")
         query_view, key_view = views
         query, *query_maps = self.neck(self.backbone(query_view))
+        if len(query_maps) != len(self.windows):
+            raise UserError(
+                f'model.neck.pyramid has {len(query_maps)} levels, and model.windows has {len(self.windows)}: give one '
+                'for each level'
+            )
         key, *key_maps = self.shuffle(self.teacher, key_view)  # no gradient
         self.queue.stage(key)
         losses = dict(loss_global=self.head(query, key, self.queue.features))

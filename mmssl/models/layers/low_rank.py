@@ -62,8 +62,11 @@ def restrict_training(model: Any, frozen_blocks: int = 0, low_rank: int = 0) -> 
         low_rank: Rank of the updates that train in place of the backbone's weights, see ``add_low_rank``; 0 adds none.
 
     Raises:
-        UserError: The backbone does not support it, or both are given.
+        UserError: The backbone does not support it, both are given, or one is no whole number of at least 0.
     """
+    for key, number in (('frozen_blocks', frozen_blocks), ('low_rank', low_rank)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise UserError(f'trainable.{key} must be a whole number of at least 0, got {number!r}')
     if frozen_blocks and low_rank:
         raise UserError('low_rank freezes all blocks: give either trainable.frozen_blocks or trainable.low_rank')
     if frozen_blocks:

@@ -44,7 +44,7 @@ class CAPIPredictor(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         dim = embed_dim or in_channels
-        self.out_channels = out_channels
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.mask_token = nn.Parameter(nn.init.normal_(torch.empty(1, dim), std=0.02))
         self.blocks = nn.ModuleList(
             RotaryBlock(dim, num_heads, mlp_ratio, in_channels, drop_path_rate) for _ in range(depth)

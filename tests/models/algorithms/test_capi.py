@@ -135,3 +135,9 @@ def test_micro_batches_change_no_gradient():
 def test_wrong_settings_are_refused(part, options, message):
     with pytest.raises(ValueError, match=message):
         ALGORITHMS.build(CONFIG | {part: CONFIG[part] | options})
+
+
+@pytest.mark.parametrize('part', ['neck', 'head'])
+def test_parts_of_another_width_than_the_backbone(part):
+    with pytest.raises(ValueError, match=f'model.{part}.in_channels=32 must be the width of the tokens .* 24'):
+        ALGORITHMS.build(dict(CONFIG, **{part: dict(CONFIG[part], in_channels=32)}))

@@ -73,3 +73,9 @@ def test_whole_images_and_patches_have_norm_statistics_of_their_own():
 
 def test_a_run_that_is_loaded_continues_with_the_same_bits():
     assert continues_after_loading(lambda: _detco(norm_group_size=4), _views())
+
+
+@pytest.mark.parametrize('wrong', [dict(stage_weights=(1.0,)), dict(grid=2)])
+def test_the_neck_has_the_stages_and_the_patches(wrong):
+    with pytest.raises(ValueError, match='model.neck has 2 stages and 9 patches'):
+        _detco(**wrong)

@@ -71,3 +71,10 @@ def test_crops_are_needed():
 
 def test_a_run_that_is_loaded_continues_with_the_same_bits():
     assert continues_after_loading(lambda: _resim(norm_group_size=4), views(size=16), SAMPLES)
+
+
+def test_each_level_has_its_windows():
+    algorithm = _resim()
+    algorithm.windows.pop()
+    with pytest.raises(ValueError, match='has 2 levels, and model.windows has 1: give one for each level'):
+        algorithm.loss(views(size=16), SAMPLES)

@@ -75,3 +75,9 @@ def test_the_first_blocks_are_frozen_with_the_embedding() -> None:
 def test_what_is_not_possible_is_refused(backbone: nn.Module, settings: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         restrict_training(_Method(backbone), **settings)
+
+
+@pytest.mark.parametrize('settings', [dict(frozen_blocks=-1), dict(low_rank=-1), dict(low_rank=2.5)])
+def test_numbers_that_mean_nothing(settings):
+    with pytest.raises(UserError, match='must be a whole number of at least 0'):
+        restrict_training(None, **settings)
