@@ -79,8 +79,10 @@ class SwAV(BaseAlgorithm):
         return sinkhorn(scores, self.epsilon, self.iterations, weights)[:, : embeddings.shape[1]]
 
     def on_train_start(self) -> None:
-        """Scales the prototypes to unit length."""
+        """Scales the prototypes to unit length, and empties the queue, which may come from another run."""
         self.head.normalize_prototypes()
+        if self.queue is not None:
+            self.queue.clear()
 
     def on_step_end(self, progress: float) -> None:
         """Scales the prototypes to unit length, and puts the embeddings of the step into the queue, if there is one."""

@@ -72,6 +72,10 @@ class AssignmentQueue(nn.Module):
             )
         self._staged.append(embeddings)
 
+    def clear(self) -> None:
+        """Empties the queue, which may hold embeddings of another run."""
+        self.count.zero_()
+
     @torch.no_grad()
     def commit(self, progress: float) -> None:
         """Puts staged embeddings first in the queue and drops the oldest ones, if ``start`` is reached.

@@ -65,3 +65,12 @@ def _queue_of_a_share(batch: Tensor) -> tuple[Tensor, Tensor]:
     queue.stage(batch.chunk(world_size(), dim=1)[rank()])
     queue.commit(progress=1.0)
     return queue.features, queue.share()[0]
+
+
+def test_a_new_run_does_not_use_the_embeddings_of_another_one():
+    queue = AssignmentQueue(4, 3, start=0.5)
+    queue.stage(torch.randn(2, 4, 3))
+    queue.commit(progress=1.0)
+    assert queue.share()[1].tolist() == [1] * 4
+    queue.clear()
+    assert queue.share()[1].tolist() == [0] * 4
