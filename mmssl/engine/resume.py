@@ -13,7 +13,10 @@ from mmssl.config.text import read_config_text
 from mmssl.utils.errors import UserError
 
 # Keys that change the numbers of a run; other keys say where a run is written, shown and computed.
-_COMPARED = ('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'max_epochs', 'train_cfg', 'sync_bn')
+_COMPARED = (
+    *('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'max_epochs', 'train_cfg', 'sync_bn'),
+    'step',  # of a stage that is no training
+)
 _UNCOMPARED = {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'val_interval', 'val_begin'}
 # Keys whose values are restored with the state of the optimizer, so that a new value has no effect.
 _KEPT = ('optim_wrapper.optimizer.', 'optim_wrapper.paramwise_cfg')
@@ -60,9 +63,14 @@ def check_resumable(runner: Runner, checkpoint: dict[str, Any], filename: str) -
         )
 
 
+def compared_settings(cfg: Config) -> dict[str, Any]:
+    """Returns dotted key -> value of every setting that changes the numbers of a run, or of a step between runs."""
+    return dict(_leaves({key: cfg[key] for key in _COMPARED if key in cfg}))
+
+
 def differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
     """Returns (dotted key, value before, value now) of every setting that differs and changes the numbers of a run."""
-    old, new = (dict(_leaves({key: cfg[key] for key in _COMPARED if key in cfg})) for cfg in (before, now))
+    old, new = compared_settings(before), compared_settings(now)
     keys = [*new, *(key for key in old if key not in new)]
     return [(key, old.get(key, _NOTHING), new.get(key, _NOTHING)) for key in keys if old.get(key) != new.get(key)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +25,10 @@ from mmssl.config.paths import move_data
 from mmssl.config.recipes import find_config
 from mmssl.distributed.collectives import rank
 from mmssl.engine.checkpoint_runner import resumable_checkpoints
+from mmssl.engine.resume import compared_settings
 from mmssl.engine.stage_record import check_artefact, move_aside, read_record, sha256, write_record
 from mmssl.registry import RUNNERS, STEPS
-from mmssl.utils.errors import UserError, did_you_mean
+from mmssl.utils.errors import UserError, did_you_mean, some
 
 _KEYS = {'name', 'recipe', 'config', 'step', 'takes', 'leaves'}
 _LEFT_BY_TRAININGS = {'backbone': 'backbone.pth', 'checkpoint': 'checkpoint.pth'}
@@ -96,11 +98,13 @@ def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         cfg_options: Dotted key -> value.
 
     Raises:
-        UserError: A stage has no name or an unknown key, takes an artefact that no earlier stage leaves, or is a
-            training that leaves something else than a backbone or a checkpoint.
+        UserError: There is no stage, a stage has no name or an unknown key, takes an artefact that no earlier stage
+            leaves, or is a training that leaves something else than a backbone or a checkpoint.
     """
     path = find_config(path)
     own = load_config(path)
+    if not own.stages:
+        raise UserError(f'{path}: stages is empty: name at least one training or step')
     stages: list[Stage] = []
     for number, entry in enumerate(own.pop('stages')):
         stages.append(_read(dict(entry), number, own, path, stages))
@@ -246,6 +250,7 @@ def run_stages(
         barrier()  # all processes must read the record before the first one overwrites it
         if has_finished:
             print_log(f'stage {stage.name}: skipped, it has finished', logger='current')
+            _warn_of_other_settings(stage, folder)
             continue
         print_log(f'stage {stage.name}: starts in {folder}', logger='current')
         started = time.perf_counter()
@@ -253,13 +258,14 @@ def run_stages(
             if not resume:
                 move_aside(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            write_record(folder, taken=taken, finished=False)
+            write_record(folder, taken=taken, finished=False, settings=_settings(stage))
         barrier()
         (run or run_stage)(stage, folder, resume)
         barrier()
         if rank() == 0:
             minutes = round((time.perf_counter() - started) / 60, 2)
-            write_record(folder, taken=taken, finished=True, leaves=stage.leaves, minutes=minutes)
+            results: dict[str, Any] = dict(leaves=stage.leaves, minutes=minutes, settings=_settings(stage))
+            write_record(folder, taken=taken, finished=True, **results)
         barrier()
 
 
@@ -344,3 +350,21 @@ def _has_finished(stage: Stage, folder: Path, taken: dict[str, dict[str, str]]) 
                 f'start the stage again with --from-stage {stage.name}'
             )
     return record['finished'] and all((folder / file).is_file() for file in stage.leaves.values())
+
+
+def _settings(stage: Stage) -> dict[str, str]:
+    """Returns dotted key -> text of the settings of a stage that change its numbers, without artefacts."""
+    return {key: repr(value) for key, value in compared_settings(stage.config).items() if key not in stage.takes}
+
+
+def _warn_of_other_settings(stage: Stage, folder: Path) -> None:
+    """Warns if a stage that has finished had other settings than those of this config."""
+    before, now = (read_record(folder) or {}).get('settings', {}), _settings(stage)
+    other = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if before and other:
+        shown = some([f'{key}={before.get(key)}, now {now.get(key)}' for key in other], 5)
+        print_log(
+            f'stage {stage.name} had other settings ({shown}): to run it again give --from-stage {stage.name}',
+            logger='current',
+            level=logging.WARNING,
+        )

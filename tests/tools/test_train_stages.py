@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmssl.engine import stages
 from mmssl.engine.stages import StepReport, read_stages
 from mmssl.registry import STEPS
 from tests.support.interruption import Interruption
@@ -66,7 +67,9 @@ def backbone(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / 'backbone.pth', weights_only=True)['state_dict']
 
 
-def test_stages_follow_one_another_and_hand_on_files(config: Path, tmp_path: Path) -> None:
+def test_stages_follow_one_another_and_hand_on_files(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work_dir = tmp_path / 'run'
     run(config, work_dir, '--seed', '5', '--cfg-options', 'sum.digits=3')
     record = json.loads((work_dir / 'second' / 'stage.json').read_text())
@@ -79,8 +82,12 @@ def test_stages_follow_one_another_and_hand_on_files(config: Path, tmp_path: Pat
     assert 'first/whole.pth' in log  # the second training begins with the weights of the first
 
     before = {path: path.stat().st_mtime_ns for path in work_dir.rglob('*.pth')}
+    said: list[str] = []
+    monkeypatch.setattr(stages, 'print_log', lambda text, **options: said.append(text))
     run(config, work_dir, '--resume')
     assert {path: path.stat().st_mtime_ns for path in work_dir.rglob('*.pth')} == before  # nothing is repeated
+    other = 'stage sum had other settings (step.digits=3, now None): to run it again give --from-stage sum'
+    assert [text for text in said if 'other settings' in text] == [other]
 
 
 def test_a_killed_stage_goes_on_where_it_was(config: Path, tmp_path: Path) -> None:
@@ -160,6 +167,10 @@ def test_mistakes_are_found_before_the_first_stage(
     config = write_config(append=STAGES.replace(old, new))
     assert expected in fails(train.main, config, '--work-dir', tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+def test_an_empty_list_of_stages(write_config: Writer, fails: Fails) -> None:
+    assert 'stages is empty' in fails(train.main, write_config(append='stages = []'))
 
 
 def test_unknown_names_and_options_of_single_trainings(write_config: Writer, config: Path, fails: Fails) -> None:
