@@ -43,6 +43,9 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
     check_batch(algorithm, loader)
     for problem in wrong_queues(algorithm, loader.batch_size):
         raise ValueError(problem)
+    rest = 0 if loader.drop_last or not loader.batch_size else len(cast(Sized, loader.sampler)) % loader.batch_size
+    for problem in wrong_queues(algorithm, rest or None):
+        raise ValueError(f'the last batch of an epoch: {problem}; or set train_dataloader.drop_last=True')
     check_banks(algorithm, loader.dataset)
     check_classes(algorithm, loader.dataset)
     check_temperatures(algorithm)

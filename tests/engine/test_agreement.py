@@ -11,10 +11,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmssl.config.load import load_config
 from mmssl.engine import agreement
-from mmssl.engine.agreement import check_banks, check_classes, check_sizes
+from mmssl.engine.agreement import check_banks, check_classes, check_sizes, check_training
+from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.models.components.memory_bank import MemoryBank
 from mmssl.registry import ALGORITHMS, TRANSFORMS
 from mmssl.utils.errors import UserError
@@ -142,3 +144,11 @@ def test_a_bank_has_a_row_for_each_image(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(agreement, 'print_log', lambda text, **options: said.append(text))
     check_banks(model, range(3))
     assert 'only 3 images: the other rows stay random' in said[0]
+
+
+def test_the_last_batch_of_an_epoch_fits_into_the_queue() -> None:
+    model = nn.ModuleDict(dict(queue=FeatureQueue(8, 2)))
+    for images, drop_last in ((10, False), (11, True)):
+        check_training(model, DataLoader(range(images), 4, drop_last=drop_last))
+    with pytest.raises(ValueError, match='last batch of an epoch: model.queue: queue length 8 .* batch size 3'):
+        check_training(model, DataLoader(range(11), 4))
