@@ -114,13 +114,19 @@ class BlockwiseMasker(Masker):
         """Draws masks with ``blockwise_mask``; returns (N, L) bool, True = hidden, for images (N, 3, H, W).
 
         Raises:
-            ValueError: An image does not have more patches than the argument ``num_hidden`` of the class.
+            ValueError: An image does not have more patches than the argument ``num_hidden`` of the class, or no block
+                fits into it.
         """
         rows, columns = self.grid(images)
         num_patches = rows * columns
         if self.most_hidden >= num_patches:
             raise ValueError(
                 f'num_hidden={self.most_hidden} must be less than the {rows} x {columns} patches of an image'
+            )
+        smallest = min(self.block['min_block'], self.most_hidden)
+        if (rows - 0.5) * (columns - 0.5) <= smallest:  # such a block is never lower and narrower than the grid
+            raise ValueError(
+                f'no block of {smallest} patches fits into {rows} x {columns} patches: lower model.masker.min_block'
             )
         masks = np.stack([blockwise_mask(random, (rows, columns), self.most_hidden, **self.block) for _ in images])
         mask = torch.from_numpy(masks.reshape(len(masks), num_patches))

@@ -82,3 +82,10 @@ def test_wrong_options(options, message):
 def test_images_with_too_few_patches():
     with pytest.raises(ValueError, match='num_hidden=75 must be less than the 2 x 2 patches'):
         BlockwiseMasker()(torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize('exact', [True, False])
+def test_blocks_that_never_fit_are_refused_instead_of_drawn_forever(exact):
+    masker = BlockwiseMasker(num_hidden=14, min_block=13, patch_size=8, exact=exact)
+    with pytest.raises(ValueError, match='no block of 13 patches fits into 4 x 4 patches: lower'):
+        masker(torch.zeros(1, 3, 32, 32))
