@@ -17,7 +17,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mmssl.apis.arguments import read_checkpoint, read_path
+from mmssl.apis.arguments import check_number, read_checkpoint, read_path
 from mmssl.apis.images import Picture, list_images, plain_view, read_image
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.files import load_checkpoint_file
@@ -41,10 +41,10 @@ class Predictor:
             a segmenter of mmseg.
         checkpoint: Training checkpoint of this model.
         cfg_options: Dotted keys and values that override the config.
-        num_best: Number of classes in the prediction of a classifier.
+        num_best: Number of classes in the prediction of a classifier, at least 1.
 
     Raises:
-        UserError: The checkpoint does not fit, or the model has no method ``predict``.
+        UserError: ``num_best`` is less than 1, the checkpoint does not fit, or the model has no method ``predict``.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Predictor:
         cfg_options: dict[str, Any] | None = None,
         num_best: int = 5,
     ) -> None:
+        check_number('num_best', num_best, 1)
         self.cfg = get_recipe(recipe, cfg_options)
         file = read_checkpoint(checkpoint)
         self.num_best = num_best
@@ -204,7 +205,8 @@ class PredictionWriter:
         self.results.append(dict(image=source, **prediction.summary()))
         path = save_picture(prediction.draw(image), self.folder, source)
         if prediction.label_map is not None:
-            mask = Image.fromarray(prediction.label_map.numpy().astype(np.uint8))
+            labels = prediction.label_map.numpy()
+            mask = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
             mask.save(path.with_name(f'{path.stem}_mask.png'))
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
@@ -14,6 +15,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from mmssl.config.classes import palette
+from mmssl.datasets.decode import UnreadableImageError
 
 _ALPHA = 0.5
 _LINE = 15  # height of a line of text in pixels
@@ -150,10 +152,18 @@ def from_sample(sample: Any, classes: Sequence[str], colors: Sequence = (), trut
 
 
 def read_upright(path: str) -> np.ndarray:
-    """Reads an image as mmdet and mmseg do, turned by its EXIF orientation: uint8 RGB (H, W, 3)."""
+    """Reads an image as mmdet and mmseg do, turned by its EXIF orientation: uint8 RGB (H, W, 3).
+
+    Raises:
+        UnreadableImageError: The file is not an image, or is damaged.
+    """
     import mmcv
 
-    return np.ascontiguousarray(mmcv.imread(path, channel_order='rgb'))
+    try:
+        image = mmcv.imread(path, channel_order='rgb')
+    except cv2.error as error:  # of an operation on an image that is None
+        raise UnreadableImageError('not an image file, or a damaged one') from error
+    return np.ascontiguousarray(image)
 
 
 def below(image: np.ndarray, lines: Sequence[str], colors: Sequence[tuple[int, ...]] = ()) -> np.ndarray:
