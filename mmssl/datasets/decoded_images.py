@@ -70,7 +70,7 @@ def open_decoded(
         load: Function that decodes an image.
 
     Raises:
-        UserError: The disk is too small.
+        UserError: The disk is too small, or the folder cannot be written.
     """
     import fcntl
 
@@ -116,6 +116,11 @@ def _write(place: Path, name: str, number: int, load: Callable[[int], np.ndarray
         np.save(draft / 'places.npy', places)
         (draft / _DESCRIPTION).write_text(json.dumps(dict(name=name, images=number)))
         draft.replace(place)
+    except OSError as error:
+        raise UserError(
+            f'{name}: decoded copies cannot be written to {place.parent} ({error.strerror or error}): set decoded to '
+            'another folder or None'
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -140,3 +140,13 @@ def test_what_copies_need(photos: Path, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(decoded_images.shutil, 'disk_usage', lambda path: usage)
     with pytest.raises(ValueError, match=r'decoded copies of 5 images need about 0.0 GiB, and the disk of'):
         ImageFolder(str(photos), decoded=str(tmp_path / 'more'), **EVALUATION)
+
+
+def test_a_full_disk_is_one_sentence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(number: int) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(ValueError, match=r'cannot be written to .*copies \(No space left on device\): set decoded'):
+        ImageFolder(str(photos), decoded=str(tmp_path / 'copies'), **EVALUATION)
+    assert not copies(tmp_path / 'copies')
