@@ -131,7 +131,7 @@ def test_copies_keep_bands(tmp_path: Path) -> None:
 
 def test_what_copies_need(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = dict(type='ImageFolder', data_root=str(photos))
-    with pytest.raises(ValueError, match='ConcatDataset has no image files: set decoded in the datasets'):
+    with pytest.raises(ValueError, match='ConcatDataset is not one; in a dataset that holds others'):
         ConcatDataset([source], decoded=str(tmp_path / 'copies'), **EVALUATION)
     mixed = ConcatDataset([dict(source, decoded=str(tmp_path / 'copies'))], **EVALUATION)
     assert mixed.load(1).shape == (10, 20, 3)
