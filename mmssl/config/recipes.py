@@ -52,6 +52,7 @@ def find_config(config: str | Path) -> Path:
         others = '' if hint else '; list all names with: mmssl recipes'
         raise UserError(f'config file {str(config)!r} does not exist, and no recipe has this name{hint}{others}')
     folder = path.parent if path.parent.is_dir() else Path('configs')
-    offered = [str(file) for file in folder.rglob('*.py')] or recipes()
+    files = folder.rglob('*.py') if 'configs' in folder.parts else folder.glob('*.py')  # a data folder may be large
+    offered = [str(file) for file in files] or recipes()
     hint = did_you_mean(str(path) if folder.is_dir() else name, offered)
     raise UserError(f'config file {str(config)!r} does not exist{hint}')

@@ -78,6 +78,10 @@ def test_a_missing_file_suggests_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / 'simclr.py').write_text('')
     with pytest.raises(UserError, match=r"did you mean '.*simclr\.py'"):
         load_config(tmp_path / 'simclir.py')
+    (tmp_path / 'below').mkdir()
+    (tmp_path / 'simclr.py').rename(tmp_path / 'below' / 'simclr.py')  # below it lie perhaps a million images
+    with pytest.raises(UserError, match=r"simclir\.py' does not exist(?!.*below)"):
+        load_config(tmp_path / 'simclir.py')
 
 
 @pytest.mark.parametrize('key', ['max_epochs', 'sync_bn', '_view', 'data_root', 'env_cfg', 'auto_scale_lr'])

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import nn
 
 from mmssl.apis.predict import Predictor
+from mmssl.datasets.class_folder import ClassFolder
+from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.decode import UnreadableImageError
+from mmssl.engine.hooks.pictures import PicturesHook
 from mmssl.utils.errors import UserError
 from mmssl.visualization.predictions import read_upright
+from tests.support.image_files import EVALUATION, write_images
 
 
 @pytest.mark.parametrize('content', [b'', b'no image'])
@@ -23,3 +30,21 @@ def test_a_file_that_is_no_image(content: bytes, tmp_path: Path) -> None:
 def test_a_classifier_names_at_least_one_class() -> None:
     with pytest.raises(UserError, match='num_best must be a whole number of at least 1, got 0'):
         Predictor('no_recipe', 'no_file.pth', num_best=0)
+
+
+class _Classifier(nn.Module):
+    def data_preprocessor(self, batch: dict, training: bool) -> dict:
+        return batch
+
+    def predict(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.eye(2)[: len(images)]
+
+
+def test_another_image_is_drawn_for_one_that_cannot_be_read(tmp_path: Path) -> None:
+    write_images(tmp_path, ['cat/0.png', 'dog/1.png'])
+    (tmp_path / 'cat' / '2.png').write_bytes(b'no image')
+    dataset = ClassFolder(str(tmp_path), **EVALUATION)
+    loop = SimpleNamespace(dataloader=SimpleNamespace(collate_fn=collate_views, dataset=dataset))
+    hook = PicturesHook(out_dir=str(tmp_path / 'out'))
+    hook._draw_classified(SimpleNamespace(algorithm=_Classifier(), test_loop=loop), dataset)
+    assert hook.number == 3 and len(list((tmp_path / 'out').iterdir())) == 3

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from mmssl.distributed.collectives import rank
+from mmssl.engine.sharding import is_sharded
 from mmssl.evaluation.extract import extract_chosen
 from mmssl.registry import HOOKS
 
@@ -75,6 +76,8 @@ class FiguresHook(Hook):
             reason = 'it needs an EmbeddingValLoop, whose images it draws, and this run has none'
         elif not runner.visualizer._vis_backends:
             reason = 'the visualizer has no vis_backends'
+        elif is_sharded(runner.algorithm):
+            reason = "one process draws, and with strategy='fsdp2' it has only its share of the model"
         self.active = reason is None
         if reason:
             runner.logger.warning(f'FiguresHook draws nothing: {reason}')

@@ -85,6 +85,7 @@ class PicturesHook(Hook):
         with evaluating(model):
             for index in spread(len(dataset), MAX_PICTURES).tolist():
                 batch = runner.test_loop.dataloader.collate_fn([dataset[index]])
+                index = int(batch['data_samples']['index'])  # of another image if this one cannot be read
                 logits = model.predict(model.data_preprocessor(batch, False)['inputs'])[0]
                 best, label = best_classes(logits, names, 3), dataset.label(index)
                 truth = [f'true: {names[label]}'] if label >= 0 else []

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.visualization.vis_backend import BaseVisBackend
 
+from mmssl.engine.hooks import figures
 from mmssl.engine.hooks.figures import FiguresHook
 from mmssl.registry import VISBACKENDS
 from mmssl.utils.errors import UserError
@@ -102,12 +103,14 @@ def test_reconstructions_of_the_same_hidden_patches_and_training_does_not_notice
     [
         (dict.fromkeys(EVALUATED), 'an EmbeddingValLoop, whose images it draws, and this run has none'),
         (dict(visualizer=dict(type='Visualizer')), 'the visualizer has no vis_backends'),
+        (dict(experiment_name='sharded'), 'it has only its share of the model'),
     ],
 )
 def test_a_run_without_validation_or_backends_is_told(
     changes: dict, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = build_runner(config(tmp_path, dict(interval=1), max_epochs=1, **changes))
+    monkeypatch.setattr(figures, 'is_sharded', lambda model: 'experiment_name' in changes)
     said: list[str] = []
     monkeypatch.setattr(runner.logger, 'warning', said.append)
     runner.train()
