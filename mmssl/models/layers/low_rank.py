@@ -14,7 +14,7 @@ from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.low_rank import DOWN, UP
 from mmssl.utils.errors import UserError
 
-_UPDATED = ('qkv', 'proj', 'fc1', 'fc2')
+_UPDATED = ('qkv', 'q', 'k', 'v', 'proj', 'fc1', 'fc2')
 
 
 def add_low_rank(backbone: nn.Module, rank: int) -> int:

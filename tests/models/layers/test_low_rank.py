@@ -7,6 +7,7 @@ from torch import nn
 from mmssl.checkpoints.low_rank import folded
 from mmssl.checkpoints.matching import load_matching
 from mmssl.models.backbones.beit_vit import BEiTViT
+from mmssl.models.backbones.capi_vit import CAPIViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.layers.low_rank import restrict_training
@@ -81,3 +82,10 @@ def test_what_is_not_possible_is_refused(backbone: nn.Module, settings: dict, me
 def test_numbers_that_mean_nothing(settings):
     with pytest.raises(UserError, match='must be a whole number of at least 0'):
         restrict_training(None, **settings)
+
+
+def test_all_projections_of_rotary_attention_are_updated() -> None:
+    backbone = CAPIViT(SMALL, patch_size=8, registers=4)
+    restrict_training(_Method(backbone), low_rank=2)
+    trained = {name.split('.', 2)[2] for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+    assert len(trained) == 6 * 2 and 'attn.q.low_rank_up' in trained and 'attn.v.low_rank_down' in trained
