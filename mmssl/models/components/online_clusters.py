@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -51,7 +53,15 @@ class OnlineClusters(nn.Module):
         adapt_on_load(self, _keep_own_rows)
 
     def resize(self, num_images: int) -> None:
-        """Replaces the rows with empty ones for ``num_images`` images."""
+        """Replaces the rows with empty ones for ``num_images`` images; warns if they cannot fill all clusters."""
+        if num_images < len(self.centroids) * self.min_cluster:
+            print_log(
+                f'{num_images} images cannot make {len(self.centroids)} clusters of at least {self.min_cluster}, so '
+                'clusters are dissolved and filled again all the time: lower the number of clusters of '
+                'model.head and labeller, or model.clusters.min_cluster',
+                logger='current',
+                level=logging.WARNING,
+            )
         self.features = self.features.new_zeros(num_images, self.features.shape[1])
         self.labels = self.labels.new_zeros(num_images)
 

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 from torch.testing import assert_close
 
+from mmssl.models.components import online_clusters
 from mmssl.models.components.online_clusters import OnlineClusters
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.small_parts import BACKBONE, DIM, build, views
@@ -117,3 +118,13 @@ def test_an_image_that_could_not_be_read_stops_no_training():
     assert clusters.labels.tolist() == [0, 1, 2, 1, 2, 2, 0]
     clusters.tidy()
     assert clusters.counts().sum() == 7 and clusters.weights().sum() == pytest.approx(1)
+
+
+def test_too_few_images_for_the_clusters_are_told(monkeypatch):
+    said = []
+    monkeypatch.setattr(online_clusters, 'print_log', lambda text, **options: said.append(text))
+    clusters = OnlineClusters(num_clusters=3, dim=DIM, min_cluster=4)
+    clusters.resize(12)
+    assert not said
+    clusters.resize(11)
+    assert '11 images cannot make 3 clusters of at least 4' in said[0]
