@@ -16,6 +16,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
+from mmssl.config.dtypes import read_dtype
 from mmssl.distributed.collectives import gather_constant, rank, world_size
 from mmssl.distributed.unwrap import unwrap
 
@@ -340,4 +341,4 @@ def _device(model: nn.Module) -> torch.device:
 
 
 def _autocast(device: torch.device, dtype: str | None) -> torch.autocast:
-    return torch.autocast(device.type, dtype=getattr(torch, dtype or 'bfloat16'), enabled=dtype is not None)
+    return torch.autocast(device.type, dtype=getattr(torch, read_dtype(dtype) or 'bfloat16'), enabled=dtype is not None)

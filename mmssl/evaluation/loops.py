@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import DataLoader
 
+from mmssl.config.dtypes import read_dtype
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.distributed.unwrap import unwrap
 from mmssl.evaluation.accuracy import AccuracyEvaluator
@@ -50,7 +51,7 @@ class _EmbeddingLoop(BaseLoop):
         learned = getattr(bank_dataloader.dataset, 'classes', None)
         share_classes(learned, self.dataloader.dataset, f'{self.stage}_dataloader.dataset')
         self.evaluator = runner.build_evaluator(evaluator) if isinstance(evaluator, dict) else evaluator
-        self.dtype = dtype
+        self.dtype = read_dtype(dtype)
 
     def run(self) -> dict[str, float]:
         """Extracts the features, evaluates them, and returns the same results in every process."""
@@ -116,7 +117,7 @@ class _AccuracyLoop(BaseLoop):
     ) -> None:
         super().__init__(runner, dataloader)
         self.evaluator = EVALUATORS.build(evaluator) if isinstance(evaluator, dict) else evaluator
-        self.dtype = dtype
+        self.dtype = read_dtype(dtype)
 
     def run(self) -> dict[str, float]:
         """Classifies the images, evaluates, and returns the same results in every process."""

@@ -21,6 +21,7 @@ from mmssl.checkpoints.files import holds_checkpoint, load_checkpoint_file
 from mmssl.clustering.backend import chunk_rows, chunks
 from mmssl.clustering.labels import FEATURES_FILE, Labels, allocate_features, features_memory
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
+from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.datasets.epoch_sampler import EpochSampler
@@ -62,7 +63,7 @@ class PseudoLabelsHook(Hook):
             file in the work directory.
 
     Raises:
-        ValueError: An argument is not positive.
+        ValueError: An argument is not positive, or ``dtype`` is unknown.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class PseudoLabelsHook(Hook):
         self.labeller = LABELLERS.build(labeller)
         self.transform = transform
         self.batch_size = batch_size
-        self.dtype = dtype
+        self.dtype = read_dtype(dtype)
         self.memory_limit = memory_limit
         self.labels: np.ndarray | None = None
         self.done = 0

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmssl.clustering.backend import chunk_rows, chunks
 from mmssl.clustering.kmeans import KMeans, assign
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
+from mmssl.config.dtypes import read_dtype
 from mmssl.datasets.relabelled_images import image_name, write_labels
 from mmssl.distributed.collectives import rank
 from mmssl.engine.stages import StepReport
@@ -80,7 +81,7 @@ class ClusterFeatures:
         self.kmeans = KMeans(
             num_clusters, num_iterations=num_iterations, seed=seed, max_points_per_centroid=max_points_per_centroid
         )
-        self.eps, self.dtype, self.num_images = eps, dtype, num_images
+        self.eps, self.dtype, self.num_images = eps, read_dtype(dtype), num_images
 
     def run(self, folder: Path) -> None:
         """Extracts the features, clusters them and writes the labels."""

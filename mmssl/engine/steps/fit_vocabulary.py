@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmssl.clustering.kmeans import KMeans, assign
 from mmssl.clustering.scores import cluster_sizes, size_scores
+from mmssl.config.dtypes import read_dtype
 from mmssl.distributed.collectives import rank
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_loader, try_images
@@ -69,7 +70,7 @@ class FitVocabulary:
             backbone=backbone, checkpoint=checkpoint, data_preprocessor=data_preprocessor
         )
         self.kmeans = KMeans(num_words, num_iterations=num_iterations, seed=seed)
-        self.sampled_images, self.border, self.dtype = sampled_images, border, dtype
+        self.sampled_images, self.border, self.dtype = sampled_images, border, read_dtype(dtype)
 
     def run(self, folder: Path) -> None:
         """Extracts the vectors, clusters them, and draws some words."""

@@ -329,3 +329,9 @@ def _fail_to_label() -> str:
 def test_a_labelling_that_fails_ends_every_process():
     for message in run_distributed(_fail_to_label, 2):
         assert 'labels cannot be computed at iteration 0: 24 rows of 64 numbers do not have 200' in message
+
+
+def test_an_unknown_precision_is_refused_before_the_run():
+    with pytest.raises(UserError, match="must be 'bf16' or 'fp16', got 'half'"):
+        PseudoLabelsHook(HOOK['labeller'], dtype='half')
+    assert PseudoLabelsHook(HOOK['labeller'], dtype='bf16').dtype == 'bfloat16'
