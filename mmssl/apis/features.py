@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def write_features(
         The features; None on processes that do not write.
 
     Raises:
-        UserError: ``out`` has another ending, a file does not exist, or the checkpoint does not fit.
+        UserError: ``out`` has another ending or cannot be written, a file does not exist, or the checkpoint does not fit.
     """
     out = read_path(out, 'out')
     if out.suffix not in ('.npy', '.npz'):
@@ -148,6 +149,7 @@ def write_features(
         cfg = _without_data(cfg)
     check_config(cfg)
     checkpoint = read_checkpoint(checkpoint)
+    _make_folder(out)
     join_processes(cfg, launcher)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).to(get_device())
@@ -165,8 +167,20 @@ def _without_data(cfg: Config) -> Config:
     return Config({key: value for key, value in cfg.items() if key not in data}, filename=cfg.filename)
 
 
+def _make_folder(out: Path) -> None:
+    """Makes the folder of a file before the long part, and checks that the file can be written."""
+    reason = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    if reason is None and not os.access(out.parent, os.W_OK):
+        reason = 'no right to write'
+    if reason is not None:
+        raise UserError(f'{out} cannot be written ({reason}): give another path')
+
+
 def _write(features: Features, dataset: Any, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == '.npy':
         np.save(out, features.vectors.numpy())
         return

@@ -61,3 +61,11 @@ def test_mistakes(write_config: Callable[..., Path], fails: Callable[..., str], 
     assert 'backbone: 120/200' in fails(tool.main, write_config(('depth=18', 'depth=34')), checkpoint, *out)
     assert 'give one of them' in fails(tool.main, config, checkpoint, *out, '--images', tmp_path, '--data', 'val')
     assert not (tmp_path / 'x.npy').exists()
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_work(
+    write_config: Callable[..., Path], tmp_path: Path, fails: Callable[..., str]
+) -> None:
+    (tmp_path / 'file').touch()
+    message = fails(tool.main, write_config(), tmp_path / 'file', '--out', tmp_path / 'file' / 'x.npz')
+    assert 'x.npz cannot be written (' in message and 'give another path' in message
