@@ -132,7 +132,8 @@ def write_features(
         The features; None on processes that do not write.
 
     Raises:
-        UserError: ``out`` has another ending or cannot be written, a file does not exist, or the checkpoint does not fit.
+        UserError: ``out`` has another ending or cannot be written, a file does not exist, or the checkpoint does not
+            fit.
     """
     out = read_path(out, 'out')
     if out.suffix not in ('.npy', '.npz'):

@@ -331,10 +331,13 @@ def read_labelled(
     apply_options(cfg, cfg_options)
     cfg.setdefault('default_scope', 'mmssl')
     init_default_scope(cfg.default_scope)
-    (hook,) = (hook for hook in cfg.custom_hooks if hook.type == 'PseudoLabelsHook')
+    hook = next(hook for hook in cfg.custom_hooks if hook.type.rpartition('.')[2] == 'PseudoLabelsHook')
     size = cfg.train_dataloader.dataset.views[0].size
     transform = hook.get('transform') or dict(type='CenterCropView', size=size)
-    return cfg, content[_KEY]['labels'].numpy().astype(np.int64), transform
+    labels, moved = content[_KEY]['labels'], content['state_dict'].get('clusters.labels')
+    if moved is not None and moved.shape == labels.shape[1:]:
+        labels = moved[None]  # of OnlineClusters, which start with the labels of the hook and move at every step
+    return cfg, labels.numpy().astype(np.int64), transform
 
 
 def describe_estimate(parts: dict[str, int]) -> Sequence[str]:

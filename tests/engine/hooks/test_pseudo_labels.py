@@ -335,3 +335,17 @@ def test_an_unknown_precision_is_refused_before_the_run():
     with pytest.raises(UserError, match="must be 'bf16' or 'fp16', got 'half'"):
         PseudoLabelsHook(HOOK['labeller'], dtype='half')
     assert PseudoLabelsHook(HOOK['labeller'], dtype='bf16').dtype == 'bfloat16'
+
+
+def test_labels_that_move_at_every_step_are_read_from_the_model(tmp_path):
+    text = (
+        "custom_hooks = [dict(type='mmssl.PseudoLabelsHook')]\n"
+        'train_dataloader = dict(dataset=dict(views=[dict(size=8)]))'
+    )
+    labels = dict(labels=torch.tensor([[0, 0, 1]]), iteration=0)
+    content = dict(state_dict={}, meta=dict(cfg=text), pseudo_labels=labels)
+    torch.save(content, tmp_path / 'fixed.pth')
+    content['state_dict']['clusters.labels'] = torch.tensor([1, 0, 1])
+    torch.save(content, tmp_path / 'moved.pth')
+    found = [module.read_labelled(str(tmp_path / f'{name}.pth'))[1].tolist() for name in ('fixed', 'moved')]
+    assert found == [[[0, 0, 1]], [[1, 0, 1]]]
