@@ -13,11 +13,11 @@ from mmssl.utils.errors import UserError
 
 _MANY = 1000  # from this number of images a tenth is used for evaluation, below it a quarter
 _WORKERS = 2
-_KEPT = ('views', 'transform', 'bands', 'value_range')
+_KEPT = ('views', 'transform', 'bands', 'value_range', 'decoded', 'reduced_decoding')
 
 
 def use_images(cfg: Config, folder: str | Path) -> list[str]:
-    """Replaces all datasets of a config by the images of a folder, in place; the views do not change.
+    """Replaces all datasets of a config by the images of a folder, in place; views and decoding do not change.
 
     All images below the folder are used, without a list file. Every tenth image (every fourth of fewer than 1000) is
     used for evaluation and the others for training. Class folders (``folder/<class>/...``) give labels. Without labels,

@@ -87,6 +87,9 @@ def test_images_take_the_place_of_all_datasets(photos: Path, tmp_path: Path) -> 
     sets = [cfg.train_dataloader.dataset, cfg.val_dataloader.dataset, cfg.val_cfg.bank_dataloader.dataset]
     assert [(part.type, part.split) for part in sets] == [('ClassFolder', split) for split in ('train', 'val', 'train')]
     assert len(sets[0].views) == 2 and sets[1].transform.size == 32
+    options = {f'train_dataloader.dataset.{key}': value for key, value in (('decoded', 'x'), ('reduced_decoding', 2))}
+    kept = mmssl.get_recipe(RECIPE, options, images=photos).train_dataloader.dataset
+    assert (kept.type, kept.decoded, kept.reduced_decoding) == ('ClassFolder', 'x', 2)
     flat = mmssl.get_recipe(RECIPE, images=photos / 'cat')
     assert flat.train_dataloader.dataset.type == 'ImageFolder'
     assert [metric.type for metric in flat.val_evaluator.metrics] == ['EmbeddingStatistics']
