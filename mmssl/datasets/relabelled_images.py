@@ -37,8 +37,8 @@ class RelabelledImages(ImageDataset):
 
     Raises:
         FileNotFoundError: The file of labels does not exist.
-        ValueError: The file names no image of the dataset, a line has no label, or ``noise`` is out of range or given
-            without ``num_classes``.
+        ValueError: The file names no image of the dataset, there are no labels, a line has no label, or ``noise`` is
+            out of range or given without ``num_classes``.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class RelabelledImages(ImageDataset):
         super().__init__(**kwargs)
 
     def _own_labels(self) -> torch.Tensor:
-        return torch.tensor([self.dataset.label(row) for row in range(len(self.dataset))], dtype=torch.int32)
+        labels = [self.dataset.label(row) for row in range(len(self.dataset))]
+        if max(labels) < 0:
+            raise ValueError(f'{self.dataset.describe()} has no labels: give a file of labels')
+        return torch.tensor(labels, dtype=torch.int32)
 
     def _labels_of(self, file: Path) -> torch.Tensor:
         """Returns the label of each image, -1 if the file does not name it."""
@@ -129,7 +132,7 @@ def read_labels(file: Path) -> dict[str, int]:
         raise FileNotFoundError(f'{file} is not a file: set labels to a text file with one "name label" per line')
     labels = {}
     with file.open(encoding='utf-8', errors='surrogateescape') as lines:
-        for number, line in enumerate(map(str.strip, lines), 1):
+        for number, line in enumerate(map(str.rstrip, lines), 1):  # a name may begin with a space
             if not line or line.startswith('#'):
                 continue
             name, _, label = line.rpartition(' ')

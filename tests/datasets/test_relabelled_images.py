@@ -98,3 +98,10 @@ def test_a_file_of_labels_appears_once_it_is_whole(tmp_path):
 def test_names_are_relative_to_a_folder_with_a_slash_at_its_end(folder):
     dataset = DATASETS.build(dict(type='ImageFolder', data_root=f'{folder}/', transform=PLAIN))
     assert image_name(dataset, 0) == 'class 0/0.png'
+
+
+def test_images_without_labels_and_names_that_begin_with_a_space(folder, tmp_path):
+    with pytest.raises(ValueError, match='has no labels: give a file of labels'):
+        RelabelledImages(dict(type='ImageFolder', data_root=str(folder)), transform=PLAIN)
+    write_labels(tmp_path / 'labels.txt', [' a/b.png'], [3], 'a comment')
+    assert read_labels(tmp_path / 'labels.txt') == {' a/b.png': 3}
