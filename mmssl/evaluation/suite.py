@@ -24,6 +24,7 @@ from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.utils.scalars import read_scalars
 
 PRETRAINED, RANDOM = 'pretrained', 'random'
+REPLACED = ('checkpoint', 'data', 'seed', 'work_dir', 'out')
 _TAIL = 15  # number of log lines of a failed run in the report
 
 
@@ -87,7 +88,8 @@ def load_suite(suite: str, root: Path) -> list[Protocol]:
         root: Root folder of the repository.
 
     Raises:
-        UserError: The suite does not exist, it has no protocols, or a protocol has a missing or an unknown argument.
+        UserError: The suite does not exist, it has no protocols, a protocol has a missing or an unknown argument, or
+            there is nothing to put in place of a name in braces.
     """
     folder = root / 'configs' / 'benchmarks' / 'suites'
     path = Path(suite) if suite.endswith('.py') else folder / f'{suite}.py'
@@ -99,9 +101,23 @@ def load_suite(suite: str, root: Path) -> list[Protocol]:
     if not protocols:
         raise UserError(f'{path} has no protocols = dict(NAME=dict(metric=..., command=[...]), ...)')
     try:
-        return [Protocol(name=name, **arguments) for name, arguments in protocols.items()]
+        found = [Protocol(name=name, **arguments) for name, arguments in protocols.items()]
     except TypeError as error:
         raise UserError(f'{path}: {error}') from error
+    for protocol in found:
+        for argument in (*protocol.command, *protocol.pretrained, *protocol.random, *protocol.resume):
+            _check_argument(argument, f'{path}: {protocol.name}')
+    return found
+
+
+def _check_argument(argument: str, place: str) -> None:
+    try:
+        argument.format(**dict.fromkeys(REPLACED, ''))
+    except (KeyError, IndexError, ValueError) as error:
+        names = ', '.join(f'{{{name}}}' for name in REPLACED)
+        raise UserError(
+            f'{place}: {argument!r} holds braces that are none of {names}: write a brace itself as {{{{ or }}}}'
+        ) from error
 
 
 class Suite:
@@ -145,7 +161,8 @@ class Suite:
         """Runs a protocol once, or reads the result of an earlier run.
 
         Raises:
-            UserError: The folder of the run holds a run of a different command, for instance of another checkpoint.
+            UserError: The folder of the run holds a run of a different command, for instance of another checkpoint, or
+                a result that is older than the checkpoint.
         """
         folder = self.work_dir / protocol.name / init / f'seed{seed}'
         command = self.command(protocol, init, seed, folder)
@@ -153,6 +170,11 @@ class Suite:
         if started.is_file() and json.loads(started.read_text()) != command:
             raise UserError(f'{folder} holds a run of a different command, see {started}: choose another --work-dir')
         if finished.is_file():
+            if init == PRETRAINED and self.checkpoint.exists() and _written(self.checkpoint) > _written(finished):
+                raise UserError(
+                    f'{self.checkpoint} was written after the result in {folder}: delete {folder} to run it again, or '
+                    'choose another --work-dir'
+                )
             return Result(**json.loads(finished.read_text()))
         folder.mkdir(parents=True, exist_ok=True)
         started.write_text(json.dumps(command))
@@ -183,10 +205,14 @@ class Suite:
         return [argument.format(**values) for argument in (*protocol.command, *extra)]
 
 
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
 def read_metric(folder: Path, metric: str) -> float | None:
     """Returns the last value of ``metric`` that a run wrote, None if there is none or if it is not finite.
 
-    The value of the newest ``scalars.json`` precedes that of ``metrics.json``.
+    The value of the newest ``scalars.json`` takes precedence over that of ``metrics.json``.
     """
     written = folder / 'metrics.json'
     entries = [json.loads(written.read_text())] if written.is_file() else []

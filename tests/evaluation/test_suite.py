@@ -86,6 +86,13 @@ def test_a_run_of_another_checkpoint_is_not_taken_for_this_one(suite):
         other.run([0])
 
 
+def test_a_result_that_is_older_than_the_checkpoint_is_not_reported(suite):
+    suite.run([0])
+    suite.checkpoint.touch()
+    with pytest.raises(UserError, match='epoch_1.pth was written after the result in .*good/pretrained/seed0: delete'):
+        suite.run([0])
+
+
 def test_metrics_of_a_training_run_are_the_last_ones(tmp_path):
     for stamp, values in (('1', [0.1, 0.2]), ('2', [0.3, float('nan')])):
         log = tmp_path / stamp / 'vis_data' / 'scalars.json'
@@ -134,6 +141,10 @@ def test_loading(tmp_path):
         load_suite('empty', tmp_path)
     with pytest.raises(UserError, match="unexpected keyword argument 'metrics'"):
         load_suite('wrong', tmp_path)
+    for argument in ('{checkpont}', 'dict(a={})', '{'):
+        (folder / 'braces.py').write_text(f"protocols = dict(a=dict(metric='AP', command=['x.py', {argument!r}]))")
+        with pytest.raises(UserError, match='braces that are none of {checkpoint}, {data}, {seed}'):
+            load_suite('braces', tmp_path)
 
 
 @pytest.mark.parametrize('name', [path.stem for path in SUITES], ids=str)

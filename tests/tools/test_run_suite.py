@@ -36,7 +36,7 @@ def test_report_json_and_figure(tmp_path, suite_file, capsys):
     main = load_tool('benchmarks/run_suite.py').main
     checkpoint = tmp_path / 'epoch_1.pth'
     checkpoint.touch()
-    arguments = [checkpoint, '--suite', suite_file, '--work-dir', tmp_path / 'out', '--seeds', 0]
+    arguments = [checkpoint, '--suite', suite_file, '--work-dir', tmp_path / 'out', '--seeds', 0, 0]
     assert run(main, *arguments) == 1
     assert '| a | accuracy | 0.00 | 100.00 | +100.00 | 1 + 1 |' in (tmp_path / 'out' / 'report.md').read_text()
     values = [entry['value'] for entry in json.loads((tmp_path / 'out' / 'results.json').read_text())]

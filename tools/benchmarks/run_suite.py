@@ -54,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     stem = f'{checkpoint.parent.name}_{checkpoint.stem}'
     work_dir = Path(args.work_dir or f'work_dirs/suite_{Path(args.suite).stem}/{stem}').resolve()
     suite = Suite(protocols, checkpoint, Path(args.data_root).resolve(), work_dir, ROOT)
-    results = suite.run(args.seeds, [PRETRAINED] if args.no_random else [PRETRAINED, RANDOM])
+    seeds = list(dict.fromkeys(args.seeds))  # a seed that is given twice is one run, not two
+    results = suite.run(seeds, [PRETRAINED] if args.no_random else [PRETRAINED, RANDOM])
 
-    text = report(protocols, results, dict(checkpoint=args.checkpoint, suite=args.suite, seeds=args.seeds))
+    text = report(protocols, results, dict(checkpoint=args.checkpoint, suite=args.suite, seeds=seeds))
     (work_dir / 'report.md').write_text(text)
     (work_dir / 'results.json').write_text(json.dumps([asdict(result) for result in results], indent=2) + '\n')
     save_figure(plot_suite(protocols, results), work_dir / 'results.png')
