@@ -89,6 +89,7 @@ class LinearProbe:
     Args:
         penalty: Strength of the squared penalty, see ``fit_linear``. If there are several, the one with the best
             accuracy on a held-out fifth of the training images is used; the queries take no part in this choice.
+            Fewer than five training images raise a ``ValueError`` then.
         labels_per_class: Number of training images per class; None trains on all images.
         num_draws: Number of random draws of ``labels_per_class`` images over which the accuracy is averaged.
         seed: Seed of the draws and of the held-out fifth.
@@ -143,6 +144,10 @@ class LinearProbe:
     def _choose_penalty(self, vectors: Tensor, labels: Tensor, num_classes: int, generator: torch.Generator) -> float:
         if len(self.penalties) == 1:
             return self.penalties[0]
+        if len(labels) < 5:
+            raise ValueError(
+                f'{len(labels)} labelled training images are too few to hold out a fifth: give a single penalty'
+            )
         order = torch.randperm(len(labels), generator=generator).to(labels.device)
         held_out, kept = order[: len(order) // 5], order[len(order) // 5 :]
 

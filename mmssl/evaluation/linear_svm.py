@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COSTS = (0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 50.0, 100.0, 1000.0)
 SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
+FOLDS = 3
 
 
 def average_precision(targets: np.ndarray, scores: np.ndarray) -> float:
@@ -103,7 +104,11 @@ def evaluate_svm(
         test: Features (N, D) and targets (N, C) of the test images.
         costs: Costs to choose from.
         num_jobs: Number of processes that share the classes.
+
+    Raises:
+        ValueError: A class has too few positives or negatives to train on, or no positives to test on.
     """
+    check_classes(train[1], test[1], least=FOLDS if len(costs) > 1 else 1)
     vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     results = Parallel(num_jobs)(
         delayed(_one_class)(vectors, _signs(train[1][:, column]), test_vectors, test[1][:, column], costs)
@@ -122,7 +127,7 @@ def _one_class(
         warnings.simplefilter('ignore', ConvergenceWarning)  # the protocol stops after max_iter, converged or not
         if len(costs) > 1:
             quality = [
-                cross_val_score(make_svm(cost), vectors, signs, cv=3, scoring='average_precision').mean()
+                cross_val_score(make_svm(cost), vectors, signs, cv=FOLDS, scoring='average_precision').mean()
                 for cost in costs
             ]
             cost = costs[int(np.argmax(quality))]
@@ -130,6 +135,27 @@ def _one_class(
             (cost,) = costs
         scores = make_svm(cost).fit(vectors, signs).decision_function(test_vectors)
     return average_precision(targets, scores), cost
+
+
+def check_classes(train: np.ndarray, test: np.ndarray, least: int) -> None:
+    """Checks that classifiers of all classes can be trained and tested.
+
+    Args:
+        train: (N, C) targets of the training images, see ``VOCClassification``.
+        test: (N, C) targets of the test images.
+        least: Smallest number of positives and of negatives of a class among the training images.
+
+    Raises:
+        ValueError: A class has too few images.
+    """
+    for column in range(train.shape[1]):
+        positives, tested = int((train[:, column] == 1).sum()), int((test[:, column] == 1).sum())
+        negatives = len(train) - positives  # images that do not count are negatives in training
+        if min(positives, negatives) < least or not tested:
+            raise ValueError(
+                f'class {column} has {positives} positives and {negatives} negatives among the training images and '
+                f'{tested} positives among the test images: at least {least}, {least} and 1 are needed'
+            )
 
 
 def _signs(targets: np.ndarray) -> np.ndarray:
@@ -221,9 +247,15 @@ def evaluate_low_shot(
         num_samples: Number of random draws of the training images. VISSL uses fixed lists instead.
         seed: Seed of the draws.
         num_jobs: Number of processes.
+
+    Raises:
+        ValueError: ``num_samples`` or a number of shots is less than 1, or a class has too few images.
     """
-    vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     shots = list(shots)
+    if num_samples < 1 or min(shots) < 1:
+        raise ValueError(f'num_samples and the numbers of shots must be at least 1, got {num_samples} and {shots}')
+    check_classes(train[1], test[1], least=1)
+    vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     drawn = [
         draw_low_shot(train[1], number, np.random.default_rng((seed, sample, number)))
         for sample in range(num_samples)

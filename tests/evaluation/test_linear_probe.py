@@ -83,6 +83,12 @@ def test_penalty_is_chosen_on_held_out_training_images() -> None:
     assert LinearProbe(penalty=[1e3, 1.0])(bank, queries) == good
 
 
+def test_too_few_images_to_choose_a_penalty_are_refused() -> None:
+    probe = LinearProbe(penalty=[1.0, 10.0], labels_per_class=1, num_draws=1)
+    with pytest.raises(ValueError, match='3 labelled training images are too few to hold out a fifth'):
+        probe(clusters(30), clusters(30, seed=1))
+
+
 def test_probe_works_inside_no_grad_and_leaves_features_alone() -> None:
     bank = clusters(60)
     before = bank.vectors.clone()

@@ -54,6 +54,18 @@ def test_average_precision_of_random_rankings():
         assert average_precision(targets, scores) == pytest.approx(area_by_hand(targets, scores))
 
 
+def test_classes_with_too_few_images_are_refused():
+    train, test = problem(60), problem(30, seed=1)
+    few, none = train[1].copy(), test[1].copy()
+    few[2:, 1], few[:2, 1], none[none[:, 2] == 1, 2] = 0, 1, 0
+    with pytest.raises(ValueError, match='class 1 has 2 positives and 58 negatives .*at least 3, 3 and 1'):
+        evaluate_svm((train[0], few), test)
+    with pytest.raises(ValueError, match='class 2 has .* and 0 positives among the test images'):
+        evaluate_svm(train, (test[0], none), costs=(1.0,))
+    with pytest.raises(ValueError, match='must be at least 1, got 5 and .0.'):
+        evaluate_low_shot(train, test, shots=[0])
+
+
 def test_images_that_do_not_count_change_nothing():
     rng = np.random.default_rng(0)
     targets, scores = rng.integers(0, 2, 40), rng.standard_normal(40)
