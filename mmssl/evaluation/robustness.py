@@ -56,8 +56,9 @@ class RobustnessEvaluator:
 
     - The mean objective of an attack is not higher after its last step than before its first, or in the second half of
       the steps it falls by more than 5 % of its rise.
-    - Two attacks have the same ball and objective, the steps of the one with more steps suffice to cross the ball, and
-      still it leaves a higher accuracy, by more than two standard errors of the difference on the same images.
+    - Two attacks have the same ball and objective, the one with more steps has as many restarts or more, its steps
+      suffice to cross the ball, and still it leaves a higher accuracy, by more than two standard errors of the
+      difference on the same images.
     - More than 1 % of the correctly classified images have a gradient of zero.
     - No attack takes more than one step.
 
@@ -223,10 +224,10 @@ def signs_of_masking(attacked: Attacked, attacks: Mapping[str, Any]) -> list[str
 
 
 def _comparable(less: Any, more: Any) -> bool:
-    """Returns True if the attacks have the same ball and objective and the steps of ``more`` can cross the ball."""
+    """Returns True if ``more`` should be as strong: same ball and objective, enough steps and no fewer restarts."""
     distance = more.epsilon * (2 if more.random_start else 1)
     same_goal = (less.epsilon, less.norm, less.objective) == (more.epsilon, more.norm, more.objective)
-    return same_goal and more.num_steps * more.step_size >= distance
+    return same_goal and more.num_restarts >= less.num_restarts and more.num_steps * more.step_size >= distance
 
 
 def _difference(one: Tensor, other: Tensor) -> tuple[float, float]:

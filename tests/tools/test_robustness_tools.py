@@ -84,4 +84,6 @@ def test_mistakes(trained: tuple[Path, Path], fails: Callable[..., str], tmp_pat
     checkpoint = trained[1]
     assert "got 'pgd'" in fails(robustness.main, checkpoint, '--attacks', 'pgd')
     assert 'as many different --names' in fails(figures.main, 'gradients', checkpoint, checkpoint)
+    assert '--num-images must be at least 1' in fails(robustness.main, checkpoint, '--num-images', '0')
+    assert '--steps 0, --num-images 1: each' in fails(figures.main, 'examples', checkpoint, '--steps', '0')
     assert 'pip install git' in fails(robustness.main, checkpoint, '--attacks', 'autoattack')

@@ -56,6 +56,8 @@ def attack_config(name: str, args: argparse.Namespace) -> dict:
 @tool
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
+    if args.num_images is not None and args.num_images < 1:
+        raise UserError(f'--num-images must be at least 1, got {args.num_images}')
     # after the arguments, because importing torch is slow
     from mmengine.registry import init_default_scope
     from torch.utils.data import Subset

@@ -80,6 +80,9 @@ def draw(args: argparse.Namespace) -> tuple[object, int]:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    counts = {'steps': args.steps, 'num-images': 1 if args.num_images is None else args.num_images}
+    if min(counts.values()) < 1:
+        raise UserError(f'{", ".join(f"--{name} {count}" for name, count in counts.items())}: each must be at least 1')
     # after the arguments, because importing torch is slow
     from mmssl.visualization.style import save_figure
 
