@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
+from mmssl.datasets.base import printable
 from mmssl.datasets.image_files import find_images
 from mmssl.utils.errors import UserError
 
@@ -44,7 +46,16 @@ def use_images(cfg: Config, folder: str | Path) -> list[str]:
             f'a folder of images has no boxes or segmentation maps, which {cfg.get("default_scope")} needs: use your '
             'data in the layout of this config with --cfg-options data_root=FOLDER'
         )
-    has_classes = all('/' in name for name in names) and len({name.split('/')[0] for name in names}) > 1
+    folders = {name.split('/')[0] for name in names if '/' in name}
+    beside = [name for name in names if '/' not in name]
+    has_classes = not beside and len(folders) > 1
+    if beside and len(folders) > 1:
+        print_log(
+            f'{printable(str(folder))} holds {len(folders)} folders and {len(beside)} images beside them, such as '
+            f'{printable(beside[0])}, so the folders are not taken for classes',
+            logger='current',
+            level=30,
+        )
     source = dict(
         type='ClassFolder' if has_classes else 'ImageFolder',
         data_root=str(folder),

@@ -10,6 +10,7 @@ import pytest
 from mmssl.demo.leaderboard import Leaderboard, as_markdown, entries
 from mmssl.demo.run import Length
 from mmssl.utils.errors import UserError
+from tests.support.image_files import write_images
 from tests.support.tools import load_tool
 
 # Stands in for tools/demo.py: the accuracy depends on method and seed, and one method fails.
@@ -91,9 +92,15 @@ def test_the_tool_writes_table_and_figure_and_knows_the_methods(board: Leaderboa
     with pytest.raises(SystemExit):
         tool.main(['--epochs', '0'])
     assert '--epochs must be above 0, got 0' in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        tool.main(['--data', str(tmp_path)])
-    assert 'has no class folders' in capsys.readouterr().err
+    write_images(tmp_path / 'one', [f'cat/{i}.png' for i in range(3)])
+    write_images(tmp_path / 'beside', ['cat/0.png', 'dog/0.png', '0.png'])
+    for name, found in (
+        ('one', '1 class folders with images, and 0'),
+        ('beside', '2 class folders with images, and 1'),
+    ):
+        with pytest.raises(SystemExit):
+            tool.main(['--data', str(tmp_path / name)])
+        assert found in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def write(runs: list[Run], work_dir: Path, command: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # after the arguments, because importing torch is slow
+    from mmssl.datasets.image_files import find_images
     from mmssl.demo.leaderboard import Leaderboard
 
     offered = sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
@@ -67,14 +68,20 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise UserError(f'there is no demo of {name!r}{did_you_mean(name, offered)}: {", ".join(offered)}')
     options = ['--epochs', str(args.epochs)] if args.epochs is not None else ['--minutes', f'{args.minutes:g}']
     if args.data:
-        if not any(path.is_dir() for path in Path(args.data).glob('*')):
-            raise UserError(f'{args.data} has no class folders; without classes there is no accuracy to compare')
+        names = list(find_images(args.data))
+        classes, beside = {name.split('/')[0] for name in names if '/' in name}, sum('/' not in name for name in names)
+        if len(classes) < 2 or beside:
+            raise UserError(
+                f'{args.data} has {len(classes)} class folders with images, and {beside} images beside them: '
+                'to compare accuracies, put all images into two class folders or more'
+            )
         options += ['--data', str(Path(args.data).resolve())]
     work_dir = Path(args.work_dir).resolve()
     words = sys.argv[1:] if argv is None else argv
     command = shlex.join(['python', 'tools/benchmarks/leaderboard.py', *words])
-    leaderboard = Leaderboard(args.methods or offered, options, work_dir, ROOT / 'tools' / 'demo.py')
-    runs = leaderboard.run(args.seeds, lambda runs: write(runs, work_dir, command))
+    methods, seeds = (list(dict.fromkeys(given)) for given in (args.methods or offered, args.seeds))  # each once
+    leaderboard = Leaderboard(methods, options, work_dir, ROOT / 'tools' / 'demo.py')
+    runs = leaderboard.run(seeds, lambda runs: write(runs, work_dir, command))
     print((work_dir / 'leaderboard.md').read_text())
     print(f'leaderboard.md, leaderboard.json and leaderboard.png are in {work_dir}')
     sys.exit(1 if any(run.error for run in runs) else 0)
