@@ -27,7 +27,8 @@ class ImageList(ImageFiles):
     Path and label are separated by spaces, a tab, a comma or a semicolon. Labels are integers (``3`` or ``3.0``) or
     class names, which are numbered in sorted order. A path ends with the suffix of an image file (``.jpg``); in a line
     without such a suffix, the last word is a label if it is an integer. Either every line or no line has a label. Empty
-    lines and lines that begin with ``#`` are skipped. A path that does not exist counts as an unreadable image.
+    lines and comments, which begin with ``#`` and a space, are skipped. A path that does not exist counts as an
+    unreadable image.
 
     Args:
         list_file: Text file in UTF-8.
@@ -50,7 +51,7 @@ class ImageList(ImageFiles):
             nonlocal first
             with path.open(encoding='utf-8-sig', errors='surrogateescape') as lines:
                 for number, line in enumerate(map(str.strip, lines), 1):
-                    if not line or line.startswith('#'):
+                    if not line or line == '#' or line.startswith('# '):
                         continue
                     try:
                         name, label = _split(line)

@@ -119,7 +119,8 @@ def read_labels(file: Path) -> dict[str, int]:
     """Reads a file of labels.
 
     Args:
-        file: Text file with lines ``name label``; empty lines and lines that begin with ``#`` are skipped.
+        file: Text file with lines ``name label``; empty lines and comments, which begin with ``#`` and a space, are
+            skipped.
 
     Returns:
         Name of an image -> label.
@@ -133,7 +134,7 @@ def read_labels(file: Path) -> dict[str, int]:
     labels = {}
     with file.open(encoding='utf-8', errors='surrogateescape') as lines:
         for number, line in enumerate(map(str.rstrip, lines), 1):  # a name may begin with a space
-            if not line or line.startswith('#'):
+            if not line or line == '#' or line.startswith('# '):
                 continue
             name, _, label = line.rpartition(' ')
             if not name or not label.isdecimal() or int(label) > LARGEST_LABEL:

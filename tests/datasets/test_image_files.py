@@ -78,9 +78,10 @@ def test_list(lines: str, labels: list[int], tmp_path: Path) -> None:
 
 def test_list_is_relative_to_its_folder_and_takes_absolute_paths(tmp_path: Path) -> None:
     write_images(tmp_path, ['a.png', 'b.png'])
-    (tmp_path / 'list.txt').write_text(f'b.png\n{tmp_path}/a.png')
+    (tmp_path / 'list.txt').write_text(f'# a comment\nb.png\n{tmp_path}/a.png\n#1.png')
     images = ImageList(str(tmp_path / 'list.txt'), **EVALUATION)
     assert [value_of(images[i]) for i in range(2)] == [10, 0]
+    assert Path(images.name(2)).name == '#1.png'
 
 
 def test_list_errors(tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ def test_the_order_of_the_file_and_the_place_of_the_images_do_not_matter(folder,
     assert item['inputs'].float().mean() == pixels
 
 
+def test_a_name_may_begin_with_the_sign_of_a_comment(tmp_path):
+    write_labels(tmp_path / 'labels.txt', ['#1.png', '2.png'], [3, 4], 'a comment 5')
+    assert read_labels(tmp_path / 'labels.txt') == {'#1.png': 3, '2.png': 4}
+
+
 def test_labels_of_another_dataset_and_lines_without_label_are_refused(folder, tmp_path):
     source, file = dict(type='ImageFolder', data_root=str(folder)), tmp_path / 'labels.txt'
     write_labels(file, ['other/0.png'], [1], 'comment')
