@@ -85,10 +85,10 @@ class DINOv2(TeacherAlgorithm):
             loss_koleo=sum(self.koleo(view) for view in tokens[:, 0].chunk(GLOBAL_VIEWS)),
         )
 
-    def on_train_start(self) -> None:
+    def start_teacher(self) -> None:
         """Copies the student into the teacher, unless the teacher of a checkpoint is kept."""
         if not (self.keep_loaded_teacher and self._teacher_was_loaded):
-            super().on_train_start()
+            super().start_teacher()
 
     def _note_teacher(self, teacher: nn.Module, keys: Any) -> None:  # public weights have none
         self._teacher_was_loaded = not any(name.startswith('teacher.') for name in keys.missing_keys)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.components.ema_teacher import EMATeacher
+from mmssl.models.components.rising_temperature import RisingTemperature
 
 
 class TeacherAlgorithm(BaseAlgorithm):
@@ -28,6 +29,13 @@ class TeacherAlgorithm(BaseAlgorithm):
         return {name: getattr(self, name) for name in self.taught}
 
     def on_train_start(self) -> None:
+        """Starts the teacher, and the temperatures of its targets."""
+        self.start_teacher()
+        for part in self.modules():
+            if isinstance(part, RisingTemperature):
+                part.reset()
+
+    def start_teacher(self) -> None:
         """Copies the student into the teacher."""
         self.teacher.copy_from(**self.student())
 

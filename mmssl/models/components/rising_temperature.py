@@ -37,6 +37,10 @@ class RisingTemperature(nn.Module):
         start, end = self.temperatures
         return start + (end - start) * (self.progress / self.warmup).clamp(max=1)
 
+    def reset(self) -> None:
+        """Sets the position to the start of the run, because loaded weights can bring that of another run."""
+        self.progress.zero_()
+
     def update(self, progress: float) -> None:
         """Sets the position in the run.
 

@@ -46,6 +46,16 @@ def test_the_loss_of_views_encoded_one_by_one():
     assert_close(algorithm.targets.temperature().item(), 0.055, rtol=1e-12, atol=0)
 
 
+def test_a_new_run_from_trained_weights_starts_at_the_temperature_of_the_start():
+    trained, algorithm = dino(), dino()
+    trained.loss(batch())
+    trained.on_step_end(1.0)
+    algorithm.load_state_dict(trained.state_dict())
+    assert_close(algorithm.targets.temperature().item(), 0.07)  # a resumed run goes on with it
+    algorithm.on_train_start()
+    assert_close(algorithm.targets.temperature().item(), 0.04)
+
+
 def test_the_student_alone_drops_paths():
     algorithm = dino(backbone=dict(VIT, drop_path_rate=0.9))
     images = torch.randn(8, 3, 16, 16, dtype=torch.float64)
