@@ -224,6 +224,11 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
         with _explained(f'model.neck does not take the output of model.backbone (feature_dim={width})'):
             algorithm.neck(features)
         return
+    if hasattr(algorithm.neck, 'embed_patches'):
+        width = algorithm.backbone.feature_dim
+        with _explained(f'model.neck does not take the tokens of model.backbone (feature_dim={width})'):
+            token = parameter.new_zeros(1, width)
+            algorithm.neck(token), algorithm.neck.embed_patches(token)
     if not callable(getattr(algorithm, 'target', None)):
         return
     with _explained(f'model.target does not take the last view of {sizes[-1]} pixels'):

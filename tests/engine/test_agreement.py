@@ -96,6 +96,8 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
             {'model.neck.in_channels': 99},
             r'model.neck does not take the output of model.backbone \(feature_d',
         ),
+        ('ibot', {'model.neck.in_channels': 99}, r'model.neck does not take the tokens of model.backbone'),
+        ('dinov2', {'model.neck.patches.in_channels': 99}, r'model.neck does not take the tokens of model.backbone'),
         ('beit', {'model.masker.num_hidden': 99}, r'the parts of BEiT do not fit images of .*views.0.size=32'),
     ],
 )
