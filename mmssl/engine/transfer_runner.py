@@ -39,9 +39,9 @@ class TransferRunner(PretrainRunner):
             UserError: A head has another number of classes.
         """
         loop = super().build_train_loop(loop)
-        classes = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
-        if classes is not None:
-            check_heads(self.algorithm, classes)
+        facts = getattr(loop.dataloader.dataset, 'metainfo', None) or {}
+        if facts.get('classes') is not None:
+            check_heads(self.algorithm, facts['classes'], facts.get('thing_classes', ()))
         return loop
 
     def _init_model_weights(self) -> None:
@@ -81,7 +81,7 @@ def loud_pretrained() -> Iterator[None]:
         WEIGHT_INITIALIZERS.register_module('Pretrained', force=True, module=original)
 
 
-def check_heads(model: nn.Module, classes: Sequence[str]) -> None:
+def check_heads(model: nn.Module, classes: Sequence[str], things: Sequence[str] = ()) -> None:
     """Checks that every head has as many classes as the data.
 
     Region proposal heads (``rpn_head``) and ``semantic_head`` are not checked, because they have other classes.
@@ -89,14 +89,15 @@ def check_heads(model: nn.Module, classes: Sequence[str]) -> None:
     Args:
         model: Model of mmdet or mmseg.
         classes: Class names of the data.
+        things: Those of ``classes`` that have instances, in panoptic data; a head may have these alone.
 
     Raises:
-        UserError: The ``num_classes`` of a head differs from the number of classes.
+        UserError: The ``num_classes`` of a head is neither the number of classes nor that of things.
     """
     for name, part in model.named_modules():
         number, parts = getattr(part, 'num_classes', None), name.split('.')
         is_head = any(p.endswith('head') for p in parts) and not {'rpn_head', 'semantic_head'} & set(parts)
-        if is_head and isinstance(number, int) and number != len(classes):
+        if is_head and isinstance(number, int) and number not in (len(classes), len(things) or len(classes)):
             raise UserError(
                 f'model.{name} has {number} classes, but the data has {len(classes)} ({", ".join(classes[:8])}): '
                 'the option classes sets both'

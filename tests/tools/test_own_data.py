@@ -80,6 +80,7 @@ def test_heads_are_compared_where_the_config_does_not_say_their_classes() -> Non
         check_heads(model, ('a', 'b'))
     model.roi_head.bbox_head[0].num_classes = 2
     check_heads(model, ('a', 'b'))
+    check_heads(model, ('a', 'b', 'grass'), things=('a', 'b'))  # panoptic data
 
 
 def test_the_config_of_the_page_is_for_the_class(tmp_path: Path, raccoons: Path) -> None:
