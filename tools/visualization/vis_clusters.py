@@ -50,8 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     clusters = choose_clusters(labels, args.num_clusters)
     save_figure(cluster_montage(dataset, labels, clusters, args.num_images, args.seed), args.out)
     sizes = Path(args.out).with_stem(f'{Path(args.out).stem}_sizes')
-    save_figure(size_histogram(cluster_sizes(labels, cfg.model.head.num_clusters)), sizes)
-    print(f'{len(clusters)} clusters of {labels.max() + 1}: {args.out} and {sizes}')
+    num_clusters = cfg.model.head.num_clusters  # the last ones may be empty
+    save_figure(size_histogram(cluster_sizes(labels, num_clusters)), sizes)
+    print(f'{len(clusters)} clusters of {num_clusters}: {args.out} and {sizes}')
 
 
 if __name__ == '__main__':
