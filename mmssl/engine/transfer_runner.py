@@ -89,7 +89,7 @@ def check_heads(model: nn.Module, classes: Sequence[str], things: Sequence[str] 
     Args:
         model: Model of mmdet or mmseg.
         classes: Class names of the data.
-        things: Those of ``classes`` that have instances, in panoptic data; a head may have these alone.
+        things: Classes that have instances, in panoptic data; a head may have these alone.
 
     Raises:
         UserError: The ``num_classes`` of a head is neither the number of classes nor that of things.
