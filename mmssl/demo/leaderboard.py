@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from mmssl.checkpoints.files import replace_file
 from mmssl.demo.report import METRICS
 from mmssl.profiling.machine import source_commit
 from mmssl.utils.errors import UserError
@@ -118,7 +119,8 @@ class Leaderboard:
             run.error = '\n'.join([f'exit code {done.returncode}; the end of {folder / "log.txt"}:', *tail])
             return run
         run.results = json.loads((folder / 'result.json').read_text())
-        finished.write_text(json.dumps(vars(run), indent=2) + '\n')
+        finished.with_suffix('.tmp').write_text(json.dumps(vars(run), indent=2) + '\n')
+        replace_file(finished.with_suffix('.tmp'), finished)
         return run
 
     @staticmethod

@@ -40,7 +40,12 @@ def measure_throughput(cfg: Config, num_iters: int = 10, repeats: int = 5) -> di
         ``step_overhead``: time of an iteration of the training loop with all its hooks / time of the same modules
         called in a bare loop; ``peak_memory``: bytes, of the GPU, or of this process without a GPU; ``batch_size``,
         ``num_workers``, ``device``.
+
+    Raises:
+        ValueError: ``num_iters`` or ``repeats`` is less than 1.
     """
+    if min(num_iters, repeats) < 1:
+        raise ValueError(f'num_iters and repeats must be at least 1, got {num_iters} and {repeats}')
     with tempfile.TemporaryDirectory() as folder:
         cfg = Config(cfg.to_dict())
         cfg.update(work_dir=folder, log_level='ERROR', visualizer=None, experiment_name=folder.rpartition('/')[2])

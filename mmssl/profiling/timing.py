@@ -35,7 +35,12 @@ def time_in_turns(tasks: Tasks, repeats: int, device: torch.device) -> Laps:
     Returns:
         For every round and task, wall time and processor time in seconds. The processor time counts all threads of this
         process and hardly depends on other processes; on a GPU it is meaningless.
+
+    Raises:
+        ValueError: ``repeats`` is less than 1.
     """
+    if repeats < 1:
+        raise ValueError(f'repeats must be at least 1, got {repeats}')
     for task in tasks.values():
         _seconds(task, device)
     laps = []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import torch
+from mmengine.config import Config
 
+from mmssl.profiling.throughput import measure_throughput
 from mmssl.profiling.timing import Task, time_in_turns
 
 
@@ -20,3 +23,10 @@ def test_tasks_take_turns_in_alternating_order_and_preparation_is_free() -> None
     for lap in laps:
         wall, processor = lap['slow']
         assert 0.02 <= wall < 0.2 and processor < 0.02  # sleeping takes no processor time
+
+
+def test_no_measurement_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match='repeats must be at least 1, got 0'):
+        time_in_turns({}, 0, torch.device('cpu'))
+    with pytest.raises(ValueError, match='num_iters and repeats must be at least 1, got 10 and 0'):
+        measure_throughput(Config(), repeats=0)
