@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def use_images(cfg: Config, folder: str | Path) -> list[str]:
             f'{printable(str(folder))} holds {len(folders)} folders and {len(beside)} images beside them, such as '
             f'{printable(beside[0])}, so the folders are not taken for classes',
             logger='current',
-            level=30,
+            level=logging.WARNING,
         )
     source = dict(
         type='ClassFolder' if has_classes else 'ImageFolder',
