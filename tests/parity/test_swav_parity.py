@@ -25,10 +25,10 @@ def test_a_step_with_views_of_two_sizes(goldens_dir, case):
         overrides['model.queue'] = dict(length=queue.shape[1])
         kept = ('queue.features', 'queue.count')
     model = golden.build(RECIPE, 'swav', overrides, kept)
+    model.on_train_start()  # empties the queue
     if queue is not None:
         model.queue.features.copy_(queue)
         model.queue.count.fill_(queue.shape[1])  # the last slot is taken
-    model.on_train_start()
     prototypes = model.head.prototypes.weight.detach().clone()
     trace = Trace(features=model.backbone, projected=model.neck)
     seen: dict[str, Tensor] = {}
