@@ -8,12 +8,13 @@ code, which accumulates two batches on 32 GPUs).
 Published: top-1 86.2 % after 1600 epochs of pre-training (official README).
 """
 
-_base_ = 'finetune_vit-base_32xb128-100e_in1k_cae.py'
+_base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 
 max_epochs = 50
-model = dict(
-    backbone=dict(arch='large', layer_scale=1e-5, init='beit', drop_path_rate=0.2), head=dict(in_channels=1024)
-)
-train_dataloader = dict(batch_size=64)
-optim_wrapper = dict(optimizer=dict(lr=2e-3), paramwise_cfg=dict(layer_decay=0.75))
-param_scheduler = dict(end_factor=5e-4)
+_backbone = dict(type='CAEViT', arch='large', relative_table='per-block', layer_scale=1e-5, init='beit')
+model = dict(backbone=dict(**_backbone, drop_path_rate=0.2), head=dict(in_channels=1024))
+_view = dict(type='SupervisedView', size=224, color_jitter=0.4, erase=0.25)
+train_dataloader = dict(batch_size=64, dataset=dict(views=[_view]))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay=0.75))
+param_scheduler = dict(peak_in_warmup=True)
+auto_scale_lr = dict(base_batch_size=4096)
