@@ -34,5 +34,5 @@ optim_wrapper = dict(
         },
     ),
 )
-param_scheduler = dict(type='TruncatedCosineLR', warmup_epochs=20)
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, peak_in_warmup=True, part=0.8)
 auto_scale_lr = dict(base_batch_size=512, rule='sqrt')

@@ -23,4 +23,4 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1),
     paramwise_cfg=dict(vectors=dict(decay_mult=0.1)),
 )
-param_scheduler = dict(type='TruncatedCosineLR', warmup_epochs=1)
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=1, peak_in_warmup=True, part=0.8)

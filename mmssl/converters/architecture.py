@@ -81,10 +81,10 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
         for ``AdderVGG`` and ``LeNet5BN`` ``width``; for ``VisionTransformer`` and ``PatchViT`` ``arch`` (a dict),
         ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm``; for ``BEiTViT`` ``arch``, ``img_size``,
         ``patch_size``, ``relative_table`` and ``layer_scale``; for ``CAEViT`` these and ``final_norm``; for ``CAPIViT``
-        ``arch``, ``patch_size`` and ``registers``; for a Swin
-        transformer the arguments of timm, with the smallest ``img_size`` that has such windows; for ``HiViT``,
-        ``ConvViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments that change the tensors; for ``WideResNet``
-        ``depth``, ``width_factor`` and ``variant``, but not ``strides``; for ``PreActResNet`` ``depth`` and ``width``.
+        ``arch``, ``patch_size`` and ``registers``; for a Swin transformer the arguments of timm, with the smallest
+        ``img_size`` that has such windows; for ``HiViT``, ``ConvViT``, ``AlexNet``, ``NIN`` and ``VGG16`` all arguments
+        that change the tensors; for ``WideResNet`` ``depth``, ``width_factor`` and ``variant``, but not ``strides``;
+        for ``PreActResNet`` ``depth`` and ``width``.
 
     Raises:
         UserError: Tensors of the backbone are missing, or the number of heads is needed and not known.

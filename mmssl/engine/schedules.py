@@ -85,7 +85,8 @@ class WarmupCosineLR(ClosedFormSchedule):
 
     At step t of T with W warm-up steps the factor is ``p + start_factor (1 - p)`` for ``t < W`` and
     ``q + end_factor (1 - q)`` afterwards, with ``p = t / W`` and ``q = (1 + cos(pi (t - W) / (T - W))) / 2``. With
-    ``peak_in_warmup``, ``p = t / (W - 1)``. With ``cosine_from_start``, ``q = (1 + cos(pi t / T)) / 2``.
+    ``peak_in_warmup``, ``p = t / (W - 1)``. With ``cosine_from_start``, ``q = (1 + cos(pi t / T)) / 2``. ``part``
+    multiplies the angle of the cosine.
 
     Args:
         optimizer: Optimizer or optimizer wrapper.
@@ -99,11 +100,13 @@ class WarmupCosineLR(ClosedFormSchedule):
             drops a little after the warm-up, as in SimMIM.
         peak_in_warmup: True gives the last step of the warm-up the highest lr, so that two steps have it, as in DINO,
             BEiT and iTPN with CLIP, whose warm-up is ``numpy.linspace(0, lr, W)``.
+        part: Share of the half cosine that the run takes, in (0, 1]; with 0.8, as in CAPI, the lr ends at 0.0955 of its
+            peak.
         delay: Number of steps by which the schedule is shifted to later; 1 in SimMIM, which sets the lr of step t after
             step t.
 
     Raises:
-        ValueError: The warm-up is longer than the run, or a factor is outside its range.
+        ValueError: The warm-up is longer than the run, or a factor or ``part`` is outside its range.
     """
 
     def __init__(
@@ -117,14 +120,18 @@ class WarmupCosineLR(ClosedFormSchedule):
         end_factor: float = 0.0,
         cosine_from_start: bool = False,
         peak_in_warmup: bool = False,
+        part: float = 1.0,
         delay: int = 0,
     ) -> None:
         _check_warmup(max_epochs, warmup_epochs, start_factor=start_factor, end_factor=end_factor)
+        if not 0 < part <= 1:
+            raise ValueError(f'part must be a share of the cosine in (0, 1], got {part}')
         self.warmup_epochs = warmup_epochs
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.cosine_from_start = cosine_from_start
         self.peak_in_warmup = peak_in_warmup
+        self.part = part
         super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch, delay=delay)
 
     def factor(self, step: float) -> float:
@@ -134,51 +141,8 @@ class WarmupCosineLR(ClosedFormSchedule):
             risen = step / max(warmup - self.peak_in_warmup, 1)
             return self.start_factor + (1 - self.start_factor) * min(risen, 1)
         start = 0 if self.cosine_from_start else warmup
-        cosine = (1 + math.cos(math.pi * (step - start) / max(self.end - start, 1))) / 2
+        cosine = (1 + math.cos(math.pi * self.part * (step - start) / max(self.end - start, 1))) / 2
         return cosine + self.end_factor * (1 - cosine)
-
-
-@PARAM_SCHEDULERS.register_module()
-class TruncatedCosineLR(ClosedFormSchedule):
-    r"""Linear warm-up, then the first part of half a cosine, so that the lr does not reach 0 (CAPI, arXiv:2502.08769).
-
-    At step t of T with W warm-up steps the factor is ``t / (W - 1)`` for ``t < W`` and
-    ``(1 + cos(pi part (t - W) / (T - W))) / 2`` afterwards.
-
-    Args:
-        optimizer: Optimizer or optimizer wrapper.
-        max_epochs: Length of the run in epochs; set by the runner.
-        end: Length of the run in epochs if ``by_epoch``, else in iterations; set by the runner.
-        warmup_epochs: Length of the warm-up in epochs, in [0, max_epochs].
-        part: Share of the half cosine that the run takes, in (0, 1]; with 0.8 the lr ends at 0.0955 of its peak.
-        by_epoch: True changes the lr once per epoch, False at every iteration.
-
-    Raises:
-        ValueError: The warm-up is longer than the run, or ``part`` is outside its range.
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        max_epochs: int,
-        end: int,
-        warmup_epochs: float = 0,
-        part: float = 0.8,
-        by_epoch: bool = False,
-    ) -> None:
-        _check_warmup(max_epochs, warmup_epochs)
-        if not 0 < part <= 1:
-            raise ValueError(f'part must be a share of the cosine in (0, 1], got {part}')
-        self.warmup_epochs = warmup_epochs
-        self.part = part
-        super().__init__(optimizer, max_epochs=max_epochs, end=end, by_epoch=by_epoch)
-
-    def factor(self, step: float) -> float:
-        """Returns the factor at ``step``, in [0, 1]."""
-        warmup = self.epochs_to_steps(self.warmup_epochs)
-        if step < warmup:
-            return min(step / max(warmup - 1, 1), 1)
-        return (1 + math.cos(math.pi * self.part * (step - warmup) / max(self.end - warmup, 1))) / 2
 
 
 @PARAM_SCHEDULERS.register_module()

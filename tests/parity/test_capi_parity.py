@@ -11,7 +11,7 @@ from torch.optim import SGD
 from torch.testing import assert_close
 
 from mmssl.config.load import load_config
-from mmssl.engine.schedules import TruncatedCosineLR
+from mmssl.engine.schedules import WarmupCosineLR
 from mmssl.models.components.ema_teacher import truncated_momentum
 from mmssl.models.heads.online_cluster_head import OnlineClusterHead
 from mmssl.models.layers.cosine_linear import CosineLinear
@@ -142,7 +142,7 @@ def test_schedules(goldens_dir):
     cfg = load_config(CONFIGS / RECIPE)
     base = cfg.optim_wrapper.optimizer.lr
     optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=base)
-    rate = TruncatedCosineLR(optimizer, max_epochs=1000, end=1000, warmup_epochs=100)
+    rate = WarmupCosineLR(optimizer, 1000, 1000, warmup_epochs=100, peak_in_warmup=True, part=0.8)
     for step, (lr, momentum) in expected.items():
         assert_close(base * rate.factor(step), lr, rtol=1e-9, atol=0)
         progress = 0.1 * step / 99 if step < 100 else step / 1000  # the official warm-up ends a step earlier
