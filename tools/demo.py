@@ -23,6 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     length = parser.add_mutually_exclusive_group()
     length.add_argument('--epochs', type=int, help='length of the pre-training; default: about five minutes')
     length.add_argument('--minutes', type=float, help='length of the pre-training on an idle machine, by estimate')
+    length.add_argument('--full', action='store_true', help='the length of the recipe, however long it takes')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights, order and augmentation')
     parser.add_argument('--data', help='folder of images; with class folders inside, accuracies are reported too')
     parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for the report, logs and checkpoints')
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seeded.seed += args.seed
         if len(stages) == 1:
             check_config(stage.config)
-    show(demo.run(stages, args.work_dir, demo.Length(args.epochs, args.minutes)))
+    show(demo.run(stages, args.work_dir, demo.Length(args.epochs, args.minutes, args.full)))
 
 
 if __name__ == '__main__':

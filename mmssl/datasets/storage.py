@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -93,14 +94,32 @@ class RemoteFiles:
         return dict(self.__dict__, _connection=None)
 
     def find(self, pattern: str) -> list[StoredFile]:
-        """Returns the files whose addresses match ``pattern``, sorted; one listing gives sizes and versions."""
+        """Returns the files whose addresses match ``pattern``, sorted; one listing gives sizes and versions.
+
+        Raises:
+            UserError: The storage does not answer, or refuses.
+        """
         storage = self._connect()
-        found = storage.glob(pattern, detail=True)
+        with self._listing():
+            found = storage.glob(pattern, detail=True)
         files = {storage.unstrip_protocol(path): info for path, info in found.items() if info['type'] == 'file'}
         return [StoredFile(path, int(info['size']), _version(info)) for path, info in sorted(files.items())]
 
     def is_folder(self, path: str) -> bool:
-        return self._connect().isdir(path)
+        with self._listing():
+            return self._connect().isdir(path)
+
+    @contextmanager
+    def _listing(self) -> Iterator[None]:
+        try:
+            yield
+        except (UserError, ImportError):
+            raise
+        except Exception as error:  # every storage has errors of its own
+            raise UserError(
+                f'{self.url} cannot be listed ({type(error).__name__}: {error}): check the address, the credentials '
+                'of this machine and its network'
+            ) from error
 
     def full_path(self, path: str) -> str:
         """Returns an address as ``find`` spells it."""

@@ -54,6 +54,7 @@ class Entry:
         scores: Metric -> one value in % per seed, in the order of the seeds.
         images: Mean number of training images that a run has seen; 0 for a reference.
         minutes: Mean duration of the training.
+        processor_minutes: Mean time that it took of all processors together; 0 if this was not recorded.
         failed: Number of failed runs.
     """
 
@@ -61,6 +62,7 @@ class Entry:
     scores: dict[str, list[float]]
     images: float = 0.0
     minutes: float = 0.0
+    processor_minutes: float = 0.0
     failed: int = 0
 
 
@@ -151,6 +153,7 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
         _append(entry, _last(run))
         entry.images += run.results['images']
         entry.minutes += run.results['minutes']
+        entry.processor_minutes += run.results.get('processor_minutes', 0.0)
         for name, reference in references.items():
             # The initial network depends on the seed and on the backbone; pixels and the common ResNet count once.
             key = (name, run.seed, json.dumps(run.results['scores'].get(name)))
@@ -160,6 +163,7 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
     for entry in methods.values():
         count = max(1, sum(run.method == entry.name and run.results is not None for run in runs))
         entry.images, entry.minutes = entry.images / count, entry.minutes / count
+        entry.processor_minutes /= count
     ranked = sorted(methods.values(), key=lambda entry: -fmean(entry.scores.get('linear_top1') or [-1]))
     return [*(reference for reference in references.values() if reference.scores), *ranked]
 
@@ -171,12 +175,14 @@ def _append(entry: Entry, scores: dict[str, float]) -> None:
 
 def as_markdown(runs: Sequence[Run], command: str) -> str:
     """Returns the table with mean and range over seeds, the conditions, and the errors of failed runs."""
-    head = ['', *METRICS.values(), 'images seen', 'minutes', 'runs']
+    head = ['', *METRICS.values(), 'images seen', 'minutes', 'processor minutes', 'runs']
     rows = [head, ['---'] + ['---:'] * (len(head) - 1)]
     for entry in entries(runs):
         count = max((len(values) for values in entry.scores.values()), default=0)
         cells = [_cell(entry.scores.get(key)) for key in METRICS]
-        budget = ['', ''] if entry.name in REFERENCES else [f'{entry.images:,.0f}', f'{entry.minutes:.1f}']
+        budget = [f'{entry.images:,.0f}', f'{entry.minutes:.1f}', f'{entry.processor_minutes:.1f}']
+        if entry.name in REFERENCES:
+            budget = [''] * len(budget)
         name = f'{entry.name} (knows the labels)' if entry.name == SUPERVISED else entry.name
         rows.append([name, *cells, *budget, f'{count}' + f', {entry.failed} failed' * bool(entry.failed)])
     lines = [f'| {" | ".join(row)} |' for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,10 +40,12 @@ class Length:
         epochs: Epochs of each training; None takes those of the recipe, or the budget if they take much longer.
         minutes: Budget of all trainings on an idle machine. None means five minutes for recipes that are much longer.
             A number is the budget itself: shorter recipes are prolonged, longer ones cut.
+        full: Keep the epochs of the recipe, however long they take.
     """
 
     epochs: int | None = None
     minutes: float | None = None
+    full: bool = False
 
     def choose(self, epochs: int, minutes_per_epoch: float, share: float) -> int:
         """Returns the number of epochs of a training.
@@ -54,6 +57,8 @@ class Length:
         """
         if self.epochs is not None:
             return self.epochs
+        if self.full:
+            return epochs
         budget = share * (5 if self.minutes is None else self.minutes)
         if self.minutes is None and epochs * minutes_per_epoch <= budget * PATIENCE:
             return epochs
@@ -172,6 +177,7 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
             for shown in representations
         },
         minutes=run_.minutes,
+        processor_minutes=run_.processor_minutes,
         epochs=runner.max_epochs,
         images=run_.images,
         seed=seed,
@@ -206,7 +212,7 @@ class _Run:
     def __init__(self, stages: Sequence[Stage], work_dir: Path, length: Length) -> None:
         trainings = [stage for stage in stages if stage.trains]
         self.last, self.share = trainings[-1], 1 / len(trainings)
-        self.length, self.minutes, self.images = length, 0.0, 0
+        self.length, self.minutes, self.processor_minutes, self.images = length, 0.0, 0.0, 0
         self.representations: list[Representation] = []
         self.sections: list[Section] = []
         self.robustness = RobustnessReport()
@@ -221,6 +227,7 @@ class _Run:
         set_length(stage.config, precision, self.length, self.share)
         self.runner = run_stage(stage, folder, build=lambda cfg: self._build(cfg, stage, precision))
         self.minutes += (time.perf_counter() - self.start) / 60
+        self.processor_minutes += (_processor_seconds() - self.processor_start) / 60
         self.images += self.runner.max_epochs * len(self.runner.train_dataloader.dataset)
         name = 'pre-trained' if stage is self.last else f'after {stage.name}'
         self.representations.append(represent(self.runner, name))
@@ -236,8 +243,13 @@ class _Run:
         if stage is self.last:
             before = [represent(runner, 'raw pixels', pixels=True), represent(runner, 'random initialisation')]
             self.representations = before + self.representations
-        self.start = time.perf_counter()
+        self.start, self.processor_start = time.perf_counter(), _processor_seconds()
         return runner
+
+
+def _processor_seconds() -> float:
+    """Returns the time that this process and its children that have ended took of all processors together."""
+    return sum(os.times()[:4])
 
 
 def set_length(cfg: Config, precision: Precision, length: Length, share: float = 1.0) -> None:

@@ -53,17 +53,27 @@ class CheckpointRunner(Runner):
         """Model without the wrapper of distributed training."""
         return unwrap(self.model)
 
-    def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None, **kwargs: Any) -> None:
+    def save_checkpoint(
+        self, out_dir: str, filename: str, file_client_args: dict | None = None, *, whole: bool = False, **kwargs: Any
+    ) -> None:
         """Writes a checkpoint atomically, and its backbone in a second file ``<name>_backbone.pth``.
 
         All processes of a sharded run must call this; otherwise only the first one writes.
+
+        Args:
+            out_dir: Folder.
+            filename: Name of the checkpoint.
+            file_client_args: As in MMEngine.
+            whole: Write one file, also in a run whose processes write their shards into a folder.
+            **kwargs: Options of MMEngine's ``save_checkpoint``.
         """
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
         target, replace = f'{filename}.tmp', cast(Callable[[str, Path], None], replace_file)
         if is_sharded(self.algorithm):
-            self._gathered = self._gather_state(f'{path}.tmp', kwargs.get('save_optimizer', True))
-            if self._writes_shards:
+            writes_shards = (self.sharding or {}).get('checkpoint') == 'sharded' and not whole
+            self._gathered = self._gather_state(f'{path}.tmp', kwargs.get('save_optimizer', True), writes_shards)
+            if writes_shards:
                 target, replace = f'{filename}.tmp/{REST}', replace_folder
         if is_main_process():
             try:
@@ -75,11 +85,7 @@ class CheckpointRunner(Runner):
                 raise _cannot_write(path, error) from error
         self._saved_weights = self._gathered = None
 
-    @property
-    def _writes_shards(self) -> bool:
-        return (self.sharding or {}).get('checkpoint') == 'sharded'
-
-    def _gather_state(self, path: str, with_optimizer: bool) -> dict[str, Any]:
+    def _gather_state(self, path: str, with_optimizer: bool, writes_shards: bool) -> dict[str, Any]:
         """Gathers the state of all processes in the first one, or writes their shards into the folder ``path``.
 
         Returns:
@@ -91,7 +97,7 @@ class CheckpointRunner(Runner):
         state = dict(state_dict=model.state_dict())
         if with_optimizer:
             state['optimizer'] = self.optim_wrapper.state_dict()
-        if not self._writes_shards:
+        if not writes_shards:
             return whole_state(state, keep=is_main_process())
         rest, tensors = split_tensors(state)
         write_shards(path, tensors)

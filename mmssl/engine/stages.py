@@ -302,7 +302,7 @@ def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[
         runner.save_backbone(folder / stage.leaves['backbone'])
     if 'checkpoint' in stage.leaves:
         runner.save_checkpoint(
-            str(folder), stage.leaves['checkpoint'], save_optimizer=False, save_param_scheduler=False
+            str(folder), stage.leaves['checkpoint'], whole=True, save_optimizer=False, save_param_scheduler=False
         )
     return runner
 

@@ -72,6 +72,15 @@ def test_what_an_address_needs(bucket: str, tmp_path: Path, monkeypatch: pytest.
         TarShards(bucket, **EVALUATION)
 
 
+def test_a_storage_that_refuses(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise RuntimeError('Unable to locate credentials')
+
+    monkeypatch.setattr(type(fsspec.filesystem('memory')), 'find', refuse)
+    with pytest.raises(ValueError, match=r'bucket cannot be listed \(RuntimeError: Unable to locate credentials'):
+        write_index(bucket, out=str(tmp_path / 'index'), jobs=1)
+
+
 def test_a_cache_of_limited_size_removes_what_was_read_first(tmp_path: Path) -> None:
     fetched = []
 

@@ -26,7 +26,8 @@ assert args.method != 'broken', 'a loss is not finite'
 top1 = dict(good=80.0, better=90.0)[args.method] + int(args.seed)
 scores = {'raw pixels': dict(linear_top1=47.5), 'random initialisation': dict(linear_top1=70.0 + int(args.seed))}
 scores['pre-trained'] = dict(linear_top1=top1, knn_top1=top1 - 5)
-(folder / 'result.json').write_text(json.dumps(dict(scores=scores, images=1000, minutes=2.0, device='CPU, 1 threads')))
+conditions = dict(images=1000, minutes=2.0, processor_minutes=3.0, device='CPU, 1 threads')
+(folder / 'result.json').write_text(json.dumps(dict(scores=scores, **conditions)))
 """
 
 
@@ -47,8 +48,8 @@ def test_runs_are_ranked_and_a_failed_one_loses_nothing(board: Leaderboard) -> N
     assert rows[2].scores == dict(linear_top1=[90.0, 91.0], knn_top1=[85.0, 86.0])
     assert (rows[2].images, rows[2].minutes, rows[4].failed) == (1000, 2.0, 2)
     text = as_markdown(runs, 'python tool')
-    assert '| better | 85.5 (85.0 to 86.0) | 90.5 (90.0 to 91.0) |  | 1,000 | 2.0 | 2 |' in text
-    assert '| broken |  |  |  | 0 | 0.0 | 0, 2 failed |' in text and 'a loss is not finite' in text
+    assert '| better | 85.5 (85.0 to 86.0) | 90.5 (90.0 to 91.0) |  | 1,000 | 2.0 | 3.0 | 2 |' in text
+    assert '| broken |  |  |  | 0 | 0.0 | 0.0 | 0, 2 failed |' in text and 'a loss is not finite' in text
     assert '- device: CPU, 1 threads' in text
 
 
@@ -115,3 +116,4 @@ def test_only_a_recipe_that_is_much_longer_than_five_minutes_is_cut() -> None:
     assert Length().choose(14, 0.5, 1.0) == 14
     assert Length().choose(20, 0.5, 1.0) == 10
     assert Length().choose(20, 0.5, 0.5) == 5
+    assert Length(full=True).choose(20, 0.5, 0.5) == 20

@@ -136,6 +136,7 @@ def _train(work_dir: str, strategy: Any, **changes: Any) -> dict[str, Tensor]:
     runner.register_hook(_InDouble())
     runner.train()
     assert is_sharded(runner.algorithm) == (strategy != 'ddp')
+    runner.save_checkpoint(work_dir, 'left.pth', whole=True, save_optimizer=False)
     return whole_state(runner.algorithm.state_dict(), keep=True)
 
 
@@ -173,6 +174,8 @@ def test_a_checkpoint_holds_whole_weights_and_the_backbone_file_is_as_ever(shard
     _assert_equal(
         {k.removeprefix('backbone.'): x for k, x in state.items() if k.startswith('backbone.')}, backbone['state_dict']
     )
+    assert (folder / 'left.pth').is_file()  # what a stage leaves, which is a file for every kind of checkpoint
+    _assert_equal(state, load_checkpoint_file(folder / 'left.pth')['state_dict'])
     assert not list(folder.glob('*.tmp'))
 
 

@@ -31,6 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument('--minutes', type=float, default=5, help='budget of a run on an idle machine (default: 5)')
     budget.add_argument('--epochs', type=int, help='budget of each training of a run in epochs')
+    budget.add_argument('--full', action='store_true', help='the length of each recipe: about five minutes')
     parser.add_argument('--data', help='folder of class folders (default: the patches of photographs of the demo)')
     parser.add_argument('--work-dir', default='work_dirs/leaderboard', help='default: work_dirs/leaderboard')
     return parser.parse_args(argv)
@@ -66,7 +67,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.methods or []:
         if name not in offered:
             raise UserError(f'there is no demo of {name!r}{did_you_mean(name, offered)}: {", ".join(offered)}')
-    options = ['--epochs', str(args.epochs)] if args.epochs is not None else ['--minutes', f'{args.minutes:g}']
+    options = ['--minutes', f'{args.minutes:g}']
+    if args.full:
+        options = ['--full']
+    elif args.epochs is not None:
+        options = ['--epochs', str(args.epochs)]
     if args.data:
         names = list(find_images(args.data))
         classes, beside = {name.split('/')[0] for name in names if '/' in name}, sum('/' not in name for name in names)
