@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from textwrap import wrap
 from typing import Any
 
 from mmssl.checkpoints.files import replace_file
@@ -198,6 +199,40 @@ def as_markdown(runs: Sequence[Run], command: str) -> str:
         *(f'- {key}: {value}' for key, value in values.items()),
         *(['', '## Failed runs', '', *(f'```\n{text}\n```' for text in failures)] if failures else []), '',
     ])  # fmt: skip
+
+
+def method_table(runs: Sequence[Run]) -> str:
+    """Returns the table of one method for its card: its representations and the references, with the conditions.
+
+    Args:
+        runs: Runs of the method, one per seed.
+
+    Raises:
+        UserError: No run has finished.
+    """
+    done = [run.results for run in runs if run.results]
+    if not done:
+        raise UserError(f'no run of {runs[0].method if runs else "the method"} has finished')
+    names = list(done[-1]['scores'])
+    ordered = [*reversed([name for name in names if name not in REFERENCES]), *reversed(REFERENCES)]
+    rows = [['', *METRICS.values()], ['---'] + ['---:'] * len(METRICS)]
+    for name in ordered:
+        scores = [result['scores'][name] for result in done if name in result['scores']]
+        rows.append([name, *(_cell([score[key] for score in scores if key in score]) for key in METRICS)])
+    seeds = [str(run.seed) for run in runs if run.results]
+    duration = fmean(result.get('processor_minutes', result['minutes']) for result in done)
+    kind = 'of processor time' if 'processor_minutes' in done[0] else 'beside other programs'
+    text = (
+        f'Accuracy in % on test images; {"seeds" if len(seeds) > 1 else "seed"} {", ".join(seeds)}'
+        f'{", mean and range" if len(seeds) > 1 else ""}. A training saw {fmean(r["images"] for r in done):,.0f} images in '
+        f'{duration:.1f} minutes {kind} ({_joined(done, "cpu")}, threads: {_joined(done, "threads")}, '
+        f'torch {_joined(done, "torch")}, commit {_joined(done, "commit")}).'
+    )
+    return '\n'.join([*(f'| {" | ".join(row)} |' for row in rows), '', *wrap(text, 120)])
+
+
+def _joined(results: Sequence[dict], key: str) -> str:
+    return ' / '.join(dict.fromkeys(str(result[key]) for result in results if result.get(key) is not None))
 
 
 def _cell(values: Sequence[float] | None) -> str:

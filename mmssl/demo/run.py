@@ -232,6 +232,7 @@ class _Run:
         name = 'pre-trained' if stage is self.last else f'after {stage.name}'
         self.representations.append(represent(self.runner, name))
         self.robustness.add(stage.name, self.runner.algorithm, self.runner.val_dataloader)
+        self.runner.end_workers()
 
     def _build(self, cfg: Config, stage: Stage, precision: Precision) -> PretrainRunner:
         """Builds the runner of a training; before the last one, evaluates raw pixels and the initial network."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,15 @@ def test_two_processes_train_as_one_with_synchronised_norms(tmp_path: Path) -> N
     mean = [(a + b) / 2 for a, b in zip(first_losses, second_losses)]
     assert mean[:3] == pytest.approx(losses[:3], rel=1e-3)  # float32: small differences grow with every step
     assert (tmp_path / 'two' / 'iter_6.pth').is_file()
+
+
+def test_workers_end_with_the_run_and_not_when_the_collector_finds_it(tmp_path: Path) -> None:
+    cfg = tiny_config(tmp_path, max_epochs=1)
+    cfg['train_dataloader'].update(num_workers=2, persistent_workers=True)
+    before = set(active_children())
+    runner = build_runner(cfg)
+    runner.train()
+    assert not set(active_children()) - before
+    assert len(next(iter(runner.train_dataloader))['inputs']) == 2, 'a loader starts new workers'
+    runner.end_workers()
+    assert not set(active_children()) - before
