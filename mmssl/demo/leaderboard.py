@@ -220,11 +220,12 @@ def method_table(runs: Sequence[Run]) -> str:
         scores = [result['scores'][name] for result in done if name in result['scores']]
         rows.append([name, *(_cell([score[key] for score in scores if key in score]) for key in METRICS)])
     seeds = [str(run.seed) for run in runs if run.results]
+    several, images = len(seeds) > 1, fmean(result['images'] for result in done)
     duration = fmean(result.get('processor_minutes', result['minutes']) for result in done)
     kind = 'of processor time' if 'processor_minutes' in done[0] else 'beside other programs'
     text = (
-        f'Accuracy in % on test images; {"seeds" if len(seeds) > 1 else "seed"} {", ".join(seeds)}'
-        f'{", mean and range" if len(seeds) > 1 else ""}. A training saw {fmean(r["images"] for r in done):,.0f} images in '
+        f'Accuracy in % on test images; {"seeds" if several else "seed"} {", ".join(seeds)}'
+        f'{", mean and range" if several else ""}. A training saw {images:,.0f} images in '
         f'{duration:.1f} minutes {kind} ({_joined(done, "cpu")}, threads: {_joined(done, "threads")}, '
         f'torch {_joined(done, "torch")}, commit {_joined(done, "commit")}).'
     )

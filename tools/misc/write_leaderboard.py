@@ -1,8 +1,8 @@
 """Write a leaderboard into the cards and the documentation: ``python tools/misc/write_leaderboard.py FOLDER``.
 
 FOLDER is the work directory of ``tools/benchmarks/leaderboard.py``. The table of a method stands in its card between
-``<!-- demo NAME -->`` and ``<!-- end of demo -->``, that of all methods in docs/methods/leaderboard.md, and the figure is
-docs/images/leaderboard.png. Methods without a finished run keep what their card says.
+``<!-- demo NAME -->`` and ``<!-- end of demo -->``, that of all methods in docs/methods/leaderboard.md, and the figure
+is docs/images/leaderboard.png. Methods without a finished run keep what their card says.
 """
 
 from __future__ import annotations
