@@ -29,6 +29,7 @@ PAGES = {  # file of the repository -> page of the site, besides docs/*
 }
 CODE = re.compile(r'(^```.*?^```$|^    [^\n]*$)', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'(!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^)\s#]*)((?:#[^)\s]*)?\))')
+DEMO = re.compile(r'<!-- demo \S+ -->\n(?:\|.*\n)+?\| pre-trained \| (.+?) \| (.+?) \|')  # the first table
 LANGUAGES = {'.py': 'python', '.sh': 'bash', '.yml': 'yaml', '.toml': 'toml'}
 
 
@@ -79,6 +80,8 @@ def method_row(card: Path) -> str:
     backbones = ', '.join(dict.fromkeys(name.split('_')[1] for name in names))
     column = header.index('measured here')
     measured = [f'{name}: {row[column]}' for name, row in zip(names, recipes) if row[column] != 'not measured']
+    if demo := DEMO.search(text):
+        measured.append(f'photo patches: kNN {demo[1]}, linear {demo[2]}')
     result = '; '.join(measured) or 'not measured'
     return f'| [{title}]({card.parent.name}.md) | {family} | {backbones} | {compared} | {result} |'
 
