@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.distributed.collectives import gather_constant
+from mmssl.models.layers.repeated_rows import first_of_equals
 
 
 class FeatureBank(nn.Module):
@@ -53,7 +54,7 @@ class FeatureBank(nn.Module):
         """Writes the staged rows; a bank without a size (see ``resize``) stays empty."""
         for features, indices in self._staged:
             if len(self.features):
-                self.features.index_copy_(0, indices, features)
+                self.features.index_copy_(0, indices, first_of_equals(indices, features))
                 self.filled.index_fill_(0, indices, True)
         self._staged.clear()
 

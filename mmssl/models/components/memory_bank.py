@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.distributed.collectives import gather_constant
-from mmssl.models.layers.indexed_noise import indexed_uniform
+from mmssl.models.layers.indexed_noise import indexed_integers
+from mmssl.models.layers.repeated_rows import first_of_equals
 
 
 class MemoryBank(nn.Module):
@@ -15,7 +19,8 @@ class MemoryBank(nn.Module):
 
     Call ``stage`` with new features while the loss is computed, and ``commit`` after the optimizer step:
     ``row = normalise(momentum row + (1 - momentum) normalise(feature))``. Rows begin as random unit vectors. Every
-    process holds the rows of all images, and a checkpoint restores them.
+    process holds the rows of all images, and a checkpoint restores them; those of another dataset, which has another
+    number of images, are ignored.
 
     Args:
         length: Number L of images of the training set.
@@ -35,6 +40,7 @@ class MemoryBank(nn.Module):
         self.momentum = momentum
         self.register_buffer('features', normalize(torch.randn(length, dim), dim=1))
         self._staged: list[tuple[Tensor, Tensor]] = []
+        adapt_on_load(self, _keep_own_rows)
 
     @property
     def bank_length(self) -> int:
@@ -54,7 +60,7 @@ class MemoryBank(nn.Module):
         Returns:
             (N, K) int64.
         """
-        return (indexed_uniform(indices, (number,), seed) * len(self.features)).long()
+        return indexed_integers(indices, (number,), seed, len(self.features))
 
     @torch.no_grad()
     def stage(self, features: Tensor, indices: Tensor) -> None:
@@ -73,5 +79,12 @@ class MemoryBank(nn.Module):
         """Moves the rows of the staged images."""
         for features, indices in self._staged:
             rows = self.momentum * self.features[indices] + (1 - self.momentum) * features
-            self.features.index_copy_(0, indices, normalize(rows, dim=1))
+            self.features.index_copy_(0, indices, first_of_equals(indices, normalize(rows, dim=1)))
         self._staged.clear()
+
+
+def _keep_own_rows(bank: MemoryBank, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
+    """Replaces rows of another dataset in the loaded state with the rows of the bank."""
+    name = f'{prefix}features'
+    if name in state and state[name].shape != bank.features.shape:
+        state[name] = bank.features

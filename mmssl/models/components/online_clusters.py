@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.distributed.collectives import gather_constant
+from mmssl.models.layers.repeated_rows import first_of_equals
 from mmssl.registry import COMPONENTS
 
 _EPS = 1e-10  # added to lengths, as in the official code
@@ -91,8 +92,9 @@ class OnlineClusters(nn.Module):
         """
         for features, indices in self._staged if len(self.features) else ():
             rows = _unit(self.momentum * self.features[indices] + (1 - self.momentum) * features)
-            self.features.index_copy_(0, indices, rows)
-            self.labels.index_copy_(0, indices, (rows @ self.centroids.T).argmax(dim=1))
+            labels = (rows @ self.centroids.T).argmax(dim=1)
+            self.features.index_copy_(0, indices, first_of_equals(indices, rows))
+            self.labels.index_copy_(0, indices, first_of_equals(indices, labels))
         self._staged.clear()
 
     def counts(self) -> Tensor:
@@ -123,9 +125,11 @@ class OnlineClusters(nn.Module):
         Args:
             clusters: Numbers of the clusters to change; None changes all.
         """
-        sums = torch.zeros_like(self.centroids).index_add_(0, self.labels, self.features)
-        counts = self.counts()[:, None]
-        means = torch.where(counts > 0, sums / counts.clamp_min(1), self.centroids)
+        counts = self.counts()
+        # Sort rows by cluster and reduce segments: index_add_ on a GPU adds in an order that differs between processes.
+        ordered = self.features[self.labels.argsort(stable=True)]
+        sums = torch.segment_reduce(ordered, 'sum', lengths=counts, axis=0)
+        means = torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], self.centroids)
         if clusters is None:
             self.centroids.copy_(means)
         else:

@@ -27,11 +27,31 @@ def indexed_uniform(indices: Tensor, shape: Sequence[int], seed: int | Tensor) -
     Returns:
         (N, *shape) float32, odd multiples of 2^-24.
     """
+    words = (_words(indices, shape, seed) >> (64 - _BITS)) & ((1 << _BITS) - 1)
+    return (words.float() + 0.5) / (1 << _BITS)
+
+
+def indexed_integers(indices: Tensor, shape: Sequence[int], seed: int | Tensor, high: int) -> Tensor:
+    """Uniform random integers in [0, high) that depend only on (index, position, seed), see ``indexed_uniform``.
+
+    Args:
+        indices: (N,) int64, the positions of the images in their dataset.
+        shape: Shape of the numbers of one image.
+        seed: Seed of this draw; an int64 scalar tensor stays on its device.
+        high: Number of values, far below 2^62: the probabilities of two values differ by at most high / 2^62 of them.
+
+    Returns:
+        (N, *shape) int64.
+    """
+    return _shift_right(_words(indices, shape, seed), 2) % high
+
+
+def _words(indices: Tensor, shape: Sequence[int], seed: int | Tensor) -> Tensor:
+    """Returns hashes, (N, *shape) int64, of which every bit is random."""
     position = torch.arange(torch.Size(shape).numel(), device=indices.device)
     seed = torch.as_tensor(seed) * _STEPS[2]  # as an int64 tensor, which wraps around; a Python integer would not
     state = _mix(_mix(indices * _STEPS[0] + seed)[:, None] + position * _STEPS[1])
-    words = (state >> (64 - _BITS)) & ((1 << _BITS) - 1)
-    return ((words.float() + 0.5) / (1 << _BITS)).unflatten(1, tuple(shape))
+    return state.unflatten(1, tuple(shape))
 
 
 def _mix(state: Tensor) -> Tensor:
