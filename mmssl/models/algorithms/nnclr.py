@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.feature_queue import FeatureQueue
+from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import ALGORITHMS
 
 
@@ -47,6 +48,7 @@ class NNCLR(BaseAlgorithm):
 
 
 @torch.no_grad()
+@in_full_precision
 def nearest(embeddings: Tensor, support: Tensor) -> Tensor:
     """Returns the row of ``support`` (Q, D), unit rows, with the largest cosine similarity to each embedding (N, D)."""
     similarities = normalize(embeddings.to(support.dtype), dim=1) @ support.T

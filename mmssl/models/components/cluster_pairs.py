@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from mmssl.models.components.online_clusters import OnlineClusters
 from mmssl.models.layers.indexed_noise import indexed_uniform
+from mmssl.models.losses.numerics import in_full_precision
 
 
 class ClusterPairs:
@@ -45,7 +46,7 @@ class ClusterPairs:
         """
         places = indexed_uniform(index, (1,), 2 * seed)[:, 0]
         members = clusters.members(index, places)[:, None]  # (N, 1)
-        cosines = normalize(queries, dim=1) @ clusters.features.to(queries.dtype).T  # (N, L)
+        cosines = _cosines(queries, clusters.features)  # (N, L)
         others = cosines.masked_fill(clusters.labels[index, None] == clusters.labels, -torch.inf)
         with torch.no_grad():
             negatives = self.draw(others, index, 2 * seed + 1)
@@ -59,3 +60,9 @@ class ClusterPairs:
             return rows
         drawn = indexed_uniform(index, (rows.shape[1],), seed).masked_fill(top.isinf(), -1)
         return rows.gather(1, drawn.topk(self.num_negatives, dim=1).indices)
+
+
+@in_full_precision
+def _cosines(queries: Tensor, rows: Tensor) -> Tensor:
+    """Returns the cosine similarities (N, L) of queries (N, D) to unit rows (L, D)."""
+    return normalize(queries, dim=1) @ rows.to(queries.dtype).T

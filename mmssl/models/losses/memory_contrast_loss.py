@@ -12,6 +12,7 @@ from mmssl.registry import LOSSES
 _EPS = 2**-23  # float32's epsilon, as in the official code
 
 
+@in_full_precision
 def memory_similarities(embeddings: Tensor, bank: Tensor, own: Tensor, negatives: Tensor) -> Tensor:
     """Returns the cosine similarities of embeddings to their own row and to their negatives.
 

@@ -10,7 +10,10 @@ import torch
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
+from mmssl.models.algorithms.nnclr import nearest
+from mmssl.models.components.cluster_pairs import _cosines
 from mmssl.models.components.memory_bank import MemoryBank
+from mmssl.models.layers.indexed_noise import indexed_integers
 from mmssl.models.layers.tiles import split_mosaic
 from mmssl.models.losses.memory_contrast_loss import memory_info_nce, memory_nce, memory_similarities
 from tests.support.interruption import assert_resume_is_exact
@@ -44,6 +47,31 @@ def test_draws_belong_to_the_image_and_the_step_and_reach_all_rows():
     assert torch.equal(bank.draw(index[7:9], 20, 3), rows[7:9])
     assert not torch.equal(bank.draw(index, 20, 4), rows)
     assert rows.min() == 0 and rows.max() == 9 and (rows.flatten().bincount() - 100).abs().max() < 50
+
+
+def test_draws_reach_rows_beyond_the_precision_of_a_random_float():
+    drawn = indexed_integers(torch.arange(64), (64,), 0, 2**25)
+    assert drawn.min() >= 0 and drawn.max() < 2**25
+    assert all(abs((drawn % 4 == rest).double().mean() - 0.25) < 0.03 for rest in range(4))
+
+
+def test_rows_of_another_dataset_are_left_out_and_all_else_is_loaded():
+    other, bank = MemoryBank(9, 4), MemoryBank(5, 4)
+    own = bank.features.clone()
+    bank.load_state_dict(other.state_dict())
+    assert torch.equal(bank.features, own)
+    bank.load_state_dict(MemoryBank(5, 4).state_dict())
+    assert not torch.equal(bank.features, own)
+
+
+def test_similarities_are_of_full_precision_within_autocast():
+    torch.manual_seed(0)
+    queries, bank = torch.randn(4, 16), normalize(torch.randn(32, 16), dim=1)
+    own, negatives = torch.arange(4), torch.arange(4, 20).view(4, 4)
+    plain = memory_similarities(queries, bank, own, negatives), nearest(queries, bank), _cosines(queries, bank)
+    with torch.autocast('cpu', torch.bfloat16):
+        mixed = memory_similarities(queries, bank, own, negatives), nearest(queries, bank), _cosines(queries, bank)
+    assert all(map(torch.equal, plain, mixed))
 
 
 def test_similarities_and_losses_of_known_values():
