@@ -24,5 +24,5 @@ _view = dict(type='AugmentedView', size=176, min_scale=0.4727, max_scale=0.4727,
 train_dataloader = dict(batch_size=40, dataset=dict(views=[_view]))
 
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=3e-5, betas=(0.9, 0.99), weight_decay=1e-3))
-param_scheduler = dict(type='StepLR', by_epoch=False, milestones=[0.45, 0.9])  # 225,000 and 450,000 of 500,000
+param_scheduler = dict(type='StepLR', by_epoch=False, milestones=[225000 / 512464, 450000 / 512464])
 auto_scale_lr = dict(base_batch_size=40, rule='linear')

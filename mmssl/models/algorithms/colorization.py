@@ -15,6 +15,7 @@ from mmssl.models.layers.lab import ab_bins, annealed_mean, soft_bins
 from mmssl.models.layers.patches import unpatchify
 from mmssl.models.targets.color_target import ColorTarget
 from mmssl.registry import ALGORITHMS, TARGETS
+from mmssl.utils.errors import UserError
 
 
 @ALGORITHMS.register_module()
@@ -62,7 +63,7 @@ class Colorization(BaseAlgorithm):
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the rebalanced cross entropy of one view (N, 3, H, W), a sum over positions, mean over images."""
         (images,) = views
-        logits = self.neck(self.backbone(images))  # (N, Q, h, w)
+        logits = self.predict_bins(images)  # (N, Q, h, w)
         ab = self.target(images)  # (N, 2, h, w)
         indices, shares = soft_bins(ab, self.bins)  # (N, K, h, w) each
         has_colour = (ab.abs() > self.gray_threshold).flatten(1).any(dim=1)  # (N,)
@@ -70,13 +71,30 @@ class Colorization(BaseAlgorithm):
         self.prior.stage(indices, shares)
         return dict(loss=self.head(logits, indices, shares, weights))
 
+    def predict_bins(self, images: Tensor) -> Tensor:
+        """Returns the logits (N, Q, h, w) of the bins at the positions of the target, for images (N, 3, H, W).
+
+        Raises:
+            UserError: The network predicts other positions than those of the target.
+        """
+        logits = self.neck(self.backbone(images))
+        (height, width), stride = images.shape[-2:], self.target.stride
+        grid = -(-height // stride), -(-width // stride)
+        if logits.shape[-2:] != grid:
+            raise UserError(
+                f'a view of {height} x {width} pixels has {grid[0]} x {grid[1]} colours with model.target.stride='
+                f'{stride}, but the network predicts {logits.shape[-2]} x {logits.shape[-1]}: change '
+                'model.target.stride, or take a view whose side is a multiple of all strides of the network'
+            )
+        return logits
+
     def reconstruct(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Colours normalised images (N, 3, H, W), for figures.
 
         Returns:
             The mask (N, L) bool, which is True everywhere, and the predicted ab (N, 2, h, w).
         """
-        ab = annealed_mean(self.neck(self.backbone(images)).float(), self.bins, self.temperature)
+        ab = annealed_mean(self.predict_bins(images).float(), self.bins, self.temperature)
         return torch.ones(len(images), ab[0, 0].numel(), dtype=torch.bool, device=images.device), ab
 
     def visible(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -84,6 +102,10 @@ class Colorization(BaseAlgorithm):
         grid = images.shape[-2] // self.target.stride, images.shape[-1] // self.target.stride
         grey = self.target.to_pixels(images.new_zeros(len(images), 2, *grid), images)
         return unpatchify(grey, self.target.stride, grid)
+
+    def on_train_start(self) -> None:
+        """Starts to count colours: those of loaded weights belong to other images."""
+        self.prior.restart()
 
     def on_step_end(self, progress: float) -> None:
         """Counts the colours of the step."""

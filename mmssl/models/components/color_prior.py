@@ -39,14 +39,22 @@ class ColorPrior(nn.Module):
         super().__init__()
         if not 0 <= mix <= 1:
             raise ValueError(f'mix must lie in [0, 1], got {mix}')
-        self.mix, self.is_fixed = mix, file is not None
+        self.mix = mix
         counts = torch.ones(len(ab_bins()), dtype=torch.float64)
         if file is not None:
             counts = torch.as_tensor(np.load(file), dtype=torch.float64)
             if counts.shape != (len(ab_bins()),) or not bool((counts > 0).all()):
                 raise UserError(f'{file} must hold {len(ab_bins())} positive numbers, one per bin of colours')
         self.register_buffer('counts', counts)
+        self._of_file = None if file is None else counts.clone()
         self._staged: list[Tensor] = []
+
+    def restart(self) -> None:
+        """Forgets what was counted or loaded: every bin has a count of 1 again, or the number in the file."""
+        if self._of_file is None:
+            self.counts.fill_(1)
+        else:
+            self.counts.copy_(self._of_file)
 
     def weights(self) -> Tensor:
         """Returns the weights of the bins, (Q,) float64."""
@@ -62,7 +70,7 @@ class ColorPrior(nn.Module):
             indices: (N, K, H, W) int64, bins of each position, see ``soft_bins``.
             shares: (N, K, H, W), weights of these bins, which sum to 1 at each position.
         """
-        if not self.is_fixed:
+        if self._of_file is None:
             counts = torch.zeros_like(self.counts)
             counts.scatter_add_(0, indices.flatten(), shares.flatten().to(counts.dtype))
             self._staged.append(gather_constant(counts[None]).sum(dim=0))

@@ -60,6 +60,16 @@ def test_weights_are_one_on_average_and_larger_for_rare_colours(tmp_path: Path):
         ColorPrior(file=str(tmp_path / 'prior.npy'))
 
 
+def test_a_new_run_forgets_loaded_counts(tmp_path: Path):
+    np.save(tmp_path / 'prior.npy', np.linspace(1, 2, len(ab_bins())))
+    for prior in (ColorPrior(), ColorPrior(file=str(tmp_path / 'prior.npy'))):
+        initial = prior.counts.clone()
+        prior.load_state_dict(dict(counts=torch.full_like(initial, 7)))
+        assert prior.counts[0] == 7
+        prior.restart()
+        assert torch.equal(prior.counts, initial)
+
+
 def test_the_loss_of_equal_probabilities():
     indices, shares = soft_bins(torch.rand(2, 2, 3, 3), ab_bins())
     loss = rebalanced_cross_entropy(torch.zeros(2, 313, 3, 3), indices, shares, torch.ones(2, 3, 3))
