@@ -2,7 +2,8 @@
 
     python tools/train.py configs/contextencoder/contextencoder_dcgan_1xb64-500e_in1k.py
 
-Without the adversarial term, which did not help the features in the paper: --cfg-options model.discriminator=None
+Without the adversarial term, which did not help the features in the paper, and with the rate of the official code then:
+--cfg-options model.discriminator=None optim_wrapper.paramwise_cfg=None optim_wrapper.optimizer.lr=2e-4
 
 Cost: 10,009,000 steps of 64 images of 128 px, on one GPU. Not measured here.
 Expected: no published linear figure; the paper transfers another network.

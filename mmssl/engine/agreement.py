@@ -221,8 +221,14 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
             features = algorithm.backbone(images)
     if not hasattr(algorithm, 'masker'):
         width = getattr(algorithm.backbone, 'feature_dim', None)
-        with _explained(f'model.neck does not take the output of model.backbone (feature_dim={width})'):
-            algorithm.neck(features)
+        for name in ('neck', 'tile_neck'):
+            neck = getattr(algorithm, name, None)
+            if neck is not None:
+                with _explained(f'model.{name} does not take the output of model.backbone (feature_dim={width})'):
+                    _check_width(algorithm, name, neck(*[features] * getattr(neck, 'num_tiles', 1)))
+        if hasattr(algorithm, 'reconstruct'):
+            with _explained(f'the parts of {type(algorithm).__name__} do not fit images of {views}'):
+                algorithm.reconstruct(images)
         return
     if hasattr(algorithm.neck, 'embed_patches'):
         width = algorithm.backbone.feature_dim
@@ -251,6 +257,25 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
         raise UserError(
             f'model.neck predicts {width} values per patch, but model.target has {target.shape[-1]}: set '
             f'model.neck.out_channels={target.shape[-1]}'
+        )
+
+
+def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
+    """Checks that memories and a classifier have the width of the vectors (N, D) of a neck; maps are not checked."""
+    if not isinstance(embeddings, Tensor) or embeddings.ndim != 2:
+        return
+    width = embeddings.shape[1]
+    for key in ('queue', 'bank', 'clusters'):
+        memory = getattr(algorithm, key, None)
+        if key == 'bank' and not hasattr(memory, 'bank_length'):
+            continue  # a row of a FeatureBank may hold the vectors of several views
+        rows = getattr(memory, 'features', None)
+        if isinstance(rows, Tensor) and rows.ndim == 2 and rows.shape[1] != width:
+            raise ValueError(f'it makes vectors of {width} numbers: set model.{key}.dim={width}, got {rows.shape[1]}')
+    classifier = getattr(getattr(algorithm, 'head', None), 'fc', None)
+    if name == 'neck' and isinstance(classifier, nn.Linear) and classifier.in_features != width:
+        raise ValueError(
+            f'it makes vectors of {width} numbers: set model.head.in_channels={width}, got {classifier.in_features}'
         )
 
 

@@ -98,6 +98,13 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
         ),
         ('ibot', {'model.neck.in_channels': 99}, r'model.neck does not take the tokens of model.backbone'),
         ('dinov2', {'model.neck.patches.in_channels': 99}, r'model.neck does not take the tokens of model.backbone'),
+        ('colorization', {'model.target.stride': 8}, r'has 4 x 4 colours with model.target.stride=8, but the network'),
+        ('contextencoder', {'model.head.rim': 8}, r'model.head.rim=8 leaves nothing of the hole in images of 32'),
+        ('odc', {'model.clusters.dim': 99}, r'vectors of 32 numbers: set model.clusters.dim=32, got 99'),
+        ('odc', {'model.head.in_channels': 99}, r'vectors of 32 numbers: set model.head.in_channels=32, got 99'),
+        ('npid', {'model.bank.dim': 99}, r'vectors of 32 numbers: set model.bank.dim=32, got 99'),
+        ('mocov2', {'model.queue.dim': 99}, r'numbers: set model.queue.dim='),
+        ('pirl', {'model.tile_neck.in_channels': 99}, r'model.tile_neck does not take the output of model.backbone'),
         ('beit', {'model.masker.num_hidden': 99}, r'the parts of BEiT do not fit images of .*views.0.size=32'),
     ],
 )

@@ -15,6 +15,7 @@ from mmssl.models.layers.patches import patchify
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.models.targets.pixel_target import PixelTarget
 from mmssl.registry import ALGORITHMS, COMPONENTS
+from mmssl.utils.errors import UserError
 
 _PATCH = 2  # side of the patches of figures; rims are multiples of it
 _HALF = 127.5  # mean and standard deviation of a preprocessor for images in [-1, 1]
@@ -98,8 +99,14 @@ class ContextEncoder(BaseAlgorithm):
 
     def context(self, images: Tensor) -> Tensor:
         """Returns images (N, 3, H, H) with a hole of one colour; its rim stays visible."""
+        size = images.shape[-1] // 2 - 2 * self.head.rim
+        if size <= 0:
+            raise UserError(
+                f'model.head.rim={self.head.rim} leaves nothing of the hole in images of {images.shape[-1]} pixels: it '
+                f'must be below {images.shape[-1] // 4}'
+            )
         context = images.clone()
-        self._centre(context, images.shape[-1] // 2 - 2 * self.head.rim).copy_(self.hole)
+        self._centre(context, size).copy_(self.hole)
         return context
 
     @staticmethod
