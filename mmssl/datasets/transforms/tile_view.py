@@ -136,6 +136,13 @@ class TileView:
             raise ValueError(f'flip and drop_channels are probabilities, got {flip} and {drop_channels}')
         self.min_scale, self.flip = min_scale, flip
         self.channel_jitter, self.drop_channels = channel_jitter, drop_channels
+        if geometric := {'size', 'min_scale', 'max_scale', 'ratio', 'interpolation', 'crop', 'flip'} & set(
+            photometric or {}
+        ):
+            raise ValueError(
+                f'photometric changes colours alone, so {", ".join(sorted(geometric))} would have no effect there: '
+                'TileView has arguments of its own for the region and its flip'
+            )
         self.colors = AugmentedView(size, **(photometric or {}))
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: object = None) -> DrawnTiles:
