@@ -275,7 +275,7 @@ COUNTS = {
     'nnclr_resnet50_16xb256-1000e_in1k': (23_508_032 + 8_921_600 + 2_105_600,) * 2,
     'npid_resnet50_8xb32-200e_in1k': (23_508_032 + 262_272,) * 2,
     'pirl_resnet50_32xb32-200e_in1k': (23_508_032 + 2 * 262_272 + 147_584,) * 2,
-    'amdim_amdim-large_4xb120-50e_in1k': (208_419_264,) * 2,  # without the norms that are switched off
+    'amdim_amdim-192_4xb120-50e_in1k': (208_419_264,) * 2,  # without the norms that are switched off
     'odc_resnet50_8xb64-440e_in1k': (23_508_032 + 1_049_088 + 131_328 + 2_570_000,) * 2,
     'jigsaw_resnet50_8xb32-105e_in1k': (23_508_032 + 2_951_100,) * 2,
     'deepcluster_alexnet-sobel_1xb256-200e_in1k': (99_242_480, 99_242_504),

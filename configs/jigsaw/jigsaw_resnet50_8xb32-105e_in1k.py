@@ -9,7 +9,7 @@ Expected: 48.57 % linear top-1 (released by VISSL for this number of permutation
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
 
 max_epochs = 105
-sync_bn = True
+sync_bn = False  # as in VISSL
 
 model = dict(
     type='Jigsaw',

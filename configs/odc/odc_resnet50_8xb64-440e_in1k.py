@@ -20,6 +20,7 @@ model = dict(
         in_channels=2048,
         num_tiles=1,
         single=[dict(channels=512, norm='plain', momentum=0.001, dropout=0.5), dict(channels=256)],
+        init_cfg=dict(type='Kaiming', layer='Linear', mode='fan_in'),
     ),
     head=dict(type='ClusterHead', in_channels=256, num_clusters=10000),
     clusters=dict(dim=256, momentum=0.5, min_cluster=20),

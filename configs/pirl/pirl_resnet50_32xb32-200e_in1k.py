@@ -9,7 +9,7 @@ Expected: 62.55 % linear top-1 (released by VISSL; its project page has 62.9 %).
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
 
 max_epochs = 200
-sync_bn = True
+sync_bn = False  # as in VISSL
 
 _linear = dict(type='MLPProjector', in_channels=2048, hidden_channels=None, out_channels=128, num_layers=1)
 model = dict(

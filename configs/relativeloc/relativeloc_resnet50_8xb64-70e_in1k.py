@@ -9,7 +9,7 @@ Expected: 38.83 % linear top-1 on the pooled features (OpenSelfSup), 40.4 % (mms
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
 
 max_epochs = 70
-sync_bn = True
+sync_bn = False  # as in OpenSelfSup
 
 model = dict(
     type='RelativeLocation',

@@ -63,9 +63,9 @@ class CheckpointRunner(Runner):
         Args:
             out_dir: Folder.
             filename: Name of the checkpoint.
-            file_client_args: As in MMEngine.
+            file_client_args: Argument of the method of MMEngine.
             whole: Write one file, also in a run whose processes write their shards into a folder.
-            **kwargs: Options of MMEngine's ``save_checkpoint``.
+            **kwargs: Further arguments of the method of MMEngine.
         """
         path = Path(out_dir, filename)
         meta = dict(kwargs.pop('meta', None) or {}, epoch_length=len(self.train_dataloader))
