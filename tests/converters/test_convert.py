@@ -167,6 +167,11 @@ def test_columns_of_mocos_queue_become_rows():
     assert converted['queue.pointer'] == 4
 
 
+def test_official_colours_of_igpt_become_pixels():
+    (tensor,) = convert({'clusters': torch.tensor([[-1.0, 0.0, 1.0]])}, 'igpt').values()
+    assert tensor.tolist() == [[0.0, 0.5, 1.0]]
+
+
 def test_unknown_names_are_listed():
     tensors = {'conv1.weight': torch.zeros(1), 'bn1.wieght.x': torch.zeros(1), 'layer5.0.conv1.weight': torch.zeros(1)}
     with pytest.raises(

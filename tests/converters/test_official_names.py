@@ -98,7 +98,7 @@ CASES = {
     'beit': (['beit_base_pretrain'], ['head.bias']),
     'simmim': (['simmim_vit_base'], []),
     'greenmim': (['greenmim_swin_base'], []),
-    'igpt': (['igpt_ar', 'igpt_bert'], ['model/h0/attn/qkv']),
+    'igpt': (['igpt_ar', 'igpt_bert'], ['model/h0/attn/qkv', 'clusters']),
     'eva': (['eva_mim'], ['fc_norm.weight']),
     'a2mim': (['a2mim_r50'], []),
     'simmim_swin': (['simmim_swin_base'], []),

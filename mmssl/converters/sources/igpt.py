@@ -1,4 +1,4 @@
-"""openai/image-gpt: variables of TensorFlow, of the model that predicts the next pixel and of the one with masks."""
+"""openai/image-gpt: variables of TensorFlow, of the model of the next pixel and of that with masks; the colours."""
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ SOURCE = Source(
         (r'(?:model/)?wtet', 'neck.layer.weight'),
         (r'(?:model/)?ln_f/g', 'backbone.norm.weight'),
         (r'(?:model/)?clf/wclf', None),
+        (r'clusters', 'backbone.colors.tokenizer.codes'),  # of another file, in [-1, 1]
         (_NAME + r'ln_([12])/g', r'backbone.blocks.\1.norm\2.weight'),
         (_NAME + r'attn/qkv', r'backbone.blocks.\1.attn.qkv.weight'),
         (_NAME + r'attn/[qkv]_proj', None),  # parts that ``_prepare`` joins
@@ -44,5 +45,6 @@ SOURCE = Source(
     reshape={
         'backbone.pos_embed': lambda table: table.unsqueeze(0),
         'backbone.start_token': lambda vector: vector.view(1, 1, -1),
+        'backbone.colors.tokenizer.codes': lambda colors: (colors + 1) / 2,
     },
 )

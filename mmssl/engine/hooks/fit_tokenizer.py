@@ -13,7 +13,7 @@ from mmssl.registry import HOOKS
 
 @HOOKS.register_module()
 class FitTokenizerHook(Hook):
-    """Fits the tokenizer of the target to training images when a run starts (not on resume).
+    """Fits the tokenizer of the target to training images when a run starts, unless its words come from a checkpoint.
 
     Every process reads the same images, spread evenly over the dataset and augmented as in training. All processes then
     use the words of the first one.
@@ -30,6 +30,12 @@ class FitTokenizerHook(Hook):
         if runner.iter > 0:
             return
         algorithm = runner.algorithm
+        if getattr(algorithm.target.tokenizer, 'is_fitted', False):
+            print_log(
+                f'{algorithm.target.num_tokens} words from the checkpoint are kept, and none are fitted',
+                logger='current',
+            )
+            return
         loader = runner.train_dataloader
         count = min(self.num_images, len(loader.dataset))
         rows = [number * len(loader.dataset) // count for number in range(count)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ class PatchCodebook(nn.Module):
 
     No paper describes it. The word of a patch is the index of the nearest of C typical patches, in the Euclidean
     distance of pixels. ``FitTokenizerHook`` fits the typical patches to training images before the first step; they are
-    saved in checkpoints, and random before they are fitted.
+    saved in checkpoints, and random before they are fitted. ``is_fitted`` tells whether they were fitted or loaded.
 
     Args:
         num_tokens: Number C of words.
@@ -28,6 +30,7 @@ class PatchCodebook(nn.Module):
         self.num_tokens = num_tokens
         self.patch_size = patch_size
         self.num_iterations = num_iterations
+        self.is_fitted = False
         self.codes: Tensor
         self.register_buffer('codes', torch.rand(num_tokens, 3 * patch_size**2))
 
@@ -47,6 +50,11 @@ class PatchCodebook(nn.Module):
         """
         patches = patchify(pixels, self.patch_size).flatten(0, 1)
         self.codes.copy_(k_means(patches, self.num_tokens, self.num_iterations))
+        self.is_fitted = True
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self.is_fitted = self.is_fitted or f'{prefix}codes' in state_dict
 
 
 def nearest(points: Tensor, centers: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from mmssl.models.layers.patches import patchify
 from tests.support.interruption import assert_resume_is_exact
-from tests.support.tiny_run import tiny_config, train
+from tests.support.tiny_run import build_runner, tiny_config, train
 
 MODEL = dict(
     type='BEiT',
@@ -40,6 +40,15 @@ def test_words_are_typical_patches_of_the_training_images(tmp_path):
     distance = torch.cdist(patchify(pixels, 4).flatten(0, 1), tokenizer.codes).min(dim=1).values.mean()
     unfitted = torch.cdist(patchify(pixels, 4).flatten(0, 1), torch.rand(20, 48)).min(dim=1).values.mean()
     assert distance < 0.8 * unfitted
+
+
+def test_words_of_loaded_weights_are_kept(tmp_path):
+    state = build_runner(tiny_config(tmp_path / 'first', **CHANGES)).model.state_dict()
+    state['target.tokenizer.codes'] = codes = torch.rand(20, 48)
+    torch.save(dict(state_dict=state), tmp_path / 'model.pth')
+    options = dict(CHANGES, load_from=str(tmp_path / 'model.pth'), max_epochs=1)
+    runner = train(tiny_config(tmp_path / 'second', **options))
+    assert torch.equal(runner.model.target.tokenizer.codes, codes)
 
 
 def test_a_resumed_run_keeps_its_words(tmp_path):
