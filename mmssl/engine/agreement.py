@@ -49,6 +49,7 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
     check_banks(algorithm, loader.dataset)
     check_classes(algorithm, loader.dataset)
     check_temperatures(algorithm)
+    check_units(algorithm)
     return check_sizes(algorithm, loader.dataset)
 
 
@@ -191,13 +192,15 @@ def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
         if isinstance(other, int) and other != patch:
             yield f'model.masker.patch_size={patch} and the patches of model.{name}, {other} pixels, must be equal'
     grid = size // patch
-    for module in algorithm.neck.modules():
+    parts = [(name, module) for name in ('neck', 'head') for module in getattr(algorithm, name).modules()]
+    for name, module in parts:
         shape = getattr(module, 'grid_size', None)
         patches = math.prod(shape) if isinstance(shape, tuple) else getattr(module, 'num_patches', None)
         if isinstance(patches, int) and patches != grid**2:
             yield (
                 f'{view} and model.masker.patch_size={patch} give {grid} x {grid} = {grid**2} patches, but '
-                f'model.neck.grid_size gives {patches}: set model.neck.grid_size={grid}, or change the size of the view'
+                f'model.{name}.grid_size gives {patches}: set model.{name}.grid_size={grid}, or change the size of the '
+                'view'
             )
 
 
@@ -300,6 +303,28 @@ def check_temperatures(algorithm: nn.Module) -> None:
         temperature = getattr(part, 'temperature', None)
         if isinstance(temperature, (int, float)) and not temperature > 0:
             raise UserError(f'model.{name}.temperature must be above 0, got {temperature}')
+
+
+def check_units(algorithm: nn.Module) -> None:
+    """Checks that the parts that turn normalised images back into pixels know how they were normalised.
+
+    Args:
+        algorithm: Algorithm; its parts with ``mean`` and ``std`` (3, 1, 1), on the scale 0-1, are checked.
+
+    Raises:
+        UserError: A part has another ``mean`` or ``std`` than the preprocessor.
+    """
+    preprocessor: Any = getattr(algorithm, 'data_preprocessor', None)
+    for name, part in algorithm.named_modules():
+        for key in ('mean', 'std'):
+            theirs, own = (getattr(module, key, None) for module in (preprocessor, part))
+            if not isinstance(theirs, Tensor) or not isinstance(own, Tensor) or own.ndim != 3:
+                continue
+            if own.shape != theirs.shape or not torch.allclose(own, theirs.to(own), rtol=0, atol=1e-4):
+                values = [[round(255 * value, 3) for value in x.flatten().tolist()] for x in (own, theirs)]
+                raise UserError(
+                    f'model.{name}.{key}={values[0]} must be the {key} of model.data_preprocessor, {values[1]}'
+                )
 
 
 def check_watched_results(hooks: Sequence[Hook], loop: Any) -> None:

@@ -15,15 +15,19 @@ from torch.utils.data import DataLoader
 
 from mmssl.config.load import load_config
 from mmssl.engine import agreement
-from mmssl.engine.agreement import check_banks, check_classes, check_sizes, check_training
+from mmssl.engine.agreement import check_banks, check_classes, check_sizes, check_training, check_units
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.models.components.memory_bank import MemoryBank
-from mmssl.registry import ALGORITHMS, TRANSFORMS
+from mmssl.registry import ALGORITHMS, PREPROCESSORS, TARGETS, TRANSFORMS
 from mmssl.utils.errors import UserError
 from tests.support.shrink import shrink
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 RECIPES = {path.stem.split('_')[0]: path for path in sorted(CONFIGS.glob('[!_]*/*_cifar10.py'))}
+
+
+RESNET = dict(type='ResNet', depth=10, stem='small', width=0.125)
+TOWER = dict(embed_dim=32, depth=1, num_heads=2, patch_size=8)
 
 
 def small(method: str) -> Config:
@@ -83,6 +87,7 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
             r'16: set model.neck.grid_size=8',
         ),
         ('itpn', {'model.neck.grid_size': 3}, r'= 16 patches, but model.neck.grid_size gives 9'),
+        ('cae', {'model.head.grid_size': 5}, r'= 16 patches, but model.head.grid_size gives 25: set model.head.grid'),
         ('mae', {'model.masker.patch_size': 16}, r'model.masker.patch_size=16 and the patches of model.backbone, 8'),
         ('maskfeat', {'model.target.patch_size': 16}, r'patch_size=8 and the patches of model.target, 16 pixels'),
         ('mae', {'train_dataloader.dataset.views.0.size': 36}, r'views.0.size=36 is not a multiple of model.masker'),
@@ -113,6 +118,26 @@ def test_parts_that_do_not_fit(method: str, changes: dict[str, Any], message: st
     cfg.merge_from_dict(changes)
     with pytest.raises(UserError, match=message):
         check(cfg)
+
+
+@pytest.mark.parametrize(('method', 'part'), [('beit', 'target'), ('igpt', 'backbone.colors')])
+def test_targets_know_how_images_were_normalised(method: str, part: str) -> None:
+    cfg = small(method)
+    check_units(ALGORITHMS.build(cfg.model))
+    cfg.model.data_preprocessor.mean = [120, 120, 120]
+    with pytest.raises(UserError, match=rf'model\.{part}\.mean=.* must be the mean of model.data_preproc.*120'):
+        check_units(ALGORITHMS.build(cfg.model))
+
+
+@pytest.mark.parametrize(
+    'target', [dict(type='CLIPTarget', img_size=32, options=TOWER), dict(type='FeatureTarget', backbone=RESNET)]
+)
+def test_teachers_know_how_images_were_normalised(target: dict[str, Any]) -> None:
+    model = nn.Module()
+    model.data_preprocessor = PREPROCESSORS.build(dict(type='SelfSupDataPreprocessor', std=[80, 60, 60]))
+    model.target = TARGETS.build(target)
+    with pytest.raises(UserError, match=r'model\.target\.(mean|std)='):
+        check_units(model)
 
 
 def classifier(**changes: Any) -> torch.nn.Module:

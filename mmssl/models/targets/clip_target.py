@@ -83,6 +83,8 @@ class CLIPTarget(BaseModule):
         self.arguments = dict(num_classes=out_channels, img_size=img_size, **(options or {}))
         self.teacher: Any = timm.create_model(model, **self.arguments).eval().requires_grad_(False)
         leave_out_of_checkpoints(self.teacher)
+        for name, values in (('mean', mean), ('std', std)):  # compared with those of the preprocessor
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1) / 255, persistent=False)
         # (pixels - CLIP_MEAN) / CLIP_STD for pixels = images * deviation + center, as one product and one sum.
         self._affine: list[tuple[float, float]] = []
         for center, deviation, clip_mean, clip_std in zip(mean, std, CLIP_MEAN, CLIP_STD):

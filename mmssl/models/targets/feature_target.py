@@ -62,6 +62,8 @@ class FeatureTarget(BaseModule):
         self.checkpoint = checkpoint
         self.grid_size = grid_size
         self.standardize = standardize
+        for name, values in (('mean', mean), ('std', std)):  # compared with those of the preprocessor
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1) / 255, persistent=False)
         self.affine = [
             (deviation / theirs_std, (center - theirs_mean) / theirs_std)
             for center, deviation, theirs_mean, theirs_std in zip(mean, std, teacher_mean, teacher_std)
