@@ -39,8 +39,7 @@ class DINOv2(TeacherAlgorithm):
         masker: Config of the masker of global views.
         patch_head: Config of the loss of hidden patches.
         koleo: Config of the loss that spreads the class tokens, summed over both global views.
-        keep_loaded_teacher: Whether the teacher of a checkpoint is kept instead of copying the student.
-        **slots: Arguments of ``BaseAlgorithm``: a backbone that returns tokens, an ``ImagePatchProjector`` as neck.
+        **slots: Arguments of ``TeacherAlgorithm``: a backbone that returns tokens, an ``ImagePatchProjector`` as neck.
     """
 
     views = Views(GLOBAL_VIEWS, local=True)
@@ -55,7 +54,6 @@ class DINOv2(TeacherAlgorithm):
         masker: dict,
         patch_head: dict,
         koleo: dict,
-        keep_loaded_teacher: bool = False,
         **slots: Any,
     ) -> None:
         super().__init__(teacher=dict(drop_path=False) | teacher, **slots)
@@ -64,8 +62,6 @@ class DINOv2(TeacherAlgorithm):
         self.masker = MASKERS.build(masker)
         self.patch_head = HEADS.build(patch_head)
         self.koleo = HEADS.build(koleo)
-        self.keep_loaded_teacher, self._teacher_was_loaded = keep_loaded_teacher, False
-        self.teacher.register_load_state_dict_post_hook(self._note_teacher)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.backbone.embed_dim))
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
@@ -84,14 +80,6 @@ class DINOv2(TeacherAlgorithm):
             loss_patch=self.patch_head(patch_logits, patch_targets, hidden.weights),
             loss_koleo=sum(self.koleo(view) for view in tokens[:, 0].chunk(GLOBAL_VIEWS)),
         )
-
-    def start_teacher(self) -> None:
-        """Copies the student into the teacher, unless the teacher of a checkpoint is kept."""
-        if not (self.keep_loaded_teacher and self._teacher_was_loaded):
-            super().start_teacher()
-
-    def _note_teacher(self, teacher: nn.Module, keys: Any) -> None:  # public weights have none
-        self._teacher_was_loaded = not any(name.startswith('teacher.') for name in keys.missing_keys)
 
     @torch.no_grad()
     def teach(self, images: Tensor, hidden: HiddenPatches) -> tuple[Tensor, Tensor]:

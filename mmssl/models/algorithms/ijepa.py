@@ -29,7 +29,10 @@ class IJEPA(TeacherAlgorithm):
     Args:
         masker: Config of a ``MultiBlockMasker``, with the ``patch_size`` of the backbone.
         teacher: Arguments of ``EMATeacher``.
-        **slots: Arguments of ``BaseAlgorithm``.
+        **slots: Arguments of ``TeacherAlgorithm``.
+
+    Raises:
+        ValueError: The neck has another width of tokens than the backbone.
     """
 
     views = Views(1)
@@ -37,6 +40,11 @@ class IJEPA(TeacherAlgorithm):
 
     def __init__(self, *, masker: dict, teacher: dict, **slots: Any) -> None:
         super().__init__(teacher=teacher, **slots)
+        if self.neck.in_channels != self.backbone.embed_dim:
+            raise ValueError(
+                f'model.neck.in_channels={self.neck.in_channels} must be the width of the tokens of the backbone, '
+                f'{self.backbone.embed_dim}'
+            )
         self.masker = MASKERS.build(masker)
         self.position = RunPosition()
 

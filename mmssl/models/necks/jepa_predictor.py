@@ -45,7 +45,7 @@ class JEPAPredictor(BaseModule):
         super().__init__(init_cfg)
         rows, columns = to_2tuple(grid_size)
         self.num_patches = rows * columns
-        self.out_channels = in_channels
+        self.in_channels = self.out_channels = in_channels
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
         positions = sincos_positions((rows, columns), embed_dim, 'column', torch.float64, prefix=0)
 

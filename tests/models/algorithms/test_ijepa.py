@@ -70,6 +70,21 @@ def test_positions_move_between_transformers_with_and_without_class_token(kind):
     assert small.pos_embed.shape == (1, 16, 24)
 
 
+def test_the_predictor_has_the_width_of_the_backbone():
+    with pytest.raises(ValueError, match='model.neck.in_channels=16 must be the width .* 24'):
+        ALGORITHMS.build(CONFIG | dict(neck=dict(CONFIG['neck'], in_channels=16)))
+
+
+def test_a_teacher_of_a_checkpoint_is_kept():
+    trained, model = ALGORITHMS.build(CONFIG), ALGORITHMS.build(CONFIG | dict(keep_loaded_teacher=True))
+    torch.nn.init.normal_(trained.teacher.backbone.norm.weight)
+    model.load_state_dict(trained.state_dict())
+    for algorithm in (model, trained):
+        algorithm.on_train_start()
+    assert not torch.equal(model.teacher.backbone.norm.weight, model.backbone.norm.weight)
+    assert torch.equal(trained.teacher.backbone.norm.weight, trained.backbone.norm.weight)
+
+
 def test_a_class_token_cannot_be_asked_for():
     with pytest.raises(ValueError, match='no class token'):
         PatchViT(ARCH, output='cls')
