@@ -143,8 +143,8 @@ class CheckpointRunner(Runner):
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
         """Loads weights into the whole model, or into the backbone if the file only holds a backbone.
 
-        On resume, or if ``strict``, all tensors must match; otherwise at least 99 % of the tensors of the model or of
-        the backbone.
+        On resume, or if ``strict``, all tensors must match; otherwise at least 99 % of the tensors of the model, or of
+        the backbone, and a warning names the other parts of the file.
 
         Raises:
             UserError: The file cannot be read, too few tensors match, or the run cannot be resumed from it.
@@ -163,6 +163,12 @@ class CheckpointRunner(Runner):
                 if backbone is None:
                     raise
                 load_matching(backbone, offered, str(filename), min_match=0.99)
+                parts = {name.partition('.')[0] for name in offered}
+                if 'backbone' in parts and len(parts) > 1:
+                    self.logger.warning(
+                        f'only the backbone was loaded from {filename}, because the file does not hold the whole model '
+                        f'of this config. Not loaded: {", ".join(sorted(parts - {"backbone"}))}'
+                    )
         self._has_loaded = True
         return checkpoint
 

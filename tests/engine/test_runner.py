@@ -84,6 +84,10 @@ def test_load_from_takes_the_model_or_its_backbone_and_nothing_less(tmp_path: Pa
     assert torch.equal(runner.model.queue.features, queue)
     with pytest.raises(UserError, match='nothing was loaded'):
         runner.load_checkpoint(str(tmp_path / 'little.pth'))
+    neck = {key: value for key, value in state.items() if key.startswith('neck.')}
+    torch.save(dict(state_dict=backbone | neck), tmp_path / 'part.pth')
+    runner.load_checkpoint(str(tmp_path / 'part.pth'))
+    assert 'does not hold the whole model of this config. Not loaded: neck\n' in _log(runner)
 
 
 def test_order_of_resumable_checkpoints(tmp_path: Path) -> None:
