@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.micro_batches import parts_in_micro_batches
-from mmssl.profiling.dry_run import Probe, bytes_in_use, device, run_two_iterations
+from mmssl.profiling.dry_run import Probe, bytes_in_use, device, larger_batch, run_two_iterations
 from mmssl.profiling.machine import free_memory
 from mmssl.profiling.saved_bytes import count_saved_bytes
 from mmssl.profiling.stand_ins import replace_missing_data, replace_missing_weights
@@ -63,8 +63,7 @@ def find_micro_batch(cfg: Config, budget: float | None = None) -> int | None:
     """
     budget = _SHARE * free_memory(device()) if budget is None else budget
     full = cfg.train_dataloader.batch_size
-    probe = _PartsProbe()
-    _measure(cfg, min(full, _MEASURED_IMAGES), None, probe)
+    probe = _measure_few(cfg, full)
     size = probe.largest_that_fits(full, budget)
     while device().type == 'cuda' and not _fits(cfg, full, size):
         size = (1 << (probe.rows(full) - 1).bit_length() if size is None else size) // 2
@@ -73,6 +72,18 @@ def find_micro_batch(cfg: Config, budget: float | None = None) -> int | None:
     text = 'all of which fit' if size is None else f'micro_batch={size}'
     print_log(f'auto_batch: {full} images per step and process, {text}', logger='current')
     return size
+
+
+def _measure_few(cfg: Config, full: int) -> _PartsProbe:
+    """Measures as few images as the method takes."""
+    images = min(full, _MEASURED_IMAGES)
+    while True:
+        try:
+            probe = _PartsProbe()
+            _measure(cfg, images, None, probe)
+            return probe
+        except ValueError as error:
+            images = larger_batch(images, full, error)
 
 
 def _fits(cfg: Config, batch_size: int, micro_batch: int | None) -> bool:

@@ -75,13 +75,24 @@ def dry_run(cfg: Config) -> Report:
                 problems = [p for p in problems if not p.startswith('batch size')]
                 batch_size //= 2
                 problems.append(f'batch size {full} does not fit in memory; {batch_size} does')
-            except ValueError as error:  # such as a reduced batch that is not a multiple of norm_group_size
-                if batch_size >= full or isinstance(error, UserError) or user_message(error) is None:
-                    raise
-                batch_size = min(2 * batch_size, full)
+            except ValueError as error:
+                batch_size = larger_batch(batch_size, full, error)
         report = _report(cfg, runner, probe, problems, num_images, full, batch_size)
         report.notes += notes
         return report
+
+
+def larger_batch(batch_size: int, full: int, error: ValueError) -> int:
+    """Returns a larger batch after an error of a reduced one, which a group of norms or of KoLeo may not divide.
+
+    Args:
+        batch_size: Images of the batch with which the error was raised.
+        full: Images of the whole batch.
+        error: The error, which is raised again if it has another cause.
+    """
+    if batch_size >= full or isinstance(error, UserError) or user_message(error) is None:
+        raise error
+    return min(2 * batch_size, full)
 
 
 class _Stop(Exception):

@@ -37,6 +37,12 @@ def test_a_recipe_states_its_batch(cfg: Config) -> None:
         use_recipe_batch(cfg, 1)
 
 
+def test_as_many_images_are_measured_as_a_group_of_norms_needs(cfg: Config) -> None:
+    cfg.model = tiny_config('', 'moco')['model'] | dict(norm_group_size=16)
+    cfg.train_dataloader.batch_size = 32
+    assert find_micro_batch(cfg, budget=64 * GIB) is None
+
+
 def test_the_micro_batch_follows_the_memory(cfg: Config, tmp_path: Path) -> None:
     use_recipe_batch(cfg, 1)
     cfg.train_dataloader.batch_size = 128
