@@ -55,7 +55,7 @@ class IGPT(BaseAlgorithm):
         (images,) = views
         words = self.backbone.words(images)  # (N, L)
         mask = torch.ones_like(words, dtype=torch.bool) if self.backbone.causal else self.masker(images)
-        tokens = self.backbone.encode(words, mask=None if self.backbone.causal else mask)
+        tokens = self.backbone(images, words, None if self.backbone.causal else mask)
         return dict(loss=self.head(self.neck(tokens), words, mask))
 
     @torch.no_grad()

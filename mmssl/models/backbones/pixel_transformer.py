@@ -139,8 +139,19 @@ class PixelTransformer(OrderedLayers):
         self.norm = nn.RMSNorm(dim, eps=1e-5)
         self._init_parameters(dim, depth)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Returns features (N, D) for ``'mean'``, (N, L, D) for ``'tokens'``, of images (N, 3, H, W)."""
+    def forward(self, images: Tensor, words: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Encodes images.
+
+        Args:
+            images: (N, 3, H, W), normalised.
+            words: (N, L) int64, the colours of ``images``, for a prediction of colours.
+            mask: (N, L) bool, see ``encode``; with ``words`` alone.
+
+        Returns:
+            Features (N, D) for ``'mean'``, (N, L, D) for ``'tokens'``; with ``words`` the tokens of ``encode``.
+        """
+        if words is not None:
+            return self.encode(words, mask)
         tokens = self.encode(self.words(images), num_blocks=self.feature_block)
         return tokens.mean(dim=1) if self.output == 'mean' else tokens
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.models.backbones.pixel_transformer import PixelBlock
 from mmssl.registry import ALGORITHMS
 
@@ -68,6 +69,18 @@ def test_features_are_the_mean_of_the_next_blocks_normalised_input():
     x[:, :1] = model.backbone.start_token
     expected = second.norm1(first(x + model.backbone.pos_embed)).mean(dim=1)
     assert_close(model.extract_feat(IMAGES), expected)
+
+
+@pytest.mark.parametrize('causal', [True, False])
+def test_micro_batches_split_the_transformer(causal):
+    model, rows = build(causal), []
+    whole = model.loss([IMAGES])['loss']
+    use_micro_batches(model, 1)
+    model.backbone.blocks[0].register_forward_pre_hook(lambda block, inputs: rows.append(len(inputs[0])))
+    loss = model.loss([IMAGES])['loss']
+    loss.backward()
+    assert_close(loss, whole)
+    assert rows == [1] * 4  # two images, forward and backward
 
 
 @pytest.mark.parametrize('causal', [True, False])
