@@ -21,7 +21,7 @@ model = dict(
     backbone=dict(type='BEiTViT', arch='base', output='tokens', layer_scale=0.1, drop_path_rate=0.1),
     masker=dict(type='BlockwiseMasker', num_hidden=75, min_block=16, patch_size=16),
     target=dict(type='CLIPTarget', checkpoint='data/clip/ViT-B-16.pt', standardize=False, **_clip),
-    neck=dict(type='PatchPredictor', in_channels=768, out_channels=512),
+    neck=dict(type='PatchPredictor', in_channels=768, out_channels=512, bound=0.02),
     head=dict(type='MaskedCosineLoss'),
 )
 
