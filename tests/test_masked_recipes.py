@@ -9,7 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from mmssl.config.load import load_config
-from mmssl.registry import ALGORITHMS
+from mmssl.registry import ALGORITHMS, NECKS
 from tests.support.shrink import shrink
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -17,6 +17,7 @@ SWIN = 'simmim/simmim_swin-base_16xb128-100e_in1k.py'
 VIT = 'simmim/simmim_vit-base_16xb128-800e_in1k.py'
 BEIT = 'beit/beit_vit-base_16xb128-800e_in1k.py'
 MASKFEAT = 'maskfeat/maskfeat_vit-base_64xb32-1600e_in1k.py'
+A2MIM = 'a2mim/a2mim_resnet18_1xb512-400e_cifar10.py'
 CAE = 'cae/cae_vit-base_32xb64-300e_in1k.py'
 CONVMAE = 'convmae/convmae_convvit-base_24xb128-1600e_in1k.py'
 
@@ -68,6 +69,13 @@ def test_masks_have_the_official_numbers():
     assert (maskers[VIT].unit_size, maskers[VIT].patch_size, maskers[VIT].ratio) == (32, 16, 0.6)
     assert (maskers[BEIT].num_hidden, maskers[BEIT].min_block) == (75, 16)
     assert (maskers[MASKFEAT].num_hidden, maskers[MASKFEAT].min_block) == (round(0.4 * 196), 78 // 5)
+
+
+def test_the_decoder_of_a2mim_begins_with_small_weights():
+    neck = NECKS.build(recipe(A2MIM).model.neck)
+    neck.init_weights()
+    layer = neck.layers[0]
+    assert abs(layer.weight.std() - 0.02) < 1e-3 and layer.weight.abs().max() > 0.04 and not layer.bias.any()
 
 
 def test_crops_are_those_of_the_official_codes():

@@ -17,7 +17,12 @@ model = dict(
     backbone=dict(type='ResNet', depth=18, stem='small'),
     mask_token=dict(layer='layer3', channels=256, gamma=1e-6),
     masker=dict(type='SimMIMMasker', ratio=0.6, unit_size=8, patch_size=4),
-    neck=dict(type='PixelShuffleDecoder', in_channels=512, stride=8),
+    neck=dict(
+        type='PixelShuffleDecoder',
+        in_channels=512,
+        stride=8,
+        init_cfg=dict(type='TruncNormal', layer='Conv2d', std=0.02),
+    ),
     target=dict(type='PixelTarget', patch_size=4, standardize=False),
     head=dict(type='A2MIMLoss', focal=True, frequency_weight=0.5, visible_weight=1e-3),
 )

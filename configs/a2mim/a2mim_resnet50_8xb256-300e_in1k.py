@@ -17,7 +17,12 @@ model = dict(
     backbone=dict(type='ResNet', depth=50),
     mask_token=dict(layer='layer3', channels=1024, gamma=1e-6),
     masker=dict(type='SimMIMMasker', ratio=0.6, unit_size=32, patch_size=16),
-    neck=dict(type='PixelShuffleDecoder', in_channels=2048, stride=32),
+    neck=dict(
+        type='PixelShuffleDecoder',
+        in_channels=2048,
+        stride=32,
+        init_cfg=dict(type='TruncNormal', layer='Conv2d', std=0.02),
+    ),
     target=dict(type='PixelTarget', patch_size=16, standardize=False),
     head=dict(type='A2MIMLoss', focal=True, frequency_weight=0.5, visible_weight=1e-3),
 )

@@ -17,7 +17,12 @@ model = dict(
     backbone=dict(type='BEiTViT', arch='base', output='maps', layer_scale=0.1, drop_path_rate=0.1),
     mask_token=dict(layer='patch_embed', channels=768),
     masker=dict(type='SimMIMMasker', ratio=0.6, unit_size=32, patch_size=16),
-    neck=dict(type='PixelShuffleDecoder', in_channels=768, stride=16),
+    neck=dict(
+        type='PixelShuffleDecoder',
+        in_channels=768,
+        stride=16,
+        init_cfg=dict(type='TruncNormal', layer='Conv2d', std=0.02),
+    ),
     target=dict(type='PixelTarget', patch_size=16, standardize=False),
     head=dict(type='A2MIMLoss', focal=False, frequency_weight=0.1, visible_weight=0.0),
 )
