@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
 from mmssl.models.backbones.timm_backbone import TimmBackbone
+from mmssl.models.layers.initialization import xavier_uniform_linear
 from mmssl.models.layers.patches import patchify
 from mmssl.models.layers.window_groups import WindowGroups, window_groups
 from mmssl.registry import BACKBONES
@@ -41,8 +42,9 @@ class GroupedSwin(TimmBackbone):
     Attention runs within the windows of the whole map: windows with unequal numbers of visible tokens are packed into
     groups of one size, and a mask separates the windows of a group. The result equals Swin's attention with hidden
     tokens masked. All images of a batch share their visible units. A checkpoint has the names of ``TimmBackbone``. The
-    norms add 1e-6 to the variance, as in the official code, and those of a ``TimmBackbone`` add 1e-5. Compiling the
-    blocks has no effect on visible patches, because the sizes of groups change at every step.
+    norms add 1e-6 to the variance, as in the official code, and those of a ``TimmBackbone`` add 1e-5. Initial weights
+    are Xavier uniform, as in the official code, and not timm's. Compiling the blocks has no effect on visible patches,
+    because the sizes of groups change at every step.
 
     Args:
         name: Name of a Swin in ``timm.list_models()``.
@@ -58,6 +60,9 @@ class GroupedSwin(TimmBackbone):
         for stage in self.model.layers:
             for block in stage.blocks:
                 block.__class__ = GroupedBlock  # timm's block with another ``forward``
+        if not kwargs.get('pretrained'):
+            self.apply(xavier_uniform_linear)
+            nn.init.xavier_uniform_(self.patch_embed.proj.weight.data.flatten(1))
         self.unit = 2 ** (len(self.model.layers) - 1)  # side of a unit in patches
 
     def forward(

@@ -84,6 +84,13 @@ def test_checkpointed_and_compiled_blocks_run_on_visible_patches(images):
     assert_close(plain(images, keep=keep), expected)
 
 
+def test_initial_weights_are_xavier_uniform(swin):
+    block = swin.model.layers[2].blocks[1]
+    for weight in (block.attn.qkv.weight, block.mlp.fc2.weight, swin.patch_embed.proj.weight.flatten(1)):
+        bound = (6 / sum(weight.shape)) ** 0.5
+        assert 0.9 * bound < weight.abs().max() <= bound
+
+
 def test_another_network_is_refused():
     with pytest.raises(ValueError, match='needs a Swin of timm'):
         GroupedSwin('vit_tiny_patch16_224')
