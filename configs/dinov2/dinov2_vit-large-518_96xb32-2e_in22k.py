@@ -20,7 +20,11 @@ model = dict(backbone=dict(img_size=518), keep_loaded_teacher=True, targets=_tar
 custom_hooks = []
 _views = _base_.train_dataloader.dataset.views
 train_dataloader = dict(dataset=dict(views=[dict(_views[0], size=518), dict(_views[1], size=518), *_views[2:]]))
+_plain = dict(resize=592, size=518)
+val_dataloader = dict(dataset=dict(transform=_plain))
+val_cfg = dict(bank_dataloader=dict(dataset=dict(transform=_plain)))
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].warmup_epochs = 0.2
+param_scheduler[0].end_factor = 0.01  # to 1e-6
 param_scheduler[1].end_factor = 1
 optim_wrapper = dict(optimizer=dict(lr=1e-4, weight_decay=0.2))

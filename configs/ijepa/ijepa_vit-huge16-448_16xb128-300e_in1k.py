@@ -15,3 +15,6 @@ model = dict(
     neck=dict(grid_size=28),
 )
 train_dataloader = dict(dataset=dict(views=[dict(_base_._views[0], size=448)]))
+_plain = dict(resize=512, size=448)
+val_dataloader = dict(dataset=dict(transform=_plain))
+val_cfg = dict(bank_dataloader=dict(dataset=dict(transform=_plain)))
