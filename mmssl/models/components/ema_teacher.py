@@ -78,11 +78,13 @@ class EMATeacher(nn.Module):
             ``'truncated'`` (see ``truncated_momentum``).
         drop_path: Whether the teacher drops paths (stochastic depth) in training mode as the student does.
         copy_buffers: Whether every update copies the student's buffers, instead of keeping the teacher's own.
+        warmup: Share of the run in which the momentum falls, for ``'truncated'``.
+        cosine_part: Share of the cosine that the rest of the run takes, ``part`` of ``truncated_momentum``.
         **parts: The student's parts in the order in which the teacher applies them; their names are the prefixes of the
             copies in the state dict.
 
     Raises:
-        ValueError: ``schedule`` is unknown, or a momentum lies outside [0, 1].
+        ValueError: ``schedule`` is unknown, or a momentum or share has a value that is not allowed.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class EMATeacher(nn.Module):
         schedule: str = 'cosine',
         drop_path: bool = True,
         copy_buffers: bool = False,
+        warmup: float = 0.1,
+        cosine_part: float = 0.8,
         **parts: nn.Module,
     ) -> None:
         super().__init__()
@@ -100,6 +104,9 @@ class EMATeacher(nn.Module):
         for value in (momentum, end_momentum):
             if not 0 <= value <= 1:
                 raise ValueError(f'momentum, the weight of the old value, must lie in [0, 1], got {value}')
+        if not (0 <= warmup < 1 and 0 < cosine_part <= 1):
+            raise ValueError(f'warmup must lie in [0, 1) and cosine_part in (0, 1], got {warmup} and {cosine_part}')
+        self.truncation = dict(warmup=warmup, part=cosine_part) if schedule == 'truncated' else {}
         self.momentum = momentum
         self.end_momentum = end_momentum
         self.schedule = schedule
@@ -134,7 +141,7 @@ class EMATeacher(nn.Module):
             **students: The student's parts, under the names given to the constructor.
         """
         if momentum is None:
-            momentum = _SCHEDULES[self.schedule](progress, self.momentum, self.end_momentum)
+            momentum = _SCHEDULES[self.schedule](progress, self.momentum, self.end_momentum, **self.truncation)
         teacher: list[Tensor] = []
         student: list[Tensor] = []
         for name, part in students.items():

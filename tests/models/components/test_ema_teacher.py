@@ -49,6 +49,16 @@ def test_ten_updates_of_the_cosine_schedule():
     assert_close(teacher.part.weight.item(), 0.0537171099, rtol=0, atol=1e-10)
 
 
+def test_the_warm_up_of_the_truncated_schedule():
+    teacher, student = _scalar_teacher(momentum=0.9, schedule='truncated', warmup=0.5, cosine_part=0.5)
+    start = teacher.part.weight.item()
+    teacher.update(0.25, part=student)  # half of the warm-up: 0.95
+    after = 0.95 * start + 0.05 * student.weight.item()
+    assert_close(teacher.part.weight.item(), after, rtol=0, atol=1e-12)
+    teacher.update(1.0, part=student)  # half of the cosine: again 0.95
+    assert_close(teacher.part.weight.item(), 0.95 * after + 0.05 * student.weight.item(), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize('momentum', [0.0, 0.3, 0.7, 0.99, 1.0])
 def test_one_update_of_all_parameters_and_no_buffer(momentum):
     parts = _parts()
@@ -116,3 +126,5 @@ def test_wrong_arguments():
         EMATeacher(schedule='step')
     with pytest.raises(ValueError, match='old value'):
         EMATeacher(momentum=1.5)
+    with pytest.raises(ValueError, match='warmup must lie in'):
+        EMATeacher(warmup=1.0)
