@@ -121,8 +121,8 @@ class PretrainRunner(CheckpointRunner):
         """
         for loop in (self._train_loop, self._val_loop, self._test_loop):
             for name in ('dataloader', 'bank_dataloader', 'dataloader_iterator'):
-                loader = getattr(loop, name, None)
-                iterator = getattr(loader, '_iterator', None)
+                loader: Any = getattr(loop, name, None)
+                iterator: Any = getattr(loader, '_iterator', None)
                 if hasattr(iterator, '_shutdown_workers'):
                     iterator._shutdown_workers()
                     loader._iterator = None
