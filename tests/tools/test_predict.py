@@ -179,7 +179,8 @@ def test_a_segmenter_predicts_draws_and_is_shown(segmenter: tuple[Path, dict, Pa
 
     model = init_model(load_config(SEGMENTER, options), str(checkpoint), device='cpu')
     np.testing.assert_array_equal(inference_model(model, image).pred_sem_seg.data[0].numpy(), mask)
-    inferencer = MMSegInferencer(load_config(SEGMENTER, options), str(checkpoint), device='cpu', show_progress=False)
+    inferencer = MMSegInferencer(load_config(SEGMENTER, options), str(checkpoint), device='cpu')
+    inferencer.show_progress = False  # mmseg 1.2.2 has no argument for it
     np.testing.assert_array_equal(inferencer(image)['predictions'], mask)
 
     show = ['--work-dir', str(tmp_path / 'run'), '--show-dir', str(tmp_path / 'show'), '--cfg-options']
