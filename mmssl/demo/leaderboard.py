@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from textwrap import wrap
@@ -55,7 +55,7 @@ class Entry:
         scores: Metric -> one value in % per seed, in the order of the seeds.
         images: Mean number of training images that a run has seen; 0 for a reference.
         minutes: Mean duration of the training.
-        processor_minutes: Mean time that it took of all processors together; 0 if this was not recorded.
+        processor_minutes: Time that each training took of all processors together, where it was recorded.
         failed: Number of failed runs.
     """
 
@@ -63,7 +63,7 @@ class Entry:
     scores: dict[str, list[float]]
     images: float = 0.0
     minutes: float = 0.0
-    processor_minutes: float = 0.0
+    processor_minutes: list[float] = field(default_factory=list)
     failed: int = 0
 
 
@@ -154,7 +154,8 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
         _append(entry, _last(run))
         entry.images += run.results['images']
         entry.minutes += run.results['minutes']
-        entry.processor_minutes += run.results.get('processor_minutes', 0.0)
+        if 'processor_minutes' in run.results:
+            entry.processor_minutes.append(run.results['processor_minutes'])
         for name, reference in references.items():
             # The initial network depends on the seed and on the backbone; pixels and the common ResNet count once.
             key = (name, run.seed, json.dumps(run.results['scores'].get(name)))
@@ -164,7 +165,6 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
     for entry in methods.values():
         count = max(1, sum(run.method == entry.name and run.results is not None for run in runs))
         entry.images, entry.minutes = entry.images / count, entry.minutes / count
-        entry.processor_minutes /= count
     ranked = sorted(methods.values(), key=lambda entry: -fmean(entry.scores.get('linear_top1') or [-1]))
     return [*(reference for reference in references.values() if reference.scores), *ranked]
 
@@ -181,22 +181,23 @@ def as_markdown(runs: Sequence[Run], command: str) -> str:
     for entry in entries(runs):
         count = max((len(values) for values in entry.scores.values()), default=0)
         cells = [_cell(entry.scores.get(key)) for key in METRICS]
-        budget = [f'{entry.images:,.0f}', f'{entry.minutes:.1f}', f'{entry.processor_minutes:.1f}']
+        processor = f'{fmean(entry.processor_minutes):.1f}' if entry.processor_minutes else ''
+        budget = [f'{entry.images:,.0f}', f'{entry.minutes:.1f}', processor]
         if entry.name in REFERENCES:
             budget = [''] * len(budget)
         name = f'{entry.name} (knows the labels)' if entry.name == SUPERVISED else entry.name
         rows.append([name, *cells, *budget, f'{count}' + f', {entry.failed} failed' * bool(entry.failed)])
     lines = [f'| {" | ".join(row)} |' for row in rows]
     done = [run.results for run in runs if run.results]
-    keys = [key for key in ('device', 'cpu', 'threads', 'torch', 'mmssl', 'commit') if done and key in done[0]]
-    values = {key: ' / '.join(sorted({str(result.get(key)) for result in done})) for key in keys}
+    keys = ('device', 'cpu', 'threads', 'torch', 'mmssl', 'commit')
+    values = {key: ' / '.join(sorted({str(result[key]) for result in done if key in result})) for key in keys}
     failures = [f'{run.method}, seed {run.seed}: {run.error}' for run in runs if run.error]
     return '\n'.join([
         '# Leaderboard', '',
         'Accuracy in % on test images from frozen features: mean over seeds, in brackets the least and the most.', '',
         *lines, '',
         f'Command: `{command}`', '',
-        *(f'- {key}: {value}' for key, value in values.items()),
+        *(f'- {key}: {value}' for key, value in values.items() if value),
         *(['', '## Failed runs', '', *(f'```\n{text}\n```' for text in failures)] if failures else []), '',
     ])  # fmt: skip
 

@@ -35,7 +35,9 @@ def root(tmp_path: Path) -> Path:
         scores = {'raw pixels': dict(linear_top1=47.5), 'pre-trained': dict(linear_top1=top1, knn_top1=70.0)}
         runs.append(dict(method='one', seed=seed, results=dict(shared, scores=scores), seconds=1.0, error=''))
     runs.append(dict(method='other', seed=0, results=None, seconds=1.0, error='exit code 1'))
-    (tmp_path / 'board/leaderboard.json').write_text(json.dumps(dict(command='python board', runs=runs)))
+    (tmp_path / 'board/leaderboard.json').write_text(
+        json.dumps(dict(command='python board --work-dir /here --full', runs=runs))
+    )
     (tmp_path / 'board/leaderboard.png').write_bytes(b'figure')
     return tmp_path
 
@@ -55,7 +57,7 @@ def test_tables_stand_between_the_marks(root: Path, monkeypatch: pytest.MonkeyPa
         assert assemble.DEMO.search(card).groups() == ('70.0 (70.0 to 70.0)', '81.0 (80.0 to 82.0)')
         page = (root / 'docs/methods/leaderboard.md').read_text()
         assert page.startswith('# Table\n<!-- leaderboard -->\nAccuracy in %') and page.endswith('-->\nend\n')
-        assert 'old' not in page and '| one | 70.0' in page and 'python board' in page
+        assert 'old' not in page and '| one | 70.0' in page and '`python board --full`' in page
     assert (root / 'docs/images/leaderboard.png').read_bytes() == b'figure'
 
 

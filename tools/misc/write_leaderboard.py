@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     done = {run.method: [other for other in runs if other.method == run.method] for run in runs if run.results}
     for card in sorted((ROOT / 'configs').glob('*/README.md')):
         rewrite(card, DEMO, lambda found: f'{method_table(done[found[2]])}\n' if found[2] in done else None)
-    page, table = ROOT / 'docs' / 'methods' / 'leaderboard.md', as_markdown(runs, content['command'])
+    command = re.sub(r' --work-dir \S+', '', content['command'])
+    page, table = ROOT / 'docs' / 'methods' / 'leaderboard.md', as_markdown(runs, command)
     rewrite(page, BOARD, lambda found: table.partition('\n\n')[2])  # without its title
     shutil.copy(folder / 'leaderboard.png', ROOT / 'docs' / 'images' / 'leaderboard.png')
 
