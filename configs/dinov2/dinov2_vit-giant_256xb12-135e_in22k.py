@@ -3,7 +3,8 @@
     tools/dist_train.sh configs/dinov2/dinov2_vit-giant_256xb12-135e_in22k.py 256
 
 Cost: 623,835 steps of 3072 images in 2 + 8 views. The official file says 12 images per GPU; the number of GPUs is this
-project's choice, and ``strategy='fsdp2'`` with ``--amp bf16`` divides weights and optimizer among them. Not measured here.
+project's choice, and ``strategy='fsdp2'`` with ``--amp bf16`` divides weights and optimizer among them. Not
+measured here.
 Expected: no published figure; the released ViT-g was trained on other data.
 """
 
