@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -28,3 +29,19 @@ def adapted(module: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
         for adapter in part.__dict__.get(_ADAPTERS, ()):
             adapter(part, state, f'{name}.' if name else '', {}, False, [], [], [])
     return state
+
+
+def keep_rows_of_own_dataset(module: nn.Module, *names: str) -> None:
+    """Makes ``module`` ignore loaded rows of another dataset, which has another number of images.
+
+    Args:
+        module: Module with one row per image of the training set in each of its tensors ``names``.
+        *names: Names of these tensors; if one has another shape in the state dict, all keep their own values.
+    """
+    adapt_on_load(module, partial(_keep_rows, names))
+
+
+def _keep_rows(names: Sequence[str], module: nn.Module, state: dict[str, Tensor], prefix: str, *others: object) -> None:
+    own = {f'{prefix}{name}': getattr(module, name) for name in names}
+    if any(name in state and state[name].shape != value.shape for name, value in own.items()):
+        state.update(own)

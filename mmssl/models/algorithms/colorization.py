@@ -10,10 +10,8 @@ from torch import Tensor
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.color_prior import ColorPrior
-from mmssl.models.components.lightness import Lightness
 from mmssl.models.layers.lab import ab_bins, annealed_mean, soft_bins
 from mmssl.models.layers.patches import unpatchify
-from mmssl.models.targets.color_target import ColorTarget
 from mmssl.registry import ALGORITHMS, TARGETS
 from mmssl.utils.errors import UserError
 
@@ -33,9 +31,6 @@ class Colorization(BaseAlgorithm):
         gray_threshold: Largest absolute a or b of an image that is ignored as grey.
         temperature: Temperature of ``annealed_mean``, with which figures are coloured.
         **slots: Arguments of ``BaseAlgorithm``; the neck is a ``ColorUpsampler``, the head a ``RebalancedColorLoss``.
-
-    Raises:
-        ValueError: ``Lightness`` or the target have another mean or standard deviation than the preprocessor.
     """
 
     views = Views(1)
@@ -56,9 +51,6 @@ class Colorization(BaseAlgorithm):
         self.gray_threshold, self.temperature = gray_threshold, temperature
         self.batch_coupled = 'batch norm'
         self.register_buffer('bins', ab_bins(), persistent=False)
-        for name, part in self.named_modules():
-            if isinstance(part, (Lightness, ColorTarget)) and not _same_units(part, self.data_preprocessor):
-                raise ValueError(f'mean and std of model.{name} must be those of model.data_preprocessor')
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the rebalanced cross entropy of one view (N, 3, H, W), a sum over positions, mean over images."""
@@ -110,10 +102,3 @@ class Colorization(BaseAlgorithm):
     def on_step_end(self, progress: float) -> None:
         """Counts the colours of the step."""
         self.prior.commit()
-
-
-def _same_units(part: Any, preprocessor: Any) -> bool:
-    """Returns whether two parts have the same ``mean`` and ``std``; without values (on 'meta') or ``std`` they do."""
-    if not hasattr(preprocessor, 'std') or part.mean.is_meta:
-        return True
-    return torch.equal(part.mean, preprocessor.mean) and torch.equal(part.std, preprocessor.std)

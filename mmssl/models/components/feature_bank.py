@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from mmssl.checkpoints.adaptation import adapt_on_load
+from mmssl.checkpoints.adaptation import keep_rows_of_own_dataset
 from mmssl.distributed.collectives import gather_constant
 from mmssl.models.layers.repeated_rows import first_of_equals
 
@@ -32,7 +30,7 @@ class FeatureBank(nn.Module):
         self.register_buffer('features', torch.zeros(0, dim))
         self.register_buffer('filled', torch.zeros(0, dtype=torch.bool))
         self._staged: list[tuple[Tensor, Tensor]] = []
-        adapt_on_load(self, _keep_own_rows)
+        keep_rows_of_own_dataset(self, 'features', 'filled')
 
     def resize(self, num_images: int) -> None:
         """Replaces the bank with an empty one for ``num_images`` images."""
@@ -61,10 +59,3 @@ class FeatureBank(nn.Module):
     def clear(self) -> None:
         """Marks all rows as missing."""
         self.filled.zero_()
-
-
-def _keep_own_rows(bank: FeatureBank, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
-    """Replaces rows of another dataset in the loaded state with the rows of the bank."""
-    own = {f'{prefix}features': bank.features, f'{prefix}filled': bank.filled}
-    if any(name in state and state[name].shape != value.shape for name, value in own.items()):
-        state.update(own)

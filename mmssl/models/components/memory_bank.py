@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mmssl.checkpoints.adaptation import adapt_on_load
+from mmssl.checkpoints.adaptation import keep_rows_of_own_dataset
 from mmssl.distributed.collectives import gather_constant
 from mmssl.models.layers.indexed_noise import indexed_integers
 from mmssl.models.layers.repeated_rows import first_of_equals
@@ -40,7 +38,7 @@ class MemoryBank(nn.Module):
         self.momentum = momentum
         self.register_buffer('features', normalize(torch.randn(length, dim), dim=1))
         self._staged: list[tuple[Tensor, Tensor]] = []
-        adapt_on_load(self, _keep_own_rows)
+        keep_rows_of_own_dataset(self, 'features')
 
     @property
     def bank_length(self) -> int:
@@ -81,10 +79,3 @@ class MemoryBank(nn.Module):
             rows = self.momentum * self.features[indices] + (1 - self.momentum) * features
             self.features.index_copy_(0, indices, first_of_equals(indices, normalize(rows, dim=1)))
         self._staged.clear()
-
-
-def _keep_own_rows(bank: MemoryBank, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
-    """Replaces rows of another dataset in the loaded state with the rows of the bank."""
-    name = f'{prefix}features'
-    if name in state and state[name].shape != bank.features.shape:
-        state[name] = bank.features

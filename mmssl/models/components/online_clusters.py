@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mmssl.checkpoints.adaptation import adapt_on_load
+from mmssl.checkpoints.adaptation import keep_rows_of_own_dataset
 from mmssl.distributed.collectives import gather_constant
 from mmssl.models.layers.repeated_rows import first_of_equals
 from mmssl.registry import COMPONENTS
@@ -51,7 +50,7 @@ class OnlineClusters(nn.Module):
         self.register_buffer('labels', torch.zeros(0, dtype=torch.int64))
         self.register_buffer('centroids', torch.zeros(num_clusters, dim))
         self._staged: list[tuple[Tensor, Tensor]] = []
-        adapt_on_load(self, _keep_own_rows)
+        keep_rows_of_own_dataset(self, 'features', 'labels')
 
     def resize(self, num_images: int) -> None:
         """Replaces the rows with empty ones for ``num_images`` images; warns if they cannot fill all clusters."""
@@ -170,10 +169,3 @@ def _second_half(features: Tensor) -> Tensor:
 
 def _unit(rows: Tensor) -> Tensor:
     return rows / (rows.norm(dim=1, keepdim=True) + _EPS)
-
-
-def _keep_own_rows(clusters: OnlineClusters, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
-    """Replaces rows of another dataset in the loaded state with the rows of the component."""
-    own = {f'{prefix}features': clusters.features, f'{prefix}labels': clusters.labels}
-    if any(name in state and state[name].shape != value.shape for name, value in own.items()):
-        state.update(own)

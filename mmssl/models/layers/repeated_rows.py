@@ -19,5 +19,5 @@ def first_of_equals(indices: Tensor, rows: Tensor) -> Tensor:
     Returns:
         (N, ...).
     """
-    first = (indices[:, None] == indices).int().argmax(dim=1)  # of several largest values the first
+    first = (indices[:, None] == indices).byte().argmax(dim=1)  # of several largest values the first
     return rows[first]

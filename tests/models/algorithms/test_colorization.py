@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.engine.agreement import check_units
 from mmssl.models.components.color_prior import ColorPrior
 from mmssl.models.components.lightness import Lightness
 from mmssl.models.layers.lab import ab_bins, annealed_mean, lab_to_rgb, rgb_to_lab, soft_bins
@@ -96,8 +97,8 @@ def test_a_grey_image_has_no_gradient():
 
 def test_the_mean_of_the_preprocessor_must_be_known():
     preprocessor = dict(type='SelfSupDataPreprocessor', mean=[0, 0, 0])
-    with pytest.raises(ValueError, match=r'mean and std of model\.backbone\.steps\.0 must be those'):
-        build('Colorization', data_preprocessor=preprocessor, **MODEL)
+    with pytest.raises(UserError, match=r'model\.backbone\.steps\.0\.mean=.* must be the mean of model.data_prep'):
+        check_units(build('Colorization', data_preprocessor=preprocessor, **MODEL))
     assert Lightness(channels=1)(torch.zeros(1, 3, 2, 2)).shape == (1, 1, 2, 2)
 
 
