@@ -1,0 +1,13 @@
+"""DenseCL on photographs in class folders, with the backbone, data and settings of ``mocov2_caltech101.py``.
+
+    python tools/train.py configs/demo/densecl_caltech101.py --cfg-options data_root=/data/caltech101
+
+What its checkpoint adds to a detector: docs/howto/transfer.md.
+"""
+
+_base_ = 'mocov2_caltech101.py'
+
+model = dict(
+    type='DenseCL',
+    neck=dict(_delete_=True, type='DenseProjector', in_channels=256, hidden_channels=512, out_channels=128),
+)
