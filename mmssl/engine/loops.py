@@ -13,8 +13,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmssl.datasets.sources import image_sources
 from mmssl.distributed.collectives import rank, world_size
-from mmssl.engine.agreement import image_sources
 from mmssl.registry import LOOPS
 from mmssl.utils.errors import UserError
 

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from mmssl.config.load import load_config
 from mmssl.engine import agreement
-from mmssl.engine.agreement import check_banks, check_classes, check_sizes, check_training, check_units
+from mmssl.engine.agreement import check_banks, check_classes, check_training, check_units
+from mmssl.engine.sizes import check_sizes
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.models.components.memory_bank import MemoryBank
 from mmssl.registry import ALGORITHMS, PREPROCESSORS, TARGETS, TRANSFORMS
