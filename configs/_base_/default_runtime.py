@@ -9,7 +9,7 @@ default_hooks = dict(
     unreadable_images=dict(type='UnreadableImagesHook'),
 )
 log_processor = dict(type='PretrainLogProcessor', window_size=50)
-visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+visualizer = dict(type='RunVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 
 env_cfg = dict(
     cudnn_benchmark=True,

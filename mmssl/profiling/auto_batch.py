@@ -101,7 +101,14 @@ def _fits(cfg: Config, batch_size: int, micro_batch: int | None) -> bool:
 def _measure(cfg: Config, batch_size: int, micro_batch: int | None, probe: Probe) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cfg = copy.deepcopy(cfg)
-        cfg.update(work_dir=folder, log_level='ERROR', visualizer=None, launcher='none', resume=False, load_from=None)
+        cfg.update(
+            work_dir=folder,
+            log_level='ERROR',
+            visualizer=dict(type='mmssl.RunVisualizer'),
+            launcher='none',
+            resume=False,
+            load_from=None,
+        )
         cfg.update(val_cfg=None, val_dataloader=None, val_evaluator=None, micro_batch=micro_batch)
         checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
         for key in ('save_best', 'out_dir'):

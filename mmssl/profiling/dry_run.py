@@ -51,7 +51,7 @@ def dry_run(cfg: Config) -> Report:
     """
     with tempfile.TemporaryDirectory() as folder:
         cfg = copy.deepcopy(cfg)
-        cfg.update(work_dir=folder, log_level='ERROR', visualizer=None)
+        cfg.update(work_dir=folder, log_level='ERROR', visualizer=dict(type='mmssl.RunVisualizer'))
         ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('out_dir', None)
         problems, notes, num_images = replace_missing_data(cfg, Path(folder) / 'images')
         problems += replace_missing_weights(cfg)

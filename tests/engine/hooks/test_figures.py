@@ -59,7 +59,7 @@ def config(work_dir: Path, hook: dict | None, **changes) -> dict:
         **EVALUATED
         | dict(
             train_cfg=dict(val_interval=5),
-            visualizer=dict(type='Visualizer', vis_backends=backends),
+            visualizer=dict(type='RunVisualizer', vis_backends=backends),
             custom_hooks=[dict(type='FiguresHook', **hook)] if hook is not None else [],
         )
         | changes,
