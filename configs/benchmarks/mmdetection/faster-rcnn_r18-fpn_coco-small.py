@@ -20,6 +20,8 @@ model = dict(
         bbox_roi_extractor=dict(out_channels=64),
         bbox_head=dict(in_channels=64, fc_out_channels=256, num_classes=1),
     ),
+    # A quarter of mmdet's regions, because they take a third of a step on a CPU.
+    train_cfg=dict(rpn_proposal=dict(nms_pre=500, max_per_img=250), rcnn=dict(sampler=dict(num=128))),
 )
 sync_bn = 'torch'
 
