@@ -70,11 +70,11 @@ BACKBONE_CONFIGS = {
         32,
     ),
     'VGG16': (dict(width=0.0625), 32),
-    'VisionTransformer': (_VIT, 16),
+    'VisionTransformer': (dict(_VIT, output='mean', position=dict(resample='dino')), 24),
     'WideResNet': (dict(depth=10, width_factor=1), 16),
     'WindowedConvViT': (dict(_CONVVIT, window_size=2), 32),
     'WindowedHiViT': (_HIVIT | dict(window_size=2), 32),
-    'WindowedViT': (_VIT | dict(img_size=32, window_size=2, global_indices=(1,)), 32),
+    'WindowedViT': (_VIT | dict(img_size=32, window_size=2, global_indices=(1,), relative_size=4), 32),
 }
 
 
