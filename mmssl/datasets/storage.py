@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from mmssl.utils.errors import UserError
 
+_COPY = re.compile(r'[0-9a-f]{16}-.+(?<!\.part)')  # name of a complete copy in a cache
 _TIMES = ('ETag', 'etag', 'md5Hash', 'mtime', 'LastModified', 'last_modified', 'updated', 'created')
 
 
@@ -152,7 +154,7 @@ class FileCache:
     name when it is complete, so an interrupted one is made again.
 
     Args:
-        folder: Folder of the copies; it is created.
+        folder: Folder of the copies; it is created. Other files in it are left alone.
         max_gib: Largest size of all copies in GiB; the copies that were not read for the longest time are removed. None
             keeps all.
     """
@@ -203,7 +205,10 @@ class FileCache:
     def _make_room(self, size: int) -> None:
         if self.max_bytes is None:
             return
-        copies = [(path.stat(), path) for path in self.folder.iterdir() if not path.name.endswith('.part')]
+        copies = []
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # another process makes room, too
+                copies += [(path.stat(), path)] if _COPY.fullmatch(path.name) else []
         total = size + sum(status.st_size for status, _ in copies)
         for status, path in sorted(copies, key=lambda item: item[0].st_mtime):
             if total <= self.max_bytes:

@@ -101,6 +101,29 @@ def test_a_cache_of_limited_size_removes_what_was_read_first(tmp_path: Path) -> 
     assert fetched == ['a', 'b', 'c', 'b'] and len(list((tmp_path / 'copies').iterdir())) == 2
 
 
+def test_a_cache_leaves_other_files_of_its_folder_alone(tmp_path: Path) -> None:
+    own = tmp_path / 'thesis.txt'
+    own.write_text('my own file')
+    (tmp_path / 'folder').mkdir()
+    cache = FileCache(str(tmp_path), max_gib=1024 / 2**30)
+    for name in ('a', 'b', 'c'):
+        cache.read(StoredFile(name, 512, ''), 0, 4, lambda path: Path(path).write_bytes(b'x' * 512))
+    assert own.read_text() == 'my own file'
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_two_processes_make_room_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process removes a copy after this one has listed it."""
+    cache = FileCache(str(tmp_path), max_gib=1024 / 2**30)
+    for name in ('a', 'b'):
+        cache.read(StoredFile(name, 512, ''), 0, 4, lambda path: Path(path).write_bytes(b'x' * 512))
+    listed = sorted(tmp_path.iterdir())
+    listed[0].unlink()
+    monkeypatch.setattr(Path, 'iterdir', lambda folder: iter(listed))
+    read = cache.read(StoredFile('c', 512, ''), 0, 4, lambda path: Path(path).write_bytes(b'y' * 512))
+    assert read == b'yyyy'
+
+
 def test_an_incomplete_copy_is_not_used(tmp_path: Path) -> None:
     cache, file = FileCache(str(tmp_path)), StoredFile('x', 4, '')
     with pytest.raises(OSError, match='2 of 4 bytes arrived'):
