@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from mmssl.datasets.base import ImageDataset, checked_source, shared_options
 from mmssl.datasets.decode import UnreadableImageError, decode_image
 from mmssl.datasets.relabelled_images import image_name
 from mmssl.datasets.saliency import spectral_residual
+from mmssl.datasets.transforms.salient_view import SalientView
 from mmssl.registry import DATASETS
+from mmssl.utils.errors import UserError
 
 _THRESHOLD = 128
 
@@ -34,6 +37,8 @@ class SalientImages(ImageDataset):
 
     Raises:
         FileNotFoundError: ``maps`` is not a folder.
+        UserError: ``maps`` is given and the names of the images are not relative to one folder, or a view for training
+            is not a ``SalientView``.
     """
 
     def __init__(self, dataset: dict, maps: str | None = None, **kwargs: Any) -> None:
@@ -45,8 +50,16 @@ class SalientImages(ImageDataset):
             raise FileNotFoundError(
                 f'{self.maps} is not a folder: set maps to the folder of the saliency maps, or to None to estimate them'
             )
+        name = image_name(self.dataset, 0)
+        if self.maps is not None and (os.path.isabs(name) or '..' in name.split('/')):
+            raise UserError(
+                f'the image {name} has no place below maps: use one dataset of files with a single data_root, or set '
+                'maps to None to estimate them'
+            )
         self._last: tuple[int, np.ndarray] | None = None
         super().__init__(**kwargs)
+        if others := [type(view).__name__ for view in self.views if not isinstance(view, SalientView)]:
+            raise UserError(f"views of SalientImages must be dict(type='SalientView', ...), got {others[0]}")
 
     def mask(self, index: int) -> np.ndarray:
         """Returns what is salient in image ``index``, bool (H, W).
@@ -63,6 +76,8 @@ class SalientImages(ImageDataset):
         if self.maps is None:
             return spectral_residual(image)
         file = (self.maps / image_name(self.dataset, row)).with_suffix('.png')
+        if not file.is_file():
+            raise UnreadableImageError(f'it has no saliency map {file}')
         mask = decode_image(file.read_bytes())[..., 0] > _THRESHOLD
         if mask.shape != image.shape[:2]:
             raise UnreadableImageError(f'its saliency map {file} has {mask.shape} pixels, not {image.shape[:2]}')

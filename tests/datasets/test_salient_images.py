@@ -50,11 +50,24 @@ def test_views_show_the_salient_part_and_tell_where_it_is(folder):
 
 def test_images_without_a_map_or_with_an_empty_one_are_replaced_and_reported(folder):
     dataset = _dataset(folder)
-    for index, reason in ((4, 'has no value above 128'), (5, 'No such file')):
+    for index, reason in ((4, 'has no value above 128'), (5, 'it has no saliency map')):
         item = dataset[index]
         assert item['data_samples']['index'] < 4 and reason in item['skipped'][0]
     plain = dataset.with_transform(dict(type='CenterCropView', resize=20, size=16))
     assert plain[5]['data_samples'] == dict(index=5, label=-1) and plain[5]['skipped'] == []
+
+
+def test_an_image_is_never_its_own_map(folder):
+    """A path that is not relative to one folder would lead out of the folder of maps, back to the image."""
+    source = dict(type='ImageFolder', data_root=[str(folder / 'images' / 'a'), str(folder / 'maps')])
+    with pytest.raises(UserError, match='has no place below maps: use one dataset of files'):
+        SalientImages(source, str(folder / 'maps'), views=[VIEW])
+
+
+def test_other_views_are_refused(folder):
+    source = dict(type='ImageFolder', data_root=str(folder / 'images'))
+    with pytest.raises(UserError, match='got AugmentedView'):
+        SalientImages(source, views=[VIEW, dict(type='AugmentedView', size=16)])
 
 
 def test_a_folder_that_does_not_exist(tmp_path, folder):
