@@ -37,8 +37,9 @@ class ImageNet1k(ImageFiles):
 
     Raises:
         FileNotFoundError: The images, the validation labels or the subset file do not exist.
-        ValueError: The split is unknown, the number of labels differs from the number of images, a subset is given for
-            another split than ``'train'``, or it names a synset without a folder.
+        ValueError: The split is unknown, the number of labels differs from the number of images, a training image is not
+            in a class folder, a subset is given for another split than ``'train'``, or it names a synset without a
+            folder.
     """
 
     def __init__(self, data_root: str, split: str = 'train', subset: str | None = None, **kwargs: Any) -> None:
@@ -60,6 +61,11 @@ class ImageNet1k(ImageFiles):
                 raise ValueError(
                     f'{root}/val holds {self._num_images()} images, but the labels have {len(synsets)} lines'
                 )
+        elif strays := [row for row, synset in enumerate(synsets) if not synset or '/' in synset]:
+            raise ValueError(
+                f'{self.name(strays[0])} is not in {root / split}/<synset>/; for other layouts use ImageFolder or '
+                'ClassFolder'
+            )
         classes, labels = np.unique(synsets, return_inverse=True)
         if has_folders:  # empty folders count too: without them the classes after them would shift
             folders = np.array(folders_in(str(root / split)))

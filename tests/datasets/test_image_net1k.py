@@ -29,6 +29,19 @@ def test_train(root: Path) -> None:
     assert value_of(images[0]) == 10
 
 
+@pytest.mark.parametrize('stray', ['stray.JPEG', f'{SYNSETS[0]}/deeper/stray.JPEG'])
+def test_training_images_without_a_class_are_refused(root: Path, stray: str) -> None:
+    write_images(root, [f'train/{stray}'])
+    with pytest.raises(ValueError, match=rf'{stray} is not in .*/train/<synset>/'):
+        ImageNet1k(str(root), **EVALUATION)
+
+
+def test_training_images_without_any_class_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path, ['train/a.JPEG', 'train/b.JPEG'])
+    with pytest.raises(ValueError, match=r'a.JPEG is not in .*/train/<synset>/'):
+        ImageNet1k(str(tmp_path), **EVALUATION)
+
+
 def test_val_in_class_folders(root: Path) -> None:
     write_images(root, [f'val/{SYNSETS[2]}/1.JPEG', f'val/{SYNSETS[0]}/2.JPEG'])
     images = ImageNet1k(str(root), split='val', **EVALUATION)
