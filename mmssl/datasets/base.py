@@ -16,6 +16,8 @@ from mmssl.datasets.bands import check_bands, decode_bands, read_value_range
 from mmssl.datasets.decode import UnreadableImageError, decode_image, decode_reduced, jpeg_shape
 from mmssl.datasets.decoded_images import DecodedImages, open_decoded
 from mmssl.datasets.reduced_decoding import check_views, choose_divisor, render_reduced
+from mmssl.datasets.transforms.augmented_view import AugmentedView
+from mmssl.datasets.transforms.center_crop_view import CenterCropView
 from mmssl.datasets.transforms.same_view import SameView
 from mmssl.registry import TRANSFORMS
 from mmssl.utils.errors import UserError
@@ -94,15 +96,28 @@ class ImageDataset(Dataset):
         self.num_bands = None if bands is None else check_bands(bands)
         self.value_range = None if value_range is None else read_value_range(value_range, self.num_bands)
         self.views = [TRANSFORMS.build(view) for view in views or ()]
-        if self.views and isinstance(self.views[0], SameView):
-            raise ValueError('the first view cannot be a SameView: there is no previous view to render again')
+        _check_training_views(self.views)
         self.transform = None if transform is None else TRANSFORMS.build(transform)
+        self._check_filters()
+        if hasattr(self.transform, 'draw') and not isinstance(self.transform, CenterCropView):
+            raise ValueError(
+                f'{type(self.transform).__name__} is random, so it cannot be the transform of an evaluation: use '
+                "dict(type='CenterCropView', resize=256, size=224)"
+            )
         self.seed = seed
         self._rows = self._select(split, val_every)
         if len(self) == 0:
             raise FileNotFoundError(f'{self.describe()} holds no images')
         self.reduced_decoding = None if reduced_decoding is None else self._check_reduced(reduced_decoding, decoded)
         self._decoded = None if decoded is None else self._open_decoded(decoded)
+
+    def _check_filters(self) -> None:
+        for view in (*self.views, self.transform):
+            used = getattr(view, 'interpolation', 'bilinear')
+            if self.bands is not None and (used == 'lanczos' or self.value_range and used == 'bicubic-aliased'):
+                raise ValueError(
+                    f"images with bands are resized by 'bilinear' or 'bicubic', got interpolation={used!r}"
+                )
 
     @abstractmethod
     def _num_images(self) -> int:
@@ -273,6 +288,19 @@ class ImageDataset(Dataset):
         if split == 'all':
             return rows
         return rows[::val_every] if split == 'val' else TrainingRows(len(rows), val_every)
+
+
+def _check_training_views(views: Sequence[Any]) -> None:
+    if views and isinstance(views[0], SameView):
+        raise ValueError('the first view cannot be a SameView: there is no previous view to render again')
+    for previous, view in zip([None, *views], views):
+        name = type(view).__name__
+        if not hasattr(view, 'draw'):
+            raise ValueError(f"{name} cannot stand in views, only in transform: use dict(type='AugmentedView', ...)")
+        if isinstance(view, SameView) and not isinstance(previous, (AugmentedView, SameView)):
+            raise ValueError(
+                f'a SameView renders an AugmentedView again, and the view before it is {type(previous).__name__}'
+            )
 
 
 class TrainingRows(Sequence):

@@ -12,6 +12,8 @@ from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.datasets.image_folder import ImageFolder
 from tests.support.image_files import EVALUATION, TRAINING, value_of, write_images
 
+CENTER, SAME = dict(type='CenterCropView', size=8), dict(type='SameView', size=8)
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
@@ -99,6 +101,11 @@ def test_nothing_readable_is_an_error(folder: str) -> None:
         (dict(), 'either views'),
         (dict(**TRAINING, **EVALUATION), 'either views'),
         (dict(views=[]), 'views is empty'),
+        (dict(views=[dict(type='SquareView', size=8)]), 'SquareView cannot stand in views, only in transform'),
+        (dict(transform=TRAINING['views'][0]), 'AugmentedView is random, so it cannot be the transform'),
+        (dict(views=[CENTER, SAME]), 'and the view before it is CenterCropView'),
+        (dict(views=[dict(type='PaddedCropView', size=8), SAME]), 'and the view before it is PaddedCropView'),
+        (dict(bands=3, views=[dict(type='AugmentedView', size=8, interpolation='lanczos')]), "got interpolation='lan"),
         (dict(**EVALUATION, split='test'), "got 'test'"),
         (dict(**EVALUATION, split='val', val_every=1), 'and 1'),
         (dict(**EVALUATION, value_range=(4095, 0)), r'black < white, got \(4095, 0\)'),

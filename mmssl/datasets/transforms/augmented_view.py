@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.datasets.transforms.geometry import CROP_ATTEMPTS, CROPS, check_interpolation, resize
+from mmssl.datasets.transforms.geometry import CROP_ATTEMPTS, CROPS, check_interpolation, check_size, resize
 from mmssl.datasets.transforms.photometric_program import CODES, COLORS, GROUPS, JITTER, NUM_STEPS
 from mmssl.registry import TRANSFORMS
 
@@ -129,7 +129,7 @@ class AugmentedView:
         solarize_threshold: float = 128,
         order: tuple[str, ...] = GROUPS,
     ) -> None:
-        self.size = size
+        self.size = check_size(size)
         self.scale = (min_scale, max_scale)
         self.ratio = (ratio[0], ratio[1])
         self.interpolation = check_interpolation(interpolation)
@@ -150,8 +150,6 @@ class AugmentedView:
         self._check()
 
     def _check(self) -> None:
-        if self.size < 1:
-            raise ValueError(f'size must be at least 1 pixel, got {self.size}')
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
             raise ValueError(f'0 < min_scale <= max_scale <= 1 must hold, got {self.scale}')
         if not 0 < self.ratio[0] <= self.ratio[1]:

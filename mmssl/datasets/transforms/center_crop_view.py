@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 
 from mmssl.datasets.transforms.augmented_view import DrawnView
-from mmssl.datasets.transforms.geometry import check_interpolation, resize
+from mmssl.datasets.transforms.geometry import MAX_ASPECT, check_interpolation, check_size, resize
 from mmssl.datasets.transforms.photometric_program import CODES, NUM_STEPS
 from mmssl.registry import TRANSFORMS
-
-_MAX_ASPECT = 16
 
 
 @TRANSFORMS.register_module()
@@ -32,16 +30,16 @@ class CenterCropView:
     """
 
     def __init__(self, size: int, resize: int | None = None, interpolation: str = 'bilinear') -> None:
-        self.size = size
-        self.resize = size if resize is None else resize
+        self.size = check_size(size)
+        self.resize = size if resize is None else check_size(resize, 'resize')
         self.interpolation = check_interpolation(interpolation)
-        if not 0 < size <= self.resize:
-            raise ValueError(f'size must be positive and at most resize, got size {size} and resize {self.resize}')
+        if size > self.resize:
+            raise ValueError(f'size must be at most resize, got size {size} and resize {self.resize}')
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """Returns the view of ``image``, uint8 (H, W, 3): uint8 (3, size, size)."""
         short = min(image.shape[:2])
-        image = _central(_central(image, 0, _MAX_ASPECT * short), 1, _MAX_ASPECT * short)
+        image = _central(_central(image, 0, MAX_ASPECT * short), 1, MAX_ASPECT * short)
         height, width = image.shape[:2]
         height, width = (self.resize * side // short for side in (height, width))
         scaled = resize(image, height, width, self.interpolation)

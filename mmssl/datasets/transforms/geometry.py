@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch.nn import functional as F
 
 INTERPOLATIONS = ('bilinear', 'bicubic', 'lanczos', 'bicubic-aliased')
 CROP_ATTEMPTS = 10
+MAX_ASPECT = 16  # beyond this, resizing the shorter side of an image would take gigabytes
 BOX_ATTEMPTS = 100
 _MIN_COVERED = 0.1  # share of the image that TensorFlow's crop must cover, even if the smallest area is lower
 
@@ -26,6 +29,17 @@ def check_interpolation(interpolation: str) -> str:
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f'interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}')
     return interpolation
+
+
+def check_size(size: Any, name: str = 'size') -> int:
+    """Returns ``size`` if it is a side in pixels.
+
+    Raises:
+        ValueError: It is not a whole number of at least 1; two sides are not accepted, because views are squares.
+    """
+    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+        raise ValueError(f'{name} must be one whole number of at least 1 pixel, the side of a square, got {size!r}')
+    return int(size)
 
 
 def draw_crop(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmssl.datasets.transforms.augmented_view import DrawnView
+from mmssl.datasets.transforms.geometry import check_size
 from mmssl.datasets.transforms.photometric_program import CODES, NUM_STEPS
 from mmssl.registry import TRANSFORMS
 
@@ -28,12 +29,11 @@ class PaddedCropView:
     """
 
     def __init__(self, size: int, *, padding: int = 4, flip: float = 0.5) -> None:
-        if size < 1 or padding < 0 or not 0 <= flip <= 1:
+        if padding < 0 or not 0 <= flip <= 1:
             raise ValueError(
-                'PaddedCropView needs size >= 1, padding >= 0 and a probability of flipping in [0, 1], '
-                f'got {size}, {padding} and {flip}'
+                f'PaddedCropView needs padding >= 0 and a probability of flipping in [0, 1], got {padding} and {flip}'
             )
-        self.size = size
+        self.size = check_size(size)
         self.padding = padding
         self.flip = flip
 

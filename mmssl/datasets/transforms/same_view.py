@@ -6,13 +6,13 @@ import numpy as np
 from torch import Tensor
 
 from mmssl.datasets.transforms.augmented_view import DrawnView, render
-from mmssl.datasets.transforms.geometry import check_interpolation
+from mmssl.datasets.transforms.geometry import check_interpolation, check_size
 from mmssl.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class SameView:
-    """Repeats the previous view in ``views`` with the same crop, flip and photometric program but another resize.
+    """Repeats the previous view in ``views``, an ``AugmentedView``, with the same crop, flip and photometric program but another resize.
 
     It serves teachers that need another size or filter than the student, such as the tokenizer of BEiT or CLIP:
     ``views=[dict(type='AugmentedView', size=224, interpolation='bicubic', ...),
@@ -31,9 +31,7 @@ class SameView:
     kind = 'same'
 
     def __init__(self, size: int, interpolation: str = 'bilinear') -> None:
-        if size < 1:
-            raise ValueError(f'size must be at least 1 pixel, got {size}')
-        self.size = size
+        self.size = check_size(size)
         self.interpolation = check_interpolation(interpolation)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator, previous: DrawnView) -> DrawnView:

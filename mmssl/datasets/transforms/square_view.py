@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from mmssl.datasets.transforms.geometry import check_interpolation, resize
+from mmssl.datasets.transforms.geometry import MAX_ASPECT, check_interpolation, check_size, resize
 from mmssl.registry import TRANSFORMS
 
 
@@ -18,7 +18,8 @@ class SquareView:
 
     Args:
         size: Side of the view in pixels.
-        resize: Length in pixels to which the shorter side is resized first; None skips this step.
+        resize: Length in pixels to which the shorter side is resized first; None skips this step, and so does an image
+            whose longer side is more than 16 times the shorter one, because it would take gigabytes.
         interpolation: ``'bilinear'``, ``'bicubic'`` or ``'lanczos'``, antialiased, or ``'bicubic-aliased'``.
 
     Raises:
@@ -26,17 +27,15 @@ class SquareView:
     """
 
     def __init__(self, size: int, resize: int | None = None, interpolation: str = 'bilinear') -> None:
-        if size < 1 or resize is not None and resize < 1:
-            raise ValueError(f'size and resize must be at least 1 pixel, got {size} and {resize}')
-        self.size = size
-        self.resize = resize
+        self.size = check_size(size)
+        self.resize = None if resize is None else check_size(resize, 'resize')
         self.interpolation = check_interpolation(interpolation)
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """Returns the view of ``image``, uint8 (H, W, 3): uint8 (3, size, size)."""
-        if self.resize is not None:
-            height, width = image.shape[:2]
-            short = min(height, width)
+        height, width = image.shape[:2]
+        short = min(height, width)
+        if self.resize is not None and max(height, width) <= MAX_ASPECT * short:
             height, width = (self.resize * side // short for side in (height, width))
             image = resize(image, height, width, self.interpolation).permute(1, 2, 0).numpy()
         return resize(image, self.size, self.size, self.interpolation)

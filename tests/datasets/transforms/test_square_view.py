@@ -19,6 +19,12 @@ def test_equals_two_resizes_of_torchvision(shape: tuple[int, int]) -> None:
     assert (SquareView(size=224)(image).int() - direct.int()).abs().max() <= 1
 
 
-def test_arguments() -> None:
-    with pytest.raises(ValueError, match='got 0 and None'):
-        SquareView(0)
+def test_a_long_image_costs_no_memory() -> None:
+    image = np.full((1, 60_000, 3), 90, np.uint8)  # its shorter side is not resized to 256 first
+    assert (SquareView(224, resize=256)(image) == 90).all()
+
+
+@pytest.mark.parametrize('size', [0, (224, 224), 224.0, '224', True])
+def test_arguments(size: object) -> None:
+    with pytest.raises(ValueError, match='size must be one whole number of at least 1 pixel, the side of a square'):
+        SquareView(size)
