@@ -63,7 +63,12 @@ def _names(listing: str | None, folder: str, ending: str) -> list[str]:
     if listing is not None and os.path.isfile(listing):
         with open(listing, encoding='utf-8') as file:
             return [line.strip() for line in file]
-    paths = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+    paths = (  # as mmseg does, with folders that are linked and without hidden files
+        os.path.join(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if not name.startswith('.')
+    )
     return sorted(os.path.relpath(path, folder)[: -len(ending)] for path in paths if path.endswith(ending))
 
 

@@ -216,6 +216,15 @@ class TestMasks:
         text = only(self.check(root, data_prefix=prefix, pipeline=[dict(type='LoadAnnotations')]).problems)
         assert text == 'data_prefix.seg_map_path is missing, the folder of the masks'
 
+    def test_images_are_found_as_mmseg_finds_them(self, root: Path) -> None:
+        """mmseg leaves hidden files out and follows links."""
+        (root / 'img' / '._0.jpg').write_bytes(b'written by a Mac')
+        assert self.check(root) == Findings()
+        (root / 'more').mkdir()
+        (root / 'img' / '0.jpg').rename(root / 'more' / '9.jpg')
+        (root / 'img' / 'linked').symlink_to(root / 'more')
+        assert only(self.check(root).problems) == f'1 of 6 masks are missing: {root}/ann/linked/9.png'
+
     def test_missing_masks_are_named(self, root: Path) -> None:
         (root / 'ann' / '4.png').unlink()
         text = only(self.check(root).problems)
