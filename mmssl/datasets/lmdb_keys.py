@@ -36,7 +36,8 @@ def open_lmdb(path: str) -> Any:
         import lmdb
     except ImportError as error:
         raise ImportError('LmdbImages needs the package lmdb: pip install lmdb') from error
-    process, environment = _OPEN.get(path, (0, None))
+    place = os.path.realpath(path)  # lmdb opens a database once, under whichever name
+    process, environment = _OPEN.get(place, (0, None))
     if process == os.getpid():
         return environment
     if environment is not None:
@@ -47,7 +48,7 @@ def open_lmdb(path: str) -> Any:
         environment = lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False, readahead=False)
     except lmdb.Error as error:
         raise ValueError(f'{path} is not an LMDB database, or is damaged ({error})') from error
-    _OPEN[path] = os.getpid(), environment
+    _OPEN[place] = os.getpid(), environment
     return environment
 
 

@@ -46,6 +46,12 @@ def test_lmdb_without_classes(tmp_path: Path) -> None:
     assert (images.classes, images.label(1)) == (None, -1)
 
 
+def test_an_lmdb_has_several_names(tmp_path: Path) -> None:
+    write_lmdb(tmp_path, ['a', 'b'])
+    train, val = (LmdbImages(name, **EVALUATION) for name in (str(tmp_path), f'{tmp_path}/'))
+    assert value_of(train[1]) == value_of(val[1]) == 10
+
+
 def test_lmdb_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match='set data_root to an LMDB'):
         LmdbImages(str(tmp_path / 'nowhere'), **EVALUATION)
