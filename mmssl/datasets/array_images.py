@@ -18,6 +18,9 @@ class ArrayImages(ImageDataset):
         labels: Integers (N,), or None for images without labels.
         classes: Class names in the order of the labels.
         **kwargs: Arguments of ``ImageDataset``.
+
+    Raises:
+        ValueError: There is another number of labels than of images.
     """
 
     def __init__(
@@ -29,6 +32,8 @@ class ArrayImages(ImageDataset):
     ) -> None:
         self.images = torch.from_numpy(images)  # torch moves tensors to workers in shared memory, without a copy
         self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int32)
+        if self.labels is not None and len(self.labels) != len(self.images):
+            raise ValueError(f'{self.describe()} has {len(self.images)} images and {len(self.labels)} labels')
         self.classes = classes
         super().__init__(**kwargs)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zlib
+from gzip import BadGzipFile
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import IO, Any
 
 import numpy as np
@@ -28,7 +31,7 @@ class CIFAR10(ArrayImages):
 
     Raises:
         FileNotFoundError: There is neither the archive nor its unpacked folder.
-        ValueError: The split is unknown.
+        ValueError: The split is unknown, or the archive is damaged or incomplete.
     """
 
     archive = 'cifar-10-python.tar.gz'
@@ -40,7 +43,13 @@ class CIFAR10(ArrayImages):
     def __init__(self, data_root: str, split: str = 'train', **kwargs: Any) -> None:
         if split not in self.files:
             raise ValueError(f"split must be 'train' or 'test', got {split!r}")
-        meta, *parts = self._read(Path(data_root).expanduser(), (self.meta, *self.files[split]))
+        root = Path(data_root).expanduser()
+        try:
+            meta, *parts = self._read(root, (self.meta, *self.files[split]))
+        except (BadGzipFile, EOFError, KeyError, tarfile.TarError, UnpicklingError, zlib.error) as error:
+            raise ValueError(
+                f'{self.archive} in {root} is damaged or incomplete ({error}): download it again'
+            ) from error
         images = np.concatenate([part[b'data'] for part in parts]).reshape(-1, 3, 32, 32)  # a row is an image (3, H, W)
         super().__init__(
             np.ascontiguousarray(images.transpose(0, 2, 3, 1)),

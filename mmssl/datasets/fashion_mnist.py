@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,16 @@ def read_idx(path: Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: Neither file exists.
-        ValueError: The file is not an idx file of bytes, or it is truncated.
+        ValueError: The file is not an idx file of bytes, or it is damaged or truncated.
     """
     compressed = path.with_name(f'{path.name}.gz')
     if path.is_file():
         data = path.read_bytes()
     elif compressed.is_file():
-        data = gzip.decompress(compressed.read_bytes())
+        try:
+            data = gzip.decompress(compressed.read_bytes())
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(f'{compressed} is damaged or incomplete ({error}): download it again') from error
     else:
         raise FileNotFoundError(f'neither {path} nor {compressed.name} exists; set data_root to the folder of the file')
     if data[:3] != b'\0\0\x08':

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmssl.datasets.array_images import ArrayImages
 from mmssl.datasets.cifar import CIFAR10, CIFAR100
 from mmssl.datasets.fashion_mnist import FashionMNIST, read_idx
 from mmssl.datasets.mnist import MNIST
@@ -103,3 +104,25 @@ def test_idx_errors(tmp_path: Path) -> None:
     path.write_bytes(idx(PIXELS[..., 0])[:-1])
     with pytest.raises(ValueError, match='truncated'):
         read_idx(path)
+
+
+def test_an_incomplete_archive_says_what_to_do(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode='w:gz') as tar:
+        member = tarfile.TarInfo('cifar-10-batches-py/batches.meta')
+        member.size = 9000
+        tar.addfile(member, io.BytesIO(np.random.default_rng(0).bytes(9000)))
+    for length in (200, 4000, None):
+        (tmp_path / 'cifar-10-python.tar.gz').write_bytes(archive.getvalue()[:length])
+        with pytest.raises(
+            ValueError, match=r'cifar-10-python.tar.gz in .* is damaged or incomplete .* download it again'
+        ):
+            CIFAR10(str(tmp_path), **EVALUATION)
+    (tmp_path / 'x.gz').write_bytes(gzip.compress(idx(PIXELS[..., 0]))[:-20])
+    with pytest.raises(ValueError, match=r'x.gz is damaged or incomplete .* download it again'):
+        read_idx(tmp_path / 'x')
+
+
+def test_labels_of_other_images_are_refused() -> None:
+    with pytest.raises(ValueError, match='has 3 images and 4 labels'):
+        ArrayImages(PIXELS[:3], np.arange(4), **EVALUATION)
