@@ -92,7 +92,7 @@ class ConcatDataset(ImageDataset):
         return self.sources[source].load(index)
 
     def _has_files(self) -> bool:
-        return self.bands is None and all(source._has_files() for source in self.sources)
+        return self.bands is None and all(source._has_files() and source._decoded is None for source in self.sources)
 
     def _read_file(self, row: int) -> bytes:
         source, index = self._place(row)

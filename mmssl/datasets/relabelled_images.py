@@ -95,7 +95,7 @@ class RelabelledImages(ImageDataset):
         return self.dataset.load(row)
 
     def _has_files(self) -> bool:
-        return self.bands is None and self.dataset._has_files()
+        return self.bands is None and self.dataset._has_files() and self.dataset._decoded is None
 
     def _read_file(self, row: int) -> bytes:
         return self.dataset.read_file(row)

@@ -59,6 +59,8 @@ def test_views_are_nearly_the_same(photos: Path, monkeypatch: pytest.MonkeyPatch
     source = dict(type='ImageFolder', data_root=str(photos))
     mixed = ConcatDataset([source], seed=0, views=VIEWS, reduced_decoding=2)
     assert torch.equal(mixed[5, 0]['inputs'][0], quick[5, 0]['inputs'][0])
+    with pytest.raises(ValueError, match='without decoded copies'):
+        ConcatDataset([dict(source, decoded=str(photos / 'copies'))], views=VIEWS, reduced_decoding=2)
     evaluated = quick.with_transform(dict(type='CenterCropView', size=8))
     assert torch.equal(evaluated[0]['inputs'], plain.with_transform(dict(type='CenterCropView', size=8))[0]['inputs'])
 
