@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmssl.datasets.decode import UnreadableImageError
+from mmssl.datasets.decode import UnreadableImageError, decode_deep_png, is_deep_png, pixel_limit
 from mmssl.utils.errors import UserError
 
 BAND_SUFFIXES = ('.npy', '.dcm', '.dicom')
@@ -20,16 +20,20 @@ BAND_SUFFIXES = ('.npy', '.dcm', '.dicom')
 Ranges = tuple[float, float] | Sequence[tuple[float, float]]
 
 _FULL = 65535
+_MIN_IS_WHITE, _PALETTE = 0, 3  # values of TIFF's tag PhotometricInterpretation
 _TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')  # the last two are BigTIFF
 
 
 def decode_bands(data: bytes, bands: int | Sequence[int], value_range: Ranges | None = None) -> np.ndarray:
     """Decodes an image file into its bands, without loss for samples of 8 and 16 bits.
 
-    In an array of three dimensions the bands are the shortest axis, the last one of equal axes.
+    In an array of three dimensions the bands are the shortest axis, the last one of equal axes. Palettes become red,
+    green and blue. Samples of which the smallest is white (TIFF's MinIsWhite, DICOM's MONOCHROME1) are inverted, so
+    that large samples are bright in every file. No orientation tag is applied.
 
     Args:
-        data: Content of the file: TIFF, ``.npy``, DICOM (with its rescaling), or another format of Pillow.
+        data: Content of the file: TIFF, ``.npy``, DICOM (with its rescaling), PNG, or another format of Pillow, which
+            reduces colours of 16 bits to 8.
         bands: Number C of bands that the file must have, or the indices of C bands to take, in this order.
         value_range: Sample values that become 0 and the largest sample of 16 bits, for all bands or one pair for each
             of the C bands; other values are clipped. Needed for signed samples, floating point and 32 bits.
@@ -52,6 +56,8 @@ def read_bands(data: bytes, bands: int | Sequence[int]) -> np.ndarray:
         raise
     except Exception as error:  # readers raise exceptions of any kind on damaged files
         raise UnreadableImageError(f'{type(error).__name__}: {error}') from error
+    if not samples.size or samples.dtype.kind not in 'buif':
+        raise UnreadableImageError(f'an array of shape {samples.shape} and type {samples.dtype} is not an image')
     number = samples.shape[2]
     if isinstance(bands, int):
         if number != bands:
@@ -85,30 +91,72 @@ def read_value_range(value: Any, number: int | None) -> Any:
 
     Raises:
         ValueError: The range is not a pair with black < white, or there is another number of pairs than bands.
-        FileNotFoundError: The file does not exist.
+        UserError: The file does not exist, or is another one.
     """
     if isinstance(value, (str, Path)):
-        value = json.loads(Path(value).expanduser().read_text())['value_range']
-    pairs = list(value) if isinstance(value[0], (list, tuple)) else [value]
-    if any(len(pair) != 2 or not pair[0] < pair[1] for pair in pairs):
+        (value,) = read_measured(value, 'value_range')
+    try:
+        pairs = [(float(black), float(white)) for black, white in (value if np.ndim(value) > 1 else [value])]
+    except (TypeError, ValueError):
+        pairs = []
+    if not pairs or not all(black < white for black, white in pairs):
         raise ValueError(f'value_range must be (black, white) with black < white, got {value}')
     if len(pairs) > 1 and len(pairs) != number:
         raise ValueError(f'value_range has {len(pairs)} pairs for {number or "RGB: give one pair, or set bands"} bands')
-    return [tuple(pair) for pair in pairs] if len(pairs) > 1 else tuple(pairs[0])
+    return pairs if len(pairs) > 1 else pairs[0]
+
+
+def read_measured(file: str | Path, *keys: str) -> list[Any]:
+    """Returns what a file of ``tools/misc/measure_images.py`` has for each key, see ``measure_images``.
+
+    Raises:
+        UserError: The file does not exist, or is another one.
+    """
+    try:
+        measured = json.loads(Path(file).expanduser().read_text())
+    except (OSError, ValueError) as error:
+        measured, reason = {}, str(error)
+    else:
+        reason = f'it has no {" and ".join(keys)}'
+    if not isinstance(measured, dict) or not set(keys) <= measured.keys():
+        raise UserError(f'{file} is not a file of tools/misc/measure_images.py ({reason}): write it with this tool')
+    return [measured[key] for key in keys]
 
 
 def _samples(data: bytes) -> np.ndarray:
     if data.startswith(b'\x93NUMPY'):
         return np.load(BytesIO(data), allow_pickle=False)
-    if data.startswith(_TIFF):
-        return _reader('tifffile').imread(BytesIO(data))
     if data[128:132] == b'DICM':
-        content = _reader('pydicom').dcmread(BytesIO(data))
-        slope, intercept = (float(content.get(name, default)) for name, default in _RESCALING)
-        pixels = content.pixel_array
-        return pixels if (slope, intercept) == (1, 0) else pixels * np.float32(slope) + np.float32(intercept)
-    with Image.open(BytesIO(data)) as image:
-        return np.asarray(image)
+        return _dicom_samples(data)
+    if data.startswith(_TIFF):
+        with _reader('tifffile').TiffFile(BytesIO(data)) as file:
+            kind = file.pages[0].photometric
+            if kind != _PALETTE:
+                return _inverted(file.asarray()) if kind == _MIN_IS_WHITE else file.asarray()
+    if is_deep_png(data):
+        return decode_deep_png(data)
+    with pixel_limit(), Image.open(BytesIO(data)) as image:
+        return np.asarray(image.convert('RGB') if image.mode == 'P' else image)
+
+
+def _dicom_samples(data: bytes) -> np.ndarray:
+    content = _reader('pydicom').dcmread(BytesIO(data))
+    kind, samples = content.get('PhotometricInterpretation'), content.pixel_array
+    if kind == 'PALETTE COLOR':
+        from pydicom.pixels import apply_color_lut
+
+        return apply_color_lut(samples, content)
+    if kind == 'MONOCHROME1':
+        samples = _inverted(samples, content.BitsStored)
+    slope, intercept = (float(content.get(name, default)) for name, default in _RESCALING)
+    return samples if (slope, intercept) == (1, 0) else samples * np.float32(slope) + np.float32(intercept)
+
+
+def _inverted(samples: np.ndarray, bits: int | None = None) -> np.ndarray:
+    """Exchanges the smallest and the largest integer of ``bits`` bits, or of the type, the next ones, and so on."""
+    if samples.dtype.kind == 'f':
+        return samples
+    return ~samples & np.array(2**bits - 1, samples.dtype) if bits and samples.dtype.kind == 'u' else ~samples
 
 
 _RESCALING = (('RescaleSlope', 1), ('RescaleIntercept', 0))
@@ -132,8 +180,8 @@ def _bands_last(samples: np.ndarray) -> np.ndarray:
 
 def _scaled(samples: np.ndarray, value_range: Ranges | None) -> np.ndarray:
     if value_range is None:
-        if samples.dtype in (np.uint8, np.uint16):
-            return samples
+        if samples.dtype.kind == 'u' and samples.dtype.itemsize <= 2:
+            return samples.astype(samples.dtype.newbyteorder('='), copy=False)
         raise UnreadableImageError(
             f'{samples.dtype} samples ({samples.min():g} to {samples.max():g}) have no defined range: set value_range='
             '(black, white) of the dataset, or measure it with tools/misc/measure_images.py'

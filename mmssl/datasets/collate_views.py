@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
@@ -20,7 +21,8 @@ def collate_views(items: list[dict]) -> dict[str, Any]:
 
     Returns:
         A dict with the keys of the items: ``inputs``, a list with one uint8 (N, 3, S, S) tensor per view, or one such
-        tensor if the items hold a single image, in channels-last memory like the views; ``photometric``, a list with
+        tensor if the items hold a single image, in channels-last memory like the views (uint16 if the bands of an image
+        have 16 bits); ``photometric``, a list with
         one float32 (N, steps, 2) tensor per view; ``data_samples`` with ``index`` and ``label``, (N,) int64 each; and
         ``skipped``, one list with the names of all unreadable images.
     """
@@ -32,4 +34,6 @@ def collate_views(items: list[dict]) -> dict[str, Any]:
 
 
 def _stack(views: Sequence[Tensor]) -> Tensor:
+    if len({view.dtype for view in views}) > 1:  # bands of 8 and of 16 bits: white is 255 and 65535
+        views = [view if view.dtype == torch.uint16 else view.int().mul(257).to(torch.uint16) for view in views]
     return default_collate([view.permute(1, 2, 0) for view in views]).permute(0, 3, 1, 2)

@@ -13,9 +13,11 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 _PNG_HEAD, _PNG_TAIL = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
+_PNG_BANDS = {0: [0], 2: [2, 1, 0], 4: [0, 3], 6: [2, 1, 0, 3]}  # colour type -> place in OpenCV's order of bands
 _JPEG_HEAD, _JPEG_TAIL = b'\xff\xd8', b'\xff\xd9'
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame; the three others mark tables
 _MAX_PIXELS = 2**29  # half of OpenCV's limit, because Pillow refuses images of more than twice this number
+_PHOTOMETRIC = 262  # TIFF's tag PhotometricInterpretation; for 0 the smallest sample is white
 _DIM = 4096  # a 16-bit image without a sample of at least this value probably holds data of fewer bits
 
 
@@ -26,8 +28,9 @@ class UnreadableImageError(ValueError):
 def decode_image(data: bytes, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """Decodes an image file into RGB.
 
-    Grey, palette and CMYK images become RGB, and transparency is dropped. The EXIF orientation is not applied, as in
-    torchvision's loaders and in every published recipe. Samples of 16 bits are scaled from 0-65535 to 0-255. Two kinds
+    Grey, palette and CMYK images become RGB, and transparency is dropped. An animation gives its first picture. The
+    EXIF orientation is not applied, as in torchvision's loaders and in every published recipe, but that of a TIFF is,
+    because Pillow and OpenCV apply it. Samples of 16 bits are scaled from 0-65535 to 0-255. Two kinds
     of images need ``value_range``: 16-bit images without a sample of at least 4096 (such as 12-bit data), which would
     be nearly black, and samples without a defined range (signed, 32 bits, floating point).
 
@@ -45,12 +48,17 @@ def decode_image(data: bytes, value_range: tuple[float, float] | None = None) ->
     try:
         if _has_fast_path(data):
             return _decode_fast(data)
-        with _pixel_limit(), Image.open(BytesIO(data)) as image:
+        with pixel_limit(), Image.open(BytesIO(data)) as image:
             samples = _deep_samples(image, data)
-            return _to_rgb(image) if samples is None else _scale(samples, value_range)
+            return _to_rgb(image) if samples is None else _scaled(image, samples, value_range)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
+        if data[:2] in (b'II', b'MM'):
+            raise UnreadableImageError(
+                'a TIFF that Pillow does not read, such as one with many bands or with colours in floating point: '
+                'set bands of the dataset'
+            ) from error
         start = f'it begins with {data[:16]!r}' if data else 'it is empty'
         raise UnreadableImageError(f'not an image file of a known format: {start}') from error
     except Exception as error:  # on damaged files Pillow's plugins raise exceptions of any kind
@@ -58,7 +66,7 @@ def decode_image(data: bytes, value_range: tuple[float, float] | None = None) ->
 
 
 @contextmanager
-def _pixel_limit() -> Iterator[None]:
+def pixel_limit() -> Iterator[None]:
     """Gives Pillow the limit of OpenCV; Pillow warns above ``MAX_IMAGE_PIXELS`` and refuses above twice as many."""
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _MAX_PIXELS
     try:
@@ -75,7 +83,8 @@ def _has_fast_path(data: bytes) -> bool:
     tenth of the decoding time.
     """
     if data.startswith(_PNG_HEAD):
-        return data.endswith(_PNG_TAIL) and data[24] == 8 and data[25] in (0, 2)
+        is_animated = data.find(b'acTL', 0, data.find(b'IDAT')) > 0  # OpenCV may return its second picture
+        return data.endswith(_PNG_TAIL) and data[24] == 8 and data[25] in (0, 2) and not is_animated
     return jpeg_shape(data) is not None
 
 
@@ -119,6 +128,26 @@ def _decode_fast(data: bytes, color: int = cv2.IMREAD_COLOR) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
+def is_deep_png(data: bytes) -> bool:
+    """Returns whether a file is a PNG with samples of 16 bits."""
+    return data.startswith(_PNG_HEAD) and data[24:25] == b'\x10'
+
+
+def decode_deep_png(data: bytes) -> np.ndarray:
+    """Decodes a PNG with samples of 16 bits, of which Pillow would only keep the upper byte in colours.
+
+    Returns:
+        uint16 (H, W, C): grey or red, green and blue, and alpha if the file has it.
+
+    Raises:
+        UnreadableImageError: The file is damaged.
+    """
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    if samples is None:
+        raise UnreadableImageError('the file header is valid but the contents are damaged')
+    return np.atleast_3d(samples)[..., _PNG_BANDS[data[25]]]
+
+
 def _deep_samples(image: Image.Image, data: bytes) -> np.ndarray | None:
     """Returns the samples, (H, W) or (H, W, 3), if they are not unsigned bytes, else None."""
     bits, signed = _sample_format(image, data)
@@ -147,6 +176,13 @@ def _sample_format(image: Image.Image, data: bytes) -> tuple[int, bool]:
     if image.format == 'PNG':
         return data[24], False
     return (16 if image.mode.startswith('I') else 8), False
+
+
+def _scaled(image: Image.Image, samples: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Scales the samples of an image, see ``_scale``, and inverts them if the smallest is white."""
+    pixels = _scale(samples, value_range)
+    min_is_white = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
+    return 255 - pixels if min_is_white else pixels
 
 
 def _scale(samples: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
@@ -187,7 +223,7 @@ def convert_picture(image: Image.Image) -> np.ndarray:
         is_16_bit = bits <= 16 and not signed
     else:  # the mode I of a file of another format has 16 bits, and 32 bits in memory
         is_16_bit = image.mode != 'I' or image.format is not None
-    return _scale(samples.astype(np.uint16) if image.mode != 'F' and is_16_bit else samples, None)
+    return _scaled(image, samples.astype(np.uint16) if image.mode != 'F' and is_16_bit else samples, None)
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

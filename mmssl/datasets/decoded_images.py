@@ -25,12 +25,14 @@ _CHECK_AFTER = 200  # images from which the size of all is estimated
 _MOST_JOBS = 16
 _MANY = 10_000  # images from one line of the log to the next
 _DESCRIPTION = 'description.json'
+_RULES = 2  # number of the rules of ``decode_image`` and ``decode_bands``: raise it when pixels change
 
 
 class DecodedImages:
     """Decoded images: row -> uint8 (H, W, 3), or (H, W, C), also uint16, for datasets with bands.
 
-    The file is mapped copy-on-write, so workers and processes share its memory and a transform may write.
+    The file is mapped copy-on-write, so workers and processes share its memory. A transform must not write into the
+    image that it gets: its process would see the change in every later epoch.
 
     Args:
         folder: Folder that ``open_decoded`` wrote.
@@ -74,7 +76,7 @@ def open_decoded(
     """
     import fcntl
 
-    key = hashlib.sha256(f'{cv2.__version__} {PIL.__version__} {number}'.encode())
+    key = hashlib.sha256(f'{_RULES} {cv2.__version__} {PIL.__version__} {number}'.encode())
     for text in fingerprint:
         key.update(text + b'\n')
     place = Path(folder).expanduser() / key.hexdigest()[:16]

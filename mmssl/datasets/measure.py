@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ def measure_images(
         UserError: No image can be read, or a band is constant.
         ValueError: ``bands`` or ``percentiles`` are wrong.
     """
-    number = check_bands(bands)
+    number, folder = check_bands(bands), os.path.expanduser(folder)
     if not 0 <= percentiles[0] < percentiles[1] <= 100:
         raise ValueError(f'percentiles must be two numbers of 0-100, the smaller first, got {percentiles}')
     names = list(find_images(folder, bands))
@@ -47,6 +48,8 @@ def measure_images(
         try:
             with open(f'{folder}/{name}', 'rb') as file:
                 pixels = read_bands(file.read(), bands).reshape(-1, number)
+            if np.isnan(pixels).any():
+                raise UnreadableImageError('samples are NaN')  # as a dataset would say
         except (UnreadableImageError, OSError) as error:
             skipped += 1
             print_log(f'{name} is skipped: {error}', logger='current', level=30)

@@ -8,13 +8,14 @@ from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
 import torch
 from PIL import Image
 
-from mmssl.datasets.bands import decode_bands
+from mmssl.datasets.bands import decode_bands, read_value_range
 from mmssl.datasets.class_folder import ClassFolder
 from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.decode import UnreadableImageError
@@ -79,6 +80,9 @@ def test_a_value_range_fills_16_bits() -> None:
         (npy(BANDS), [7], 'no band 7'),
         (npy(BANDS.astype(np.float32)), 5, 'float32 samples .* set value_range'),
         (npy(BANDS[None]), 5, '2 or 3 dimensions'),
+        (npy(BANDS[:0]), 5, r'shape \(24, 5, 0\) .* is not an image'),
+        (npy(np.array([['a', 'b']])), 1, 'type <U1 is not an image'),
+        (npy(BANDS * 1j), 5, 'type complex128 is not an image'),
         (tiff(BANDS)[:50], 5, r'\w+: '),
         (b'nothing', 5, 'cannot identify'),
     ],
@@ -138,3 +142,80 @@ def test_real_pages_of_a_package_are_bands() -> None:
         pytest.skip('this release of scikit-image does not ship the file')
     image = decode_bands(file.read_bytes(), 2)
     assert image.shape == (15, 10, 2) and image.max() > 0
+
+
+def dicom(samples: np.ndarray, kind: str, bits: int, **tags: object) -> bytes:
+    pydicom = pytest.importorskip('pydicom')
+    from pydicom.dataset import FileMetaDataset
+
+    content = pydicom.Dataset()
+    content.file_meta = FileMetaDataset()
+    content.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    content.file_meta.MediaStorageSOPClassUID = content.SOPClassUID = '1.2.840.10008.5.1.4.1.1.7'
+    content.file_meta.MediaStorageSOPInstanceUID = content.SOPInstanceUID = '1.2.3'
+    content.Rows, content.Columns = samples.shape
+    content.SamplesPerPixel, content.PixelRepresentation, content.PhotometricInterpretation = 1, 0, kind
+    content.BitsAllocated, content.BitsStored, content.HighBit = 8 * samples.itemsize, bits, bits - 1
+    content.PixelData = samples.tobytes()
+    for name, value in tags.items():
+        setattr(content, name, value)
+    file = BytesIO()
+    content.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def test_large_samples_are_bright_in_every_file() -> None:
+    grey = BANDS[..., :1]
+    assert np.array_equal(decode_bands(dicom(grey[..., 0], 'MONOCHROME2', 12), 1), grey)
+    assert np.array_equal(decode_bands(dicom(4095 - grey[..., 0], 'MONOCHROME1', 12), 1), grey)
+    file = BytesIO()
+    tifffile.imwrite(file, 65535 - grey[..., 0], photometric='miniswhite')
+    assert np.array_equal(decode_bands(file.getvalue(), 1), grey)
+
+
+def test_palettes_become_colours() -> None:
+    indices, colours = np.arange(16, dtype=np.uint8).reshape(4, 4) % 4, np.array([0, 10, 200, 255], np.uint8)
+    picture = Image.new('P', (4, 4))
+    picture.putdata(indices.ravel().tolist())
+    picture.putpalette(np.repeat(colours, 3).tobytes())
+    for kind in ('PNG', 'TIFF'):
+        file = BytesIO()
+        picture.save(file, kind)
+        assert np.array_equal(decode_bands(file.getvalue(), 3), np.repeat(colours[indices][..., None], 3, axis=2))
+    table = (257 * colours.astype(np.uint16)).tobytes()
+    tags: dict[str, object] = {f'{name}PaletteColorLookupTableData': table for name in ('Red', 'Green', 'Blue')}
+    tags |= {f'{name}PaletteColorLookupTableDescriptor': [4, 0, 16] for name in ('Red', 'Green', 'Blue')}
+    assert np.array_equal(decode_bands(dicom(indices, 'PALETTE COLOR', 8, **tags), 3)[..., 0] // 257, colours[indices])
+
+
+@pytest.mark.parametrize('number', [1, 3, 4])
+def test_png_keeps_16_bits(number: int) -> None:
+    stored = BANDS[..., [2, 1, 0, 3][:number] if number > 1 else [0]]  # OpenCV writes blue first
+    data = cv2.imencode('.png', stored)[1].tobytes()
+    assert np.array_equal(decode_bands(data, number), BANDS[..., :number])
+
+
+def test_a_batch_of_8_and_16_bits_has_one_white(tmp_path: Path) -> None:
+    (tmp_path / 'a.npy').write_bytes(npy(np.full((8, 8), 255, np.uint8)))
+    (tmp_path / 'b.npy').write_bytes(npy(np.full((8, 8), 65535, '>u2')))
+    dataset = ImageFolder(str(tmp_path), bands=1, transform=dict(type='CenterCropView', size=8))
+    images = collate_views([dataset[0], dataset[1]])['inputs']
+    assert images.dtype == torch.uint16 and (images.int() == 65535).all()
+
+
+def test_images_with_nan_are_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    np.save(tmp_path / 'a.npy', samples)
+    samples[0, 0] = np.nan
+    np.save(tmp_path / 'b.npy', samples)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    found = measure_images('~', 1)
+    assert found['images'] == 1 and np.isfinite(found['value_range']).all()
+
+
+@pytest.mark.parametrize('value', [4095, (), (1,), [(0, 1), 5], (5, 1), 'none.json', 'wrong.json'])
+def test_wrong_value_ranges(value: object, tmp_path: Path) -> None:
+    (tmp_path / 'wrong.json').write_text('{"mean": [1]}')
+    value = str(tmp_path / value) if isinstance(value, str) else value
+    with pytest.raises(ValueError, match=r'must be \(black, white\)|is not a file of tools/misc/measure_images.py'):
+        read_value_range(value, 2)

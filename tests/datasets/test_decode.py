@@ -146,3 +146,33 @@ def test_the_limit_of_pixels_does_not_depend_on_the_format(kind: str, monkeypatc
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # Pillow's own, for other code
     assert decode_image(data).shape == (1000, 1000, 3)
     assert Image.MAX_IMAGE_PIXELS == 1000
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_the_smallest_sample_is_white_if_the_file_says_so(dtype: type) -> None:
+    grey = np.linspace(0, np.iinfo(dtype).max, 60).reshape(6, 10).astype(dtype)
+    buffer = BytesIO()
+    tifffile.imwrite(buffer, grey, photometric='miniswhite')
+    decoded = decode_image(buffer.getvalue())[..., 0]
+    assert decoded[0, 0] == 255 and decoded[-1, -1] == 0 and (np.diff(decoded.ravel().astype(int)) < 0).all()
+
+
+def test_an_animation_gives_its_first_picture() -> None:
+    pictures = [Image.fromarray(pixels) for pixels in (PIXELS, 255 - PIXELS, PIXELS // 2)]
+    for default in (False, True):
+        data = encoded(pictures[0], 'PNG', save_all=True, append_images=pictures[1:], default_image=default)
+        np.testing.assert_array_equal(decode_image(data), PIXELS)
+
+
+def test_the_orientation_is_applied_to_a_tiff_only() -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # turn by 90 degrees
+    for kind, shape in dict(PNG=(12, 10), JPEG=(12, 10), TIFF=(10, 12)).items():
+        assert decode_image(encoded(Image.fromarray(PIXELS), kind, exif=exif)).shape == (*shape, 3)
+
+
+def test_a_tiff_of_other_bands_says_what_to_do() -> None:
+    buffer = BytesIO()
+    tifffile.imwrite(buffer, PIXELS / np.float32(255), photometric='rgb')
+    with pytest.raises(UnreadableImageError, match='colours in floating point: set bands of the dataset'):
+        decode_image(buffer.getvalue())

@@ -106,6 +106,8 @@ class SupervisedView:
             raise ValueError(f'color_jitter must be in [0, 1], got {color_jitter}')
         if color_jitter and rand_augment is not None:
             raise ValueError('rand_augment changes colours too: give it or color_jitter, not both')
+        if max(std) < 1:
+            raise ValueError(f'mean and std are on the scale 0-255, got std={list(std)}: multiply both by 255')
         self.color_jitter = color_jitter
         self.erase = erase
         self.mean, self.std = np.array(mean, np.float32), np.array(std, np.float32)

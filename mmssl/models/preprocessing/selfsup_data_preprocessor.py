@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from mmssl.datasets.bands import read_measured
 from mmssl.models.preprocessing import photometric_triton
 from mmssl.models.preprocessing.band_photometric import run_band_programs
 from mmssl.models.preprocessing.photometric import run_programs
@@ -48,10 +47,11 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking=True)
         self.memory_format = torch.contiguous_format
         if statistics is not None:
-            measured = json.loads(Path(statistics).expanduser().read_text())
-            mean, std = measured['mean'], measured['std']
+            mean, std = read_measured(statistics, 'mean', 'std')
         if not mean or len(mean) != len(std) or min(std) <= 0:
             raise ValueError(f'mean and std must be one number for each band, std positive, got {mean} and {std}')
+        if max(std) < 1:
+            raise ValueError(f'mean and std are on the scale 0-255, got std={list(std)}: multiply both by 255')
         self.num_bands = len(mean)
         self.fused = fused
         self.shown = tuple(shown or (range(3) if len(mean) >= 3 else range(1)))

@@ -97,6 +97,11 @@ def test_wrong_arguments(arguments: dict) -> None:
         SelfSupDataPreprocessor(**arguments)
 
 
+def test_means_on_another_scale_are_refused() -> None:
+    with pytest.raises(ValueError, match=r'the scale 0-255, got std=\[0.229, 0.224, 0.225\]: multiply both by 255'):
+        SelfSupDataPreprocessor(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
 @pytest.mark.gpu
 def test_moves_to_the_gpu() -> None:
     preprocessor = SelfSupDataPreprocessor().cuda()
