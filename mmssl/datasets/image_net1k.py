@@ -37,9 +37,8 @@ class ImageNet1k(ImageFiles):
 
     Raises:
         FileNotFoundError: The images, the validation labels or the subset file do not exist.
-        ValueError: The split is unknown, the number of labels differs from the number of images, a training image is not
-            in a class folder, a subset is given for another split than ``'train'``, or it names a synset without a
-            folder.
+        ValueError: The split is unknown, the number of labels differs from the number of images, an image is not in a
+            class folder, a subset is given for another split than ``'train'``, or it names a synset without a folder.
     """
 
     def __init__(self, data_root: str, split: str = 'train', subset: str | None = None, **kwargs: Any) -> None:

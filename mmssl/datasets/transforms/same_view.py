@@ -12,12 +12,12 @@ from mmssl.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class SameView:
-    """Repeats the previous view in ``views``, an ``AugmentedView``, with the same crop, flip and photometric program but another resize.
+    """Repeats the previous view in ``views`` with the same crop, flip and photometric program but another resize.
 
-    It serves teachers that need another size or filter than the student, such as the tokenizer of BEiT or CLIP:
-    ``views=[dict(type='AugmentedView', size=224, interpolation='bicubic', ...),
-    dict(type='SameView', size=112, interpolation='lanczos')]``. A change of contrast uses the mean of each rendering,
-    so it can differ slightly between the two.
+    The previous view is an ``AugmentedView``. A ``SameView`` serves teachers that need another size or filter than the
+    student, such as the tokenizer of BEiT or CLIP: ``views=[dict(type='AugmentedView', size=224,
+    interpolation='bicubic', ...), dict(type='SameView', size=112, interpolation='lanczos')]``. A change of contrast
+    uses the mean of each rendering, so it can differ slightly between the two.
 
     Args:
         size: Side of the view in pixels.
