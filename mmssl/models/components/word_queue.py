@@ -24,7 +24,8 @@ class WordQueue(nn.Module):
 
     The bags of a step use the words before the step and the m after it, as in the official code. Call ``commit`` after
     the optimizer step, which then stores the new words and the new m. m averages the images of all processes; the
-    official code has one m per process.
+    official code has one m per process. Distances and bags are computed in the dtype of the words, also under autocast,
+    because a distance is a small difference of large numbers.
 
     Args:
         num_words: Number K of words, a multiple of the global batch size.
@@ -65,13 +66,14 @@ class WordQueue(nn.Module):
     @torch.no_grad()
     def forward(self, maps: Tensor) -> Tensor:
         """Returns bags (N, K) for maps (N, C, H, W); in training mode it also stages new words and the new m."""
-        maps = without_border(maps.to(self.words.dtype), self.border)
-        distances, mean = word_distances(maps, self.words), self.min_distance
-        if self.training:
-            now = sum_over_processes(distances.amin(1).mean()) / world_size()
-            mean = self.momentum * mean + (1 - self.momentum) * now
-            self._staged.append((self._new_words(maps), mean))
-        return pool_codes(soft_codes(distances, self.inverse_temperature / mean), self.pool)
+        with torch.autocast(maps.device.type, enabled=False):
+            maps = without_border(maps.to(self.words.dtype), self.border)
+            distances, mean = word_distances(maps, self.words), self.min_distance
+            if self.training:
+                now = sum_over_processes(distances.amin(1).mean()) / world_size()
+                mean = self.momentum * mean + (1 - self.momentum) * now
+                self._staged.append((self._new_words(maps), mean))
+            return pool_codes(soft_codes(distances, self.inverse_temperature / mean), self.pool)
 
     def _new_words(self, maps: Tensor) -> Tensor:
         """Returns one new word for each image of all processes, (M, C)."""
