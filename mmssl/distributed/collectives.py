@@ -8,6 +8,7 @@ another.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -79,6 +80,14 @@ def max_over_processes(tensor: Tensor) -> Tensor:
     largest = tensor.detach().clone(memory_format=torch.contiguous_format)
     dist.all_reduce(largest, op=dist.ReduceOp.MAX)
     return largest
+
+
+@torch.no_grad()
+def copy_first_process(tensors: Iterable[Tensor]) -> None:
+    """Overwrites ``tensors``, the same ones on every process, with those of the first process."""
+    if world_size() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
 
 
 def broadcast_number(number: int | None) -> int | None:

@@ -14,10 +14,11 @@ import torch
 from mmengine.logging import print_log
 from rich.progress import track
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, Subset
 
 from mmssl.config.dtypes import read_dtype
-from mmssl.distributed.collectives import gather_constant, rank, world_size
+from mmssl.distributed.collectives import copy_first_process, gather_constant, rank, world_size
 from mmssl.distributed.unwrap import unwrap
 
 _ROWS_AT_A_TIME = 4096
@@ -128,8 +129,8 @@ def extract_features(
 ) -> Features | None:
     """Embeds every image of ``dataloader`` with ``model`` in evaluation mode, without autograd.
 
-    Each process embeds its share. The main process collects the results batch by batch, so no other process and no GPU
-    holds the whole set. Rows are sorted by the dataset index of their image; an image that the sampler repeats to make
+    Each process embeds its share, with the running statistics of the main process, which a checkpoint holds. The main
+    process collects the results batch by batch, so no other process and no GPU holds the whole set. Rows are sorted by the dataset index of their image; an image that the sampler repeats to make
     the shares equal is kept once.
 
     Args:
@@ -156,6 +157,7 @@ def extract_features(
         )
 
     parts: list[tuple[Tensor, ...]] = []
+    _share_statistics(algorithm)
     with evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
             columns = [gather_constant(column) for column in _embed(algorithm, batch, feature, dtype)]
@@ -185,6 +187,7 @@ def extract_to_file(
     algorithm = unwrap(model)
     size = len(_sized(dataloader)[0])
     labels, seen, vectors = torch.full((size,), -1), torch.zeros(size, dtype=torch.bool), None
+    _share_statistics(algorithm)
     with evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
             columns = [gather_constant(column) for column in _embed(algorithm, batch, algorithm.extract_feat, dtype)]
@@ -292,6 +295,8 @@ def extract_rows(
             vectors = allocate(size, values.shape[1])
         vectors[indices], seen[indices] = values, True
 
+    if not training:
+        _share_statistics(algorithm)
     with random_state_kept() if training else evaluating(algorithm):
         for batch in progress(dataloader, description, len(dataloader)):
             rows, _, indices = _embed(algorithm, batch, feature, dtype)
@@ -303,6 +308,16 @@ def extract_rows(
         if waiting is not None:
             write(waiting)
     return Rows(vectors, seen) if vectors is not None else None
+
+
+def _share_statistics(model: nn.Module) -> None:
+    """Copies the running statistics of the first process to all processes; without ``sync_bn`` each has its own.
+
+    Otherwise the features of an image would depend on the process that computes them, and a resumed run, in which all
+    processes start with the statistics of the first one, would compute other features.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    copy_first_process(buffer for norm in norms for buffer in norm.buffers())
 
 
 def _embed(

@@ -1,11 +1,14 @@
 """Feature extraction: order, completeness, and that it leaves the model and the random state as they were."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 from torch.utils.data import DistributedSampler, SequentialSampler
 
-from mmssl.evaluation.extract import extract_chosen, extract_features
+from mmssl.evaluation.extract import extract_chosen, extract_features, extract_rows, extract_to_file
 from tests.evaluation.support import Pixels, loader
 from tests.support.distributed import run_distributed
 
@@ -100,6 +103,25 @@ def test_processes_share_the_work_and_the_main_one_has_each_image_once() -> None
     main, other = run_distributed(_extract_share, 2, 7, True)
     assert other is None
     assert main[1] == list(range(7)) and main[0] == pytest.approx(range(7), rel=1e-4)
+
+
+def _extract_with_own_statistics(folder: Path) -> list[float]:
+    model = Pixels().float()
+    model.backbone[1].running_mean.fill_(dist.get_rank())  # as after training without synchronised norms
+    shares = loader(6, DistributedSampler(range(6), shuffle=False), batch_size=1)
+    features = extract_features(model, shares)
+    model.backbone[1].running_mean.fill_(dist.get_rank())
+    stored = extract_to_file(model, shares, folder / 'features.npy')
+    model.backbone[1].running_mean.fill_(dist.get_rank())
+    rows = extract_rows(model, shares, feature=model.extract_feat, allocate=lambda *shape: np.zeros(shape, np.float32))
+    if features is None:
+        return []
+    return [*features.vectors[:, 0].tolist(), *stored.vectors[:, 0].tolist(), *rows.vectors[:, 0].tolist()]
+
+
+def test_every_process_uses_the_running_statistics_of_the_main_one(tmp_path: Path) -> None:
+    main, _ = run_distributed(_extract_with_own_statistics, 2, tmp_path)
+    assert main == pytest.approx([*range(6)] * 3, rel=1e-4)
 
 
 def test_uneven_shares_are_refused_instead_of_waiting_for_ever() -> None:
