@@ -47,6 +47,15 @@ class Labeller:
         ValueError: A number is not positive.
     """
 
+    num_crops = 1
+    """Number of crops per image whose features stand side by side in a row."""
+
+    needs_scores = False
+    """Whether ``label`` needs ``scores``."""
+
+    has_centroids = False
+    """Whether ``label`` returns centroids in the space of the features."""
+
     def __init__(self, num_clusters: int, num_heads: int = 1) -> None:
         if min(num_clusters, num_heads) < 1:
             raise ValueError(f'num_clusters and num_heads must be positive, got {num_clusters} and {num_heads}')
@@ -103,8 +112,11 @@ class KMeansLabeller(Labeller):
         **options: object,
     ) -> None:
         super().__init__(num_clusters, num_heads)
+        if num_crops < 1:
+            raise ValueError(f'num_crops must be positive, got {num_crops}')
         self.num_crops = num_crops
         self.whiten = whiten
+        self.has_centroids = whiten is None
         self.options = options
         self.device = KMeans(num_clusters, **options).device  # type: ignore[arg-type]  # checks the options
 
@@ -157,6 +169,8 @@ class TransportLabeller(Labeller):
             iteration computes them from the features, which is slower. None means four fifths of the free memory of a
             GPU, 12e9 on the CPU.
     """
+
+    needs_scores = True
 
     def __init__(
         self,

@@ -130,8 +130,8 @@ def extract_features(
     """Embeds every image of ``dataloader`` with ``model`` in evaluation mode, without autograd.
 
     Each process embeds its share, with the running statistics of the main process, which a checkpoint holds. The main
-    process collects the results batch by batch, so no other process and no GPU holds the whole set. Rows are sorted by the dataset index of their image; an image that the sampler repeats to make
-    the shares equal is kept once.
+    process collects the results batch by batch, so no other process and no GPU holds the whole set. Rows are sorted by
+    the dataset index of their image; an image that the sampler repeats to make the shares equal is kept once.
 
     Args:
         model: Algorithm, wrapped for distributed training or not; its ``data_preprocessor`` prepares the batches.

@@ -29,6 +29,7 @@ from mmssl.distributed.collectives import rank, world_size
 from mmssl.engine.loops import seed_iteration
 from mmssl.engine.sharding import whole_parameters
 from mmssl.evaluation.extract import Rows, extract_rows, random_state_kept
+from mmssl.models.algorithms.labelled import LabelledAlgorithm
 from mmssl.registry import HOOKS, LABELLERS
 from mmssl.utils.errors import UserError
 
@@ -92,7 +93,8 @@ class PseudoLabelsHook(Hook):
         """Asks the algorithm for the times of its labellings and checks that labels can be computed.
 
         Raises:
-            UserError: The algorithm takes no labels, ``transform`` is missing, or head and labeller differ in size.
+            UserError: The algorithm takes no labels, ``transform`` is missing, or the labeller does not fit the
+                algorithm.
             ValueError: There are fewer images than clusters.
         """
         if runner.train_loop is None:  # the run only tests or validates
@@ -102,12 +104,7 @@ class PseudoLabelsHook(Hook):
             raise UserError(f'{type(algorithm).__name__} takes no labels: remove PseudoLabelsHook from custom_hooks')
         if algorithm.label_pass == 'plain' and self.transform is None:
             raise UserError("PseudoLabelsHook needs transform=dict(type='CenterCropView', size=...)")
-        shapes = [(part.num_heads, part.num_clusters) for part in (algorithm.head, self.labeller)]
-        if shapes[0] != shapes[1]:
-            raise UserError(
-                'model.head has {} heads of {} clusters, '.format(*shapes[0])
-                + 'the labeller of PseudoLabelsHook makes {} of {}: they must be equal'.format(*shapes[1])
-            )
+        _check_labeller(self.labeller, algorithm)
         if not self.only_estimate:
             self.labeller.check(len(dataset))
         self.images_per_iteration = runner.train_dataloader.batch_sampler.batch_size * world_size()
@@ -294,6 +291,34 @@ class PseudoLabelsHook(Hook):
         self.labels, self.labelled_at = labels.numpy().astype(np.int64), state['iteration']
         self.done = self._due(self.labelled_at)  # not stored, because a longer max_epochs changes the times
         self._give_to_sampler(runner)
+
+
+def _check_labeller(labeller: Any, algorithm: Any) -> None:
+    """Checks that a labeller takes the features of an algorithm and makes the labels that it needs.
+
+    Raises:
+        UserError: They do not fit.
+    """
+    name, place = type(algorithm).__name__, f'the labeller of PseudoLabelsHook ({type(labeller).__name__})'
+    if not hasattr(algorithm.head, 'num_heads'):
+        raise UserError(f'{name} needs a ClusterHead as model.head, got {type(algorithm.head).__name__}')
+    shapes = [(part.num_heads, part.num_clusters) for part in (algorithm.head, labeller)]
+    if shapes[0] != shapes[1]:
+        raise UserError(
+            'model.head has {} heads of {} clusters, '.format(*shapes[0])
+            + 'the labeller of PseudoLabelsHook makes {} of {}: they must be equal'.format(*shapes[1])
+        )
+    if labeller.needs_scores and type(algorithm).label_scores is LabelledAlgorithm.label_scores:
+        raise UserError(f'{place} needs predictions of clusters, which {name} does not make: use KMeansLabeller')
+    if algorithm.takes_centroids and not labeller.has_centroids:
+        raise UserError(
+            f'{name} needs centroids of its features, and {place} makes none: use KMeansLabeller, whiten=None'
+        )
+    if labeller.num_crops != algorithm.label_crops:
+        raise UserError(
+            f'{name} needs num_crops={algorithm.label_crops} in {place}, the number of crops of an image whose '
+            f'features it clusters; got {labeller.num_crops}'
+        )
 
 
 def _seen_rows(rows: Rows) -> np.ndarray:

@@ -32,17 +32,23 @@ class DeepClusterV2(LabelledAlgorithm):
 
     Args:
         num_assign: Number C of crops whose embeddings are clustered, the first C views; the official
-            ``crops_for_assign`` lists them.
+            ``crops_for_assign`` lists them. ``num_crops`` of the labeller must be the same number.
         **slots: Arguments of ``BaseAlgorithm``: the head is a ``ClusterHead`` with ``bias=False, frozen=True``.
+
+    Raises:
+        ValueError: ``num_assign`` is not positive.
     """
 
     label_pass = 'training'
+    takes_centroids = True
     batch_coupled = 'batch norm'
-    views = Views(2, local=True)
 
     def __init__(self, *, num_assign: int = 2, **slots: Any) -> None:
         super().__init__(**slots)
-        self.num_assign = num_assign
+        if num_assign < 1:
+            raise ValueError(f'num_assign must be at least 1, got {num_assign}')
+        self.num_assign = self.label_crops = num_assign
+        self.views = Views(num_assign, local=True)
         self.label_width = num_assign * self.head.fc.in_features
         self.bank = FeatureBank(self.label_width)
 

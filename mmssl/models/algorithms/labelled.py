@@ -30,6 +30,12 @@ class LabelledAlgorithm(BaseAlgorithm):
     label_width: int
     """Width of ``label_features``."""
 
+    label_crops = 1
+    """Number of crops of an image whose features stand side by side in a row of ``label_features``."""
+
+    takes_centroids = False
+    """Whether ``take_labels`` needs the centroids of the clusters, in the space of the features."""
+
     def labels_of(self, data_samples: dict | None) -> Tensor:
         """Returns the labels (N, H) int64 that the hook added to a batch.
 

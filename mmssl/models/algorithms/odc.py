@@ -36,6 +36,7 @@ class ODC(LabelledAlgorithm):
     """
 
     views = Views(1)
+    takes_centroids = True
 
     def __init__(self, *, clusters: dict, tidy_interval: int = 10, **slots: Any) -> None:
         super().__init__(**slots)

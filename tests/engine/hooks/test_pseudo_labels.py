@@ -188,6 +188,13 @@ def test_a_test_makes_no_labels(tmp_path):
         (dict(model=dict(MODEL)), dict(HOOK, transform=None), 'needs transform='),
         ({}, dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=7)), '1 heads of 5 clusters.* makes 1 of 7'),
         (
+            dict(model=dict(MODEL, head=dict(type='LinearClsHead', in_channels=64, num_classes=5))),
+            HOOK,
+            'DeepCluster needs a ClusterHead as model.head, got LinearClsHead',
+        ),
+        ({}, dict(HOOK, labeller=dict(type='TransportLabeller', num_clusters=5)), 'which DeepCluster does not make'),
+        ({}, dict(HOOK, labeller=dict(HOOK['labeller'], num_crops=2)), 'DeepCluster needs num_crops=1 in .*; got 2'),
+        (
             dict(model=dict(MODEL, head=dict(MODEL['head'], num_clusters=50))),
             dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=50)),
             '26 images cannot make 50 clusters',

@@ -90,5 +90,21 @@ def test_a_run_from_the_weights_of_another_reads_its_images_first(tmp_path, monk
     assert torch.equal(untrained.head.fc.weight, other.head.fc.weight)
 
 
+@pytest.mark.parametrize(
+    ('model', 'labeller', 'message'),
+    [
+        ({}, dict(num_crops=1), 'DeepClusterV2 needs num_crops=2 in .*; got 1'),
+        ({}, dict(whiten=8), 'DeepClusterV2 needs centroids of its features'),
+        (dict(num_assign=3), dict(num_crops=3), 'DeepClusterV2 takes 3 independent views .* has 2: 1 too few'),
+        (dict(num_assign=0), {}, 'num_assign must be at least 1, got 0'),
+    ],
+)
+def test_mistakes_end_the_run_before_its_first_iteration(tmp_path, model, labeller, message):
+    hook = dict(type='PseudoLabelsHook', labeller=dict(type='KMeansLabeller', num_clusters=4, **KMEANS | labeller))
+    changes = dict(model=dict(CHANGES['model'], **model), custom_hooks=[hook])
+    with pytest.raises(ValueError, match=message):
+        train(tiny_config(tmp_path, **changes))
+
+
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path):
     assert_resume_is_exact(tmp_path, **CHANGES)
