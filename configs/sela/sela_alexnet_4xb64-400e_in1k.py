@@ -2,7 +2,7 @@
 
     tools/dist_train.sh configs/sela/sela_alexnet_4xb64-400e_in1k.py 4
 
-Cost: 2,001,600 steps of 256 images and 100 labellings of 1,281,167 images, on 4 GPUs. Not measured here.
+Cost: 2,001,600 steps of 256 images and 99 labellings of 1,281,167 images, on 4 GPUs. Not measured here.
 Expected: no verified figure of ten heads; one head of 1000 clusters has 42.1 % linear top-1 (official README).
 The official script's learning rate: --cfg-options optim_wrapper.optimizer.lr=0.08
 """

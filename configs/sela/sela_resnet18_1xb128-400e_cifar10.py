@@ -2,7 +2,7 @@
 
     python tools/train.py configs/sela/sela_resnet18_1xb128-400e_cifar10.py
 
-Cost: 156,000 steps of 128 images of 32 px and 400 labellings of 50,000 images, on one GPU. Not measured here.
+Cost: 156,000 steps of 128 images of 32 px and 398 labellings of 50,000 images, on one GPU. Not measured here.
 Expected: no published figure; the official CIFAR-10 runs train an AlexNet on 224 px.
 """
 

@@ -25,11 +25,12 @@ class SeLa(LabelledAlgorithm):
     labels change. Several heads have their own labels and are trained together.
 
     The times of the labellings are measured in images seen and may lie within an epoch. For E epochs of N images they
-    are ``(E + 1.01) N u ** 2`` (quadratic, for ImageNet) or ``(E + 1.01) N u`` (linear, for CIFAR), with u evenly
-    spaced in [0, 1].
+    are ``(E + 1.01) N u ** 2`` (quadratic, for ImageNet) or ``(E + 1.01) N u`` (linear, for CIFAR, where the official
+    code has 1.0001), with u evenly spaced in [0, 1]. The last times lie after the end of the run, as in that code.
 
     Args:
-        num_labellings: Number of labellings, which is the number of values of u.
+        num_labellings: Number of values of u. In a run of 400 epochs lie 99 of 100 quadratic and 398 of 400 linear
+            times.
         spacing: Spacing of the times: ``'quadratic'`` or ``'linear'``.
         label_pass: Predictions from which labels are computed: ``'training'``, as published, for augmented images with
             dropout and the norm statistics of the batch; ``'plain'`` for unaugmented images in evaluation mode.
