@@ -1,4 +1,4 @@
-"""IGAM, MNIST to CIFAR-10, with the settings of CIFAR-10 to CIFAR-100 (this project's choice, none are released).
+"""IGAM, MNIST to CIFAR-10, with the loss weights of CIFAR-10 to CIFAR-100, without noise (no settings are released).
 
     python tools/train.py configs/igam/igam_wideresnet32-10_1xb32-205e_mnist_cifar10.py
 
