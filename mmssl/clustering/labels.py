@@ -166,8 +166,8 @@ class TransportLabeller(Labeller):
         tolerance: Largest error, see ``sinkhorn``: 0.1 on ImageNet, 0.01 on CIFAR.
         device: Device on which scores are computed and scaled; None means the first GPU, or the CPU if there is none.
         memory_limit: Largest size in bytes of the stored log-probabilities of one head. If they are larger, every
-            iteration computes them from the features, which is slower. None means four fifths of the free memory of a
-            GPU, 12e9 on the CPU.
+            iteration computes them from the features, which is slower. None means four fifths of the memory of a GPU
+            that is free when the labels are computed, 12e9 on the CPU.
     """
 
     needs_scores = True
@@ -185,10 +185,13 @@ class TransportLabeller(Labeller):
         self.power = power
         self.tolerance = tolerance
         self.device = choose_backend('torch', device)[1]
-        if memory_limit is None:
-            on_gpu = self.device.type == 'cuda'
-            memory_limit = 0.8 * torch.cuda.mem_get_info(self.device)[0] if on_gpu else 12e9
         self.memory_limit = memory_limit
+
+    def _limit(self) -> float:
+        """Returns the limit of the stored log-probabilities in bytes; a GPU has less free memory once it trains."""
+        if self.memory_limit is not None:
+            return self.memory_limit
+        return 0.8 * torch.cuda.mem_get_info(self.device)[0] if self.device.type == 'cuda' else 12e9
 
     def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
         """Labels the images by balancing ``scores`` over the clusters, head by head; ignores ``seed``.
@@ -211,7 +214,7 @@ class TransportLabeller(Labeller):
                 yield torch.log_softmax(scores(torch.tensor(features[rows]).to(self.device), head).float(), 1)
 
         source = compute
-        if 4 * len(features) * self.num_clusters <= self.memory_limit:
+        if 4 * len(features) * self.num_clusters <= self._limit():
             stored = list(compute())
             source = lambda: iter(stored)  # noqa: E731
         transport = sinkhorn(source, self.num_clusters, power=self.power, tolerance=self.tolerance)
@@ -222,7 +225,7 @@ class TransportLabeller(Labeller):
         table = 4 * num_images * self.num_clusters
         rows = min(chunk_rows(max(self.num_clusters, width)), num_images)
         return {
-            'log-probabilities of a head': table if table <= self.memory_limit else 0,
+            'log-probabilities of a head': table if table <= self._limit() else 0,
             'scores of a chunk': 4 * 8 * rows * self.num_clusters,
             'factors of the images': 3 * 8 * num_images,
             'labels': 8 * self.num_heads * num_images,

@@ -5,6 +5,7 @@ from itertools import permutations
 import pytest
 import torch
 
+from mmssl.clustering.labels import TransportLabeller
 from mmssl.clustering.sinkhorn import sinkhorn, transport_labels
 
 
@@ -41,6 +42,14 @@ def test_a_large_power_gives_the_best_balanced_assignment():
     balanced = set(permutations([0, 0, 1, 1]))
     best = max(balanced, key=lambda found: sum(log_probabilities[i, k].item() for i, k in enumerate(found)))
     assert tuple(labels.tolist()) == best
+
+
+def test_the_table_takes_the_memory_that_a_gpu_has_free_when_labels_are_made(monkeypatch):
+    labeller, table = TransportLabeller(10), 4 * 100 * 10
+    labeller.device = torch.device('cuda')
+    for free, stored in ((2 * table, table), (table, 0)):
+        monkeypatch.setattr(torch.cuda, 'mem_get_info', lambda device, free=free: (free, 10**9))
+        assert labeller.memory(100, 8)['log-probabilities of a head'] == stored
 
 
 def test_what_does_not_converge_or_is_not_finite_says_so():
