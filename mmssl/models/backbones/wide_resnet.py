@@ -58,7 +58,7 @@ class WideResNet(StagedBackbone):
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
         check_choices(variant=(variant, ('zagoruyko', 'madry')))
-        if depth < 8 or depth % 6 not in (2, 4):
+        if depth < 8 or depth % 6 not in ((2, 4) if variant == 'madry' else (4,)):
             raise ValueError(f'depth must be 6 n + 4 (28, 40), in the variant madry also 6 n + 2 (32), got {depth}')
         if len(strides) != 3:
             raise ValueError(f'strides must be three numbers, got {tuple(strides)}')

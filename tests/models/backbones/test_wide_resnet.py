@@ -45,7 +45,9 @@ def test_strided_convolutions_of_madrys_pad_at_the_end():
     assert torch.equal(counts, torch.tensor([[9.0, 6], [6, 4]]))
 
 
-@pytest.mark.parametrize(('argument', 'value'), [('depth', 30), ('strides', (1, 2)), ('variant', 'resnext')])
+@pytest.mark.parametrize(
+    ('argument', 'value'), [('depth', 30), ('depth', 32), ('strides', (1, 2)), ('variant', 'resnext')]
+)
 def test_wrong_arguments_are_named(argument, value):
     with pytest.raises(ValueError, match=argument):
         WideResNet(**{argument: value})
