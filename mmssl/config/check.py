@@ -56,7 +56,7 @@ SLOTS = {
     'head': _MODEL,
     'attacks': Slot(roles.MODELS),
     'data_preprocessor': Slot(roles.MODELS),
-    'init_cfg': Slot(mmengine_registry.WEIGHT_INITIALIZERS),
+    'init_cfg': Slot(roles.WEIGHT_INITIALIZERS),
     'dataset': Slot(roles.DATASETS, needs_type=True),
     'sampler': _SAMPLER,
     'batch_sampler': _SAMPLER,
@@ -83,8 +83,8 @@ SLOTS = {
     'default_hooks': _HOOKS,
     'custom_hooks': _HOOKS,
     'log_processor': Slot(roles.LOG_PROCESSORS, LogProcessor),
-    'visualizer': Slot(mmengine_registry.VISUALIZERS),
-    'vis_backends': Slot(mmengine_registry.VISBACKENDS),
+    'visualizer': Slot(roles.VISUALIZERS),
+    'vis_backends': Slot(roles.VISBACKENDS),
     'model_wrapper_cfg': Slot(mmengine_registry.MODEL_WRAPPERS),
     'randomness': Slot(None, Runner.set_randomness),
     'runner_type': Slot(roles.RUNNERS),
@@ -193,7 +193,7 @@ class _PartsCheck:
             self.problems.append(f'{place}: type is missing')
         elif isinstance(receiver, str) and slot.registry is not None:
             receiver = slot.registry.get(receiver)
-        if receiver is not None and slot.registry is not mmengine_registry.WEIGHT_INITIALIZERS:
+        if receiver is not None and slot.registry is not roles.WEIGHT_INITIALIZERS:
             self.check_arguments(node, place, receiver, slot.taken_out)
             self.problems += wrong_values(node, place, receiver)
         self.problems += wrong_numbers(node, place)

@@ -27,6 +27,7 @@ from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.agreement import check_training, check_watched_results
 from mmssl.engine.checkpoint_runner import CheckpointRunner
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
+from mmssl.engine.freed_memory import keep_freed_memory
 from mmssl.engine.memory_format import choose_memory_format, contiguous_weights, set_memory_format
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.optimizers.local_rate import check_param_options
@@ -95,6 +96,8 @@ class PretrainRunner(CheckpointRunner):
 
     def train(self) -> nn.Module:
         """Trains the model and returns it; undoes what hooks entered in ``at_end_of_training``, also after an error."""
+        if get_device() == 'cpu':
+            keep_freed_memory()
         with ExitStack() as self.at_end_of_training:
             self.at_end_of_training.callback(self.end_workers)
             return super().train()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mmengine.config import Config
+from mmengine.visualization import LocalVisBackend
 
 from mmssl.cli.options import CfgOptions
 from mmssl.config.check import check_config
@@ -16,6 +17,7 @@ from mmssl.config.load import apply_options, load_config
 from mmssl.config.options import Options, parse_value, write_options
 from mmssl.config.paths import missing_paths
 from mmssl.engine.transfer_runner import TransferRunner
+from mmssl.registry import VISBACKENDS
 from mmssl.utils.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -179,6 +181,11 @@ def test_backends_may_be_given_on_the_command_line() -> None:
     cfg = load_config(RECIPE, written("visualizer.vis_backends=[dict(type='TensorboardVisBackend')]"))
     assert cfg.visualizer.vis_backends[0].type == 'TensorboardVisBackend'
     check_config(cfg, data=False)
+
+
+def test_a_backend_of_a_plugin_is_found() -> None:
+    VISBACKENDS.register_module(name='PluginBackend', force=True, module=LocalVisBackend)
+    check_config(load_config(RECIPE, written("visualizer.vis_backends=[dict(type='PluginBackend')]")), data=False)
 
 
 def test_several_folders_take_the_place_of_one() -> None:
