@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from mmssl.checkpoints.adaptation import adapted
 from mmssl.checkpoints.content import below
+from mmssl.checkpoints.grids import TABLES
 from mmssl.utils.errors import UserError, some
 
+_REGISTERS = 'reg_token'
 _COUNTER = 'num_batches_tracked'  # a batch counter is not a weight, and older files do not have it
 
 
@@ -40,7 +42,7 @@ def load_matching(
 
     Raises:
         UserError: Fewer than ``min_match`` of the tensors are offered, the first layer is missing, a tensor has another
-            shape, or ``offered`` contains a deeper module. The message lists missing and available tensors.
+            shape, or ``offered`` contains a deeper or larger module. The message lists missing and available tensors.
     """
     wanted = module.state_dict()
     found, matched, missing = _match(module, wanted, offered, prefix)
@@ -52,13 +54,16 @@ def load_matching(
         if first in missing and first in found and (option := _option_for(module, found[first])):
             lines.append(f'The file has another first layer: set model.backbone.{option} in the config.')
         raise UserError('\n'.join(lines))
-    parts = dict(module.named_children())
-    surplus = [key for key in found if key not in wanted and key.partition('.')[0] in parts]
+    surplus = [key for key in found if key not in wanted and _belongs(module, key)]
     if surplus:
-        raise UserError(
-            f'{source} contains a deeper {name}, so nothing was loaded: it has {len(surplus)} additional tensors\n'
-            f'  unexpected: {some(surplus)}\ngive the config of the training that wrote the file'
-        )
+        deeper = 'deeper' if any('.' in key for key in surplus) else 'larger'
+        lines = [
+            f'{source} contains a {deeper} {name}, so nothing was loaded: it has {len(surplus)} additional tensors'
+        ]
+        lines += [f'  unexpected: {some(surplus)}', 'give the config of the training that wrote the file']
+        if _REGISTERS in surplus:
+            lines[-1] += f', or set model.backbone.arch.registers={found[_REGISTERS].shape[1]}'
+        raise UserError('\n'.join(lines))
     module.load_state_dict(matched, strict=False)
     print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
     if missing:
@@ -102,6 +107,16 @@ def load_whole(model: nn.Module, offered: dict[str, Tensor], source: str) -> Non
         )
     model.load_state_dict(found, strict=False)
     print_log(f'model: {len(wanted)}/{len(wanted)} tensors from {source}', logger='current')
+
+
+def _belongs(module: nn.Module, key: str) -> bool:
+    """Returns whether a tensor that ``module`` does not load changes what the module computes.
+
+    Such a tensor is below a part of the module, is a parameter without which the module was built (its attribute is
+    then None), or is a position table.
+    """
+    part = key.partition('.')[0]
+    return part in dict(module.named_children()) or key in TABLES or getattr(module, key, module) is None
 
 
 def matching_share(module: nn.Module, offered: dict[str, Tensor], prefix: str | None = None) -> float:

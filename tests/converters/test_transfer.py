@@ -14,6 +14,8 @@ from mmssl.checkpoints import matching
 from mmssl.checkpoints.content import below
 from mmssl.converters import transfer as transfer_module
 from mmssl.converters.transfer import load_trained_weights, transfer_weights
+from mmssl.models.backbones.beit_vit import BEiTViT
+from mmssl.models.backbones.cae_vit import CAEViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.heads.last_stage_head import LastStageHead
@@ -22,6 +24,7 @@ from mmssl.models.necks.top_down_neck import TopDownNeck
 from mmssl.utils.errors import UserError
 
 State = dict[str, Tensor]
+SMALL = dict(embed_dim=48, depth=2, num_heads=3)
 
 
 class Pyramid(nn.Module):
@@ -185,6 +188,28 @@ def test_another_depth_stops_with_the_list(save: Callable) -> None:
     with pytest.raises(UserError, match='contains a deeper backbone') as error:
         transfer_weights(Detector(backbone()), save(*algorithm(depth=34)))
     assert 'unexpected: layer1.2.conv1.weight' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('file', 'config', 'message'),
+    [
+        (
+            VisionTransformer(dict(SMALL, registers=4), img_size=32),
+            VisionTransformer(SMALL, img_size=32),
+            'unexpected: reg_token(.|\n)*model.backbone.arch.registers=4',
+        ),
+        (
+            CAEViT(SMALL, img_size=32, relative_table='per-block'),
+            BEiTViT(SMALL, img_size=32, relative_table='per-block'),
+            'holds a CAEViT, the config has a BEiTViT(.|\n)*unexpected: pos_embed',
+        ),
+    ],
+)
+def test_registers_and_positions_that_the_model_lacks_stop(
+    save: Callable, file: nn.Module, config: nn.Module, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        transfer_weights(Detector(config), save(file.state_dict()))
 
 
 def test_another_kind_of_backbone_is_called_by_its_name(save: Callable) -> None:
