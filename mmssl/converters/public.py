@@ -7,6 +7,7 @@ from typing import Any
 
 import timm
 from mmengine.logging import print_log
+from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
 from mmssl.checkpoints.files import holds_checkpoint, is_address, load_compiled_file
@@ -76,27 +77,34 @@ def warn_of_normalization(model: nn.Module, file: str) -> None:
     own: Any = getattr(model, 'data_preprocessor', None)
     if cfg is None or not hasattr(own, 'std') or own.std.numel() != 3:
         return
-    theirs = [*cfg.mean, *cfg.std]
-    if max(abs(a - b) for a, b in zip([*own.mean.flatten().tolist(), *own.std.flatten().tolist()], theirs)) > 0.01:
+    is_openmmlab = isinstance(own, ImgDataPreprocessor)  # of mmdet or mmseg, on the scale 0-255, for images in BGR
+    white = 255 if is_openmmlab else 1
+    settings = [*own.mean.flatten().tolist(), *own.std.flatten().tolist()]
+    differs = max(abs(a / white - b) for a, b in zip(settings, [*cfg.mean, *cfg.std])) > 0.01
+    if differs or (is_openmmlab and not own._channel_conversion):
         mean, std = ([round(255 * value, 3) for value in values] for values in (cfg.mean, cfg.std))
         print_log(
             f'{file} was trained on images with another normalisation: set model.data_preprocessor.mean={mean} '
-            f'model.data_preprocessor.std={std}',
+            f'model.data_preprocessor.std={std}{" model.data_preprocessor.bgr_to_rgb=True" if is_openmmlab else ""}',
             logger='current',
             level=30,
         )
 
 
 def in_timm(backbone: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Adds ``model.`` to the names below ``backbone.`` for a ``TimmBackbone``, whose names are those of timm."""
+    """Gives tensors with timm's names below ``backbone.`` the names of a ``TimmBackbone``, without the classifier."""
     if not isinstance(backbone, TimmBackbone):
         return tensors
-    return {
+    renamed = {
         name.replace('backbone.', 'backbone.model.', 1)
         if 'backbone.' in name and 'backbone.model.' not in name
         else name: tensor
         for name, tensor in tensors.items()
     }
+    classifier = (getattr(backbone.model, 'pretrained_cfg', None) or {}).get('classifier') or ()
+    parts = [classifier] if isinstance(classifier, str) else classifier
+    unwanted = tuple(f'backbone.model.{part}.' for part in parts)
+    return {name: tensor for name, tensor in renamed.items() if not name.startswith(unwanted)}
 
 
 def _file_in(folder: Path) -> Path:

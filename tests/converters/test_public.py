@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from mmengine.model import ImgDataPreprocessor
 from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import Tensor, nn
 
+from mmssl.converters import public
 from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
 from mmssl.converters.files import convert_backbone
@@ -18,6 +20,7 @@ from mmssl.converters.transfer import transfer_weights
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError
 
 SMALL = dict(embed_dim=48, depth=2, num_heads=3)
@@ -100,6 +103,45 @@ def test_a_file_of_timm_goes_into_both_backbones(tmp_path: Path) -> None:
         nn.init.zeros_(backbone.get_parameter(name))
         transfer_weights(_Method(backbone), tmp_path / 'vit.pth')
         assert torch.equal(backbone.get_parameter(name), model.norm.weight)
+
+
+def test_registers_of_timm_have_no_position_of_the_class_token(tmp_path: Path) -> None:
+    model = timm.create_model('vit_base_patch14_reg4_dinov2', img_size=28, num_classes=0, **SMALL).eval()
+    backbone = convert_backbone(model.state_dict(), 'mmssl', num_heads=3)
+    own = BACKBONES.build(backbone.config)
+    own.load_state_dict(backbone.tensors)
+    images = torch.randn(2, 3, 28, 28)
+    assert torch.equal(own.eval()(images), model(images))
+    again = convert_backbone(model.state_dict(), 'timm', num_heads=3).tensors
+    assert again.keys() == model.state_dict().keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_classifier_of_timm_stays_behind(tmp_path: Path) -> None:
+    model = timm.create_model('convnext_atto', depths=(1, 1, 1, 1), dims=(8, 8, 8, 8))
+    torch.save(model.state_dict(), tmp_path / 'convnext.pth')
+    backbone = TimmBackbone('convnext_atto', depths=(1, 1, 1, 1), dims=(8, 8, 8, 8))
+    transfer_weights(_Method(backbone), tmp_path / 'convnext.pth')
+    assert torch.equal(backbone.model.head.norm.weight, model.head.norm.weight)
+
+
+@pytest.mark.parametrize(
+    ('mean', 'std', 'options', 'warns'),
+    [
+        ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), dict(bgr_to_rgb=True), False),
+        ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), {}, True),
+        ((103.53, 116.28, 123.675), (1.0, 1.0, 1.0), dict(bgr_to_rgb=True), True),
+    ],
+)
+def test_normalization_of_detectors(
+    monkeypatch: pytest.MonkeyPatch, mean: tuple, std: tuple, options: dict, warns: bool
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(public, 'print_log', lambda message, **kwargs: lines.append(message))
+    model = _Method(nn.Identity())
+    model.data_preprocessor = ImgDataPreprocessor(mean, std, **options)
+    public.warn_of_normalization(model, 'timm://resnet50.a1_in1k')
+    assert len(lines) == warns and all(line.endswith('bgr_to_rgb=True') for line in lines)
 
 
 def test_names_of_timm_folders_and_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
