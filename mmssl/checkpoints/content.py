@@ -98,14 +98,31 @@ def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the config of the backbone in a checkpoint of mmssl; None if it is missing or unreadable."""
+    return _known_part(checkpoint, 'backbone')
+
+
+def known_preprocessor(checkpoint: Any) -> dict[str, Any] | None:
+    """Returns the config of the data preprocessor in a checkpoint of mmssl; None if it is missing or unreadable."""
+    return _known_part(checkpoint, 'data_preprocessor') if isinstance(checkpoint, Mapping) else None
+
+
+def trained_classes(checkpoint: Any) -> tuple[str, ...] | None:
+    """Returns the names of the classes on which the model of a checkpoint was trained; None if it has no names."""
+    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
+    facts = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    classes = facts.get('classes') if isinstance(facts, Mapping) else None
+    return tuple(classes) if classes else None
+
+
+def _known_part(checkpoint: Mapping[str, Any], part: str) -> dict[str, Any] | None:
     meta = checkpoint.get('meta')
     if not isinstance(meta, Mapping):
         return None
-    if isinstance(meta.get('backbone'), Mapping):
-        return dict(meta['backbone'])
+    if isinstance(meta.get(part), Mapping):
+        return dict(meta[part])
     if not isinstance(meta.get('cfg'), str):
         return None
     try:
-        return read_config_text(meta['cfg'], 'the checkpoint').model.backbone.to_dict()
-    except (UserError, AttributeError):
+        return read_config_text(meta['cfg'], 'the checkpoint').model[part].to_dict()
+    except (UserError, AttributeError, KeyError):
         return None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
+from mmssl.checkpoints.content import known_preprocessor
 from mmssl.checkpoints.files import holds_checkpoint, is_address, load_compiled_file
 from mmssl.converters.arrays import load_official_file
 from mmssl.models.backbones.timm_backbone import TimmBackbone
+from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.utils.errors import UserError
 
 TIMM = 'timm://'
@@ -69,26 +73,44 @@ def load_public(file: str | Path) -> Any:
     return load_official_file(path) if compiled is None else compiled
 
 
-def warn_of_normalization(model: nn.Module, file: str) -> None:
-    """Warns if the images of ``model`` are normalised otherwise than those of the model of timm ``file``."""
-    if not file.startswith(TIMM):
-        return
-    cfg: Any = timm.get_pretrained_cfg(file.removeprefix(TIMM))
-    own: Any = getattr(model, 'data_preprocessor', None)
-    if cfg is None or not hasattr(own, 'std') or own.std.numel() != 3:
+def warn_of_normalization(model: nn.Module, file: str, content: Any = None) -> None:
+    """Warns if the images of ``model`` are normalised otherwise than those on which weights were trained.
+
+    Args:
+        model: Model that loads the weights.
+        file: Path of a file, or ``'timm://NAME'``; only timm and checkpoints of mmssl record the normalisation.
+        content: Content of the file.
+    """
+    trained, own = _trained_normalization(file, content), getattr(model, 'data_preprocessor', None)
+    if trained is None or not isinstance(own, (ImgDataPreprocessor, SelfSupDataPreprocessor)):
         return
     is_openmmlab = isinstance(own, ImgDataPreprocessor)  # of mmdet or mmseg, on the scale 0-255, for images in BGR
-    white = 255 if is_openmmlab else 1
-    settings = [*own.mean.flatten().tolist(), *own.std.flatten().tolist()]
-    differs = max(abs(a / white - b) for a, b in zip(settings, [*cfg.mean, *cfg.std])) > 0.01
+    white = 1 if is_openmmlab else 255
+    settings = [white * value for buffer in ('mean', 'std') for value in getattr(own, buffer, torch.zeros(0)).flatten()]
+    if len(settings) != len(trained):  # other bands, which are checked elsewhere
+        return
+    differs = max(abs(float(a) - b) for a, b in zip(settings, trained)) > 2.55
     if differs or (is_openmmlab and not own._channel_conversion):
-        mean, std = ([round(255 * value, 3) for value in values] for values in (cfg.mean, cfg.std))
+        mean, std = ([round(value, 3) for value in values] for values in (trained[:3], trained[3:]))
         print_log(
             f'{file} was trained on images with another normalisation: set model.data_preprocessor.mean={mean} '
             f'model.data_preprocessor.std={std}{" model.data_preprocessor.bgr_to_rgb=True" if is_openmmlab else ""}',
             logger='current',
             level=30,
         )
+
+
+def _trained_normalization(file: str, content: Any) -> list[float] | None:
+    """Returns means, then standard deviations, of red, green and blue on the scale 0-255; None if they are unknown."""
+    if file.startswith(TIMM):
+        cfg: Any = timm.get_pretrained_cfg(file.removeprefix(TIMM))
+        return None if cfg is None else [255 * value for value in (*cfg.mean, *cfg.std)]
+    known = known_preprocessor(content) or {}
+    if str(known.get('type')).rpartition('.')[2] != SelfSupDataPreprocessor.__name__ or known.get('statistics'):
+        return None
+    defaults = signature(SelfSupDataPreprocessor).parameters
+    values = [value for key in ('mean', 'std') for value in known.get(key, defaults[key].default)]
+    return values if len(values) == 6 else None
 
 
 def in_timm(backbone: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,12 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmssl.checkpoints.content import below, get_state_dict, known_config
+from mmssl.checkpoints.content import below, get_state_dict, known_config, known_preprocessor
 from mmssl.checkpoints.files import load_checkpoint_file, replace_file, save_checkpoint_file, save_safetensors
 from mmssl.version import __version__
 
 # Facts about the training that are published; the rest of MMEngine's ``meta`` describes the machine.
-_FACTS = ('algorithm', 'epoch', 'iter', 'cfg', 'checkpoint', 'source', 'backbone')
+_FACTS = ('algorithm', 'epoch', 'iter', 'cfg', 'checkpoint', 'source', 'backbone', 'data_preprocessor')
 
 
 def publish(file: str | Path, out: str | Path, part: str | None = None, safetensors: bool = False) -> Path:
@@ -70,4 +70,5 @@ def _facts(checkpoint: Mapping[str, Any], part: str | None, name: str) -> dict[s
     if part in ('backbone', 'teacher.backbone') and (backbone := known_config(checkpoint)):
         # As in a backbone file: without the config, which describes the whole algorithm.
         facts = {key: value for key, value in facts.items() if key != 'cfg'} | dict(checkpoint=name, backbone=backbone)
+        facts['data_preprocessor'] = known_preprocessor(checkpoint)
     return dict(mmssl_version=__version__) | facts

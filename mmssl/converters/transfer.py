@@ -51,8 +51,9 @@ def transfer_weights(
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, nn.Module):
         raise UserError(f'{type(model).__name__} has no backbone into which {file} can be loaded')
-    tensors = read_algorithm(load_public(file), backbone, str(file), prefix)
-    warn_of_normalization(model, str(file))
+    content = load_public(file)
+    tensors = read_algorithm(content, backbone, str(file), prefix)
+    warn_of_normalization(model, str(file), content)
     owner = 'teacher.' if use_teacher else ''
     offered = below(tensors, f'{owner}backbone')
     if not offered:

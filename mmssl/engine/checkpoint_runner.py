@@ -137,7 +137,8 @@ class CheckpointRunner(Runner):
                 del state[key]
         contiguous_tensors(state)
         meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
-        meta['backbone'] = _plain(self.cfg.get('model', {}).get('backbone'))
+        for part in ('backbone', 'data_preprocessor'):
+            meta[part] = _plain(self.cfg.get('model', {}).get(part))
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:

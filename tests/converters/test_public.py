@@ -20,6 +20,7 @@ from mmssl.converters.transfer import transfer_weights
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError
 
@@ -142,6 +143,20 @@ def test_normalization_of_detectors(
     model.data_preprocessor = ImgDataPreprocessor(mean, std, **options)
     public.warn_of_normalization(model, 'timm://resnet50.a1_in1k')
     assert len(lines) == warns and all(line.endswith('bgr_to_rgb=True') for line in lines)
+
+
+def test_normalization_of_a_pretraining(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(public, 'print_log', lambda message, **kwargs: lines.append(message))
+    model = _Method(nn.Identity())
+    model.data_preprocessor = SelfSupDataPreprocessor()
+    unit = "dict(type='SelfSupDataPreprocessor', mean=[0, 0, 0], std=[255, 255, 255])"
+    whole = dict(meta=dict(cfg=f'model = dict(data_preprocessor={unit})'))
+    public.warn_of_normalization(model, 'epoch_1.pth', whole)
+    assert 'set model.data_preprocessor.mean=[0, 0, 0] model.data_preprocessor.std=[255, 255, 255]' in lines[0]
+    for same in (dict(meta=dict(data_preprocessor=dict(type='SelfSupDataPreprocessor'))), dict(meta={}), {}):
+        public.warn_of_normalization(model, 'epoch_1_backbone.pth', same)
+    assert len(lines) == 1
 
 
 def test_names_of_timm_folders_and_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

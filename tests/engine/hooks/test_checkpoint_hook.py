@@ -28,6 +28,7 @@ def test_the_new_checkpoint_is_whole_before_an_old_one_goes(tmp_path: Path, monk
     assert _names(tmp_path) == ['epoch_3.pth', 'epoch_3_backbone.pth']
     meta = torch.load(tmp_path / 'epoch_3_backbone.pth', weights_only=True)['meta']
     assert meta['checkpoint'] == 'epoch_3.pth' and meta['backbone'] == runner.cfg.model.backbone.to_dict()
+    assert meta['data_preprocessor'] == runner.cfg.model.data_preprocessor.to_dict()
 
 
 def test_the_backbone_file_is_the_backbone_of_the_checkpoint_after_every_hook(tmp_path: Path) -> None:
