@@ -12,6 +12,7 @@ from mmssl.apis.arguments import check_number, read_path
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.files import ConvertedFile, convert_backbone, convert_file
 from mmssl.converters.libraries import LIBRARIES
+from mmssl.converters.library import num_channels
 from mmssl.converters.programs import PROGRAMS, write_program
 from mmssl.converters.trained import build_backbone
 from mmssl.utils.errors import UserError, did_you_mean
@@ -64,7 +65,8 @@ def convert(
         names = sorted([*LIBRARIES, *PROGRAMS])
         raise UserError(f'to must be one of {", ".join(names)}, got {to!r}{did_you_mean(to, names)}')
     found = convert_backbone(load_official_file(file), 'mmssl', source, part, num_heads)
-    usage = write_program(build_backbone(found, file), out, to, size or _image_size(found.config))
+    backbone, side = build_backbone(found, file), size or _image_size(found.config)
+    usage = write_program(backbone, out, to, side, num_channels(found.config))
     return ConvertedFile(found.source, len(found.tensors), usage)
 
 

@@ -50,7 +50,13 @@ _NAMES = {
 _FIRST = 'stages.0.0.conv.weight'
 
 
-_STEMS = ('conv1.weight', 'patch_embed.proj.weight', 'patch_embed.proj.0.weight', 'stem.conv.weight')  # of RGB images
+_STEMS = (
+    'conv1.weight',
+    'patch_embed.proj.weight',
+    'patch_embed.proj.0.weight',
+    'model.patch_embed.proj.weight',
+    'stem.conv.weight',
+)
 
 
 def kind(tensors: Tensors) -> str | None:

@@ -70,6 +70,16 @@ class Library:
     suffixes: tuple[str, ...] = ('.pth',)
 
 
+def num_channels(backbone: Mapping[str, Any]) -> int:
+    """Returns the number of channels of the images of a backbone, from its config."""
+    return backbone.get('in_channels', 3)
+
+
+def channels_option(backbone: Mapping[str, Any], name: str) -> str:
+    """Returns ``', NAME=N'`` for a backbone of N channels, nothing for 3 channels, which every library assumes."""
+    return '' if num_channels(backbone) == 3 else f', {name}={num_channels(backbone)}'
+
+
 def usage_of_tensors(library: str, model: str, file: str) -> str:
     """Returns code that builds a model, by the lines of code ``model``, and loads a file of tensors into it."""
     module, load = ('safetensors.torch', 'load_file') if file.endswith('.safetensors') else ('torch', 'load')

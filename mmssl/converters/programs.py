@@ -22,22 +22,23 @@ _USAGE = {
     'onnx': """import onnxruntime
 
 session = onnxruntime.InferenceSession('{file}')
-outputs = session.run(None, dict(images=images))  # images: float32 (N, 3, {size}, {size}), normalised""",
+outputs = session.run(None, dict(images=images))  # images: float32 (N, {channels}, {size}, {size}), normalised""",
     'torch-export': """import torch
 
 backbone = torch.export.load('{file}').module()
-outputs = backbone(images)  # images: float32 (N, 3, {size}, {size}), normalised""",
+outputs = backbone(images)  # images: float32 (N, {channels}, {size}, {size}), normalised""",
 }
 
 
-def write_program(backbone: nn.Module, out: str | Path, to: str, size: int) -> str:
+def write_program(backbone: nn.Module, out: str | Path, to: str, size: int, channels: int = 3) -> str:
     """Writes a backbone as a program, runs the program on three images, and compares its outputs.
 
     Args:
-        backbone: Backbone on the CPU: normalised images (N, 3, size, size) float32 -> a tensor or a tuple of tensors.
+        backbone: Backbone on the CPU: normalised images (N, C, size, size) float32 -> a tensor or a tuple of tensors.
         out: File to write, with the ending in ``PROGRAMS``.
         to: Format: ``'onnx'`` or ``'torch-export'``.
         size: Side of the images in pixels, which is fixed; the number of images is free.
+        channels: Number C of channels of the images.
 
     Returns:
         Code that runs the program.
@@ -52,8 +53,8 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int) -> s
     if to == 'onnx' and (missing := [name for name in ('onnx', 'onnxscript') if find_spec(name) is None]):
         raise UserError(f'ONNX needs {" and ".join(missing)}: pip install onnx onnxscript onnxruntime')
     backbone = backbone.eval()
-    exported = export_program(backbone, size)
-    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    exported = export_program(backbone, size, channels)
+    images = torch.randn(3, channels, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = backbone(images)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,20 +69,21 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int) -> s
         print_log(f'{out} was not compared with the backbone: pip install onnxruntime', logger='current', level=30)
     else:
         _compare(_as_list(expected), _as_list(found), out)
-    return _USAGE[to].format(file=out, size=size)
+    return _USAGE[to].format(file=out, size=size, channels=channels)
 
 
-def export_program(backbone: nn.Module, size: int) -> ExportedProgram:
+def export_program(backbone: nn.Module, size: int, channels: int = 3) -> ExportedProgram:
     """Exports a backbone for batches of any size, and replaces operators of mmssl by plain operators.
 
     Args:
         backbone: Backbone on the CPU, see ``write_program``.
         size: Side of the images in pixels, see ``write_program``.
+        channels: Number of channels of the images.
 
     Raises:
         UserError: The backbone does not accept such images, or its operations depend on their values or number.
     """
-    images = torch.zeros(2, 3, size, size)
+    images = torch.zeros(2, channels, size, size)
     name = type(backbone).__name__
     try:
         with torch.no_grad():

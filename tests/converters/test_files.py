@@ -12,6 +12,7 @@ import torch
 from mmengine.registry import MODELS
 from safetensors.torch import load_file, save_file
 
+import mmssl
 from mmssl.compat.mmcv_ext import provide_mmcv_ops
 from mmssl.converters.convert import convert
 from mmssl.converters.files import convert_file
@@ -19,6 +20,7 @@ from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.registry import BACKBONES
 
 ARCH = dict(embed_dim=48, depth=2, num_heads=3)
 SWIN = 'swin_tiny_patch4_window7_224'
@@ -80,6 +82,24 @@ def test_the_printed_config_loads_the_file(backbone, file, tmp_path, target):
     found = model(IMAGES) if target == 'mmssl' else model(IMAGES)[0].mean((2, 3))
     backbone.output = 'cls' if target == 'mmssl' else 'mean'
     torch.testing.assert_close(found, backbone(IMAGES), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_images_of_five_channels(tmp_path):
+    backbone = BACKBONES.build(dict(type='VisionTransformer', arch=ARCH, img_size=32, patch_size=8, in_channels=5))
+    torch.save(backbone.state_dict(), tmp_path / 'in.pth')
+    images = torch.randn(2, 5, 32, 32)
+    expected, variables = backbone.eval()(images), {}
+    exec(convert_file(tmp_path / 'in.pth', tmp_path / 'timm.pth', 'timm', num_heads=3).usage, variables)
+    torch.testing.assert_close(variables['model'].eval()(images), expected, rtol=0, atol=1e-5)
+    usage = convert_file(tmp_path / 'in.pth', tmp_path / 'mmseg.pth', 'mmseg', num_heads=3).usage
+    assert MODELS.build(eval(f'dict({usage})')['backbone']).patch_embed.projection.in_channels == 5
+    convert_file(tmp_path / 'in.pth', tmp_path / 'hf', 'hf', num_heads=3)
+    assert json.loads((tmp_path / 'hf' / 'config.json').read_text())['num_channels'] == 5
+    usage = mmssl.convert(tmp_path / 'in.pth', tmp_path / 'vit.pt2', 'torch-export', num_heads=3).usage
+    assert 'float32 (N, 5, 32, 32)' in usage
+    torch.save(BACKBONES.build(dict(type='ResNet', depth=18, width=0.125, in_channels=5)).state_dict(), tmp_path / 'r')
+    assert 'base_channels=8, in_channels=5' in convert_file(tmp_path / 'r', tmp_path / 'r.pth', 'mmdet').usage
 
 
 def test_the_file_for_mmdet_fills_its_whole_backbone(tmp_path):
@@ -214,6 +234,11 @@ def transformer(**changes):
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'mmdet', 'last stage has smaller windows .* --to mmssl'),
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'hf', 'last stage has smaller windows'),
         (lambda: BEiTViT(ARCH, img_size=32, patch_size=8), 'torchvision', 'torchvision has no model for BEiTViT'),
+        (
+            lambda: BACKBONES.build(dict(type='ResNet', depth=18, in_channels=5)),
+            'torchvision',
+            'takes 5: export to timm',
+        ),
         (transformer, 'mmdet', "no model for VisionTransformer, only for ResNet, Swin; write type='mmssl"),
         (lambda: TimmBackbone('convnext_atto'), 'torchvision', 'torchvision has no model for TimmBackbone'),
     ],

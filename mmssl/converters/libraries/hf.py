@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmssl.converters.library import Layout, Library
+from mmssl.converters.library import Layout, Library, num_channels
 from mmssl.converters.source import Tensors
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.utils.errors import UserError
@@ -37,7 +37,7 @@ def _resnet(backbone: Mapping[str, Any]) -> dict[str, Any]:
     return dict(
         architectures=['ResNetModel'],
         model_type='resnet',
-        num_channels=3,
+        num_channels=num_channels(backbone),
         embedding_size=channels,
         hidden_sizes=[channels * block.expansion * 2**stage for stage in range(4)],
         depths=list(blocks),
@@ -99,7 +99,7 @@ def _swin(backbone: Mapping[str, Any]) -> dict[str, Any]:
     return dict(
         architectures=['SwinModel'],
         model_type='swin',
-        num_channels=3,
+        num_channels=num_channels(backbone),
         **{name: backbone[name] for name in ('patch_size', 'window_size', 'embed_dim', 'mlp_ratio')},
         image_size=backbone['img_size'],
         depths=list(backbone['depths']),
@@ -115,7 +115,7 @@ def _swin(backbone: Mapping[str, Any]) -> dict[str, Any]:
 def _common(backbone: Mapping[str, Any]) -> dict[str, Any]:
     arch = backbone['arch']
     return dict(
-        num_channels=3,
+        num_channels=num_channels(backbone),
         image_size=backbone['img_size'],
         patch_size=backbone['patch_size'],
         hidden_size=arch['embed_dim'],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.library import Layout, Library
+from mmssl.converters.library import Layout, Library, channels_option
 from mmssl.converters.source import RESNET, Tensors
 from mmssl.utils.errors import UserError
 
@@ -16,7 +16,9 @@ def resnet(backbone: Mapping[str, Any]) -> str:
             "type='mmssl.ResNet' into the config, with the file of --to mmssl"
         )
     wide = f', stem_channels={round(64 * backbone["width"])}, base_channels={round(64 * backbone["width"])}'
-    return f'depth={backbone["depth"]}{wide if backbone["width"] != 1 else ""}'
+    return (
+        f'depth={backbone["depth"]}{wide if backbone["width"] != 1 else ""}{channels_option(backbone, "in_channels")}'
+    )
 
 
 def swin(backbone: Mapping[str, Any]) -> str:
@@ -32,7 +34,7 @@ def swin(backbone: Mapping[str, Any]) -> str:
         f'patch_size={backbone["patch_size"]}, window_size={backbone["window_size"]}, '
         f'mlp_ratio={backbone["mlp_ratio"]:g}, depths={tuple(backbone["depths"])}, '
         f'num_heads={tuple(backbone["num_heads"])}, strides={(backbone["patch_size"], *[2] * (stages - 1))}, '
-        f'out_indices={tuple(range(stages))}'
+        f'out_indices={tuple(range(stages))}{channels_option(backbone, "in_channels")}'
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmssl.converters.libraries.mmdet import SWIN_PATTERNS, prepare_swin, resnet, swin
-from mmssl.converters.library import Layout, Library
+from mmssl.converters.library import Layout, Library, channels_option
 from mmssl.converters.source import RESNET, Tensors
 from mmssl.utils.errors import UserError
 
@@ -31,7 +31,7 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
         f"type='mmseg.VisionTransformer', img_size=({size}, {size}), patch_size={backbone['patch_size']}, "
         f'embed_dims={arch["embed_dim"]}, num_layers={arch["depth"]}, num_heads={arch["num_heads"]}, '
         f'mlp_ratio={round(arch["mlp_ratio"])}, patch_bias=True, final_norm={backbone["final_norm"]}, '
-        "norm_cfg=dict(type='LN', eps=1e-6), act_cfg=dict(type='GELU')"
+        f"norm_cfg=dict(type='LN', eps=1e-6), act_cfg=dict(type='GELU'){channels_option(backbone, 'in_channels')}"
     )
 
 
@@ -46,7 +46,7 @@ def _beit(backbone: Mapping[str, Any]) -> str:
         f"type='mmseg.BEiT', img_size=({size}, {size}), patch_size={backbone['patch_size']}, "
         f'embed_dims={arch["embed_dim"]}, num_layers={arch["depth"]}, num_heads={arch["num_heads"]}, '
         f'mlp_ratio={round(arch["mlp_ratio"])}, final_norm=True, '
-        "norm_cfg=dict(type='LN', eps=1e-6), act_cfg=dict(type='GELU')"
+        f"norm_cfg=dict(type='LN', eps=1e-6), act_cfg=dict(type='GELU'){channels_option(backbone, 'in_channels')}"
     )
 
 

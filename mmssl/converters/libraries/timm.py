@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mmssl.converters.libraries.torchvision import SMALL_STEM
-from mmssl.converters.library import Layout, Library, usage_of_tensors
+from mmssl.converters.libraries.torchvision import small_stem
+from mmssl.converters.library import Layout, Library, channels_option, num_channels, usage_of_tensors
 from mmssl.converters.source import RESNET, SCALED_VIT, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
 from mmssl.converters.sources.cae import CAE
@@ -13,14 +13,18 @@ from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.models.layers.batch_subset_block import gated_width
 from mmssl.utils.errors import UserError
 
+_in_chans = partial(channels_option, name='in_chans')
+
 
 def _resnet(backbone: Mapping[str, Any]) -> str:
     if backbone['width'] != 1:
         raise UserError(f'timm has no residual network of width {backbone["width"]:g}, only of width 1')
     block, blocks = DEPTHS[backbone['depth']]
     wide = f', base_width={backbone["width_per_group"]}' if backbone['width_per_group'] != 64 else ''
-    model = f'timm.models.ResNet(timm.models.resnet.{block.__name__}, {blocks}, num_classes=0{wide})\n'
-    return f'model = {model}{SMALL_STEM if backbone["stem"] == "small" else ""}'
+    model = (
+        f'timm.models.ResNet(timm.models.resnet.{block.__name__}, {blocks}, num_classes=0{wide}{_in_chans(backbone)})\n'
+    )
+    return f'model = {model}{small_stem(num_channels(backbone)) if backbone["stem"] == "small" else ""}'
 
 
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
@@ -40,7 +44,7 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
         'model = timm.models.VisionTransformer(\n'
         f'    img_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, embed_dim={arch["embed_dim"]}, '
         f'depth={arch["depth"]},\n'
-        f'    num_heads={arch["num_heads"]}, mlp_ratio={ratio}, num_classes=0{norm}{token},\n'
+        f'    num_heads={arch["num_heads"]}, mlp_ratio={ratio}, num_classes=0{_in_chans(backbone)}{norm}{token},\n'
         ")  # for the mean of the patches instead of the class token: global_pool='avg', fc_norm=False\n"
     )
 
@@ -61,7 +65,7 @@ def _beit(backbone: Mapping[str, Any]) -> str:
         f'depth={arch["depth"]},\n'
         f'    num_heads={arch["num_heads"]}, mlp_ratio={arch["mlp_ratio"]}, num_classes=0, use_abs_pos_emb={fixed},\n'
         f'    init_values={backbone["layer_scale"] or None}, use_rel_pos_bias={table == "per-block"}, '
-        f'use_shared_rel_pos_bias={table == "shared"},\n'
+        f'use_shared_rel_pos_bias={table == "shared"}{_in_chans(backbone)},\n'
         "    global_pool='token',\n"
         ")  # for the mean of the patches instead of the class token: global_pool='avg', use_fc_norm=False\n"
     )
@@ -72,7 +76,10 @@ def _any(backbone: Mapping[str, Any]) -> str:
         raise UserError(
             'a timm model with out_indices has other names than a classifier: export a backbone without out_indices'
         )
-    options = {k: v for k, v in backbone.items() if k not in ('type', 'out_indices', 'pool', 'pretrained', 'init_cfg')}
+    own = ('type', 'out_indices', 'pool', 'pretrained', 'init_cfg', 'in_channels')
+    options = {key: value for key, value in backbone.items() if key not in own}
+    if num_channels(backbone) != 3:
+        options['in_chans'] = num_channels(backbone)
     arguments = [repr(options.pop('name', 'the name that it was trained with')), 'num_classes=0']
     arguments += [f'{name}={value!r}' for name, value in options.items()]
     return f'model = timm.create_model({", ".join(arguments)})\n'

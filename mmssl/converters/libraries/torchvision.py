@@ -4,27 +4,40 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mmssl.converters.library import Layout, Library, usage_of_tensors
+from mmssl.converters.library import Layout, Library, num_channels, usage_of_tensors
 from mmssl.converters.source import RESNET
 from mmssl.utils.errors import UserError
 
 _BLOCK = r'encoder.layers.encoder_layer_\1'
 
-SMALL_STEM = (
-    'model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)  # stem for small images\n'
-    'model.maxpool = torch.nn.Identity()\n'
-)
+
+def small_stem(channels: int = 3) -> str:
+    """Returns code that gives a ResNet the stem for small images, which have so many channels."""
+    return (
+        f'model.conv1 = torch.nn.Conv2d({channels}, 64, 3, padding=1, bias=False)  # stem for small images\n'
+        'model.maxpool = torch.nn.Identity()\n'
+    )
+
+
+def _check_channels(backbone: Mapping[str, Any]) -> None:
+    if num_channels(backbone) != 3:
+        raise UserError(
+            f'the models of torchvision take images of 3 channels, and this backbone takes {num_channels(backbone)}: '
+            'export to timm, or use the backbone from mmssl'
+        )
 
 
 def _resnet(backbone: Mapping[str, Any]) -> str:
+    _check_channels(backbone)
     if backbone['width'] != 1:
         raise UserError(f'torchvision has no residual network of width {backbone["width"]:g}, only of width 1')
     wide = f'width_per_group={backbone["width_per_group"]}' if backbone['width_per_group'] != 64 else ''
-    stem = SMALL_STEM if backbone['stem'] == 'small' else ''
+    stem = small_stem() if backbone['stem'] == 'small' else ''
     return f'model = torchvision.models.resnet{backbone["depth"]}({wide})\n{stem}model.fc = torch.nn.Identity()\n'
 
 
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
+    _check_channels(backbone)
     if backbone['conv_stem']:
         raise UserError('a transformer with a convolutional stem cannot be exported to torchvision')
     if not backbone['final_norm']:
