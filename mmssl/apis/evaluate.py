@@ -10,11 +10,12 @@ from mmengine.registry import DefaultScope
 
 from mmssl.apis.arguments import read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
+from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.config.check import check_config
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import check_data
-from mmssl.datasets.class_numbers import share_classes
+from mmssl.datasets.class_numbers import compare_classes, share_classes
 from mmssl.distributed.launch import join_processes
 from mmssl.distributed.unwrap import unwrap
 from mmssl.registry import RUNNERS
@@ -70,9 +71,11 @@ def _test(cfg: Config, checkpoint: str) -> dict[str, float]:
     content = load_checkpoint_file(checkpoint)
     model = unwrap(runner.model)
     load_trained_weights(model, checkpoint, content)
+    learned, dataset = trained_classes(content), runner.test_dataloader.dataset
     if hasattr(model, 'check_labels'):  # a classifier: use the numbers of classes from training
-        trained_on = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
-        share_classes(trained_on, runner.test_dataloader.dataset, 'test_dataloader.dataset', is_closed=True)
+        share_classes(learned, dataset, 'test_dataloader.dataset', is_closed=True)
+    elif hasattr(model, 'predict'):  # a detector or segmenter
+        compare_classes(learned, (getattr(dataset, 'metainfo', None) or {}).get('classes'))
     return {name: float(value) for name, value in runner.test().items()}
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from mmssl.apis.arguments import check_number, read_checkpoint, read_path
 from mmssl.apis.images import Picture, list_images, plain_view, read_image
 from mmssl.apis.recipes import get_recipe
+from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.config.classes import datasets
 from mmssl.converters.transfer import load_trained_weights
@@ -217,10 +218,8 @@ class PredictionWriter:
 
 def _classes(cfg: Config, checkpoint: Any, model: Any) -> tuple[Sequence[str], Sequence]:
     """Returns names and colours of classes from the checkpoint, else names from the config, else numbers."""
-    meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
-    if meta.get('classes'):
-        colors = meta.get('palette') or ()
-        return tuple(meta['classes']), colors if len(colors) >= len(meta['classes']) else ()
+    if classes := trained_classes(checkpoint):
+        return classes, checkpoint['meta']['dataset_meta'].get('palette') or ()
     if cfg.default_scope == 'mmssl':
         return tuple(str(label) for label in range(model.head.num_classes)), ()
     return class_names(next(datasets(cfg, ['test', 'val', 'train'])), cfg.default_scope), ()

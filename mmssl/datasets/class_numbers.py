@@ -46,5 +46,32 @@ def share_classes(learned: Sequence[str] | None, dataset: Any, place: str, *, is
     dataset.number_classes((*learned, *further))
 
 
+def compare_classes(learned: Sequence[str] | None, tested: Sequence[str] | None) -> None:
+    """Compares the classes of a detector or segmenter with those of its test data, whose labels are their numbers.
+
+    Other names for the classes are only logged, because another dataset may name the same things differently.
+
+    Args:
+        learned: Names of the classes in training, in the order of their labels; None if they are not known.
+        tested: Names of the classes of the test data; None if they are not known.
+
+    Raises:
+        UserError: The names are the same in another order.
+    """
+    if not learned or not tested or tuple(learned) == tuple(tested):
+        return
+    if sorted(learned) == sorted(tested):
+        raise UserError(
+            f'the test data has the classes {_shown(tested)}, and the model was trained with the order '
+            f'{_shown(learned)}, so its labels mean other classes: set classes="{tuple(learned)}"'
+        )
+    print_log(
+        f'the test data has the classes {_shown(tested)}, and the model was trained with {_shown(learned)}: they are '
+        'compared by their numbers',
+        logger='current',
+        level=30,
+    )
+
+
 def _shown(names: Sequence[str]) -> str:
     return ', '.join(map(str, names[:5])) + (f', ... ({len(names)})' if len(names) > 5 else '')

@@ -35,7 +35,7 @@ class Prediction:
         scores: (K,) in [0, 1]; None in an annotation.
         masks: (K, H, W) bool, the mask of each box.
         label_map: (H, W) int64, the class of each pixel; numbers that are no class mark ignored pixels.
-        colors: One (red, green, blue) per class, 0 to 255; by default the colours of ``palette``.
+        colors: One (red, green, blue) per class, 0 to 255; with fewer, the colours of ``palette`` are used.
     """
 
     classes: Sequence[str]
@@ -47,7 +47,8 @@ class Prediction:
     colors: Sequence[tuple[int, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.colors = [tuple(color) for color in self.colors] or palette(len(self.classes))
+        enough = len(self.colors) >= len(self.classes)  # a dataset whose names alone were changed keeps its old colours
+        self.colors = [tuple(color) for color in self.colors] if enough else palette(len(self.classes))
 
     @property
     def captions(self) -> list[str]:
@@ -131,7 +132,7 @@ def from_sample(sample: Any, classes: Sequence[str], colors: Sequence = (), trut
     Args:
         sample: ``DetDataSample`` or ``SegDataSample``.
         classes: Names of the classes.
-        colors: One (red, green, blue) per class, 0 to 255; empty takes the colours of ``palette``.
+        colors: One (red, green, blue) per class, 0 to 255; with fewer, the colours of ``palette`` are used.
         truth: True reads the annotation (``gt_*``) instead of the prediction (``pred_*``).
 
     Returns:

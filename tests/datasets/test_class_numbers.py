@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmssl.datasets.class_folder import ClassFolder
-from mmssl.datasets.class_numbers import share_classes
+from mmssl.datasets.class_numbers import compare_classes, share_classes
 from mmssl.datasets.image_net1k import ImageNet1k
 from mmssl.evaluation.loops import EmbeddingValLoop
 from mmssl.utils.errors import UserError
@@ -54,6 +54,14 @@ def test_further_classes_come_behind_and_are_a_mistake_for_a_classifier(tmp_path
 def test_no_common_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='val has the classes a, b, and the training set has x: none is in both'):
         share_classes(('x',), folder(tmp_path, 'ab'), 'val')
+
+
+def test_a_detector_is_not_tested_on_its_classes_in_another_order() -> None:
+    compare_classes(('a', 'b'), ['a', 'b'])
+    compare_classes(('a', 'b'), ('a', 'c'))  # other names are logged
+    compare_classes(None, ('a', 'b'))
+    with pytest.raises(UserError, match=r'has the classes b, a, and the model .* order a, b, .*set classes='):
+        compare_classes(('a', 'b'), ('b', 'a'))
 
 
 def test_labels_without_names_stay(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_loop_and_tool_agree(trained: tuple[Path, Path], tmp_path: Path, capsys:
     assert json.loads(out.read_text()).items() >= found.items()
     some = robustness.main([checkpoint, '--attacks', 'margin9', '--num-images', '6', '--norm', 'l2', '--restarts', '2'])
     assert 'margin9_top1' in some and 'clean_top1: ' in capsys.readouterr().out
+
+
+def test_a_missing_class_folder_shifts_no_label(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(trained[0].parent / 'grey' / 'light', tmp_path / 'images' / 'light')
+    options = ['--cfg-options', f'val_dataloader.dataset.data_root={tmp_path / "images"}']
+    alone = robustness.main([str(trained[1]), *options, '--attacks', 'fgsm'])['clean_top1']
+    found = test.main([*map(str, trained), *options, '--work-dir', str(tmp_path / 'test')])
+    assert found['clean_top1'] == alone > 50
 
 
 @pytest.mark.parametrize('figure', ['gradients', 'examples', 'epsilon'])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,7 +16,7 @@ from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.decode import UnreadableImageError
 from mmssl.engine.hooks.pictures import PicturesHook
 from mmssl.utils.errors import UserError
-from mmssl.visualization.predictions import read_upright
+from mmssl.visualization.predictions import Prediction, read_upright
 from tests.support.image_files import EVALUATION, write_images
 
 
@@ -25,6 +26,12 @@ def test_a_file_that_is_no_image(content: bytes, tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(UnreadableImageError, match='not an image file'):
         read_upright(str(file))
+
+
+def test_colours_of_other_classes_are_too_few() -> None:
+    boxes, labels = torch.tensor([[1.0, 1.0, 6.0, 6.0]]), torch.tensor([1])
+    prediction = Prediction(('a', 'b'), boxes, labels, torch.ones(1), colors=[(0, 0, 0)])
+    assert prediction.draw(np.zeros((8, 8, 3), np.uint8)).any()
 
 
 def test_a_classifier_names_at_least_one_class() -> None:

@@ -62,8 +62,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     from mmengine.registry import init_default_scope
     from torch.utils.data import Subset
 
+    from mmssl.checkpoints.content import trained_classes
+    from mmssl.checkpoints.files import load_checkpoint_file
     from mmssl.config.load import evaluation_dataloader
     from mmssl.converters.trained import load_trained
+    from mmssl.datasets.class_numbers import share_classes
     from mmssl.engine.runner import PretrainRunner
     from mmssl.evaluation.robustness import RobustnessEvaluator
     from mmssl.visualization.style import spread
@@ -76,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         )
     evaluator = RobustnessEvaluator({name: attack_config(name, args) for name in args.attacks})
     loader = PretrainRunner.build_dataloader(evaluation_dataloader(cfg, 'val'), seed=0)
+    learned = trained_classes(load_checkpoint_file(args.checkpoint))
+    share_classes(learned, loader.dataset, 'val_dataloader.dataset', is_closed=True)
     if args.num_images is not None:
         rows = spread(len(loader.dataset), args.num_images).tolist()
         kept = dict(batch_size=loader.batch_size, collate_fn=loader.collate_fn)

@@ -38,8 +38,11 @@ def draw(args: argparse.Namespace) -> tuple[object, int]:
     from mmengine.registry import init_default_scope
     from torch.utils.data import DataLoader, Subset
 
+    from mmssl.checkpoints.content import trained_classes
+    from mmssl.checkpoints.files import load_checkpoint_file
     from mmssl.config.load import evaluation_dataloader
     from mmssl.converters.trained import load_trained
+    from mmssl.datasets.class_numbers import share_classes
     from mmssl.datasets.collate_views import collate_views
     from mmssl.models.components.pgd_attack import PGDAttack
     from mmssl.registry import DATASETS
@@ -59,6 +62,10 @@ def draw(args: argparse.Namespace) -> tuple[object, int]:
             raise UserError(f'{name}: {type(model).__name__} is not a classifier, so it has no gradient of a class')
     loader = evaluation_dataloader(trained[0][0], 'val')
     dataset = DATASETS.build(loader.dataset)
+    learned = {classes for file in args.checkpoints if (classes := trained_classes(load_checkpoint_file(file)))}
+    if len(learned) > 1:
+        raise UserError(f'the networks were trained on different classes: {", ".join(map(str, learned))}')
+    share_classes(next(iter(learned), None), dataset, 'val_dataloader.dataset', is_closed=True)
     rows = spread(len(dataset), args.num_images or (500 if args.figure == 'epsilon' else 6)).tolist()
     if args.figure == 'epsilon':
         batches: DataLoader = DataLoader(Subset(dataset, rows), loader.batch_size, collate_fn=collate_views)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmssl.distributed.collectives import sum_over_processes
 from mmssl.registry import HOOKS
 
 
@@ -30,9 +33,11 @@ class NoDetectionsHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Warns if there were images with predictions and none of them has a box."""
-        if self.images and not self.boxes:
+        counts = torch.tensor([self.images, self.boxes], device=get_device())
+        images, boxes = sum_over_processes(counts).tolist()  # every process counts its share of the images
+        if images and not boxes:
             runner.logger.warning(
-                f'no box in any of {self.images:,} images reached the score threshold of the model, so there is no AP: '
+                f'no box in any of {images:,} images reached the score threshold of the model, so there is no AP: '
                 'train longer, or keep boxes of any score with --cfg-options model.test_cfg.rcnn.score_thr=0.0 '
                 '(model.test_cfg.score_thr=0.0 for a one-stage detector)'
             )

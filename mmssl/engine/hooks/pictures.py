@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmssl.distributed.collectives import rank
+from mmssl.distributed.collectives import rank, sum_over_processes
 from mmssl.evaluation.extract import evaluating
 from mmssl.registry import HOOKS
 from mmssl.visualization.predictions import (
@@ -68,6 +70,7 @@ class PicturesHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draws the images of a classifier and logs the number of pictures."""
         dataset = runner.test_loop.dataloader.dataset
+        self.number = int(sum_over_processes(torch.tensor(self.number, device=get_device())))
         if rank() > 0:
             return
         if self.number == 0 and hasattr(dataset, 'load') and hasattr(runner.algorithm, 'predict'):
