@@ -32,6 +32,8 @@ from mmssl.evaluation.extract import Features, extract_features
 from mmssl.registry import MODELS
 from mmssl.utils.errors import UserError, user_message
 
+_KEPT = ('transform', 'bands', 'value_range', 'reduced_decoding')  # settings of the dataset that a folder replaces
+
 
 class FeatureExtractor:
     """Maps images to the vectors that kNN and linear probes use: ``FeatureExtractor('epoch_800.pth')('photos/')``.
@@ -145,8 +147,8 @@ def write_features(
     cfg = get_recipe(recipe, cfg_options)
     loader = evaluation_dataloader(cfg, data or 'val')
     if images:
-        transform = loader['dataset']['transform']
-        loader['dataset'] = dict(type='ImageFolder', data_root=str(images), transform=transform)
+        kept = {key: loader['dataset'][key] for key in _KEPT if key in loader['dataset']}
+        loader['dataset'] = dict(type='ImageFolder', data_root=str(images), **kept)
         cfg = _without_data(cfg)
     check_config(cfg)
     checkpoint = read_checkpoint(checkpoint)

@@ -83,8 +83,14 @@ def plain_view(cfg: Config, size: int | None = None) -> Any:
             of the config.
 
     Raises:
-        UserError: The config has no test or validation set, and ``size`` is None.
+        UserError: The config has no test or validation set, and ``size`` is None; or its datasets have bands.
     """
+    loaders = [cfg.get(name) or {} for name in ('test_dataloader', 'val_dataloader', 'train_dataloader')]
+    if any((loader.get('dataset') or {}).get('bands') for loader in loaders):
+        raise UserError(
+            'this function reads pictures in RGB, and the recipe has datasets with bands: write the features of a '
+            'folder with mmssl features CONFIG CHECKPOINT --images FOLDER --out features.npz'
+        )
     if size is not None:
         check_number('size', size, 1)
         return _build(dict(type='CenterCropView', size=size, resize=size * 8 // 7))

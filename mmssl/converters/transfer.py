@@ -15,7 +15,7 @@ from mmssl.checkpoints.matching import find_prefix, load_matching, load_whole, m
 from mmssl.converters.architecture import kind
 from mmssl.converters.convert import convert
 from mmssl.converters.detect import UnknownSourceError, detect_source
-from mmssl.converters.public import in_timm, load_public, warn_of_normalization
+from mmssl.converters.public import find_public, in_timm, load_public, warn_of_normalization
 from mmssl.converters.sources import SOURCES
 from mmssl.models.layers.input_channels import adapt_channels
 from mmssl.utils.errors import UserError, some
@@ -44,13 +44,14 @@ def transfer_weights(
             pre-training does not have, such as relative positions; a warning names the missing tensors.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        UserError: The file fits several sources that convert it differently, it has less than ``min_match`` of a part,
-            the first layer is missing, or a tensor has another shape. The message lists missing and available tensors.
+        UserError: The file does not exist, it fits several sources that convert it differently, it has less than
+            ``min_match`` of a part, the first layer is missing, or a tensor has another shape. The message lists
+            missing and available tensors.
     """
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, nn.Module):
         raise UserError(f'{type(model).__name__} has no backbone into which {file} can be loaded')
+    file = find_public(file)
     content = load_public(file)
     tensors = read_algorithm(content, backbone, str(file), prefix)
     warn_of_normalization(model, str(file), content)

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import mmssl
 from mmssl.models.backbones.resnet import ResNet
+from mmssl.utils.errors import UserError
 from tests.support.tools import load_tool
 from tests.test_configs import ROOT
 
-train, measure = load_tool('train.py'), load_tool('misc/measure_images.py')
+train, measure, extract = map(load_tool, ('train.py', 'misc/measure_images.py', 'extract_features.py'))
 
 _PREPROCESSOR = "data_preprocessor=dict(type='SelfSupDataPreprocessor')"
 _BACKBONE = "stem='small', width=0.125)"
@@ -52,6 +54,11 @@ def test_a_run_on_bands_begins_with_adapted_weights(
     assert 'conv1: the weights for 3 channels became weights for 5' in log
     weight = torch.load(run / 'epoch_1_backbone.pth')['state_dict']['conv1.weight']
     assert weight.shape[1] == 5 and torch.equal(weight[:, 3], weight[:, 0])  # the backbone waited for the head
+    found = [str(config), str(run / 'epoch_1_backbone.pth'), '--out', str(tmp_path / 'x.npy'), '--images', str(scenes)]
+    extract.main(found)  # with the bands and the range of the recipe
+    assert len(np.load(tmp_path / 'x.npy')) == 8
+    with pytest.raises(UserError, match='recipe has datasets with bands: .* mmssl features'):
+        mmssl.FeatureExtractor(run / 'epoch_1.pth')
 
 
 BLOCKS = re.findall(r'```python\n(.*?)```', (ROOT / 'docs' / 'howto' / 'bands.md').read_text(), re.S)
