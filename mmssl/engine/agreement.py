@@ -106,7 +106,7 @@ def check_classes(algorithm: nn.Module, dataset: Any) -> None:
 
     Raises:
         UserError: The images have no labels, there are more classes than outputs, or the ``num_classes`` of
-            ``model.mix`` differs from that of the head.
+            ``model.mix`` or of the head of ``model.teacher`` differs from that of the head.
     """
     check = getattr(algorithm, 'check_labels', None)
     if not isinstance(check, LabelCheck) or not hasattr(dataset, 'label'):
@@ -126,11 +126,14 @@ def check_classes(algorithm: nn.Module, dataset: Any) -> None:
         )
     if names and number < check.num_classes:
         print_log(f'the head has {check.num_classes} classes, but the training set has only {number}', logger='current')
-    mixed = getattr(getattr(algorithm, 'mix', None), 'num_classes', check.num_classes)
-    if mixed != check.num_classes:
-        raise UserError(
-            f'model.mix.num_classes={mixed} and model.head.num_classes={check.num_classes} must be the same number'
-        )
+    teacher = getattr(algorithm, 'teacher', None)
+    for place, part in (('mix', getattr(algorithm, 'mix', None)), ('teacher.head', getattr(teacher, 'head', None))):
+        own = getattr(part, 'num_classes', check.num_classes)
+        if own != check.num_classes:
+            raise UserError(
+                f'model.{place}.num_classes={own} and model.head.num_classes={check.num_classes} must be the same '
+                'number'
+            )
 
 
 def check_temperatures(algorithm: nn.Module) -> None:

@@ -42,7 +42,7 @@ def check_sizes(algorithm: nn.Module, dataset: Any) -> list[str]:
     sizes = [view.size for view in transforms if isinstance(getattr(view, 'size', None), int)]
     if not sizes or len(sizes) < len(transforms):
         return ['the sizes of the parts are not compared, because not every view has an attribute size']
-    for problem in _wrong_masks(algorithm, sizes[0]):
+    for problem in (*_wrong_masks(algorithm, sizes[0]), *_wrong_images(algorithm, sizes[0])):
         raise UserError(problem)
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     was_training = [(module, module.training) for module in algorithm.modules()]
@@ -84,6 +84,13 @@ def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
                 f'model.{name}.grid_size gives {patches}: set model.{name}.grid_size={grid}, or change the size of the '
                 'view'
             )
+
+
+def _wrong_images(algorithm: Any, size: int) -> Iterator[str]:
+    for name, part in algorithm.named_children():
+        side = getattr(part, 'image_size', None)
+        if isinstance(side, int) and side != size:
+            yield f'model.{name}.image_size={side} and train_dataloader.dataset.views.0.size={size} must be equal'
 
 
 class _CannotCallError(Exception):

@@ -26,7 +26,7 @@ class GradientDiscriminator(BaseModule):
     with D inputs, are U(-sqrt(3 / D), sqrt(3 / D)); biases are 0.
 
     Args:
-        image_size: Side of the maps, in pixels.
+        image_size: Side of the maps in pixels; with ``pool`` maps of any size pass.
         num_layers: Number of convolutions; each halves the side, and each after the first doubles the channels.
         base_channels: Number of channels after the first convolution.
         pool: Whether the last layer gets the mean over positions, instead of all positions.
@@ -44,6 +44,7 @@ class GradientDiscriminator(BaseModule):
         super().__init__(init_cfg)
         self.normalize = PerImageNorm(scale='l2')
         self.pool = pool
+        self.image_size = None if pool else image_size  # compared with the view before a run
         self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
         channels, side = 3, image_size
         for layer in range(num_layers):

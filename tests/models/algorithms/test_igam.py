@@ -18,6 +18,7 @@ from mmssl.models.algorithms.igam import IGAM
 from mmssl.models.algorithms.image_classifier import ImageClassifier
 from mmssl.models.layers.input_gradient import input_gradient
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
+from mmssl.utils.errors import UserError
 from tests.support.distributed import run_distributed
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import build_runner, tiny_config
@@ -226,6 +227,24 @@ def test_who_moves_in_which_step(tmp_path: Path):
     for name, tensor in teacher_state(runner.model).items():
         assert torch.equal(tensor, watch.teacher[name]), name
     assert not any(name.startswith('teacher.') and name.endswith('weight') for name in runner.model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            dict(discriminator=dict(type='GradientDiscriminator', num_layers=2, base_channels=4)),
+            r'model.discriminator.image_size=32 and .*views.0.size=16 must be equal',
+        ),
+        (
+            dict(teacher=dict(config()['teacher'], head=dict(HEAD, num_classes=20))),
+            'model.teacher.head.num_classes=20 and model.head.num_classes=10 must be the same number',
+        ),
+    ],
+)
+def test_parts_that_first_work_late_in_the_run_are_compared_before_it(tmp_path: Path, changes: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        build_runner(tiny_config(tmp_path, **run(**changes))).train()
 
 
 def test_the_teacher_is_read_from_its_checkpoint(tmp_path: Path):
