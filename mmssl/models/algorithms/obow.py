@@ -28,6 +28,9 @@ class OBoW(TeacherAlgorithm):
         vocabularies: Configs of a ``WordQueue`` for each map that the backbone returns, in the order of the maps.
         **slots: Arguments of ``TeacherAlgorithm``. The official teacher is ``dict(momentum=0.99, schedule='cosine')``.
             The head is a ``GeneratedWordsHead``.
+
+    Raises:
+        ValueError: Backbone, vocabularies and head differ in the number of levels.
     """
 
     views = Views(2, any_size=True, local=True)  # the whole image and at least one crop
@@ -37,6 +40,13 @@ class OBoW(TeacherAlgorithm):
     def __init__(self, *, vocabularies: list[dict], **slots: Any) -> None:
         super().__init__(**slots)
         self.vocabularies: Any = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
+        maps = getattr(self.backbone, 'out_indices', None) or self.vocabularies
+        numbers = [len(parts) for parts in (maps, self.vocabularies, self.head.generators)]
+        if len(set(numbers)) > 1:
+            raise ValueError(
+                'backbone.out_indices, vocabularies and head.word_channels need one entry per level, got '
+                + ', '.join(map(str, numbers))
+            )
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the divergence between the bags of the whole image and the bags predicted from its crops.

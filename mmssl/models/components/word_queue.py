@@ -77,6 +77,11 @@ class WordQueue(nn.Module):
 
     def _new_words(self, maps: Tensor) -> Tensor:
         """Returns one new word for each image of all processes, (M, C)."""
+        if min(maps.shape[-2:]) < _NEIGHBOURHOOD:
+            raise ValueError(
+                f'words are means of {_NEIGHBOURHOOD} x {_NEIGHBOURHOOD} positions, and maps without their border have '
+                f'{maps.shape[-2]} x {maps.shape[-1]}: use larger images, or lower border={self.border}'
+            )
         means = avg_pool2d(maps, _NEIGHBOURHOOD, stride=1).flatten(2)  # (N, C, L)
         places = self.draw_places(len(means), means.shape[2], means.device)
         new = gather_constant(means.take_along_dim(places[:, None, None], dim=2).squeeze(2))

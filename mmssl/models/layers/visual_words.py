@@ -9,8 +9,15 @@ POOLS = ('max', 'avg')
 
 
 def without_border(maps: Tensor, border: int) -> Tensor:
-    """Removes the outer ``border`` rows and columns of maps (N, C, H, W), which padding affects."""
-    return maps[..., border : maps.shape[-2] - border, border : maps.shape[-1] - border] if border else maps
+    """Removes the outer ``border`` rows and columns of maps (N, C, H, W), which padding affects.
+
+    Raises:
+        ValueError: Nothing is left of the maps.
+    """
+    height, width = maps.shape[-2:]
+    if min(height, width) <= 2 * border:
+        raise ValueError(f'border={border} leaves nothing of maps of {height} x {width} positions: lower border')
+    return maps[..., border : height - border, border : width - border]
 
 
 def word_distances(maps: Tensor, words: Tensor) -> Tensor:
