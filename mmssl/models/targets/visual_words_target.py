@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -61,17 +63,12 @@ class VisualWordsTarget(BaseModule):
             FileNotFoundError: A file does not exist.
             UserError: The checkpoint does not fit the network, or the vocabulary has another shape.
         """
-        self.load_network()
+        missing = [key for key in ('checkpoint', 'vocabulary') if getattr(self, key) is None]
+        if missing:
+            parts = ' and '.join(f'model.target.{key}' for key in missing)
+            print_log(f'the bags of words are random: set {parts}', 'current', logging.WARNING)
         if self.vocabulary is not None:
             self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
-
-    def load_network(self) -> None:
-        """Reads the network, which checkpoints of the student do not hold.
-
-        Raises:
-            FileNotFoundError: The file does not exist.
-            UserError: The checkpoint does not fit the network.
-        """
         if self.checkpoint is not None:
             offered = get_state_dict(load_checkpoint_file(self.checkpoint))
             load_matching(self.teacher, offered, self.checkpoint, min_match=1.0)

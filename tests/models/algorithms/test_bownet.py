@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.models.algorithms.bownet import BoWNet
 from mmssl.models.components.bag_mix import BagMix
+from mmssl.models.targets import visual_words_target
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError
 from tests.support.interruption import assert_resume_is_exact
@@ -59,6 +60,13 @@ def test_network_and_vocabulary_come_from_files(tmp_path):
         small(vocabulary=str(tmp_path / 'words.npy'))
     with pytest.raises(UserError, match='does not exist: the step FitVocabulary writes it'):
         small(vocabulary=str(tmp_path / 'none.npy'))
+
+
+def test_random_words_are_no_secret(monkeypatch):
+    said = []
+    monkeypatch.setattr(visual_words_target, 'print_log', lambda text, *options: said.append(text))
+    small()
+    assert said == ['the bags of words are random: set model.target.checkpoint and model.target.vocabulary']
 
 
 def test_an_interrupted_run_ends_in_the_same_bits(tmp_path):
