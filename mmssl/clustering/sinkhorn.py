@@ -77,7 +77,10 @@ def sinkhorn(
         if iteration % CHECK_INTERVAL == 0:
             error = float((log_rows - updated).expm1().abs().sum())
             if not math.isfinite(error):
-                raise ValueError('a probability is 0 or not a number: the scores of the network are not finite')
+                raise ValueError(
+                    'a probability is 0 or not a number: the scores of the network are not finite. Has the training '
+                    'diverged? Lower the learning rate'
+                )
             if on_check is not None:
                 on_check(iteration + 1, error)
         log_rows = updated

@@ -49,7 +49,9 @@ class PCAWhitening:
         """
         count, width = features.shape
         if min(count, width) < self.dim:
-            raise ValueError(f'{count} rows of {width} numbers do not have {self.dim} principal components')
+            raise ValueError(
+                f'{count} rows of {width} numbers do not have {self.dim} principal components: keep fewer components'
+            )
         check_finite(features)
         shift = self._read(features, slice(0, 1))  # sums of differences to a row lose fewer digits than sums of rows
         total = torch.zeros(width, dtype=torch.float64, device=self.device)

@@ -286,7 +286,8 @@ class PseudoLabelsHook(Hook):
         if labels is None or labels.shape[1] != size:
             found = 'no labels' if labels is None else f'labels of {labels.shape[1]} images'
             raise UserError(
-                f'the checkpoint holds {found}, but the training set has {size} images: it cannot be resumed'
+                f'the checkpoint holds {found}, but the training set has {size} images: it cannot be resumed. Resume '
+                'with the images of that run, or start a new run from its weights with load_from'
             )
         self.labels, self.labelled_at = labels.numpy().astype(np.int64), state['iteration']
         self.done = self._due(self.labelled_at)  # not stored, because a longer max_epochs changes the times
