@@ -89,7 +89,7 @@ def subset_names(file: Path) -> Iterator[str]:
         raise FileNotFoundError(
             f'{file} is not a file: put the list of image names there (SimCLR publishes 1percent.txt and 10percent.txt)'
         )
-    for name in file.read_text().split():
+    for name in file.read_text(encoding='utf-8-sig').split():
         yield f'{name.partition("_")[0]}/{name}'
 
 
@@ -107,7 +107,7 @@ def validation_synsets(root: Path) -> list[str]:
         ValueError: The development kit gives an image a number without a synset.
     """
     if (root / _SYNSET_LIST).is_file():
-        return (root / _SYNSET_LIST).read_text().split()
+        return (root / _SYNSET_LIST).read_text(encoding='utf-8-sig').split()
     for folder in (root / _DEVKIT / 'data', root / _DEVKIT, root / 'devkit' / 'data'):
         truth, meta = folder / 'ILSVRC2012_validation_ground_truth.txt', folder / 'meta.mat'
         if truth.is_file() and meta.is_file():
@@ -123,7 +123,7 @@ def validation_synsets(root: Path) -> list[str]:
 
 
 def _words(file: Path) -> list[str]:
-    return file.read_text().split()
+    return file.read_text(encoding='utf-8-sig').split()
 
 
 def _synset(synset_of: dict[int, str], number: str, place: str) -> str:

@@ -132,7 +132,7 @@ def read_labels(file: Path) -> dict[str, int]:
     if not file.is_file():
         raise FileNotFoundError(f'{file} is not a file: set labels to a text file with one "name label" per line')
     labels = {}
-    with file.open(encoding='utf-8', errors='surrogateescape') as lines:
+    with file.open(encoding='utf-8-sig', errors='surrogateescape') as lines:
         for number, line in enumerate(map(str.rstrip, lines), 1):  # a name may begin with a space
             if not line or line == '#' or line.startswith('# '):
                 continue

@@ -56,7 +56,7 @@ class VOCClassification(ImageFiles):
 def _read_list(file: Path) -> tuple[list[str], list[int]]:
     """Returns the names of the images of a list file and the target of each, see ``_MEANING``."""
     names, targets = [], []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding='utf-8-sig').splitlines(), 1):
         if not line.strip():
             continue
         name, flag = [*line.rsplit(maxsplit=1), ''][:2]

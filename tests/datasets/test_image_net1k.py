@@ -50,7 +50,9 @@ def test_val_in_class_folders(root: Path) -> None:
 
 def test_val_with_a_list_of_synsets(root: Path) -> None:
     write_images(root, VAL)
-    (root / 'imagenet_2012_validation_synset_labels.txt').write_text('\n'.join(SYNSETS[i] for i in (2, 0, 1)))
+    (root / 'imagenet_2012_validation_synset_labels.txt').write_text(
+        '\n'.join(SYNSETS[i] for i in (2, 0, 1)), encoding='utf-8-sig'
+    )
     images = ImageNet1k(str(root), split='val', **EVALUATION)
     assert (labels_of(images), images.classes) == ([2, 0, 1], SYNSETS)
 

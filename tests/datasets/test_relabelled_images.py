@@ -48,6 +48,11 @@ def test_a_name_may_begin_with_the_sign_of_a_comment(tmp_path):
     assert read_labels(tmp_path / 'labels.txt') == {'#1.png': 3, '2.png': 4}
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / 'labels.txt').write_text('1.png 3\n', encoding='utf-8-sig')
+    assert read_labels(tmp_path / 'labels.txt') == {'1.png': 3}
+
+
 def test_labels_of_another_dataset_and_lines_without_label_are_refused(folder, tmp_path):
     source, file = dict(type='ImageFolder', data_root=str(folder)), tmp_path / 'labels.txt'
     write_labels(file, ['other/0.png'], [1], 'comment')

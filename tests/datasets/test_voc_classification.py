@@ -16,7 +16,7 @@ def root(tmp_path: Path) -> Path:
     lists = tmp_path / 'ImageSets' / 'Main'
     lists.mkdir(parents=True)
     (lists / 'trainval.txt').write_text('000003\n000001\n')  # of all images, without a class
-    (lists / 'dog_trainval.txt').write_text('000003  1\n000001\t-1\n')
+    (lists / 'dog_trainval.txt').write_text('000003  1\n000001\t-1\n', encoding='utf-8-sig')
     (lists / 'cat_trainval.txt').write_text('000003  0\n000001  1\n')
     (lists / 'cat_test.txt').write_text('000002 -1\n')
     return tmp_path
