@@ -27,7 +27,8 @@ _TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')  # the last two are BigTIFF
 def decode_bands(data: bytes, bands: int | Sequence[int], value_range: Ranges | None = None) -> np.ndarray:
     """Decodes an image file into its bands, without loss for samples of 8 and 16 bits.
 
-    In an array of three dimensions the bands are the shortest axis, the last one of equal axes. Palettes become red,
+    In an array of three dimensions the bands are the axis whose length is the number ``bands``; with indices of bands
+    the shortest axis, the last one of three equal axes. Palettes become red,
     green and blue. Samples of which the smallest is white (TIFF's MinIsWhite, DICOM's MONOCHROME1) are inverted, so
     that large samples are bright in every file. No orientation tag is applied.
 
@@ -51,7 +52,7 @@ def decode_bands(data: bytes, bands: int | Sequence[int], value_range: Ranges | 
 def read_bands(data: bytes, bands: int | Sequence[int]) -> np.ndarray:
     """Returns the samples (H, W, C) of an image file as they are stored, see ``decode_bands``."""
     try:
-        samples = _bands_last(_samples(data))
+        samples = _bands_last(_samples(data), bands)
     except (UnreadableImageError, UserError):
         raise
     except Exception as error:  # readers raise exceptions of any kind on damaged files
@@ -169,13 +170,20 @@ def _reader(package: str) -> Any:
         raise UserError(f'images of this format need the package {package}: pip install {package}') from error
 
 
-def _bands_last(samples: np.ndarray) -> np.ndarray:
+def _bands_last(samples: np.ndarray, bands: int | Sequence[int]) -> np.ndarray:
     if samples.ndim == 2:
         return samples[..., None]
     if samples.ndim != 3:
         raise UnreadableImageError(f'an array of shape {samples.shape} is not an image: it needs 2 or 3 dimensions')
-    axis = 2 - int(np.argmin(samples.shape[::-1]))
-    return np.moveaxis(samples, axis, 2)
+    shortest = [axis for axis in (2, 1, 0) if samples.shape[axis] == min(samples.shape)]
+    if isinstance(bands, int):
+        shortest = [axis for axis in (*shortest, 2, 1, 0) if samples.shape[axis] == bands] or shortest
+    elif len(shortest) == 2:
+        raise UnreadableImageError(
+            f'an array of shape {samples.shape} does not tell which axis holds the bands: give bands as a number, or '
+            'store the bands to take'
+        )
+    return np.moveaxis(samples, shortest[0], 2)
 
 
 def _scaled(samples: np.ndarray, value_range: Ranges | None) -> np.ndarray:

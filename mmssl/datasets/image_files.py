@@ -94,7 +94,8 @@ class ImageFiles(ImageDataset):
         self.data_root = ', '.join(map(os.path.expanduser, roots))
         self.names = SharedStrings(names)
         if not len(self.names):
-            raise FileNotFoundError(f'{data_root} holds no images ({", ".join(IMAGE_SUFFIXES)})')
+            more = '' if kwargs.get('bands') else f'; with bands also {", ".join(BAND_SUFFIXES)}'
+            raise FileNotFoundError(f'{data_root} holds no images ({", ".join(IMAGE_SUFFIXES)}{more})')
         super().__init__(**kwargs)
 
     def describe(self) -> str:

@@ -47,6 +47,15 @@ def test_bands_of_16_bits_are_kept_in_either_order(write) -> None:
     assert np.array_equal(decode_bands(write(BANDS), [4, 0]), BANDS[..., [4, 0]])
 
 
+def test_the_number_of_bands_tells_their_axis() -> None:
+    """A patch of a hyperspectral image has more bands than rows."""
+    patch = np.random.default_rng(0).integers(0, 9, (16, 16, 40)).astype(np.uint16)
+    for stored in (patch, patch.transpose(2, 0, 1)):
+        assert np.array_equal(decode_bands(npy(stored), 40), patch)
+    with pytest.raises(UnreadableImageError, match=r'shape \(16, 16, 40\) does not tell .* bands as a number'):
+        decode_bands(npy(patch), [0, 30])
+
+
 def test_other_formats_have_bands_too() -> None:
     file = BytesIO()
     Image.fromarray(BANDS[..., :3].astype(np.uint8)).save(file, 'png')
@@ -80,7 +89,7 @@ def test_a_value_range_fills_16_bits() -> None:
         (npy(BANDS), [7], 'no band 7'),
         (npy(BANDS.astype(np.float32)), 5, 'float32 samples .* set value_range'),
         (npy(BANDS[None]), 5, '2 or 3 dimensions'),
-        (npy(BANDS[:0]), 5, r'shape \(24, 5, 0\) .* is not an image'),
+        (npy(BANDS[:0]), 5, r'shape \(0, 24, 5\) .* is not an image'),
         (npy(np.array([['a', 'b']])), 1, 'type <U1 is not an image'),
         (npy(BANDS * 1j), 5, 'type complex128 is not an image'),
         (tiff(BANDS)[:50], 5, r'\w+: '),
