@@ -98,7 +98,7 @@ class ImageDataset(Dataset):
         self.views = [TRANSFORMS.build(view) for view in views or ()]
         _check_training_views(self.views)
         self.transform = None if transform is None else TRANSFORMS.build(transform)
-        self._check_filters()
+        self._check_bands()
         if hasattr(self.transform, 'draw') and not isinstance(self.transform, CenterCropView):
             raise ValueError(
                 f'{type(self.transform).__name__} is random, so it cannot be the transform of an evaluation: use '
@@ -111,10 +111,12 @@ class ImageDataset(Dataset):
         self.reduced_decoding = None if reduced_decoding is None else self._check_reduced(reduced_decoding, decoded)
         self._decoded = None if decoded is None else self._open_decoded(decoded)
 
-    def _check_filters(self) -> None:
-        for view in (*self.views, self.transform):
+    def _check_bands(self) -> None:
+        for view in (*self.views, self.transform) if self.bands is not None else ():
+            if getattr(view, 'needs_rgb', False):
+                raise ValueError(f'{type(view).__name__} reads RGB alone: remove bands, or use an AugmentedView')
             used = getattr(view, 'interpolation', 'bilinear')
-            if self.bands is not None and (used == 'lanczos' or self.value_range and used == 'bicubic-aliased'):
+            if used == 'lanczos' or self.value_range and used == 'bicubic-aliased':
                 raise ValueError(
                     f"images with bands are resized by 'bilinear' or 'bicubic', got interpolation={used!r}"
                 )

@@ -105,6 +105,8 @@ def test_nothing_readable_is_an_error(folder: str) -> None:
         (dict(transform=TRAINING['views'][0]), 'AugmentedView is random, so it cannot be the transform'),
         (dict(views=[CENTER, SAME]), 'and the view before it is CenterCropView'),
         (dict(views=[dict(type='PaddedCropView', size=8), SAME]), 'and the view before it is PaddedCropView'),
+        (dict(bands=3, views=[dict(type='SupervisedView', size=8)]), 'SupervisedView reads RGB alone'),
+        (dict(bands=5, views=[dict(type='TileView', size=6, crop=9)]), 'TileView reads RGB alone'),
         (dict(bands=3, views=[dict(type='AugmentedView', size=8, interpolation='lanczos')]), "got interpolation='lan"),
         (dict(**EVALUATION, split='test'), "got 'test'"),
         (dict(**EVALUATION, split='val', val_every=1), 'and 1'),

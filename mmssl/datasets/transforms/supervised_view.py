@@ -84,6 +84,8 @@ class SupervisedView:
             ``color_jitter``, or an argument is outside its range.
     """
 
+    needs_rgb = True
+
     def __init__(
         self,
         size: int,

@@ -101,6 +101,7 @@ class TileView:
     """
 
     kind = 'tiles'
+    needs_rgb = True
 
     def __init__(
         self,
