@@ -46,4 +46,8 @@ def test_low_shot(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> N
 
 def test_mistakes(arguments: list[str], fails: Callable[..., str]) -> None:
     assert 'holds no lists' in fails(svm.main, *arguments[:2], '/no/such')
+    lists = Path(arguments[2]) / 'ImageSets' / 'Main'
+    (lists / 'bird_test.txt').write_text((lists / 'dark_test.txt').read_text())  # would shift the later classes
+    assert 'only trainval or only test has lists of bird' in fails(svm.main, *arguments)
+    (lists / 'bird_test.txt').unlink()
     assert 'too few for 50' in fails(svm.main, *arguments, '--stages', 'res2', '--low-shot', '50')

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.registry import init_default_scope
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmssl.cli.options import add_config_options, write_json
 from mmssl.cli.tool import tool
@@ -19,6 +21,7 @@ from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import extract_features
 from mmssl.evaluation.linear_svm import COSTS, SHOTS, evaluate_low_shot, evaluate_svm
 from mmssl.evaluation.stage_features import CONV_STAGES, POOLS, pooled_stage
+from mmssl.utils.errors import UserError, some
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,9 +57,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def features_of(model: nn.Module, args: argparse.Namespace, split: str, stage: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns features and targets of a split."""
-    loader = PretrainRunner.build_dataloader(
+def make_loader(args: argparse.Namespace, split: str) -> DataLoader:
+    """Returns the dataloader of a split."""
+    return PretrainRunner.build_dataloader(
         dict(
             batch_size=args.batch_size,
             num_workers=args.num_workers,
@@ -71,9 +74,14 @@ def features_of(model: nn.Module, args: argparse.Namespace, split: str, stage: s
         ),
         seed=0,
     )
+
+
+def features_of(model: nn.Module, loader: DataLoader, stage: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns features and targets of a split."""
+    dataset: Any = loader.dataset
     feature = None if stage == 'vector' else pooled_stage(model.backbone, stage)
-    features = extract_features(model, loader, feature=feature, description=f'{stage}: {split}')
-    return features.vectors.numpy(), loader.dataset.targets[features.indices].numpy()
+    features = extract_features(model, loader, feature=feature, description=f'{stage}: {len(dataset)} images')
+    return features.vectors.numpy(), dataset.targets[features.indices].numpy()
 
 
 @tool
@@ -81,9 +89,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, dict]:
     args = parse_args(argv)
     cfg, model = load_trained(args.checkpoint, args.config, args.cfg_options, args.prefix)
     init_default_scope(cfg.default_scope)
+    loaders = [make_loader(args, split) for split in ('trainval', 'test')]
+    if alone := {*loaders[0].dataset.classes} ^ {*loaders[1].dataset.classes}:  # targets have no names
+        raise UserError(f'only trainval or only test has lists of {some(sorted(alone))}: complete ImageSets/Main')
     results = {}
     for stage in args.stages:
-        train, test = (features_of(model, args, split, stage) for split in ('trainval', 'test'))
+        train, test = (features_of(model, loader, stage) for loader in loaders)
         if args.low_shot is None:
             full = evaluate_svm(train, test, args.costs, args.num_jobs)
             results[stage] = dict(svm_map=full.mean, average_precisions=full.average_precisions, costs=full.costs)
