@@ -83,28 +83,39 @@ def check_bands(bands: Any) -> int:
     raise ValueError(f'bands must be the number of bands or the indices of the bands to take, got {bands!r}')
 
 
-def read_value_range(value: Any, number: int | None) -> Any:
+def read_value_range(value: Any, bands: int | Sequence[int] | None) -> Any:
     """Returns a checked value range: one pair (black, white), or a list of one pair for each band.
 
     Args:
         value: Pair, list of pairs, or path of a file that ``tools/misc/measure_images.py`` wrote.
-        number: Number of bands; None for RGB, which has one pair.
+        bands: Argument ``bands`` of the dataset; None for RGB, which has one pair.
 
     Raises:
-        ValueError: The range is not a pair with black < white, or there is another number of pairs than bands.
+        ValueError: The range is not a pair with black < white, there is another number of pairs than bands, or the file
+            was measured with other bands.
         UserError: The file does not exist, or is another one.
     """
     if isinstance(value, (str, Path)):
-        (value,) = read_measured(value, 'value_range')
+        file = value
+        value, measured = read_measured(file, 'value_range', 'bands')
+        if bands is not None and _indices(measured) != _indices(bands):
+            raise ValueError(
+                f'{file} was measured with bands={measured}, and the dataset has bands={bands}: they must agree'
+            )
     try:
         pairs = [(float(black), float(white)) for black, white in (value if np.ndim(value) > 1 else [value])]
     except (TypeError, ValueError):
         pairs = []
     if not pairs or not all(black < white for black, white in pairs):
         raise ValueError(f'value_range must be (black, white) with black < white, got {value}')
-    if len(pairs) > 1 and len(pairs) != number:
-        raise ValueError(f'value_range has {len(pairs)} pairs for {number or "RGB: give one pair, or set bands"} bands')
+    if len(pairs) > 1 and (bands is None or len(pairs) != check_bands(bands)):
+        wanted = 'RGB: give one pair, or set bands' if bands is None else f'{check_bands(bands)} bands'
+        raise ValueError(f'value_range has {len(pairs)} pairs for {wanted}')
     return pairs if len(pairs) > 1 else pairs[0]
+
+
+def _indices(bands: int | Sequence[int]) -> list[int]:
+    return list(range(bands)) if isinstance(bands, int) else list(bands)
 
 
 def read_measured(file: str | Path, *keys: str) -> list[Any]:

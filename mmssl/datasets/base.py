@@ -94,7 +94,7 @@ class ImageDataset(Dataset):
             raise ValueError(f"split must be 'all', 'train' or 'val' and val_every >= 2, got {split!r} and {val_every}")
         self.bands = bands
         self.num_bands = None if bands is None else check_bands(bands)
-        self.value_range = None if value_range is None else read_value_range(value_range, self.num_bands)
+        self.value_range = None if value_range is None else read_value_range(value_range, bands)
         self.views = [TRANSFORMS.build(view) for view in views or ()]
         _check_training_views(self.views)
         self.transform = None if transform is None else TRANSFORMS.build(transform)

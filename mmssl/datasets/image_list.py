@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
+from mmssl.datasets.bands import BAND_SUFFIXES
 from mmssl.datasets.base import LARGEST_LABEL, printable
 from mmssl.datasets.image_files import IMAGE_SUFFIXES, ImageFiles
 from mmssl.registry import DATASETS
 
 _SEPARATOR, _NUMBER = r'\s*[\s,;]\s*', r'-?\d+(?:\.\d*)?'
 _IMAGE_LINE = re.compile(  # a path that ends with an image suffix, with or without quotes, then an optional label
-    rf'"?(.+(?:{"|".join(map(re.escape, IMAGE_SUFFIXES))}))"?(?:{_SEPARATOR}(\S.*))?', re.IGNORECASE
+    rf'"?(.+(?:{"|".join(map(re.escape, IMAGE_SUFFIXES + BAND_SUFFIXES))}))"?(?:{_SEPARATOR}(\S.*))?', re.IGNORECASE
 )
 _OTHER_LINE = re.compile(rf'(.+?){_SEPARATOR}({_NUMBER})')
 

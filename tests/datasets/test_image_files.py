@@ -84,6 +84,12 @@ def test_list_is_relative_to_its_folder_and_takes_absolute_paths(tmp_path: Path)
     assert Path(images.name(2)).name == '#1.png'
 
 
+def test_a_class_name_follows_a_file_of_bands(tmp_path: Path) -> None:
+    (tmp_path / 'list.txt').write_text('a.npy cat\nb.dcm dog\n')
+    images = ImageList(str(tmp_path / 'list.txt'), bands=1, **EVALUATION)
+    assert images.classes == ('cat', 'dog') and images.name(0) == f'{tmp_path}/a.npy'
+
+
 def test_list_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='is not a file'):
         ImageList(str(tmp_path / 'list.txt'), **EVALUATION)
