@@ -138,6 +138,13 @@ def test_pre_training_fills_the_backbone_and_the_pyramid(path: Path, tmp_path: P
         transfer_weights(model, tmp_path / 'backbone.pth')
 
 
+@parametrize([path for path in CONFIGS if 'ade20k' in path.stem])
+def test_positions_of_segmenters_have_the_grid_of_a_crop(path: Path) -> None:
+    """The official codes resize the tables once, when they load them, and train the larger tables."""
+    cfg = load_config(path)
+    assert (cfg.model.backbone.img_size,) * 2 == tuple(cfg.model.test_cfg.crop_size)
+
+
 def test_schedules_are_those_of_the_official_codes() -> None:
     for path in CONFIGS:
         if not path.stem.endswith('_coco') or '_vit' in path.stem:

@@ -8,7 +8,9 @@ Protocol: mean of the patch tokens and a norm after it, relative positions of ea
 RandAugment, erasing, mixup, CutMix, label smoothing (official README and code).
 Published: top-1 83.2 % after pre-training on ImageNet-1k (paper); 83.7 % after ImageNet-22k (official README). The
 checkpoints of ImageNet-22k expect images in [-1, 1], those of the recipes here ImageNet's statistics; for the former:
-    --cfg-options model.data_preprocessor.mean=[127.5,127.5,127.5] model.data_preprocessor.std=[127.5,127.5,127.5]
+    --cfg-options model.data_preprocessor.mean=[127.5,127.5,127.5] model.data_preprocessor.std=[127.5,127.5,127.5] \
+        train_dataloader.dataset.views.0.mean=[127.5,127.5,127.5] \
+        train_dataloader.dataset.views.0.std=[127.5,127.5,127.5]
 """
 
 _base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'

@@ -8,7 +8,7 @@ Source: iTPN's detection code, the Cascade file of CLIP iTPN-B: 32 GPUs with 2 i
 fp16` is its precision.
 Deviation: layer decay counts residual blocks, and the last block has 0.9 times the lr. The official code numbers the
 merges too, without adding them to the total, and gives it 1.11 times the lr. `fpn_depth` is that of the checkpoint (1
-for CLIP).
+for CLIP). Images have ImageNet's mean and deviation, as in the official code, although pre-training scales to [-1, 1].
 Published: 56.1 box AP, 48.6 mask AP with 800 epochs of pre-training (iTPN's table). The table says 3x, its caption 1x.
 """
 

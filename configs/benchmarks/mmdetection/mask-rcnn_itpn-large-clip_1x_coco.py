@@ -7,7 +7,7 @@ Source: iTPN's detection code, the 1x file of CLIP iTPN-L: 32 GPUs with 2 images
 fp16` is its precision.
 Deviation: layer decay counts residual blocks, and the last block has 0.95 times the lr. The official code numbers the
 merges too, without adding them to the total, and gives it 1.05 times the lr. `fpn_depth` is that of the checkpoint (1
-for CLIP).
+for CLIP). Images have ImageNet's mean and deviation, as in the official code, although pre-training scales to [-1, 1].
 Published: 55.2 box AP, 48.2 mask AP (iTPN's table). The bias by axis starts at its initial values; the checkpoint's
 table of relative positions is not loaded.
 """

@@ -16,6 +16,7 @@ model = dict(
         _delete_=True,
         type='mmssl.ConvViT',
         arch='base',
+        img_size=512,
         output='maps',
         out_indices=(0, 1, 2, 3),
         position='learned',

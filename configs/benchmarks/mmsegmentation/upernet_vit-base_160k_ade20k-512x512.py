@@ -21,6 +21,7 @@ model = dict(
         _delete_=True,
         type='mmssl.VisionTransformer',
         arch='base',
+        img_size=512,
         output='maps',
         out_indices=(3, 5, 7, 11),
         final_norm=False,
