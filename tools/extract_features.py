@@ -14,7 +14,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Write the features of a dataset as .npy (vectors) or .npz')
     add_config_options(parser)
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
-    parser.add_argument('--out', required=True, help='.npy: vectors alone; .npz: vectors, names, labels and indices')
+    parser.add_argument(
+        '--out', required=True, help='.npy: vectors alone; .npz: vectors, names, labels, indices, classes'
+    )
     parser.add_argument('--images', metavar='FOLDER', help='folder of images to use instead of those of the config')
     parser.add_argument('--data', choices=['val', 'test', 'bank'], help='images of the config to use (default: val)')
     add_amp_option(parser)

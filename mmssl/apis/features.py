@@ -122,8 +122,8 @@ def write_features(
     Args:
         recipe: Name of a recipe, path of a config file, or a config.
         checkpoint: Training checkpoint, or a backbone file.
-        out: File to write: ``.npy`` for the vectors (N, D) alone; ``.npz`` for ``vectors``, ``names``, ``labels`` and
-            ``indices``.
+        out: File to write: ``.npy`` for the vectors (N, D) alone; ``.npz`` for ``vectors``, ``names``, ``labels``,
+            ``indices``, and ``classes``, the names of the labels.
         images: Folder of images to use instead of the images of the config.
         data: Images of the config to use: ``'val'`` (the default), ``'test'`` or ``'bank'``.
         amp: ``'bf16'`` or ``'fp16'`` for mixed precision.
@@ -190,4 +190,6 @@ def _write(features: Features, dataset: Any, out: Path) -> None:
     columns = (features.vectors, features.labels, features.indices)
     vectors, labels, indices = (column.numpy() for column in columns)
     names = np.array([printable(dataset.name(index)) for index in features.indices.tolist()])
-    np.savez(out, names=names, vectors=vectors, labels=labels, indices=indices)
+    # Another split without one of the classes numbers the classes after it otherwise: the names tell which is which.
+    classes = np.array([printable(str(name)) for name in getattr(dataset, 'classes', None) or ()], dtype=str)
+    np.savez(out, names=names, vectors=vectors, labels=labels, indices=indices, classes=classes)

@@ -38,6 +38,20 @@ def test_files_hold_the_features_of_the_checkpoint(write_config: Callable[..., P
     np.testing.assert_allclose(written['vectors'][:4], expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
+def test_the_file_names_the_classes_of_its_labels(
+    write_config: Callable[..., Path], images: Path, tmp_path: Path
+) -> None:
+    for number, name in enumerate('ac'):  # the class b has no folder here, so c has the label 1
+        (tmp_path / 'val' / name).mkdir(parents=True)
+        (tmp_path / 'val' / name / '0.png').hardlink_to(images / f'{number}.png')
+    config, checkpoint, out = write_config(), tmp_path / 'backbone.pth', tmp_path / 'x.npz'
+    save_backbone(config, checkpoint)
+    change = ['val_dataloader.dataset.type=ClassFolder', f'val_dataloader.dataset.data_root={tmp_path / "val"}']
+    tool.main([str(config), str(checkpoint), '--out', str(out), '--cfg-options', *change])
+    written = np.load(out)
+    assert [written['classes'][label] for label in written['labels']] == ['a', 'c']
+
+
 def test_every_image_of_a_folder_with_its_name(write_config: Callable[..., Path], images: Path, tmp_path: Path) -> None:
     config, checkpoint = write_config((f"'{images}'", "'/no/such/folder'")), tmp_path / 'backbone.pth'
     save_backbone(config, checkpoint)
