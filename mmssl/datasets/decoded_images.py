@@ -81,8 +81,12 @@ def open_decoded(
         key.update(text + b'\n')
     place = Path(folder).expanduser() / key.hexdigest()[:16]
     if not place.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.with_suffix('.lock').open('w') as lock:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            lock = place.with_suffix('.lock').open('w')
+        except OSError as error:
+            raise _not_written(name, place, error) from error
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.is_dir():
                 _warn_of_old(place.parent, name)
@@ -119,12 +123,16 @@ def _write(place: Path, name: str, number: int, load: Callable[[int], np.ndarray
         (draft / _DESCRIPTION).write_text(json.dumps(dict(name=name, images=number)))
         draft.replace(place)
     except OSError as error:
-        raise UserError(
-            f'{name}: decoded copies cannot be written to {place.parent} ({error.strerror or error}): set decoded to '
-            'another folder or None'
-        ) from error
+        raise _not_written(name, place, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _not_written(name: str, place: Path, error: OSError) -> UserError:
+    reason = error.strerror or error
+    return UserError(
+        f'{name}: decoded copies cannot be written to {place.parent} ({reason}): set decoded to another folder or None'
+    )
 
 
 def _check_room(file: IO[bytes], done: int, number: int, name: str) -> None:

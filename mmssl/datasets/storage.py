@@ -157,11 +157,22 @@ class FileCache:
         folder: Folder of the copies; it is created. Other files in it are left alone.
         max_gib: Largest size of all copies in GiB; the copies that were not read for the longest time are removed. None
             keeps all.
+
+    Raises:
+        UserError: The folder cannot be written.
     """
 
     def __init__(self, folder: str, max_gib: float | None = None) -> None:
         self.folder = Path(folder).expanduser()
         self.max_bytes = None if max_gib is None else int(max_gib * 2**30)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f'{folder} cannot be written ({error.strerror}): set cache.folder to another one'
+            ) from error
+        if not os.access(self.folder, os.W_OK):
+            raise UserError(f'{folder} cannot be written: set cache.folder to another one')
 
     def read(self, file: StoredFile, offset: int, size: int, fetch: Callable[[str], Any]) -> bytes:
         """Returns ``size`` bytes of a file from ``offset``, and copies the file first if there is no copy.
@@ -187,7 +198,6 @@ class FileCache:
     def _copy(self, file: StoredFile, copy: Path, fetch: Callable[[str], Any]) -> None:
         import fcntl
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         part = copy.with_name(f'{copy.name}.part')
         with part.open('ab') as lock:  # this file is the lock, too: it vanishes with the rename, and waiters look again
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -142,6 +142,13 @@ def test_what_copies_need(photos: Path, tmp_path: Path, monkeypatch: pytest.Monk
         ImageFolder(str(photos), decoded=str(tmp_path / 'more'), **EVALUATION)
 
 
+def test_a_folder_that_cannot_be_made_is_one_sentence(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / 'file').touch()
+    for place in ('file', 'file/copies'):
+        with pytest.raises(ValueError, match=rf'cannot be written to .*{place} \(.*\): set decoded to another folder'):
+            ImageFolder(str(photos), decoded=str(tmp_path / place), **EVALUATION)
+
+
 def test_a_full_disk_is_one_sentence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(number: int) -> None:
         raise OSError(28, 'No space left on device')

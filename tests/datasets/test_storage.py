@@ -65,6 +65,9 @@ def test_what_an_address_needs(bucket: str, tmp_path: Path, monkeypatch: pytest.
         TarShards(str(tmp_path), cache=dict(folder='x'), **EVALUATION)
     with pytest.raises(ValueError, match=r'cache must be dict\(folder='):
         TarShards(bucket, cache=dict(gib=1), **EVALUATION)
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match=r'file/copies cannot be written .*: set cache.folder to another one'):
+        TarShards(bucket, cache=dict(folder=str(tmp_path / 'file' / 'copies')), **EVALUATION)
     with pytest.raises(ValueError, match='Protocol not known: moon'):
         TarShards('moon://x', **EVALUATION)
     monkeypatch.setitem(sys.modules, 'fsspec.core', None)
