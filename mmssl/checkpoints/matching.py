@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmssl.checkpoints.adaptation import adapted
 from mmssl.checkpoints.content import below
 from mmssl.checkpoints.grids import TABLES
+from mmssl.distributed.shards import shard_like
 from mmssl.utils.errors import UserError, some
 
 _REGISTERS = 'reg_token'
@@ -31,7 +32,7 @@ def load_matching(
     Position tables of another size are resized by the adapters of the module, see ``adapt_on_load``.
 
     Args:
-        module: Module to load.
+        module: Module to load; if it is sharded, every process must call this.
         offered: Tensors of the file by name, from ``get_state_dict``.
         source: Path of the file, for messages.
         prefix: Prefix of the module's names in ``offered``, such as ``'backbone'``. None uses the prefix with most
@@ -64,7 +65,7 @@ def load_matching(
         if _REGISTERS in surplus:
             lines[-1] += f', or set model.backbone.arch.registers={found[_REGISTERS].shape[1]}'
         raise UserError('\n'.join(lines))
-    module.load_state_dict(matched, strict=False)
+    module.load_state_dict({key: shard_like(value, wanted[key]) for key, value in matched.items()}, strict=False)
     print_log(f'{name}: {len(matched)}/{total} tensors from {source}', logger='current')
     if missing:
         print_log(
