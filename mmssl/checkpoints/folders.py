@@ -79,13 +79,16 @@ def read_folder(folder: str | Path, map_location: str | torch.device = 'cpu') ->
 
 
 def replace_folder(temporary: str | Path, folder: str | Path) -> None:
-    """Flushes the files of ``temporary`` to the disk and moves it to ``folder``, of which an old one is removed."""
+    """Flushes the files of ``temporary`` to the disk and moves it to ``folder``; then removes the old checkpoint."""
     for file in Path(temporary).iterdir():
         with open(file, 'rb') as opened:
             os.fsync(opened.fileno())
-    if Path(folder).is_dir():
-        shutil.rmtree(folder)
-    os.replace(temporary, folder)
+    old = f'{folder}.old.tmp'  # a folder cannot be replaced in one step
+    remove_checkpoint(old)
+    if Path(folder).exists():
+        os.rename(folder, old)
+    os.rename(temporary, folder)
+    remove_checkpoint(old)
 
 
 def remove_checkpoint(path: str | Path) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from mmengine.dist import is_main_process, master_only
-from mmengine.runner import Runner
+import torch
+from mmengine.dist import is_main_process
+from mmengine.runner import BaseLoop, Runner
 
 from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import (
@@ -23,6 +24,7 @@ from mmssl.checkpoints.folders import REST, remove_checkpoint, replace_folder, s
 from mmssl.checkpoints.low_rank import folded
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.config.strategy import read_strategy
+from mmssl.distributed.collectives import gather_constant
 from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.memory_format import align_optimizer_state, contiguous_tensors
 from mmssl.engine.resume import check_resumable
@@ -117,9 +119,8 @@ class CheckpointRunner(Runner):
         if fn_name == 'before_save_checkpoint' and self._saved_weights is None:
             self._saved_weights = kwargs['checkpoint']['state_dict']
 
-    @master_only
     def save_backbone(self, path: str | Path, weights: dict | None = None, **meta: Any) -> None:
-        """Writes the weights of the backbone.
+        """Writes the weights of the backbone; without ``weights`` all processes of a sharded run must call this.
 
         Args:
             path: File to write.
@@ -128,6 +129,11 @@ class CheckpointRunner(Runner):
             **meta: Plain values to store in the file.
         """
         state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
+        if weights is None and is_sharded(self.algorithm):
+            reshard(self.algorithm)
+            weights = whole_state({f'backbone.{key}': value for key, value in state.items()}, keep=is_main_process())
+        if not is_main_process():
+            return
         state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
         plain = folded(state)
         for key in list(state):  # in place, because the metadata belongs to this dict
@@ -177,17 +183,36 @@ class CheckpointRunner(Runner):
         """Resumes from the newest readable checkpoint of the work directory, or loads ``load_from``.
 
         Raises:
-            UserError: There are checkpoints, but none can be read.
+            UserError: There are checkpoints, but none can be read, or the processes are at different iterations.
         """
         if self._has_loaded or not self._resume or self._load_from is not None:
-            return super().load_or_resume()
+            super().load_or_resume()
+        else:
+            self._resume_newest()
+        if not isinstance(self._train_loop, BaseLoop):  # an evaluation
+            return
+        device = next(self.model.parameters()).device
+        iterations = gather_constant(torch.tensor([self.iter], device=device)).tolist()
+        if len(set(iterations)) > 1:
+            raise UserError(
+                f'the processes would start at different iterations ({", ".join(map(str, iterations))}), because they '
+                f'see different checkpoints in {self.work_dir}: put it on storage that all machines see'
+            )
+        if not self._resume and is_main_process() and resumable_checkpoints(self.work_dir):
+            self.logger.warning(
+                f'{self.work_dir} holds checkpoints of an earlier run. This run overwrites those of the same name, and '
+                'until it has written one of its own, --resume would continue the earlier run: give another --work-dir'
+            )
+
+    def _resume_newest(self) -> None:
         candidates = resumable_checkpoints(self.work_dir)
         if not candidates:
             self.logger.info(f'no checkpoint in {self.work_dir}: the run starts at the beginning')
-            return None
+            return
         for path in candidates:
             try:
-                return self.resume(str(path))
+                self.resume(str(path))
+                return
             except UnreadableCheckpointError as error:
                 self.logger.warning(f'{error}\nTrying the checkpoint before it.')
         raise UserError(f'none of the {len(candidates)} checkpoints in {self.work_dir} can be read')
@@ -223,13 +248,16 @@ def _plain(config: Any) -> dict | None:
 
 
 def resumable_checkpoints(work_dir: str | Path) -> list[Path]:
-    """Returns the training checkpoints of a folder: first the one that ``last_checkpoint`` names, then the newest."""
-    files = [file for file in Path(work_dir).glob('*.pth') if _CHECKPOINT_NAME.fullmatch(file.name)]
-    files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-    pointer = Path(work_dir, 'last_checkpoint')
+    """Returns the training checkpoints of a run: first the one that ``last_checkpoint`` names, then the newest.
+
+    They are in the work directory, or beside the one that ``last_checkpoint`` names (``out_dir`` of the hook).
+    """
+    folder, last, pointer = Path(work_dir), None, Path(work_dir, 'last_checkpoint')
     if pointer.is_file():
-        last = Path(work_dir, Path(pointer.read_text().strip()).name)
-        if last in files:
-            files.remove(last)
-            files.insert(0, last)
-    return files
+        named = Path(pointer.read_text().strip())
+        last = folder / named.name  # the work directory may have been moved or copied
+        if not last.exists() and named.exists():
+            folder, last = named.parent, named
+    files = [file for file in folder.glob('*.pth') if _CHECKPOINT_NAME.fullmatch(file.name) and file != last]
+    files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+    return [last, *files] if last is not None and last.exists() else files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
 
     The pointer file ``last_checkpoint`` is replaced atomically, a backbone file is deleted together with its
     checkpoint, and nothing is written after a loss was not finite.
+
+    Raises:
+        UserError: An argument is unknown or wrong, or names a storage other than a folder.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -30,6 +34,11 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
             raise UserError(
                 f"CheckpointHook: {error.args[0]} (rule='greater' or rule='less' says which value of save_best is best)"
             ) from error
+        if self.args:  # MMEngine would pass them to save_checkpoint() after the first epochs
+            wrong, known = next(iter(self.args)), signature(mmengine_hooks.CheckpointHook).parameters
+            raise UserError(f'CheckpointHook has no argument {wrong!r}{did_you_mean(wrong, known)}')
+        if self.backend_args or self.file_client_args:
+            raise UserError('CheckpointHook writes to a folder (out_dir) and has no backend_args or file_client_args')
 
     def before_train(self, runner: Runner) -> None:
         """Prepares the hook, and removes incomplete files of a run that was killed."""
@@ -42,7 +51,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
                 'batches: a resumed run loses the gradient of the batches before the checkpoint and is not exact'
             )
         if is_main_process():
-            for file in Path(self.out_dir).glob('*.pth.tmp'):
+            for file in Path(self.out_dir).glob('*.pth*.tmp'):
                 remove_checkpoint(file)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
@@ -62,7 +71,6 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
             save_param_scheduler=self.save_param_scheduler,
             meta=meta,
             by_epoch=self.by_epoch,
-            **self.args,
         )
         self.last_ckpt = str(Path(self.out_dir, name))
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
@@ -77,7 +85,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         """
         options = dict(save_optimizer=self.save_optimizer, save_param_scheduler=self.save_param_scheduler)
         runner.call_hook('before_checkpoint')
-        runner.save_checkpoint(self.out_dir, name, by_epoch=False, **options, **self.args)
+        runner.save_checkpoint(self.out_dir, name, by_epoch=False, **options)
         self.last_ckpt = str(Path(self.out_dir, name))
         self._point_to_last(runner, [])
 
@@ -102,11 +110,24 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
             )
         runner.call_hook('before_checkpoint')
         before = self._best_files()
+        self._set_best_files([None] * len(before))  # MMEngine would delete them before it writes the new ones
         super()._save_best_checkpoint(runner, metrics)
+        now = [new or old for new, old in zip(self._best_files(), before)]
+        self._set_best_files(now)
         if is_main_process():
-            for file in before - self._best_files():
-                backbone_file(file).unlink(missing_ok=True)
+            for file in before:
+                if file and file not in now:
+                    remove_checkpoint(file)
+                    backbone_file(file).unlink(missing_ok=True)
 
-    def _best_files(self) -> set[str]:
-        files = [getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()]
-        return {file for file in files if file}
+    def _best_files(self) -> list[str | None]:
+        """Returns the best checkpoint for each result of ``save_best``."""
+        if len(self.key_indicators) == 1:
+            return [self.best_ckpt_path]
+        return [self.best_ckpt_path_dict[key] for key in self.key_indicators]
+
+    def _set_best_files(self, files: list[str | None]) -> None:
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = files[0]
+        else:
+            self.best_ckpt_path_dict = dict(zip(self.key_indicators, files))
