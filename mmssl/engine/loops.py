@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect
 from itertools import islice
 from typing import Any
 
@@ -89,9 +90,8 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Trains to the end of the run, with validations in between."""
-        self._epoch = self._iter // len(
-            self.dataloader
-        )  # a run that ended within an epoch may be resumed with a new length
+        # A run that ended within an epoch may be resumed with a new length.
+        self._epoch = self._iter // len(self.dataloader)
         if not self.counts_iterations:
             return super().run()
         self.runner.call_hook('before_train')
@@ -124,6 +124,7 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         seed_iteration(self.runner.seed, self._iter, rank())
         super().run_iter(idx, data_batch)
         if self.counts_iterations and self.runner.val_loop is not None and self._iter >= self.val_begin:
+            self.val_interval = self.dynamic_intervals[bisect(self.dynamic_milestones, self._iter + 1) - 1]
             if self._iter % self.val_interval == 0 or self._iter == self._max_iters:
                 self.runner.val_loop.run()
                 self.runner.model.train()

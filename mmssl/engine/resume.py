@@ -10,16 +10,20 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmssl.config.text import read_config_text
+from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.utils.errors import UserError
 
 # Keys that change the numbers of a run; other keys say where a run is written, shown and computed.
 _COMPARED = (
     *('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'max_epochs', 'train_cfg', 'sync_bn'),
+    *('custom_hooks', 'micro_batch', 'randomness', 'trainable'),
     'step',  # of a stage that is no training
 )
 _UNCOMPARED = {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'val_interval', 'val_begin'}
 # Keys whose values are restored with the state of the optimizer, so that a new value has no effect.
 _KEPT = ('optim_wrapper.optimizer.', 'optim_wrapper.paramwise_cfg')
+# Hooks that change no number of a run after its start.
+_HARMLESS_HOOKS = {'TransferHook', 'StartScoreHook', 'FiguresHook', 'FitTokenizerHook'}
 _NOTHING = object()
 _MAX_SHOWN = 12
 
@@ -51,7 +55,7 @@ def check_resumable(runner: Runner, checkpoint: dict[str, Any], filename: str) -
         return
     kept, new = [], []
     for key, old, value in differences(before, runner.cfg):
-        if key.startswith(_KEPT):
+        if key.startswith(_KEPT) or _is_of_kept_schedule(key, runner.param_schedulers):
             kept.append(f'{key}: {_text(old)} of the checkpoint is kept, {_text(value)} of this config is ignored')
         else:
             new.append(f'{key}: {_text(value)} from now on, {_text(old)} before')
@@ -65,7 +69,13 @@ def check_resumable(runner: Runner, checkpoint: dict[str, Any], filename: str) -
 
 def compared_settings(cfg: Config) -> dict[str, Any]:
     """Returns dotted key -> value of every setting that changes the numbers of a run, or of a step between runs."""
-    return dict(_leaves({key: cfg[key] for key in _COMPARED if key in cfg}))
+    compared = {key: cfg[key] for key in _COMPARED if key in cfg}
+    hooks = [hook for hook in compared.pop('custom_hooks', None) or () if not _is_harmless(hook)]
+    return dict(_leaves(compared | (dict(custom_hooks=hooks) if hooks else {})))
+
+
+def _is_harmless(hook: Any) -> bool:
+    return isinstance(hook, dict) and str(hook.get('type')).rpartition('.')[2] in _HARMLESS_HOOKS
 
 
 def differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
@@ -73,6 +83,15 @@ def differences(before: Config, now: Config) -> list[tuple[str, Any, Any]]:
     old, new = compared_settings(before), compared_settings(now)
     keys = [*new, *(key for key in old if key not in new)]
     return [(key, old.get(key, _NOTHING), new.get(key, _NOTHING)) for key in keys if old.get(key) != new.get(key)]
+
+
+def _is_of_kept_schedule(key: str, schedules: Any) -> bool:
+    """Returns whether a dotted key belongs to a schedule of MMEngine, which a checkpoint restores with its numbers."""
+    top, _, rest = key.partition('.')
+    number = int(rest.partition('.')[0]) if rest.partition('.')[0].isdigit() else 0
+    if top != 'param_scheduler' or not isinstance(schedules, list) or number >= len(schedules):
+        return False
+    return not isinstance(schedules[number], ClosedFormSchedule)
 
 
 def _contradictions(runner: Runner, checkpoint: dict[str, Any], before: Config | None) -> Iterator[str]:

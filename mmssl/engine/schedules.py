@@ -22,8 +22,9 @@ class ClosedFormSchedule(_ParamScheduler):
     Args:
         optimizer: Optimizer or optimizer wrapper.
         max_epochs: Length of the run in epochs.
-        end: Length of the run in steps of the schedule: epochs if ``by_epoch``, else iterations; set by the runner.
-        by_epoch: True changes the value once per epoch, False at every iteration.
+        end: Length of the run in epochs if ``by_epoch``, else in iterations; set by the runner.
+        by_epoch: True makes an epoch a step of the schedule, False an optimizer step, which takes several iterations if
+            gradients are accumulated.
         param_name: Entry of the parameter groups to schedule: ``'lr'`` (constant in groups with ``fix_lr=True``) or
             another one such as ``'weight_decay'``.
         delay: Number of steps by which the schedule is shifted to later; the first value is held until then.
@@ -48,20 +49,22 @@ class ClosedFormSchedule(_ParamScheduler):
             raise ValueError(f'delay must be a number of steps >= 0, got {delay}')
         self.max_epochs = max_epochs
         self.delay = delay
+        self.accumulation = 1 if by_epoch else getattr(optimizer, '_accumulative_counts', 1)  # iterations per step
+        self.num_steps = -(-end // self.accumulation)
         super().__init__(optimizer, param_name, end=end, by_epoch=by_epoch)
         # The base class warns if a schedule moves before the first optimizer step, which accumulation makes normal.
         self.optimizer._global_step = 0
 
     def factor(self, step: float) -> float:
-        """Returns the factor of the base value at ``step``, in [0, ``self.end``)."""
+        """Returns the factor of the base value at ``step``, in [0, ``self.num_steps``)."""
         raise NotImplementedError(f'abstract: {type(self).__name__} does not define factor()')
 
     def epochs_to_steps(self, epochs: float) -> float:
         """Converts epochs to steps of the schedule."""
-        return epochs * self.end / self.max_epochs
+        return epochs * self.num_steps / self.max_epochs
 
     def _get_value(self) -> list[float]:
-        factor = self.factor(max(self._global_step - self.delay, 0))
+        factor = self.factor(max(self._global_step // self.accumulation - self.delay, 0))
         return [
             base if self.param_name == 'lr' and group.get('fix_lr') else base * factor
             for base, group in zip(self.base_values, self.optimizer.param_groups)
@@ -74,6 +77,11 @@ class ClosedFormSchedule(_ParamScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the position, and sets the value of this schedule at the position."""
         super().load_state_dict(state_dict)
+        self.move_to(self._global_step)
+
+    def move_to(self, position: int) -> None:
+        """Moves to a position in the run, in epochs if ``by_epoch``, else in iterations, and sets the value there."""
+        self._global_step = position
         if self._global_step < self.end:
             for group, value in zip(self.optimizer.param_groups, self._get_value()):
                 group[self.param_name] = value
@@ -141,7 +149,7 @@ class WarmupCosineLR(ClosedFormSchedule):
             risen = step / max(warmup - self.peak_in_warmup, 1)
             return self.start_factor + (1 - self.start_factor) * min(risen, 1)
         start = 0 if self.cosine_from_start else warmup
-        cosine = (1 + math.cos(math.pi * self.part * (step - start) / max(self.end - start, 1))) / 2
+        cosine = (1 + math.cos(math.pi * self.part * (step - start) / max(self.num_steps - start, 1))) / 2
         return cosine + self.end_factor * (1 - cosine)
 
 
@@ -193,7 +201,7 @@ class StepLR(ClosedFormSchedule):
         if step < warmup:
             return self.start_factor + (1 - self.start_factor) * step / warmup
         # The tolerance absorbs rounding: .29 * 100 is not exactly 29.
-        return self.gamma ** sum(step >= milestone * self.end - 1e-6 for milestone in self.milestones)
+        return self.gamma ** sum(step >= milestone * self.num_steps - 1e-6 for milestone in self.milestones)
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -223,7 +231,7 @@ class CosineWeightDecay(ClosedFormSchedule):
 
     def factor(self, step: float) -> float:
         """Returns the factor at ``step``, 1 at the start."""
-        return self.end_factor + (1 - self.end_factor) * (1 + math.cos(math.pi * step / self.end)) / 2
+        return self.end_factor + (1 - self.end_factor) * (1 + math.cos(math.pi * step / self.num_steps)) / 2
 
 
 def _check_warmup(max_epochs: float, warmup_epochs: float, **factors: float) -> None:

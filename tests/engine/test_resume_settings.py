@@ -6,9 +6,13 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.optim import MultiStepLR
+from torch.optim import SGD
 
-from mmssl.engine.resume import differences
+from mmssl.engine.resume import _is_of_kept_schedule, differences
+from mmssl.engine.schedules import WarmupCosineLR
 from mmssl.utils.errors import UserError
 from tests.support.tiny_run import build_runner, tiny_config, train
 
@@ -49,7 +53,9 @@ def test_settings_that_differ_are_named_with_the_value_that_holds(folder: Path) 
         optim_wrapper__optimizer__weight_decay=0.5,
         train_dataloader__dataset__views__0__min_scale=0.9,
         train_dataloader__num_workers=0,
+        custom_hooks=[dict(type='FreezeHook', name='neck'), dict(type='FiguresHook')],
     )
+    assert "custom_hooks.0.type: 'FreezeHook' from now on, no value before" in warning and 'Figures' not in warning
     assert 'optim_wrapper.optimizer.lr: 0.1 of the checkpoint is kept, 0.7 of this config is ignored' in warning
     assert 'weight_decay: no value of the checkpoint is kept, 0.5 of this config is ignored' in warning
     assert 'train_dataloader.dataset.views.0.min_scale: 0.9 from now on, no value before' in warning
@@ -69,6 +75,18 @@ def test_settings_that_differ_are_named_with_the_value_that_holds(folder: Path) 
 def test_contradictions_are_refused_in_a_sentence(folder: Path, changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=f'iter_4.pth cannot be resumed: .*{message}.*load_from without --resume'):
         resumed(folder, **changes)
+
+
+def test_schedules_of_mmengine_keep_the_numbers_of_the_checkpoint() -> None:
+    optimizer = SGD([torch.ones(1, requires_grad=True)], lr=1.0)
+    schedules = [WarmupCosineLR(optimizer, max_epochs=2, end=2), MultiStepLR(optimizer, milestones=[1])]
+    keys = [
+        'param_scheduler.0.warmup_epochs',
+        'param_scheduler.1.milestones.0',
+        'param_scheduler.2.gamma',
+        'max_epochs',
+    ]
+    assert [_is_of_kept_schedule(key, schedules) for key in keys] == [False, True, False, False]
 
 
 def test_differences() -> None:

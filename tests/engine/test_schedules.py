@@ -46,6 +46,14 @@ def test_warmup_and_cosine_of_barlow_twins_end_at_a_thousandth() -> None:
         WarmupCosineLR(_optimizer(1.0), max_epochs=10, end=10, end_factor=1.5)
 
 
+@pytest.mark.parametrize('options', [{}, dict(peak_in_warmup=True), dict(delay=1)])
+def test_accumulated_batches_of_a_step_have_the_rate_of_the_step(options: dict) -> None:
+    whole = _lrs(WarmupCosineLR(_optimizer(1.0), max_epochs=10, end=20, warmup_epochs=2, **options), 20)
+    wrapper = OptimWrapper(_optimizer(1.0), accumulative_counts=3)
+    rates = _lrs(WarmupCosineLR(wrapper, max_epochs=10, end=60, warmup_epochs=2, **options), 60)
+    assert rates == pytest.approx([rate for rate in whole for _ in range(3)])
+
+
 def test_cosine_per_epoch_of_mocov2_ends_above_zero() -> None:
     lrs = _lrs(WarmupCosineLR(_optimizer(0.03), max_epochs=200, end=200, by_epoch=True), 200)
     assert lrs[0] == 0.03 and lrs[100] == pytest.approx(0.015)
