@@ -111,7 +111,7 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
     Raises:
         UserError: There are mistakes; the message names each with its place in the config.
     """
-    problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg)]
+    problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg), *_two_lengths(cfg)]
     for read, key in (
         (block_compile_options, 'compile'),
         (memory_format, 'memory_format'),
@@ -147,6 +147,12 @@ def _wrong_keys(cfg: Config) -> list[str]:
             hint = hint or f'; a variable of the config must start with an underscore: _{key}'
             problems.append(f'unknown top-level key {key!r}{hint}')
     return problems
+
+
+def _two_lengths(cfg: Config) -> Iterator[str]:
+    whole, loop = cfg.get('max_epochs'), cfg.get('train_cfg') or {}
+    if whole is not None and 'max_iters' not in loop and loop.get('max_epochs', whole) != whole:
+        yield f'max_epochs={whole} and train_cfg.max_epochs={loop["max_epochs"]} contradict each other: give one'
 
 
 class _PartsCheck:

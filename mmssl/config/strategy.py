@@ -31,7 +31,7 @@ def read_strategy(value: Any) -> dict[str, Any] | None:
     Raises:
         UserError: ``value`` is anything else.
     """
-    if value in (None, 'ddp') or isinstance(value, dict) and value.get('type') == 'ddp':
+    if value in (None, 'ddp', {'type': 'ddp'}):
         return None
     given = dict(value) if isinstance(value, dict) else {'type': value}
     if given.pop('type', None) != 'fsdp2':

@@ -43,7 +43,7 @@ def use_micro_batches(model: nn.Module, size: int) -> list[str]:
     """
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise UserError(
-            f"micro_batch takes the number of images that pass the network at once, or 'auto'; got {size!r}"
+            f'micro_batch takes the number of images that pass the network at once, got {size!r}; --auto-batch finds it'
         )
     reason = 'its loss contains gradients' if getattr(model, 'second_order', False) else getattr(model, 'unsplit', None)
     if reason:

@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from mmssl.config.compilation import block_compile_options
+from mmssl.config.strategy import read_strategy
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.agreement import check_training, check_watched_results
 from mmssl.engine.checkpoint_runner import CheckpointRunner
@@ -38,6 +39,9 @@ from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.errors import UserError
+
+_HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+_NEEDED_HOOKS = ('algorithm', 'runtime_info', 'sampler_seed', 'param_scheduler')
 
 
 @RUNNERS.register_module()
@@ -168,7 +172,8 @@ class PretrainRunner(CheckpointRunner):
         arguments = signature(DistributedDataParallel).parameters
         # Newer releases of torch renamed broadcast_buffers, and warn if the old name is used.
         buffers = 'forward_sync_buffers' if 'forward_sync_buffers' in arguments else 'broadcast_buffers'
-        options = {buffers: False, 'gradient_as_bucket_view': True, 'find_unused_parameters': False}
+        unused = bool(self.cfg.get('find_unused_parameters'))  # in configs of mmdet and mmseg
+        options = {buffers: False, 'gradient_as_bucket_view': True, 'find_unused_parameters': unused}
         options.update(model_wrapper_cfg or {})
         device_ids = None if device == 'cpu' else [int(os.environ['LOCAL_RANK'])]
         return MMDistributedDataParallel(module=model, device_ids=device_ids, **options)
@@ -235,6 +240,10 @@ class PretrainRunner(CheckpointRunner):
             raise UserError(f'optim_wrapper: {error}') from error
         if isinstance(built, OptimWrapper):  # otherwise it is an OptimWrapperDict with several optimizers
             check_param_options(self.algorithm, built.optimizer)
+            try:
+                signature(built.clip_func).bind([], **built.clip_grad_kwargs) if built.clip_grad_kwargs else None
+            except TypeError as error:
+                raise UserError(f'optim_wrapper.clip_grad: {error}') from error
             momentum = max(group.get('momentum', 0) for group in built.param_groups)
             if momentum >= 1:  # torch accepts it
                 raise UserError(f'optim_wrapper.optimizer.momentum must be below 1, or steps grow forever: {momentum}')
@@ -249,6 +258,11 @@ class PretrainRunner(CheckpointRunner):
             cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
             if cls is None or not issubclass(cls, ClosedFormSchedule):
                 return cfg
+            if given := {'max_epochs', 'end'} & cfg.keys():
+                raise UserError(
+                    f'param_scheduler: {cls.__name__} has no {max(given)} of its own, because it takes the length of '
+                    'the run: set max_epochs of the config'
+                )
             # MMEngine assumes by_epoch=True if it is missing, but some schedules have another default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
             length = self.max_epochs if by_epoch else getattr(self.train_loop, 'length_in_epochs', self.max_epochs)
@@ -257,6 +271,15 @@ class PretrainRunner(CheckpointRunner):
 
         schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
         return super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Continues the run of a checkpoint, with the schedules at the values of its position."""
+        super().resume(filename, *args, **kwargs)
+        if not hasattr(self.train_loop, 'length_in_epochs') or not isinstance(self.param_schedulers, list):
+            return
+        for schedule in self.param_schedulers:
+            if isinstance(schedule, ClosedFormSchedule):  # a run that ended within an epoch has counted this epoch
+                schedule.move_to(self.iter // len(self.train_dataloader) if schedule.by_epoch else self.iter)
 
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
         """Scales the lr from the batch size of the recipe to that of this run, if ``enable`` is True.
@@ -287,16 +310,22 @@ class PretrainRunner(CheckpointRunner):
         self.logger.info(f'lr {before:g} for batch size {base} -> {after:g} for batch size {batch} ({rule} rule)')
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
-        """Registers MMEngine's default hooks (mmssl's classes replace those of the same name) and mmssl's own."""
-        super().register_default_hooks(
-            dict(
-                algorithm=dict(type='AlgorithmHook'),
-                progress=dict(type='ProgressBarHook'),
-                interruption=dict(type='InterruptionHook'),
-                same_weights=dict(type='SameWeightsHook'),
-            )
-            | dict(hooks or {})
+        """Registers MMEngine's default hooks (mmssl's classes replace those of the same name) and mmssl's own.
+
+        Raises:
+            UserError: A hook without which a training is another one is switched off.
+        """
+        own = dict(
+            algorithm=dict(type='AlgorithmHook'),
+            progress=dict(type='ProgressBarHook'),
+            interruption=dict(type='InterruptionHook'),
+            same_weights=dict(type='SameWeightsHook'),
         )
+        chosen = own | dict(hooks or {})
+        for name in _NEEDED_HOOKS:
+            if chosen.get(name, name) is None:
+                raise UserError(f'default_hooks.{name} is a part of the training and cannot be switched off')
+        super().register_default_hooks(without_missing(chosen))
 
     def _maybe_compile(self, target: str) -> None:
         """Compiles or checkpoints blocks; MMEngine calls this after the model is wrapped and its weights are loaded."""
@@ -313,6 +342,8 @@ class PretrainRunner(CheckpointRunner):
             self.logger.info(f'{number} blocks will be compiled in the first iteration, which takes a while')
         if self.sharding is not None:
             self._shard(self.sharding)
+        elif read_strategy(self.cfg.get('strategy')) is not None:
+            self.logger.warning('strategy changes nothing in a run of one process, which holds the whole model')
 
     def _use_micro_batches(self, size: int) -> None:
         coupled = use_micro_batches(self.algorithm, size)
@@ -334,6 +365,8 @@ class PretrainRunner(CheckpointRunner):
         reason = None
         if self.cfg.get('micro_batch') is not None:
             reason = 'micro_batch: use checkpoint_blocks=True'
+        elif self.cfg.get('model_wrapper_cfg'):
+            reason = 'model_wrapper_cfg, whose arguments are those of DistributedDataParallel'
         elif any(isinstance(hook, EMAHook) for hook in self.hooks):
             reason = 'EMAHook, which copies the whole model'
         elif getattr(self.algorithm, 'second_order', False):
@@ -344,6 +377,11 @@ class PretrainRunner(CheckpointRunner):
             raise UserError(f"strategy='fsdp2' does not support {reason}")
         number = shard(self.algorithm, self.optim_wrapper, options)
         self.logger.info(f'{number} blocks are sharded over {self.world_size} processes')
+
+
+def without_missing(hooks: dict[str, Any]) -> dict[str, Any]:
+    """Returns default hooks without those that are None; MMEngine's own stay, because it removes them itself."""
+    return {name: hook for name, hook in hooks.items() if hook is not None or name in _HOOKS_OF_MMENGINE}
 
 
 def check_work_dir(work_dir: str | Path | None) -> None:

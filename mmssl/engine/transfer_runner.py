@@ -12,7 +12,7 @@ from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from mmssl.engine.runner import PretrainRunner
+from mmssl.engine.runner import PretrainRunner, without_missing
 from mmssl.models.components.pretrained import Pretrained
 from mmssl.registry import RUNNERS
 from mmssl.utils.errors import UserError
@@ -61,13 +61,21 @@ class TransferRunner(PretrainRunner):
         return train_cfg if max_epochs is None or 'max_iters' in train_cfg else dict(train_cfg, max_epochs=max_epochs)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
-        """Registers MMEngine's default hooks, a progress bar, and hooks that check losses and detections."""
+        """Registers MMEngine's default hooks, a progress bar, and hooks that check losses and detections.
+
+        Checkpoints are written by mmssl's ``CheckpointHook``, which deletes an old one after the new one is whole.
+        """
         own = dict(
             progress=dict(type='mmssl.ProgressBarHook'),
             runtime_info=dict(type='mmssl.RuntimeInfoHook'),
             no_detections=dict(type='mmssl.NoDetectionsHook'),
+            checkpoint=dict(type='mmssl.CheckpointHook', interval=1),
         )
-        Runner.register_default_hooks(self, own | dict(hooks or {}))
+        chosen = own | dict(hooks or {})
+        checkpoint = chosen['checkpoint']
+        if isinstance(checkpoint, dict) and checkpoint.get('type') == 'CheckpointHook':
+            chosen['checkpoint'] = dict(checkpoint, type='mmssl.CheckpointHook')
+        Runner.register_default_hooks(self, without_missing(chosen))
 
 
 @contextmanager

@@ -150,6 +150,11 @@ def test_arguments_that_mmengine_takes_out_are_allowed() -> None:
     assert problems(custom_hooks=[hook], optim_wrapper=wrapper, train_cfg=dict(by_epoch=True, max_epochs=1)) == ''
 
 
+def test_two_lengths_that_differ() -> None:
+    assert 'max_epochs=3 and train_cfg.max_epochs=2 contradict' in problems(max_epochs=3, train_cfg=dict(max_epochs=2))
+    assert not problems(max_epochs=3, train_cfg=dict(max_epochs=3))
+
+
 def test_several_mistakes_are_told_at_once() -> None:
     message = problems(max_epoch=1, model=dict(type='SimCRL'))
     assert message.startswith('2 mistakes') and 'max_epochs' in message and 'SimCLR' in message

@@ -56,11 +56,12 @@ def test_a_run_of_iterations_is_resumed_exactly(tmp_path: Path) -> None:
 
 def test_a_run_that_ended_within_an_epoch_can_be_prolonged(tmp_path: Path) -> None:
     hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1))
-    train(config(tmp_path, train_cfg=dict(max_iters=8), param_scheduler=None, default_hooks=hooks))
-    longer = dict(train_cfg=dict(max_iters=14), param_scheduler=None, default_hooks=hooks)
+    schedule = dict(type='StepLR', milestones=[0.6])  # in epochs, before epoch 2 in both runs
+    train(config(tmp_path, train_cfg=dict(max_iters=8), param_scheduler=schedule, default_hooks=hooks))
+    longer = dict(train_cfg=dict(max_iters=14), param_scheduler=schedule, default_hooks=hooks)
     resumed = train(config(tmp_path, **longer, resume=True))
     whole = train(config(tmp_path / 'whole', **longer))
-    assert resumed.noted == whole.noted[8:]
+    assert resumed.noted == whole.noted[8:] and resumed.rates == whole.rates[8:]
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], tensor), name
 
@@ -76,8 +77,10 @@ def test_validation_by_iterations(tmp_path: Path) -> None:
         val_cfg=dict(type='EmbeddingValLoop', bank_dataloader=loader),
         val_evaluator=dict(type='EmbeddingEvaluator', metrics=[dict(type='EmbeddingStatistics')]),
     )
-    runner = train(config(tmp_path, train_cfg=dict(max_iters=8, val_interval=3), **validation))
-    assert runner.validated == [3, 6, 8]
+    runner = train(
+        config(tmp_path, train_cfg=dict(max_iters=8, val_interval=3, dynamic_intervals=[(5, 2)]), **validation)
+    )
+    assert runner.validated == [3, 4, 6, 8]
 
 
 def test_a_single_iteration_runs(tmp_path: Path) -> None:
@@ -96,6 +99,15 @@ def test_a_run_that_has_ended_says_so(tmp_path: Path) -> None:
     runner.logger.warning = warnings.append
     runner.train()
     assert runner.noted == [] and any('6 of 6 iterations): nothing is trained' in line for line in warnings)
+    runner = build_runner(cfg)
+    runner.logger.warning = warnings.append
+    assert runner.train_loop
+    runner.load_or_resume()
+    assert 'holds checkpoints of an earlier run' in warnings[-1]
+
+
+def clipped(**options: Any) -> dict:
+    return dict(optimizer=dict(type='SGD', lr=0.1), clip_grad=options)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +119,13 @@ def test_a_run_that_has_ended_says_so(tmp_path: Path) -> None:
         ({}, dict(sampler=dict(type='DefaultSampler')), r'DefaultSampler does not pass .* same crops and colours'),
         ({}, dict(batch_size=1), r'MoCo compares the images of a batch \(batch norm\).*batch_size, which is 1'),
         ({}, dict(batch_size=5, drop_last=False), r'epoch of 26 images is a single one.*drop_last=True'),
+        (
+            dict(param_scheduler=dict(type='StepLR', milestones=[0.5], end=7)),
+            {},
+            'StepLR has no end of its own.*max_ep',
+        ),
+        (dict(optim_wrapper=clipped(max_norm=1.0, clip_value=1.0)), {}, "clip_grad: got an unexpected .*'clip_value'"),
+        (dict(optim_wrapper=clipped(max_norm=1.0, per_tensor=True, parts=['neck'])), {}, 'parts=.*, not both'),
         (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=-1.0))), {}, r'optim_wrapper: Invalid learning rate'),
         (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=1.5))), {}, r'must be below 1, .*: 1.5'),
     ],

@@ -137,6 +137,7 @@ def _train(work_dir: str, strategy: Any, **changes: Any) -> dict[str, Tensor]:
     runner.train()
     assert is_sharded(runner.algorithm) == (strategy != 'ddp')
     runner.save_checkpoint(work_dir, 'left.pth', whole=True, save_optimizer=False)
+    runner.save_backbone(f'{work_dir}/left_alone.pth')
     return whole_state(runner.algorithm.state_dict(), keep=True)
 
 
@@ -174,6 +175,7 @@ def test_a_checkpoint_holds_whole_weights_and_the_backbone_file_is_as_ever(shard
     _assert_equal(
         {k.removeprefix('backbone.'): x for k, x in state.items() if k.startswith('backbone.')}, backbone['state_dict']
     )
+    _assert_equal(backbone['state_dict'], load_checkpoint_file(folder / 'left_alone.pth')['state_dict'])
     assert (folder / 'left.pth').is_file()  # what a stage leaves, which is a file for every kind of checkpoint
     _assert_equal(state, load_checkpoint_file(folder / 'left.pth')['state_dict'])
     assert not list(folder.glob('*.tmp'))
@@ -190,6 +192,26 @@ def test_another_number_of_processes_goes_on(
 
 def _resume(work_dir: str, changes: dict) -> dict[str, Tensor]:
     return _train(work_dir, 'fsdp2', **changes)
+
+
+def test_shards_begin_with_trained_weights(tmp_path: Path) -> None:
+    backbone = build_runner(_config(tmp_path)).algorithm.backbone
+    weights = {name: tensor.double() + 1 for name, tensor in backbone.state_dict().items()}
+    torch.save(dict(state_dict=weights), tmp_path / 'weights.pth')
+    for state in run_distributed(_start, 2, str(tmp_path), str(tmp_path / 'weights.pth')):
+        for name, _ in backbone.named_parameters():
+            for owner in ('backbone', 'teacher.backbone'):
+                assert torch.equal(state[f'{owner}.{name}'], weights[name]), f'{owner}.{name}'
+
+
+def _start(work_dir: str, checkpoint: str) -> dict[str, Tensor]:
+    os.environ['LOCAL_RANK'] = str(rank())
+    hooks = [dict(type='TransferHook', checkpoint=checkpoint)]
+    runner = build_runner(_config(work_dir, launcher='pytorch', strategy='fsdp2', custom_hooks=hooks))
+    runner.train_loop.run = lambda: runner.call_hook('before_train')
+    runner.train()
+    assert is_sharded(runner.algorithm)
+    return whole_state(runner.algorithm.state_dict(), keep=True)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +263,7 @@ def test_a_scalar_is_refused_and_options_are_checked() -> None:
         shard(model, OptimWrapper(torch.optim.SGD(model.parameters(), lr=1)), OPTIONS)
     for value, message in (
         ('fsdp', "'ddp', 'fsdp2'"),
+        (dict(type='ddp', checkpoint='sharded'), "'ddp', 'fsdp2'"),
         (dict(type='fsdp2', param_type='bfloat16'), 'did you mean'),
         (dict(type='fsdp2', checkpoint='both'), "'full' or 'sharded'"),
     ):

@@ -33,14 +33,17 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         **kwargs: Arguments of ``OptimWrapper``: ``optimizer``, ``accumulative_counts``, ``clip_grad``.
 
     Raises:
-        ValueError: ``dtype`` is unknown, or it is ``'float16'`` and the parameters are not on a GPU.
+        ValueError: ``dtype`` is unknown, or it is ``'float16'`` and the parameters are not on a GPU, or ``clip_grad``
+            has both ``per_tensor`` and ``parts``.
     """
 
     def __init__(self, dtype: str | None = 'bfloat16', **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if self.clip_grad_kwargs and self.clip_grad_kwargs.pop('per_tensor', False):
-            self.clip_func = clip_each_norm_
         self.clip_parts = self.clip_grad_kwargs.pop('parts', None) if self.clip_grad_kwargs else None
+        if self.clip_grad_kwargs and self.clip_grad_kwargs.pop('per_tensor', False):
+            if self.clip_parts is not None:
+                raise ValueError('clip_grad takes per_tensor=True or parts=[...], not both')
+            self.clip_func = clip_each_norm_
         if dtype is not None and dtype not in _DTYPES:
             raise ValueError(f"dtype must be 'bfloat16', 'float16' or None, got {dtype!r}")
         self.device_type = self.optimizer.param_groups[0]['params'][0].device.type

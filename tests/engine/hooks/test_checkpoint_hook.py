@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from mmssl.engine.hooks.checkpoint import CheckpointHook
+from mmssl.engine.hooks.progress_bar import ProgressBarHook
+from mmssl.engine.transfer_runner import TransferRunner
+from mmssl.utils.errors import UserError
 from tests.support.tiny_run import build_runner, tiny_config, train
 
 
@@ -53,19 +57,43 @@ def test_the_best_checkpoint_and_its_backbone_go_together(tmp_path: Path, monkey
     hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score', rule='greater')
     runner = build_runner(tiny_config(tmp_path, max_epochs=2, default_hooks=dict(checkpoint=hook)))
     checkpoints = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
-    scores = iter([0.5, 0.7])
+    scores, save, seen = iter([0.5, 0.7]), runner.save_checkpoint, []
+
+    def watch(out_dir: str, filename: str, *args, **kwargs) -> None:
+        save(out_dir, filename, *args, **kwargs)
+        seen.append(_names(tmp_path, 'best_score_epoch_?.pth'))
+
+    monkeypatch.setattr(runner, 'save_checkpoint', watch)
 
     def validate() -> None:
         checkpoints.after_val_epoch(runner, dict(score=next(scores)))
 
     monkeypatch.setattr(runner.train_loop, '_decide_current_val_interval', validate)
     runner.train()
+    assert ['best_score_epoch_1.pth', 'best_score_epoch_2.pth'] in seen, 'the old one stays until the new one is whole'
     best = ['best_score_epoch_2.pth', 'best_score_epoch_2_backbone.pth']
     assert _names(tmp_path) == [*best, 'epoch_2.pth', 'epoch_2_backbone.pth']
     resumed = build_runner(tiny_config(tmp_path, max_epochs=3, resume=True, default_hooks=dict(checkpoint=hook)))
     resumed.train()
     assert resumed.message_hub.get_info('best_score') == 0.7
     assert _names(tmp_path) == [*best, 'epoch_3.pth', 'epoch_3_backbone.pth']
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'), [('max_keep_ckpt', "did you mean 'max_keep_ckpts'"), ('backend_args', 'writes to a folder')]
+)
+def test_unknown_arguments_are_refused_before_the_run(option: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        CheckpointHook(**{option: dict(backend='petrel')})
+
+
+def test_detectors_get_the_same_hook() -> None:
+    runner = object.__new__(TransferRunner)
+    runner._hooks = []
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        runner.register_default_hooks(dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=1), progress=None))
+    (hook,) = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    assert hook.max_keep_ckpts == 1 and not any(isinstance(hook, ProgressBarHook) for hook in runner.hooks)
 
 
 @pytest.mark.parametrize(('interval', 'warned'), [(4, False), (3, True)])
