@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,12 @@ class Settings:
             use_images(cfg, read_path(self.images, 'images'))
         if _is_restarted() and resumable_checkpoints(cfg.work_dir):
             self.resume = True  # what was trained before the restart must not be overwritten
-        if self.resume:
-            cfg.resume = True
-            cfg.load_from = None if self.resume is True else str(Path(self.resume).expanduser())
+        if self.resume is True:
+            # Without a checkpoint the run starts at the beginning, with the weights of the config's load_from.
+            cfg.resume = bool(resumable_checkpoints(cfg.work_dir)) or not cfg.get('load_from')
+            cfg.load_from = None if cfg.resume else cfg.load_from
+        elif self.resume:
+            cfg.resume, cfg.load_from = True, str(Path(self.resume).expanduser())
         if self.amp is not None:
             scope = '' if cfg.default_scope == 'mmssl' else 'mmssl.'
             cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=read_dtype(self.amp))
@@ -201,7 +204,8 @@ def _train_stages(
         raise UserError('a config with stages does not support --auto-batch: set micro_batch in its stages')
     if settings.resume not in (True, False) or settings.pretrained is not None:
         raise UserError('a config with stages supports --resume only without a path, and no --pretrained')
-    stages = read_stages(recipe, cfg_options)  # type: ignore[arg-type]
+    stages = read_stages(recipe, cfg_options, settings.seed)  # type: ignore[arg-type]
+    settings = replace(settings, seed=None)  # each stage has a seed of its own
     selected = select(stages, *chosen)
     join_processes(cfg, settings.launcher)
     for stage in stages:

@@ -8,7 +8,8 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -88,6 +89,20 @@ def copy_first_process(tensors: Iterable[Tensor]) -> None:
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
+
+
+def patient_group() -> Any:
+    """Returns a group of all processes that wait up to seven days for one that works alone; None for one process.
+
+    Every process must call this. The default group gives up after minutes.
+    """
+    return dist.new_group(backend='gloo', timeout=timedelta(days=7)) if world_size() > 1 else None
+
+
+def patient_barrier() -> Callable[[], Any]:
+    """Returns a function that waits until all processes have called it, see ``patient_group``."""
+    group = patient_group()
+    return lambda: None if group is None else dist.barrier(group)
 
 
 def broadcast_number(number: int | None) -> int | None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mmengine.config import Config
-from mmengine.dist import barrier
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
@@ -23,7 +22,7 @@ from mmssl.config.load import apply_options, load_config
 from mmssl.config.options import option_path, renamed, write_options
 from mmssl.config.paths import move_data
 from mmssl.config.recipes import find_config
-from mmssl.distributed.collectives import rank
+from mmssl.distributed.collectives import patient_barrier, rank
 from mmssl.engine.checkpoint_runner import resumable_checkpoints
 from mmssl.engine.resume import compared_settings
 from mmssl.engine.stage_record import check_artefact, move_aside, read_record, sha256, write_record
@@ -86,16 +85,17 @@ class Stage:
         return 'step' not in self.config
 
 
-def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> list[Stage]:
+def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None, seed: int | None = None) -> list[Stage]:
     """Reads the stages of a config file and applies command-line options to them.
 
     An option ``NAME.key`` changes only the stage NAME, and replaces an artefact that the stage takes for this key.
-    Other options change every training, and ``data_root`` changes every stage. The seed of a stage is the seed of its
-    config plus its position, so that two stages of a config never start with the same weights.
+    Other options change every training, and ``data_root`` changes every stage. The seed of a stage is ``seed``, or that
+    of its config and the options, plus its position, so that two stages never start with the same weights.
 
     Args:
         path: Config file with ``stages``, or the name of such a recipe.
         cfg_options: Dotted key -> value.
+        seed: Seed of the whole run; None takes the seeds of the configs.
 
     Raises:
         UserError: There is no stage, a stage has no name or an unknown key, takes an artefact that no earlier stage
@@ -111,11 +111,21 @@ def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     names, options = [stage.name for stage in stages], cfg_options or {}
     if 'data_root' in options:
         move_data([stage.config for stage in stages], option_path(options, 'data_root'))
-    for stage in stages:
+    for number, stage in enumerate(stages):
         mine = renamed(options, partial(_key_in_stage, stage, names))
         apply_options(stage.config, mine)
         stage.takes = {key: artefact for key, artefact in stage.takes.items() if key not in mine}
+        _set_seed(stage, number, seed)
     return stages
+
+
+def _set_seed(stage: Stage, number: int, seed: int | None) -> None:
+    if stage.trains:
+        stage.config.randomness = dict(stage.config.get('randomness') or {})
+    settings = stage.config.randomness if stage.trains else stage.config.step
+    chosen = settings.get('seed') if seed is None else seed
+    chosen = 0 if chosen is None else chosen
+    settings.seed = chosen + number if isinstance(chosen, int) else chosen  # check_stages reports another type
 
 
 def _key_in_stage(stage: Stage, names: Sequence[str], key: str) -> str | None:
@@ -140,13 +150,10 @@ def _read(entry: dict, number: int, own: Config, path: Path, before: Sequence[St
         raise UserError(f'{path}: stage {name!r} has no key {wrong!r}{did_you_mean(wrong, _KEYS)}')
     if 'step' in entry:
         config, prefix = Config(dict(step=entry['step']), filename=str(own.filename)), 'step.'
-        config.step.setdefault('seed', (own.get('randomness') or {}).get('seed') or 0)
-        config.step.seed += number
+        config.step.setdefault('seed', (own.get('randomness') or {}).get('seed'))
         leaves = dict(entry.get('leaves', {}))
     else:
         config, prefix = _training(entry, own, path), ''
-        config.randomness = dict(config.get('randomness') or {})
-        config.randomness.seed = (config.randomness.get('seed') or 0) + number
         leaves = dict(entry.get('leaves', {'backbone': _LEFT_BY_TRAININGS['backbone']}))
         if unknown := leaves.keys() - _LEFT_BY_TRAININGS.keys():
             raise UserError(
@@ -242,12 +249,13 @@ def run_stages(
         UserError: A config has a mistake, or an artefact is missing or has changed since the stage started.
     """
     check_stages(stages, selected, work_dir)
+    wait = patient_barrier()  # one process may work alone for hours
     left = artefacts(stages, work_dir)
     for stage in selected:
         folder = Path(work_dir, stage.name)
         taken = take_artefacts(stage, left)
         has_finished = resume and _has_finished(stage, folder, taken)
-        barrier()  # all processes must read the record before the first one overwrites it
+        wait()  # all processes must read the record before the first one overwrites it
         if has_finished:
             print_log(f'stage {stage.name}: skipped, it has finished', logger='current')
             _warn_of_other_settings(stage, folder)
@@ -259,14 +267,14 @@ def run_stages(
                 move_aside(folder)
             folder.mkdir(parents=True, exist_ok=True)
             write_record(folder, taken=taken, finished=False, settings=_settings(stage))
-        barrier()
+        wait()
         (run or run_stage)(stage, folder, resume)
-        barrier()
+        wait()
         if rank() == 0:
             minutes = round((time.perf_counter() - started) / 60, 2)
             results: dict[str, Any] = dict(leaves=stage.leaves, minutes=minutes, settings=_settings(stage))
             write_record(folder, taken=taken, finished=True, **results)
-        barrier()
+        wait()
 
 
 def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[[Config], Any] = RUNNERS.build) -> Any:

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import time
+from datetime import timedelta
+
 import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mmssl.distributed.collectives import gather, gather_constant, rank, sum_over_processes, world_size
+from mmssl.distributed.collectives import (
+    gather,
+    gather_constant,
+    patient_barrier,
+    rank,
+    sum_over_processes,
+    world_size,
+)
 from tests.support.distributed import run_distributed
 
 
@@ -66,3 +76,17 @@ def test_a_process_that_hangs_is_given_up():
 def _hang_on_the_last() -> None:
     while rank() == 1:
         pass
+
+
+def _wait_for_the_first() -> bool:
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=1), dist.group.WORLD)
+    wait = patient_barrier()
+    if rank() == 0:
+        time.sleep(1.5)
+    wait()
+    return True
+
+
+def test_a_patient_barrier_outlives_the_timeout_of_the_default_group():
+    assert run_distributed(_wait_for_the_first, 2) == [True, True]
+    patient_barrier()()  # one process

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmssl.apis.train import Settings
 from mmssl.distributed.collectives import rank
 from mmssl.engine.checkpoint_runner import resumable_checkpoints
 from mmssl.engine.loops import seed_iteration
@@ -97,6 +99,31 @@ def test_order_of_resumable_checkpoints(tmp_path: Path) -> None:
     assert [file.name for file in resumable_checkpoints(tmp_path)] == ['epoch_3.pth', 'epoch_2.pth', 'epoch_1.pth']
     (tmp_path / 'last_checkpoint').write_text('/moved/from/elsewhere/epoch_2.pth')
     assert [file.name for file in resumable_checkpoints(tmp_path)] == ['epoch_2.pth', 'epoch_3.pth', 'epoch_1.pth']
+    work_dir = tmp_path / 'work'  # whose hook has another out_dir, or another filename_tmpl
+    work_dir.mkdir()
+    (tmp_path / 'named_4.pth').touch()
+    for name in ('epoch_3.pth', 'named_4.pth'):
+        (work_dir / 'last_checkpoint').write_text(str(tmp_path / name))
+        assert resumable_checkpoints(work_dir)[0] == tmp_path / name
+
+
+def test_resume_without_a_checkpoint_keeps_load_from(tmp_path: Path) -> None:
+    def resumed() -> tuple[bool, str | None]:
+        cfg = Config(dict(load_from='weights.pth', default_scope='mmssl', work_dir=str(tmp_path)))
+        Settings(resume=True).write(cfg)
+        return cfg.resume, cfg.load_from
+
+    assert resumed() == (False, 'weights.pth')
+    (tmp_path / 'epoch_1.pth').touch()
+    assert resumed() == (True, None)
+
+
+def test_default_hooks_that_are_switched_off(tmp_path: Path) -> None:
+    runner = build_runner(tiny_config(tmp_path, default_hooks=dict(same_weights=None, progress=None, checkpoint=None)))
+    assert not {'SameWeightsHook', 'ProgressBarHook', 'CheckpointHook'} & {type(h).__name__ for h in runner.hooks}
+    for name in ('algorithm', 'sampler_seed'):  # without them the teacher stands still, and every epoch is the same
+        with pytest.raises(UserError, match=f'default_hooks.{name} is a part of the training'):
+            build_runner(tiny_config(tmp_path, default_hooks={name: None}))
 
 
 def test_iterations_draw_alike_after_any_history_and_unlike_each_other() -> None:
@@ -114,7 +141,9 @@ def _train_on_two(work_dir: str) -> tuple[dict[str, Tensor], list[float], set[st
     os.environ['LOCAL_RANK'] = str(rank())
     cfg = tiny_config(work_dir, method='byol', max_epochs=1, sync_bn=True, launcher='pytorch')
     cfg['train_dataloader'] = dict(cfg['train_dataloader'], batch_size=2)
+    cfg['find_unused_parameters'] = True
     runner = train(cfg)
+    assert runner.model.find_unused_parameters
     norms = {type(part).__name__ for part in runner.algorithm.modules() if isinstance(part, _BatchNorm)}
     losses = runner.message_hub.get_scalar('train/loss').data[0].tolist()
     return runner.algorithm.state_dict(), losses, norms, runner.model.broadcast_buffers
@@ -130,6 +159,17 @@ def test_two_processes_train_as_one_with_synchronised_norms(tmp_path: Path) -> N
     mean = [(a + b) / 2 for a, b in zip(first_losses, second_losses)]
     assert mean[:3] == pytest.approx(losses[:3], rel=1e-3)  # float32: small differences grow with every step
     assert (tmp_path / 'two' / 'iter_6.pth').is_file()
+    run_distributed(_resume_apart, 2, str(tmp_path / 'two'))
+
+
+def _resume_apart(work_dir: str) -> None:
+    torch.set_default_dtype(torch.float32)
+    os.environ['LOCAL_RANK'] = str(rank())
+    folder = work_dir if rank() == 0 else f'{work_dir}_of_another_machine'
+    cfg = tiny_config(folder, method='byol', max_epochs=2, sync_bn=True, launcher='pytorch', resume=True)
+    cfg['train_dataloader'] = dict(cfg['train_dataloader'], batch_size=2)
+    with pytest.raises(UserError, match=r'start at different iterations \(6, 0\).*storage that all machines see'):
+        train(cfg)
 
 
 def test_workers_end_with_the_run_and_not_when_the_collector_finds_it(tmp_path: Path) -> None:

@@ -81,10 +81,16 @@ def test_stages_follow_one_another_and_hand_on_files(
     log = next((work_dir / 'second').rglob('*.log')).read_text()
     assert 'first/whole.pth' in log  # the second training begins with the weights of the first
 
+    seeds = [
+        torch.load(work_dir / file, weights_only=False)['meta']['seed']
+        for file in ('first/epoch_1.pth', 'second/epoch_2.pth')
+    ]
+    assert seeds == [5, 7]
+
     before = {path: path.stat().st_mtime_ns for path in work_dir.rglob('*.pth')}
     said: list[str] = []
     monkeypatch.setattr(stages, 'print_log', lambda text, **options: said.append(text))
-    run(config, work_dir, '--resume')
+    run(config, work_dir, '--resume', '--seed', '5')
     assert {path: path.stat().st_mtime_ns for path in work_dir.rglob('*.pth')} == before  # nothing is repeated
     other = 'stage sum had other settings (step.digits=3, now None): to run it again give --from-stage sum'
     assert [text for text in said if 'other settings' in text] == [other]
@@ -189,3 +195,7 @@ def test_options_reach_one_stage_or_all_trainings(config: Path) -> None:
     assert first.config.optim_wrapper.optimizer.lr == second.config.optim_wrapper.optimizer.lr == 0.5
     assert first.config.train_dataloader.dataset.data_root == second.config.val_dataloader.dataset.data_root == '/x'
     assert [first.config.randomness.seed, step.config.step.seed, second.config.randomness.seed] == [0, 1, 2]
+    first, step, second = read_stages(config, {'randomness.seed': 5})
+    assert [first.config.randomness.seed, step.config.step.seed, second.config.randomness.seed] == [5, 1, 7]
+    first, step, second = read_stages(config, seed=5)
+    assert [first.config.randomness.seed, step.config.step.seed, second.config.randomness.seed] == [5, 6, 7]

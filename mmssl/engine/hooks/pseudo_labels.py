@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.datasets.epoch_sampler import EpochSampler
-from mmssl.distributed.collectives import rank, world_size
+from mmssl.distributed.collectives import patient_group, rank, world_size
 from mmssl.engine.loops import seed_iteration
 from mmssl.engine.sharding import whole_parameters
 from mmssl.evaluation.extract import Rows, extract_rows, random_state_kept
@@ -111,9 +110,7 @@ class PseudoLabelsHook(Hook):
         epoch = len(runner.train_dataloader) * self.images_per_iteration
         self.times = np.asarray(algorithm.label_times(epoch, runner.max_epochs), dtype=float)
         algorithm.before_labels(len(dataset))
-        self.group: Any = None
-        if world_size() > 1:  # labelling can take longer than the timeout of the default process group
-            self.group = dist.new_group(backend='gloo', timeout=timedelta(days=7))
+        self.group: Any = patient_group()  # labelling can take longer than the timeout of the default process group
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Labels the training set if a labelling is due, before the sampler draws the epoch."""

@@ -15,7 +15,7 @@ from mmssl.clustering.kmeans import KMeans, assign
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
 from mmssl.config.dtypes import read_dtype
 from mmssl.datasets.relabelled_images import image_name, write_labels
-from mmssl.distributed.collectives import rank
+from mmssl.distributed.collectives import patient_barrier, rank
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_loader, try_images
 from mmssl.evaluation.extract import extract_to_file
@@ -86,12 +86,13 @@ class ClusterFeatures:
     def run(self, folder: Path) -> None:
         """Extracts the features, clusters them and writes the labels."""
         network = frozen_network(**self.network)
-        centroids = None
+        wait, centroids = patient_barrier(), None
         for file, config in self.loaders.items():
             loader = plain_loader(config, self.seed)
             stored = folder / 'features.npy'
             features = extract_to_file(network, loader, stored, dtype=self.dtype, description='features')
             if features is None:  # not the first process
+                wait()
                 continue
             vectors = features.vectors.numpy()
             normalize_rows(vectors, self.eps)
@@ -107,6 +108,7 @@ class ClusterFeatures:
                 self._write_scores(folder / 'clusters.json', labels, features.labels.numpy())
             del vectors, features
             stored.unlink()
+            wait()
 
     def _write_scores(self, file: Path, labels: np.ndarray, reference: np.ndarray) -> None:
         sizes = cluster_sizes(labels, self.kmeans.num_clusters)
