@@ -17,11 +17,12 @@ from mmengine.utils.dl_utils import set_multi_processing
 from mmssl.distributed.collectives import rank, world_size
 from mmssl.utils.errors import UserError
 
-_RANK_VARIABLE = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
+_RANK_VARIABLE = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+_LOCAL_RANK_VARIABLE = {'pytorch': 'LOCAL_RANK', 'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
 _SIZE_VARIABLE = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
 _STARTED_BY = {
     'pytorch': 'torchrun, for example by tools/dist_train.sh CONFIG GPUS',
-    'slurm': 'srun, for example by tools/slurm_train.sh',
+    'slurm': 'srun',
     'mpi': 'mpirun',
 }
 
@@ -37,8 +38,8 @@ def join_processes(cfg: Config, launcher: str) -> None:
         launcher: Program that started this process: 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Raises:
-        UserError: The launcher did not start this process, or the backend needs one GPU per process and there are
-            fewer.
+        UserError: The launcher did not start this process, or does not say where the first one is, or the backend needs
+            one GPU per process and there are fewer.
     """
     cfg.launcher = launcher
     if launcher == 'none' or is_distributed():
@@ -49,6 +50,10 @@ def join_processes(cfg: Config, launcher: str) -> None:
             f'--launcher {launcher} needs a process started by {_STARTED_BY[launcher]} ({variable} is not set); '
             'for one process omit --launcher'
         )
+    if launcher == 'mpi':
+        if 'MASTER_ADDR' not in os.environ:
+            raise UserError('--launcher mpi needs the address of the first machine: mpirun -x MASTER_ADDR=ADDRESS')
+        os.environ['LOCAL_RANK'] = os.environ[_LOCAL_RANK_VARIABLE['mpi']]  # MMEngine does not set it
     gpus = torch.cuda.device_count()
     env_cfg = dict(cfg.get('env_cfg') or {})
     dist_cfg = {'backend': 'nccl' if gpus else 'gloo'} | dict(env_cfg.get('dist_cfg') or {})
@@ -61,9 +66,10 @@ def join_processes(cfg: Config, launcher: str) -> None:
             f'--launcher {launcher} with the backend nccl needs a GPU, and torch sees none on this machine; '
             'to train on CPUs: --cfg-options env_cfg.dist_cfg.backend=gloo'
         )
-    if launcher == 'pytorch' and backend == 'nccl' and int(os.environ['LOCAL_RANK']) >= gpus:
+    local_rank = int(os.environ.get(_LOCAL_RANK_VARIABLE[launcher], 0))
+    if backend == 'nccl' and local_rank >= gpus:
         raise UserError(
-            f'process {os.environ["LOCAL_RANK"]} of this machine has no GPU of its own: torch sees {gpus}; '
+            f'process {local_rank} of this machine has no GPU of its own: torch sees {gpus}; '
             'start as many processes as there are GPUs'
         )
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)

@@ -127,6 +127,23 @@ def test_configs_of_mmdet_and_mmseg_run_without_a_gpu(
         assert joined == [backend] == [cfg.env_cfg.dist_cfg.backend]
 
 
+def test_processes_of_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, 'init_dist', lambda launcher, backend: None)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    monkeypatch.setenv('LOCAL_RANK', '0')  # as tools/train.py sets it
+    monkeypatch.delenv('MASTER_ADDR', raising=False)
+    for name, value in dict(RANK='3', SIZE='4', LOCAL_RANK='1').items():
+        monkeypatch.setenv(f'OMPI_COMM_WORLD_{name}', value)
+    with pytest.raises(launch.UserError, match='-x MASTER_ADDR='):
+        launch.join_processes(Config(), 'mpi')
+    monkeypatch.setenv('MASTER_ADDR', 'first')
+    launch.join_processes(Config(), 'mpi')
+    assert os.environ['LOCAL_RANK'] == '1' and launch.launched('mpi') == (3, 4)
+    monkeypatch.setenv('OMPI_COMM_WORLD_LOCAL_RANK', '2')
+    with pytest.raises(launch.UserError, match='process 2 of this machine has no GPU of its own: torch sees 2'):
+        launch.join_processes(Config(), 'mpi')
+
+
 @pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='counts the threads in /proc, which this system lacks')
 @pytest.mark.parametrize(('ending', 'code'), [('success', 0), ('mistake', 2)])
 def test_no_thread_of_the_group_outlives_a_tool(tmp_path: Path, ending: str, code: int) -> None:
