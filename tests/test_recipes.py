@@ -8,6 +8,7 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+from mmssl.engine.stages import read_stages
 from tests.support.recipes import BASES, RECIPES, bases, main_recipe
 
 PASSAGE = 5  # lines, the default of the copy detector jscpd
@@ -41,6 +42,16 @@ def test_a_variant_inherits_one_main_recipe_of_its_folder_and_is_shorter() -> No
         assert bases(path) == [main.name], path
         assert main not in variants, f'{path} inherits a variant'
         assert len(code(path)) < len(code(main)), path
+
+
+def test_the_learning_rate_of_each_stage_is_that_of_its_batch() -> None:
+    for path in RECIPES:
+        processes = re.search(r'_(\d+)xb\d+-', path.name)
+        if processes is None or not re.search('^stages = ', path.read_text(), re.MULTILINE):
+            continue
+        for stage in filter(lambda stage: stage.trains, read_stages(path)):
+            batch = int(processes[1]) * stage.config.train_dataloader.batch_size
+            assert stage.config.auto_scale_lr.base_batch_size == batch, f'{path.name}: {stage.name}'
 
 
 def test_few_lines_are_copies() -> None:

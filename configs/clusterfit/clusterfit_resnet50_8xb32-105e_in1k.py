@@ -10,7 +10,6 @@ Expected: no reproduced figure; VISSL publishes 53.63 % in its linear probe of t
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
 
 max_epochs = 105
-
 _milestones = [30 / 105, 60 / 105, 90 / 105, 100 / 105]
 _plain = dict(type='CenterCropView', resize=256, size=224)
 _data = dict(type='ImageNet1k', data_root='data/imagenet')
@@ -20,7 +19,8 @@ _optim = dict(
     paramwise_cfg=dict(vectors=dict(decay_mult=0.0), custom_keys={'head.fc.bias': dict(decay_mult=1.0)}),
 )
 _schedule = dict(_delete_=True, type='StepLR', milestones=_milestones)
-_rotnet = dict(max_epochs=105, optim_wrapper=_optim, param_scheduler=_schedule, train_dataloader=dict(batch_size=32))
+_batch = dict(train_dataloader=dict(batch_size=32), auto_scale_lr=dict(base_batch_size=256))
+_rotnet = dict(max_epochs=105, optim_wrapper=_optim, param_scheduler=_schedule, **_batch)
 stages = [
     dict(name='rotnet', recipe='../rotnet/rotnet_resnet50_8xb16-70e_in1k.py', config=_rotnet),
     dict(
