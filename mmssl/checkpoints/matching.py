@@ -16,6 +16,7 @@ from mmssl.distributed.shards import shard_like
 from mmssl.utils.errors import UserError, some
 
 _REGISTERS = 'reg_token'
+_INPUTS = ('cls_token', 'pos_embed', 'absolute_pos_embed')  # trained inputs of the blocks beside the first layer
 _COUNTER = 'num_batches_tracked'  # a batch counter is not a weight, and older files do not have it
 
 
@@ -42,15 +43,18 @@ def load_matching(
         name: Name of the module in messages.
 
     Raises:
-        UserError: Fewer than ``min_match`` of the tensors are offered, the first layer is missing, a tensor has another
-            shape, or ``offered`` contains a deeper or larger module. The message lists missing and available tensors.
+        UserError: Fewer than ``min_match`` of the tensors are offered, the first layer, class token or trained
+            positions are missing, a tensor has another shape, or ``offered`` contains a deeper or larger module. The
+            message lists missing and available tensors.
     """
     wanted = module.state_dict()
     found, matched, missing = _match(module, wanted, offered, prefix)
     total = len(matched) + len(missing)
-    # The other layers were trained on the output of the first layer and are useless without it.
+    # The other layers were trained on the output of the first layer, and are useless without it or another input.
     first = next((key for key, value in wanted.items() if value.ndim > 1 and key.endswith('weight')), None)
-    if not total or len(matched) < min_match * total or first in missing or any(key in found for key in missing):
+    trained = [key for key, value in module.named_parameters() if key in _INPUTS and value.requires_grad]
+    lacks_input = any(key in missing for key in (first, *trained))
+    if not total or len(matched) < min_match * total or lacks_input or any(key in found for key in missing):
         lines = _mismatch(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source)
         if first in missing and first in found and (option := _option_for(module, found[first])):
             lines.append(f'The file has another first layer: set model.backbone.{option} in the config.')

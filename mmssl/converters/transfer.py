@@ -45,8 +45,8 @@ def transfer_weights(
 
     Raises:
         UserError: The file does not exist, it fits several sources that convert it differently, it has less than
-            ``min_match`` of a part, the first layer is missing, or a tensor has another shape. The message lists
-            missing and available tensors.
+            ``min_match`` of a part, the first layer, class token or positions are missing, or a tensor has another
+            shape. The message lists missing and available tensors.
     """
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, nn.Module):

@@ -16,6 +16,7 @@ from mmssl.converters import transfer as transfer_module
 from mmssl.converters.transfer import load_trained_weights, transfer_weights
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.cae_vit import CAEViT
+from mmssl.models.backbones.patch_vit import PatchViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.heads.last_stage_head import LastStageHead
@@ -210,6 +211,16 @@ def test_registers_and_positions_that_the_model_lacks_stop(
 ) -> None:
     with pytest.raises(UserError, match=message):
         transfer_weights(Detector(config), save(file.state_dict()))
+
+
+def test_a_class_token_or_positions_that_the_file_lacks_stop(save: Callable) -> None:
+    arch = dict(embed_dim=12, depth=12, num_heads=2)  # 152 tensors, one of which is less than a percent
+    model = Detector(VisionTransformer(arch, img_size=32))
+    with pytest.raises(UserError, match='holds a PatchViT(.|\\n)*missing: cls_token'):
+        transfer_weights(model, save(PatchViT(arch, img_size=32).state_dict()))
+    whole = model.backbone.state_dict()
+    with pytest.raises(UserError, match='missing: pos_embed'):
+        transfer_weights(model, save({name: tensor for name, tensor in whole.items() if name != 'pos_embed'}))
 
 
 def test_another_kind_of_backbone_is_called_by_its_name(save: Callable) -> None:
