@@ -123,6 +123,6 @@ def _known_part(checkpoint: Mapping[str, Any], part: str) -> dict[str, Any] | No
     if not isinstance(meta.get('cfg'), str):
         return None
     try:
-        return read_config_text(meta['cfg'], 'the checkpoint').model[part].to_dict()
-    except (UserError, AttributeError, KeyError):
+        return read_config_text(meta['cfg'], 'the checkpoint').model.get(part).to_dict()
+    except (UserError, AttributeError):
         return None
