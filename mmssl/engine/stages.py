@@ -241,8 +241,8 @@ def run_stages(
         stages: All stages of the config.
         selected: Stages to run.
         work_dir: Folder of the whole run.
-        resume: True skips finished stages and resumes the stage that was interrupted. False moves checkpoints of an
-            earlier run in the folder of a stage aside.
+        resume: True skips finished stages and resumes the stage that was interrupted. False moves checkpoints and
+            records of an earlier run in the folders of all selected stages aside.
         run: Function (stage, folder, resume) that runs one stage; default ``run_stage``.
 
     Raises:
@@ -251,6 +251,10 @@ def run_stages(
     check_stages(stages, selected, work_dir)
     wait = patient_barrier()  # one process may work alone for hours
     left = artefacts(stages, work_dir)
+    if rank() == 0 and not resume:  # all of them now, so that a resume after an early stop does not meet old records
+        for stage in selected:
+            move_aside(Path(work_dir, stage.name))
+    wait()
     for stage in selected:
         folder = Path(work_dir, stage.name)
         taken = take_artefacts(stage, left)
@@ -263,8 +267,6 @@ def run_stages(
         print_log(f'stage {stage.name}: starts in {folder}', logger='current')
         started = time.perf_counter()
         if rank() == 0:
-            if not resume:
-                move_aside(folder)
             folder.mkdir(parents=True, exist_ok=True)
             write_record(folder, taken=taken, finished=False, settings=_settings(stage))
         wait()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmssl.engine import stages
-from mmssl.engine.stages import StepReport, read_stages
+from mmssl.engine.stages import Stage, StepReport, read_stages
 from mmssl.registry import STEPS
 from tests.support.interruption import Interruption
 from tests.support.tools import load_tool
@@ -114,6 +114,28 @@ def test_a_killed_stage_goes_on_where_it_was(config: Path, tmp_path: Path) -> No
     assert (killed / 'first' / 'epoch_1.pth').stat().st_mtime_ns == first
     for name, tensor in backbone(whole / 'second').items():
         assert torch.equal(backbone(killed / 'second')[name], tensor), name
+
+
+def test_a_resume_does_not_meet_stages_of_an_earlier_run(config: Path, tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    def write(stage: Stage, folder: Path, resume: bool) -> None:
+        ran.append(stage.name)
+        for file in stage.leaves.values():
+            (folder / file).write_text('equal in every run')
+
+    def stop(stage: Stage, folder: Path, resume: bool) -> None:
+        raise Interruption
+
+    def run_all(run: Callable, resume: bool) -> None:
+        chosen = read_stages(config)
+        stages.run_stages(chosen, chosen, tmp_path / 'run', resume, run)
+
+    run_all(write, resume=False)
+    with pytest.raises(Interruption):
+        run_all(stop, resume=False)
+    run_all(write, resume=True)
+    assert ran == ['first', 'sum', 'second'] * 2
 
 
 def test_stages_can_be_chosen(config: Path, tmp_path: Path, fails: Fails) -> None:
