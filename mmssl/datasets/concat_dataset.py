@@ -31,8 +31,8 @@ class ConcatDataset(ImageDataset):
             of an image belong to the same split, and the split ``'val'`` holds each image once.
 
     Raises:
-        ValueError: There are no datasets, ``weights`` does not match them, a dataset has its own views, or only some
-            of the labelled datasets have class names.
+        ValueError: There are no datasets, ``weights`` does not match them, a dataset has its own views, only some of
+            the labelled datasets have class names, or the images have different numbers of bands.
     """
 
     def __init__(self, datasets: Sequence[dict], weights: Sequence[int] | None = None, **kwargs: Any) -> None:
@@ -53,6 +53,11 @@ class ConcatDataset(ImageDataset):
         self._ends = list(accumulate(len(source) * int(weight) for source, weight in zip(self.sources, weights)))
         self.classes, self._numbers = _merge_classes(self.sources)
         super().__init__(**kwargs)
+        numbers = [source.num_bands for source in self.sources]
+        if len(set(numbers)) > 1:
+            shown = ', '.join(f'{source.describe()} {number or "RGB"}' for source, number in zip(self.sources, numbers))
+            raise ValueError(f'the datasets have different numbers of bands: {shown}; set bands beside datasets')
+        self.num_bands = numbers[0]
 
     def _select(self, split: str, val_every: int) -> Sequence[int] | torch.Tensor:
         if split == 'all':

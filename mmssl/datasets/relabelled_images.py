@@ -63,6 +63,7 @@ class RelabelledImages(ImageDataset):
             is_noisy &= self.labels.numpy() >= 0  # images without a label get none, so they stay left out
             self.labels[is_noisy] = torch.from_numpy(drawn.astype(np.int32)[is_noisy])
         super().__init__(**kwargs)
+        self.num_bands = self.dataset.num_bands
 
     def _own_labels(self) -> torch.Tensor:
         labels = [self.dataset.label(row) for row in range(len(self.dataset))]

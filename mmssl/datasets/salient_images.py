@@ -58,6 +58,7 @@ class SalientImages(ImageDataset):
             )
         self._last: tuple[int, np.ndarray] | None = None
         super().__init__(**kwargs)
+        self.num_bands = self.dataset.num_bands
         if others := [type(view).__name__ for view in self.views if not isinstance(view, SalientView)]:
             raise UserError(f"views of SalientImages must be dict(type='SalientView', ...), got {others[0]}")
 

@@ -107,3 +107,12 @@ def test_reduced_decoding_stands_outside(around: type, roots: list[dict]) -> Non
         around(source, **TRAINING)
     with pytest.raises(ValueError, match=r'datasets\[0\] has reduced_decoding: give it once, beside datasets'):
         ConcatDataset([source], **TRAINING)
+
+
+def test_bands_of_the_datasets(tmp_path: Path) -> None:
+    for number in (3, 5):
+        np.save(tmp_path / f'{number}.npy', np.zeros((8, 8, number), np.uint8))
+    sources = [dict(type='ImageFolder', data_root=str(tmp_path), bands=number) for number in (5, 5, 3)]
+    assert ConcatDataset(sources[:2], **EVALUATION).num_bands == 5  # a run compares it with views and model
+    with pytest.raises(ValueError, match=r'different numbers of bands: .* 5, .* 5, .* 3; set bands beside datasets'):
+        ConcatDataset(sources, **EVALUATION)
