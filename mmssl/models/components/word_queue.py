@@ -23,9 +23,9 @@ class WordQueue(nn.Module):
     pooled over positions, divided by its sum.
 
     The bags of a step use the words before the step and the m after it, as in the official code. Call ``commit`` after
-    the optimizer step, which then stores the new words and the new m. m averages the images of all processes; the
-    official code has one m per process. Distances and bags are computed in the dtype of the words, also under autocast,
-    because a distance is a small difference of large numbers.
+    the optimizer step, which then stores the new words and the new m; if gradients are accumulated, m moves once per
+    step. m averages the images of all processes; the official code has one m per process. Distances and bags are
+    computed in the dtype of the words, also under autocast, because a distance is a small difference of large numbers.
 
     Args:
         num_words: Number K of words, a multiple of the global batch size.
@@ -65,14 +65,22 @@ class WordQueue(nn.Module):
 
     @torch.no_grad()
     def forward(self, maps: Tensor) -> Tensor:
-        """Returns bags (N, K) for maps (N, C, H, W); in training mode it also stages new words and the new m."""
+        """Returns bags (N, K) for maps (N, C, H, W); in training mode it also stages new words and their distance.
+
+        Raises:
+            ValueError: The maps have another number of channels than the words, or too few positions.
+        """
+        if maps.shape[1] != self.words.shape[1]:
+            raise ValueError(
+                f'maps have {maps.shape[1]} channels: set channels={maps.shape[1]}, got {self.words.shape[1]}'
+            )
         with torch.autocast(maps.device.type, enabled=False):
             maps = without_border(maps.to(self.words.dtype), self.border)
             distances, mean = word_distances(maps, self.words), self.min_distance
             if self.training:
                 now = sum_over_processes(distances.amin(1).mean()) / world_size()
                 mean = self.momentum * mean + (1 - self.momentum) * now
-                self._staged.append((self._new_words(maps), mean))
+                self._staged.append((self._new_words(maps), now))
             return pool_codes(soft_codes(distances, self.inverse_temperature / mean), self.pool)
 
     def _new_words(self, maps: Tensor) -> Tensor:
@@ -95,10 +103,12 @@ class WordQueue(nn.Module):
 
     @torch.no_grad()
     def commit(self) -> None:
-        """Overwrites the oldest words with the staged ones, and sets m."""
-        for new, mean in self._staged:
+        """Overwrites the oldest words with the staged ones, and moves m once by the mean of all staged distances."""
+        for new, _ in self._staged:
             positions = (self.pointer + torch.arange(len(new), device=new.device)) % len(self.words)
             self.words.index_copy_(0, positions, new)
             self.pointer.add_(len(new)).remainder_(len(self.words))
-            self.min_distance.copy_(mean)
+        if self._staged:
+            now = torch.stack([distance for _, distance in self._staged]).mean()
+            self.min_distance.copy_(self.momentum * self.min_distance + (1 - self.momentum) * now)
         self._staged.clear()

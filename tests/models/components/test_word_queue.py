@@ -15,8 +15,20 @@ def test_bags_and_the_mean_distance_are_in_full_precision_under_autocast():
         torch.manual_seed(0)
         found = queue(maps)
     assert torch.equal(found, expected)
-    (_, mean), (_, same_mean) = queue._staged
-    assert torch.equal(mean, same_mean)
+    (_, distance), (_, same_distance) = queue._staged
+    assert torch.equal(distance, same_distance)
+
+
+def test_accumulated_batches_move_the_mean_distance_as_one_batch():
+    torch.manual_seed(0)
+    maps, whole = torch.rand(4, 6, 5, 5), WordQueue(8, 6)
+    halves = WordQueue(8, 6)
+    halves.load_state_dict(whole.state_dict())
+    for queue, batches in ((whole, [maps]), (halves, maps.chunk(2))):
+        for batch in batches:
+            queue(batch)
+        queue.commit()
+    torch.testing.assert_close(halves.min_distance, whole.min_distance)
 
 
 @pytest.mark.parametrize(
@@ -27,9 +39,14 @@ def test_maps_that_are_too_small_are_named(side, message):
         WordQueue(8, 3)(torch.rand(4, 3, side, side))
 
 
-def test_levels_without_a_partner_are_refused():
-    words = dict(type='WordQueue', num_words=8, channels=16)
-    with pytest.raises(ValueError, match='need one entry per level, got 1, 2, 1'):
+def test_maps_of_other_channels_are_named():
+    with pytest.raises(ValueError, match='maps have 5 channels: set channels=5, got 3'):
+        WordQueue(8, 3)(torch.rand(4, 5, 6, 6))
+
+
+@pytest.mark.parametrize('channels', [[16, 16], [32]])
+def test_levels_that_differ_between_the_parts_are_refused(channels):
+    with pytest.raises(ValueError, match=r'the 1 levels .* got vocabularies of \[.*\] and word_channels=\[16\]'):
         ALGORITHMS.build(
             dict(
                 type='OBoW',
@@ -37,6 +54,6 @@ def test_levels_without_a_partner_are_refused():
                 neck=dict(type='Identity'),
                 head=dict(type='GeneratedWordsHead', in_channels=16, word_channels=[16]),
                 teacher=dict(momentum=0.99),
-                vocabularies=[words, words],
+                vocabularies=[dict(type='WordQueue', num_words=8, channels=width) for width in channels],
             )
         )
