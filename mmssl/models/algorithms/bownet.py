@@ -23,7 +23,10 @@ class BoWNet(BaseAlgorithm):
     Args:
         target: Config of the target, which computes the bags, such as ``VisualWordsTarget``.
         mix: Config of a component that mixes images and bags, such as ``dict(type='BagMix')``; None mixes nothing.
-        **slots: Arguments of ``BaseAlgorithm``.
+        **slots: Arguments of ``BaseAlgorithm``; the head is a ``WordPredictHead``.
+
+    Raises:
+        ValueError: Target and head differ in the number of words.
     """
 
     views = Views(2, any_size=True)
@@ -31,6 +34,9 @@ class BoWNet(BaseAlgorithm):
     def __init__(self, *, target: dict, mix: dict | None = None, **slots: Any) -> None:
         super().__init__(**slots)
         self.target = TARGETS.build(target)
+        words = len(self.target.words), len(self.head.weight)
+        if words[0] != words[1]:
+            raise ValueError(f'num_words of model.target and model.head must be equal, got {words[0]} and {words[1]}')
         self.mix = None if mix is None else COMPONENTS.build(mix)
         self.batch_coupled = 'batch norm' if any(isinstance(m, _BatchNorm) for m in self.backbone.modules()) else None
 

@@ -30,7 +30,7 @@ class OBoW(TeacherAlgorithm):
             The head is a ``GeneratedWordsHead``.
 
     Raises:
-        ValueError: Backbone, vocabularies and head differ in the number of levels.
+        ValueError: Backbone, vocabularies and head differ in the number of levels or in channels.
     """
 
     views = Views(2, any_size=True, local=True)  # the whole image and at least one crop
@@ -40,12 +40,13 @@ class OBoW(TeacherAlgorithm):
     def __init__(self, *, vocabularies: list[dict], **slots: Any) -> None:
         super().__init__(**slots)
         self.vocabularies: Any = nn.ModuleList(COMPONENTS.build(vocabulary) for vocabulary in vocabularies)
-        maps = getattr(self.backbone, 'out_indices', None) or self.vocabularies
-        numbers = [len(parts) for parts in (maps, self.vocabularies, self.head.generators)]
-        if len(set(numbers)) > 1:
+        channels = [vocabulary['channels'] for vocabulary in vocabularies]
+        expected = [generator.fc1.in_features for generator in self.head.generators]
+        levels = len(getattr(self.backbone, 'out_indices', None) or channels)
+        if channels != expected or len(channels) != levels:
             raise ValueError(
-                'backbone.out_indices, vocabularies and head.word_channels need one entry per level, got '
-                + ', '.join(map(str, numbers))
+                f'the {levels} levels of backbone.out_indices need one vocabulary and one entry of head.word_channels '
+                f'each, with equal channels, got vocabularies of {channels} and word_channels={expected}'
             )
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:

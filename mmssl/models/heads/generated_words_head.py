@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import kl_div, linear, log_softmax, normalize
 
-from mmssl.models.layers.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector_of
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import HEADS
 
@@ -63,7 +63,7 @@ class GeneratedWordsHead(BaseModule):
 
     def predict(self, features: Tensor | tuple[Tensor, ...], weights: Sequence[Tensor]) -> list[Tensor]:
         """Returns logits (N, K) for each level, from the output of a backbone or vectors (N, D)."""
-        scaled = self.kappa * to_vector(features)
+        scaled = self.kappa * to_vector_of(features, weights[0].shape[1])
         return [linear(scaled, weight) for weight in weights]
 
     def forward(

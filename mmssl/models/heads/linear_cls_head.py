@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmssl.models.layers.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector_of
 from mmssl.registry import HEADS, LOSSES
 
 NORMS = ('none', 'batch', 'layer')
@@ -65,7 +65,7 @@ class LinearClsHead(BaseModule):
 
     def predict(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
         """Returns logits (N, C) for the output of a backbone, or for vectors (N, D)."""
-        return self.logit_norm(self.fc(self.norm(to_vector(features))))
+        return self.logit_norm(self.fc(self.norm(to_vector_of(features, self.fc.in_features))))
 
     def forward(self, features: Tensor | tuple[Tensor, ...], targets: Tensor) -> Tensor:
         """Returns the loss, a scalar.

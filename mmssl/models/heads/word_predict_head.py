@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from mmssl.models.layers.pooling import to_vector
+from mmssl.models.layers.pooling import to_vector_of
 from mmssl.registry import HEADS, LOSSES
 
 
@@ -41,7 +41,7 @@ class WordPredictHead(BaseModule):
 
     def predict(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
         """Returns logits (N, K) for the output of a backbone, or for vectors (N, D)."""
-        return self.gamma * linear(to_vector(features), normalize(self.weight))
+        return self.gamma * linear(to_vector_of(features, self.weight.shape[1]), normalize(self.weight))
 
     def forward(self, features: Tensor | tuple[Tensor, ...], bags: Tensor) -> Tensor:
         """Returns the loss, a scalar, for features and bags (N, K) whose rows sum to 1."""

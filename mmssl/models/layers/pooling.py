@@ -36,3 +36,17 @@ def to_vector(
         f'expected a vector (N, D) or a map (N, D, H, W), got shape {tuple(features.shape)}; '
         "a transformer gives a vector with output='cls' or output='mean'"
     )
+
+
+def to_vector_of(features: Tensor | tuple[Tensor, ...], width: int) -> Tensor:
+    """Returns ``to_vector(features)`` for a head that takes vectors of ``width`` numbers.
+
+    Raises:
+        ValueError: The vectors have another width.
+    """
+    vectors = to_vector(features)
+    if vectors.shape[1] != width:
+        raise ValueError(
+            f'the features have {vectors.shape[1]} numbers: set in_channels={vectors.shape[1]}, got {width}'
+        )
+    return vectors

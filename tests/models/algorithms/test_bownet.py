@@ -11,7 +11,7 @@ from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.models.algorithms.bownet import BoWNet
 from mmssl.models.components.bag_mix import BagMix
 from mmssl.models.targets import visual_words_target
-from mmssl.registry import BACKBONES
+from mmssl.registry import BACKBONES, HEADS
 from mmssl.utils.errors import UserError
 from tests.support.interruption import assert_resume_is_exact
 
@@ -24,7 +24,7 @@ def small(**target):
         backbone=BACKBONE,
         neck=dict(type='Identity'),
         head=dict(type='WordPredictHead', in_channels=16, num_words=12),
-        target=dict(type='VisualWordsTarget', backbone=BACKBONE, num_words=12, **target),
+        target=dict(type='VisualWordsTarget', backbone=BACKBONE, **dict(num_words=12) | target),
     )
     model.init_weights()
     return model.train()
@@ -60,6 +60,15 @@ def test_network_and_vocabulary_come_from_files(tmp_path):
         small(vocabulary=str(tmp_path / 'words.npy'))
     with pytest.raises(UserError, match='does not exist: the step FitVocabulary writes it'):
         small(vocabulary=str(tmp_path / 'none.npy'))
+
+
+def test_sizes_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match='num_words of model.target and model.head must be equal, got 9 and 12'):
+        small(num_words=9)
+    with pytest.raises(ValueError, match='the features have 8 numbers: set in_channels=8, got 16'):
+        small().head.predict(torch.zeros(2, 8))
+    with pytest.raises(ValueError, match='the features have 8 numbers: set in_channels=8, got 5'):
+        HEADS.build(dict(type='LinearClsHead', in_channels=5, num_classes=2)).predict(torch.zeros(2, 8))
 
 
 def test_random_words_are_no_secret(monkeypatch):
