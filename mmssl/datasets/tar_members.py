@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from mmssl.datasets.base import LARGEST_LABEL
+from mmengine.logging import print_log
+
+from mmssl.datasets.base import LARGEST_LABEL, printable
 from mmssl.datasets.image_files import is_image_name
 
 _BLOCK = 512
 _LONGEST_PADDING = 2**20  # bytes of zeros that a tar program may write at the end of an archive
 _ZEROS = bytes(_BLOCK)
-_FILES, _WITHOUT_DATA = (b'0', b'\0', b'7'), (b'1', b'2', b'3', b'4', b'5', b'6')
+_FILES, _LINKS, _WITHOUT_DATA = (b'0', b'\0', b'7'), (b'1', b'2'), (b'1', b'2', b'3', b'4', b'5', b'6')
 _TRUNCATED = 'is truncated: it ends within an image or without the end mark of a tar file; copy or write it again'
 _NO_TAR = 'is not an uncompressed tar file; unpack .tar.gz to .tar first'
 _CHECKSUM, _SIZE = slice(148, 156), slice(124, 136)
@@ -22,7 +25,8 @@ _CHECKSUM, _SIZE = slice(148, 156), slice(124, 136)
 def find_images_in_tar(file: BinaryIO, name: str) -> list[tuple[str, int, int, int]]:
     """Returns (name, offset, size, label or -1) of every image of a tar file, in the order of the file.
 
-    The label of ``<key>.jpg`` is the number in ``<key>.cls``.
+    The label of ``<key>.jpg`` is the number in ``<key>.cls``. Links are not followed; images that are links are counted
+    in the log.
 
     Args:
         file: Open tar file, which can seek.
@@ -33,17 +37,27 @@ def find_images_in_tar(file: BinaryIO, name: str) -> list[tuple[str, int, int, i
     """
     images: dict[str, tuple[int, int]] = {}
     labels: dict[str, int] = {}
+    links = 0
     for member, offset, size in _members(file, name):
-        if member.endswith('.cls'):
+        if size is None:
+            links += is_image_name(member)
+        elif member.endswith('.cls'):
             file.seek(offset)
             labels[member.removesuffix('.cls')] = _read_label(f'{name}:{member}', file.read(size))
         elif is_image_name(member):
             images[member] = offset, size
+    if links:
+        print_log(
+            f'{printable(name)}: {links} images are links and are left out; to keep them, write the file again with '
+            'tar --dereference --hard-dereference',
+            logger='current',
+            level=logging.WARNING,
+        )
     return [(member, *place, _find_label(member, labels)) for member, place in images.items()]
 
 
-def _members(file: BinaryIO, name: str) -> Iterator[tuple[str, int, int]]:
-    """Yields name, offset and size of every regular file, for the formats ustar, pax and GNU.
+def _members(file: BinaryIO, name: str) -> Iterator[tuple[str, int, int | None]]:
+    """Yields name, offset and size (None for links) of every file, for the formats ustar, pax and GNU.
 
     Python's ``tarfile`` takes twenty times as long, because it makes an object of every header.
     """
@@ -63,8 +77,9 @@ def _members(file: BinaryIO, name: str) -> Iterator[tuple[str, int, int]]:
         elif kind in _FILES and position + size > end:
             raise ValueError(f'{name} {_TRUNCATED}')
         else:
-            if kind in _FILES:
-                yield (long_name or _short_name(header)).decode('utf-8', 'surrogateescape'), position, size
+            if kind in _FILES or kind in _LINKS:
+                member = (long_name or _short_name(header)).decode('utf-8', 'surrogateescape')
+                yield member, position, size if kind in _FILES else None
             long_name, long_size = None, None
         position += 0 if kind in _WITHOUT_DATA else -(-size // _BLOCK) * _BLOCK
     file.seek(position)

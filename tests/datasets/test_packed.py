@@ -9,6 +9,7 @@ import lmdb
 import pytest
 from torch.utils.data import DataLoader
 
+from mmssl.datasets import tar_members
 from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.lmdb_images import LmdbImages
 from mmssl.datasets.tar_shards import TarShards
@@ -111,6 +112,20 @@ def test_every_image_of_a_tar_is_a_sample(tmp_path: Path) -> None:
     write_tar(tmp_path / '1.tar', {'x.png': encode(flat_image(0)), 'x.cls': b'2147483648'})
     with pytest.raises(ValueError, match=r'1\.tar:x\.cls holds 2147483648; a class number is at most 2147483647'):
         TarShards(str(tmp_path), **EVALUATION)
+
+
+def test_images_that_are_links_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(tar_members, 'print_log', lambda text, **options: said.append(text))
+    (tmp_path / 'a.png').write_bytes(encode(flat_image(10)))
+    (tmp_path / 'b.png').hardlink_to(tmp_path / 'a.png')
+    (tmp_path / 'c.png').symlink_to('a.png')
+    with tarfile.open(tmp_path / '0.tar', 'w') as tar:
+        for name in 'abc':
+            tar.add(tmp_path / f'{name}.png', f'{name}.png')
+    images = TarShards(str(tmp_path), **EVALUATION)
+    assert len(images) == 1 and value_of(images[0]) == 10
+    assert '0.tar: 2 images are links and are left out' in said[0]
 
 
 @pytest.mark.parametrize('names', [['a.png', 'num-samples', '._a.png'], ['a', 'num-samples']])
