@@ -168,6 +168,9 @@ class TransportLabeller(Labeller):
         memory_limit: Largest size in bytes of the stored log-probabilities of one head. If they are larger, every
             iteration computes them from the features, which is slower. None means four fifths of the memory of a GPU
             that is free when the labels are computed, 12e9 on the CPU.
+
+    Raises:
+        ValueError: A number is not positive.
     """
 
     needs_scores = True
@@ -182,6 +185,8 @@ class TransportLabeller(Labeller):
         memory_limit: float | None = None,
     ) -> None:
         super().__init__(num_clusters, num_heads)
+        if not (power > 0 and tolerance > 0):
+            raise ValueError(f'power and tolerance must be positive, got {power} and {tolerance}')
         self.power = power
         self.tolerance = tolerance
         self.device = choose_backend('torch', device)[1]

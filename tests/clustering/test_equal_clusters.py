@@ -52,6 +52,12 @@ def test_the_table_takes_the_memory_that_a_gpu_has_free_when_labels_are_made(mon
         assert labeller.memory(100, 8)['log-probabilities of a head'] == stored
 
 
+@pytest.mark.parametrize('wrong', [dict(power=0), dict(tolerance=-0.1)])
+def test_a_power_or_tolerance_that_makes_no_labels_is_refused(wrong):
+    with pytest.raises(ValueError, match='power and tolerance must be positive'):
+        TransportLabeller(10, **wrong)
+
+
 def test_what_does_not_converge_or_is_not_finite_says_so():
     with pytest.raises(ValueError, match='did not converge in 1 iterations'):
         solve(torch.randn(50, 5, dtype=torch.float64), tolerance=1e-9, max_iterations=1)
