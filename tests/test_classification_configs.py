@@ -64,7 +64,7 @@ def test_docstring_gives_command_protocol_and_published_number(path: Path) -> No
 
 @recipes
 def test_options_in_docstring_work(path: Path) -> None:
-    for line in re.findall(r'--cfg-options (.*)', path.read_text()):
+    for line in re.findall(r'--cfg-options (.*)', path.read_text().replace('\\\n', ' ')):
         options = dict(option.split('=', 1) for option in line.split())
         cfg = load_config(path, {key: ast.literal_eval(value) for key, value in options.items()})
         check_config(cfg, data=False)
