@@ -59,6 +59,6 @@ def test_mistakes(write_config: Writer, images: Path, tmp_path: Path, fails: Cal
     assert 'text.png cannot be shown' in fails(tool.main, cnn, text, *end)
     assert "no.pth' does not exist" in fails(tool.main, tmp_path / 'no.pth', picture, *end)
     assert 'got rollout' in fails(tool.main, cnn, picture, '--kinds', 'rollout', *end)
-    assert 'size must be one whole number' in fails(tool.main, cnn, picture, '--size', '0', *end)
+    assert 'size must be positive' in fails(tool.main, cnn, picture, '--size', '0', *end)
     assert '1 checkpoints need' in fails(tool.main, cnn, picture, '--names', 'a', 'b', *end)
     assert not out.exists()

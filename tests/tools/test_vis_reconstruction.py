@@ -56,7 +56,7 @@ def test_mistakes(write_config: Writer, images: Path, tmp_path: Path, fails: Cal
     model, end = save_trained(config, checkpoint), ['--out', tmp_path / 'x.png']
     assert 'is not a file' in fails(tool.main, config, checkpoint, images / 'none.png', *end)
     assert "no.pth' does not exist" in fails(tool.main, config, tmp_path / 'no.pth', picture, *end)
-    assert 'size must be one whole number' in fails(tool.main, config, checkpoint, picture, '--size', '0', *end)
+    assert 'size must be positive' in fails(tool.main, config, checkpoint, picture, '--size', '0', *end)
     assert 'trained with 16' in fails(tool.main, config, checkpoint, picture, '--size', '32', *end)
 
     backbone, partial = tmp_path / 'epoch_1_backbone.pth', tmp_path / 'partial.pth'
