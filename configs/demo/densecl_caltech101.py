@@ -2,7 +2,7 @@
 
     python tools/train.py configs/demo/densecl_caltech101.py --cfg-options data_root=/data/caltech101
 
-What its checkpoint adds to a detector: docs/howto/transfer.md.
+Result: not measured here.
 """
 
 _base_ = 'mocov2_caltech101.py'
