@@ -81,20 +81,39 @@ class Leaderboard:
         self.methods, self.options, self.work_dir, self.demo = methods, list(options), work_dir, demo
 
     def run(self, seeds: Sequence[int], after_each: Callable[[list[Run]], None] = lambda runs: None) -> list[Run]:
-        """Runs every method that has no result yet, failed ones again, and returns all runs.
+        """Runs every method that has no result yet, failed ones again, and returns all runs, the lowest seed first.
+
+        Finished runs of other methods and seeds in the folder, with the same options, belong to the table too.
 
         Args:
             seeds: Seeds of the runs. All methods get the first seed before one gets the second.
             after_each: Function that is called with the runs so far, to write the tables.
         """
-        runs: list[Run] = []
+        runs = self._finished_before(seeds)
         for seed in seeds:
             for method in self.methods:
-                runs.append(self.run_one(method, seed))
-                shown = runs[-1].error or ', '.join(f'{key} {value:.1f}' for key, value in _last(runs[-1]).items())
-                print(f'{method}, seed {seed}: {shown}{self._origin(runs[-1])}', flush=True)
+                run = self.run_one(method, seed)
+                shown = run.error or ', '.join(f'{key} {value:.1f}' for key, value in _last(run).items())
+                print(f'{method}, seed {seed}: {shown}{self._origin(run)}', flush=True)
+                runs = sorted([*runs, run], key=lambda run: run.seed)
                 after_each(runs)
         return runs
+
+    def _finished_before(self, seeds: Sequence[int]) -> list[Run]:
+        """Returns the finished runs of methods and seeds that are not asked for, with the same options."""
+        asked = {(method, seed) for method in self.methods for seed in seeds}
+        runs = []
+        for file in sorted(self.work_dir.glob('*/seed*/run.json')):
+            run = Run(**json.loads(file.read_text()))
+            command = self._command(run.method, run.seed)
+            if (run.method, run.seed) not in asked and json.loads(
+                file.with_name('command.json').read_text()
+            ) == command:
+                runs.append(run)
+        return runs
+
+    def _command(self, method: str, seed: int) -> list[str]:
+        return ['--method', method, '--seed', str(seed), *self.options]
 
     def run_one(self, method: str, seed: int) -> Run:
         """Runs a method once, or reads the result of an earlier run.
@@ -103,18 +122,21 @@ class Leaderboard:
             UserError: The folder of the run holds a run with another budget or other images.
         """
         folder = self.work_dir / method / f'seed{seed}'
-        command = [str(self.demo), '--method', method, '--seed', str(seed), *self.options]
+        command = self._command(method, seed)
         started, finished = folder / 'command.json', folder / 'run.json'
-        if started.is_file() and json.loads(started.read_text()) != command[1:]:
+        if started.is_file() and json.loads(started.read_text()) != command:
             raise UserError(f'{folder} holds a run with other options, see {started}: choose another --work-dir')
         if finished.is_file():
             return Run(**json.loads(finished.read_text()))
         folder.mkdir(parents=True, exist_ok=True)
-        started.write_text(json.dumps(command[1:]))
+        started.write_text(json.dumps(command))
         start = time.monotonic()
         with open(folder / 'log.txt', 'w') as log:
             done = subprocess.run(
-                [sys.executable, *command, '--work-dir', str(folder)], stdout=log, stderr=subprocess.STDOUT, check=False
+                [sys.executable, str(self.demo), *command, '--work-dir', str(folder)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
         run = Run(method, seed, None, time.monotonic() - start)
         if done.returncode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_a_finished_run_is_not_made_again_and_a_failed_one_is(board: Leaderboard
     board.run([0])
     counts = {method: (board.work_dir / method / 'seed0' / 'count').read_text() for method in board.methods}
     assert counts['good'] == counts['better'] == 'x' and len(counts['broken']) >= 2
+
+
+def test_a_table_keeps_methods_and_seeds_of_earlier_calls_with_the_same_options(board: Leaderboard) -> None:
+    board.run([0, 1])
+    alone = Leaderboard(['good'], board.options, board.work_dir, board.demo)
+    assert [(run.method, run.seed) for run in alone.run([2])] == [
+        ('better', 0), ('good', 0), ('better', 1), ('good', 1), ('good', 2)
+    ]  # fmt: skip
+    shutil.rmtree(board.work_dir / 'good' / 'seed2')
+    assert Leaderboard([], ['--minutes', '3'], board.work_dir, board.demo).run([0]) == []
 
 
 def test_results_of_another_commit_are_named(board: Leaderboard, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
 """Train every method on the same images with one budget: ``python tools/benchmarks/leaderboard.py``.
 
 Writes ``leaderboard.md``, ``leaderboard.json`` and ``leaderboard.png`` after every run. A table that was stopped
-continues with the next run when called again. Exit code 1 means that a run failed; the others are still made.
+continues with the next run when called again, and keeps its rows when called for other methods or seeds. Exit code 1
+means that a run failed; the others are still made.
 """
 
 from __future__ import annotations
