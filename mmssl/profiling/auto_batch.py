@@ -101,10 +101,10 @@ def _fits(cfg: Config, batch_size: int, micro_batch: int | None) -> bool:
 def _measure(cfg: Config, batch_size: int, micro_batch: int | None, probe: Probe) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cfg = copy.deepcopy(cfg)
+        cfg.visualizer = dict(type='mmssl.RunVisualizer')  # update() would keep the backends of the config
         cfg.update(
             work_dir=folder,
             log_level='ERROR',
-            visualizer=dict(type='mmssl.RunVisualizer'),
             launcher='none',
             resume=False,
             load_from=None,

@@ -51,7 +51,8 @@ def dry_run(cfg: Config) -> Report:
     """
     with tempfile.TemporaryDirectory() as folder:
         cfg = copy.deepcopy(cfg)
-        cfg.update(work_dir=folder, log_level='ERROR', visualizer=dict(type='mmssl.RunVisualizer'))
+        cfg.update(work_dir=folder, log_level='ERROR')
+        cfg.visualizer = dict(type='mmssl.RunVisualizer')  # update() would keep the backends of the config
         ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('out_dir', None)
         problems, notes, num_images = replace_missing_data(cfg, Path(folder) / 'images')
         problems += replace_missing_weights(cfg)

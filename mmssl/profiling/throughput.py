@@ -48,10 +48,10 @@ def measure_throughput(cfg: Config, num_iters: int = 10, repeats: int = 5) -> di
         raise ValueError(f'num_iters and repeats must be at least 1, got {num_iters} and {repeats}')
     with tempfile.TemporaryDirectory() as folder:
         cfg = Config(cfg.to_dict())
+        cfg.visualizer = dict(type='mmssl.RunVisualizer')  # update() would keep the backends of the config
         cfg.update(
             work_dir=folder,
             log_level='ERROR',
-            visualizer=dict(type='mmssl.RunVisualizer'),
             experiment_name=folder.rpartition('/')[2],
         )
         cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
