@@ -14,7 +14,7 @@ def keep_freed_memory() -> bool:
     """Makes glibc's allocator keep freed memory for the next step, until the process ends.
 
     Otherwise it gives every large block back to the system, so each step of a training on a CPU gets its activations as
-    new pages, which the system fills with zeros first. The peak of memory may rise; docs/howto/profiling.md has figures.
+    new pages, which the system fills with zeros first. The peak of memory may rise: docs/howto/profiling.md.
 
     Returns:
         Whether the allocator can do it; without glibc nothing changes.
