@@ -241,7 +241,8 @@ class PretrainRunner(CheckpointRunner):
         if isinstance(built, OptimWrapper):  # otherwise it is an OptimWrapperDict with several optimizers
             check_param_options(self.algorithm, built.optimizer)
             try:
-                signature(built.clip_func).bind([], **built.clip_grad_kwargs) if built.clip_grad_kwargs else None
+                if built.clip_grad_kwargs:
+                    signature(built.clip_func).bind([], **built.clip_grad_kwargs)
             except TypeError as error:
                 raise UserError(f'optim_wrapper.clip_grad: {error}') from error
             momentum = max(group.get('momentum', 0) for group in built.param_groups)
