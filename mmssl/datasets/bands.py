@@ -28,9 +28,9 @@ def decode_bands(data: bytes, bands: int | Sequence[int], value_range: Ranges | 
     """Decodes an image file into its bands, without loss for samples of 8 and 16 bits.
 
     In an array of three dimensions the bands are the axis whose length is the number ``bands``; with indices of bands
-    the shortest axis, the last one of three equal axes. Palettes become red,
-    green and blue. Samples of which the smallest is white (TIFF's MinIsWhite, DICOM's MONOCHROME1) are inverted, so
-    that large samples are bright in every file. No orientation tag is applied.
+    the shortest axis, the last one of three equal axes. Palettes become red, green and blue. Samples of which the
+    smallest is white (TIFF's MinIsWhite, DICOM's MONOCHROME1) are inverted, so that large samples are bright in every
+    file. No orientation tag is applied.
 
     Args:
         data: Content of the file: TIFF, ``.npy``, DICOM (with its rescaling), PNG, or another format of Pillow, which
