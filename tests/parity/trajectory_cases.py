@@ -285,7 +285,7 @@ def temperature_once_an_epoch(runner: PretrainRunner, golden: Golden) -> None:
 def one_step_more(runner: PretrainRunner, golden: Golden) -> None:
     """SimCLR's cosine ends a step behind the last one."""
     (schedule,) = runner.param_schedulers
-    schedule.end = golden.literals['total_steps']
+    schedule.end = schedule.num_steps = golden.literals['total_steps']
     schedule.epochs_to_steps = lambda epochs: epochs * golden.literals['steps_per_epoch']
 
 

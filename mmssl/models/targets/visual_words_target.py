@@ -67,8 +67,17 @@ class VisualWordsTarget(BaseModule):
         if missing:
             parts = ' and '.join(f'model.target.{key}' for key in missing)
             print_log(f'the bags of words are random: set {parts}', 'current', logging.WARNING)
+        self.load_network()
         if self.vocabulary is not None:
             self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
+
+    def load_network(self) -> None:
+        """Reads the network, which checkpoints of the student do not hold.
+
+        Raises:
+            FileNotFoundError: The file does not exist.
+            UserError: The checkpoint does not fit the network.
+        """
         if self.checkpoint is not None:
             offered = get_state_dict(load_checkpoint_file(self.checkpoint))
             load_matching(self.teacher, offered, self.checkpoint, min_match=1.0)
