@@ -25,20 +25,11 @@ model = dict(
 )
 sync_bn = 'torch'
 
-_scale = (384, 256)
-_train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=_scale, keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
-]
-_test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=_scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
-]
+_smaller = dict(scale=(384, 256))
+_train_pipeline = _base_.train_dataloader.dataset.pipeline
+_train_pipeline[2].update(_smaller)
+_test_pipeline = _base_.val_dataloader.dataset.pipeline
+_test_pipeline[1].update(_smaller)
 _person = dict(classes=('person',), palette=[(220, 20, 60)])
 
 max_epochs = 8
