@@ -11,7 +11,7 @@ _backbone = dict(type='ResNet', depth=18, width=0.25, stem='small', out_indices=
 _teacher = dict(max_epochs=5, model=dict(backbone=_backbone, neck=dict(in_channels=64)))
 stages = [
     dict(name='simclr', recipe='simclr_photos.py', config=_teacher),
-    dict(name='eva', takes={'model.target.checkpoint': 'simclr.backbone'}),
+    dict(name='student', takes={'model.target.checkpoint': 'simclr.backbone'}),
 ]
 
 model = dict(
