@@ -26,8 +26,8 @@ train_dataloader = dict(batch_size=512, dataset=dict(views=_views))
 
 optim_wrapper = dict(
     clip_grad=dict(max_norm=3.0),
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(vectors=dict(decay_mult=0), custom_keys=dict(cls_token=dict(decay_mult=0))),
 )
-param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, end_factor=0.01)
+param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=20, peak_in_warmup=True, end_factor=0.01)
 auto_scale_lr = dict(base_batch_size=512, rule='linear')

@@ -41,7 +41,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(vectors=dict(decay_mult=0)),
 )
 param_scheduler = [
-    dict(type='WarmupCosineLR', warmup_epochs=10, end_factor=1e-3),
+    dict(type='WarmupCosineLR', warmup_epochs=10, peak_in_warmup=True, end_factor=1e-3),
     dict(type='CosineWeightDecay', end_factor=10),  # to 0.4
 ]
 auto_scale_lr = dict(base_batch_size=512, rule='linear')

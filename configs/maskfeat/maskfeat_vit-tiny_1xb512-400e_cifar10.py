@@ -13,7 +13,7 @@ max_epochs = 400
 model = dict(
     type='MaskFeat',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
-    backbone=dict(type='VisionTransformer', arch='tiny', img_size=32, patch_size=4, output='tokens'),
+    backbone=dict(type='VisionTransformer', arch='tiny', img_size=32, patch_size=4, output='tokens', init='maskfeat'),
     masker=dict(type='BlockwiseMasker', num_hidden=26, min_block=5, patch_size=4),
     target=dict(type='HOGTarget', patch_size=4, num_bins=9, cell_size=4),
     neck=dict(type='PatchPredictor', in_channels=192, out_channels=27),

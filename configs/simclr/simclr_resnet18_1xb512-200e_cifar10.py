@@ -1,4 +1,4 @@
-"""SimCLR, ResNet-18 with the small stem, 200 epochs of CIFAR-10, with the official temperature and views.
+"""SimCLR, ResNet-18 with the small stem, 200 epochs of CIFAR-10, with the official temperature.
 
     python tools/train.py configs/simclr/simclr_resnet18_1xb512-200e_cifar10.py
 

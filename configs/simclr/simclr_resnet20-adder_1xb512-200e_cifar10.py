@@ -1,4 +1,4 @@
-"""SimCLR, ResNet-20 of adder layers, 200 epochs of CIFAR-10, with the official temperature and views.
+"""SimCLR, ResNet-20 of adder layers, 200 epochs of CIFAR-10, with the official temperature.
 
     python tools/train.py configs/simclr/simclr_resnet20-adder_1xb512-200e_cifar10.py
 

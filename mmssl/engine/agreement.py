@@ -33,15 +33,15 @@ def check_training(algorithm: nn.Module, loader: DataLoader) -> list[str]:
 
     Raises:
         UserError: Two of them do not fit.
-        ValueError: The length of a queue is not a multiple of the global batch size.
+        ValueError: A part cannot process the batches, such as a queue whose length is not a multiple of the batch.
     """
     check_views(algorithm, loader.dataset)
     check_bands(algorithm, loader.dataset)
     check_batch(algorithm, loader)
-    for problem in wrong_queues(algorithm, loader.batch_size):
+    for problem in wrong_batches(algorithm, loader.batch_size):
         raise ValueError(problem)
     rest = 0 if loader.drop_last or not loader.batch_size else len(cast(Sized, loader.sampler)) % loader.batch_size
-    for problem in wrong_queues(algorithm, rest or None):
+    for problem in wrong_batches(algorithm, rest or None):
         raise ValueError(f'the last batch of an epoch: {problem}; or set train_dataloader.drop_last=True')
     check_banks(algorithm, loader.dataset)
     check_classes(algorithm, loader.dataset)
@@ -222,17 +222,21 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
         )
 
 
-def wrong_queues(algorithm: nn.Module, batch_size: int | None) -> Iterator[str]:
-    """Yields one sentence for each queue whose length is not a multiple of the global batch size.
+def wrong_batches(algorithm: nn.Module, batch_size: int | None) -> Iterator[str]:
+    """Yields one sentence for each part that cannot process batches of this size.
 
     Args:
-        algorithm: Algorithm, whose parts with a ``queue_length`` are queues.
+        algorithm: Algorithm. Its parts with a ``queue_length`` are queues, whose length must be a multiple of the
+            global batch size. A part with other conditions has a method ``wrong_batch(images)``, which returns a
+            sentence or None for a number of images per process.
         batch_size: Images per process and step; None (the batch sampler decides) is not checked.
     """
     if batch_size is None:
         return
     batch = batch_size * world_size()
     for name, part in algorithm.named_modules():
+        if problem := getattr(part, 'wrong_batch', lambda images: None)(batch_size):
+            yield f'model.{name}: {problem}; set train_dataloader.batch_size'
         length = getattr(part, 'queue_length', None)
         if isinstance(length, int) and length % batch:
             yield (

@@ -146,9 +146,10 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
         )
     width = predicted.shape[-1] if isinstance(predicted, Tensor) else getattr(algorithm.neck, 'out_channels', None)
     if target.ndim == 3 and width is not None and width != target.shape[-1]:
+        channels = getattr(algorithm.neck, 'out_channels', width)  # of a patch, or of a pixel of the whole image
         raise UserError(
             f'model.neck predicts {width} values per patch, but model.target has {target.shape[-1]}: set '
-            f'model.neck.out_channels={target.shape[-1]}'
+            f'model.neck.out_channels={channels * target.shape[-1] // width}'
         )
 
 

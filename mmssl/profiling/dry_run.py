@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from mmssl.config.classes import datasets
 from mmssl.distributed.collectives import world_size
 from mmssl.distributed.unwrap import unwrap
-from mmssl.engine.agreement import wrong_queues
+from mmssl.engine.agreement import wrong_batches
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
 from mmssl.engine.loops import too_few_images
 from mmssl.profiling.cost_report import Report
@@ -189,7 +189,7 @@ def _report(
         memory['peak'] = peak_memory(device()) * scale
     if scale > 1:
         notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
-    problems += wrong_queues(model, batch_size)
+    problems += wrong_batches(model, batch_size)
     if num_images is not None:
         problems += [problem for hook in _labelling_hooks(runner) for problem in hook.problems(num_images)]
     loader = runner.train_dataloader

@@ -17,8 +17,12 @@ from mmssl.config.load import load_config
 from mmssl.engine import agreement
 from mmssl.engine.agreement import check_banks, check_classes, check_training, check_units
 from mmssl.engine.sizes import check_sizes
+from mmssl.models.components.batch_mix import BatchMix
+from mmssl.models.components.batch_shuffle import BatchShuffle
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.models.components.memory_bank import MemoryBank
+from mmssl.models.losses.koleo_loss import KoLeoLoss
+from mmssl.models.necks.bottleneck_attention import BottleneckAttention
 from mmssl.registry import ALGORITHMS, PREPROCESSORS, TARGETS, TRANSFORMS
 from mmssl.utils.errors import UserError
 from tests.support.shrink import shrink
@@ -94,6 +98,9 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
         ('mae', {'train_dataloader.dataset.views.0.size': 36}, r'views.0.size=36 is not a multiple of model.masker'),
         ('simmim', {'model.masker.unit_size': 24}, r'views.0.size=32 is not a multiple of model.masker.unit_size=24'),
         ('mae', {'model.neck.out_channels': 48}, r'predicts 48 values per patch, but model.target has 192: set'),
+        ('mae', {'model.masker.ratio': 0.95}, r'model.masker hides all 4 x 4 patches of an image: lower'),
+        ('simmim', {'model.masker.ratio': 0.95}, r'model.masker hides all \d x \d patches of an image: lower'),
+        ('simmim', {'model.neck.out_channels': 1}, r'model.target has (\d+): set model.neck.out_ch.*=3$'),
         ('maskfeat', {'model.neck.out_channels': 5}, r'model.neck predicts 5 values per patch, but model.target has'),
         ('beit', {'model.target.tokenizer.patch_size': 16}, r'model.target returns 4 targets for a view of 32 pixels'),
         ('simmim', {'model.neck.stride': 16}, r'with stride=16 predicts 64 patches, but the masker has 16'),
@@ -186,4 +193,23 @@ def test_the_last_batch_of_an_epoch_fits_into_the_queue() -> None:
     for images, drop_last in ((10, False), (11, True)):
         check_training(model, DataLoader(range(images), 4, drop_last=drop_last))
     with pytest.raises(ValueError, match='last batch of an epoch: model.queue: queue length 8 .* batch size 3'):
+        check_training(model, DataLoader(range(11), 4))
+
+
+@pytest.mark.parametrize(
+    ('part', 'message'),
+    [
+        (BatchMix(2), 'model.part: mixing needs an even number of images per process, got 3'),
+        (BatchShuffle(2), 'model.part: norm_group_size=2 must divide the 3 images'),
+        (KoLeoLoss(group_size=2), 'model.part: group_size=2 must divide the 3 images'),
+        (BottleneckAttention(4, 4, 4, 1, 1, 2, norm_group_size=2), 'model.part: norm_group_size=2 must divide the 3'),
+    ],
+)
+def test_every_batch_fits_the_groups_of_a_part(part: nn.Module, message: str) -> None:
+    model = nn.ModuleDict(dict(part=part))
+    for images, drop_last in ((10, False), (11, True)):
+        check_training(model, DataLoader(range(images), 4, drop_last=drop_last))
+    with pytest.raises(ValueError, match=message):
+        check_training(model, DataLoader(range(9), 3))
+    with pytest.raises(ValueError, match=f'the last batch of an epoch: {message}'):
         check_training(model, DataLoader(range(11), 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from typing import Any
 
@@ -35,10 +36,20 @@ def shape(golden: Golden, name: str) -> list[int]:
     return dict(golden.record['state_dict'])[name]
 
 
+def argument(golden: Golden, pattern: str, default: Any = None) -> Any:
+    """The value of an argument of the recorded command, which the one group of ``pattern`` holds."""
+    found = re.search(rf'(?:{pattern})[ =](\S+)', golden.literals.get('argv', ''))
+    return default if found is None else found.group(1)
+
+
+OPTIMIZER = {'betas': 'betas', 'momentum': 'momentum', 'eta': 'trust_coefficient', 'eeta': 'trust_coefficient'}
+
+
 def rates(golden: Golden) -> dict[str, Any]:
-    """Learning rate, weight decay and warm-up of a recording, which has another length than the recipe."""
+    """Settings of the optimizer and warm-up of a recording, which has another length than the recipe."""
     literals = golden.literals
     found = {'optim_wrapper.optimizer.lr': literals['base_lr']}
+    found |= {f'optim_wrapper.optimizer.{own}': literals[name] for name, own in OPTIMIZER.items() if name in literals}
     found['optim_wrapper.optimizer.weight_decay'] = literals['weight_decay']
     schedule = 'param_scheduler.0' if 'weight_decay_end' in literals else 'param_scheduler'
     found[f'{schedule}.warmup_epochs'] = literals.get('warmup_epochs', 0)
@@ -53,20 +64,39 @@ def rates(golden: Golden) -> dict[str, Any]:
 # Masked methods
 
 
-def vit(golden: Golden, prefix: str = '') -> dict[str, Any]:
-    """A transformer of the recorded size, whose heads are 64 wide as in every one that is recorded so."""
+def vit(golden: Golden, prefix: str = '', heads: int | None = None) -> dict[str, Any]:
+    """A transformer of the recorded size; heads whose number is not recorded are 64 wide."""
     names = [name for name, _ in golden.record['state_dict']]
-    width = shape(golden, f'{prefix}patch_embed.proj.weight')[0]
+    width, _, _, patch = shape(golden, f'{prefix}patch_embed.proj.weight')
     depth = 1 + max(int(found.group(1)) for name in names if (found := re.match(rf'{prefix}blocks\.(\d+)\.', name)))
-    return {
-        'model.backbone.arch': dict(_delete_=True, embed_dim=width, depth=depth, num_heads=width // 64),
+    if heads is None:
+        heads = number(golden, 'num_heads') if 'num_heads=' in golden.literals.get('arch', '') else width // 64
+    sizes = {'model.backbone.img_size': golden.literals.get('image_size', 224), 'model.backbone.patch_size': patch}
+    return sizes | {
+        'model.backbone.arch': dict(_delete_=True, embed_dim=width, depth=depth, num_heads=heads),
         'model.backbone.drop_path_rate': 0.0,
         'model.neck.in_channels': width,
     }
 
 
+def patches(golden: Golden) -> dict[str, Any]:
+    """Masks of the recorded patches."""
+    patch = shape(golden, 'patch_embed.proj.weight')[-1]
+    return {'model.masker.patch_size': patch}
+
+
+def patch_pixels(golden: Golden) -> dict[str, Any]:
+    """Masks, pixels and a decoder of the recorded patches."""
+    patch = shape(golden, 'patch_embed.proj.weight')[-1]
+    return patches(golden) | {
+        'model.target.patch_size': patch,
+        'model.neck.out_channels': 3 * patch**2,
+        'model.neck.grid_size': golden.literals['image_size'] // patch,
+    }
+
+
 def mae(golden: Golden) -> dict[str, Any]:
-    return rates(golden) | vit(golden) | decoder(golden) | masked_pixels(golden)
+    return rates(golden) | vit(golden) | decoder(golden) | masked_pixels(golden) | patch_pixels(golden)
 
 
 def masked_pixels(golden: Golden) -> dict[str, Any]:
@@ -84,12 +114,12 @@ def draw_noise(model: nn.Module, step: Step, inputs: Inputs) -> None:
 
 def beit(golden: Golden) -> dict[str, Any]:
     tokenizer = {'model.target.tokenizer.checkpoint': None, 'model.target.tokenizer.width': 8}  # its words are replaced
-    return rates(golden) | vit(golden) | tokenizer | {'model.backbone.img_size': golden.literals['image_size']}
+    return rates(golden) | vit(golden) | tokenizer | patches(golden)
 
 
 def draw_blocks(model: nn.Module, step: Step, inputs: Inputs) -> None:
     """Hides the recorded patches, and gives the words and features that were drawn for the teacher's."""
-    mask = torch.zeros(len(step['masked_ids']), 196, dtype=torch.bool)
+    mask = torch.zeros(len(step['masked_ids']), math.prod(model.backbone.grid_size), dtype=torch.bool)
     for row, hidden in zip(mask, step['masked_ids'], strict=True):
         row[hidden] = True
     model.masker.most_hidden = max(model.masker.most_hidden, *map(len, step['masked_ids']))
@@ -106,7 +136,8 @@ def maskfeat(golden: Golden) -> dict[str, Any]:
     literals = golden.literals
     factors = {'start': literals['warmup_start_lr'], 'end': literals['end_lr']}
     factors = {f'param_scheduler.{name}_factor': lr / literals['base_lr'] for name, lr in factors.items()}
-    return rates(golden) | vit(golden) | factors
+    target = {'model.target.patch_size': shape(golden, 'patch_embed.proj.weight')[-1]}
+    return rates(golden) | vit(golden) | patches(golden) | target | factors
 
 
 def stages(golden: Golden) -> dict[str, Any]:
@@ -116,7 +147,12 @@ def stages(golden: Golden) -> dict[str, Any]:
     first, second = (number for number, part in blocks if part == 'reduction')
     depths = (first, second - first - 1, max(blocks)[0] - second)
     width, heads = number(golden, 'embed_dim'), number(golden, 'num_heads')
-    return {'model.backbone.arch': dict(_delete_=True, embed_dim=width, depths=depths, num_heads=heads)}
+    side = golden.literals['image_size']
+    return {
+        'model.backbone.arch': dict(_delete_=True, embed_dim=width, depths=depths, num_heads=heads),
+        'model.backbone.img_size': side,
+        'model.neck.grid_size': side // 16,
+    }
 
 
 def hivit(golden: Golden) -> dict[str, Any]:
@@ -166,7 +202,14 @@ def simmim(golden: Golden) -> dict[str, Any]:
 
 def simmim_vit(golden: Golden) -> dict[str, Any]:
     milestones = [epoch / golden.literals['epochs'] for epoch in option(golden, 'TRAIN.LR_SCHEDULER.MULTISTEPS')]
-    return simmim(golden) | vit(golden, 'encoder.') | {'param_scheduler.milestones': milestones}
+    sizes = simmim(golden) | vit(golden, 'encoder.', option(golden, 'MODEL.VIT.NUM_HEADS'))
+    patch = sizes['model.backbone.patch_size']
+    sizes |= {'model.masker.patch_size': patch, 'model.masker.unit_size': patch * golden.literals['expand']}
+    return sizes | {
+        'model.target.patch_size': patch,
+        'model.neck.stride': patch,
+        'param_scheduler.milestones': milestones,
+    }
 
 
 def simmim_swin(golden: Golden) -> dict[str, Any]:
@@ -198,26 +241,47 @@ def draw_units(model: nn.Module, step: Step, inputs: Inputs) -> None:
 BUFFERS = r'.*\.(running_mean|running_var|num_batches_tracked)'
 
 
-def small_resnet(golden: Golden) -> dict[str, Any]:
-    return rates(golden) | {
-        'model.backbone.depth': 18,
-        'model.neck.in_channels': 512,
-        'model.neck.hidden_channels': 512,
+def resnet(golden: Golden, encoder: str) -> dict[str, Any]:
+    """The recorded network and the first layer of its projector."""
+    hidden, width = shape(golden, f'{encoder}.fc.0.weight')
+    return {
+        'model.backbone.depth': int(argument(golden, '-a|--arch').removeprefix('resnet')),
+        'model.neck.in_channels': width,
+        'model.neck.hidden_channels': hidden,
     }
+
+
+def simsiam(golden: Golden) -> dict[str, Any]:
+    hidden, width = shape(golden, 'predictor.0.weight')
+    is_fixed = '--fix-pred-lr' in golden.literals['argv']
+    return (
+        rates(golden)
+        | resnet(golden, 'encoder')
+        | {f'model.{part}.out_channels': width for part in ('neck', 'head.predictor')}
+        | {'model.head.predictor.in_channels': width, 'model.head.predictor.hidden_channels': hidden}
+        | {'optim_wrapper.paramwise_cfg.custom_keys.predictor.fix_lr': is_fixed}
+    )
 
 
 def mocov2(golden: Golden) -> dict[str, Any]:
     literals = golden.literals
     queue = {'model.queue.length': literals['K'], 'model.queue.dim': literals['dim']}
-    return small_resnet(golden) | queue | {'model.head.temperature': literals['T']}
+    sizes = queue | {'model.neck.out_channels': literals['dim'], 'model.head.temperature': literals['T']}
+    return rates(golden) | resnet(golden, 'encoder_q') | sizes
 
 
 def mocov3(golden: Golden) -> dict[str, Any]:
-    return rates(golden) | {'model.head.loss.temperature': golden.literals['T']}
+    hidden, width = shape(golden, 'predictor.0.weight')
+    sizes = {f'model.{part}.hidden_channels': hidden for part in ('neck', 'head.predictor')}
+    sizes |= {f'model.{part}.out_channels': width for part in ('neck', 'head.predictor')}
+    temperature = {'model.head.predictor.in_channels': width, 'model.head.loss.temperature': golden.literals['T']}
+    return rates(golden) | sizes | temperature
 
 
 def mocov3_vit(golden: Golden) -> dict[str, Any]:
-    return mocov3(golden) | {'model.backbone.img_size': golden.literals['image_size']}
+    is_frozen = '--stop-grad-conv1' in golden.literals['argv']
+    patch_embed = {'model.backbone.patch_embed': 'frozen' if is_frozen else 'linear'}
+    return mocov3(golden) | vit(golden, 'base_encoder.', heads=12) | patch_embed
 
 
 def widths(golden: Golden, name: str) -> dict[str, Any]:
@@ -239,12 +303,19 @@ def barlow_twins(golden: Golden) -> dict[str, Any]:
 
 
 def vicreg(golden: Golden) -> dict[str, Any]:
-    return rates(golden) | widths(golden, 'mlp')
+    names = {'sim': 'invariance', 'std': 'variance', 'cov': 'covariance'}
+    weights = {own: argument(golden, f'--{name}-coeff') for name, own in names.items()}
+    weights = {f'model.head.{own}': float(weight) for own, weight in weights.items() if weight is not None}
+    return rates(golden) | widths(golden, 'mlp') | weights
 
 
 def care(golden: Golden) -> dict[str, Any]:
     literals = golden.literals
-    return rates(golden) | {'param_scheduler.start_factor': literals['warmup_lr'] / literals['base_lr']}
+    return rates(golden) | {
+        'param_scheduler.start_factor': literals['warmup_lr'] / literals['base_lr'],
+        'model.head.loss.attention_weight': float(literals['lambda_fea']),
+        'model.neck.attention.size': shape(golden, 'student_encoder.trans.net.0.net.3.pos_emb.height')[0],
+    }
 
 
 def simclr(golden: Golden) -> dict[str, Any]:
@@ -254,16 +325,16 @@ def simclr(golden: Golden) -> dict[str, Any]:
 def dino(golden: Golden) -> dict[str, Any]:
     literals = golden.literals
     temperatures = literals['teacher_temp_schedule']
-    argument = re.search(r'--warmup_teacher_temp_epochs (\d+)', literals['argv'])
-    return rates(golden) | {
-        'model.backbone.arch': 'tiny',
-        'model.backbone.drop_path_rate': 0.0,
-        'model.neck.in_channels': 192,
+    warmup = int(argument(golden, '--warmup_teacher_temp_epochs', 0))
+    is_fixed = argument(golden, '--norm_last_layer', 'true').lower() in ('true', '1', 'on')
+    return (rates(golden) | vit(golden, 'student.backbone.')) | {
         'model.neck.out_channels': literals['out_dim'],
+        'model.neck.freeze_gain': is_fixed,
+        'custom_hooks.0.epochs': int(argument(golden, '--freeze_last_layer', 1)),
         'model.targets.start_temperature': temperatures[0],
         'model.targets.temperature': temperatures[-1],
         # The last epoch of the official warm-up has the highest temperature.
-        'model.targets.warmup': (int(argument.group(1)) - 1) / literals['epochs'] if argument else 0.0,
+        'model.targets.warmup': max(warmup - 1, 0) / literals['epochs'],
         'optim_wrapper.clip_grad.max_norm': literals['clip'],
         'param_scheduler.1.end_factor': literals['weight_decay_end'] / literals['weight_decay'],
     }
@@ -354,7 +425,7 @@ CASES = {
     'traj_simsiam_r18': Case(
         'simsiam/simsiam_resnet50_8xb64-100e_in1k.py',
         'simsiam',
-        small_resnet,
+        simsiam,
         terms={
             'cos_p1z2': lambda losses, outputs: outputs[0],
             'cos_p2z1': lambda losses, outputs: outputs[1],

@@ -43,6 +43,11 @@ class FreezeHook(Hook):
         if not frozen:
             parts = sorted({name.rsplit('.', 1)[0] for name, _ in named})
             raise ValueError(f'no trainable parameter begins with {self.name!r}; there are {", ".join(parts)}')
+        if self.epochs >= runner.max_epochs:
+            runner.logger.warning(
+                f'FreezeHook freezes {self.name!r} for {self.epochs} epochs, and the run has {runner.max_epochs}: '
+                'these parameters will not change'
+            )
 
         values: list[Tensor] = []
 

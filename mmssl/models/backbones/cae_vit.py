@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from mmssl.checkpoints.adaptation import adapt_on_load
@@ -13,7 +12,7 @@ from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.layers.initialization import xavier_uniform_linear
 from mmssl.models.layers.loaded_positions import resample_loaded_positions
 from mmssl.models.layers.patches import select_patches
-from mmssl.models.layers.positions import sincos_positions
+from mmssl.models.layers.positions import antialiased_positions, sincos_positions
 from mmssl.registry import BACKBONES
 from mmssl.utils.arguments import check_choices
 
@@ -71,7 +70,7 @@ class CAEViT(BEiTViT):
             raise ValueError("visible patches alone need relative_table='none' and another output than 'maps'")
         height, width = images.shape[-2:]
         rows, columns = self.patch_embed.dynamic_feat_size((height, width))
-        positions = resample_abs_pos_embed(self.pos_embed, (rows, columns), self.grid_size)
+        positions = antialiased_positions(self.pos_embed, (rows, columns), self.grid_size)
         x = self.patch_embed(images) + positions[:, 1:]  # (N, L, D)
         if keep is not None:
             x = select_patches(x, keep)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 from mmengine.model import BaseModule
-from timm.layers import LayerNorm2d, resample_abs_pos_embed, to_2tuple, trunc_normal_
+from timm.layers import LayerNorm2d, to_2tuple, trunc_normal_
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, pad
@@ -21,7 +21,7 @@ from mmssl.models.layers.loaded_positions import resample_loaded_positions
 from mmssl.models.layers.loading import skip_on_load
 from mmssl.models.layers.masked_conv_block import MaskedConvBlock
 from mmssl.models.layers.patches import select_patches
-from mmssl.models.layers.positions import sincos_positions
+from mmssl.models.layers.positions import antialiased_positions, sincos_positions
 from mmssl.registry import BACKBONES
 from mmssl.utils.arguments import check_choices
 
@@ -154,7 +154,7 @@ class ConvViT(OrderedLayers, BaseModule):
                 x = block(x, visible)
             maps.append(x)
         tokens = self.project(self.embeds[2](x).flatten(2).transpose(1, 2))  # (N, L, D)
-        tokens = tokens + resample_abs_pos_embed(self.pos_embed, grid, self.grid_size, 0)
+        tokens = tokens + antialiased_positions(self.pos_embed, grid, self.grid_size, prefix=0)
         tokens = self._attend(_select(tokens, keep), grid)
         for fuse, stage in zip(self.fuse, maps):
             tokens = tokens + _select(fuse(stage).flatten(2).transpose(1, 2), keep)

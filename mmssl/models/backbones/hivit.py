@@ -28,7 +28,7 @@ from mmssl.models.layers.hivit_blocks import (
 from mmssl.models.layers.initialization import truncated_normal_linear
 from mmssl.models.layers.layer_order import OrderedLayers
 from mmssl.models.layers.patches import select_patches, unpatchify
-from mmssl.models.layers.positions import scaled_positions, sincos_positions
+from mmssl.models.layers.positions import antialiased_positions, scaled_positions, sincos_positions
 from mmssl.models.layers.relative_positions import bicubic_relative_table, square_grid
 from mmssl.registry import BACKBONES
 from mmssl.utils.arguments import check_choices, read_group
@@ -252,7 +252,7 @@ class HiViT(OrderedLayers, BaseModule):
         if grid == self.grid_size and (is_whole or self.resample != 'itpn'):
             return self.absolute_pos_embed
         if self.resample == 'antialiased':
-            return resample_abs_pos_embed(self.absolute_pos_embed, grid, self.grid_size, num_prefix_tokens=0)
+            return antialiased_positions(self.absolute_pos_embed, grid, self.grid_size, prefix=0)
         return scaled_positions(self.absolute_pos_embed, grid, self.grid_size, prefix=0, keep_own=False)
 
     def _grid(self, height: int, width: int) -> tuple[int, int]:

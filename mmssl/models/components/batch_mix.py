@@ -61,6 +61,10 @@ class BatchMix(nn.Module):
         Raises:
             ValueError: N is odd: the image in the middle would be mixed with itself.
         """
-        if len(images) % 2:
-            raise ValueError(f'mixing needs an even number of images per process, got {len(images)}')
+        if problem := self.wrong_batch(len(images)):
+            raise ValueError(problem)
         return self._mix(images.clone(), labels)
+
+    def wrong_batch(self, images: int) -> str | None:
+        """Returns why a batch of so many images per process cannot be mixed; None if it can."""
+        return f'mixing needs an even number of images per process, got {images}' if images % 2 else None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmssl.distributed.collectives import gather_constant, rank, world_size
 
 
-class BatchShuffle:
+class BatchShuffle(nn.Module):
     """Encodes images in random groups: shuffling BN of MoCo (arXiv:1911.05722, section 3.3).
 
     With several processes the images of all processes are gathered, every process encodes its share of a random
@@ -26,10 +26,11 @@ class BatchShuffle:
     """
 
     def __init__(self, group_size: int | None = None) -> None:
+        super().__init__()
         self.group_size = group_size
 
     @torch.no_grad()
-    def __call__(self, encoder: nn.Module, images: Tensor) -> Any:
+    def forward(self, encoder: nn.Module, images: Tensor) -> Any:
         """Returns the encoder's output for images (N, 3, H, W), in the order of the images, without gradient.
 
         Args:
@@ -39,9 +40,9 @@ class BatchShuffle:
         Raises:
             ValueError: ``group_size`` does not divide the number of images of a process.
         """
+        if problem := self.wrong_batch(len(images)):
+            raise ValueError(problem)
         group_size = self.group_size or len(images)
-        if len(images) % group_size:
-            raise ValueError(f'group_size must divide the {len(images)} images of a process, got {group_size}')
         if group_size == len(images) * world_size() or any(map(_is_synchronised, encoder.modules())):
             return encoder(images)
         order = self.permutation(len(images) * world_size(), images.device)
@@ -51,6 +52,12 @@ class BatchShuffle:
             return _in_order(outputs, order)
         make = getattr(type(outputs[0]), '_make', tuple)  # of a named tuple
         return make(_in_order(parts, order) for parts in zip(*outputs))
+
+    def wrong_batch(self, images: int) -> str | None:
+        """Returns why a batch of so many images per process is not possible; None if it is."""
+        if not self.group_size or images % self.group_size == 0:
+            return None
+        return f'norm_group_size={self.group_size} must divide the {images} images of a process'
 
     def permutation(self, count: int, device: torch.device) -> Tensor:
         """Draws a permutation of ``count`` images, (count,) int64, the same on every process."""

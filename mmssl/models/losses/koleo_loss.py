@@ -68,9 +68,12 @@ class KoLeoLoss(nn.Module):
         Raises:
             ValueError: ``group_size`` does not divide N.
         """
-        if self.group_size is not None and len(features) % self.group_size:
-            raise ValueError(
-                f'koleo.group_size={self.group_size} must divide the {len(features)} images of a process: change it or '
-                'train_dataloader.batch_size'
-            )
+        if problem := self.wrong_batch(len(features)):
+            raise ValueError(problem)
         return self.weight * koleo(features, self.group_size)
+
+    def wrong_batch(self, images: int) -> str | None:
+        """Returns why a batch of so many images per process is not possible; None if it is."""
+        if self.group_size is None or images % self.group_size == 0:
+            return None
+        return f'group_size={self.group_size} must divide the {images} images of a process'

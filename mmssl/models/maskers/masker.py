@@ -63,6 +63,20 @@ class Masker(nn.Module):
         """Returns the parts of images (N, 3, H, W) that a figure of the masks shows: name -> (N, L) bool."""
         return {'visible': ~self(images)}
 
+    def num_patches(self, images: Tensor) -> int:
+        """Returns the number of patches of images (N, 3, H, W) for a masker that hides the same number in every image.
+
+        Raises:
+            ValueError: All patches of an image are hidden, so the backbone would learn nothing.
+        """
+        rows, columns = self.grid(images)
+        if self.num_hidden(rows * columns) >= rows * columns:
+            raise ValueError(
+                f'model.masker hides all {rows} x {columns} patches of an image: lower model.masker.ratio, or enlarge '
+                'the view'
+            )
+        return rows * columns
+
     def grid(self, images: Tensor) -> tuple[int, int]:
         """Returns the rows and columns of patches of images (N, 3, H, W); an incomplete patch counts as one."""
         height, width = images.shape[-2:]

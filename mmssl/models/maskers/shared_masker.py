@@ -40,9 +40,12 @@ class SharedMasker(Masker):
         return num_patches - int(num_patches * (1 - self.ratio))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns a mask (N, L) bool, True = hidden, with equal rows, for images (N, 3, H, W)."""
-        rows, columns = self.grid(images)
-        total = rows * columns
+        """Returns a mask (N, L) bool, True = hidden, with equal rows, for images (N, 3, H, W).
+
+        Raises:
+            ValueError: No patch of an image stays visible.
+        """
+        total = self.num_patches(images)
         self.positions = sorted(random.sample(range(total), total - self.num_hidden(total)))
         hidden = np.ones(total, dtype=bool)
         hidden[self.positions] = False

@@ -32,18 +32,18 @@ class SimMIMMasker(Masker):
     """Hides the same number of square units, larger than patches, in every image (SimMIM).
 
     Args:
-        ratio: Share of hidden units, in (0, 1]; ``ceil(ratio * U)`` of U units are hidden, as in the official code.
+        ratio: Share of hidden units, in (0, 1); ``ceil(ratio * U)`` of U units are hidden, as in the official code.
         unit_size: Side of a unit in pixels, a multiple of ``patch_size``.
         patch_size: Side of a patch of the backbone in pixels: 16 for a ViT, 4 for Swin.
 
     Raises:
-        ValueError: ``ratio`` lies outside (0, 1], or ``unit_size`` is not a multiple of ``patch_size``.
+        ValueError: ``ratio`` lies outside (0, 1), or ``unit_size`` is not a multiple of ``patch_size``.
     """
 
     def __init__(self, ratio: float = 0.6, unit_size: int = 32, patch_size: int = 16) -> None:
         super().__init__(patch_size)
-        if not 0 < ratio <= 1:
-            raise ValueError(f'ratio, the share of hidden units, must lie in (0, 1], got {ratio}')
+        if not 0 < ratio < 1:
+            raise ValueError(f'ratio, the share of hidden units, must lie in (0, 1), got {ratio}')
         if unit_size % patch_size:
             raise ValueError(f'unit_size must be a multiple of patch_size={patch_size}, got {unit_size}')
         self.ratio = ratio
@@ -58,13 +58,14 @@ class SimMIMMasker(Masker):
         """Returns a mask (N, L) bool, True = hidden, for images (N, 3, H, W).
 
         Raises:
-            ValueError: A side of the images is not a multiple of ``unit_size``.
+            ValueError: A side of the images is not a multiple of ``unit_size``, or no unit stays visible.
         """
         height, width = images.shape[-2:]
         if height % self.unit_size or width % self.unit_size:
             raise ValueError(
                 f'the sides of images must be multiples of unit_size={self.unit_size}, got {height} x {width} pixels'
             )
+        self.num_patches(images)
         rows, columns = height // self.unit_size, width // self.unit_size
         order = torch.rand(len(images), rows * columns, device=images.device).argsort(dim=1)
         return unit_mask(order, math.ceil(rows * columns * self.ratio), (rows, columns), self.patches)

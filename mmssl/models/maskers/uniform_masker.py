@@ -46,7 +46,11 @@ class UniformMasker(Masker):
         return num_patches - int(num_patches * (1 - self.ratio))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns a mask (N, L) bool, True = hidden, for images (N, 3, H, W)."""
-        rows, columns = self.grid(images)
-        noise = torch.rand(len(images), rows * columns, device=images.device)
-        return uniform_mask(noise, self.num_hidden(rows * columns))
+        """Returns a mask (N, L) bool, True = hidden, for images (N, 3, H, W).
+
+        Raises:
+            ValueError: No patch of an image stays visible.
+        """
+        num_patches = self.num_patches(images)
+        noise = torch.rand(len(images), num_patches, device=images.device)
+        return uniform_mask(noise, self.num_hidden(num_patches))

@@ -70,9 +70,16 @@ class BottleneckAttention(BaseModule):
         group_size = self.norm_group_size or len(features)
         if not self.training or len(features) <= group_size:
             return self.blocks(features)
-        if len(features) % group_size:
-            raise ValueError(f'norm_group_size must divide the {len(features)} images of a process, got {group_size}')
+        if problem := self.wrong_batch(len(features)):
+            raise ValueError(problem)
         return torch.cat([self.blocks(group) for group in features.split(group_size)])
+
+    def wrong_batch(self, images: int) -> str | None:
+        """Returns why a batch of so many images per process is not possible; None if it is."""
+        size = self.norm_group_size
+        if size is None or images <= size or images % size == 0:
+            return None
+        return f'norm_group_size={size} must divide the {images} images of a process, or be larger'
 
 
 class AttentionBlock(nn.Module):

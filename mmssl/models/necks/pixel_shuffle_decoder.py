@@ -25,6 +25,7 @@ class PixelShuffleDecoder(BaseModule):
     def __init__(self, in_channels: int, stride: int = 32, out_channels: int = 3, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.stride = stride
+        self.out_channels = out_channels
         self.layers = nn.Sequential(nn.Conv2d(in_channels, out_channels * stride**2, 1), nn.PixelShuffle(stride))
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:

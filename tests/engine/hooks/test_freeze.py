@@ -7,6 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
+from mmssl.engine.hooks.freeze import FreezeHook
 from tests.support.tiny_run import build_runner, tiny_config, train
 
 NAME = 'neck.layers.3'  # the last linear layer of the tiny run
@@ -43,6 +44,18 @@ def test_parameters_are_kept_for_the_first_epochs_only(tmp_path: Path) -> None:
     assert not torch.equal(watch.weights[2], before)
     assert watch.has_state == [False, False, True]
     assert not torch.equal(runner.algorithm.get_parameter('neck.layers.0.weight'), other)
+
+
+def test_a_run_that_ends_before_the_frozen_epochs_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for epochs in (2, 3):
+        runner = build_runner(tiny_config(tmp_path, custom_hooks=[dict(type='FreezeHook', name=NAME, epochs=epochs)]))
+        (hook,) = (hook for hook in runner.hooks if isinstance(hook, FreezeHook))
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        runner.logger.addHandler(caplog.handler)
+        hook.before_train(runner)
+    assert [text for text in caplog.messages if 'FreezeHook' in text] == [
+        f"FreezeHook freezes '{NAME}' for 3 epochs, and the run has 3: these parameters will not change"
+    ]
 
 
 def test_a_name_that_nothing_has_is_an_error(tmp_path: Path) -> None:

@@ -225,6 +225,10 @@ def test_how_positions_follow_the_image():
     assert torch.equal(tables['dino'], scaled_positions(own, (4, 4), (2, 3), prefix=0))
     assert torch.equal(tables['itpn'], tables['dino'])
     assert not torch.allclose(tables['antialiased'], tables['dino'])
+    by_three = small().double()
+    third, whole = by_three._positions((4, 4), is_whole=True) / 3, by_three.absolute_pos_embed
+    whole.data /= 3
+    assert_close(by_three._positions((4, 4), is_whole=True), third, rtol=1e-13, atol=1e-15)  # in float64
     for name, is_own in (('antialiased', True), ('dino', True), ('itpn', False)):
         backbone = small(resample=name)
         assert torch.equal(backbone._positions((2, 3), is_whole=True), own)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from mmssl.distributed.collectives import rank, world_size
-from mmssl.engine.agreement import wrong_queues
+from mmssl.engine.agreement import wrong_batches
 from mmssl.models.components import assignment_queue
 from mmssl.models.components.assignment_queue import AssignmentQueue
 from mmssl.models.components.word_queue import WordQueue
@@ -42,7 +42,7 @@ def test_wrong_lengths_and_starts():
 
 def test_lengths_are_compared_with_the_global_batch_before_a_run(monkeypatch):
     model = nn.ModuleDict(dict(queue=AssignmentQueue(6, 3), words=WordQueue(2, 3), fits=WordQueue(8, 3)))
-    assert list(wrong_queues(model, 4)) == [
+    assert list(wrong_batches(model, 4)) == [
         'model.queue: queue length 6 is not a multiple of the global batch size 4; 4 is one',
         'model.words: queue length 2 is not a multiple of the global batch size 4; 4 is one',
     ]

@@ -58,7 +58,7 @@ def test_the_permutation_is_one():
 
 
 def test_groups_that_do_not_fit():
-    with pytest.raises(ValueError, match='divide the 8 images of a process, got 3'):
+    with pytest.raises(ValueError, match='norm_group_size=3 must divide the 8 images of a process'):
         BatchShuffle(3)(_norm(), IMAGES)
 
 

@@ -89,7 +89,7 @@ def test_a_batch_of_several_groups_is_that_of_several_processes():
     neck.norm_group_size = None
     assert not torch.allclose(neck(images), whole, atol=1e-3)
     neck.norm_group_size = 4
-    with pytest.raises(ValueError, match='must divide the 6 images of a process, got 4'):
+    with pytest.raises(ValueError, match='norm_group_size=4 must divide the 6 images of a process'):
         neck(images)
     assert neck(images[:3]).shape[0] == 3  # less than a group is one
     neck.eval()
