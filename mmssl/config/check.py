@@ -111,7 +111,7 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
     Raises:
         UserError: There are mistakes; the message names each with its place in the config.
     """
-    problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg), *_two_lengths(cfg)]
+    problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg), *_two_lengths(cfg), *_incomplete_loops(cfg)]
     for read, key in (
         (block_compile_options, 'compile'),
         (memory_format, 'memory_format'),
@@ -153,6 +153,14 @@ def _two_lengths(cfg: Config) -> Iterator[str]:
     whole, loop = cfg.get('max_epochs'), cfg.get('train_cfg') or {}
     if whole is not None and 'max_iters' not in loop and loop.get('max_epochs', whole) != whole:
         yield f'max_epochs={whole} and train_cfg.max_epochs={loop["max_epochs"]} contradict each other: give one'
+
+
+def _incomplete_loops(cfg: Config) -> Iterator[str]:
+    for split, what in (('val', 'evaluations during the run'), ('test', 'tests')):
+        keys = [f'{split}_{part}' for part in ('dataloader', 'cfg', 'evaluator')]
+        missing = [key for key in keys if cfg.get(key) is None]
+        if 0 < len(missing) < 3:
+            yield f'{" and ".join(missing)} missing: set all of {", ".join(keys)}, or none of them for no {what}'
 
 
 class _PartsCheck:

@@ -155,6 +155,13 @@ def test_two_lengths_that_differ() -> None:
     assert not problems(max_epochs=3, train_cfg=dict(max_epochs=3))
 
 
+def test_a_part_of_an_evaluation_alone() -> None:
+    message = problems(val_dataloader={}, val_cfg={}, val_evaluator=None)
+    assert 'val_evaluator missing' in message and 'none of them for no evaluations during the run' in message
+    assert 'test_cfg and test_evaluator missing' in problems(test_dataloader={})
+    assert not problems(val_dataloader={}, val_cfg={}, val_evaluator=[], test_dataloader=None)
+
+
 def test_several_mistakes_are_told_at_once() -> None:
     message = problems(max_epoch=1, model=dict(type='SimCRL'))
     assert message.startswith('2 mistakes') and 'max_epochs' in message and 'SimCLR' in message
@@ -162,7 +169,8 @@ def test_several_mistakes_are_told_at_once() -> None:
 
 def test_missing_paths(tmp_path: Path) -> None:
     loader = dict(dataset=dict(type='ImageFolder', data_root='/no/folder'))
-    message = problems(train_dataloader=loader, val_dataloader=loader, test_dataloader=loader)
+    rest = dict(val_cfg={}, val_evaluator=[], test_cfg={}, test_evaluator=[])
+    message = problems(train_dataloader=loader, val_dataloader=loader, test_dataloader=loader, **rest)
     assert message.count('/no/folder') == 2 and 'train_dataloader.dataset.data_root, val_data' in message
     assert 'test_dataloader' not in message  # a training does not read it
     assert 'test_dataloader' in problems(test_dataloader=loader)
@@ -176,7 +184,8 @@ def test_missing_paths(tmp_path: Path) -> None:
     assert not missing_paths(Config(target | dict(train_dataloader=None)))  # a test makes no targets
     assert 'init_cfg.checkpoint' in problems(model=dict(type='SimCLR', init_cfg=dict(checkpoint='no.pth')))
     assert problems(load_from='https://example.org/x.pth', data_root='/unused/variable') == ''
-    assert problems(val_dataloader=dict(dataset=dict(type='ImageFolder', data_root=str(tmp_path)))) == ''
+    loader = dict(dataset=dict(type='ImageFolder', data_root=str(tmp_path)))
+    assert problems(val_dataloader=loader, val_cfg={}, val_evaluator=[]) == ''
 
 
 def test_a_data_root_may_be_a_pattern(tmp_path: Path) -> None:
