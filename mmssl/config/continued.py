@@ -25,7 +25,8 @@ def is_pretraining(cfg: Config) -> bool:
 def go_on_gently(cfg: Config) -> list[str]:
     """Changes a pre-training config in place for a start from trained weights.
 
-    The key ``continued`` of the config, which is removed, overrides the defaults; None changes nothing.
+    The key ``continued`` of the config, which is removed, overrides the defaults; None changes nothing. Rates that the
+    recipe gives to its backbone itself, such as a layer decay, stay unless ``continued`` names them.
 
     - ``lr_factor=0.1``: factor of the learning rate of the backbone; neck and head keep their rate;
     - ``layer_decay=0.8``: further factor from block to block, from the output to the embeddings; 1 turns it off;
@@ -50,7 +51,7 @@ def go_on_gently(cfg: Config) -> list[str]:
         raise UserError(f'continued has no setting {wrong[0]!r}{hint}')
     settings = DEFAULTS | dict(given)
     _check(settings)
-    changes = _slow_down(cfg, settings)
+    changes = _slow_down(cfg, settings, set(given))
     if settings['head_epochs']:
         freeze = dict(type='FreezeHook', name='backbone', epochs=settings['head_epochs'])
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), freeze]
@@ -62,6 +63,7 @@ def go_on_gently(cfg: Config) -> list[str]:
         cfg.trainable = trainable
     if cfg.get('val_evaluator') and 'max_iters' not in (cfg.get('train_cfg') or {}):
         cfg.train_cfg = dict(cfg.get('train_cfg') or {}, val_interval=settings['val_interval'])
+        changes.append(f'epochs between evaluations: {settings["val_interval"]}')
     return changes
 
 
@@ -74,15 +76,22 @@ def _check(settings: dict[str, Any]) -> None:
             raise UserError(f'continued.{key} must be a whole number, got {settings[key]!r}')
 
 
-def _slow_down(cfg: Config, settings: dict[str, Any]) -> list[str]:
-    """Writes the lower rates of the backbone into ``paramwise_cfg``."""
+def _slow_down(cfg: Config, settings: dict[str, Any], given: set[str]) -> list[str]:
+    """Writes the lower rates of the backbone into ``paramwise_cfg``; ``given`` are the keys that the user has set."""
     if cfg.optim_wrapper.get('constructor', 'GroupedOptimWrapperConstructor') != 'GroupedOptimWrapperConstructor':
         return [f'rates are those of {cfg.optim_wrapper.constructor}']
-    factor, decay = settings['lr_factor'], settings['layer_decay']
-    rates: dict[str, Any] = dict(backbone_lr_mult=factor)
-    if decay < 1 and not settings['low_rank'] and hasattr(MODELS.get(cfg.model.backbone.type), 'layers_to_output'):
-        rates['layer_decay'] = decay
     paramwise = dict(cfg.optim_wrapper.get('paramwise_cfg') or {})
-    cfg.optim_wrapper.paramwise_cfg = rates | paramwise
-    lower = f', {decay:g} times that from block to block' if 'layer_decay' in rates else ''
-    return [f'the backbone learns at {factor:g} times the rate of the recipe{lower}']
+    if 'lr_factor' in given or 'backbone_lr_mult' not in paramwise:
+        paramwise['backbone_lr_mult'] = settings['lr_factor']
+    has_order = hasattr(MODELS.get(cfg.model.backbone.type), 'layers_to_output')
+    if 'layer_decay' in given or 'layer_decay' not in paramwise and has_order and not settings['low_rank']:
+        paramwise['layer_decay'] = settings['layer_decay']
+    if paramwise.get('layer_decay') == 1:
+        del paramwise['layer_decay']
+    cfg.optim_wrapper.paramwise_cfg = paramwise
+    changes = [f'the backbone learns at {paramwise["backbone_lr_mult"]:g} times the rate of the recipe']
+    if 'layer_decay' in paramwise:
+        changes[0] += f', {paramwise["layer_decay"]:g} times that from block to block'
+        if (paramwise.get('vectors') or {}).get('decay_mult') == 0:
+            changes.append('tokens and position tables of the backbone do not decay, as biases and norms')
+    return changes

@@ -17,6 +17,7 @@ from mmssl.converters.convert import convert
 from mmssl.converters.detect import UnknownSourceError, detect_source
 from mmssl.converters.public import find_public, in_timm, load_public, warn_of_normalization
 from mmssl.converters.sources import SOURCES
+from mmssl.distributed.shards import local_shard, shard_like
 from mmssl.models.layers.input_channels import adapt_channels
 from mmssl.utils.errors import UserError, some
 
@@ -32,6 +33,7 @@ def transfer_weights(
     - ``model.roi_head.shared_head`` of a detector with C4 features gets the last stage, ``layer4``.
     - ``model.neck`` gets the neck of the file. The file must contain it if the neck's class has
       ``pretrained_with_backbone = True``; any other neck keeps its weights if the file does not contain it.
+    - ``model.mask_token`` gets the token of the file, as those of DINOv2, iBOT and BEiT have one.
 
     Args:
         model: Model with the attribute ``backbone``, of mmssl, mmdet, mmseg or another library on MMEngine.
@@ -72,6 +74,10 @@ def transfer_weights(
     neck = getattr(model, 'neck', None)
     if isinstance(neck, nn.Module):
         _transfer_neck(neck, below(tensors, f'{owner}neck'), str(file), min_match)
+    token, found = getattr(model, 'mask_token', None), tensors.get('mask_token')
+    if isinstance(token, nn.Parameter) and found is not None and found.shape == token.shape:
+        local_shard(token.detach()).copy_(local_shard(shard_like(found, token)))
+        print_log(f'mask token: from {file}', logger='current')
 
 
 def load_trained_weights(model: nn.Module, checkpoint: str, content: Any, prefix: str | None = None) -> None:

@@ -29,7 +29,27 @@ def test_the_backbone_is_slowed_down_and_waits_for_the_heads() -> None:
     assert cfg.optim_wrapper.paramwise_cfg == dict(backbone_lr_mult=0.1, layer_decay=0.8, vectors=dict(decay_mult=0))
     assert cfg.custom_hooks == [dict(type='FreezeHook', name='backbone', epochs=1)]
     assert cfg.train_cfg.val_interval == 1 and 'trainable' not in cfg
-    assert '0.1 times the rate' in changes[0] and 'heads start at random' in changes[1]
+    assert changes == [
+        'the backbone learns at 0.1 times the rate of the recipe, 0.8 times that from block to block',
+        'tokens and position tables of the backbone do not decay, as biases and norms',
+        'the backbone does not move in the first epochs (1): heads start at random',
+        'epochs between evaluations: 1',
+    ]
+
+
+def test_rates_of_the_recipe_stay_unless_they_are_named() -> None:
+    def rates(own: dict, **continued: Any) -> tuple[dict, str]:
+        cfg = _config(continued=continued)
+        cfg.optim_wrapper.paramwise_cfg = own
+        first = go_on_gently(cfg)[0]
+        return dict(cfg.optim_wrapper.paramwise_cfg), first
+
+    kept, said = rates(dict(layer_decay=0.9))
+    assert kept == dict(backbone_lr_mult=0.1, layer_decay=0.9) and '0.9 times that' in said
+    changed, said = rates(dict(layer_decay=0.9), layer_decay=0.7)
+    assert changed['layer_decay'] == 0.7 and '0.7 times that' in said
+    off, said = rates(dict(layer_decay=0.9), layer_decay=1)
+    assert off == dict(backbone_lr_mult=0.1) and 'block to block' not in said
 
 
 def test_settings_override_the_defaults() -> None:

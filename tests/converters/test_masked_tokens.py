@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from mmssl.converters.convert import convert, rename
 from mmssl.converters.detect import detect_source
+from mmssl.converters.transfer import transfer_weights
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError
@@ -80,3 +82,12 @@ def test_sources_are_found_by_their_names():
 def test_another_source_is_refused():
     with pytest.raises(UserError, match="source 'simmim' does not know"):
         convert(beit(), 'simmim')
+
+
+def test_a_start_from_public_weights_takes_the_mask_token(tmp_path):
+    official = beit() | {'mask_token': torch.full((1, 1, 24), 0.5)}
+    torch.save(official, tmp_path / 'beit.pth')
+    model = nn.Module()
+    model.backbone, model.mask_token = BEiTViT(**SMALL), nn.Parameter(torch.zeros(1, 1, 24))
+    transfer_weights(model, tmp_path / 'beit.pth')
+    assert (model.mask_token == 0.5).all()

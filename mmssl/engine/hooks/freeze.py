@@ -46,7 +46,8 @@ class FreezeHook(Hook):
         if self.epochs >= runner.max_epochs:
             runner.logger.warning(
                 f'FreezeHook freezes {self.name!r} for {self.epochs} epochs, and the run has {runner.max_epochs}: '
-                'these parameters will not change'
+                'these parameters will not change. Raise max_epochs, or lower epochs (continued.head_epochs '
+                'after --pretrained)'
             )
 
         values: list[Tensor] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
@@ -29,7 +30,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     The keys of ``paramwise_cfg`` are:
 
     - ``custom_keys={'head.predictor': dict(fix_lr=True)}`` works as in MMEngine: the longest key that occurs in a
-      parameter's name sets ``lr_mult``, ``decay_mult`` and any other entry of its group.
+      parameter's name sets ``lr_mult``, ``decay_mult`` and any other entry of its group. A key of which all parameters
+      are frozen, as by ``trainable``, has no effect and is logged.
     - ``vectors=dict(lr_mult=.024)`` sets the same for all parameters of at most one dimension (biases and norms). A
       custom key that also matches overrides it.
     - ``layer_decay=.65`` is for fine-tuning. In ``model.backbone`` the lr is multiplied by this factor from layer to
@@ -55,8 +57,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             ``backbone_lr_mult``, or None.
 
     Raises:
-        ValueError: ``paramwise_cfg`` has another key, a custom key matches no parameter, ``layer_decay`` is outside
-            its range, or the backbone has no ``layers_to_output()``.
+        ValueError: ``paramwise_cfg`` has another key, a custom key matches no parameter outside a teacher,
+            ``layer_decay`` is outside its range, or the backbone has no ``layers_to_output()``.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -97,9 +99,7 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             own = {**asked.get(name, {}), **vector, **custom_keys.get(key, {})}
             options = self._options(own, scales.get(name, 1.0))
             _group_of(groups, options)['params'].append(param)
-        unmatched = set(custom_keys) - matched
-        if unmatched:
-            raise ValueError(f'custom_keys {sorted(unmatched)} of paramwise_cfg match no trainable parameter')
+        _check_matched(module, set(custom_keys) - matched)
         params.extend(groups)
 
     def _layers(self, model: nn.Module) -> tuple[dict[str, float], set[str]]:
@@ -141,6 +141,16 @@ def can_be_fused(optimizer_cfg: dict, model: nn.Module) -> bool:
     return not _EXCLUDED_BY & set(optimizer_cfg) and all(
         parameter.device.type in devices and parameter.is_floating_point() for parameter in trained
     )
+
+
+def _check_matched(module: nn.Module, unmatched: set[str]) -> None:
+    """Logs the custom keys of which all parameters are frozen, and raises an error for those without a parameter."""
+    frozen = [name for name, parameter in module.named_parameters() if not name.startswith('teacher.')]
+    idle = {key for key in unmatched if any(key in name for name in frozen)}
+    if unmatched - idle:
+        raise ValueError(f'custom_keys {sorted(unmatched - idle)} of paramwise_cfg match no trainable parameter')
+    if idle:
+        print_log(f'custom_keys {sorted(idle)} of paramwise_cfg match frozen parameters alone', logger='current')
 
 
 def _group_of(groups: list[dict], options: dict) -> dict:

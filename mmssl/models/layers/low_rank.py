@@ -76,6 +76,8 @@ def restrict_training(model: Any, frozen_blocks: int = 0, low_rank: int = 0) -> 
         taught = getattr(getattr(model, 'teacher', None), 'backbone', None)
         if taught is not None:
             add_low_rank(taught, low_rank)
+            first = {name: x for name, x in model.backbone.state_dict().items() if name.endswith(DOWN)}
+            taught.load_state_dict(first, strict=False)  # factors of other origins could not be averaged
             taught.requires_grad_(False)
 
 

@@ -65,6 +65,15 @@ def test_a_key_that_matches_nothing_is_an_error() -> None:
         _groups(_model(), dict(norm_decay_mult=0.0))
 
 
+def test_a_key_of_frozen_parameters_has_no_effect() -> None:
+    model = _model()
+    model.backbone.requires_grad_(False)
+    (group,) = _groups(model, dict(custom_keys={'backbone': dict(lr_mult=0.5)}))
+    assert len(group['params']) == 4 and group['lr'] == 0.1
+    with pytest.raises(ValueError, match=r"\['teacher.backbone'\].*match no trainable parameter"):
+        _groups(model, dict(custom_keys={'teacher.backbone': dict(lr_mult=0.5)}))
+
+
 class _Transfer(nn.Module):
     """What a classifier, a detector or a segmentor looks like from outside."""
 

@@ -10,6 +10,7 @@ from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.capi_vit import CAPIViT
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.vision_transformer import VisionTransformer
+from mmssl.models.components.ema_teacher import EMATeacher
 from mmssl.models.layers.low_rank import restrict_training
 from mmssl.utils.errors import UserError
 
@@ -89,3 +90,11 @@ def test_all_projections_of_rotary_attention_are_updated() -> None:
     restrict_training(_Method(backbone), low_rank=2)
     trained = {name.split('.', 2)[2] for name, parameter in backbone.named_parameters() if parameter.requires_grad}
     assert len(trained) == 6 * 2 and 'attn.q.low_rank_up' in trained and 'attn.v.low_rank_down' in trained
+
+
+def test_student_and_teacher_begin_with_the_same_factors() -> None:
+    method = _Method(_vit())
+    method.teacher = EMATeacher(backbone=_vit())
+    restrict_training(method, low_rank=2)
+    name = 'blocks.0.attn.qkv.low_rank_down'
+    assert torch.equal(method.teacher.backbone.get_parameter(name), method.backbone.get_parameter(name))
