@@ -56,7 +56,7 @@ def load_matching(
     lacks_input = any(key in missing for key in (first, *trained))
     if not total or len(matched) < min_match * total or lacks_input or any(key in found for key in missing):
         lines = _mismatch(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source)
-        if first in missing and first in found and (option := _option_for(module, found[first])):
+        if first in missing and first in found and (option := _option_for(module, found[first], wanted[first])):
             lines.append(f'The file has another first layer: set model.backbone.{option} in the config.')
         raise UserError('\n'.join(lines))
     surplus = [key for key in found if key not in wanted and _belongs(module, key)]
@@ -155,12 +155,14 @@ def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:
     return max(matches, key=lambda prefix: (matches[prefix], -len(prefix)), default='')
 
 
-def _option_for(module: nn.Module, weight: Tensor) -> str | None:
-    """Returns the argument of the module's class that sets the kernel size of its first layer to that of ``weight``."""
+def _option_for(module: nn.Module, weight: Tensor, own: Tensor) -> str | None:
+    """Returns the argument of the class that gives the first layer the channels, or the kernel, of ``weight``."""
     kernel = weight.shape[-1]
     arguments = inspect.signature(type(module).__init__).parameters
     if weight.ndim != 4:
         return None
+    if own.ndim == 4 and own.shape[1] != weight.shape[1] and own.shape[2:] == weight.shape[2:]:
+        return f'in_channels={weight.shape[1]}'
     if 'stem' in arguments:
         return f"stem='{'small' if kernel == 3 else 'imagenet'}'"
     return next((f'{key}={kernel}' for key in ('patch_size', 'stem_stride') if key in arguments), None)

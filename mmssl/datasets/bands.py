@@ -118,8 +118,13 @@ def _indices(bands: int | Sequence[int]) -> list[int]:
     return list(range(bands)) if isinstance(bands, int) else list(bands)
 
 
-def read_measured(file: str | Path, *keys: str) -> list[Any]:
+def read_measured(file: str | Path, *keys: str, optional: Sequence[str] = ()) -> list[Any]:
     """Returns what a file of ``tools/misc/measure_images.py`` has for each key, see ``measure_images``.
+
+    Args:
+        file: Path of the file.
+        *keys: Keys that the file must have.
+        optional: Further keys, for which the result is None if the file does not have them.
 
     Raises:
         UserError: The file does not exist, or is another one.
@@ -132,7 +137,7 @@ def read_measured(file: str | Path, *keys: str) -> list[Any]:
         reason = f'it has no {" and ".join(keys)}'
     if not isinstance(measured, dict) or not set(keys) <= measured.keys():
         raise UserError(f'{file} is not a file of tools/misc/measure_images.py ({reason}): write it with this tool')
-    return [measured[key] for key in keys]
+    return [measured.get(key) for key in (*keys, *optional)]
 
 
 def _samples(data: bytes) -> np.ndarray:

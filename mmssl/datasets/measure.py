@@ -22,7 +22,7 @@ def measure_images(
 ) -> dict[str, Any]:
     """Measures a folder once, for ``value_range`` of its datasets and ``statistics`` of the data preprocessor.
 
-    At most 10,000 pixels of each image are used, drawn with a fixed seed.
+    At most 10,000 pixels of each image are used, drawn with a fixed seed; pixels with infinite samples are left out.
 
     Args:
         folder: Folder of images, see ``ImageFolder``.
@@ -31,8 +31,8 @@ def measure_images(
         max_images: Largest number of images, evenly spaced in the order of their names.
 
     Returns:
-        ``value_range``, one pair (black, white) for each band; ``mean`` and ``std`` of each band after this range was
-        applied, on the scale 0-255; ``images``, the number of images.
+        ``bands``; ``value_range``, one pair (black, white) for each band; ``mean`` and ``std`` of each band after this
+        range was applied, on the scale 0-255; ``images``, the number of images.
 
     Raises:
         UserError: No image can be read, or a band is constant.
@@ -50,6 +50,10 @@ def measure_images(
                 pixels = read_bands(file.read(), bands).reshape(-1, number)
             if np.isnan(pixels).any():
                 raise UnreadableImageError('samples are NaN')  # as a dataset would say
+            if pixels.dtype.kind == 'f':  # a dataset clips infinite samples, which have no mean
+                pixels = pixels[np.isfinite(pixels).all(axis=1)]
+            if not len(pixels):
+                raise UnreadableImageError('all samples are infinite')
         except (UnreadableImageError, OSError) as error:
             skipped += 1
             print_log(f'{name} is skipped: {error}', logger='current', level=30)

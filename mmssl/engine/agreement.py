@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence, Sized
 from typing import Any, cast
 
+import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -68,25 +69,34 @@ def check_views(algorithm: nn.Module, dataset: Any) -> None:
             contract.check_transforms(part.views, type(algorithm).__name__, f'{place}.views')
 
 
-def check_bands(algorithm: nn.Module, dataset: Any) -> None:
-    """Checks the number of bands of the images, and that views of bands have no operations on colours.
+def check_bands(algorithm: nn.Module, dataset: Any, where: str = 'train_dataloader.dataset') -> None:
+    """Checks number and range of the bands of images, and that views of bands have no operations on colours.
 
     Args:
         algorithm: Algorithm; one whose preprocessor does not tell its number of bands is not checked.
-        dataset: Training set; the parts of a concatenation are checked one by one.
+        dataset: Dataset; the parts of a concatenation are checked one by one.
+        where: Key of the dataset in the config, for messages.
 
     Raises:
-        UserError: Images and preprocessor have different numbers of bands, or an operation needs red, green and blue.
+        UserError: Images and preprocessor have different numbers of bands, bands have another range than that with
+            which ``statistics`` were measured, or an operation needs red, green and blue.
     """
-    expected = getattr(getattr(algorithm, 'data_preprocessor', None), 'num_bands', None)
+    preprocessor: Any = getattr(algorithm, 'data_preprocessor', None)
+    expected = getattr(preprocessor, 'num_bands', None)
     if expected is None:
         return
-    for place, part in image_sources(dataset, 'train_dataloader.dataset'):
+    for place, part in image_sources(dataset, where):
         own = getattr(part, 'num_bands', None)
         if (own or 3) != expected:
             raise UserError(
                 f'{place} has {own or 3} bands and model.data_preprocessor.mean {expected}: set {place}.bands, '
                 'model.backbone.in_channels, and mean and std of model.data_preprocessor to the same number of bands'
+            )
+        measured = getattr(preprocessor, 'measured_range', None)
+        if own is not None and measured is not None and not _same_range(getattr(part, 'value_range', None), measured):
+            raise UserError(
+                f'{place} has value_range={part.value_range}, and model.data_preprocessor.statistics were measured '
+                f"with another one: set {place}.value_range='{preprocessor.statistics}'"
             )
         for view in getattr(part, 'views', []) if own is not None else []:
             needed: list[str] = getattr(view, 'color_operations', list)()
@@ -95,6 +105,12 @@ def check_bands(algorithm: nn.Module, dataset: Any) -> None:
                     f'{place}.views use {" and ".join(needed)}, which need red, green and blue: bands have none. Set '
                     'jitter=(brightness, contrast, 0, 0) and grayscale=0'
                 )
+
+
+def _same_range(own: Any, measured: Sequence[Sequence[float]]) -> bool:
+    """Returns whether bands are read with the range (C, 2) with which they were measured; None reads all of a type."""
+    ranges = [own] if own is not None else [(0, 255), (0, 65535)]
+    return any(np.allclose(np.broadcast_to(each, np.shape(measured)), measured, rtol=1e-6) for each in ranges)
 
 
 def check_classes(algorithm: nn.Module, dataset: Any) -> None:

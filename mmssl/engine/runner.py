@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from mmssl.config.compilation import block_compile_options
 from mmssl.config.strategy import read_strategy
 from mmssl.datasets.class_numbers import share_classes
-from mmssl.engine.agreement import check_training, check_watched_results
+from mmssl.engine.agreement import check_bands, check_training, check_watched_results
 from mmssl.engine.checkpoint_runner import CheckpointRunner
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
 from mmssl.engine.freed_memory import keep_freed_memory
@@ -214,6 +214,10 @@ class PretrainRunner(CheckpointRunner):
             learned = getattr(self.train_dataloader.dataset, 'classes', None)
             share_classes(learned, loop.dataloader.dataset, 'val_dataloader.dataset', is_closed=True)
         check_watched_results(self.hooks, loop)
+        bank = getattr(loop, 'bank_dataloader', None)
+        for loader, where in ((loop.dataloader, 'val_dataloader'), (bank, 'val_cfg.bank_dataloader')):
+            if loader is not None:
+                check_bands(self.algorithm, loader.dataset, f'{where}.dataset')
         return loop
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:

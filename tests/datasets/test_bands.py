@@ -230,3 +230,11 @@ def test_wrong_value_ranges(value: object, tmp_path: Path) -> None:
     value = str(tmp_path / value) if isinstance(value, str) else value
     with pytest.raises(ValueError, match=r'must be \(black, white\)|is not a file of tools/misc/measure_images.py'):
         read_value_range(value, 2)
+
+
+def test_infinite_samples_have_no_share_in_the_statistics(tmp_path: Path) -> None:
+    samples = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    samples[0, :4] = -np.inf
+    np.save(tmp_path / 'a.npy', samples)
+    found = measure_images(str(tmp_path), 1)
+    assert np.isfinite([*found['value_range'][0], *found['mean'], *found['std']]).all()

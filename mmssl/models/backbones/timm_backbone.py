@@ -60,6 +60,7 @@ class TimmBackbone(OrderedLayers, BaseModule):
                 name, pretrained=pretrained, features_only=True, out_indices=self.out_indices, **kwargs
             )
             self.feature_dim = self.model.feature_info.channels()[-1]
+        self.is_pretrained = pretrained  # ``in_channels`` then adapts the first layer instead of a new one
         # Some timm models have a method init_weights(); MMEngine would call it and overwrite pretrained weights.
         self.model.is_init = True
         adapt_on_load(self, _resize_loaded_tables)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmssl.checkpoints.content import get_state_dict
+from mmssl.checkpoints.content import below, get_state_dict
 from mmssl.checkpoints.files import downloading, load_checkpoint_file
-from mmssl.checkpoints.matching import load_matching
+from mmssl.checkpoints.matching import find_prefix, load_matching
+from mmssl.models.layers.input_channels import adapt_channels
 from mmssl.registry import WEIGHT_INITIALIZERS
 
 
@@ -16,8 +18,9 @@ class Pretrained:
     """``init_cfg=dict(type='Pretrained', checkpoint=...)``, which loads with ``load_matching``.
 
     MMEngine's class of this name loads the tensors that fit and reports no error if none fits. This class finds the
-    prefix of the names in the file, and raises an error if the file has fewer than 99 % of the module's tensors. It
-    replaces MMEngine's class in the scope ``mmssl``, and for mmssl's backbones in the models of other libraries.
+    prefix of the names in the file, and raises an error if the file has fewer than 99 % of the module's tensors. A
+    first layer for RGB images is adapted to other channels, see ``adapt_channels``. It replaces MMEngine's class in the
+    scope ``mmssl``, and for mmssl's backbones in the models of other libraries.
 
     Args:
         checkpoint: File, http(s) address, or an address of MMEngine such as ``'torchvision://resnet50'``.
@@ -43,4 +46,8 @@ class Pretrained:
         else:
             content = load_checkpoint_file(self.checkpoint, self.map_location)
         offered = get_state_dict(content)
-        load_matching(module, offered, self.checkpoint, self.prefix, min_match=0.99, name=type(module).__name__)
+        prefix = find_prefix(module.state_dict(), offered) if self.prefix is None else self.prefix
+        offered, change = adapt_channels(module, below(offered, prefix))
+        if change:
+            print_log(change, logger='current')
+        load_matching(module, offered, self.checkpoint, '', min_match=0.99, name=type(module).__name__)

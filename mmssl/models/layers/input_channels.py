@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from timm.models._manipulate import adapt_input_conv
 from torch import Tensor, nn
 
@@ -17,7 +18,8 @@ def set_in_channels(backbone: Any, number: int) -> None:
 
     ``in_channels=13`` in the config of any backbone calls this function. The new weights are normal with the mean and
     deviation of the initial weights times sqrt(3 / number), so the output has the same deviation as for three channels.
-    A Sobel layer takes the mean of all channels.
+    A Sobel layer takes the mean of all channels. Weights that timm has loaded (``pretrained=True``) are adapted
+    instead, see ``adapt_channels``.
 
     Args:
         backbone: Backbone with initial weights, whose first layer is a convolution of three channels.
@@ -47,6 +49,9 @@ def set_in_channels(backbone: Any, number: int) -> None:
     with torch.no_grad():
         if isinstance(owner, Sobel):
             new.weight.fill_(1 / number)
+        elif getattr(backbone, 'is_pretrained', False):
+            new.weight.copy_(adapt_input_conv(number, old.weight))
+            print_log(_adapted(name, number), logger='current')
         else:
             new.weight.normal_(float(old.weight.mean()), float(old.weight.std()) * (3 / number) ** 0.5)
         if old.bias is not None and new.bias is not None:
@@ -86,7 +91,9 @@ def adapt_channels(backbone: nn.Module, tensors: dict[str, Tensor]) -> tuple[dic
     if weight.shape == own or weight.shape[1] != 3 or weight.shape[::2] != own[::2] or weight.shape[3] != own[3]:
         return tensors, ''
     number = own[1]
+    return tensors | {f'{name}.weight': adapt_input_conv(number, weight)}, _adapted(name, number)
+
+
+def _adapted(name: str, number: int) -> str:
     how = 'summed over red, green and blue' if number == 1 else f'red, green and blue repeated, times 3 / {number}'
-    return tensors | {f'{name}.weight': adapt_input_conv(number, weight)}, (
-        f'{name}: the weights for 3 channels became weights for {number} ({how})'
-    )
+    return f'{name}: the weights for 3 channels became weights for {number} ({how})'

@@ -29,7 +29,8 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
             65535, or for the white of the dataset's ``value_range``.
         std: Standard deviation of red, green and blue, or of each band, on the scale 0-255. ``mean=[0, 0, 0], std=[255,
             255, 255]`` gives images in [0, 1], which SimCLR uses.
-        statistics: File of ``tools/misc/measure_images.py`` with ``mean`` and ``std``, instead of these arguments.
+        statistics: File of ``tools/misc/measure_images.py`` with ``mean`` and ``std``, instead of these arguments; the
+            datasets have the ``value_range`` of the same file.
         shown: Indices of the three bands that figures show as red, green and blue, or of one that they show in grey;
             None means the first three, or the first of fewer.
         fused: Whether one Triton kernel changes the colours on a GPU with Triton; False uses torch's operations
@@ -46,8 +47,9 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
     ) -> None:
         super().__init__(non_blocking=True)
         self.memory_format = torch.contiguous_format
+        self.statistics, self.measured_range = statistics, None
         if statistics is not None:
-            mean, std = read_measured(statistics, 'mean', 'std')
+            mean, std, self.measured_range = read_measured(statistics, 'mean', 'std', optional=['value_range'])
         if not mean or len(mean) != len(std) or min(std) <= 0:
             raise ValueError(f'mean and std must be one number for each band, std positive, got {mean} and {std}')
         if max(std) < 1:

@@ -39,8 +39,8 @@ class FeatureTarget(BaseModule):
             positions as the student; None keeps them.
         standardize: Whether the features of each position get mean 0 and variance 1, by a layer norm without
             parameters.
-        mean: Mean of red, green and blue, on the scale 0-255, that the preprocessor has subtracted.
-        std: Standard deviation of red, green and blue, on the scale 0-255, by which the preprocessor has divided.
+        mean: Mean of red, green and blue, or of each band, on the scale 0-255, that the preprocessor has subtracted.
+        std: Standard deviation of the same, on the scale 0-255, by which the preprocessor has divided.
         teacher_mean: Mean that is subtracted from the images of the network.
         teacher_std: Standard deviation by which the images of the network are divided.
     """
@@ -63,10 +63,10 @@ class FeatureTarget(BaseModule):
         self.grid_size = grid_size
         self.standardize = standardize
         for name, values in (('mean', mean), ('std', std)):  # compared with those of the preprocessor
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1) / 255, persistent=False)
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1) / 255, persistent=False)
         self.affine = [
             (deviation / theirs_std, (center - theirs_mean) / theirs_std)
-            for center, deviation, theirs_mean, theirs_std in zip(mean, std, teacher_mean, teacher_std)
+            for center, deviation, theirs_mean, theirs_std in zip(mean, std, teacher_mean, teacher_std, strict=True)
         ]
 
     def init_weights(self) -> None:
@@ -120,7 +120,8 @@ class FeatureTarget(BaseModule):
         """Converts images (N, 3, H, W) from the preprocessor's normalisation to that of the network."""
         if all(pair == (1, 0) for pair in self.affine):
             return images
-        channels = [channel * factor + offset for channel, (factor, offset) in zip(images.unbind(1), self.affine)]
+        pairs = zip(images.unbind(1), self.affine, strict=True)
+        channels = [channel * factor + offset for channel, (factor, offset) in pairs]
         return torch.stack(channels, dim=1)
 
     def to_pixels(self, prediction: Tensor, images: Tensor) -> Tensor:

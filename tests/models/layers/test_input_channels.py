@@ -3,15 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from torch import nn
 
+from mmssl.checkpoints.matching import load_matching
 from mmssl.converters.architecture import describe
 from mmssl.converters.transfer import transfer_weights
 from mmssl.models.algorithms.mae import MAE
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.layers.input_channels import adapt_channels
 from mmssl.registry import BACKBONES
+from mmssl.utils.errors import UserError
 
 VIT = dict(arch=dict(embed_dim=48, depth=1, num_heads=2), img_size=32)
 SMALL = {
@@ -109,3 +112,22 @@ def test_mae_reconstructs_bands() -> None:
     loss = model.loss([torch.randn(2, 5, 32, 32)])['loss']
     loss.backward()
     assert model.backbone.patch_embed.proj.weight.grad.shape == (48, 5, 8, 8)
+
+
+def test_weights_that_timm_has_loaded_are_adapted(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = timm.create_model('resnet18', num_classes=0)
+    monkeypatch.setattr(timm, 'create_model', lambda *args, **options: trained)
+    colour = trained.conv1.weight.detach().clone()
+    backbone = BACKBONES.build(dict(type='TimmBackbone', name='resnet18', pretrained=True, in_channels=4))
+    assert torch.equal(backbone.model.conv1.weight[:, 3], 3 / 4 * colour[:, 0])
+
+
+def test_initial_weights_of_a_file_are_adapted_and_another_number_is_named(tmp_path: Path) -> None:
+    colour = ResNet(18, width=0.125)
+    torch.save(colour.state_dict(), tmp_path / 'rgb.pth')
+    start = dict(type='Pretrained', checkpoint=str(tmp_path / 'rgb.pth'))
+    backbone = BACKBONES.build(dict(type='ResNet', depth=18, width=0.125, in_channels=1, init_cfg=start))
+    backbone.init_weights()
+    torch.testing.assert_close(backbone.conv1.weight, colour.conv1.weight.sum(dim=1, keepdim=True))
+    with pytest.raises(UserError, match=r'another first layer: set model.backbone.in_channels=1 in'):
+        load_matching(colour, backbone.state_dict(), 'grey.pth')

@@ -89,3 +89,22 @@ def test_wrong_bands_and_colour_operations_stop_before_the_first_iteration() -> 
         check_bands(algorithm(5), dataset(4))
     with pytest.raises(UserError, match='use saturation and hue and grayscale, which need red, green and blue'):
         check_bands(algorithm(5), dataset(5, jitter=(0.4, 0.4, 0.4, 0.1), grayscale=0.2))
+
+
+def test_statistics_belong_to_a_range(tmp_path: Path) -> None:
+    file = tmp_path / 'scenes.json'
+
+    def measured(pairs: list) -> SimpleNamespace:
+        file.write_text(json.dumps(dict(bands=2, mean=[90.0] * 2, std=[50.0] * 2, value_range=pairs)))
+        return SimpleNamespace(data_preprocessor=SelfSupDataPreprocessor(statistics=str(file)))
+
+    def check(algorithm: SimpleNamespace, value_range: object) -> None:
+        dataset = SimpleNamespace(num_bands=2, views=[], value_range=value_range)
+        check_bands(algorithm, dataset, 'val_dataloader.dataset')
+
+    of_scenes = measured([[0.0, 4095.0], [0.0, 4095.0]])
+    check(of_scenes, (0, 4095))
+    for other in (None, (0, 1), [(0.0, 4095.0), (1.0, 4095.0)]):
+        with pytest.raises(UserError, match=r"set val_dataloader.dataset.value_range='.*scenes.json'"):
+            check(of_scenes, other)
+    check(measured([[0, 65535]] * 2), None)

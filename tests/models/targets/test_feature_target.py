@@ -81,3 +81,14 @@ def test_features_are_drawn_as_colours_of_patches():
     assert pixels.shape == (2, 16, 8 * 8 * 3) and pixels.abs().max() <= 2
     assert_close(pixels[..., :3], pixels[..., -3:])
     assert_close(feature_colors(7 * features, features), feature_colors(features, features))
+
+
+def test_a_network_may_see_bands():
+    backbone = dict(RESNET, in_channels=5)
+    of_five = dict(mean=[1.0] * 5, std=[2.0] * 5, teacher_mean=[3.0] * 5, teacher_std=[4.0] * 5)
+    target = FeatureTarget(backbone, **of_five)
+    images = torch.randn(2, 5, 32, 32)
+    assert_close(target.rescale(images), (images * 2 + 1 - 3) / 4)
+    assert target(images).shape[0] == 2
+    with pytest.raises(ValueError, match='zip'):  # and no band is dropped without a word
+        FeatureTarget(backbone, **of_five | dict(teacher_mean=[3.0] * 3, teacher_std=[4.0] * 3))
