@@ -118,9 +118,11 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
             if neck is not None:
                 with _explained(f'model.{name} does not take the output of model.backbone (feature_dim={width})'):
                     _check_width(algorithm, name, neck(*[features] * getattr(neck, 'num_tiles', 1)))
-        if hasattr(algorithm, 'reconstruct'):
-            with _explained(f'the parts of {type(algorithm).__name__} do not fit images of {views}'):
+        with _explained(f'the parts of {type(algorithm).__name__} do not fit images of {views}'):
+            if hasattr(algorithm, 'reconstruct'):
                 algorithm.reconstruct(images)
+            if hasattr(algorithm, 'compared'):
+                algorithm.compared([images, rendering])
         return
     if hasattr(algorithm.neck, 'embed_patches'):
         width = algorithm.backbone.feature_dim

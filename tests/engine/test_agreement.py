@@ -119,6 +119,10 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
         ('mocov2', {'model.queue.dim': 99}, r'numbers: set model.queue.dim='),
         ('pirl', {'model.tile_neck.in_channels': 99}, r'model.tile_neck does not take the output of model.backbone'),
         ('beit', {'model.masker.num_hidden': 99}, r'the parts of BEiT do not fit images of .*views.0.size=32'),
+        ('cae', {'model.backbone.patch_size': 4}, r'patch_size=8 and the patches of model.backbone, 4 pixels'),
+        ('simmim', {'model.neck.out_channels': 2}, r'but model.target has 192: set model.neck.out_channels=3'),
+        ('ibot', {'model.neck.norm': True}, r'hidden patches cannot pass batch norms'),
+        ('distillation', {'model.neck.out_channels': 99}, r'set model.neck.out_channels=\d+, and'),
     ],
 )
 def test_parts_that_do_not_fit(method: str, changes: dict[str, Any], message: str) -> None:
@@ -126,6 +130,23 @@ def test_parts_that_do_not_fit(method: str, changes: dict[str, Any], message: st
     cfg.merge_from_dict(changes)
     with pytest.raises(UserError, match=message):
         check(cfg)
+
+
+@pytest.mark.parametrize(
+    ('method', 'changes', 'message'),
+    [
+        ('ibot', {'model.backbone.output': 'cls'}, r"reads the tokens .* set model.backbone.output='tokens'"),
+        ('cae', {'model.backbone.output': 'mean'}, r"reads the tokens .* set model.backbone.output='tokens'"),
+        ('ijepa', {'model.backbone.type': 'VisionTransformer'}, r"set model.backbone.type='PatchViT'"),
+        ('greenmim', {'model.masker.patch_size': 16}, r'must be the side of a unit of the backbone, 8 pixels'),
+        ('cae', {'model.head.in_channels': 36}, r'model.head.in_channels=36 must be model.neck.embed_dim='),
+    ],
+)
+def test_algorithms_refuse_parts_that_do_not_fit(method: str, changes: dict[str, Any], message: str) -> None:
+    cfg = small(method)
+    cfg.merge_from_dict(changes)
+    with pytest.raises(ValueError, match=message):
+        ALGORITHMS.build(cfg.model)
 
 
 @pytest.mark.parametrize(('method', 'part'), [('beit', 'target'), ('igpt', 'backbone.colors')])

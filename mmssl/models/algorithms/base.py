@@ -37,7 +37,9 @@ class BaseAlgorithm(BaseModel):
             methods whose ``loss`` calls ``embed`` take it.
 
     Raises:
-        ValueError: ``joint_views`` has another value, or the method does not take it.
+        ValueError: ``joint_views`` has another value, or the method does not take it; the method needs tokens and the
+            backbone returns something else; or the neck skips another number of tokens than the backbone puts before
+            the patches.
     """
 
     views: Views | None = None
@@ -51,6 +53,9 @@ class BaseAlgorithm(BaseModel):
 
     feature: ClassVar[str] = 'cls'
     """Pooling of tokens in ``extract_feat``: ``'cls'``, the class token, or ``'mean'``, the mean of the patches."""
+
+    needs_tokens: ClassVar[bool] = False
+    """Whether ``loss`` reads tokens, so that a backbone with another ``output`` is an error."""
 
     joint_views: bool | str | None = None
     """Rule of ``embed``, see the argument of the same name; None if the method does not call ``embed``."""
@@ -79,6 +84,21 @@ class BaseAlgorithm(BaseModel):
         self.neck = NECKS.build(neck)
         self.head = HEADS.build(head)
         self.joint_views = self.joint_views if joint_views is None else joint_views
+        self._check_tokens()
+
+    def _check_tokens(self) -> None:
+        output = getattr(self.backbone, 'output', 'tokens')
+        if self.needs_tokens and output != 'tokens':
+            raise ValueError(
+                f'{type(self).__name__} reads the tokens of the backbone, and its output is {output!r}: set '
+                "model.backbone.output='tokens'"
+            )
+        skipped, before = (getattr(part, 'num_prefix_tokens', None) for part in (self.neck, self.backbone))
+        if None not in (skipped, before) and skipped != before:
+            raise ValueError(
+                f'the backbone puts {before} tokens before the patches and the neck skips {skipped}: set '
+                f'model.neck.num_prefix_tokens={before}'
+            )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

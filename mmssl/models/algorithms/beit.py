@@ -27,6 +27,7 @@ class BEiT(MaskedAlgorithm):
     """
 
     views = Views(1, rendering=True)
+    needs_tokens = True
     feature = 'mean'  # fine-tuned features: no loss reaches the class token
     mask_token_cut = 0.02
 

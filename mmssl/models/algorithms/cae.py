@@ -28,10 +28,12 @@ class CAE(MaskedAlgorithm):
             ``target`` assigns a word to each patch.
 
     Raises:
-        ValueError: The ``num_words`` of the head is not the number of words of the target.
+        ValueError: The ``num_words`` of the head is not the number of words of the target, or a part does not have the
+            width of the part before it.
     """
 
     views = Views(1, rendering=True)
+    needs_tokens = True
 
     def __init__(self, *, momentum: float = 0.0, **slots: Any) -> None:
         super().__init__(**slots)
@@ -39,6 +41,12 @@ class CAE(MaskedAlgorithm):
             raise ValueError(
                 f'model.head.num_words={self.head.num_words} and the {self.target.num_tokens} words of the tokenizer '
                 'must be the same number'
+            )
+        widths = (self.backbone.embed_dim, self.neck.in_channels, self.neck.out_channels, self.head.in_channels)
+        if widths[0] != widths[1] or widths[2] != widths[3]:
+            raise ValueError(
+                f'model.neck.in_channels={widths[1]} must be the width of the backbone, {widths[0]}, and '
+                f'model.head.in_channels={widths[3]} must be model.neck.embed_dim={widths[2]}'
             )
         self.teacher = EMATeacher(momentum=momentum, schedule='constant', backbone=self.backbone)
 

@@ -41,6 +41,7 @@ class CAPI(TeacherAlgorithm):
     """
 
     views = Views(1)
+    needs_tokens = True
     feature = 'mean'
     batch_coupled = 'Sinkhorn over the images'
 

@@ -43,6 +43,7 @@ class DINOv2(TeacherAlgorithm):
     """
 
     views = Views(GLOBAL_VIEWS, local=True)
+    needs_tokens = True
     batch_coupled = 'KoLeo'
 
     def __init__(

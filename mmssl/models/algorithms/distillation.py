@@ -43,13 +43,20 @@ class Distillation(BaseAlgorithm):
         Args:
             views: Images (N, 3, H, W), and optionally another rendering of the images for the teacher.
             data_samples: Not used.
+        """
+        return {
+            f'loss_{kind}': self.weights.get(kind, 1.0) * self.head(*(features.flatten(0, -2) for features in pair))
+            for kind, pair in self.compared(views).items()
+        }
+
+    def compared(self, views: list[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Returns the student's prediction and the teacher's features of each kind, for the views of ``loss``.
 
         Raises:
             ValueError: Student and teacher have another number of positions, or features of another width.
         """
         predicted = self.neck(self.backbone(views[0]))
         wanted = self.target.encode(views[-1])
-        terms = {}
         for kind, features in predicted.items():
             if features.shape != wanted[kind].shape:
                 raise ValueError(
@@ -57,6 +64,4 @@ class Distillation(BaseAlgorithm):
                     f'{tuple(wanted[kind].shape)}: set model.neck.out_channels={wanted[kind].shape[-1]}, and '
                     'model.target.grid_size to the rows of positions of the student'
                 )
-            loss = self.head(features.flatten(0, -2), wanted[kind].flatten(0, -2))
-            terms[f'loss_{kind}'] = self.weights.get(kind, 1.0) * loss
-        return terms
+        return {kind: (features, wanted[kind]) for kind, features in predicted.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from mmssl.models.algorithms.masked import MaskedAlgorithm
@@ -20,7 +22,19 @@ class GreenMIM(MaskedAlgorithm):
         masker: Config of a ``SharedMasker``, whose patches are the units.
         target: Config of the target, which is predicted for each unit.
         **slots: Arguments of ``BaseAlgorithm``; the backbone is a ``GroupedSwin``.
+
+    Raises:
+        ValueError: The patches of the masker are not the units of the backbone.
     """
+
+    def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
+        super().__init__(masker=masker, target=target, **slots)
+        unit = self.backbone.unit * self.backbone.patch_embed.proj.kernel_size[0]
+        if self.masker.patch_size != unit:
+            raise ValueError(
+                f'model.masker.patch_size={self.masker.patch_size} must be the side of a unit of the backbone, {unit} '
+                'pixels'
+            )
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the mean error over the hidden units for one view (N, 3, H, W)."""

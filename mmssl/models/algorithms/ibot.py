@@ -42,6 +42,7 @@ class IBOT(TeacherAlgorithm):
     """
 
     views = Views(GLOBAL_VIEWS, local=True)
+    needs_tokens = True
 
     def __init__(
         self, *, teacher: dict, targets: dict, patch_targets: dict, masker: dict, patch_head: dict, **slots: Any

@@ -32,14 +32,20 @@ class IJEPA(TeacherAlgorithm):
         **slots: Arguments of ``TeacherAlgorithm``.
 
     Raises:
-        ValueError: The neck has another width of tokens than the backbone.
+        ValueError: The neck has another width of tokens than the backbone, or the backbone has a class token.
     """
 
     views = Views(1)
+    needs_tokens = True
     taught = ('backbone',)
 
     def __init__(self, *, masker: dict, teacher: dict, **slots: Any) -> None:
         super().__init__(teacher=teacher, **slots)
+        if getattr(self.backbone, 'num_prefix_tokens', 0):
+            raise ValueError(
+                f'the backbone puts {self.backbone.num_prefix_tokens} tokens before the patches, and I-JEPA predicts '
+                "from patches alone: set model.backbone.type='PatchViT'"
+            )
         if self.neck.in_channels != self.backbone.embed_dim:
             raise ValueError(
                 f'model.neck.in_channels={self.neck.in_channels} must be the width of the tokens of the backbone, '

@@ -23,9 +23,6 @@ class MaskedAlgorithm(BaseAlgorithm):
         masker: Config of the masker, with the ``patch_size`` of the backbone.
         target: Config of the target, which is predicted for each patch.
         **slots: Arguments of ``BaseAlgorithm``.
-
-    Raises:
-        ValueError: The neck skips another number of tokens than the backbone puts before the patches.
     """
 
     views = Views(1)
@@ -36,12 +33,6 @@ class MaskedAlgorithm(BaseAlgorithm):
 
     def __init__(self, *, masker: dict, target: dict, **slots: Any) -> None:
         super().__init__(**slots)
-        skipped, before = (getattr(part, 'num_prefix_tokens', None) for part in (self.neck, self.backbone))
-        if None not in (skipped, before) and skipped != before:
-            raise ValueError(
-                f'the backbone puts {before} tokens before the patches and the neck skips {skipped}: set '
-                f'model.neck.num_prefix_tokens={before}'
-            )
         self.masker = MASKERS.build(masker)
         self.target = TARGETS.build(target)
         if self.mask_token_cut is not None:

@@ -25,6 +25,7 @@ class MaskedDistillation(MaskedAlgorithm):
     """
 
     views = Views(1, rendering=True)
+    needs_tokens = True
     feature = 'mean'  # no loss reaches the class token
     mask_token_cut = 2.0
 

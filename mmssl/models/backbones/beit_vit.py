@@ -130,6 +130,7 @@ class BEiTViT(OrderedLayers, BaseModule):
         check_block_indices(out_indices, depth)
         self.embed_dim = self.feature_dim = dim
         self.num_prefix_tokens = 1
+        self.patch_size = patch_size
         self.output = output
         self.out_indices = tuple(sorted(index % depth for index in out_indices))
         num_blocks = max(self.out_indices) + 1 if output == 'maps' else depth

@@ -35,7 +35,7 @@ class CAEHead(BaseModule):
         grid_size: Rows and columns of patches of a training image, or one number for both.
         depth: Number of blocks.
         num_heads: Number of attention heads of a block.
-        layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large).
+        layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 means no scale.
         drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block.
         align_weight: Weight of the alignment.
         init: Initialisation: ``'xavier'`` or ``'beit'``, see ``CAEViT``.
@@ -62,7 +62,7 @@ class CAEHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         check_choices(init=(init, ('xavier', 'beit')))
-        self.num_words = num_words
+        self.in_channels, self.num_words = in_channels, num_words
         self.align_weight = align_weight
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
         options: dict[str, Any] = dict(mlp_ratio=4, init_values=layer_scale, norm_layer=norm)

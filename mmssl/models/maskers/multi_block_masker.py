@@ -163,15 +163,16 @@ class MultiBlockMasker(Masker):
             Positions of the patches in the context, (N, K) int64, and in the targets, (N, T, n) int64.
 
         Raises:
-            UserError: The context block of this grid is smaller than ``min_context``.
+            UserError: The smallest context block of this grid is smaller than ``min_context``.
         """
         grid = self.grid(images)
-        target, context = self.block_sizes(grid, random.Random(step))
-        if math.prod(context) < self.min_context or min(grid) < 2:
+        smallest = block_size(grid, self.context_scale, (1.0, 1.0), 0.0)  # of all steps, so that none fails late
+        if math.prod(smallest) < self.min_context or min(grid) < 2:
             raise UserError(
-                f'a context block of {context[0]} x {context[1]} patches, of the {grid[0]} x {grid[1]} of an image, '
+                f'a context block of {smallest[0]} x {smallest[1]} patches, of the {grid[0]} x {grid[1]} of an image, '
                 f'has fewer than min_context={self.min_context}: set model.masker.min_context lower'
             )
+        target, context = self.block_sizes(grid, random.Random(step))
         options: dict[str, Any] = dict(num_targets=self.num_targets, min_context=self.min_context, overlap=self.overlap)
         drawn = [multi_block_mask(random, grid, target, context, **options) for _ in images]
         shortest = min(len(positions) for positions, _ in drawn)

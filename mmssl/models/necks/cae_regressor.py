@@ -24,7 +24,7 @@ class RegressorBlock(nn.Module):
     Args:
         dim: Width E of a token.
         num_heads: Number of attention heads.
-        layer_scale: Initial scale of the residual branches.
+        layer_scale: Initial scale of the residual branches; 0 fixes it at 1, as in the official code.
         drop_path: Stochastic depth probability.
     """
 
@@ -34,8 +34,9 @@ class RegressorBlock(nn.Module):
         self.norm1_q, self.norm1_k, self.norm1_v, self.norm2_cross = norm(), norm(), norm(), norm()
         self.cross_attn = CrossAttention(dim, num_heads)
         self.mlp_cross = Mlp(dim, 4 * dim)
-        self.gamma_1_cross = nn.Parameter(torch.full((dim,), layer_scale))
-        self.gamma_2_cross = nn.Parameter(torch.full((dim,), layer_scale))
+        scale, trains = layer_scale or 1.0, bool(layer_scale)
+        self.gamma_1_cross = nn.Parameter(torch.full((dim,), scale), requires_grad=trains)
+        self.gamma_2_cross = nn.Parameter(torch.full((dim,), scale), requires_grad=trains)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, hidden: Tensor, visible: Tensor, hidden_places: Tensor, places: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class CAERegressor(BaseModule):
         grid_size: Rows and columns of patches of a training image, or one number for both.
         depth: Number of blocks.
         num_heads: Number of attention heads of a block.
-        layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large).
+        layer_scale: Initial scale of residual branches, 0.1 (base) or 1e-5 (large); 0 means no scale.
         drop_path_rate: Stochastic depth probability of the last block; it rises linearly from 0 at the first block.
         init: Initialisation: ``'xavier'`` or ``'beit'``, see ``CAEViT``.
         init_cfg: MMEngine's initialisation config.
@@ -97,7 +98,7 @@ class CAERegressor(BaseModule):
         check_choices(init=(init, ('xavier', 'beit')))
         rows, columns = to_2tuple(grid_size)
         self.num_patches = rows * columns
-        self.out_channels = embed_dim
+        self.in_channels, self.out_channels = in_channels, embed_dim
         self.embed: nn.Module = nn.Identity()
         if in_channels != embed_dim:
             self.embed = nn.Sequential(nn.Linear(in_channels, embed_dim), nn.LayerNorm(embed_dim, eps=1e-6))

@@ -29,7 +29,7 @@ class DINOProjector(BaseModule):
         out_channels: Number of prototypes C.
         bottleneck_channels: Width of the vector that is scaled to unit length.
         num_layers: Number of linear layers of the MLP.
-        norm: Whether batch norm follows the hidden linear layers.
+        norm: Whether batch norm follows the hidden linear layers; not for patches.
         freeze_gain: Whether the gains stay 1; the official ``norm_last_layer``.
         init_cfg: MMEngine's initialisation config.
 
@@ -50,6 +50,7 @@ class DINOProjector(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.out_channels = self.patch_channels = out_channels
+        self.norm = norm
         layers: list[nn.Module] = []
         hidden = [in_channels, *[hidden_channels] * (num_layers - 1)]
         for inputs, outputs in pairwise(hidden):
@@ -70,7 +71,13 @@ class DINOProjector(BaseModule):
         return normalize(self.layers(features), dim=-1)
 
     def embed_patches(self, features: Tensor) -> Tensor:
-        """Returns vectors of unit length for patches, which share the MLP with whole images: see ``embed``."""
+        """Returns vectors of unit length for patches, which share the MLP with whole images: see ``embed``.
+
+        Raises:
+            ValueError: The MLP has batch norms, whose statistics would depend on which patches are hidden.
+        """
+        if self.norm:
+            raise ValueError('hidden patches cannot pass batch norms: set norm=False of the neck')
         return self.embed(features)
 
     def patch_logits(self, embedded: Tensor) -> Tensor:

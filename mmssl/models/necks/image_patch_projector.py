@@ -35,7 +35,7 @@ class ImagePatchProjector(BaseModule):
 
     def embed_patches(self, features: Tensor) -> Tensor:
         """Returns vectors of unit length (P, bottleneck_channels) for patches (P, in_channels)."""
-        return self._of_patches().embed(features)
+        return self._of_patches().embed_patches(features)
 
     def patch_logits(self, embedded: Tensor) -> Tensor:
         """Returns logits (P, patch_channels) for the results (P, bottleneck_channels) of ``embed_patches``."""

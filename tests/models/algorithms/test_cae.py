@@ -82,3 +82,11 @@ def test_initial_weights():
     assert xavier.blocks[2].attn.proj.weight.abs().max() > 0.1
     assert beit.blocks[0].mlp.fc1.weight.abs().max() <= 0.02
     assert beit.blocks[2].attn.proj.weight.abs().max() <= 0.02 / 6**0.5
+
+
+def test_a_scale_of_0_means_no_scale_in_every_part():
+    part = dict(PART, layer_scale=0.0)
+    parts = dict(neck=dict(type='CAERegressor', embed_dim=24, **part), head=dict(type='CAEHead', num_words=10, **part))
+    model = ALGORITHMS.build(CONFIG | parts)
+    scales = [p for part in (model.neck, model.head) for name, p in part.named_parameters() if 'gamma' in name]
+    assert len(scales) == 2 and all((scale == 1).all() and not scale.requires_grad for scale in scales)

@@ -102,3 +102,14 @@ def test_features_are_a_target_of_other_masked_methods(method):
     loss = model.loss([IMAGES[..., :16, :16]])['loss']
     loss.backward()
     assert loss > 0 and all((p.grad is not None) == p.requires_grad for p in model.parameters())
+
+
+def test_a_student_with_registers_needs_a_neck_that_skips_them():
+    student = dict(TEACHER, arch=dict(TEACHER['arch'], registers=4))
+    parts = dict(target=dict(type='FeatureTarget', backbone=TEACHER), head=dict(type='NegativeCosineLoss'))
+    neck = dict(type='FeatureProjector', in_channels=24, out_channels=24)
+    with pytest.raises(ValueError, match='5 tokens before the patches and the neck skips 1'):
+        ALGORITHMS.build(dict(type='Distillation', backbone=student, neck=neck, **parts))
+    neck['num_prefix_tokens'] = 5
+    model = ALGORITHMS.build(dict(type='Distillation', backbone=student, neck=neck, **parts))
+    assert model.loss([IMAGES])['loss_dense'].isfinite()

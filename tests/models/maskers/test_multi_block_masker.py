@@ -57,3 +57,8 @@ def test_a_grid_without_room_is_refused():
 def test_wrong_numbers_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MultiBlockMasker(**options)
+
+
+def test_a_context_that_is_too_small_at_some_step_is_refused_at_the_first():
+    with pytest.raises(UserError, match=r'context block of 3 x 3 patches'):
+        MultiBlockMasker(context_scale=(0.3, 1.0), patch_size=8)(torch.zeros(1, 3, 48, 48), step=0)
