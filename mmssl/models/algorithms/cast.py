@@ -6,13 +6,16 @@ from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmssl.models.algorithms.teacher import TeacherAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.components.batch_shuffle import BatchShuffle
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.models.layers.grad_cam import grad_cam, scale_to_unit
+from mmssl.models.layers.twice_differentiable import twice_differentiable
 from mmssl.models.losses.attention_loss import AttentionLoss
+from mmssl.models.losses.numerics import widen
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError
 
@@ -24,6 +27,9 @@ class CAST(TeacherAlgorithm):
     MoCo on crops that show what is salient, with a second loss: what the query's map is looked at for, when it is to
     match the salient part of the key, must be salient. The map is Grad-CAM of the similarity to a key of which all but
     the salient part is removed; each map is scaled to [0, 1], twice as in the official code.
+
+    The neck and the gradient through it are computed in full precision, also inside ``torch.autocast``: the loss
+    differentiates this gradient once more, and the scaling to [0, 1] enlarges its rounding errors.
 
     Deliberate differences from the official code: those of ``MoCo``; the query is encoded once (there twice, which
     moves running statistics twice); the teacher moves once per step (there before each of the two encodings of keys);
@@ -56,6 +62,8 @@ class CAST(TeacherAlgorithm):
         self.queue = FeatureQueue(**queue)
         self.shuffle = BatchShuffle(norm_group_size)
         self.attention_loss = AttentionLoss()
+        # Only the neck is differentiated twice, and of its layers torch's synchronised batch norm does not allow it.
+        self.second_order = any(isinstance(layer, _BatchNorm) for layer in self.neck.modules())
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns both terms for two views (N, 3, S, S): queries from the first, keys from the second.
@@ -71,12 +79,13 @@ class CAST(TeacherAlgorithm):
             raise UserError("CAST needs masks of what is salient: use a dataset of type='SalientImages'")
         query_view, key_view = views
         query_mask, key_mask = data_samples['masks'].to(query_view.dtype).split(1, dim=1)  # (N, 1, S, S)
-        maps = self.backbone(query_view)[-1]  # (N, C, h, w)
-        query = self.neck(maps)
+        maps = widen(self.backbone(query_view)[-1])  # (N, C, h, w)
         key = self.shuffle(self.teacher, key_view)  # no gradient
         salient_key = self.shuffle(self.teacher, key_view * key_mask)  # what is removed has the mean colour
+        with twice_differentiable(maps.device.type):
+            query = self.neck(maps)
+            attention = grad_cam(cosine_similarity(query, widen(salient_key)) / self.head.temperature, maps)
         contrast = self.head(query, key, self.queue.features)
-        attention = grad_cam(cosine_similarity(query, salient_key) / self.head.temperature, maps)
         targets = interpolate(query_mask, maps.shape[-2:], mode='bilinear', align_corners=True)
         agreement = self.attention_loss(scale_to_unit(scale_to_unit(attention)), targets.squeeze(1))
         self.queue.stage(key)

@@ -25,12 +25,13 @@ def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Tensor:
         with torch.autocast(args[0].device.type, enabled=False):
-            return function(*map(_widen, args), **{name: _widen(value) for name, value in kwargs.items()})
+            return function(*map(widen, args), **{name: widen(value) for name, value in kwargs.items()})
 
     return run
 
 
-def _widen(value: Any) -> Any:
+def widen(value: Any) -> Any:
+    """Casts a tensor of float16 or bfloat16 to float32, with gradient, and returns everything else unchanged."""
     is_half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if is_half else value
 

@@ -15,16 +15,14 @@ SAMPLES = dict(masks=half_masks(8, 16))
 
 
 def _cast(**options) -> CAST:
+    linear = dict(type='MLPProjector', in_channels=16, hidden_channels=None, out_channels=DIM, num_layers=1)
     algorithm = build(
         'CAST',
         backbone=dict(BACKBONE, out_indices=(1,)),
-        neck=dict(
-            type='MLPProjector', in_channels=16, hidden_channels=None, out_channels=DIM, num_layers=1, last_bias=True
-        ),
         head=dict(type='QueueContrastLoss', temperature=0.2),
         teacher=dict(momentum=0.9, schedule='constant'),
         queue=dict(length=16, dim=DIM),
-        **options,
+        **dict(neck=dict(linear, last_bias=True)) | options,
     )
     algorithm.on_train_start()
     return algorithm
@@ -62,6 +60,28 @@ def test_the_gradient_goes_through_the_gradient():
             weight -= sign * 1e-5 * direction
     assert (gradient * direction).sum().item() == pytest.approx((moved[0] - moved[1]) / 2e-5, rel=1e-4)
     assert gradient.abs().max() > 1e-4
+
+
+def test_half_precision_keeps_the_gradient_of_the_gradient():
+    torch.manual_seed(0)
+    algorithm, samples = _cast(attention_weight=1.0).float(), dict(masks=half_masks(8, 16))
+    x1 = torch.randn(8, 3, 16, 16)
+    images = [x1, x1 + 0.1 * torch.randn_like(x1)]
+    parameters = [*algorithm.neck.parameters(), algorithm.backbone.layer2[1].bn2.weight]
+
+    def gradient(scale, **autocast):
+        with torch.autocast('cpu', **autocast):
+            loss = algorithm.loss(images, samples)['loss_attention']
+        return torch.cat([part.flatten() for part in torch.autograd.grad(scale * loss, parameters)]) / scale
+
+    exact = gradient(1, enabled=False)
+    half = gradient(2.0**16, dtype=torch.float16)  # the first scale of torch's loss scaler
+    assert torch.cosine_similarity(half, exact, dim=0) > 0.999
+
+
+def test_norms_of_the_neck_are_synchronised_by_a_layer_that_is_twice_differentiable():
+    norms = dict(type='MLPProjector', in_channels=16, hidden_channels=8, out_channels=DIM)
+    assert _cast(neck=norms).second_order and not _cast().second_order
 
 
 def test_grad_cam_of_a_linear_score():
