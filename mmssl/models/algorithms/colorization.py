@@ -34,6 +34,7 @@ class Colorization(BaseAlgorithm):
     """
 
     views = Views(1)
+    batch_coupled = 'batch norm'
     bins: Tensor
 
     def __init__(
@@ -49,7 +50,6 @@ class Colorization(BaseAlgorithm):
         self.target = TARGETS.build(target)
         self.prior = ColorPrior(**(prior or {}))
         self.gray_threshold, self.temperature = gray_threshold, temperature
-        self.batch_coupled = 'batch norm'
         self.register_buffer('bins', ab_bins(), persistent=False)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
@@ -59,7 +59,7 @@ class Colorization(BaseAlgorithm):
         ab = self.target(images)  # (N, 2, h, w)
         indices, shares = soft_bins(ab, self.bins)  # (N, K, h, w) each
         has_colour = (ab.abs() > self.gray_threshold).flatten(1).any(dim=1)  # (N,)
-        weights = self.prior.weights().to(logits.dtype)[indices[:, 0]] * has_colour[:, None, None]  # (N, h, w)
+        weights = self.prior.weights().to(ab.dtype)[indices[:, 0]] * has_colour[:, None, None]  # (N, h, w)
         self.prior.stage(indices, shares)
         return dict(loss=self.head(logits, indices, shares, weights))
 

@@ -14,6 +14,7 @@ from mmssl.models.components.batch_shuffle import BatchShuffle
 from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.models.layers.precise_roi_pool import precise_roi_pool
 from mmssl.models.layers.sliding_windows import SlidingWindows
+from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import ALGORITHMS, LOSSES
 from mmssl.utils.errors import UserError
 
@@ -67,7 +68,8 @@ class ReSim(TeacherAlgorithm):
             data_samples: ``crops`` (N, 2, 5), the places of both views in the image.
 
         Raises:
-            UserError: The crops are missing, or the pyramid has another number of levels than ``windows``.
+            UserError: The crops are missing, the pyramid has another number of levels than ``windows``, or its maps
+                are too small.
         """
         if data_samples is None or 'crops' not in data_samples:
             raise UserError("ReSim compares regions, so it needs the places of the views: use type='AlignedView'")
@@ -86,8 +88,8 @@ class ReSim(TeacherAlgorithm):
             boxes = grid.boxes(size, query_view.device).expand(len(crops), -1, -1)
             key_boxes, visible = grid.map(size, crops)
             regions = (pool_regions(maps, box / size) for maps, box in ((query_map, boxes), (key_map, key_boxes)))
-            bank = normalize(avg_pool2d(key_map, 3, stride=1), dim=1).flatten(2).transpose(1, 2).flatten(0, 1)
-            bank = gather_constant(bank) if grid.bank == 'global' else bank  # (B, C)
+            bank = neighbourhoods(key_map)  # (B, C)
+            bank = gather_constant(bank) if grid.bank == 'global' else bank
             losses[f'loss_level{number}'] = self.region_loss(*regions, bank, visible)
         return losses
 
@@ -95,6 +97,17 @@ class ReSim(TeacherAlgorithm):
         """Updates the teacher, and puts the keys of the step into the queue."""
         super().on_step_end(progress)
         self.queue.commit()
+
+
+@in_full_precision
+def neighbourhoods(maps: Tensor) -> Tensor:
+    """Averages maps (N, C, H, W) over 3 x 3 positions, and returns unit rows (N * (H - 2) * (W - 2), C)."""
+    if min(maps.shape[-2:]) < 3:
+        raise UserError(
+            f'a level of model.neck.pyramid has {maps.shape[-2]} x {maps.shape[-1]} positions, and ReSim needs 3 x 3: '
+            'take larger views'
+        )
+    return normalize(avg_pool2d(maps, 3, stride=1), dim=1).flatten(2).transpose(1, 2).flatten(0, 1)
 
 
 def pool_regions(maps: Tensor, boxes: Tensor) -> Tensor:

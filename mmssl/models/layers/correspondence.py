@@ -6,10 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from mmssl.models.losses.numerics import in_full_precision
+
 
 @torch.no_grad()
+@in_full_precision
 def match_positions(queries: Tensor, keys: Tensor) -> Tensor:
     """Finds for each position of one map the most similar position of another (DenseCL, arXiv:2011.09157, Eq. 3).
+
+    Similarities are computed in full precision: rounded to bfloat16 many would be equal, and the first position would
+    win.
 
     Args:
         queries: (N, C, H, W), map of one view; vectors need not have unit length.

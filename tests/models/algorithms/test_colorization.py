@@ -119,3 +119,14 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path):
         num_workers=0,
     )
     assert_resume_is_exact(tmp_path, model=model, train_dataloader=loader)
+
+
+def test_weights_are_of_full_precision_within_autocast():
+    algorithm, (images,) = build('Colorization', **MODEL).float(), views(1, size=16)
+    algorithm.prior.counts.copy_(torch.arange(1, 314))
+    seen: list[torch.Tensor] = []
+    algorithm.head.register_forward_pre_hook(lambda head, args: seen.append(args[3]))
+    for enabled in (False, True):
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            algorithm.loss([images.float()])
+    assert torch.equal(*seen)

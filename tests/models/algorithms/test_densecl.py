@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mmssl.models.algorithms.densecl import DenseCL
+from mmssl.models.layers.correspondence import match_positions
 from mmssl.models.losses.queue_contrast_loss import queue_contrast
 from tests.support.small_parts import BACKBONE, DIM, build, continues_after_loading, views
 
@@ -86,3 +87,13 @@ def test_keys_are_shuffled_in_groups_with_all_their_maps():
 
 def test_a_run_that_is_loaded_continues_with_the_same_bits():
     assert continues_after_loading(lambda: _densecl(norm_group_size=4), views())
+
+
+def test_positions_are_matched_in_full_precision():
+    """Rounded to bfloat16, most similarities of these features are equal."""
+    torch.manual_seed(0)
+    maps = [1 + 0.05 * torch.randn(2, 32, 4, 4) for _ in range(2)]
+    with torch.autocast('cpu', torch.bfloat16):
+        matches = match_positions(*maps), match_positions(*(x.bfloat16() for x in maps))
+    assert torch.equal(matches[0], match_positions(*maps))
+    assert torch.equal(matches[1], match_positions(*(x.bfloat16().float() for x in maps)))

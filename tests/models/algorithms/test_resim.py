@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import avg_pool2d, normalize
 from torch.testing import assert_close
 
-from mmssl.models.algorithms.resim import ReSim, pool_regions
+from mmssl.models.algorithms.resim import ReSim, neighbourhoods, pool_regions
 from mmssl.models.losses.queue_contrast_loss import queue_contrast
 from mmssl.models.losses.region_contrast_loss import region_contrast
 from tests.support.small_parts import BACKBONE, DIM, build, continues_after_loading, mlp, shared_crops, views
@@ -78,3 +78,10 @@ def test_each_level_has_its_windows():
     algorithm.windows.pop()
     with pytest.raises(ValueError, match='has 2 levels, and model.windows has 1: give one for each level'):
         algorithm.loss(views(size=16), SAMPLES)
+
+
+def test_the_bank_is_one_of_full_precision_and_its_maps_are_large_enough():
+    maps = torch.randn(2, 5, 4, 3).bfloat16()
+    assert torch.equal(neighbourhoods(maps), neighbourhoods(maps.float()))
+    with pytest.raises(ValueError, match='has 2 x 2 positions, and ReSim needs 3 x 3: take larger views'):
+        neighbourhoods(maps[..., :2, :2])
