@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -38,10 +39,10 @@ class DetCo(TeacherAlgorithm):
             ``dict(momentum=0.999, schedule='constant')``.
 
     Raises:
-        ValueError: The neck has another number of stages or patches.
+        ValueError: The neck has another number of stages or patches, or the queues have another width.
     """
 
-    views = Views(4, any_size=True, kind=('image', 'image', 'shuffled tiles', 'shuffled tiles'))
+    views = Views(4, any_size=True, kind=('image', 'image', 'shuffled tiles', 'shuffled tiles'), grid=3)
     batch_coupled = 'batch norm'
 
     def __init__(
@@ -55,12 +56,15 @@ class DetCo(TeacherAlgorithm):
     ) -> None:
         super().__init__(**slots)
         self.stage_weights, self.grid = tuple(stage_weights), grid
+        self.views = replace(self.views, grid=grid)
         stages, patches = len(self.neck.whole.stages), self.neck.patches.num_patches
         if (stages, patches) != (len(self.stage_weights), grid**2):
             raise ValueError(
                 f'model.neck has {stages} stages and {patches} patches, but model.stage_weights has '
                 f'{len(self.stage_weights)} weights and model.grid={grid} gives {grid**2} patches'
             )
+        if queue['dim'] != self.neck.out_channels:
+            raise ValueError(f'set model.queue.dim={self.neck.out_channels}, as model.neck has, got {queue["dim"]}')
         self.global_queues: Any = nn.ModuleList(FeatureQueue(**queue) for _ in self.stage_weights)
         self.local_queues: Any = nn.ModuleList(FeatureQueue(**queue) for _ in self.stage_weights)
         self.shuffle = BatchShuffle(norm_group_size)

@@ -34,7 +34,8 @@ class Jigsaw(BaseAlgorithm):
         ValueError: The number of classes of the head is not P.
     """
 
-    views = Views(1, kind='tiles')
+    views = Views(1, kind='tiles', grid=3)
+    batch_coupled = 'batch norm'
     permutations: Tensor
 
     def __init__(self, *, num_permutations: int = 100, **slots: Any) -> None:
@@ -43,7 +44,6 @@ class Jigsaw(BaseAlgorithm):
             raise ValueError(
                 f'model.head.num_classes={self.head.num_classes} must be model.num_permutations={num_permutations}'
             )
-        self.batch_coupled = 'batch norm'
         table = torch.tensor(jigsaw_permutations(num_permutations))
         self.register_buffer('permutations', table, persistent=False)
         self.position = RunPosition()

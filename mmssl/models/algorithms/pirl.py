@@ -41,7 +41,8 @@ class PIRL(BaseAlgorithm):
         ValueError: ``share`` is outside its range.
     """
 
-    views = Views(2, any_size=True, kind=('image', 'tiles'))
+    views = Views(2, any_size=True, kind=('image', 'tiles'), grid=3)
+    batch_coupled = 'batch norm'
     partition: Tensor
 
     def __init__(
@@ -52,7 +53,7 @@ class PIRL(BaseAlgorithm):
             raise ValueError(f'share must lie in [0, 1], got {share}')
         self.tile_neck = NECKS.build(tile_neck)
         self.bank, self.position = MemoryBank(**bank), RunPosition()
-        self.num_negatives, self.share, self.batch_coupled = num_negatives, share, 'batch norm'
+        self.num_negatives, self.share = num_negatives, share
         self.register_buffer('partition', torch.zeros(()))  # 0 until the first step is done
         self._first: Tensor | None = None
 
@@ -88,6 +89,7 @@ class PIRL(BaseAlgorithm):
         """Resets position and partition constant, which may come from the checkpoint of another run."""
         self.position.reset()
         self.partition.zero_()
+        self._first = None
 
     def on_step_end(self, progress: float) -> None:
         """Moves the rows of the step's images, fixes the partition constant, and counts the step."""

@@ -37,7 +37,8 @@ class RelativeLocation(BaseAlgorithm):
         ValueError: ``pairs`` is unknown, or the number of classes of the head is not eight.
     """
 
-    views = Views(1, kind='tiles')
+    views = Views(1, kind='tiles', grid=3)
+    batch_coupled = 'batch norm'
 
     def __init__(self, *, pairs: str = 'centre', **slots: Any) -> None:
         super().__init__(**slots)
@@ -45,7 +46,6 @@ class RelativeLocation(BaseAlgorithm):
             raise ValueError(f"pairs must be 'centre' or 'all', got {pairs!r}")
         if self.head.num_classes != len(NEIGHBOURS):
             raise ValueError(f'model.head.num_classes must be {len(NEIGHBOURS)} places, got {self.head.num_classes}')
-        self.batch_coupled = 'batch norm'
         self.pairs = pairs
 
     @staticmethod

@@ -26,6 +26,7 @@ class Views:
             teacher.
         kind: Attribute ``kind`` of the transforms of the views: ``'image'``, one crop of an image per view, is also the
             kind of a transform without this attribute. A tuple names the kind of each view.
+        grid: Tiles per side of views that are mosaics, the attribute ``grid`` of their transforms; None for others.
     """
 
     count: int
@@ -33,6 +34,7 @@ class Views:
     local: bool = False
     rendering: bool = False
     kind: str | tuple[str, ...] = 'image'
+    grid: int | None = None
 
     def __str__(self) -> str:
         text = f'{self.count} view' if self.count == 1 else f'{self.count} independent views'
@@ -40,6 +42,7 @@ class Views:
             text += f' of the kinds {", ".join(map(repr, self.kind))}'
         elif self.kind != 'image':
             text += f' of the kind {self.kind!r}'
+        text += '' if self.grid is None else f' with {self.grid} x {self.grid} tiles'
         text += ' of one size' if self.count > 1 and not self.any_size else ''
         text += ', then any number of views that are not larger' if self.local else ''
         return text + (', then perhaps one SameView' if self.rendering else '')
@@ -53,7 +56,7 @@ class Views:
             place: Key of the views in the config, for the message.
 
         Raises:
-            UserError: There are too few or too many views, or a view has another kind or size.
+            UserError: There are too few or too many views, or a view has another kind, grid or size.
         """
         kinds = [getattr(transform, 'kind', 'image') for transform in transforms]
         drawn = kinds[:-1] if self.rendering and kinds[-1:] == ['same'] else kinds
@@ -64,6 +67,9 @@ class Views:
             problem = f'they are {names}'
             if 'same' in drawn:
                 problem += ', and a SameView does not count as a view, because it repeats the view before it'
+        grids = [transform.grid for transform in transforms if self.grid and hasattr(transform, 'grid')]
+        if problem is None and set(grids) - {self.grid}:
+            problem = f'their grids are {", ".join(map(str, grids))}'
         sizes = [getattr(transform, 'size', None) for transform in transforms[: len(drawn)]]
         squares = [(size, size) for size in sizes if isinstance(size, int)]
         if problem is None and len(squares) == len(sizes):

@@ -99,6 +99,11 @@ def test_pirl_shuffles_the_tiles_and_weights_the_terms():
     algorithm.loss([image, mosaic], dict(index=torch.arange(8)))
     algorithm.on_step_end(0.2)
     assert fixed > 0 and torch.equal(algorithm.partition, fixed)
+    algorithm.on_train_start()  # of another run, with another temperature
+    algorithm.head.temperature = 1.0
+    algorithm.loss([image, mosaic], dict(index=torch.arange(8)))
+    algorithm.on_step_end(0.1)
+    assert 26 / math.e < algorithm.partition < 26 * math.e < fixed
 
 
 def test_wrong_arguments():

@@ -118,3 +118,15 @@ def test_a_run_with_other_views_does_not_start(number: int, tmp_path: Path) -> N
     cfg['train_dataloader']['dataset']['views'] = [dict(type='AugmentedView', size=16)] * number
     with pytest.raises(UserError, match=r'MoCo takes 2 .* train_dataloader.dataset.views has \d'):
         build_runner(cfg).train()
+
+
+@pytest.mark.parametrize(('method', 'grid'), [('jigsaw', 4), ('relativeloc', 2), ('pirl', 1), ('detco', 2)])
+def test_tiles_of_another_grid_are_refused(method: str, grid: int) -> None:
+    """A mosaic of 4 x 4 tiles can be cut into 3 x 3 parts, too, none of which is a tile."""
+    init_default_scope('mmssl')
+    cfg = load_config(next(CONFIGS.glob(f'{method}/*_cifar10.py')))
+    transforms = [TRANSFORMS.build(dict(view)) for view in cfg.train_dataloader.dataset.views]
+    contract = ALGORITHMS.members[cfg.model.type].views
+    contract.check_transforms(transforms, 'Method', 'views')
+    transforms[-1] = type(transforms[-1])(size=12 * grid, crop=24 * grid, grid=grid)
+    assert 'with 3 x 3 tiles' in refusal(contract, *transforms)
