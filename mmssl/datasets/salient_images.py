@@ -18,6 +18,7 @@ from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError
 
 _THRESHOLD = 128
+_LOOKED_FOR = 100  # maps at the start, so that a wrong folder is found before the first batch
 
 
 @DATASETS.register_module()
@@ -36,7 +37,7 @@ class SalientImages(ImageDataset):
             ``val_every``, ``value_range``, ``bands``; a dataset without its own value of the last two uses this one.
 
     Raises:
-        FileNotFoundError: ``maps`` is not a folder.
+        FileNotFoundError: ``maps`` is not a folder, or has no map for any of up to 100 images across the dataset.
         UserError: ``maps`` is given and the names of the images are not relative to one folder, or a view for training
             is not a ``SalientView``.
     """
@@ -56,6 +57,8 @@ class SalientImages(ImageDataset):
                 f'the image {name} has no place below maps: use one dataset of files with a single data_root, or set '
                 'maps to None to estimate them'
             )
+        if self.maps is not None:
+            self._check_maps()
         self._last: tuple[int, np.ndarray] | None = None
         super().__init__(**kwargs)
         self.num_bands = self.dataset.num_bands
@@ -73,10 +76,22 @@ class SalientImages(ImageDataset):
             self._last = row, self._mask(row, self.dataset.load(row))
         return self._last[1]
 
+    def _map(self, row: int) -> Path:
+        assert self.maps is not None, 'only a folder has files'
+        return (self.maps / image_name(self.dataset, row)).with_suffix('.png')
+
+    def _check_maps(self) -> None:
+        rows = np.linspace(0, len(self.dataset) - 1, min(len(self.dataset), _LOOKED_FOR), dtype=int).tolist()
+        if not any(self._map(row).is_file() for row in rows):
+            raise FileNotFoundError(
+                f'{self.maps} has no saliency map for any of {len(rows)} images: {image_name(self.dataset, 0)} needs '
+                f'{self._map(0)}; change maps, or set it to None to estimate them'
+            )
+
     def _mask(self, row: int, image: np.ndarray) -> np.ndarray:
         if self.maps is None:
             return spectral_residual(image)
-        file = (self.maps / image_name(self.dataset, row)).with_suffix('.png')
+        file = self._map(row)
         if not file.is_file():
             raise UnreadableImageError(f'it has no saliency map {file}')
         mask = decode_image(file.read_bytes())[..., 0] > _THRESHOLD

@@ -75,6 +75,12 @@ def test_a_folder_that_does_not_exist(tmp_path, folder):
         SalientImages(dict(type='ImageFolder', data_root=str(folder / 'images')), str(tmp_path / 'no'), views=[VIEW])
 
 
+def test_a_folder_with_the_maps_of_other_images_is_found_at_the_start(folder):
+    source = dict(type='ImageFolder', data_root=str(folder / 'images'))
+    with pytest.raises(FileNotFoundError, match='has no saliency map for any of 6 images: a/0.png needs .*a/a/0.png'):
+        SalientImages(source, str(folder / 'maps' / 'a'), views=[VIEW])
+
+
 def test_the_estimator_finds_what_is_distinct(folder):
     mask = _dataset(folder, maps=False).mask(0)
     square = np.zeros_like(mask)
@@ -101,6 +107,8 @@ def test_the_view_needs_masks():
         SalientView(16).draw((20, 20), np.random.default_rng(0))
     with pytest.raises(ValueError, match=r'min_cover must lie in \[0, 1\], got 2'):
         SalientView(16, min_cover=2)
+    with pytest.raises(ValueError, match='SalientView takes no crop: it draws crops around what is salient'):
+        SalientView(16, crop='clamped')
 
 
 def test_the_value_range_reaches_the_images(tmp_path):

@@ -110,15 +110,17 @@ class SalientView(AugmentedView):
     Args:
         size: Side of the view in pixels.
         min_cover: Share of the salient pixels that the crop must show, in [0, 1]; less where a mask is too large.
-        **kwargs: Arguments of ``AugmentedView``.
+        **kwargs: Arguments of ``AugmentedView`` without ``crop``, because CAST has a rule of its own.
 
     Raises:
-        ValueError: ``min_cover`` lies outside [0, 1].
+        ValueError: ``min_cover`` lies outside [0, 1], or ``crop`` is given.
     """
 
     kind = 'salient'
 
     def __init__(self, size: int, *, min_cover: float = 0.2, **kwargs: Any) -> None:
+        if 'crop' in kwargs:
+            raise ValueError('SalientView takes no crop: it draws crops around what is salient')
         super().__init__(size, **kwargs)
         if not 0 <= min_cover <= 1:
             raise ValueError(f'min_cover must lie in [0, 1], got {min_cover}')

@@ -86,7 +86,7 @@ class TileView:
         resize: Length in pixels to which the short side of the image is scaled before the region is cropped at a random
             place; None means ``crop``, the largest square.
         min_scale: Smallest area of the region as a fraction of the image's area; the region is then a random resized
-            crop with an aspect ratio of 3/4 to 4/3, and ``resize`` is not used.
+            crop with an aspect ratio of 3/4 to 4/3, which takes no ``resize``.
         flip: Probability that the region is flipped before it is cut. A flip after the cut would mirror each tile but
             not the grid.
         max_offset: Largest distance of a tile from the upper and left border of its cell in pixels; None means the
@@ -127,6 +127,8 @@ class TileView:
                 f'tiles of {self.tile} pixels leave {room} in cells of {crop // grid} (crop={crop}, size={size}), so '
                 f'max_offset must lie in 0 to {room}, got {max_offset}: enlarge crop or reduce size'
             )
+        if resize is not None and min_scale is not None:
+            raise ValueError(f'TileView takes resize or min_scale, not both, got {resize} and {min_scale}')
         self.resize = crop if resize is None else resize
         if self.resize < crop or channel_jitter < 0 or not 0 < (1 if min_scale is None else min_scale) <= 1:
             raise ValueError(

@@ -90,6 +90,7 @@ def test_positions_beyond_the_region_are_moved_to_its_border():
         (dict(size=48, crop=45), 'tiles of 16 pixels leave -1'),
         (dict(size=48, crop=60, max_offset=5), 'max_offset must lie in 0 to 4, got 5'),
         (dict(size=48, crop=60, resize=50), 'resize >= crop=60'),
+        (dict(size=48, crop=60, resize=70, min_scale=0.5), 'resize or min_scale, not both, got 70 and 0.5'),
         (dict(size=48, crop=60, flip=2), 'probabilities'),
         (dict(size=48, crop=60, photometric=dict(flip=0.5, crop=9)), 'crop, flip would have no effect there'),
     ],
