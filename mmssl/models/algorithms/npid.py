@@ -33,13 +33,14 @@ class NPID(BaseAlgorithm):
     """
 
     views = Views(1)
+    batch_coupled = 'batch norm'
 
     def __init__(self, *, bank: dict, num_negatives: int = 65536, **slots: Any) -> None:
         super().__init__(**slots)
         if self.head.kind != 'info_nce':
             raise ValueError(f"NPID needs model.head.kind='info_nce', got {self.head.kind!r}")
         self.bank, self.position = MemoryBank(**bank), RunPosition()
-        self.num_negatives, self.batch_coupled = num_negatives, 'batch norm'
+        self.num_negatives = num_negatives
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the loss of one view (N, 3, H, W)."""

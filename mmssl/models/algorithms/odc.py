@@ -37,6 +37,7 @@ class ODC(LabelledAlgorithm):
 
     views = Views(1)
     takes_centroids = True
+    batch_coupled = 'batch norm'
 
     def __init__(self, *, clusters: dict, tidy_interval: int = 10, **slots: Any) -> None:
         super().__init__(**slots)
@@ -44,7 +45,7 @@ class ODC(LabelledAlgorithm):
             raise ValueError(f'tidy_interval must be at least 1, got {tidy_interval}')
         self.clusters = OnlineClusters(num_clusters=self.head.num_clusters, **clusters)
         self.label_width = self.clusters.features.shape[1]
-        self.tidy_interval, self.position, self.batch_coupled = tidy_interval, RunPosition(), 'batch norm'
+        self.tidy_interval, self.position = tidy_interval, RunPosition()
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the cross entropy for one view (N, 3, H, W) with the current clusters of its images as classes."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mmssl.checkpoints.adaptation import keep_rows_of_own_dataset
-from mmssl.distributed.collectives import gather_constant
+from mmssl.distributed.collectives import copy_first_process, gather_constant
 from mmssl.models.layers.repeated_rows import first_of_equals
 from mmssl.registry import COMPONENTS
 
@@ -153,7 +153,9 @@ class OnlineClusters(nn.Module):
         for empty in self.empty_small_clusters().tolist():
             largest = int(self.counts().argmax())
             rows = (self.labels == largest).nonzero()[:, 0]
-            self.labels[rows[_second_half(self.features[rows]).to(rows.device)]] = empty
+            moved = _second_half(self.features[rows]).to(rows.device)
+            copy_first_process([moved])  # 2-means rounds differently with other numbers of threads
+            self.labels[rows[moved]] = empty
             self.update_centroids(torch.tensor([largest, empty], device=rows.device))
 
 

@@ -8,8 +8,10 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 from torch.testing import assert_close
 
+from mmssl.distributed.collectives import rank
 from mmssl.models.components import online_clusters
 from mmssl.models.components.online_clusters import OnlineClusters
+from tests.support.distributed import run_distributed
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.small_parts import BACKBONE, DIM, build, views
 
@@ -128,3 +130,18 @@ def test_too_few_images_for_the_clusters_are_told(monkeypatch):
     assert not said
     clusters.resize(11)
     assert '11 images cannot make 3 clusters of at least 4' in said[0]
+
+
+def _split_differently() -> list[int]:
+    online_clusters._second_half = lambda features: torch.arange(len(features)) % 2 == rank()
+    clusters = OnlineClusters(num_clusters=2, dim=2, min_cluster=2)
+    clusters.resize(8)
+    clusters.start(torch.zeros(8, dtype=torch.int64), torch.eye(2))
+    clusters.tidy()
+    return clusters.labels.tolist()
+
+
+def test_all_processes_split_a_cluster_alike():
+    """2-means may round differently on another machine."""
+    one, other = run_distributed(_split_differently, 2)
+    assert one == other == [1, 0] * 4
