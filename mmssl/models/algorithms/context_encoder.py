@@ -17,7 +17,7 @@ from mmssl.models.targets.pixel_target import PixelTarget
 from mmssl.registry import ALGORITHMS, COMPONENTS
 from mmssl.utils.errors import UserError
 
-_PATCH = 2  # side of the patches of figures; rims are multiples of it
+_PIXEL = 1  # side of the patches of figures
 _HALF = 127.5  # mean and standard deviation of a preprocessor for images in [-1, 1]
 
 
@@ -42,6 +42,7 @@ class ContextEncoder(BaseAlgorithm):
     """
 
     views = Views(1)
+    batch_coupled = 'batch norm'
     hole: Tensor
 
     def __init__(
@@ -53,11 +54,8 @@ class ContextEncoder(BaseAlgorithm):
         **slots: Any,
     ) -> None:
         super().__init__(**slots)
-        if not 0 <= reconstruction_weight <= 1 or self.head.rim % _PATCH:
-            raise ValueError(
-                f'reconstruction_weight must lie in [0, 1] and model.head.rim be a multiple of {_PATCH}, got '
-                f'{reconstruction_weight} and {self.head.rim}'
-            )
+        if not 0 <= reconstruction_weight <= 1:
+            raise ValueError(f'reconstruction_weight must lie in [0, 1], got {reconstruction_weight}')
         for name in ('mean', 'std'):
             values = getattr(self.data_preprocessor, name, None)
             if values is not None and not values.is_meta and not torch.allclose(values * 255, torch.tensor(_HALF)):
@@ -68,7 +66,7 @@ class ContextEncoder(BaseAlgorithm):
         self.discriminator = None if discriminator is None else COMPONENTS.build(discriminator)
         self.weight = 1.0 if discriminator is None else reconstruction_weight
         self.register_buffer('hole', torch.tensor(fill).view(3, 1, 1) / _HALF - 1, persistent=False)
-        self.target, self.batch_coupled = PixelTarget(_PATCH, standardize=False), 'batch norm'
+        self.target = PixelTarget(_PIXEL, standardize=False)
 
     def loss(self, views: list[Tensor], data_samples: dict | None = None) -> dict[str, Tensor]:
         """Returns the terms for one view (N, 3, H, H) in [-1, 1], and the unweighted squared error."""
@@ -121,7 +119,7 @@ class ContextEncoder(BaseAlgorithm):
         fills = self.fill(images)
         self._centre(filled, fills.shape[-1]).copy_(fills)
         self._centre(hidden, fills.shape[-1] - 2 * self.head.rim).fill_(1)
-        return patchify(hidden, _PATCH).bool().all(dim=2), patchify(filled, _PATCH)
+        return patchify(hidden, _PIXEL)[..., 0].bool(), patchify(filled, _PIXEL)
 
     def visible(self, images: Tensor, mask: Tensor) -> Tensor:
         """Returns what the network sees of images (N, 3, H, H)."""

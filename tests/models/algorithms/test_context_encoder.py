@@ -32,7 +32,7 @@ def test_the_hole_is_filled_with_one_colour_and_its_rim_stays_visible():
     assert torch.equal(context[..., ~hidden], images[..., ~hidden])
     assert_close(context[0, :, 7, 7], torch.tensor([117, 104, 123]).double() / 127.5 - 1, rtol=0, atol=1e-6)
     mask, patches = algorithm.eval().reconstruct(images)
-    assert mask.sum(dim=1).tolist() == [4, 4] and patches.shape == (2, 64, 12)
+    assert mask.sum(dim=1).tolist() == [16, 16] and patches.shape == (2, 256, 3)
 
 
 def test_the_rim_counts_ten_times():
@@ -86,8 +86,8 @@ def test_wrong_arguments():
         _build(discriminator=D).discriminator(torch.zeros(1, 3, 16, 16).double())
     with pytest.raises(ValueError, match='multiple of 4 for 2 widths'):
         _build(discriminator=dict(D, size=6))
-    with pytest.raises(ValueError, match='rim be a multiple of 2, got 0.999 and 3'):
-        build('ContextEncoder', neck=MODEL['neck'], head=dict(type='InpaintingLoss', rim=3))
+    with pytest.raises(ValueError, match=r'reconstruction_weight must lie in \[0, 1\], got 2'):
+        _build(reconstruction_weight=2)
 
 
 def _wide() -> dict:
