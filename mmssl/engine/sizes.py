@@ -156,7 +156,18 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
 
 
 def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
-    """Checks that memories and a classifier have the width of the vectors (N, D) of a neck; maps are not checked."""
+    """Checks that memories and a classifier have the width of the vectors (N, D) of a neck; maps are not checked.
+
+    Args:
+        algorithm: Algorithm.
+        name: Name of the neck.
+        embeddings: Output of the neck; the first part of a tuple is checked.
+
+    Raises:
+        ValueError: A width differs.
+    """
+    if isinstance(embeddings, tuple) and embeddings:
+        embeddings = embeddings[0]
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2:
         return
     width = embeddings.shape[1]

@@ -20,16 +20,28 @@ class AMDIMProjector(BaseModule):
         out_channels: Channels D of the projections, at least C, and of the vector.
         norm: Whether the hidden layers have a batch norm.
         init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: ``out_channels`` is less than ``in_channels``.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: bool = False, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
+        if out_channels < in_channels:
+            raise ValueError(f'out_channels must be at least in_channels={in_channels}, got {out_channels}')
+        self.out_channels = out_channels
         self.seven = _Projection(in_channels, out_channels, norm)
         self.five = _Projection(in_channels, out_channels, norm)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns maps (N, D, 7, 7) and (N, D, 5, 5) and the vector (N, D) of the output of an ``AMDIMEncoder``."""
+        """Returns maps (N, D, 7, 7) and (N, D, 5, 5) and the vector (N, D) of the output of an ``AMDIMEncoder``.
+
+        Raises:
+            ValueError: The vector has another width.
+        """
         seven, five, vector = features
+        if vector.shape[1] != self.out_channels:
+            raise ValueError(f'the vector has {vector.shape[1]} numbers: set model.neck.out_channels to it')
         return self.seven(seven), self.five(five), vector.flatten(1)
 
 

@@ -62,6 +62,7 @@ class GlobalLocalProjector(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.out_channels = out_channels
         hidden = [num_patches * width if wide else width for width in stage_channels]
         self.whole = StageProjectors(stage_channels, stage_channels, out_channels)
         self.patches = StageProjectors(stage_channels, hidden, out_channels, num_patches)

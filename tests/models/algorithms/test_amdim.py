@@ -78,6 +78,8 @@ def test_wrong_arguments():
         AMDIMEncoder(img_size=96)
     with pytest.raises(ValueError, match='out_channels must be at least 1536 for width=192, got 1000'):
         AMDIMEncoder(out_channels=1000)
+    with pytest.raises(ValueError, match='out_channels must be at least in_channels=16, got 8'):
+        build('AMDIM', **dict(MODEL, neck=dict(MODEL['neck'], out_channels=8)))
     with pytest.raises(ValueError, match='clip must be positive'):
         build('AMDIM', **dict(MODEL, head=dict(type='LocalInfoLoss', clip=0)))
 

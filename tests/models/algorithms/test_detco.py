@@ -79,3 +79,8 @@ def test_a_run_that_is_loaded_continues_with_the_same_bits():
 def test_the_neck_has_the_stages_and_the_patches(wrong):
     with pytest.raises(ValueError, match='model.neck has 2 stages and 9 patches'):
         _detco(**wrong)
+
+
+def test_queues_have_the_width_of_the_neck():
+    with pytest.raises(ValueError, match=f'set model.queue.dim={DIM}, as model.neck has, got 99'):
+        _detco(queue=dict(length=16, dim=99))
