@@ -1,1 +1,1 @@
-"""Methods of lightly and solo-learn in the place of mmssl's, with the same images, network, weights and optimizer."""
+"""Methods of lightly and solo-learn instead of those of mmssl, with the same images, network, weights and optimizer."""

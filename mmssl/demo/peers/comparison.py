@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,4 +126,8 @@ def _store(train: Train, arguments: tuple[str, str, int, Path], made: Path, log:
     with open(log, 'w') as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-        made.write_text(json.dumps(train(*arguments)))
+        try:
+            made.write_text(json.dumps(train(*arguments)))
+        except BaseException:
+            traceback.print_exc(file=output)
+            sys.exit(1)

@@ -221,7 +221,7 @@ class LightlyMAE(PeerAlgorithm):
         vit = VisionTransformer(arch.img_size, arch.patch_size, num_classes=0, **arch.arch)
         self.encoder = modules.MaskedVisionTransformerTIMM(vit=vit)
         share_transformer(recipe.backbone, vit)
-        self.encoder.mask_token.requires_grad = False  # for methods that put it in the place of hidden patches
+        self.encoder.mask_token.requires_grad = False  # for methods that put it where patches are hidden
         self.decoder = modules.MAEDecoderTIMM(
             num_patches=neck.grid_size**2,
             patch_size=arch.patch_size,

@@ -1,4 +1,4 @@
-"""The base class of methods of other toolboxes that train in the place of an algorithm."""
+"""The base class of methods of other toolboxes that train instead of an algorithm."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class CurveHook(Hook):
     ) -> None:
         """Stores time and loss of the step, and evaluates if it is due."""
         assert outputs is not None
-        self.losses.append(float(outputs.get('curve', outputs['loss'])))
+        self.losses.append(float(outputs.get('curve', outputs['loss']).detach()))
         self.seconds.append(time.process_time() - self._start)
         done, last = len(self.losses), runner.max_iters
         if self.evaluations and (done % -(-last // self.evaluations) == 0 or done == last):
@@ -152,7 +152,7 @@ class CurveHook(Hook):
 
 
 def build(cfg: Config, method: str, toolbox: str) -> PretrainRunner:
-    """Builds the runner; another toolbox's method takes the place of the algorithm.
+    """Builds the runner; another toolbox's method replaces the algorithm.
 
     Args:
         cfg: Config of ``read_recipe``.
