@@ -12,6 +12,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 
 from mmssl.models.layers.adder2d import adder2d_of_plain_operations
 from mmssl.utils.errors import UserError
@@ -62,7 +63,7 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int, chan
         _write_onnx(exported, out, 1 if isinstance(expected, Tensor) else len(expected))
         found = _run_onnx(out, images)
     else:
-        torch.export.save(exported, out)
+        torch.export.save(exported.run_decompositions({}), out)
         with torch.no_grad():
             found = torch.export.load(out).module()(images)
     if found is None:
@@ -95,7 +96,11 @@ def export_program(backbone: nn.Module, size: int, channels: int = 3) -> Exporte
     except Exception as error:  # torch.export raises many classes of errors
         reason = str(error).strip().partition('\n')[0]
         raise UserError(f'{name} cannot be exported: {type(error).__name__}: {reason}') from error
-    return exported.run_decompositions({torch.ops.mmssl.adder2d.default: adder2d_of_plain_operations})
+    own = torch.ops.mmssl.adder2d.default
+    graphs = [module.graph for module in exported.graph_module.modules() if isinstance(module, GraphModule)]
+    if all(node.target is not own for graph in graphs for node in graph.nodes):
+        return exported  # tracing a backbone again takes as long as its export
+    return exported.run_decompositions({own: adder2d_of_plain_operations})
 
 
 def _write_onnx(exported: ExportedProgram, out: Path, num_outputs: int) -> None:

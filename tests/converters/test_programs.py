@@ -12,24 +12,23 @@ from torch import Tensor, nn
 import mmssl
 from mmssl.converters import programs
 from mmssl.converters.programs import export_program, write_program
+from mmssl.models.backbones import adder_resnet, preact_resnet
 from mmssl.models.layers.adder2d import adder2d, adder2d_of_plain_operations
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError
 
-_ARCH = dict(embed_dim=24, depth=2, num_heads=2)
+# An export takes longer with every operation: each network has the fewest blocks with all kinds of operations.
+_ARCH = dict(embed_dim=24, depth=1, num_heads=2)
 _VIT = dict(arch=_ARCH, img_size=16, patch_size=8)
 _HIVIT = dict(arch=dict(embed_dim=64, depths=(1, 1, 1), num_heads=1), img_size=32)
-_CONVVIT = dict(arch=dict(dims=(8, 16, 32), depths=(1, 1, 2), num_heads=2), img_size=32)
+_CONVVIT = dict(arch=dict(dims=(8, 16, 32), depths=(1, 1, 1), num_heads=2), img_size=32)
 BACKBONE_CONFIGS = {
     'AMDIMEncoder': (dict(width=4, out_channels=16, num_units=1, img_size=32), 32),
     'AdaptedInput': (
         dict(network=dict(type='LeNet5BN', adder=False, width=0.5), steps=[dict(type='FitImages', size=32)]),
         32,
     ),
-    'AdderResNet': (
-        dict(depth=20, width=0.25, out_indices=(0,)),
-        8,
-    ),  # each adder becomes many operations: the first stages are enough
+    'AdderResNet': (dict(depth=20, width=0.25, out_indices=(0,)), 8),
     'AdderVGG': (dict(width=0.0625, out_indices=(0,)), 8),
     'AlexNet': (dict(channels=(8, 8, 8, 8, 8), stem='small', sobel=True), 32),
     'BEiTViT': (_VIT, 16),
@@ -56,7 +55,7 @@ BACKBONE_CONFIGS = {
     'PatchViT': (_VIT, 16),
     'PixelTransformer': (dict(arch=_ARCH, img_size=8, num_colors=8), 8),
     'PreActResNet': (dict(width=0.125), 32),
-    'ResNet': (dict(depth=18, width=0.125, stem='small', out_indices=(0, 1, 2, 3)), 16),
+    'ResNet': (dict(depth=10, width=0.125, stem='small', out_indices=(0, 1, 2, 3)), 16),
     'TimmBackbone': (
         dict(
             name='swin_tiny_patch4_window7_224',
@@ -64,7 +63,7 @@ BACKBONE_CONFIGS = {
             patch_size=4,
             window_size=4,
             embed_dim=12,
-            depths=(2, 1),
+            depths=(1, 1),
             num_heads=(1, 2),
         ),
         32,
@@ -74,8 +73,18 @@ BACKBONE_CONFIGS = {
     'WideResNet': (dict(depth=10, width_factor=1), 16),
     'WindowedConvViT': (dict(_CONVVIT, window_size=2), 32),
     'WindowedHiViT': (_HIVIT | dict(window_size=2), 32),
-    'WindowedViT': (_VIT | dict(img_size=32, window_size=2, global_indices=(1,), relative_size=4), 32),
+    'WindowedViT': (
+        _VIT | dict(arch=_ARCH | dict(depth=2), img_size=32, window_size=2, global_indices=(1,), relative_size=4),
+        32,
+    ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_block_per_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, _, channels = adder_resnet.DEPTHS[20]
+    monkeypatch.setitem(adder_resnet.DEPTHS, 20, (block, (1, 1, 1), channels))
+    monkeypatch.setitem(preact_resnet.DEPTHS, 50, (1, 1, 1, 1))
 
 
 @pytest.fixture(scope='module')
