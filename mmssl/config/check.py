@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -269,7 +270,8 @@ def _failed_imports(modules: list[str]) -> Iterator[tuple[str, str]]:
             yield module, f'{type(error).__name__}: {error}'
 
 
-def accepted_arguments(target: Callable) -> tuple[set[str], bool]:
+@cache
+def accepted_arguments(target: Callable) -> tuple[frozenset[str], bool]:
     """Returns the names of the keyword arguments of a class or function, and whether the list is complete.
 
     A constructor of mmssl passes ``**kwargs`` to the next constructor, or to the function in ``options_go_to`` of its
@@ -286,10 +288,10 @@ def accepted_arguments(target: Callable) -> tuple[set[str], bool]:
             break
         accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return accepted, True
+            return frozenset(accepted), True
         if receiver := vars(owner).get('options_go_to'):
             more, complete = accepted_arguments(receiver)
-            return accepted | more, complete
+            return more | accepted, complete
         if not (inspect.isclass(owner) and owner.__module__.startswith(_HAND_ON)):
             break
-    return accepted, False
+    return frozenset(accepted), False
