@@ -17,7 +17,9 @@ from mmssl.cli.options import CfgOptions
 from mmssl.config.check import check_config
 from mmssl.config.load import load_config
 from mmssl.registry import BACKBONES, COMPONENTS, TRANSFORMS
+from tests.support.recipes import loaded
 from tests.support.shrink import BATCH_SIZE, IMAGE_SIZE, shrink
+from tests.support.undrawn import Undrawn
 from tests.test_configs import ROOT, build, optimizer, rates
 
 FOLDER = ROOT / 'configs' / 'benchmarks' / 'classification'
@@ -37,7 +39,7 @@ def _scope() -> None:
 
 
 def small(path: Path) -> Config:
-    cfg = shrink(load_config(path))
+    cfg = shrink(loaded(path))
     width = BACKBONES.build(cfg.model.backbone).feature_dim * len(cfg.model.neck.get('parts', [1]))
     cfg.model.head.update(in_channels=width, num_classes=NUM_CLASSES)
     if cfg.model.get('mix'):
@@ -47,7 +49,7 @@ def small(path: Path) -> Config:
 
 @recipes
 def test_recipe_is_valid(path: Path) -> None:
-    check_config(load_config(path), data=False)
+    check_config(loaded(path), data=False)
 
 
 @recipes
@@ -68,14 +70,14 @@ def test_options_in_docstring_work(path: Path) -> None:
         options = dict(option.split('=', 1) for option in line.split())
         cfg = load_config(path, {key: ast.literal_eval(value) for key, value in options.items()})
         check_config(cfg, data=False)
-        with torch.device('meta'):
+        with torch.device('meta'), Undrawn():
             model = build(cfg)
         assert model.backbone.feature_dim == model.head.fc.in_features
 
 
 @recipes
 def test_name_says_what_is_inside(path: Path) -> None:
-    cfg, name = load_config(path), NAME.fullmatch(path.stem)
+    cfg, name = loaded(path), NAME.fullmatch(path.stem)
     assert cfg.train_dataloader.batch_size == int(name['batch'])
     assert cfg.auto_scale_lr.base_batch_size == int(name['gpus']) * int(name['batch'])
     assert cfg.max_epochs == int(name['epochs'])
@@ -88,8 +90,8 @@ def test_name_says_what_is_inside(path: Path) -> None:
 
 @recipes
 def test_full_model_has_matching_widths_and_classes(path: Path) -> None:
-    cfg = load_config(path)
-    with torch.device('meta'):
+    cfg = loaded(path)
+    with torch.device('meta'), Undrawn():
         model = build(cfg)
     num_classes = 10 if path.stem.endswith('cifar10') else 1000
     width = model.backbone.feature_dim * len(cfg.model.neck.get('parts', [1]))
@@ -101,7 +103,7 @@ def test_full_model_has_matching_widths_and_classes(path: Path) -> None:
 
 @recipes
 def test_views(path: Path) -> None:
-    cfg = load_config(path)
+    cfg = loaded(path)
     (view,) = cfg.train_dataloader.dataset.views
     size = 32 if path.stem.endswith('cifar10') else 192 if '_swin-' in path.stem else 224
     plain = TRANSFORMS.build(cfg.val_dataloader.dataset.transform)
@@ -181,7 +183,7 @@ SCHEDULES = {
 @pytest.mark.parametrize('stem', SCHEDULES)
 def test_learning_rate(stem: str) -> None:
     epochs, expected = zip(*SCHEDULES[stem])
-    for values, value in zip(rates(load_config(FOLDER / f'{stem}.py'), list(epochs)), expected):
+    for values, value in zip(rates(loaded(FOLDER / f'{stem}.py'), list(epochs)), expected):
         assert values == pytest.approx(value if isinstance(value, list) else [value], rel=1e-9, abs=1e-12)
 
 
@@ -200,7 +202,7 @@ def test_learning_rate(stem: str) -> None:
     ],
 )
 def test_layer_decay(stem: str, decay: float, layers: int) -> None:
-    cfg = load_config(FOLDER / f'{stem}.py')
+    cfg = loaded(FOLDER / f'{stem}.py')
     with torch.device('meta'):
         groups = optimizer(cfg, build(cfg)).param_groups
     lr = cfg.optim_wrapper.optimizer.lr
@@ -222,12 +224,12 @@ COUNTS = {
 @pytest.mark.parametrize('stem', COUNTS)
 def test_parameter_counts(stem: str) -> None:
     with torch.device('meta'):
-        model = build(load_config(FOLDER / f'{stem}.py'))
+        model = build(loaded(FOLDER / f'{stem}.py'))
     assert sum(param.numel() for param in model.parameters() if param.requires_grad) == COUNTS[stem]
 
 
 def test_lowest_scales_of_the_base_model() -> None:
-    cfg = load_config(FOLDER / 'finetune_vit-base_32xb32-100e_in1k_mae.py')
+    cfg = loaded(FOLDER / 'finetune_vit-base_32xb32-100e_in1k_mae.py')
     with torch.device('meta'):
         model = build(cfg)
         groups = optimizer(cfg, model).param_groups

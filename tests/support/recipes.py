@@ -6,11 +6,20 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from mmengine.config import Config
+
+from mmssl.config.load import load_config
 from tests.support.tools import ROOT
 
 CONFIGS = ROOT / 'configs'
 BASES = sorted((CONFIGS / '_base_').rglob('*.py'))
 RECIPES = sorted(set(CONFIGS.rglob('*.py')) - set(BASES) - set(CONFIGS.glob('benchmarks/suites/*.py')))
+
+
+@cache
+def loaded(path: Path) -> Config:
+    """A recipe, which nobody changes: reading one takes longer than most tests of it."""
+    return load_config(path)
 
 
 @cache
