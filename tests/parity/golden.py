@@ -23,6 +23,7 @@ from mmssl.converters.convert import convert, rename
 from mmssl.models.layers.patches import select_patches
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import MODELS
+from tests.support.undrawn import Undrawn
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 Summary = dict[str, Any]
@@ -31,6 +32,7 @@ Summary = dict[str, Any]
 TOLERANCES = {'derived': 1e-8, 'outputs': 1e-8, 'losses': 1e-8, 'grads': 1e-7, 'after_step': 1e-7}
 # A gradient that is zero by mathematics is rounding noise in a recording.
 ZERO = 1e-10
+QUEUES = ('queue', 'queue2', 'queue_ptr', 'queue2_ptr')  # the constructor draws them at random
 
 
 def fill(name: str, shape: Iterable[int], salt: str) -> np.ndarray:
@@ -42,7 +44,8 @@ def fill(name: str, shape: Iterable[int], salt: str) -> np.ndarray:
         return 1 + 0.2 * np.asarray(generator.random(shape))
     values = np.asarray(generator.standard_normal(shape))
     if values.ndim > 1:
-        return values / np.sqrt(values[0].size)
+        values /= np.sqrt(values[0].size)  # in place: networks have 10^8 of them
+        return values
     return 1 + 0.1 * values if leaf == 'weight' else 0.1 * values
 
 
@@ -88,18 +91,19 @@ class Golden:
         self.derived = derived if isinstance(derived, dict) else {name: None for name, *_ in derived}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The official state dict, without what the constructor makes."""
-        tensors = {}
-        for name, shape in self.record['state_dict']:
-            if name in ('queue', 'queue2'):
-                tensors[name] = normalize(torch.as_tensor(fill(name, shape, self.salt)), dim=-2)
-            elif name in ('queue_ptr', 'queue2_ptr'):
-                tensors[name] = torch.tensor([self.literals[f'{name}_before']])
-            elif name not in self.derived:
-                tensors[name] = torch.as_tensor(fill(name, shape, self.salt))
-        for name, change in self.record.get('state_overrides', {}).items():
-            tensors[name] = change['scale'] * tensors[name]
-        return tensors
+        """The official state dict, without what the constructor makes; queues are drawn. Large ones take seconds."""
+        names = [name for name, _ in self.record['state_dict'] if name not in self.derived or name in QUEUES]
+        return {name: self.tensor(name) for name in names}
+
+    def tensor(self, name: str) -> Tensor:
+        """One tensor of the official state dict."""
+        if name in ('queue_ptr', 'queue2_ptr'):
+            return torch.tensor([self.literals[f'{name}_before']])
+        tensor = torch.as_tensor(fill(name, dict(self.record['state_dict'])[name], self.salt))
+        if name in ('queue', 'queue2'):
+            tensor = normalize(tensor, dim=-2)
+        change = self.record.get('state_overrides', {}).get(name)
+        return tensor if change is None else change['scale'] * tensor
 
     def inputs(self, prefix: str = '') -> dict[str, Tensor]:
         """The inputs whose names begin with ``prefix``, float64, without those that stand under ``literals``."""
@@ -119,9 +123,11 @@ class Golden:
             recipe: Path below ``configs/``.
             source: Official code that the names in the recording come from, see ``mmssl.converters``.
             overrides: Dotted config keys that differ in the recording.
-            kept: Our tensors that are not recorded and keep their initial value.
+            kept: Our tensors that are not recorded and keep their initial value, which is 0 instead of random.
         """
-        return self.load(MODELS.build(load_config(CONFIGS / recipe, overrides).model), source, kept)
+        with Undrawn():
+            model = MODELS.build(load_config(CONFIGS / recipe, overrides).model)
+        return self.load(model, source, kept)
 
     def load(self, model: BaseModel, source: str, kept: Iterable[str] = ()) -> BaseModel:
         """Returns ``model`` in float64 with the recorded weights, in the recorded mode; arguments as in ``build``."""

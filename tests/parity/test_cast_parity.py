@@ -102,7 +102,7 @@ def run_step(golden: Golden, updates: int) -> tuple[dict[str, dict[str, Any]], T
     total.backward()
     query, key, _ = seen['head']
     unit, salient = normalize(query.detach(), dim=1), normalize(calls[1], dim=1)
-    logits = torch.cat([(unit * normalize(key, dim=1)).sum(1, keepdim=True), unit @ golden.state_dict()['queue']], 1)
+    logits = torch.cat([(unit * normalize(key, dim=1)).sum(1, keepdim=True), unit @ golden.tensor('queue')], 1)
     positives = torch.nn.functional.cosine_similarity(model.neck(seen['maps']), salient) / literals['T']
     (gradient,) = torch.autograd.grad(positives.sum(), seen['maps'], retain_graph=True)
     raw = grad_cam_module.grad_cam(positives, seen['maps']).detach()

@@ -44,7 +44,7 @@ def test_every_recorded_number(step):
     for prefix, (queries, keys, _) in zip(('', 'dense_'), seen['losses']):
         queries, keys = normalize(queries, dim=1), normalize(keys, dim=1)
         outputs[f'{prefix}pos'] = (queries * keys).sum(dim=1, keepdim=True)
-        outputs[f'{prefix}neg'] = queries @ golden.state_dict()['queue2' if prefix else 'queue']  # before the step
+        outputs[f'{prefix}neg'] = queries @ golden.tensor('queue2' if prefix else 'queue')  # before the step
     for name, queue in (('queue', model.queue), ('queue2', model.dense_queue)):
         start = golden.literals[f'{name}_ptr_before']
         outputs[f'{name}_after_new_columns'] = queue.features.T[:, start : start + len(order)]

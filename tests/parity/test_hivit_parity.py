@@ -6,6 +6,7 @@ import torch
 
 from mmssl.registry import MODELS
 from tests.parity.golden import Golden, summary
+from tests.support.undrawn import Undrawn
 
 
 def test_classifier(goldens_dir):
@@ -29,11 +30,12 @@ def test_classifier(goldens_dir):
 def build_classifier(arch: str, golden: Golden):
     """The classifier of the official fine-tuning; its backbone returns the stages, for comparison."""
     num_classes, width = dict(golden.record['state_dict'])['head.weight']
-    return MODELS.build(
-        dict(
-            type='ImageClassifier',
-            backbone=dict(type='HiViT', arch=arch, position_bias='table', output='units'),
-            neck=dict(type='Identity'),
-            head=dict(type='LinearClsHead', in_channels=width, num_classes=num_classes, norm='layer'),
+    with Undrawn():
+        return MODELS.build(
+            dict(
+                type='ImageClassifier',
+                backbone=dict(type='HiViT', arch=arch, position_bias='table', output='units'),
+                neck=dict(type='Identity'),
+                head=dict(type='LinearClsHead', in_channels=width, num_classes=num_classes, norm='layer'),
+            )
         )
-    )

@@ -13,6 +13,7 @@ from mmssl.models.targets.clip_target import CLIPTarget
 from tests.parity.golden import Golden, summary
 from tests.parity.test_hivit_parity import build_classifier
 from tests.support.tools import ROOT
+from tests.support.undrawn import Undrawn
 
 
 def test_clip_teacher(goldens_dir, tmp_path):
@@ -21,7 +22,8 @@ def test_clip_teacher(goldens_dir, tmp_path):
     torch.save(golden.state_dict(), tmp_path / 'clip.pt')
     outputs = {}
     for ours, theirs in (('official', 'faithful'), ('corrected', 'corrected')):
-        target = CLIPTarget(checkpoint=str(tmp_path / 'clip.pt'), mean=(0, 0, 0), std=(255, 255, 255), scaling=ours)
+        with Undrawn():
+            target = CLIPTarget(checkpoint=str(tmp_path / 'clip.pt'), mean=(0, 0, 0), std=(255, 255, 255), scaling=ours)
         target.double().init_weights()
         with torch.no_grad():
             found = dict(scaled=target.rescale(images), ln_post=target.features(images), target=target(images))
@@ -86,8 +88,9 @@ class EncoderAndPyramid(nn.Module):
         super().__init__()
         cfg = load_config(ROOT / 'configs' / 'benchmarks' / f'{config}.py', options)
         registry = import_module(f'{cfg.default_scope}.registry').MODELS
-        self.backbone = registry.build(cfg.model.backbone)
-        self.neck = nn.ModuleDict(dict(pyramid=registry.build(cfg.model.neck)))
+        with Undrawn():
+            self.backbone = registry.build(cfg.model.backbone)
+            self.neck = nn.ModuleDict(dict(pyramid=registry.build(cfg.model.neck)))
 
     def forward(self, images):
         with torch.no_grad():

@@ -91,7 +91,7 @@ def run_step(golden: Golden, overrides: dict[str, Any]) -> dict[str, dict[str, A
             parameter.grad /= world_size()
     temperature = literals['T']
     queries, keys = (normalize(x.detach(), dim=1) for x in seen['instance'][:2])
-    outputs = {'logits': _logits(queries, keys, golden.state_dict()['queue'].T, temperature)}
+    outputs = {'logits': _logits(queries, keys, golden.tensor('queue').T, temperature)}
     for level, (q, k, bank, _) in zip(('c3', 'c4'), seen['regions']):
         outputs[f'logits_{level}'] = _logits(
             *(normalize(x.detach(), dim=-1).flatten(0, 1) for x in (q, k)), bank, temperature

@@ -21,6 +21,7 @@ from mmssl.models.components import ema_teacher
 from mmssl.registry import DATASETS, FUNCTIONS
 from tests.parity.golden import CONFIGS, Golden, Trace, difference, official, summary
 from tests.support.tiny_run import build_runner
+from tests.support.undrawn import Undrawn
 
 Step = dict[str, Any]
 Inputs = dict[str, Tensor]
@@ -141,7 +142,8 @@ def run(directory: Path, name: str, case: Case, work_dir: Path) -> Comparison:
     cfg.default_hooks.checkpoint = None
     cfg.optim_wrapper.pop('dtype', None)
     cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=None)
-    runner = build_runner(cfg)
+    with Undrawn():
+        runner = build_runner(cfg)
     runner.model.double()
     comparison = Comparison(golden, case, case.first and Golden(directory, case.first.name))
     runner.register_hook(comparison)
