@@ -1,12 +1,12 @@
 """Two processes train three epochs under the agent of torchrun, and one of them is killed again and again.
 
-``python -m tests.support.elastic_run FOLDER KILLS LENGTH`` starts them with ``max_restarts=KILLS``, and LENGTH steps
-per epoch, at least two for each kill. In each of the first KILLS lives a process that is drawn kills itself by SIGKILL,
-after an iteration that is drawn or before a checkpoint is written. The agent then kills the other process and starts
-both again. The processes are forked, so that nothing is imported again; otherwise they are started, restarted and told
-their rank as by ``torchrun --max-restarts``.
+``python -m tests.support.elastic_run FOLDER LENGTH KILLS ...`` starts them once for every number KILLS, in the folder
+FOLDER/KILLS, with ``max_restarts=KILLS`` and LENGTH steps per epoch, at least two for each kill. In each of the first
+KILLS lives a process that is drawn kills itself by SIGKILL, after an iteration that is drawn or before a checkpoint is
+written. The agent then kills the other process and starts both again. The processes are forked, so that nothing is
+imported again; otherwise they are started, restarted and told their rank as by ``torchrun --max-restarts``.
 
-Each process writes a line ``life iteration`` for every iteration into ``FOLDER/steps_RANK.txt``.
+Each process writes a line ``life iteration`` for every iteration into ``FOLDER/KILLS/steps_RANK.txt``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class KilledProcess(Hook):
     def __init__(self, folder: str, kills: int) -> None:
         self.life, self.rank = int(os.environ['TORCHELASTIC_RESTART_COUNT']), int(os.environ['RANK'])
         self.steps = Path(folder, f'steps_{self.rank}.txt')
-        draw = random.Random(self.life)
+        draw = random.Random(self.life + 2)  # the first life ends while it saves, the second after a step
         self.left, self.victim, self.while_saving = draw.randint(3, 6), draw.randrange(2), draw.random() < 0.3
         self.ends = self.life < kills
 
@@ -82,12 +82,13 @@ def train(folder: str, kills: int, length: int) -> None:
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    target, number, epoch_length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    target, epoch_length, numbers = sys.argv[1], int(sys.argv[2]), map(int, sys.argv[3:])
     os.environ['TORCH_DISABLE_SHARE_RDZV_TCP_STORE'] = '1'  # as mmssl.distributed.torchrun does
     # Only for messages of its log; inspect.stack() takes a second with so many modules.
     dynamic_rendezvous.get_method_name = lambda depth=2: 'rendezvous'
-    launch = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=2, max_restarts=number, start_method='fork', monitor_interval=0.05,
-        rdzv_backend='c10d', rdzv_endpoint='localhost:0', run_id=f'elastic-run-{os.getpid()}',
-    )  # fmt: skip
-    elastic_launch(launch, train)(target, number, epoch_length)
+    for number in numbers:
+        launch = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=2, max_restarts=number, start_method='fork', monitor_interval=0.05,
+            rdzv_backend='c10d', rdzv_endpoint='localhost:0', run_id=f'elastic-run-{os.getpid()}-{number}',
+        )  # fmt: skip
+        elastic_launch(launch, train)(str(Path(target, str(number))), number, epoch_length)
