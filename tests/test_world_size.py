@@ -177,11 +177,16 @@ def test_a_step_never_waits_for_the_device(recipe):
 def test_the_seed_decides_and_a_few_images_are_learnt(recipe):
     cfg = small(recipe)
     losses = _train(cfg, steps=16)
-    assert torch.equal(losses[:3], _train(cfg, steps=16, stop=3))
-    assert losses[-3:].mean() < losses.max() - 0.02  # from the peak: a queue is random at first
+    assert torch.equal(losses[:3], _train(cfg, steps=16, stop=3))  # the second and third see what a step leaves behind
+    assert _has_learnt(losses, 0.02)
+
+
+def _has_learnt(losses: Tensor, margin: float) -> bool:
+    return bool(losses[-3:].mean() < losses.max() - margin)  # from the peak: a queue is random at first
 
 
 def _train(cfg: dict, steps: int, stop: int | None = None) -> Tensor:
+    """The losses of some steps on the same images, fewer where the loss falls by much."""
     algorithm = _build(cfg)
     optimizer = torch.optim.AdamW([p for p in algorithm.parameters() if p.requires_grad], lr=3e-3)
     batch, losses = _batch(cfg), []
@@ -194,6 +199,8 @@ def _train(cfg: dict, steps: int, stop: int | None = None) -> Tensor:
         optimizer.step()
         algorithm.on_step_end((step + 1) / steps)
         losses.append(loss.detach())
+        if step > 5 and _has_learnt(torch.stack(losses), 0.1):
+            break
     return torch.stack(losses)
 
 
