@@ -22,7 +22,6 @@ from mmengine.logging import HistoryBuffer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
-from torch.distributed.checkpoint.api import CheckpointException
 
 from mmssl.checkpoints.folders import REST, read_folder
 from mmssl.utils.errors import UserError
@@ -117,6 +116,8 @@ def load_compiled_file(path: str | Path) -> dict[str, Tensor] | None:
 
 
 def _load_folder(path: Path, map_location: str | torch.device) -> dict[str, Any]:
+    from torch.distributed.checkpoint.api import CheckpointException  # here, because it is slow to import
+
     try:
         return read_folder(path, map_location)
     except (CheckpointException, UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
 
 REST = 'rest.pth'
@@ -57,6 +56,8 @@ def join_tensors(rest: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 def write_shards(folder: str | Path, tensors: Mapping[str, Tensor]) -> None:
     """Writes this process's shards of the tensors, and whole tensors once; all processes must call this."""
+    import torch.distributed.checkpoint as dcp  # here, because it is slow to import and only sharded runs need it
+
     dcp.save(dict(tensors), checkpoint_id=str(folder))
 
 
@@ -65,6 +66,8 @@ def read_folder(folder: str | Path, map_location: str | torch.device = 'cpu') ->
 
     The number of processes that wrote it does not matter.
     """
+    import torch.distributed.checkpoint as dcp  # here, see write_shards
+
     reader = dcp.FileSystemReader(str(folder))
     stored: Any = reader.read_metadata().state_dict_metadata
     tensors: dict[str, Any] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from skimage.filters import threshold_otsu
 
 _SIDE = 64  # pixels of the long side, at which spectra are compared
 _BLUR = 2.5  # pixels
@@ -23,6 +22,8 @@ def spectral_residual(image: np.ndarray) -> np.ndarray:
     Returns:
         bool (H, W), True = salient; at least one pixel is. An image of one colour is salient everywhere.
     """
+    from skimage.filters import threshold_otsu  # here, because scikit-image and SciPy are slow to import
+
     height, width = image.shape[:2]
     scale = min(1.0, _SIDE / max(height, width))
     small = (max(round(width * scale), 1), max(round(height * scale), 1))

@@ -36,7 +36,7 @@ from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.engine.screen import keep_screen_short
 from mmssl.engine.sharding import shard
 from mmssl.models.layers.low_rank import restrict_training
-from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
+from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm, is_synchronised
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.errors import UserError
 
@@ -164,7 +164,8 @@ class PretrainRunner(CheckpointRunner):
         setting = self.cfg.get('memory_format') or self.default_memory_format
         model = set_memory_format(model, choose_memory_format(setting, model))
         if not self.distributed:
-            return revert_sync_batchnorm(model)
+            # MMEngine's function imports mmcv, which is slow, to look for its class too.
+            return revert_sync_batchnorm(model) if any(map(is_synchronised, model.modules())) else model
         if self.cfg.get('sync_bn'):
             model = convert_sync_batchnorm(model, second_order=getattr(model, 'second_order', False))
         if self.sharding is not None:

@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
-from joblib import Parallel, delayed
 
 if TYPE_CHECKING:
     from sklearn.svm import LinearSVC
@@ -108,6 +107,8 @@ def evaluate_svm(
     Raises:
         ValueError: A class has too few positives or negatives to train on, or no positives to test on.
     """
+    from joblib import Parallel, delayed  # here, because it is slow to import
+
     check_classes(train[1], test[1], least=FOLDS if len(costs) > 1 else 1)
     vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     results = Parallel(num_jobs)(
@@ -252,6 +253,8 @@ def evaluate_low_shot(
         ValueError: ``num_samples`` or a number of shots is less than 1, or a class has too few images.
     """
     shots = list(shots)
+    from joblib import Parallel, delayed  # here, because it is slow to import
+
     if num_samples < 1 or min(shots) < 1:
         raise ValueError(f'num_samples and the numbers of shots must be at least 1, got {num_samples} and {shots}')
     check_classes(train[1], test[1], least=1)

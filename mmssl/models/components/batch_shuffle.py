@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mmssl.distributed.collectives import gather_constant, rank, world_size
+from mmssl.models.layers.sync_batch_norm import is_synchronised
 
 
 class BatchShuffle(nn.Module):
@@ -43,7 +44,7 @@ class BatchShuffle(nn.Module):
         if problem := self.wrong_batch(len(images)):
             raise ValueError(problem)
         group_size = self.group_size or len(images)
-        if group_size == len(images) * world_size() or any(map(_is_synchronised, encoder.modules())):
+        if group_size == len(images) * world_size() or any(map(is_synchronised, encoder.modules())):
             return encoder(images)
         order = self.permutation(len(images) * world_size(), images.device)
         share = _of_this_process(gather_constant(images)[order])
@@ -73,7 +74,3 @@ def _in_order(groups: Sequence[Tensor], order: Tensor) -> Tensor:
 
 def _of_this_process(tensor: Tensor) -> Tensor:
     return tensor.chunk(world_size())[rank()]
-
-
-def _is_synchronised(module: nn.Module) -> bool:
-    return 'SyncBatchNorm' in type(module).__name__

@@ -63,6 +63,11 @@ class SyncBatchNorm(_BatchNorm):
         self.running_var.lerp_(var.to(self.running_var.dtype), weight)
 
 
+def is_synchronised(module: nn.Module) -> bool:
+    """Returns whether a layer, of torch, mmcv or mmssl, shares norm statistics among processes."""
+    return 'SyncBatchNorm' in type(module).__name__
+
+
 def convert_sync_batchnorm(module: nn.Module, second_order: bool = False) -> nn.Module:
     """Replaces batch norms with ``torch.nn.SyncBatchNorm`` on a GPU, and with ``SyncBatchNorm`` of this file elsewhere.
 
