@@ -29,6 +29,7 @@ class DINOv2(TeacherAlgorithm):
     tokens of each global view. Deviations from the official code:
 
     - the center of patches is the mean over the hidden patches of all processes, officially the mean of their means;
+    - without local views ``loss_cls`` is the mean over 2 pairs, officially their sum divided by 3;
     - temperatures and momentum follow the position in the run, see ``DINO``;
     - the teacher sees no mask, so it has no mask token; the official code averages one that is never used.
 
