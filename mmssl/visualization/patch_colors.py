@@ -24,7 +24,7 @@ def patch_features(backbone: Any, images: Tensor) -> Tensor:
 
     Args:
         backbone: Vision transformer, whose patch tokens after the final norm are taken, without class token and
-            registers; or convolutional network, whose last feature map is taken.
+            registers; or convolutional network or Swin, whose last feature map is taken.
         images: (N, 3, H, W), normalised.
 
     Returns:
@@ -32,6 +32,8 @@ def patch_features(backbone: Any, images: Tensor) -> Tensor:
     """
     network = getattr(backbone, 'model', backbone)
     with evaluating(backbone):
+        if getattr(network, 'output_fmt', 'NCHW') == 'NHWC' and hasattr(network, 'forward_features'):  # Swin of timm
+            return torch.cat([network.forward_features(image) for image in images.split(1)]).cpu()
         if not hasattr(network, 'patch_embed') or not hasattr(network.patch_embed, 'dynamic_feat_size'):
             last_map, _ = split_at_last_map(backbone)
             return torch.cat([last_map(image) for image in images.split(1)]).permute(0, 2, 3, 1).cpu()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mmssl.models.backbones.grouped_swin import GroupedSwin
 from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
@@ -47,6 +48,14 @@ def test_the_last_map_of_a_convolutional_network_and_timms_transformer():
     assert patch_features(ResNet(18, stem='small', width=0.125), torch.randn(2, 3, 32, 32)).shape == (2, 4, 4, 64)
     timm_vit = TimmBackbone('vit_tiny_patch16_224', pretrained=False, img_size=32, embed_dim=24, depth=1, num_heads=3)
     assert patch_features(timm_vit, torch.randn(2, 3, 32, 32)).shape == (2, 2, 2, 24)
+
+
+def test_the_last_map_of_a_swin():
+    options = dict(img_size=32, patch_size=2, window_size=4, embed_dim=12, depths=(1, 1), num_heads=(1, 2))
+    swin = GroupedSwin('swin_tiny_patch4_window7_224', **options).eval()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert_close(patch_features(swin, images), swin(images)[-1].permute(0, 2, 3, 1), rtol=1e-4, atol=1e-5)
 
 
 def test_components_of_a_line_and_of_its_mirror_image():
