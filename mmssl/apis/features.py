@@ -166,7 +166,8 @@ def write_features(
 
 def _without_data(cfg: Config) -> Config:
     """Returns the config without its data, which may be missing."""
-    data = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_cfg', 'test_cfg', 'load_from')
+    evaluations = {f'{split}_{part}' for split in ('val', 'test') for part in ('dataloader', 'cfg', 'evaluator')}
+    data = {'train_dataloader', 'load_from'} | evaluations
     return Config({key: value for key, value in cfg.items() if key not in data}, filename=cfg.filename)
 
 

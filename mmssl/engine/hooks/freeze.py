@@ -46,8 +46,7 @@ class FreezeHook(Hook):
         if self.epochs >= runner.max_epochs:
             runner.logger.warning(
                 f'FreezeHook freezes {self.name!r} for {self.epochs} epochs, and the run has {runner.max_epochs}: '
-                'these parameters will not change. Raise max_epochs, or lower epochs (continued.head_epochs '
-                'after --pretrained)'
+                'these parameters will not change'
             )
 
         values: list[Tensor] = []
