@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from mmssl.distributed.collectives import max_over_processes
@@ -40,7 +42,7 @@ class AlgorithmHook(Hook):
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._note_step),
         ]
-        reason = getattr(self.algorithm, 'batch_coupled', None)
+        reason = _coupling(self.algorithm)
         if self.accumulation > 1 and reason:
             runner.logger.warning(
                 f'{type(self.algorithm).__name__} does not learn from {self.accumulation} accumulated batches as from '
@@ -87,3 +89,10 @@ class AlgorithmHook(Hook):
         """Removes the hooks from the optimizer."""
         for handle in self.handles:
             handle.remove()
+
+
+def _coupling(algorithm: nn.Module) -> str | None:
+    """Returns ``batch_coupled`` of an algorithm, or None if that is batch norm and no network in training has one."""
+    reason: str | None = getattr(algorithm, 'batch_coupled', None)
+    norms = any(isinstance(module, _BatchNorm) and module.training for module in algorithm.modules())
+    return None if reason == 'batch norm' and not norms else reason

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch import nn
 
+from mmssl.engine.hooks.algorithm import _coupling
 from mmssl.models.algorithms.moco import MoCo
 from tests.support.tiny_run import build_runner, tiny_config
 
@@ -53,3 +55,11 @@ def test_a_step_that_was_left_out_is_not_told(tmp_path: Path, calls: list) -> No
     runner.param_schedulers = None
     runner.train()
     assert calls[1:] == pytest.approx([k / 6 for k in (1, 3, 4, 5, 6)])
+
+
+def test_without_norms_in_training_nothing_couples_the_images() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    model.batch_coupled = 'batch norm'
+    assert _coupling(model) == 'batch norm' and _coupling(model.eval()) is None
+    model.batch_coupled = 'in-batch negatives'
+    assert _coupling(model) == 'in-batch negatives'
