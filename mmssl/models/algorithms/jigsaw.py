@@ -13,7 +13,7 @@ from mmssl.models.components.run_position import RunPosition
 from mmssl.models.layers.indexed_noise import indexed_uniform
 from mmssl.models.layers.permutations import jigsaw_permutations
 from mmssl.models.layers.pooling import to_vector
-from mmssl.models.layers.tiles import join_tiles, split_mosaic
+from mmssl.models.layers.tiles import check_tiles, join_tiles, split_mosaic
 from mmssl.registry import ALGORITHMS
 
 
@@ -31,7 +31,7 @@ class Jigsaw(BaseAlgorithm):
             of P classes.
 
     Raises:
-        ValueError: The number of classes of the head is not P.
+        ValueError: The number of classes of the head is not P, or the neck does not take nine tiles.
     """
 
     views = Views(1, kind='tiles', grid=3)
@@ -40,6 +40,7 @@ class Jigsaw(BaseAlgorithm):
 
     def __init__(self, *, num_permutations: int = 100, **slots: Any) -> None:
         super().__init__(**slots)
+        check_tiles(self.neck, 9, 'model.neck')
         if self.head.num_classes != num_permutations:
             raise ValueError(
                 f'model.head.num_classes={self.head.num_classes} must be model.num_permutations={num_permutations}'

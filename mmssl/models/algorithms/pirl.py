@@ -14,7 +14,7 @@ from mmssl.models.components.memory_bank import MemoryBank
 from mmssl.models.components.run_position import RunPosition
 from mmssl.models.layers.indexed_noise import indexed_uniform
 from mmssl.models.layers.pooling import to_vector
-from mmssl.models.layers.tiles import split_mosaic
+from mmssl.models.layers.tiles import check_tiles, split_mosaic
 from mmssl.models.losses.memory_contrast_loss import memory_similarities
 from mmssl.registry import ALGORITHMS, NECKS
 
@@ -38,7 +38,7 @@ class PIRL(BaseAlgorithm):
             ``MemoryContrastLoss``.
 
     Raises:
-        ValueError: ``share`` is outside its range.
+        ValueError: ``share`` is outside its range, or the neck of the tiles does not take nine.
     """
 
     views = Views(2, any_size=True, kind=('image', 'tiles'), grid=3)
@@ -52,6 +52,7 @@ class PIRL(BaseAlgorithm):
         if not 0 <= share <= 1:
             raise ValueError(f'share must lie in [0, 1], got {share}')
         self.tile_neck = NECKS.build(tile_neck)
+        check_tiles(self.tile_neck, 9, 'model.tile_neck')
         self.bank, self.position = MemoryBank(**bank), RunPosition()
         self.num_negatives, self.share = num_negatives, share
         self.register_buffer('partition', torch.zeros(()))  # 0 until the first step is done

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmssl.models.algorithms.base import BaseAlgorithm
 from mmssl.models.algorithms.views import Views
 from mmssl.models.layers.pooling import to_vector
-from mmssl.models.layers.tiles import NEIGHBOURS, join_tiles, neighbour_pairs, split_mosaic
+from mmssl.models.layers.tiles import NEIGHBOURS, check_tiles, join_tiles, neighbour_pairs, split_mosaic
 from mmssl.registry import ALGORITHMS
 
 CENTRE = 4
@@ -34,7 +34,8 @@ class RelativeLocation(BaseAlgorithm):
             of eight classes.
 
     Raises:
-        ValueError: ``pairs`` is unknown, or the number of classes of the head is not eight.
+        ValueError: ``pairs`` is unknown, the number of classes of the head is not eight, or the neck does not take two
+            tiles.
     """
 
     views = Views(1, kind='tiles', grid=3)
@@ -42,6 +43,7 @@ class RelativeLocation(BaseAlgorithm):
 
     def __init__(self, *, pairs: str = 'centre', **slots: Any) -> None:
         super().__init__(**slots)
+        check_tiles(self.neck, 2, 'model.neck')
         if pairs not in ('centre', 'all'):
             raise ValueError(f"pairs must be 'centre' or 'all', got {pairs!r}")
         if self.head.num_classes != len(NEIGHBOURS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 # Steps (row, column) to the eight neighbours in raster order; the position in this list is the class of the neighbour:
@@ -29,6 +31,21 @@ def split_mosaic(mosaic: Tensor, grid: int = 3) -> Tensor:
         raise ValueError(f'a mosaic of {height} x {width} pixels does not consist of {grid} x {grid} tiles')
     tiles = mosaic.unflatten(-1, (grid, width // grid)).unflatten(-3, (grid, height // grid))  # (N, C, G, S, G, S)
     return tiles.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+
+
+def check_tiles(neck: Any, number: int, place: str) -> None:
+    """Checks that a neck takes the tiles of an algorithm; a neck without ``num_tiles`` is not checked.
+
+    Args:
+        neck: Neck, such as a ``TileNeck``.
+        number: Number of tiles that the algorithm gives it at once.
+        place: Key of the neck in the config, for the message.
+
+    Raises:
+        ValueError: The neck takes another number of tiles.
+    """
+    if getattr(neck, 'num_tiles', number) != number:
+        raise ValueError(f'{place}.num_tiles must be {number}, got {neck.num_tiles}')
 
 
 def neighbour_pairs(grid: int = 3) -> tuple[list[tuple[int, int]], list[int]]:

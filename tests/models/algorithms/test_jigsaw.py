@@ -61,6 +61,8 @@ def test_the_loss_of_a_head_that_knows_nothing():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match=r'num_classes=100 must be model.num_permutations=701'):
         build('Jigsaw', num_permutations=701, neck=NECK, head=HEAD)
+    with pytest.raises(ValueError, match='model.neck.num_tiles must be 9, got 4'):
+        build('Jigsaw', neck=dict(NECK, num_tiles=4), head=HEAD)
     with pytest.raises(ValueError, match="rule must be one of .*, got 'mean'"):
         greedy_permutations(4, 3, 'mean')
     with pytest.raises(ValueError, match='4 positions have 24 permutations, so 25'):

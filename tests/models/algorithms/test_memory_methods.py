@@ -113,6 +113,8 @@ def test_wrong_arguments():
         build('NPID', **dict(BANK, head=dict(type='MemoryContrastLoss', kind='softmax')))
     with pytest.raises(ValueError, match=r'share must lie in \[0, 1\], got 2'):
         build('PIRL', **dict(METHODS['PIRL'], share=2))
+    with pytest.raises(ValueError, match='model.tile_neck.num_tiles must be 9, got 4'):
+        build('PIRL', **dict(METHODS['PIRL'], tile_neck=dict(type='TileNeck', in_channels=64, num_tiles=4)))
 
 
 @pytest.mark.parametrize('method', METHODS)

@@ -43,6 +43,8 @@ def test_wrong_arguments():
         build('RelativeLocation', neck=NECK, head=dict(HEAD, num_classes=4))
     with pytest.raises(ValueError, match="pairs must be 'centre' or 'all'"):
         build('RelativeLocation', pairs='center', neck=NECK, head=HEAD)
+    with pytest.raises(ValueError, match='model.neck.num_tiles must be 2, got 9'):
+        build('RelativeLocation', neck=dict(NECK, num_tiles=9), head=HEAD)
     with pytest.raises(TypeError, match='2 tiles, got 1'):
         build('RelativeLocation', neck=NECK, head=HEAD).neck(torch.zeros(1, 64).double())
 
