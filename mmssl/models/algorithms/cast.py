@@ -24,9 +24,9 @@ from mmssl.utils.errors import UserError
 class CAST(TeacherAlgorithm):
     """Contrastive Attention-Supervised Tuning (Selvaraju et al., 2021, arXiv:2012.04630, Eqs. 1 to 5).
 
-    MoCo on crops that show what is salient, with a second loss: what the query's map is looked at for, when it is to
-    match the salient part of the key, must be salient. The map is Grad-CAM of the similarity to a key of which all but
-    the salient part is removed; each map is scaled to [0, 1], twice as in the official code.
+    MoCo on crops that show what is salient, with a second loss: the attention map of the query must agree with the mask
+    of what is salient in it. The map is Grad-CAM of the similarity to a key of which all but the salient part is
+    removed; each map is scaled to [0, 1], twice as in the official code.
 
     The neck and the gradient through it are computed in full precision, also inside ``torch.autocast``: the loss
     differentiates this gradient once more, and the scaling to [0, 1] enlarges its rounding errors.
