@@ -85,7 +85,8 @@ class LightlyBarlowTwins(LightlyMethod):
     def start_from(self, part: nn.Module, head: nn.Module) -> nn.Module:
         """Leaves out the last norm of the recipe's part, because the loss standardises."""
         if self.settings.matched:
-            part.get_submodule('layers')[-1] = nn.Identity()
+            layers: Any = part.get_submodule('layers')
+            layers[-1] = nn.Identity()
         return super().start_from(part, head)
 
 
@@ -217,12 +218,13 @@ class LightlyMAE(PeerAlgorithm):
     def __init__(self, recipe: BaseAlgorithm, settings: Settings) -> None:
         super().__init__(recipe, settings)
         arch, neck, masker = (settings.model[name] for name in ('backbone', 'neck', 'masker'))
-        self.masker, self.patch_size, self.ratio = recipe.masker, masker.patch_size, masker.ratio
+        self.masker: Any = recipe.masker
+        self.patch_size, self.ratio = masker.patch_size, masker.ratio
         vit = VisionTransformer(arch.img_size, arch.patch_size, num_classes=0, **arch.arch)
-        self.encoder = modules.MaskedVisionTransformerTIMM(vit=vit)
+        self.encoder: Any = modules.MaskedVisionTransformerTIMM(vit=vit)
         share_transformer(recipe.backbone, vit)
         self.encoder.mask_token.requires_grad = False  # for methods that put it where patches are hidden
-        self.decoder = modules.MAEDecoderTIMM(
+        self.decoder: Any = modules.MAEDecoderTIMM(
             num_patches=neck.grid_size**2,
             patch_size=arch.patch_size,
             embed_dim=arch.arch.embed_dim,
