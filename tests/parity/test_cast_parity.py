@@ -79,15 +79,14 @@ def run_step(golden: Golden, updates: int) -> tuple[dict[str, dict[str, Any]], T
     model = golden.build(RECIPE, 'moco', changes)
     parts = dict(backbone=model.backbone, neck=model.neck)
     seen: dict[str, Any] = {}
-    encode, calls = model.shuffle, []
+    calls: list[Any] = []
 
-    def shuffle(encoder: torch.nn.Module, images: Tensor) -> Tensor:
+    def update_teacher(shuffle: torch.nn.Module, args: Any) -> None:
         if len(calls) < updates:
             model.teacher.update(0.0, momentum=literals['m'], **parts)
-        calls.append(encode(encoder, images))
-        return calls[-1]
 
-    model.shuffle = shuffle
+    model.shuffle.register_forward_pre_hook(update_teacher)
+    model.shuffle.register_forward_hook(lambda shuffle, args, keys: calls.append(keys))
     hook = model.backbone.register_forward_hook(lambda module, args, maps: seen.update(maps=maps[-1]))
     model.head.register_forward_hook(lambda head, args, loss: seen.update(head=args))
     model.attention_loss.register_forward_hook(lambda loss, args, value: seen.update(attention=args[0]))
