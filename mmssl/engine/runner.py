@@ -18,6 +18,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -149,6 +150,12 @@ class PretrainRunner(CheckpointRunner):
         logger = super().build_logger(*args, **kwargs)
         keep_screen_short(logger)
         return logger
+
+    def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
+        """Builds the visualizer, one per run: by the name in a config, runs of one process would share the first's."""
+        if isinstance(visualizer, dict):
+            visualizer = dict(visualizer, name=self._log_dir)
+        return super().build_visualizer(visualizer)
 
     def _log_env(self, env_cfg: dict) -> None:
         super()._log_env(env_cfg)

@@ -47,6 +47,14 @@ def test_log_lines(tmp_path: Path) -> None:
     assert 0 <= wait <= 1
 
 
+def test_runs_of_one_process_write_into_their_own_folders(tmp_path: Path) -> None:
+    visualizer = dict(type='Visualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    for name in ('first', 'second'):
+        runner = train(tiny_config(tmp_path / name, max_epochs=1, visualizer=visualizer))
+        (numbers,) = (tmp_path / name).glob('*/vis_data/scalars.json')
+        assert str(numbers).startswith(runner.log_dir)
+
+
 def test_logged_losses_are_those_of_every_iteration(tmp_path: Path) -> None:
     runner = train(tiny_config(tmp_path, max_epochs=1))
     history, counts = runner.message_hub.get_scalar('train/loss').data
