@@ -152,7 +152,7 @@ class PretrainRunner(CheckpointRunner):
         return logger
 
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
-        """Builds the visualizer, one per run: by the name in a config, runs of one process would share the first's."""
+        """Builds the visualizer under a name of its own, because MMEngine shares it between runs with one name."""
         if isinstance(visualizer, dict):
             visualizer = dict(visualizer, name=self._log_dir)
         return super().build_visualizer(visualizer)

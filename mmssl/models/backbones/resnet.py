@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmengine.model import BaseModule
+from timm.layers import trunc_normal_
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
-from mmssl.models.layers.initialization import truncated_normal_
 from mmssl.models.layers.layer_order import OrderedLayers
 from mmssl.models.layers.loading import skip_on_load
 from mmssl.registry import BACKBONES
@@ -155,7 +155,7 @@ class ResNet(OrderedLayers, BaseModule):
                 else:
                     # 0.8796 is the standard deviation of a unit normal that is truncated at +-2.
                     std = module.weight[0].numel() ** -0.5 / 0.87962566
-                    truncated_normal_(module.weight, std, bound=2 * std)
+                    trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
             elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
                 last_norm = module.bn2 if isinstance(module, BasicBlock) else module.bn3
                 nn.init.zeros_(last_norm.weight)

@@ -6,33 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-
-@torch.no_grad()
-def truncated_normal_(tensor: Tensor, std: float, bound: float) -> Tensor:
-    """Fills a tensor with numbers from N(0, std^2) whose absolute value is at most ``bound``.
-
-    Only the numbers beyond the bound are drawn again. ``torch.nn.init.trunc_normal_`` draws the whole tensor again
-    until no number lies beyond the bound, which takes seconds for the weights of a network.
-
-    Args:
-        tensor: Contiguous tensor; one on the device ``meta`` is not changed.
-        std: Standard deviation before truncation, > 0.
-        bound: Largest absolute value, > 0.
-
-    Returns:
-        ``tensor``.
-    """
-    if tensor.is_meta:
-        return tensor
-    flat = tensor.view(-1).normal_(std=std)
-    outside = (flat.abs() > bound).nonzero().squeeze(1)
-    while len(outside):
-        drawn = flat.new_empty(len(outside)).normal_(std=std)
-        flat[outside] = drawn
-        outside = outside[drawn.abs() > bound]
-    return tensor
+from timm.layers import trunc_normal_
+from torch import nn
 
 
 def xavier_uniform_linear(module: nn.Module) -> None:
@@ -62,7 +37,7 @@ def dcgan_normal(module: nn.Module) -> None:
 def truncated_at_std(module: nn.Module) -> None:
     """Initialises linear layers and convolutions as BEiT does, normal with std 0.02 truncated at 0.02 and bias 0."""
     if isinstance(module, (nn.Linear, nn.Conv2d)):
-        truncated_normal_(module.weight, std=0.02, bound=0.02)
+        trunc_normal_(module.weight, std=0.02, a=-0.02, b=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
