@@ -532,7 +532,7 @@ def test_square_root_and_linear_rule_agree_at_the_batch_of_simclr() -> None:
 def test_cards_list_every_recipe_and_nothing_else() -> None:
     assert CARDS
     for card in CARDS:
-        linked = {Path(name).stem for name in re.findall(r'\]\(([^)]+\.py)\)', card.read_text())}
+        linked = {Path(name).stem for name in re.findall(r'\]\(([^)/]+\.py)\)', card.read_text())}
         assert linked == {path.stem for path in card.parent.glob('*.py')}, card
 
 
