@@ -224,6 +224,16 @@ def as_markdown(runs: Sequence[Run], command: str) -> str:
     ])  # fmt: skip
 
 
+def save_chart(runs: Sequence[Run], path: Path) -> None:
+    """Draws the table as bars; without a finished run there is nothing to draw and no file."""
+    from mmssl.visualization.leaderboard_chart import plot_leaderboard  # here because matplotlib is slow to import
+    from mmssl.visualization.style import save_figure
+
+    shown = [(row.name, row.scores) for row in entries(runs) if row.scores]
+    if shown:
+        save_figure(plot_leaderboard(shown, METRICS, REFERENCES), path)
+
+
 def method_table(runs: Sequence[Run]) -> str:
     """Returns the table of one method for its card: its representations and the references, with the conditions.
 

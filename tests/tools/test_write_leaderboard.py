@@ -29,24 +29,26 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / 'configs/one/README.md').write_text(CARD)
     page = '# Table\n<!-- leaderboard -->\nold\n<!-- end of leaderboard -->\nend\n'
     (tmp_path / 'docs/methods/leaderboard.md').write_text(page)
+    return tmp_path
+
+
+def board(root: Path, top1: dict[int, float], command: str = 'python board --full') -> str:
+    """Writes the results of method "one", seed -> linear accuracy, and a failed run, and returns their folder."""
     shared = dict(images=14400, minutes=9.0, processor_minutes=4.0, cpu='Xeon', threads=1, torch='2.15', commit='abc')
     runs = []
-    for seed, top1 in enumerate((80.0, 82.0)):
-        scores = {'raw pixels': dict(linear_top1=47.5), 'pre-trained': dict(linear_top1=top1, knn_top1=70.0)}
+    for seed, value in top1.items():
+        scores = {'raw pixels': dict(linear_top1=47.5), 'pre-trained': dict(linear_top1=value, knn_top1=70.0)}
         runs.append(dict(method='one', seed=seed, results=dict(shared, scores=scores), seconds=1.0, error=''))
     runs.append(dict(method='other', seed=0, results=None, seconds=1.0, error='exit code 1'))
-    (tmp_path / 'board/leaderboard.json').write_text(
-        json.dumps(dict(command='python board --work-dir /here --full', runs=runs))
-    )
-    (tmp_path / 'board/leaderboard.png').write_bytes(b'figure')
-    return tmp_path
+    (root / 'board/leaderboard.json').write_text(json.dumps(dict(command=command, runs=runs)))
+    return str(root / 'board')
 
 
 def test_tables_stand_between_the_marks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = load_tool('misc/write_leaderboard.py')
     monkeypatch.setattr(tool, 'ROOT', root)
     for _ in range(2):  # again changes nothing
-        tool.main([str(root / 'board')])
+        tool.main([board(root, {0: 80.0, 1: 82.0})])
         card = (root / 'configs/one/README.md').read_text()
         assert card.startswith('# One\n\nWords before.\n<!-- demo one -->\n| ') and 'not measured' not in card
         assert '| pre-trained | 70.0 (70.0 to 70.0) | 81.0 (80.0 to 82.0) |  |' in card
@@ -57,8 +59,25 @@ def test_tables_stand_between_the_marks(root: Path, monkeypatch: pytest.MonkeyPa
         assert assemble.DEMO.search(card).groups() == ('70.0 (70.0 to 70.0)', '81.0 (80.0 to 82.0)')
         page = (root / 'docs/methods/leaderboard.md').read_text()
         assert page.startswith('# Table\n<!-- leaderboard -->\nAccuracy in %') and page.endswith('-->\nend\n')
-        assert 'old' not in page and '| one | 70.0' in page and '`python board --full`' in page
-    assert (root / 'docs/images/leaderboard.png').read_bytes() == b'figure'
+        assert 'old' not in page and '| one | 70.0' in page and 'exit code' not in page
+    assert (root / 'docs/images/leaderboard.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_runs_of_earlier_folders_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = load_tool('misc/write_leaderboard.py')
+    monkeypatch.setattr(tool, 'ROOT', root)
+    for runs in ({0: 80.0, 1: 81.0}, {1: 82.0, 2: 85.0}):  # seed 1 again
+        tool.main([board(root, runs)])
+    assert '82.3 (80.0 to 85.0)' in (root / 'configs/one/README.md').read_text()
+    stored = json.loads((root / 'docs/methods/leaderboard.json').read_text())
+    assert [run['seed'] for run in stored] == [0, 1, 2]
+
+
+@pytest.mark.parametrize('command', ['python board --minutes 1', 'python board --full --data photos'])
+def test_runs_of_another_budget_or_other_images(root: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load_tool('misc/write_leaderboard.py').main([board(root, {0: 80.0}, command)])
+    assert 'has runs of --full without --data' in capsys.readouterr().err
 
 
 def test_a_folder_without_a_leaderboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

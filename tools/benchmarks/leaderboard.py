@@ -40,18 +40,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def write(runs: list[Run], work_dir: Path, command: str) -> None:
     """Writes the table as Markdown and JSON, and the figure."""
-    from mmssl.demo.leaderboard import REFERENCES, as_markdown, entries
-    from mmssl.demo.report import METRICS
-    from mmssl.visualization.leaderboard_chart import plot_leaderboard
-    from mmssl.visualization.style import save_figure
+    from mmssl.demo.leaderboard import as_markdown, entries, save_chart
 
-    rows = entries(runs)
     (work_dir / 'leaderboard.md').write_text(as_markdown(runs, command))
-    content = dict(command=command, entries=[vars(row) for row in rows], runs=[vars(run) for run in runs])
+    content = dict(command=command, entries=[vars(row) for row in entries(runs)], runs=[vars(run) for run in runs])
     (work_dir / 'leaderboard.json').write_text(json.dumps(content, indent=2) + '\n')
-    shown = [(row.name, row.scores) for row in rows if row.scores]
-    if shown:
-        save_figure(plot_leaderboard(shown, METRICS, REFERENCES), work_dir / 'leaderboard.png')
+    save_chart(runs, work_dir / 'leaderboard.png')
 
 
 @tool

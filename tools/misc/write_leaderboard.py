@@ -1,8 +1,9 @@
 """Write a leaderboard into the cards and the documentation: ``python tools/misc/write_leaderboard.py FOLDER``.
 
-FOLDER is the work directory of ``tools/benchmarks/leaderboard.py``. The table of a method stands in its card between
-``<!-- demo NAME -->`` and ``<!-- end of demo -->``, that of all methods in docs/methods/leaderboard.md, and the figure
-is docs/images/leaderboard.png. Methods without a finished run keep what their card says.
+FOLDER is the work directory of ``tools/benchmarks/leaderboard.py``. Its finished runs join those of earlier folders in
+docs/methods/leaderboard.json, where a run replaces an earlier one of the same method and seed. From this file come the
+table of a method, in its card between ``<!-- demo NAME -->`` and ``<!-- end of demo -->``, that of all methods in
+docs/methods/leaderboard.md, and the figure docs/images/leaderboard.png.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
+if TYPE_CHECKING:
+    from mmssl.demo.leaderboard import Run
+
 ROOT = Path(__file__).resolve().parents[2]
+STORED = 'docs/methods/leaderboard.json'
 DEMO = re.compile(r'(<!-- demo (\S+) -->\n).*?(<!-- end of demo -->)', re.DOTALL)
 BOARD = re.compile(r'(<!-- leaderboard -->\n).*?(<!-- end of leaderboard -->)', re.DOTALL)
 
@@ -31,20 +37,38 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    from mmssl.demo.leaderboard import Run, as_markdown, method_table
+    from mmssl.demo.leaderboard import Run, as_markdown, method_table, save_chart
 
-    folder = Path(args.folder)
+    folder, docs = Path(args.folder), ROOT / 'docs'
     if not (folder / 'leaderboard.json').is_file():
         raise UserError(f'{folder} has no leaderboard.json: make it with tools/benchmarks/leaderboard.py')
     content = json.loads((folder / 'leaderboard.json').read_text())
-    runs = [Run(**run) for run in content['runs']]
-    done = {run.method: [other for other in runs if other.method == run.method] for run in runs if run.results}
+    options = shlex.split(content['command'])
+    if '--full' not in options or '--data' in options:
+        raise UserError(
+            f'{folder} was made by {content["command"]!r}: the documentation has runs of --full without --data'
+        )
+    runs = {(run.method, run.seed): run for run in stored() + [Run(**run) for run in content['runs']] if run.results}
+    ordered = [runs[key] for key in sorted(runs)]
+    lines = ',\n'.join(json.dumps(vars(run)) for run in ordered)
+    (ROOT / STORED).write_text(f'[\n{lines}\n]\n')
     for card in sorted((ROOT / 'configs').glob('*/README.md')):
-        rewrite(card, DEMO, lambda found: f'{method_table(done[found[2]])}\n' if found[2] in done else None)
-    command = re.sub(r' --work-dir \S+', '', content['command'])
-    page, table = ROOT / 'docs' / 'methods' / 'leaderboard.md', as_markdown(runs, command)
-    rewrite(page, BOARD, lambda found: table.partition('\n\n')[2])  # without its title
-    shutil.copy(folder / 'leaderboard.png', ROOT / 'docs' / 'images' / 'leaderboard.png')
+        rewrite(card, DEMO, lambda found: f'{method_table(of)}\n' if (of := by_method(ordered, found[2])) else None)
+    table = as_markdown(ordered, 'python tools/benchmarks/leaderboard.py --full')
+    rewrite(docs / 'methods' / 'leaderboard.md', BOARD, lambda found: table.partition('\n\n')[2])  # without its title
+    save_chart(ordered, docs / 'images' / 'leaderboard.png')
+
+
+def stored() -> list[Run]:
+    """Returns the runs of earlier folders."""
+    from mmssl.demo.leaderboard import Run
+
+    file = ROOT / STORED
+    return [Run(**run) for run in json.loads(file.read_text())] if file.is_file() else []
+
+
+def by_method(runs: Sequence[Run], method: str) -> list[Run]:
+    return [run for run in runs if run.method == method]
 
 
 def rewrite(path: Path, pattern: re.Pattern[str], text: Callable[[re.Match[str]], str | None]) -> None:
