@@ -12,6 +12,8 @@ from mmengine.config import Config
 from PIL import Image
 
 SIZE = 64
+LIMITS = dict(nms_pre=100, max_per_img=50, num=32)  # boxes before and after suppression, boxes of a sample
+FREE_WIDTHS = ('fc_out_channels', 'feat_channels')  # of layers between those that have to fit
 _IMAGES = 4
 _BOXES = [(4, 6, 40, 44), (20, 10, 60, 30)]  # x1, y1, x2, y2
 
@@ -86,7 +88,8 @@ def _write_images(folder: Path) -> list[Path]:
 def shrink_options(cfg: Config) -> dict[str, Any]:
     """Returns values for ``--cfg-options`` with which a benchmark config trains two iterations in a second.
 
-    A ResNet and the heads behind it get an eighth of their channels. Images and crops get 64 pixels.
+    A ResNet and the heads behind it get an eighth of their channels; behind other backbones, hidden layers of the heads
+    do. Images and crops get 64 pixels, and few boxes are proposed, sampled and kept.
 
     Args:
         cfg: Benchmark config from ``load_config``.
@@ -109,7 +112,9 @@ def shrink_options(cfg: Config) -> dict[str, Any]:
             options[place] = 0.0  # keeps all boxes, because no AP is reported without detections
         elif key == 'iou_thrs':
             options[place] = [0.5]
-        elif is_resnet and key.endswith('channels') and place.startswith('model.'):
+        elif key in LIMITS and place.startswith('model.'):
+            options[place] = min(value, LIMITS[key])
+        elif place.startswith('model.') and (is_resnet and key.endswith('channels') or key in FREE_WIDTHS):
             options[place] = [item // 8 for item in value] if isinstance(value, list) else value // 8
     return options
 
