@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -43,8 +42,9 @@ def rename(name: str, source: str) -> str | None:
         UserError: ``source`` is unknown.
         KeyError: The source has no tensor of this name.
     """
-    for pattern, ours in _source(source).patterns:
-        match = re.fullmatch(pattern, unwrapped(name))
+    plain = unwrapped(name)
+    for pattern, ours in _source(source).compiled:
+        match = pattern.fullmatch(plain)
         if match:
             return None if ours is None else match.expand(ours)
     raise KeyError(name)

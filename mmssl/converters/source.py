@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -65,6 +67,11 @@ class Source:
     arguments: Callable[[Tensors], dict] | None = None
     num_heads: Mapping[int, int] = field(default_factory=dict)
     own_name: str | None = None
+
+    @cached_property
+    def compiled(self) -> tuple[tuple[re.Pattern[str], str | None], ...]:
+        """``patterns``, compiled once: all sources together have more than Python's own cache keeps."""
+        return tuple((re.compile(pattern), ours) for pattern, ours in self.patterns)
 
 
 def torch_layout(tensor: Tensor) -> Tensor:
