@@ -18,7 +18,7 @@ from mmssl.utils.errors import UserError
 
 
 def vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns ``arch``, ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm`` of a ViT, with or without class token."""
+    """Returns ``arch``, ``img_size``, ``patch_size``, ``conv_stem`` and ``final_norm`` of a ViT."""
     dim, depth, mlp_ratio = _transformer(tensors, 'pos_embed')
     num_prefix = int('cls_token' in tensors)
     conv_stem = 'patch_embed.proj.weight' not in tensors
