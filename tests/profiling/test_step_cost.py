@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import cache
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmssl.config.load import load_config
 from mmssl.profiling.official_style import OFFICIAL_STYLE
 from mmssl.profiling.step_cost import measure_step_cost, view_sizes
 from mmssl.registry import ALGORITHMS
+from tests.support.recipes import CONFIGS, loaded
 from tests.support.shrink import shrink
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
-RECIPES = {load_config(path).model.type: path for path in sorted(CONFIGS.glob('*/*_cifar10.py'))}
 NUM_IMAGES = 4
 
 methods = pytest.mark.parametrize('method', OFFICIAL_STYLE)
@@ -27,8 +25,13 @@ def _scope() -> None:
     init_default_scope('mmssl')
 
 
+@cache
+def _recipes() -> dict[str, Config]:
+    return {loaded(path).model.type: loaded(path) for path in sorted(CONFIGS.glob('*/*_cifar10.py'))}
+
+
 def _recipe(method: str) -> Config:
-    return shrink(load_config(RECIPES[method]))
+    return shrink(_recipes()[method])
 
 
 @methods
@@ -69,7 +72,7 @@ def test_a_method_without_official_style_is_compared_with_its_parts() -> None:
 
 
 def test_smaller_views_follow_the_largest() -> None:
-    cfg = load_config(CONFIGS / 'dino/dino_vit-small_8xb64-100e_in1k.py')
+    cfg = loaded(CONFIGS / 'dino/dino_vit-small_8xb64-100e_in1k.py')
     assert view_sizes(cfg) == [224] * 2 + [96] * 8
     assert view_sizes(cfg, 112) == [112] * 2 + [48] * 8
     assert view_sizes(cfg, 32) == [32] * 2 + [16] * 8
