@@ -79,10 +79,10 @@ def _hang_on_the_last() -> None:
 
 
 def _wait_for_the_first() -> bool:
-    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=1), dist.group.WORLD)
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=0.4), dist.group.WORLD)
     wait = patient_barrier()
     if rank() == 0:
-        time.sleep(1.5)
+        time.sleep(0.8)
     wait()
     return True
 

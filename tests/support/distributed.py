@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import pickle
+import socket
 import sys
 import tempfile
 import time
@@ -88,6 +89,13 @@ def _collect(workers: list[_Worker], timeout: float) -> list[Any]:
             missing = sorted(set(range(len(workers))) - set(results))
             raise TimeoutError(f'processes {missing} of {len(workers)} did not return within {timeout} s')
     return [results[rank] for rank in range(len(workers))]
+
+
+def free_port() -> str:
+    """Returns a port of this machine that nothing listens to."""
+    with socket.socket() as found:
+        found.bind(('127.0.0.1', 0))
+        return str(found.getsockname()[1])
 
 
 def start_process(function: Callable[..., Any], *args: Any, daemon: bool = False) -> BaseProcess:
