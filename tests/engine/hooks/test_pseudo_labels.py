@@ -35,7 +35,6 @@ from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError
 from mmssl.utils.scalars import read_scalars
-from mmssl.visualization.curves import series
 from tests.support.distributed import run_distributed, start_process
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import LabelledNoise, build_runner, tiny_config, train
@@ -111,6 +110,8 @@ def test_each_epoch_has_new_labels_a_new_head_and_no_optimizer_state_of_it(watch
 
 
 def test_scores_are_logged(watched):
+    from mmssl.visualization.curves import series  # here, for processes that this file starts: it imports matplotlib
+
     runner, watch = watched
     entries = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
     steps, values = series(entries, 'nmi')
