@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from mmssl.demo.peers.run import TOOLBOXES
 from mmssl.registry import ROLES
+from tests.support.fresh_python import run_python
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'mmssl'
@@ -27,34 +28,38 @@ ROLE_PACKAGES = ['mmssl.models', 'mmssl.datasets', 'mmssl.engine', 'mmssl.evalua
 EXTRAS = {'mmcv', 'mmdet', 'mmseg', 'lmdb'}
 
 
-def imported_by(statement: str) -> set[str]:
-    """Returns the names of all modules that a fresh interpreter has after ``statement``."""
-    code = f'{statement}; import sys; print(*sys.modules)'
-    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True, capture_output=True, text=True)
-    return set(run.stdout.split())
-
-
 def modules_below(folder: Path) -> set[str]:
     names = ('.'.join(file.relative_to(ROOT).with_suffix('').parts) for file in folder.rglob('*.py'))
     return {name.removesuffix('.__init__') for name in names}
 
 
+@pytest.fixture(scope='module')
+def imported() -> list[set[str]]:
+    """The names of all modules after the import of the packages of roles, and after that of all modules of mmssl."""
+    of_toolboxes = {module for _, module in TOOLBOXES.values()}  # imported only if the toolbox is installed
+    code = 'import sys'
+    for names in (ROLE_PACKAGES, sorted(modules_below(PACKAGE) - of_toolboxes)):
+        code += f'\nimport {", ".join(names)}\nprint(*sys.modules)'
+    run = run_python('-c', code)
+    assert run.returncode == 0, run.stderr
+    return [set(line.split()) for line in run.stdout.splitlines()]
+
+
 def test_importing_mmssl_alone_brings_in_nothing_heavy() -> None:
     heavy = EXTRAS | {'torch', 'torchvision', 'mmengine', 'timm', 'sklearn', 'skimage', 'matplotlib', 'cv2'}
-    assert not heavy & imported_by('import mmssl')
+    code = 'import mmssl, sys; print(*sys.modules)'
+    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert not heavy & set(run.stdout.split())
 
 
-def test_role_packages_import_all_their_modules() -> None:
+def test_role_packages_import_all_their_modules(imported: list[set[str]]) -> None:
     """A new file is registered by existing; ``models.backbones.resnet`` and the like need no list."""
-    modules = imported_by('import ' + ', '.join(ROLE_PACKAGES))
     expected = {name for role in ROLE_PACKAGES for name in modules_below(ROOT / role.replace('.', '/'))}
-    assert expected <= modules
+    assert expected <= imported[0]
 
 
-def test_no_module_imports_an_extra() -> None:
-    of_toolboxes = {module for _, module in TOOLBOXES.values()}  # imported only if the toolbox is installed
-    modules = imported_by('import ' + ', '.join(sorted(modules_below(PACKAGE) - of_toolboxes)))
-    assert not EXTRAS & modules
+def test_no_module_imports_an_extra(imported: list[set[str]]) -> None:
+    assert not EXTRAS & imported[1]
 
 
 @pytest.mark.parametrize('folder', ['mmssl', 'tools', 'configs', 'examples'])

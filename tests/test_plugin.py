@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 
 from mmssl.registry import BACKBONES, LOSSES, MODELS
+from tests.support.fresh_python import run_python
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / 'examples' / 'plugin'
@@ -33,9 +33,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def run(tool: str, *arguments: str) -> str:
     environment = os.environ | dict(PYTHONPATH=os.pathsep.join([str(PLUGIN), str(ROOT)]))
-    finished = subprocess.run(
-        [sys.executable, tool, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    finished = run_python(tool, *arguments, env=environment)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout + finished.stderr
 

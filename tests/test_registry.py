@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from mmengine import registry as mmengine_registry
@@ -16,8 +13,7 @@ from torch import nn
 import mmssl.models  # noqa: F401  # registers the parts
 from mmssl import registry
 from mmssl.registry import BACKBONES, LOSSES, MODELS, ROLES
-
-ROOT = Path(__file__).parents[1]
+from tests.support.fresh_python import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -104,5 +100,6 @@ def test_a_scoped_type_is_found_without_importing_mmssl() -> None:
         "other = type(MODELS)('model', parent=MODELS, scope='detector')\n"
         "print(type(other.build(dict(type='mmssl.ResNet', depth=18))).__module__)"
     )
-    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True, capture_output=True, text=True)
+    run = run_python('-c', code)
+    assert run.returncode == 0, run.stderr
     assert run.stdout.split()[-1] == 'mmssl.models.backbones.resnet'

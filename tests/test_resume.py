@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,21 +17,9 @@ from mmssl.engine.hooks.runtime_info import NonFiniteLossError
 from mmssl.engine.runner import PretrainRunner
 from mmssl.utils.errors import UserError
 from tests.support.checkpoints import load_file
+from tests.support.distributed import start_process
 from tests.support.tiny_run import build_runner, tiny_config, train
 
-# One process imports, its children train and are killed.
-_RUN = """
-import json, os, sys, torch
-torch.set_num_threads(1)
-from tests.support.tiny_run import tiny_config, train
-from tests.support.checkpoints import load_file
-for config in json.loads(sys.argv[1]):
-    child = os.fork()
-    if not child:
-        train(tiny_config(**config))
-        os._exit(0)
-    print('ended with', os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
 _BYOL = dict(
     method='byol',
     optim_wrapper=dict(
@@ -68,14 +53,17 @@ def _assert_same(runner: PretrainRunner, expected: dict[str, Tensor]) -> None:
 def killed(tmp_path_factory) -> tuple[Path, Path]:
     """Directories of a MoCo run killed in iteration 11 and a BYOL run killed in iteration 15 of 18, 6 per epoch."""
     folders = tmp_path_factory.mktemp('moco'), tmp_path_factory.mktemp('byol')
-    configs = [
-        dict(work_dir=str(folder), custom_hooks=[dict(type='KillHook', iteration=iteration)], **options)
-        for folder, iteration, options in zip(folders, (11, 15), ({}, _BYOL))
-    ]
-    command = [sys.executable, '-c', _RUN, json.dumps(configs)]
-    done = subprocess.run(command, timeout=240, capture_output=True, text=True)
-    assert done.stdout.count(f'ended with {-signal.SIGKILL:d}') == 2, done.stdout + done.stderr
+    for folder, iteration, options in zip(folders, (11, 15), ({}, _BYOL)):
+        hooks = [dict(type='KillHook', iteration=iteration)]
+        run = start_process(_train, tiny_config(folder, custom_hooks=hooks, **options))
+        run.join(timeout=240)
+        assert run.exitcode == -signal.SIGKILL
     return folders
+
+
+def _train(cfg: dict) -> None:
+    torch.set_num_threads(1)
+    train(cfg)
 
 
 @pytest.fixture(scope='module')

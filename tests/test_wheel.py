@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.fresh_python import run_python
 from tests.support.image_files import write_images
 
 ROOT = Path(__file__).parents[1]
@@ -58,10 +59,7 @@ def run(installed: Path, empty: Path) -> Run:
     def call(command: str, *more: str) -> str:
         environment = dict(os.environ, PYTHONPATH=str(installed), OMP_NUM_THREADS='1')
         words = [str(installed / 'bin' / 'mmssl'), *command.split()[1:]] if command.startswith('mmssl ') else [command]
-        finished = subprocess.run(
-            [sys.executable, *(word.strip("'") for word in words), *more],
-            cwd=empty, env=environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+        finished = run_python(*(word.strip("'") for word in words), *more, cwd=empty, env=environment, timeout=300)
         assert finished.returncode == 0, finished.stdout + finished.stderr
         return finished.stdout
 
@@ -99,11 +97,14 @@ def test_a_wheel_in_an_empty_folder(run: Run, empty: Path) -> None:
         assert 'onnxruntime.InferenceSession' in run(readme('convert').replace('epoch_12', 'epoch_1'))
 
 
-def test_the_command_lists_its_commands_without_torch(run: Run) -> None:
+def test_the_command_lists_its_commands_without_torch(installed: Path, empty: Path) -> None:
     code = 'import sys; sys.argv = ["mmssl", "--help"]; from mmssl.__main__ import main; main()'
-    printed = run('-c', f'{code}; assert not {{"torch", "mmengine", "numpy"}} & set(sys.modules)')
+    code += '; assert not {"torch", "mmengine", "numpy"} & set(sys.modules)'
+    environment = dict(os.environ, PYTHONPATH=str(installed))
+    finished = subprocess.run([sys.executable, '-c', code], cwd=empty, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
     for command in ('train', 'test', 'features', 'predict', 'convert', 'recipes', 'demo'):
-        assert f'\n  {command} ' in printed
+        assert f'\n  {command} ' in finished.stdout
 
 
 def test_recipes_are_bases_and_tools_are_where_mim_looks(run: Run, installed: Path, empty: Path) -> None:

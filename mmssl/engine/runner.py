@@ -157,7 +157,7 @@ class PretrainRunner(CheckpointRunner):
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
         """Builds the visualizer under a name of its own, because MMEngine shares it between runs with one name."""
         if isinstance(visualizer, dict):
-            visualizer = dict(visualizer, name=self._log_dir)
+            visualizer = dict(visualizer, name=f'{self._log_dir} {self._experiment_name}')
         return super().build_visualizer(visualizer)
 
     def _log_env(self, env_cfg: dict) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fresh_python import run_python
 from tests.support.tools import ROOT
 
 pytestmark = pytest.mark.skipif(find_spec('mmcv') is None, reason='needs mmcv')
@@ -21,10 +22,8 @@ _NO_COMPILED = (
 
 
 def python(code: str, path: Path | None = None) -> str:
-    """The output of a new interpreter, which has imported nothing of mmcv."""
-    command = [sys.executable, '-c', code]
-    environment = dict(PYTHONPATH=f'{path or ROOT}:{ROOT}', PATH='/usr/bin:/bin')
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    """The output of a Python that has imported nothing of mmcv."""
+    finished = run_python('-c', code, env=dict(PYTHONPATH=f'{path or ROOT}:{ROOT}', PATH='/usr/bin:/bin'))
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.strip()
 
@@ -38,17 +37,19 @@ def fake_mmcv(folder: Path, ext: str) -> Path:
 
 
 def test_nothing_is_imported_until_mmcv_asks() -> None:
-    code = _BEGIN + _NO_COMPILED + (
-        'provide_mmcv_ops(); provide_mmcv_ops(); '
-        "print([n for n in sys.modules if n.split('.')[0] in ('mmcv', 'torch')])"
-        '; print(sum(type(f).__name__ == "_Finder" for f in sys.meta_path))'
+    code = f'{_BEGIN}{_NO_COMPILED}provide_mmcv_ops(); provide_mmcv_ops(); '
+    modules = f'{code}print([name for name in sys.modules if name.split(".")[0] in ("mmcv", "torch")])'
+    run = subprocess.run([sys.executable, '-c', modules], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout == '[]\n', run.stderr
+    code += (
+        'print(sum(type(f).__name__ == "_Finder" for f in sys.meta_path))'
         "; from importlib.util import find_spec; spec = find_spec('mmcv._ext'); print(spec.name, spec.origin)"
         "; import mmcv._ext as e; print(is_stand_in(e), e.__spec__.name, find_spec('mmcv._ext') is e.__spec__)"
         '; from mmengine.utils.dl_utils.misc import mmcv_full_available; print(mmcv_full_available())'
         '; print(hasattr(e, "__path__"), hasattr(e, "carafe_forward"))'
     )  # fmt: skip
     assert python(code).splitlines() == [
-        '[]', '1', 'mmcv._ext mmssl.compat.mmcv_ext', 'True mmcv._ext True', 'True', 'False True',
+        '1', 'mmcv._ext mmssl.compat.mmcv_ext', 'True mmcv._ext True', 'True', 'False True',
     ]  # fmt: skip
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from importlib import import_module
@@ -23,6 +21,7 @@ from mmssl.config.compilation import block_compile_options
 from mmssl.config.load import load_config
 from mmssl.config.paths import missing_paths, missing_target_weights
 from mmssl.utils.errors import UserError, did_you_mean
+from tests.support.fresh_python import run_python
 
 
 def problems(**cfg: object) -> str:
@@ -295,4 +294,4 @@ def test_a_plain_config_changes_nothing_outside_it(tmp_path: Path) -> None:
     (tmp_path / 'base.py').write_text("default_scope = 'mmdet'\n")
     for name, text, changes in (('plain', 'max_epochs = 1\n', 0), ('detector', "_base_ = './base.py'\n", 1)):
         (tmp_path / f'{name}.py').write_text(text)
-        assert subprocess.run([sys.executable, '-c', code, tmp_path / f'{name}.py']).returncode == changes
+        assert run_python('-c', code, tmp_path / f'{name}.py').returncode == changes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,8 @@ import torch
 from mmengine.config import Config
 
 from mmssl.distributed import launch, torchrun
+from tests.support.distributed import free_port
+from tests.support.fresh_python import run_python
 from tests.support.tools import ROOT
 
 _TOOL = """
@@ -73,17 +74,9 @@ for case in 'dies', 'never comes':
 """
 
 
-def _free_port() -> str:
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return str(found.getsockname()[1])
-
-
 def test_a_process_that_dies_or_never_comes_ends_the_others_with_a_sentence() -> None:
     environment = dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='', GLOO_SOCKET_IFNAME='lo')
-    finished = subprocess.run(
-        [sys.executable, '-c', _ALONE, _free_port()], env=environment, capture_output=True, text=True, timeout=120
-    )
+    finished = run_python('-c', _ALONE, free_port(), env=environment)
     assert finished.stdout.splitlines()[-2:] == ['dies 2', 'never comes 2'], finished.stderr
     assert finished.stderr.count('error: another process of the run was ended or does not answer: see its') == 2
     assert 'Traceback' not in finished.stderr
@@ -93,7 +86,7 @@ def test_a_process_that_dies_or_never_comes_ends_the_others_with_a_sentence() ->
 def test_a_machine_that_never_comes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, node: str, found: str
 ) -> None:
-    nodes = ['--nnodes', '2', '--node-rank', node, '--master-addr', '127.0.0.1', '--master-port', _free_port()]
+    nodes = ['--nnodes', '2', '--node-rank', node, '--master-addr', '127.0.0.1', '--master-port', free_port()]
     monkeypatch.setattr(sys, 'argv', ['torchrun', *nodes, '--rdzv-conf', 'timeout=1', 'no_script.py'])
     with pytest.raises(SystemExit) as end:
         torchrun.run()
@@ -150,17 +143,9 @@ def test_no_thread_of_the_group_outlives_a_tool(tmp_path: Path, ending: str, cod
     """A thread of gloo that lets go of its last object while the interpreter ends makes the process abort."""
     script = tmp_path / 'tool.py'
     script.write_text(_TOOL)
-    command = [
-        sys.executable,
-        '-m',
-        'mmssl.distributed.torchrun',
-        '--standalone',
-        '--nproc-per-node',
-        '1',
-        script,
-        ending,
-    ]
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='')
+    group = dict(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='', **group)
+    command = [sys.executable, script, ending]
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert finished.returncode == code, finished.stderr
     assert finished.stdout.splitlines()[-1] == '0 threads'

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
+from torch._inductor import config as inductor
 
 from mmssl.distributed.collectives import rank
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks, find_blocks
@@ -101,13 +102,29 @@ def test_compiled_blocks_give_the_same_numbers_and_compile_once() -> None:
     assert list(compiled.state_dict()) == keys
 
 
+class _SmallBlocks(nn.Module):
+    """Blocks of few operations, because the default backend calls the compiler of C++ for nearly each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(16, 16)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 16), nn.GELU()) for _ in range(3))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = self.embed(tokens)
+        for block in self.blocks:
+            tokens = tokens + block(tokens)
+        return tokens
+
+
 @needs_compiler
+@inductor.patch({'cpp.vec_isa_ok': False})  # else it compiles programs to find out what the processor can do
 def test_the_default_backend_is_as_near_to_float64_as_float32_is() -> None:
-    _, compiled, images = _models()
-    exact = deepcopy(compiled.backbone).double()
-    compile_blocks(compiled.backbone)
-    loss, gradients = _step(compiled.backbone, images)
-    exact_loss, exact_gradients = _step(exact, images.double())
+    compiled, tokens = _SmallBlocks(), torch.randn(4, 8, 16)
+    exact = deepcopy(compiled).double()
+    compile_blocks(compiled)
+    loss, gradients = _step(compiled, tokens)
+    exact_loss, exact_gradients = _step(exact, tokens.double())
     torch.testing.assert_close(loss, exact_loss.float(), rtol=1e-5, atol=1e-5)
     for gradient, expected in zip(gradients, exact_gradients, strict=True):
         assert (gradient - expected).norm() < 1e-4 * expected.norm()
@@ -115,11 +132,11 @@ def test_the_default_backend_is_as_near_to_float64_as_float32_is() -> None:
 
 
 def test_blocks_with_rates_of_their_own_are_compiled_once_each() -> None:
-    eager, compiled, images = _models(drop_path_rate=0.2, arch=dict(ARCH, depth=12))
-    compile_blocks(compiled, backend='aot_eager')
+    eager, compiled, images = _models(drop_path_rate=0.2, arch=dict(ARCH, depth=9))
+    compile_blocks(compiled, backend='eager')
     for _ in range(3):
         torch.testing.assert_close(_step(compiled, images), _step(eager, images))
-    assert counters['stats']['unique_graphs'] == 24  # more than the 8 that torch allows by itself
+    assert counters['stats']['unique_graphs'] == 18  # more than the 8 that torch allows by itself
 
 
 def test_autocast_and_evaluation() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import LinearSVC
 
@@ -141,4 +142,6 @@ def test_low_shot_benchmark():
 
 def test_processes_change_nothing():
     train, test = problem(90), problem(60, seed=1)
-    assert evaluate_svm(train, test, (0.1, 10.0), num_jobs=2) == evaluate_svm(train, test, (0.1, 10.0))
+    with parallel_config(backend='multiprocessing'):  # forked: joblib's own start a new Python each
+        results = evaluate_svm(train, test, (0.1, 10.0), num_jobs=2)
+    assert results == evaluate_svm(train, test, (0.1, 10.0))

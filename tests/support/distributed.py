@@ -1,9 +1,10 @@
-"""Runs functions on several gloo processes, which are started once and reused."""
+"""Runs functions in processes that are forked from one which has imported everything; gloo processes are reused."""
 
 from __future__ import annotations
 
 import atexit
 import pickle
+import socket
 import sys
 import tempfile
 import time
@@ -11,8 +12,9 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +91,31 @@ def _collect(workers: list[_Worker], timeout: float) -> list[Any]:
     return [results[rank] for rank in range(len(workers))]
 
 
+def free_port() -> str:
+    """Returns a port of this machine that nothing listens to."""
+    with socket.socket() as found:
+        found.bind(('127.0.0.1', 0))
+        return str(found.getsockname()[1])
+
+
+def start_process(function: Callable[..., Any], *args: Any, daemon: bool = False) -> BaseProcess:
+    """Starts a process that calls ``function(*args)`` once, without a group; a test that kills it reads ``exitcode``.
+
+    The fork server imports torch and the models once; forking a process from it is fast.
+    """
+    context = get_context('forkserver')
+    context.set_forkserver_preload(_PRELOADED)
+    process = context.Process(target=function, args=args, daemon=daemon)
+    process.start()
+    return process
+
+
 class _Worker:
     """A process and the connection to it."""
 
     def __init__(self) -> None:
-        # the fork server imports torch and the models once; forking a process from it is fast
-        context = get_context('forkserver')
-        context.set_forkserver_preload(_PRELOADED)
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self.process.start()
+        self.connection, theirs = Pipe()
+        self.process = start_process(_serve, theirs, daemon=True)
         theirs.close()
 
     def send(self, task: tuple) -> None:

@@ -28,6 +28,7 @@ import mmssl
 from mmssl.distributed.launch import leave_processes
 from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import HOOKS
+from tests.support.config_text import write_configs_fast
 from tests.support.tiny_run import tiny_config
 
 EPOCHS, INTERVAL = 3, 3  # iterations between checkpoints
@@ -80,9 +81,10 @@ def train(folder: str, kills: int, length: int) -> None:
     leave_processes()
 
 
-if __name__ == '__main__':
+def main(target: str, epoch_length: int, numbers: list[int]) -> None:
+    """Starts both processes once for every number of kills."""
     torch.set_num_threads(1)
-    target, epoch_length, numbers = sys.argv[1], int(sys.argv[2]), map(int, sys.argv[3:])
+    write_configs_fast()
     os.environ['TORCH_DISABLE_SHARE_RDZV_TCP_STORE'] = '1'  # as mmssl.distributed.torchrun does
     # Only for messages of its log; inspect.stack() takes a second with so many modules.
     dynamic_rendezvous.get_method_name = lambda depth=2: 'rendezvous'
@@ -92,3 +94,7 @@ if __name__ == '__main__':
             rdzv_backend='c10d', rdzv_endpoint='localhost:0', run_id=f'elastic-run-{os.getpid()}-{number}',
         )  # fmt: skip
         elastic_launch(launch, train)(str(Path(target, str(number))), number, epoch_length)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1], int(sys.argv[2]), [int(number) for number in sys.argv[3:]])

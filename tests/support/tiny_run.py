@@ -107,6 +107,7 @@ def tiny_config(work_dir: Path | str, method: str = 'moco', **changes: Any) -> d
             checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=4, max_keep_ckpts=2),
         ),
         log_processor=dict(type='PretrainLogProcessor', window_size=3),
+        visualizer=dict(type='RunVisualizer', vis_backends=[dict(type='LocalVisBackend')]),
         work_dir=str(work_dir),
         default_scope='mmssl',
         randomness=dict(seed=3),

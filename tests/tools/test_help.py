@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.fresh_python import run_python
 from tests.support.tools import ROOT
 
 # Their help lists names that stand beside code which needs torch.
@@ -38,8 +39,7 @@ print(sorted(set(sys.modules) & (slow | {'torch.distributed.checkpoint'})))
 """
 
 
-def last_line(code: str) -> str:
-    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False)
+def last_line(run: subprocess.CompletedProcess[str]) -> str:
     assert run.returncode == 0, run.stderr
     return run.stdout.strip().rpartition('\n')[2]
 
@@ -49,8 +49,10 @@ def test_help_imports_nothing_that_is_slow() -> None:
     names = {str(path.relative_to(ROOT / 'tools')) for path in tools}
     assert names >= LIST_NAMES and len(tools) > 30
     quick = [str(path) for path in tools if str(path.relative_to(ROOT / 'tools')) not in LIST_NAMES]
-    assert last_line(f'TOOLS = {quick}\n{_HELP}') == 'done'
+    code = f'TOOLS = {quick}\n{_HELP}'
+    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert last_line(run) == 'done'
 
 
 def test_training_imports_neither_figures_nor_scores(tmp_path: Path) -> None:
-    assert last_line(f'FOLDER = {str(tmp_path)!r}\n{_TRAINING}') == '[]'
+    assert last_line(run_python('-c', f'FOLDER = {str(tmp_path)!r}\n{_TRAINING}')) == '[]'

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,18 +11,15 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from tests.support.tools import ROOT, load_tool
+from tests.support.config_text import write_configs_fast
+from tests.support.distributed import free_port, start_process
+from tests.support.fresh_python import run_python
+from tests.support.tools import load_tool
 
 train = load_tool('train.py')
 
 Writer = Callable[..., Path]
 Fails = Callable[..., str]
-
-
-def run_tool(*argv: object, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *launcher, 'tools/train.py', *map(str, argv)]
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='')
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def apply(config: Path, *argv: str) -> Config:
@@ -149,23 +144,25 @@ def test_debug_keeps_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_from_a_shell_only_the_message_is_seen() -> None:
-    finished = run_tool('configs/nothing.py')
+    finished = run_python('tools/train.py', 'configs/nothing.py')
     assert finished.returncode == 2
     assert finished.stderr.startswith("error: config file 'configs/nothing.py' does not exist")
     assert 'Traceback' not in finished.stderr
 
 
+def _train_as(rank: int, port: str, argv: list[str]) -> None:
+    """Trains in a process that a launcher started as number ``rank`` of two."""
+    write_configs_fast()
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    train.main(argv)
+
+
 def test_two_processes_train_on_cpus(write_config: Writer, tmp_path: Path) -> None:
-    launcher = ('-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2')
-    options = [
-        '--launcher',
-        'pytorch',
-        '--work-dir',
-        tmp_path / 'run',
-        '--no-validate',
-        '--cfg-options',
-        'max_epochs=1',
-    ]
-    finished = run_tool(write_config(), *options, 'train_dataloader.batch_size=2', launcher=launcher)
-    assert finished.returncode == 0, finished.stderr
+    argv = [str(write_config()), '--launcher', 'pytorch', '--work-dir', str(tmp_path / 'run'), '--no-validate']
+    argv += ['--cfg-options', 'max_epochs=1', 'train_dataloader.batch_size=2']
+    port = free_port()
+    processes = [start_process(_train_as, rank, port, argv) for rank in range(2)]
+    for process in processes:
+        process.join(timeout=120)
+        assert process.exitcode == 0
     assert torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=False)['meta']['iter'] == 2

@@ -6,9 +6,8 @@ import errno
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,31 +27,55 @@ from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError, user_message
 from tests.support import elastic_run
-from tests.support.distributed import run_distributed
+from tests.support.distributed import run_distributed, start_process
 from tests.support.tiny_run import NoiseImages, build_runner, tiny_config, train
-from tests.support.tools import ROOT
 
-INTERRUPTIONS = 20
-KILLS, LENGTH = 2, 4  # a start takes seconds; tests/support/elastic_run.py takes any numbers
+LENGTH = 4  # iterations per epoch of the runs of two processes
+# When the signal comes (a method of a hook, an iteration and a process), and the iterations that are done until the end
+INTERRUPTIONS = [
+    (('after_train_iter', 0, 0), [0]),
+    (('before_train_epoch', 1, 1), [1]),  # a resumed run has done nothing yet
+    (('after_train_iter', 2, 1), [2]),
+    (('after_train_iter', 3, 0), [3, 4]),  # an epoch ends first
+    (('before_save_checkpoint', 8, 0), [5, 6, 7, 8]),  # that of an epoch
+    (('before_train_epoch', 12, 1), [9, 10, 11, 12]),
+]
+KILLS = 2  # tests/support/elastic_run.py takes any number
 STOP = dict(type='InterruptionHook', interval=1)
 
 
 class _Steps(Hook):
-    """Notes the iterations that a run does, and sends SIGTERM to one process in one of them."""
+    """Notes the iterations that a run does, and sends SIGTERM to one process once.
 
-    def __init__(self, at: int | None = None, process: int = 0) -> None:
-        self.at, self.process, self.done = at, process, []
+    Args:
+        place: Method of a hook that sends it.
+        at: Iteration in which it is sent, or None.
+        process: Process that gets it.
+    """
+
+    def __init__(self, place: str = 'after_train_iter', at: int | None = None, process: int = 0) -> None:
+        self.place, self.at, self.process, self.done = place, at, process, []
+
+    def _arrive(self, place: str, iteration: int) -> None:
+        if (place, iteration, rank()) == (self.place, self.at, self.process):
+            self.at = None
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def before_train_epoch(self, runner: PretrainRunner) -> None:
+        self._arrive('before_train_epoch', runner.iter)
+
+    def before_save_checkpoint(self, runner: PretrainRunner, checkpoint: dict) -> None:
+        self._arrive('before_save_checkpoint', runner.iter)
 
     def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
         self.done.append(runner.iter)
-        if runner.iter == self.at and rank() == self.process:
-            os.kill(os.getpid(), signal.SIGTERM)
+        self._arrive('after_train_iter', runner.iter)
 
 
-def _config(work_dir: str | Path, **changes: Any) -> dict:
+def _config(work_dir: str | Path, length: int = 15, **changes: Any) -> dict:
     hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=True, interval=1), interruption=STOP)
     cfg = tiny_config(work_dir, 'byol', sync_bn=True, default_hooks=hooks, **changes)
-    cfg['train_dataloader']['dataset'].update(num_images=15 * 4)
+    cfg['train_dataloader']['dataset'].update(num_images=length * 4)
     cfg['train_dataloader'].update(batch_size=4 // world_size())
     return cfg
 
@@ -103,39 +126,28 @@ def test_a_forked_worker_ends_by_the_signal(tmp_path: Path) -> None:
     assert workers.exit == -signal.SIGTERM
 
 
-def test_twenty_interruptions_lose_and_repeat_no_step(tmp_path: Path) -> None:
-    (steps, state), *_ = run_distributed(_run_whole, 2, str(tmp_path / 'whole'))
-    for (pieces, interrupted), _ in [run_distributed(_run_in_pieces, 2, str(tmp_path / 'pieces'))]:
-        assert len(pieces) == INTERRUPTIONS + 1 and [step for piece in pieces for step in piece] == steps
-        assert all(torch.equal(interrupted[name], value) for name, value in state.items())
+def test_interruptions_at_every_place_lose_and_repeat_no_step(tmp_path: Path) -> None:
+    ((steps,), state), *_ = run_distributed(_run_in_pieces, 2, str(tmp_path / 'whole'), [])
+    (pieces, interrupted), *_ = run_distributed(_run_in_pieces, 2, str(tmp_path / 'pieces'), INTERRUPTIONS)
+    assert pieces[:-1] == [steps for _, steps in INTERRUPTIONS] and sum(pieces, []) == steps == list(range(16))
+    assert all(torch.equal(interrupted[name], value) for name, value in state.items())
 
 
-def _run_whole(work_dir: str) -> tuple[list[int], dict[str, Tensor]]:
-    return _run(work_dir, None, 0)
-
-
-def _run_in_pieces(work_dir: str) -> tuple[list[list[int]], dict[str, Tensor]]:
-    pieces, at = [], 0
-    for number in range(INTERRUPTIONS):
-        steps, _ = _run(work_dir, at, process=number % 2, resume=number > 0)
-        pieces.append(steps)
-        at = steps[-1] + 2
-    steps, state = _run(work_dir, None, 0, resume=True)
-    return [*pieces, steps], state
-
-
-def _run(work_dir: str, at: int | None, process: int, **changes: Any) -> tuple[list[int], dict[str, Tensor]]:
+def _run_in_pieces(work_dir: str, interruptions: list[tuple]) -> tuple[list[list[int]], dict[str, Tensor]]:
     torch.set_default_dtype(torch.float32)
     os.environ['LOCAL_RANK'] = str(rank())
-    runner = build_runner(_config(work_dir, launcher='pytorch', **changes))
-    steps = _Steps(at, process)
-    runner.register_hook(steps)
-    if at is None:
-        runner.train()
-    else:
-        with pytest.raises(InterruptedRunError, match=r'--resume continues at iter_\d+.pth'):
+    pieces = []
+    for when, _ in [*interruptions, ((), ())]:
+        runner = build_runner(_config(work_dir, LENGTH, launcher='pytorch', max_epochs=4, resume=bool(pieces)))
+        steps = _Steps(*when)
+        runner.register_hook(steps)
+        ends = (
+            pytest.raises(InterruptedRunError, match=r'--resume continues at iter_\d+.pth') if when else nullcontext()
+        )
+        with ends:
             runner.train()
-    return steps.done, runner.algorithm.state_dict()
+        pieces.append(steps.done)
+    return pieces, runner.algorithm.state_dict()
 
 
 @pytest.mark.parametrize('works', [True, False])
@@ -198,9 +210,9 @@ def test_a_dead_worker_ends_in_a_sentence_and_the_last_checkpoint_is_whole(tmp_p
 
 
 def test_kills_of_a_process_under_torchrun_end_in_the_same_bits(tmp_path: Path) -> None:
-    command = [sys.executable, '-m', 'tests.support.elastic_run', str(tmp_path), str(LENGTH), '0', str(KILLS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    run = start_process(elastic_run.main, str(tmp_path), LENGTH, [0, KILLS])
+    run.join(timeout=600)
+    assert run.exitcode == 0
     lives: dict[int, list[int]] = {}
     for line in (tmp_path / str(KILLS) / 'steps_0.txt').read_text().splitlines():
         life, step = map(int, line.split())

@@ -8,8 +8,6 @@ import logging
 import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -37,8 +35,7 @@ from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError
 from mmssl.utils.scalars import read_scalars
-from mmssl.visualization.curves import series
-from tests.support.distributed import run_distributed
+from tests.support.distributed import run_distributed, start_process
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.tiny_run import LabelledNoise, build_runner, tiny_config, train
 
@@ -113,6 +110,8 @@ def test_each_epoch_has_new_labels_a_new_head_and_no_optimizer_state_of_it(watch
 
 
 def test_scores_are_logged(watched):
+    from mmssl.visualization.curves import series  # here, for processes that this file starts: it imports matplotlib
+
     runner, watch = watched
     entries = read_scalars(Path(runner.log_dir, 'vis_data', 'scalars.json'))
     steps, values = series(entries, 'nmi')
@@ -127,12 +126,6 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path):
 
 
 EACH_EPOCH = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)))
-_KILLED = """
-import sys, torch
-torch.set_num_threads(1)
-from tests.engine.hooks.test_pseudo_labels import train_until_killed
-train_until_killed(sys.argv[1])
-"""
 
 
 class KillAfterLabels(Hook):
@@ -148,14 +141,16 @@ class KillAfterLabels(Hook):
 
 
 def train_until_killed(folder: str) -> None:
+    torch.set_num_threads(1)
     runner = build_runner(tiny_config(folder, **CHANGES, **EACH_EPOCH, custom_hooks=[HOOK]))
     runner.register_hook(KillAfterLabels())
     runner.train()
 
 
 def test_a_run_killed_between_labelling_and_training_ends_in_the_same_bits(tmp_path, watched):
-    killed = subprocess.run([sys.executable, '-c', _KILLED, str(tmp_path)], timeout=240, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    killed = start_process(train_until_killed, str(tmp_path))
+    killed.join(timeout=240)
+    assert killed.exitcode == -signal.SIGKILL
     assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_1.pth')
     assert (np.load(tmp_path / 'made.npy') == watched[1].labels[1]).all()
     resumed, watch = (
