@@ -20,14 +20,17 @@ def test_clip_teacher(goldens_dir, tmp_path):
     golden = Golden(goldens_dir, 'itpn_clip_teacher')
     images = (0.5 + 0.25 * golden.inputs()['images01']).clip(0, 1)
     torch.save(golden.state_dict(), tmp_path / 'clip.pt')
-    outputs = {}
-    for ours, theirs in (('official', 'faithful'), ('corrected', 'corrected')):
-        with Undrawn():
-            target = CLIPTarget(checkpoint=str(tmp_path / 'clip.pt'), mean=(0, 0, 0), std=(255, 255, 255), scaling=ours)
-        target.double().init_weights()
+    options = dict(checkpoint=str(tmp_path / 'clip.pt'), mean=(0, 0, 0), std=(255, 255, 255))
+    with Undrawn():
+        official, corrected = (CLIPTarget(scaling=scaling, **options) for scaling in ('official', 'corrected'))
+    official.double().init_weights()
+    corrected.teacher = official.teacher
+    tokens, outputs = [], {}
+    official.teacher.norm.register_forward_hook(lambda module, args, output: tokens.append(output[:, 1:]))
+    for name, target in (('faithful', official), ('corrected', corrected)):
         with torch.no_grad():
-            found = dict(scaled=target.rescale(images), ln_post=target.features(images), target=target(images))
-        outputs |= {f'{theirs}_{name}': summary(value) for name, value in found.items()}
+            found = dict(scaled=target.rescale(images), target=target(images), ln_post=tokens.pop())
+        outputs |= {f'{name}_{part}': summary(value) for part, value in found.items()}
     golden.check({'outputs': outputs}, ['outputs'])
 
 

@@ -17,6 +17,7 @@ from mmssl.models.layers.permutations import greedy_permutations, jigsaw_permuta
 from mmssl.models.layers.tiles import join_tiles
 from mmssl.registry import ALGORITHMS
 from tests.parity.golden import Golden, difference, summary
+from tests.support.undrawn import Undrawn
 
 
 @pytest.fixture
@@ -55,14 +56,15 @@ def test_a_step_of_vissl(goldens_dir, recorded_labels):
 
 def test_a_step_of_the_authors_network(goldens_dir, recorded_labels):
     golden = Golden(goldens_dir, 'jigsaw_cfn_restated')
-    model = ALGORITHMS.build(
-        dict(
-            type='Jigsaw',
-            backbone=dict(type='CaffeNet', groups=2, stride=2, padding=0, img_size=64, fc=dict(width=1024)),
-            neck=dict(type='TileNeck', in_channels=1024, num_tiles=9, joint=[dict(channels=4096)]),
-            head=dict(type='LinearClsHead', in_channels=4096, num_classes=100),
-        )
-    ).double()
+    with Undrawn():
+        model = ALGORITHMS.build(
+            dict(
+                type='Jigsaw',
+                backbone=dict(type='CaffeNet', groups=2, stride=2, padding=0, img_size=64, fc=dict(width=1024)),
+                neck=dict(type='TileNeck', in_channels=1024, num_tiles=9, joint=[dict(channels=4096)]),
+                head=dict(type='LinearClsHead', in_channels=4096, num_classes=100),
+            )
+        ).double()
     ours = {'fc6': 'backbone.fc.fc6', 'fc7': 'neck.joint.0.fc', 'fc8': 'head.fc'}
     ours |= {f'conv{index + 1}': f'backbone.stages.{index}.0.conv' for index in range(5)}
     names = {name: re.sub(r'^\w+', lambda match: ours[match[0]], name) for name in golden.record['grads']}

@@ -7,7 +7,7 @@ from typing import Any
 from torch.overrides import TorchFunctionMode
 
 _DRAWS = ('normal_', 'uniform_', 'kaiming_uniform_')
-_SHAPES = ('erfinv_', 'mul_', 'add_', 'clamp_')  # what a truncated normal is made with
+_SHAPES = ('mul_', 'add_', 'clamp_')  # what a truncated normal is made with, after erfinv_ of what was drawn
 
 
 class Undrawn(TorchFunctionMode):
@@ -21,6 +21,6 @@ class Undrawn(TorchFunctionMode):
         if name in _DRAWS:
             tensor = args[0] if args else (kwargs or {})['tensor']
             return tensor if tensor.is_meta else tensor.detach().zero_()
-        if name in _SHAPES and args[0].is_meta:
+        if name == 'erfinv_' or (name in _SHAPES and args[0].is_meta):
             return args[0]
         return func(*args, **(kwargs or {}))
