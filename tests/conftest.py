@@ -16,12 +16,15 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from mmssl.engine.freed_memory import keep_freed_memory
 from tests.support.config_text import write_configs_fast
 
 torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
 gc.set_threshold(20_000, 20, 20)  # modules and tests are many objects, and few are garbage
 
 write_configs_fast()
+KEEPS_MEMORY = keep_freed_memory()  # for the next test
+MOST_KEPT = 4 * 2**30  # bytes at the end of a file
 
 
 def pytest_collection_finish() -> None:
@@ -65,12 +68,16 @@ def _no_scope_left() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope='module')
 def _memory_given_back() -> Iterator[None]:
-    """Gives the system the memory that the tests of a file have freed: otherwise a worker keeps eight gigabytes."""
+    """Gives the system the memory that was freed, once a worker holds much: new pages cost more than most tests."""
     yield
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None  # glibc has it
-    if trim is not None:
-        trim(0)
+    if KEEPS_MEMORY and _resident() > MOST_KEPT:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds, as Linux tells."""
+    return int(Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
 
 @pytest.fixture(scope='session')
