@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
+from datetime import datetime, timedelta
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
 from mmssl.utils.errors import UserError
 
 _HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+_TIME_FORMAT = '%Y%m%d_%H%M%S'  # of MMEngine
+_STARTED: set[str] = set()  # times of the runs of this process
 _NEEDED_HOOKS = ('algorithm', 'runtime_info', 'sampler_seed', 'param_scheduler')
 
 
@@ -70,6 +73,7 @@ class PretrainRunner(CheckpointRunner):
 
     default_memory_format = 'auto'
     unchecked_parts: Sequence[str] = ()  # checks that were not possible, for the dry run
+    _timestamp: str  # of MMEngine
 
     @classmethod
     def from_cfg(cls, cfg: Config | ConfigDict | dict) -> PretrainRunner:
@@ -140,6 +144,17 @@ class PretrainRunner(CheckpointRunner):
 
     # Building
 
+    def setup_env(self, env_cfg: dict) -> None:
+        """Sets up processes and threads, and the time after which MMEngine names folder, logger and numbers of the run.
+
+        A second run within one second, which would write into those of the first, gets the next second.
+        """
+        super().setup_env(env_cfg)
+        while self._timestamp in _STARTED:
+            started = datetime.strptime(self._timestamp, _TIME_FORMAT) + timedelta(seconds=1)
+            self._timestamp = started.strftime(_TIME_FORMAT)
+        _STARTED.add(self._timestamp)
+
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Builds the model, and freezes what ``trainable`` of the config names, in the student and its teacher."""
         built = super().build_model(model)
@@ -157,7 +172,7 @@ class PretrainRunner(CheckpointRunner):
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
         """Builds the visualizer under a name of its own, because MMEngine shares it between runs with one name."""
         if isinstance(visualizer, dict):
-            visualizer = dict(visualizer, name=f'{self._log_dir} {self._experiment_name}')
+            visualizer = dict(visualizer, name=self._log_dir)
         return super().build_visualizer(visualizer)
 
     def _log_env(self, env_cfg: dict) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -47,10 +48,16 @@ def test_log_lines(tmp_path: Path) -> None:
     assert 0 <= wait <= 1
 
 
-def test_runs_of_one_process_write_into_their_own_folders(tmp_path: Path) -> None:
-    visualizer = dict(type='Visualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
+@pytest.mark.parametrize(
+    'visualizer', [dict(type='Visualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')]), None]
+)
+def test_runs_of_one_process_write_into_their_own_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visualizer: dict | None
+) -> None:
+    monkeypatch.setattr(time, 'localtime', lambda *seconds: time.gmtime(0))  # both start within one second
     for name in ('first', 'second'):
-        runner = train(tiny_config(tmp_path / name, max_epochs=1, visualizer=visualizer))
+        runner = PretrainRunner.from_cfg(tiny_config(tmp_path / name, max_epochs=1, visualizer=visualizer))
+        runner.train()
         (numbers,) = (tmp_path / name).glob('*/vis_data/scalars.json')
         assert str(numbers).startswith(runner.log_dir)
 
