@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from mmssl.evaluation.extract import evaluating
 from mmssl.models.layers.patches import unpatchify
@@ -53,12 +54,14 @@ class Reconstruction:
     """The reconstruction of N images, on the CPU.
 
     Args:
+        images: The images, uint8 (N, 3, H, W), at the size at which the model predicts them.
         hidden: (N, 1, H, W) bool, the pixels that the model did not get.
         visible: Input of the model, uint8 (N, 3, H, W), such as the images with grey patches.
         pictures: Name of a pyramid level -> prediction, uint8 (N, 3, H, W); the name is '' if there is a single one.
         target: Target as a picture, uint8 (N, 3, H, W); for pixel targets the images themselves up to rounding.
     """
 
+    images: Tensor
     hidden: Tensor
     visible: Tensor
     pictures: dict[str, Tensor]
@@ -92,18 +95,30 @@ def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruct
             mask, prediction = model.reconstruct(prepared)
             predictions = {'': prediction}
         target = model.target.to_pixels(model.target(prepared), prepared)
-    patch_size = isqrt(target.shape[-1] // 3)
+        patch_size = isqrt(target.shape[-1] // 3)
+        images = images.cpu()
+        if target.shape[1] != mask.shape[1]:  # the model has predicted fewer pixels, as iGPT does
+            images = _reduced(images, mask.shape[1] * patch_size**2)
+            prepared = model.data_preprocessor.prepare(images)
+            target = model.target.to_pixels(model.target(prepared), prepared)
     grid = images.shape[-2] // patch_size, images.shape[-1] // patch_size
 
     def picture(patches: Tensor) -> Tensor:
         return model.data_preprocessor.denormalize(unpatchify(patches, patch_size, grid)).cpu()
 
     hidden = unpatchify(mask[..., None].expand(-1, -1, patch_size**2), patch_size, grid).cpu()
-    visible = images.cpu().masked_fill(hidden, GREY)
+    visible = images.masked_fill(hidden, GREY)
     if hasattr(model, 'visible'):
         visible = model.data_preprocessor.denormalize(model.visible(prepared, mask)).cpu()
     pictures = {name: picture(model.target.to_pixels(values.float(), prepared)) for name, values in predictions.items()}
-    return Reconstruction(hidden, visible, pictures, picture(target))
+    return Reconstruction(images, hidden, visible, pictures, picture(target))
+
+
+def _reduced(images: Tensor, num_pixels: int) -> Tensor:
+    """Reduces images (N, 3, H, W) uint8 to a number of pixels."""
+    factor = (num_pixels / images[0, 0].numel()) ** 0.5
+    size = [round(side * factor) for side in images.shape[-2:]]
+    return interpolate(images.float(), size, mode='area').round().to(torch.uint8)
 
 
 def reconstruction_panels(images: Tensor, hidden: Tensor, visible: Tensor, reconstruction: Tensor) -> Tensor:
@@ -130,12 +145,12 @@ def reconstruction_figure(model: Any, images: Tensor, seed: int = 0) -> Figure:
     Raises:
         UserError: The predictions of the model cannot be drawn as a picture.
     """
-    images, titles = images.cpu(), list(PANELS)
+    titles = list(PANELS)
     drawn = reconstruct_images(model, images, seed)
     columns = [
-        reconstruction_panels(images, drawn.hidden, drawn.visible, picture) for picture in drawn.pictures.values()
+        reconstruction_panels(drawn.images, drawn.hidden, drawn.visible, picture) for picture in drawn.pictures.values()
     ]
-    if (drawn.target.int() - images.int()).abs().max() > 1:
+    if (drawn.target.int() - drawn.images.int()).abs().max() > 1:
         titles.append('target')
         columns = [torch.cat([panels, drawn.target[:, None]], dim=1) for panels in columns]
     rows = torch.stack(columns, dim=1).flatten(0, 1)

@@ -21,6 +21,8 @@ from mmssl.engine.stages import read_stages
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, LABELLERS
 from mmssl.utils.errors import UserError
+from mmssl.visualization.masks import mask_figure
+from mmssl.visualization.reconstruction import reconstruction_figure
 from tests.support.small_parts import half_masks, shared_crops
 from tests.support.tools import load_tool
 
@@ -44,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
-def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
+def test_recipe_is_valid_reaches_every_parameter_and_can_be_drawn(path: Path) -> None:
     cfg = load_config(path)
     init_default_scope('mmssl')
     check_config(cfg)
@@ -69,6 +71,11 @@ def test_recipe_is_valid_and_reaches_every_parameter(path: Path) -> None:
     samples = with_placeholder_labels(model, samples, batch_size)
     sum(model.loss(views, samples).values()).backward()
     assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    if hasattr(model, 'reconstruct'):  # a report that cannot be drawn would fail after the training
+        assert reconstruction_figure(model, images).axes
+    elif hasattr(model, 'masker'):
+        assert mask_figure(model.masker, images).axes
 
 
 def test_default_method_has_a_recipe_and_every_recipe_is_offered() -> None:
