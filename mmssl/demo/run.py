@@ -163,14 +163,6 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
     runner, representations = run_.runner, run_.representations
     table, train = results_table(representations), runner.train_dataloader.dataset
     seed = runner.seed - stages.index(run_.last)  # a stage has the seed of the run plus its number
-    subtitle = (
-        f'{type(runner.algorithm).__name__}, {runner.max_epochs} epoch{"s" * (runner.max_epochs > 1)} of '
-        f'{len(train):,} images in {run_.minutes:.1f} minutes, {run_.precision}, seed {seed}'
-    )
-    if len(stages) > 1:
-        subtitle += f'; stages: {", ".join(stage.name for stage in stages)}'
-    sections = [*report_sections(runner, representations, table), *run_.robustness.sections(), *run_.sections]
-    report = write_report(Path(work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
     results = dict(
         scores={
             shown.name: {key: shown.results[key] for key in METRICS if key in shown.results}
@@ -184,7 +176,15 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
         precision=str(run_.precision),
         **conditions(),
     )
-    Path(work_dir, 'result.json').write_text(json.dumps(results, indent=2) + '\n')
+    Path(work_dir, 'result.json').write_text(json.dumps(results, indent=2) + '\n')  # before the report, which may fail
+    subtitle = (
+        f'{type(runner.algorithm).__name__}, {runner.max_epochs} epoch{"s" * (runner.max_epochs > 1)} of '
+        f'{len(train):,} images in {run_.minutes:.1f} minutes, {run_.precision}, seed {seed}'
+    )
+    if len(stages) > 1:
+        subtitle += f'; stages: {", ".join(stage.name for stage in stages)}'
+    sections = [*report_sections(runner, representations, table), *run_.robustness.sections(), *run_.sections]
+    report = write_report(Path(work_dir, 'report.html'), 'mmssl demo', subtitle, sections)
     return Outcome(table, report, run_.minutes, results)
 
 
