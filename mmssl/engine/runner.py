@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
+from mmengine.dist import all_gather_object
 from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
@@ -147,10 +148,12 @@ class PretrainRunner(CheckpointRunner):
     def setup_env(self, env_cfg: dict) -> None:
         """Sets up processes and threads, and the time after which MMEngine names folder, logger and numbers of the run.
 
-        A second run within one second, which would write into those of the first, gets the next second.
+        A second run of a process within one second, which would write into those of the first, gets the next second
+        that no process of the run has used.
         """
         super().setup_env(env_cfg)
-        while self._timestamp in _STARTED:
+        used = set().union(*all_gather_object(_STARTED))
+        while self._timestamp in used:
             started = datetime.strptime(self._timestamp, _TIME_FORMAT) + timedelta(seconds=1)
             self._timestamp = started.strftime(_TIME_FORMAT)
         _STARTED.add(self._timestamp)

@@ -62,6 +62,22 @@ def test_runs_of_one_process_write_into_their_own_folders(
         assert str(numbers).startswith(runner.log_dir)
 
 
+@pytest.mark.parametrize('first', [True, False])
+def test_processes_agree_on_the_time_of_a_run_after_one_had_others_alone(tmp_path: Path, first: bool) -> None:
+    assert run_distributed(_start_after_others, 2, str(tmp_path), first) == ['19700101_000002'] * 2
+
+
+def _start_after_others(work_dir: str, first: bool) -> str:
+    """Returns the time of a run of all processes; before it, one process has had two runs within the same second."""
+    torch.set_default_dtype(torch.float32)
+    os.environ['LOCAL_RANK'] = str(rank())
+    started = {'19700101_000000', '19700101_000001'} if (rank() == 0) == first else set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, 'localtime', lambda *seconds: time.gmtime(0))
+        patch.setattr('mmssl.engine.runner._STARTED', started)
+        return PretrainRunner.from_cfg(tiny_config(work_dir, 'byol', launcher='pytorch')).timestamp
+
+
 def test_logged_losses_are_those_of_every_iteration(tmp_path: Path) -> None:
     runner = train(tiny_config(tmp_path, max_epochs=1))
     history, counts = runner.message_hub.get_scalar('train/loss').data
