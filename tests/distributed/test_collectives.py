@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import time
 from datetime import timedelta
 
@@ -16,7 +17,7 @@ from mmssl.distributed.collectives import (
     sum_over_processes,
     world_size,
 )
-from tests.support.distributed import run_distributed
+from tests.support.distributed import exit_codes, run_distributed, start_process
 
 
 def test_one_process_communicates_nothing():
@@ -71,6 +72,12 @@ def test_a_failing_process_is_reported_and_the_next_call_works():
 def test_a_process_that_hangs_is_given_up():
     with pytest.raises(TimeoutError, match=r'1\] of 2 did not return within 2'):
         run_distributed(_hang_on_the_last, 2, timeout=2.0)
+
+
+def test_a_process_without_a_group_that_hangs_is_killed():
+    ended, hanging = start_process(time.sleep, 0), start_process(time.sleep, 600)
+    assert exit_codes(ended) == [0]
+    assert exit_codes(ended, hanging, timeout=0.0) == [0, None] and hanging.exitcode == -signal.SIGKILL
 
 
 def _hang_on_the_last() -> None:

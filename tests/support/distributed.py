@@ -99,15 +99,32 @@ def free_port() -> str:
 
 
 def start_process(function: Callable[..., Any], *args: Any, daemon: bool = False) -> BaseProcess:
-    """Starts a process that calls ``function(*args)`` once, without a group; a test that kills it reads ``exitcode``.
+    """Starts a process that calls ``function(*args)`` once, without a group; pass it to ``exit_codes``.
 
-    The fork server imports torch and the models once; forking a process from it is fast.
+    The fork server imports torch and the models once; forking a process from it is fast. The process has the
+    environment variables of the fork server, not those that a test has set.
     """
     context = get_context('forkserver')
     context.set_forkserver_preload(_PRELOADED)
     process = context.Process(target=function, args=args, daemon=daemon)
     process.start()
     return process
+
+
+def exit_codes(*processes: BaseProcess, timeout: float = TIMEOUT) -> list[int | None]:
+    """Waits for processes and returns their exit codes, None for one that did not end in time.
+
+    Kills those that did not end: Python waits for the processes that it started before it ends, however long it takes.
+    """
+    deadline = time.monotonic() + timeout
+    try:
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+        return [process.exitcode for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
 
 
 class _Worker:

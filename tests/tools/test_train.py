@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 
 from tests.support.config_text import write_configs_fast
-from tests.support.distributed import free_port, start_process
+from tests.support.distributed import exit_codes, free_port, start_process
 from tests.support.fresh_python import run_python
 from tests.support.tools import load_tool
 
@@ -162,7 +162,5 @@ def test_two_processes_train_on_cpus(write_config: Writer, tmp_path: Path) -> No
     argv += ['--cfg-options', 'max_epochs=1', 'train_dataloader.batch_size=2']
     port = free_port()
     processes = [start_process(_train_as, rank, port, argv) for rank in range(2)]
-    for process in processes:
-        process.join(timeout=120)
-        assert process.exitcode == 0
+    assert exit_codes(*processes, timeout=120) == [0, 0]
     assert torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=False)['meta']['iter'] == 2

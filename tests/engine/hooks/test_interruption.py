@@ -27,7 +27,7 @@ from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError, user_message
 from tests.support import elastic_run
-from tests.support.distributed import run_distributed, start_process
+from tests.support.distributed import exit_codes, run_distributed, start_process
 from tests.support.tiny_run import NoiseImages, build_runner, tiny_config, train
 
 LENGTH = 4  # iterations per epoch of the runs of two processes
@@ -211,8 +211,7 @@ def test_a_dead_worker_ends_in_a_sentence_and_the_last_checkpoint_is_whole(tmp_p
 
 def test_kills_of_a_process_under_torchrun_end_in_the_same_bits(tmp_path: Path) -> None:
     run = start_process(elastic_run.main, str(tmp_path), LENGTH, [0, KILLS])
-    run.join(timeout=600)
-    assert run.exitcode == 0
+    assert exit_codes(run, timeout=600) == [0]
     lives: dict[int, list[int]] = {}
     for line in (tmp_path / str(KILLS) / 'steps_0.txt').read_text().splitlines():
         life, step = map(int, line.split())
