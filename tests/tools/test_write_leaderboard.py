@@ -73,11 +73,18 @@ def test_runs_of_earlier_folders_stay(root: Path, monkeypatch: pytest.MonkeyPatc
     assert [run['seed'] for run in stored] == [0, 1, 2]
 
 
-@pytest.mark.parametrize('command', ['python board --minutes 1', 'python board --full --data photos'])
-def test_runs_of_another_budget_or_other_images(root: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    'options', ['--minutes 1', '--full --data photos', '--full --data=photos', '--seeds 0 --full --dat photos']
+)
+def test_runs_of_another_budget_or_other_images(
+    root: Path, monkeypatch: pytest.MonkeyPatch, options: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = load_tool('misc/write_leaderboard.py')
+    monkeypatch.setattr(tool, 'ROOT', root)
     with pytest.raises(SystemExit):
-        load_tool('misc/write_leaderboard.py').main([board(root, {0: 80.0}, command)])
+        tool.main([board(root, {0: 80.0}, f'python board {options}')])
     assert 'has runs of --full without --data' in capsys.readouterr().err
+    assert not (root / 'docs/methods/leaderboard.json').exists()
 
 
 def test_a_folder_without_a_leaderboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,11 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not (folder / 'leaderboard.json').is_file():
         raise UserError(f'{folder} has no leaderboard.json: make it with tools/benchmarks/leaderboard.py')
     content = json.loads((folder / 'leaderboard.json').read_text())
-    options = shlex.split(content['command'])
-    if '--full' not in options or '--data' in options:
-        raise UserError(
-            f'{folder} was made by {content["command"]!r}: the documentation has runs of --full without --data'
-        )
+    check_command(content['command'], folder)
     runs = {(run.method, run.seed): run for run in stored() + [Run(**run) for run in content['runs']] if run.results}
     ordered = [runs[key] for key in sorted(runs)]
     lines = ',\n'.join(json.dumps(vars(run)) for run in ordered)
@@ -57,6 +53,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = as_markdown(ordered, 'python tools/benchmarks/leaderboard.py --full')
     rewrite(docs / 'methods' / 'leaderboard.md', BOARD, lambda found: table.partition('\n\n')[2])  # without its title
     save_chart(ordered, docs / 'images' / 'leaderboard.png')
+
+
+def check_command(command: str, folder: Path) -> None:
+    """Checks that the runs of a folder had the budget and the images of the documentation.
+
+    Raises:
+        UserError: They had others.
+    """
+    parser = argparse.ArgumentParser()  # the options may be shortened, or joined to their values with "="
+    parser.add_argument('--full', action='store_true')
+    parser.add_argument('--data')
+    options, _ = parser.parse_known_args(shlex.split(command))
+    if not options.full or options.data:
+        raise UserError(f'{folder} was made by {command!r}: the documentation has runs of --full without --data')
 
 
 def stored() -> list[Run]:
