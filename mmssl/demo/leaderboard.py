@@ -246,7 +246,7 @@ def method_table(runs: Sequence[Run]) -> str:
     done = [run.results for run in runs if run.results]
     if not done:
         raise UserError(f'no run of {runs[0].method if runs else "the method"} has finished')
-    names = list(done[-1]['scores'])
+    names = max((list(result['scores']) for result in done), key=len)  # an earlier run may have recorded less
     ordered = [*reversed([name for name in names if name not in REFERENCES]), *reversed(REFERENCES)]
     rows = [['', *METRICS.values()], ['---'] + ['---:'] * len(METRICS)]
     for name in ordered:
@@ -254,8 +254,9 @@ def method_table(runs: Sequence[Run]) -> str:
         rows.append([name, *(_cell([score[key] for score in scores if key in score]) for key in METRICS)])
     seeds = [str(run.seed) for run in runs if run.results]
     several, images = len(seeds) > 1, fmean(result['images'] for result in done)
-    duration = fmean(result.get('processor_minutes', result['minutes']) for result in done)
-    kind = 'of processor time' if 'processor_minutes' in done[0] else 'beside other programs'
+    recorded = [result['processor_minutes'] for result in done if 'processor_minutes' in result]
+    duration = fmean(recorded or [result['minutes'] for result in done])
+    kind = 'of processor time' if recorded else 'beside other programs'
     text = (
         f'Accuracy in % on test images; {"seeds" if several else "seed"} {", ".join(seeds)}'
         f'{", mean and range" if several else ""}. A training saw {images:,.0f} images in '

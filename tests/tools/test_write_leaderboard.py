@@ -73,6 +73,22 @@ def test_runs_of_earlier_folders_stay(root: Path, monkeypatch: pytest.MonkeyPatc
     assert [run['seed'] for run in stored] == [0, 1, 2]
 
 
+def test_a_run_that_recorded_less_hides_nothing_of_another(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = load_tool('misc/write_leaderboard.py')
+    monkeypatch.setattr(tool, 'ROOT', root)
+    folder = board(root, {0: 80.0, 1: 81.0})
+    file = root / 'board/leaderboard.json'
+    content = json.loads(file.read_text())
+    first, second = (run['results'] for run in content['runs'][:2])
+    first['scores'] = {'after simclr': dict(linear_top1=60.0), **first['scores']}
+    del second['processor_minutes']
+    file.write_text(json.dumps(content))
+    tool.main([folder])
+    card = (root / 'configs/one/README.md').read_text()
+    assert '| after simclr |  | 60.0 |' in card
+    assert '4.0 minutes of processor time' in ' '.join(card.split())
+
+
 @pytest.mark.parametrize(
     'options', ['--minutes 1', '--full --data photos', '--full --data=photos', '--seeds 0 --full --dat photos']
 )
