@@ -1,7 +1,9 @@
 """A Python that has imported nothing of mmssl, without the seconds that torch takes: it is forked from one that has.
 
 ``run_python`` is ``subprocess.run([sys.executable, ...])`` for tests that start a tool or ask what is imported. What is
-asked about must not be among ``LIBRARIES`` nor imported by them.
+asked about must not be among ``LIBRARIES`` nor imported by them. Three things differ from a new interpreter: variables
+that the libraries read while they are imported, such as ``OMP_NUM_THREADS``, have no effect, the standard input is
+empty, and functions registered with ``atexit`` are not called.
 """
 
 from __future__ import annotations
@@ -49,8 +51,11 @@ def run_python(
         if not select.select([parent.stdout], [], [], timeout)[0]:
             _end(parent)
             raise subprocess.TimeoutExpired(words, timeout)
-        code = int(parent.stdout.readline())
-        return subprocess.CompletedProcess(words, code, *(file.read_text() for file in files))
+        code = parent.stdout.readline()
+        if not code:
+            _end(parent)
+            raise RuntimeError(f'the process that runs {words[0]} has ended: see its message')
+        return subprocess.CompletedProcess(words, int(code), *(file.read_text() for file in files))
 
 
 @functools.cache
