@@ -48,8 +48,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     ordered = [runs[key] for key in sorted(runs)]
     lines = ',\n'.join(json.dumps(vars(run)) for run in ordered)
     (ROOT / STORED).write_text(f'[\n{lines}\n]\n')
+    tables = {
+        method: method_table([run for run in ordered if run.method == method]) + '\n'
+        for method in {run.method for run in ordered}
+    }
     for card in sorted((ROOT / 'configs').glob('*/README.md')):
-        rewrite(card, DEMO, lambda found: f'{method_table(of)}\n' if (of := by_method(ordered, found[2])) else None)
+        rewrite(card, DEMO, lambda found: tables.get(found[2]))
     table = as_markdown(ordered, 'python tools/benchmarks/leaderboard.py --full')
     rewrite(docs / 'methods' / 'leaderboard.md', BOARD, lambda found: table.partition('\n\n')[2])  # without its title
     save_chart(ordered, docs / 'images' / 'leaderboard.png')
@@ -75,10 +79,6 @@ def stored() -> list[Run]:
 
     file = ROOT / STORED
     return [Run(**run) for run in json.loads(file.read_text())] if file.is_file() else []
-
-
-def by_method(runs: Sequence[Run], method: str) -> list[Run]:
-    return [run for run in runs if run.method == method]
 
 
 def rewrite(path: Path, pattern: re.Pattern[str], text: Callable[[re.Match[str]], str | None]) -> None:
