@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.architectures import convolutional, transformers
+from mmssl.converters.architectures import convnets, transformers
 from mmssl.converters.source import ADDER_RESNET, HIVIT, RESNET, SCALED_VIT, SWIN, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
 
@@ -87,25 +87,25 @@ def describe(tensors: Tensors, num_heads: int | None = None, known: Mapping[str,
 def _describe(tensors: Tensors, num_heads: int | None, known: dict[str, Any]) -> dict[str, Any]:
     match kind(tensors):
         case 'AdderResNet':
-            return known | convolutional.adder_resnet(tensors)
+            return known | convnets.adder_resnet(tensors)
         case 'AdderVGG':
-            return known | convolutional.adder_vgg(tensors)
+            return known | convnets.adder_vgg(tensors)
         case 'LeNet5BN':
-            return known | convolutional.lenet(tensors)
+            return known | convnets.lenet(tensors)
         case 'ResNet' if known.get('type') == 'AdderResNet':  # built with adder=False, for comparison
             return known
         case 'ResNet':
-            return known | convolutional.resnet(tensors)
+            return known | convnets.resnet(tensors)
         case 'AlexNet':
-            return known | convolutional.alexnet(tensors, known)
+            return known | convnets.alexnet(tensors, known)
         case 'VGG16':
-            return known | convolutional.vgg16(tensors, known)
+            return known | convnets.vgg16(tensors, known)
         case 'NIN':
-            return known | convolutional.nin(tensors)
+            return known | convnets.nin(tensors)
         case 'WideResNet':
-            return known | convolutional.wide_resnet(tensors)
+            return known | convnets.wide_resnet(tensors)
         case 'PreActResNet':
-            return known | convolutional.preact_resnet(tensors)
+            return known | convnets.preact_resnet(tensors)
         case 'VisionTransformer' | 'PatchViT':
             return known | transformers.vision_transformer(tensors, num_heads, known)
         case 'MAE':

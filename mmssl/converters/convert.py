@@ -43,7 +43,7 @@ def rename(name: str, source: str) -> str | None:
         KeyError: The source has no tensor of this name.
     """
     plain = unwrapped(name)
-    for pattern, ours in _source(source).compiled:
+    for pattern, ours in _source(source).compiled_patterns:
         match = pattern.fullmatch(plain)
         if match:
             return None if ours is None else match.expand(ours)

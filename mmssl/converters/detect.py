@@ -72,7 +72,7 @@ def _has_own_name(source: str, tensors: Mapping[str, Tensor]) -> bool:
 
 def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:
     """Returns the number of a source's patterns that fit no name in the checkpoint."""
-    return sum(not any(map(pattern.fullmatch, tensors)) for pattern, _ in SOURCES[source].compiled)
+    return sum(not any(map(pattern.fullmatch, tensors)) for pattern, _ in SOURCES[source].compiled_patterns)
 
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:

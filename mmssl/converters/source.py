@@ -69,7 +69,7 @@ class Source:
     own_name: str | None = None
 
     @cached_property
-    def compiled(self) -> tuple[tuple[re.Pattern[str], str | None], ...]:
+    def compiled_patterns(self) -> tuple[tuple[re.Pattern[str], str | None], ...]:
         """``patterns``, compiled once: all sources together have more than Python's own cache keeps."""
         return tuple((re.compile(pattern), ours) for pattern, ours in self.patterns)
 
