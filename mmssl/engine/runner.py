@@ -26,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from mmssl.config.compilation import block_compile_options
-from mmssl.config.formatted_once import FormattedOnce
+from mmssl.config.run_config import RunConfig
 from mmssl.config.strategy import read_strategy
 from mmssl.datasets.class_numbers import share_classes
 from mmssl.engine.agreement import check_bands, check_training, check_watched_results
@@ -81,7 +81,7 @@ class PretrainRunner(CheckpointRunner):
         """Builds the runner from a config; adds the default training loop, seed and scope to a copy of it."""
         cfg = deepcopy(cfg)
         if isinstance(cfg, Config):
-            cfg = FormattedOnce.of(cfg)
+            cfg = RunConfig.of(cfg)
         check_work_dir(cfg.get('work_dir'))
         if cfg.get('train_dataloader') is not None:
             cfg['train_cfg'] = cls._train_loop_config(dict(cfg.get('train_cfg') or {}), cfg.get('max_epochs'))

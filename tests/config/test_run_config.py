@@ -9,14 +9,14 @@ import pytest
 from mmengine.config import Config
 from yapf.yapflib import yapf_api
 
-from mmssl.config.formatted_once import FormattedOnce
+from mmssl.config.run_config import RunConfig
 
 
 def test_a_config_is_formatted_after_a_change_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     formatted = []
     monkeypatch.setattr(yapf_api, 'FormatCode', lambda text, **style: (formatted.append(text) or text, False))
     plain = Config(dict(model=dict(type='SimCLR', sizes=[1, 2])))
-    cfg = FormattedOnce.of(plain)
+    cfg = RunConfig.of(plain)
     assert [cfg.pretty_text, cfg.dump(), deepcopy(cfg).pretty_text] == [formatted[0]] * 3 and len(formatted) == 1
     cfg.model.sizes.append(3)
     assert '3,' in cfg.pretty_text and len(formatted) == 2
