@@ -24,7 +24,7 @@ gc.set_threshold(20_000, 20, 20)  # modules and tests are many objects, and few 
 
 write_configs_fast()
 KEEPS_MEMORY = keep_freed_memory()  # for the next test
-MOST_KEPT = 4 * 2**30  # bytes at the end of a file
+MOST_KEPT = 4 * 2**30  # bytes at the end of a file, on a machine that has more for each worker
 
 
 def pytest_collection_finish() -> None:
@@ -70,9 +70,15 @@ def _no_scope_left() -> Iterator[None]:
 def _memory_given_back() -> Iterator[None]:
     """Gives the system the memory that was freed, once a worker holds much: new pages cost more than most tests."""
     yield
-    if KEEPS_MEMORY and _resident() > MOST_KEPT:
+    if KEEPS_MEMORY and _resident() > min(MOST_KEPT, _share() // 2):
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _share() -> int:
+    """Bytes of memory that this machine has for each worker."""
+    memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    return memory // int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
 
 
 def _resident() -> int:
