@@ -16,7 +16,7 @@ from mmengine.runner import LogProcessor, Runner
 from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
-from mmssl.config.compilation import block_compile_options
+from mmssl.config.compilation import check_compilation
 from mmssl.config.keys import CUSTOMARY_VARIABLES, FORMER_KEYS, READ_KEYS
 from mmssl.config.memory_format import memory_format
 from mmssl.config.paths import missing_paths
@@ -114,7 +114,7 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
     """
     problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg), *_two_lengths(cfg), *_incomplete_loops(cfg)]
     for read, key in (
-        (block_compile_options, 'compile'),
+        (check_compilation, 'compile'),
         (memory_format, 'memory_format'),
         (read_strategy, 'strategy'),
     ):
