@@ -42,14 +42,14 @@ def replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], list[str
         try:
             length: int | None = len(DATASETS.build(dataset))
         except (FileNotFoundError, ValueError) as error:
-            if user_message(error) is None:
+            view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
+            if user_message(error) is None or not view_cfg:  # without views the stand-in would fail in their place
                 raise
             length = published_size(cfg)
             places[str(error)].append(place)
             list_file = _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
-            view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
             # Labels without class names, which nothing compares with those of the data that is here.
-            stand_in = dict(type='ImageList', list_file=str(list_file))
+            stand_in = dict(type='ImageList', list_file=str(list_file), data_root=str(folder))
             if dataset['type'] == 'SalientImages':  # its views need masks, which it estimates for the stand-in
                 loader['dataset'] = dict(type='SalientImages', dataset=stand_in, **view_cfg)
             else:

@@ -82,3 +82,13 @@ def test_a_dry_run_names_the_folder_that_is_missing(
     printed = capsys.readouterr().out
     assert exit_.value.code == 1
     assert re.search(rf'PROBLEM: {place}: .*/no/such/folder', printed) and 'training step' in printed
+
+
+def test_a_dry_run_tells_why_a_dataset_without_views_cannot_be_built(config: Path, fails: Callable[..., str]) -> None:
+    repeated = config.with_name(f'repeated_{config.name}')
+    repeated.write_text(
+        config.read_text()
+        + 'train_dataloader = dict(train_dataloader, dataset=dict(\n'
+        + "    type='RepeatDataset', times=2, dataset=train_dataloader['dataset']))\n"
+    )
+    assert 'dataset has views: give it once, beside dataset' in fails(train.main, repeated, '--dry-run')
