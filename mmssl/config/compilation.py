@@ -38,7 +38,8 @@ def check_compilation(value: Any) -> None:
     """Checks the key ``compile`` of a config; compiles nothing.
 
     Raises:
-        UserError: ``value`` is of no form that ``block_compile_options`` takes, or ``torch.compile`` does not take its options.
+        UserError: ``value`` is of no form that ``block_compile_options`` takes, or ``torch.compile`` does not take its
+            options.
     """
     options = block_compile_options(value)
     options = options if options is not None else value
