@@ -131,6 +131,7 @@ def test_a_plugin_that_failed_to_import_is_named() -> None:
     [
         (dict(model=dict(type='NTXentLoss', temprature=1)), "NTXentLoss has no argument 'temprature'; did you mean"),
         (dict(model=dict(type='SimCLR', bakbone={})), "SimCLR has no argument 'bakbone'; did you mean 'backbone'"),
+        (dict(model=dict(type='SimCLR', neck=dict(type='Identity', init_cfg={}))), "argument 'init_cfg'; it has none"),
         (dict(train_dataloader=dict(num_worker=1)), "DataLoader has no argument 'num_worker'"),
         (dict(optim_wrapper=dict(optimizer=dict(type='SGD', momentun=1))), "did you mean 'momentum'"),
         (dict(optim_wrapper=dict(clip_gradient=1)), "did you mean 'clip_grad'"),
