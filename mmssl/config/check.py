@@ -13,10 +13,11 @@ from mmengine import registry as mmengine_registry
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import LogProcessor, Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
 from mmssl import registry as roles
-from mmssl.config.compilation import block_compile_options
+from mmssl.config.compilation import check_compilation
 from mmssl.config.keys import CUSTOMARY_VARIABLES, FORMER_KEYS, READ_KEYS
 from mmssl.config.memory_format import memory_format
 from mmssl.config.paths import missing_paths
@@ -114,7 +115,7 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
     """
     problems = [*_wrong_keys(cfg), *wrong_top_level_values(cfg), *_two_lengths(cfg), *_incomplete_loops(cfg)]
     for read, key in (
-        (block_compile_options, 'compile'),
+        (check_compilation, 'compile'),
         (memory_format, 'memory_format'),
         (read_strategy, 'strategy'),
     ):
@@ -258,7 +259,7 @@ class _PartsCheck:
         for key in node.keys() - accepted - taken_out - {'type', '_scope_'}:
             hint = did_you_mean(key, offered, cutoff=0.6 if complete else 0.9)
             if hint or complete:
-                hint = hint or f'; it has {", ".join(sorted(offered))}'
+                hint = hint or f'; it has {", ".join(sorted(offered)) or "none"}'
                 self.problems.append(f'{place}: {name} has no argument {key!r}{hint}')
 
 
@@ -282,6 +283,8 @@ def accepted_arguments(target: Callable) -> tuple[frozenset[str], bool]:
         functions = [(base, vars(base)['__init__']) for base in target.__mro__ if '__init__' in vars(base)]
     accepted: set[str] = set()
     for owner, function in functions:
+        if owner is nn.Module:  # its **kwargs accept nothing
+            return frozenset(accepted), True
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):  # builtins without a signature

@@ -51,6 +51,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         cfg.setdefault('default_scope', 'mmssl')
         if cfg.default_scope == 'mmssl':
             cfg.setdefault('runner_type', 'PretrainRunner')
+            _drop_scope(cfg._cfg_dict)
     except UserError:
         raise
     except Exception as error:  # a config is a program and may raise anything
@@ -60,6 +61,19 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         outer = '' if root is error else str(error).partition(', the current sys.path')[0] + ': '
         raise UserError(f'config {str(path)!r} cannot be loaded: {outer}{type(root).__name__}: {root}') from error
     return cfg
+
+
+def _drop_scope(node: Any) -> None:
+    """Removes ``_scope_='mmssl'`` from every dict of a config whose default scope is ``mmssl``.
+
+    MMEngine writes it into the dicts of a base ``mmssl::...``, and passes it on to functions such as ``collate_fn``.
+    """
+    if isinstance(node, dict):
+        if node.get('_scope_') == 'mmssl':
+            del node['_scope_']
+        node = list(node.values())
+    for value in node if isinstance(node, (list, tuple)) else ():
+        _drop_scope(value)
 
 
 def _needs_downstream(path: Path) -> bool:

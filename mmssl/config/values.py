@@ -84,6 +84,8 @@ def wrong_numbers(node: dict, place: str) -> Iterator[str]:
         yield from _out_of_range(node, f'{place}.', _SMALLEST)
     if place.endswith('randomness') and not isinstance(node.get('seed'), (int, type(None))):
         yield wrong_type(f'{place}.seed', int, node['seed'])
+    if place.endswith('optimizer') and node.get('lr') == 0:
+        yield f'{place}.lr must be above 0, got {node["lr"]}, with which nothing learns'
     if 'hooks' in place and node.get('interval') == 0:
         yield f'{place}.interval must be 1 or more, got 0; to switch a default hook off: {place}=None'
     for key in node.keys() - _TAKEN.get(place.rpartition('.')[2], node.keys()):

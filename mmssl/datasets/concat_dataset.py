@@ -35,20 +35,24 @@ class ConcatDataset(ImageDataset):
             the labelled datasets have class names, or the images have different numbers of bands.
     """
 
+    _source_key = 'datasets[{}]'  # key of the config of a dataset, for messages
+
     def __init__(self, datasets: Sequence[dict], weights: Sequence[int] | None = None, **kwargs: Any) -> None:
         weights = [1] * len(datasets) if weights is None else list(weights)
         if not datasets or len(weights) != len(datasets) or not all(map(_is_positive_and_whole, weights)):
             raise ValueError(
                 f'weights must hold one integer >= 1 for each of the {len(datasets)} datasets, got {weights}'
             )
-        for number, source in enumerate(datasets):
+        places = [self._source_key.format(number) for number in range(len(datasets))]
+        for place, source in zip(places, datasets):
             if extra := {'views', 'transform'} & source.keys():
-                raise ValueError(f'datasets[{number}] has {", ".join(extra)}: give it once, beside datasets')
+                beside = place.partition('[')[0]
+                raise ValueError(f'{place} has {", ".join(sorted(extra))}: give it once, beside {beside}')
         view = {key: kwargs.get(key) for key in ('views', 'transform')}
         shared = shared_options(kwargs)
         self.sources: list[ImageDataset] = [
-            DATASETS.build({**shared, **checked_source(source, f'datasets[{number}]'), **view})
-            for number, source in enumerate(datasets)
+            DATASETS.build({**shared, **checked_source(source, place), **view})
+            for place, source in zip(places, datasets)
         ]
         self._ends = list(accumulate(len(source) * int(weight) for source, weight in zip(self.sources, weights)))
         self.classes, self._numbers = _merge_classes(self.sources)

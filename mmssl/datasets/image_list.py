@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from array import array
 from pathlib import Path
@@ -38,13 +39,17 @@ class ImageList(ImageFiles):
 
     Raises:
         FileNotFoundError: The list does not exist or is empty.
-        ValueError: Only some lines have a label, some labels are numbers and some are names, or a label is too large.
+        ValueError: The list is written in UTF-16, only some lines have a label, some labels are numbers and some are
+            names, or a label is too large.
     """
 
     def __init__(self, list_file: str, data_root: str | None = None, **kwargs: Any) -> None:
         path = Path(list_file).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f'{list_file} is not a file; set list_file to one with a path in each line')
+        with path.open('rb') as file:
+            if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                raise ValueError(f'{list_file} is written in UTF-16: save it as UTF-8')
         labels, numbers = array('i'), dict[str, int]()
         first = None
 

@@ -18,5 +18,7 @@ class RepeatDataset(ConcatDataset):
         **kwargs: Arguments of ``ConcatDataset``.
     """
 
+    _source_key = 'dataset'
+
     def __init__(self, dataset: dict, times: int, **kwargs: Any) -> None:
         super().__init__([dataset], [times], **kwargs)

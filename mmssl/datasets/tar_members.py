@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from mmssl.datasets.base import LARGEST_LABEL, printable
 from mmssl.datasets.image_files import is_image_name
+from mmssl.utils.errors import some
 
 _BLOCK = 512
 _LONGEST_PADDING = 2**20  # bytes of zeros that a tar program may write at the end of an archive
@@ -26,7 +27,7 @@ def find_images_in_tar(file: BinaryIO, name: str) -> list[tuple[str, int, int, i
     """Returns (name, offset, size, label or -1) of every image of a tar file, in the order of the file.
 
     The label of ``<key>.jpg`` is the number in ``<key>.cls``. Links are not followed; images that are links are counted
-    in the log.
+    in the log. Where a name occurs twice, the last file counts, as for ``tar --append``, and the log names it.
 
     Args:
         file: Open tar file, which can seek.
@@ -37,7 +38,7 @@ def find_images_in_tar(file: BinaryIO, name: str) -> list[tuple[str, int, int, i
     """
     images: dict[str, tuple[int, int]] = {}
     labels: dict[str, int] = {}
-    links = 0
+    links, replaced = 0, []
     for member, offset, size in _members(file, name):
         if size is None:
             links += is_image_name(member)
@@ -45,7 +46,15 @@ def find_images_in_tar(file: BinaryIO, name: str) -> list[tuple[str, int, int, i
             file.seek(offset)
             labels[member.removesuffix('.cls')] = _read_label(f'{name}:{member}', file.read(size))
         elif is_image_name(member):
+            replaced += [printable(member)] if member in images else []
             images[member] = offset, size
+    if replaced:
+        print_log(
+            f'{printable(name)}: {len(replaced)} images are left out, because a later file has the same name: '
+            f'{some(replaced, 3)}',
+            logger='current',
+            level=logging.WARNING,
+        )
     if links:
         print_log(
             f'{printable(name)}: {links} images are links and are left out; to keep them, write the file again with '

@@ -18,10 +18,15 @@ class AccuracyEvaluator:
 
     Args:
         num_best: Numbers n.
+
+    Raises:
+        ValueError: ``num_best`` is empty or holds a number less than 1.
     """
 
     def __init__(self, num_best: Sequence[int] = (1, 5)) -> None:
         self.num_best = tuple(num_best)
+        if not self.num_best or min(self.num_best) < 1:
+            raise ValueError(f'num_best must hold one or more numbers of at least 1, got {list(num_best)}')
 
     @property
     def result_names(self) -> list[str]:

@@ -95,7 +95,7 @@ class LinearProbe:
         seed: Seed of the draws and of the held-out fifth.
 
     Raises:
-        ValueError: ``penalty`` is negative or empty, or a count is less than 1.
+        ValueError: ``penalty`` is negative, not finite or empty, or a count is less than 1.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class LinearProbe:
         seed: int = 0,
     ) -> None:
         self.penalties = list(penalty) if isinstance(penalty, Sequence) else [penalty]
-        if not self.penalties or min(self.penalties) < 0:
-            raise ValueError(f'penalty must be one or more numbers of at least 0, got {penalty}')
+        if not self.penalties or not all(0 <= penalty < float('inf') for penalty in self.penalties):
+            raise ValueError(f'penalty must be one or more finite numbers of at least 0, got {penalty}')
         if num_draws < 1 or (labels_per_class is not None and labels_per_class < 1):
             raise ValueError(
                 f'labels_per_class (None: all) and num_draws must be at least 1, got {labels_per_class} and {num_draws}'

@@ -42,13 +42,14 @@ def replace_missing_data(cfg: Config, folder: Path) -> tuple[list[str], list[str
         try:
             length: int | None = len(DATASETS.build(dataset))
         except (FileNotFoundError, ValueError) as error:
-            if user_message(error) is None:
+            view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
+            if user_message(error) is None or not view_cfg:  # without views the stand-in would fail in their place
                 raise
             length = published_size(cfg)
             places[str(error)].append(place)
-            _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
-            view_cfg = {key: dataset[key] for key in ('views', 'transform') if key in dataset}
-            stand_in = dict(type='ClassFolder', data_root=str(folder))
+            list_file = _write_synthetic(folder, 4 * loader['batch_size'] * world_size())
+            # Labels without class names, which nothing compares with those of the data that is here.
+            stand_in = dict(type='ImageList', list_file=str(list_file), data_root=str(folder))
             if dataset['type'] == 'SalientImages':  # its views need masks, which it estimates for the stand-in
                 loader['dataset'] = dict(type='SalientImages', dataset=stand_in, **view_cfg)
             else:
@@ -102,9 +103,8 @@ def _dataloaders(node: Any, place: str = '') -> Iterator[tuple[str, dict]]:
             yield from _dataloaders(value, inner)
 
 
-def _write_synthetic(folder: Path, number: int) -> None:
-    """Writes one random image of one class under ``number`` names, as hard links to save space."""
-    folder = folder / 'class'
+def _write_synthetic(folder: Path, number: int) -> Path:
+    """Writes one random image under ``number`` names, as hard links to save space, and returns a list of them."""
     folder.mkdir(parents=True, exist_ok=True)
     first = folder / '0.png'
     if not first.exists():
@@ -113,3 +113,6 @@ def _write_synthetic(folder: Path, number: int) -> None:
     for index in range(1, number):
         if not (link := folder / f'{index}.png').exists():
             link.hardlink_to(first)
+    list_file = folder / f'{number}.txt'
+    list_file.write_text(''.join(f'{index}.png 0\n' for index in range(number)))
+    return list_file

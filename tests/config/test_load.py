@@ -131,6 +131,7 @@ def test_a_plugin_that_failed_to_import_is_named() -> None:
     [
         (dict(model=dict(type='NTXentLoss', temprature=1)), "NTXentLoss has no argument 'temprature'; did you mean"),
         (dict(model=dict(type='SimCLR', bakbone={})), "SimCLR has no argument 'bakbone'; did you mean 'backbone'"),
+        (dict(model=dict(type='SimCLR', neck=dict(type='Identity', init_cfg={}))), "argument 'init_cfg'; it has none"),
         (dict(train_dataloader=dict(num_worker=1)), "DataLoader has no argument 'num_worker'"),
         (dict(optim_wrapper=dict(optimizer=dict(type='SGD', momentun=1))), "did you mean 'momentum'"),
         (dict(optim_wrapper=dict(clip_gradient=1)), "did you mean 'clip_grad'"),
@@ -269,6 +270,13 @@ def test_what_may_be_compiled() -> None:
         assert not problems(compile=value, checkpoint_blocks=True, activation_checkpointing=['backbone.blocks.0'])
     for value in ('block', 'train_step', dict(target='forward'), 1.5):
         assert "compile takes 'blocks'" in problems(compile=value) and repr(value) in problems(compile=value)
+    for value, found in (
+        (dict(modee='default'), "no option 'modee'; did you mean 'mode'"),
+        (dict(target='blocks', mode='fast'), 'Unrecognized mode=fast, should be one of: default'),
+        (dict(backend='eagre'), "Invalid backend: 'eagre'"),
+        (dict(dynamic=2), 'compile.dynamic takes True or False or None, got 2'),
+    ):
+        assert found in problems(compile=value)
     assert block_compile_options(dict(target='blocks', mode='max-autotune')) == dict(mode='max-autotune')
     assert block_compile_options('blocks') == {} and block_compile_options(True) is None
 

@@ -156,6 +156,7 @@ def test_a_list_has_numbers_for_keys() -> None:
         ('train_cfg.val_interval=0', 'train_cfg.val_interval must be at least 1, got 0'),
         ('randomness.seed=-1', 'randomness.seed must be at least 0, got -1'),
         ('optim_wrapper.clip_grad.max_norm=-1', 'max_norm must be above 0, got -1'),
+        ('optim_wrapper.optimizer.lr=0', 'optimizer.lr must be above 0, got 0, with which nothing learns'),
         ('train_dataloader.dataset.views.0.size=big', r"views.0.size takes a whole number, got 'big'"),
         ('train_dataloader.dataset.views.0.jitter=0.4', r'views.0.jitter takes a list, got 0.4.*jitter=\[0.2,1.0\]'),
         ('randomness.seed=abc', r"randomness.seed takes a whole number, got 'abc'"),

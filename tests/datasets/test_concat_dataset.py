@@ -73,6 +73,8 @@ def test_wrong_arguments(change: dict, message: str, roots: list[dict]) -> None:
 def test_views_stand_in_one_place(roots: list[dict]) -> None:
     with pytest.raises(ValueError, match=r'datasets\[1\] has transform: give it once'):
         ConcatDataset([roots[0], dict(roots[1], **EVALUATION)], **EVALUATION)
+    with pytest.raises(ValueError, match='dataset has transform: give it once, beside dataset$'):
+        RepeatDataset(dict(roots[1], **EVALUATION), times=2)
 
 
 def test_labels_without_names_cannot_be_matched(roots: list[dict], tmp_path: Path) -> None:

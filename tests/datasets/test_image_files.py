@@ -99,6 +99,9 @@ def test_list_errors(tmp_path: Path) -> None:
     (tmp_path / 'list.txt').write_text('\n')
     with pytest.raises(FileNotFoundError, match='holds no images'):
         ImageList(str(tmp_path / 'list.txt'), **EVALUATION)
+    (tmp_path / 'list.txt').write_text('a.png 1\n', encoding='utf-16')
+    with pytest.raises(ValueError, match='list.txt is written in UTF-16: save it as UTF-8'):
+        ImageList(str(tmp_path / 'list.txt'), **EVALUATION)
 
 
 def test_ten_thousand_files_cost_no_list_of_names(tmp_path: Path) -> None:

@@ -114,6 +114,20 @@ def test_every_image_of_a_tar_is_a_sample(tmp_path: Path) -> None:
         TarShards(str(tmp_path), **EVALUATION)
 
 
+def test_an_image_that_a_later_one_replaces_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(tar_members, 'print_log', lambda text, **options: said.append(text))
+    with tarfile.open(tmp_path / '0.tar', 'w') as tar:
+        for value in (10, 20):
+            content = encode(flat_image(value))
+            member = tarfile.TarInfo('a.png')
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    images = TarShards(str(tmp_path), **EVALUATION)
+    assert [value_of(images[i]) for i in range(len(images))] == [20]
+    assert len(said) == 1 and '1 images are left out, because a later file has the same name: a.png' in said[0]
+
+
 def test_images_that_are_links_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(tar_members, 'print_log', lambda text, **options: said.append(text))

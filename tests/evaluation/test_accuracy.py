@@ -19,5 +19,7 @@ def test_top_accuracies_of_the_labelled_images():
 def test_what_cannot_be_evaluated():
     with pytest.raises(ValueError, match='NaN'):
         AccuracyEvaluator().evaluate(Features(torch.full((2, 3), torch.nan), torch.tensor([0, 1]), torch.arange(2)))
+    with pytest.raises(ValueError, match=r'num_best must hold one or more numbers of at least 1, got \[1, 0\]'):
+        AccuracyEvaluator(num_best=[1, 0])
     with pytest.raises(ValueError, match='none of the 2 images has a label'):
         AccuracyEvaluator().evaluate(Features(torch.zeros(2, 3), torch.tensor([-1, -1]), torch.arange(2)))

@@ -1,5 +1,7 @@
 """Linear probe: the optimum of a convex problem, checked against its own conditions and scikit-learn."""
 
+import math
+
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -108,7 +110,8 @@ def test_ids_with_gaps_are_classes_like_others() -> None:
 
 
 @pytest.mark.parametrize(
-    'arguments', [dict(penalty=-1.0), dict(penalty=[]), dict(labels_per_class=0), dict(num_draws=0)]
+    'arguments',
+    [dict(penalty=-1.0), dict(penalty=[1.0, math.nan]), dict(penalty=[]), dict(labels_per_class=0), dict(num_draws=0)],
 )
 def test_settings_without_a_meaning_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match='must be'):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,3 +71,24 @@ def test_another_backbone_stops_with_a_list(
     save_trained(write_config(('depth=18', 'depth=34')), tmp_path / 'deeper.pth')
     message = fails(train.main, config, '--pretrained', tmp_path / 'deeper.pth', '--work-dir', tmp_path / 'run')
     assert 'deeper backbone' in message and 'layer1.2' in message
+
+
+@pytest.mark.parametrize('place', ['train_dataloader', 'val_dataloader'])
+def test_a_dry_run_names_the_folder_that_is_missing(
+    place: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        train.main([str(config), '--dry-run', '--cfg-options', f'{place}.dataset.data_root=/no/such/folder'])
+    printed = capsys.readouterr().out
+    assert exit_.value.code == 1
+    assert re.search(rf'PROBLEM: {place}: .*/no/such/folder', printed) and 'training step' in printed
+
+
+def test_a_dry_run_tells_why_a_dataset_without_views_cannot_be_built(config: Path, fails: Callable[..., str]) -> None:
+    repeated = config.with_name(f'repeated_{config.name}')
+    repeated.write_text(
+        config.read_text()
+        + 'train_dataloader = dict(train_dataloader, dataset=dict(\n'
+        + "    type='RepeatDataset', times=2, dataset=train_dataloader['dataset']))\n"
+    )
+    assert 'dataset has views: give it once, beside dataset' in fails(train.main, repeated, '--dry-run')
