@@ -65,8 +65,9 @@ def get_recipe(
     else:
         cfg = load_config(recipe, changes)
     if images is not None:
-        from mmssl.datasets.own_images import use_images
+        from mmssl.datasets.own_images import check_images_alone, use_images
 
+        check_images_alone(changes)
         if 'stages' in cfg:
             raise UserError(
                 f'{recipe} has several stages with their own data: '

@@ -18,7 +18,7 @@ from mmssl.config.continued import go_on_gently, is_pretraining
 from mmssl.config.dtypes import read_dtype
 from mmssl.converters.public import find_public
 from mmssl.datasets.checks import check_data
-from mmssl.datasets.own_images import use_images
+from mmssl.datasets.own_images import check_images_alone, use_images
 from mmssl.distributed.collectives import broadcast_number
 from mmssl.distributed.launch import join_processes, launched
 from mmssl.engine.checkpoint_runner import resumable_checkpoints
@@ -157,6 +157,8 @@ def train(
     """
     settings = Settings(work_dir, images, resume, pretrained, amp, auto_scale_lr, auto_batch, validate, seed, launcher)
     cfg = get_recipe(recipe, cfg_options)
+    if images is not None:
+        check_images_alone(cfg_options or ())
     if 'stages' in cfg:
         if isinstance(dry, str):
             raise UserError('a dry run for a cluster takes a config of one training, not of stages')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,17 @@ from mmssl.utils.errors import UserError
 _MANY = 1000  # from this number of images a tenth is used for evaluation, below it a quarter
 _WORKERS = 2
 _KEPT = ('views', 'transform', 'bands', 'value_range', 'decoded', 'reduced_decoding')
+
+
+def check_images_alone(options: Iterable[str]) -> None:
+    """Checks that no option names other images beside the folder that replaces all datasets.
+
+    Raises:
+        UserError: One does.
+    """
+    for key in options:
+        if key.rpartition('.')[2] in ('data_root', 'list_file'):
+            raise UserError(f'images replaces all datasets, so the option {key} would change nothing: give one of them')
 
 
 def use_images(cfg: Config, folder: str | Path) -> list[str]:

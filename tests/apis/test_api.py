@@ -100,6 +100,9 @@ def test_images_take_the_place_of_all_datasets(photos: Path, tmp_path: Path) -> 
         mmssl.get_recipe('linear_resnet18_1xb512-50e_cifar10', images=photos / 'cat')
     with pytest.raises(UserError, match='holds 0 images'):
         mmssl.get_recipe(RECIPE, images=tmp_path)
+    for recipe in (mmssl.get_recipe, mmssl.train):
+        with pytest.raises(UserError, match='the option train_dataloader.dataset.data_root would change nothing'):
+            recipe(RECIPE, cfg_options={'train_dataloader.dataset.data_root': str(photos)}, images=photos)
 
 
 def test_registered_names() -> None:
