@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from datetime import datetime, timedelta
@@ -35,7 +35,8 @@ from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
 from mmssl.engine.freed_memory import keep_freed_memory
 from mmssl.engine.memory_format import choose_memory_format, contiguous_weights, set_memory_format
 from mmssl.engine.micro_batches import use_micro_batches
-from mmssl.engine.optimizers.local_rate import check_param_options
+from mmssl.engine.optimizers.checks import checked_optim_wrapper
+from mmssl.engine.optimizers.lr_scaling import scale_lr
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.engine.screen import keep_screen_short
 from mmssl.engine.sharding import shard
@@ -257,33 +258,7 @@ class PretrainRunner(CheckpointRunner):
                 optim_wrapper['type'] = 'MixedPrecisionOptimWrapper'
                 optim_wrapper.setdefault('dtype', None)
             optim_wrapper.setdefault('constructor', 'GroupedOptimWrapperConstructor')
-        return self._checked(super().build_optim_wrapper, optim_wrapper)
-
-    def _checked(self, build: Callable[[Any], OptimWrapper], optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
-        """Builds the optimizer and checks that a run can learn with it.
-
-        Raises:
-            UserError: All parameters are frozen, or an argument of the optimizer is wrong.
-        """
-        if not any(parameter.requires_grad for parameter in self.model.parameters()):
-            raise UserError(f'{self.model_name} has no trainable parameters: all of them are frozen')
-        try:
-            built = build(optim_wrapper)
-        except ValueError as error:  # torch raises it for a negative lr, for example
-            raise UserError(f'optim_wrapper: {error}') from error
-        if isinstance(built, OptimWrapper):  # otherwise it is an OptimWrapperDict with several optimizers
-            check_param_options(self.algorithm, built.optimizer)
-            try:
-                if built.clip_grad_kwargs:
-                    signature(built.clip_func).bind([], **built.clip_grad_kwargs)
-            except TypeError as error:
-                raise UserError(f'optim_wrapper.clip_grad: {error}') from error
-            momentum = max(group.get('momentum', 0) for group in built.param_groups)
-            if momentum >= 1:  # torch accepts it
-                raise UserError(f'optim_wrapper.optimizer.momentum must be below 1, or steps grow forever: {momentum}')
-            if isinstance(optim_wrapper, dict) and not any(group['lr'] for group in built.param_groups):
-                self.logger.warning('optim_wrapper.optimizer.lr is 0: the weights will not change')
-        return built
+        return checked_optim_wrapper(super().build_optim_wrapper, optim_wrapper, self.algorithm)
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: OptimWrapper) -> list:
         def with_length(cfg: Any) -> Any:
@@ -316,32 +291,21 @@ class PretrainRunner(CheckpointRunner):
                 schedule.move_to(self.iter // len(self.train_dataloader) if schedule.by_epoch else self.iter)
 
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
-        """Scales the lr from the batch size of the recipe to that of this run, if ``enable`` is True.
+        """Scales the lr from the batch size of the recipe to that of this run if ``enable`` is True, see ``scale_lr``.
 
         Args:
             optim_wrapper: Optimizer wrapper; its lr is changed.
-            auto_scale_lr: Dict with ``base_batch_size`` (images per optimizer step in the recipe), ``rule``
-                (``'linear'``, the default, or ``'sqrt'``) and ``enable``.
+            auto_scale_lr: Dict with ``enable``, ``base_batch_size`` (images per optimizer step in the recipe) and
+                ``rule`` (``'linear'``, the default, or ``'sqrt'``).
 
         Raises:
             UserError: ``rule`` is unknown, or ``base_batch_size`` is missing.
         """
-        if not auto_scale_lr or not auto_scale_lr.get('enable', False):
-            return
-        rule = auto_scale_lr.get('rule', 'linear')
-        if rule not in ('linear', 'sqrt') or 'base_batch_size' not in auto_scale_lr:
-            raise UserError(
-                f"auto_scale_lr needs base_batch_size and the rule 'linear' or 'sqrt', got {dict(auto_scale_lr)}"
-            )
-        base = auto_scale_lr['base_batch_size']
-        images = self.train_dataloader.batch_sampler.batch_size  # a custom batch sampler leaves loader.batch_size None
-        batch = images * self.world_size * optim_wrapper._accumulative_counts
-        factor = batch / base if rule == 'linear' else (batch / base) ** 0.5
-        before = optim_wrapper.get_lr()['lr'][0]
-        for group in optim_wrapper.param_groups:
-            group['lr'] *= factor
-        after = optim_wrapper.get_lr()['lr'][0]
-        self.logger.info(f'lr {before:g} for batch size {base} -> {after:g} for batch size {batch} ({rule} rule)')
+        settings = dict(auto_scale_lr or {})
+        if settings.pop('enable', False):
+            # A custom batch sampler leaves the batch_size of the loader None.
+            images = self.train_dataloader.batch_sampler.batch_size * self.world_size
+            scale_lr(optim_wrapper, images * optim_wrapper._accumulative_counts, **settings)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Registers MMEngine's default hooks (mmssl's classes replace those of the same name) and mmssl's own.

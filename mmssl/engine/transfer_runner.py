@@ -12,6 +12,7 @@ from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
+from mmssl.engine.optimizers.checks import checked_optim_wrapper
 from mmssl.engine.runner import PretrainRunner, without_missing
 from mmssl.models.components.pretrained import Pretrained
 from mmssl.registry import RUNNERS
@@ -51,7 +52,7 @@ class TransferRunner(PretrainRunner):
 
     def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
         """Builds the optimizer as MMEngine's ``Runner`` does."""
-        return self._checked(partial(Runner.build_optim_wrapper, self), optim_wrapper)
+        return checked_optim_wrapper(partial(Runner.build_optim_wrapper, self), optim_wrapper, self.algorithm)
 
     @classmethod
     def _train_loop_config(cls, train_cfg: dict, max_epochs: int | None) -> dict:

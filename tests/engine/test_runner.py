@@ -84,19 +84,16 @@ def test_logged_losses_are_those_of_every_iteration(tmp_path: Path) -> None:
     assert len(history) == 6 == counts.sum()
 
 
-@pytest.mark.parametrize(('rule', 'factor'), [('linear', 1 / 16), ('sqrt', 1 / 4)])
-def test_auto_scale_lr(tmp_path: Path, rule: str, factor: float) -> None:
-    scale = dict(base_batch_size=128, rule=rule, enable=True)
+def test_auto_scale_lr_counts_accumulated_batches(tmp_path: Path) -> None:
+    scale = dict(base_batch_size=128, enable=True)
     optim_wrapper = dict(type='MixedPrecisionOptimWrapper', accumulative_counts=2, optimizer=dict(type='SGD', lr=1.0))
     runner = build_runner(tiny_config(tmp_path, auto_scale_lr=scale, optim_wrapper=optim_wrapper, log_level='INFO'))
     wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.scale_lr(wrapper, runner.auto_scale_lr)
-    assert wrapper.get_lr()['lr'] == [factor]
-    assert f'lr 1 for batch size 128 -> {factor:g} for batch size 8 ({rule} rule)' in _log(runner)
+    assert wrapper.get_lr()['lr'] == [1 / 16]
+    assert 'lr 1 for batch size 128 -> 0.0625 for batch size 8 (linear rule)' in _log(runner)
     runner.scale_lr(wrapper, dict(scale, enable=False))
-    assert wrapper.get_lr()['lr'] == [factor]
-    with pytest.raises(UserError, match='cubic'):
-        runner.scale_lr(wrapper, dict(scale, rule='cubic'))
+    assert wrapper.get_lr()['lr'] == [1 / 16]
 
 
 def test_load_from_takes_the_model_or_its_backbone_and_nothing_less(tmp_path: Path) -> None:
