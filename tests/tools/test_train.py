@@ -151,9 +151,10 @@ def test_from_a_shell_only_the_message_is_seen() -> None:
 
 
 def _train_as(rank: int, port: str, argv: list[str]) -> None:
-    """Trains in a process that a launcher started as number ``rank`` of two."""
+    """Trains on the CPU, in a process that a launcher started as number ``rank`` of two."""
     write_configs_fast()
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''
     train.main(argv)
 
 
