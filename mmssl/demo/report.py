@@ -148,7 +148,7 @@ def words_section(runner: PretrainRunner) -> Section:
 
 def reconstruction_section(runner: PretrainRunner) -> Section:
     """Returns a section with test images, their visible patches and the network's reconstructions."""
-    text = 'Test images, the patches that the network gets, and its reconstruction: the method learns to fill in.'
+    text = 'Test images, what the network gets of them, and its reconstruction: the method learns to fill in the rest.'
     return Section('Reconstructions', text, reconstruction_figure(runner.algorithm, shown_images(runner)))
 
 

@@ -19,7 +19,7 @@ from mmssl.models.layers.patches import unpatchify
 from mmssl.utils.errors import UserError
 from mmssl.visualization.image_grid import image_grid
 
-PANELS = ('original', 'masked', 'reconstruction', 'pasted')
+PANELS = ('original', 'input', 'reconstruction', 'pasted')
 GREY = 128
 
 
@@ -140,7 +140,8 @@ def reconstruction_panels(images: Tensor, hidden: Tensor, visible: Tensor, recon
 def reconstruction_figure(model: Any, images: Tensor, seed: int = 0) -> Figure:
     """Draws one row of ``PANELS`` per image and reconstruction; for the arguments see ``reconstruct_images``.
 
-    If the target differs from the image, a fifth column shows the target.
+    If all pixels are hidden, the column ``'pasted'`` would repeat the reconstruction and is left out. If the target
+    differs from the image, a last column shows the target.
 
     Raises:
         UserError: The predictions of the model cannot be drawn as a picture.
@@ -150,6 +151,9 @@ def reconstruction_figure(model: Any, images: Tensor, seed: int = 0) -> Figure:
     columns = [
         reconstruction_panels(drawn.images, drawn.hidden, drawn.visible, picture) for picture in drawn.pictures.values()
     ]
+    if drawn.hidden.all():
+        titles.remove('pasted')
+        columns = [panels[:, : len(titles)] for panels in columns]
     if (drawn.target.int() - drawn.images.int()).abs().max() > 1:
         titles.append('target')
         columns = [torch.cat([panels, drawn.target[:, None]], dim=1) for panels in columns]

@@ -127,6 +127,14 @@ def test_a_row_for_each_image() -> None:
     assert torch.equal(shown.mul(255).round().to(torch.uint8), panels.flatten(0, 1))
 
 
+def test_no_column_repeats_the_reconstruction_where_everything_is_hidden() -> None:
+    model = Negatives()
+    hidden, prediction = model.reconstruct(model.data_preprocessor.prepare(IMAGES))
+    model.reconstruct = lambda images: (torch.ones_like(hidden), prediction)
+    cells = [axes for axes in reconstruction_figure(model, IMAGES).axes if axes.images]
+    assert [cell.get_title() for cell in cells] == ['original', 'input', 'reconstruction', *[''] * 3]
+
+
 def test_a_row_for_each_level_of_each_image_under_one_mask() -> None:
     drawn = reconstruct_images(Levels(), IMAGES)
     assert torch.equal(drawn.pictures['fine'], IMAGES) and torch.equal(drawn.pictures['coarse'], 255 - IMAGES)
