@@ -247,6 +247,26 @@ def test_lowest_scales_of_the_base_model() -> None:
         assert scale[id(param)] == pytest.approx(value, abs=5e-7)
 
 
+@pytest.mark.parametrize(
+    ('stem', 'std'),
+    [
+        ('1p_barlowtwins', 0.01),
+        ('1p_vicreg', 0.01),
+        ('10p_vicreg', 0.01),
+        ('1p_swav', None),
+        ('10p_swav', None),
+    ],
+)
+def test_classifier_of_few_labels_begins_as_in_the_official_code(stem: str, std: float | None) -> None:
+    """SwAV's is an ``nn.Linear`` as PyTorch builds it; the others draw the weights and set the bias to 0."""
+    head = build(loaded(FOLDER / f'semi_resnet50_8xb32-20e_in1k-{stem}.py')).head.fc
+    bound = head.in_features**-0.5
+    if std is None:
+        assert 0.9 * bound < head.weight.abs().max() <= bound and 0 < head.bias.abs().max() <= bound
+    else:
+        assert head.weight.std().item() == pytest.approx(std, rel=0.02) and not head.bias.any()
+
+
 def test_average_of_the_documentation() -> None:
     (options,) = re.findall(
         r'`--cfg-options (model\.average[^`]+)`', (ROOT / 'docs' / 'howto' / 'evaluation.md').read_text()

@@ -4,7 +4,8 @@
         --pretrained CHECKPOINT
 
 Protocol: SGD without decay, learning rate 0.01 of the backbone and 0.2 of the classifier, divided by 5 after 12 and 16
-epochs, batch 256, synchronised norms, crop and flip, a standard deviation of 0.228 for red (official code).
+epochs, batch 256, synchronised norms, crop and flip, a standard deviation of 0.228 for red, a classifier with PyTorch's
+initial values (official code).
 Published: no figure in the official README.
 Note: data/imagenet/subsets/10percent.txt is SimCLR's published list of that name, one image name a line.
 """
@@ -12,7 +13,7 @@ Note: data/imagenet/subsets/10percent.txt is SimCLR's published list of that nam
 _base_ = 'semi_resnet50_8xb32-20e_in1k-1p_vicreg.py'
 
 sync_bn = True
-model = dict(data_preprocessor=dict(std=(58.14, 57.12, 57.375)))
+model = dict(data_preprocessor=dict(std=(58.14, 57.12, 57.375)), head=dict(init_std=None))
 train_dataloader = dict(dataset=dict(subset='subsets/10percent.txt'))
 optim_wrapper = dict(optimizer=dict(lr=0.01), paramwise_cfg=dict(custom_keys={'head.fc': dict(lr_mult=20.0)}))
 param_scheduler = dict(_delete_=True, type='StepLR', milestones=[0.6, 0.8], gamma=0.2)
