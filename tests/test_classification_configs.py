@@ -267,6 +267,12 @@ def test_classifier_of_few_labels_begins_as_in_the_official_code(stem: str, std:
         assert head.weight.std().item() == pytest.approx(std, rel=0.02) and not head.bias.any()
 
 
+def test_simsiam_probes_with_larc() -> None:
+    """The docstring says so; LARS differs from it by the small number that LARC adds to the denominator."""
+    optimizer_ = loaded(FOLDER / 'linear_resnet50_8xb512-90e_in1k_simsiam.py').optim_wrapper.optimizer
+    assert (optimizer_.type, optimizer_.lr, optimizer_.ratio, optimizer_.excluded) == ('LARS', 1.6, 'larc', False)
+
+
 def test_average_of_the_documentation() -> None:
     (options,) = re.findall(
         r'`--cfg-options (model\.average[^`]+)`', (ROOT / 'docs' / 'howto' / 'evaluation.md').read_text()

@@ -11,5 +11,5 @@ Published: top-1 68.1 % and 68.3 % after 100 epochs of pre-training with batch 5
 _base_ = 'linear_resnet50_8xb128-90e_in1k_mocov3.py'
 
 train_dataloader = dict(batch_size=512)
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='LARS', lr=1.6, weight_decay=0.0, excluded=False))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='LARS', lr=1.6, weight_decay=0.0, excluded=False, ratio='larc'))
 auto_scale_lr = dict(base_batch_size=4096)
