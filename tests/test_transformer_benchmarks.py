@@ -145,6 +145,12 @@ def test_positions_of_segmenters_have_the_grid_of_a_crop(path: Path) -> None:
     assert (cfg.model.backbone.img_size,) * 2 == tuple(cfg.model.test_cfg.crop_size)
 
 
+@parametrize([path for path in CONFIGS if path.stem.endswith('_coco') and ('_hivit' in path.stem or path in ITPN)])
+def test_positions_of_detectors_are_resized_as_in_the_official_codes(path: Path) -> None:
+    """HiViT's and iTPN's interpolate with a scale for a grid that is 0.1 larger, like DINO's."""
+    assert load_config(path).model.backbone.position.resample == 'dino'
+
+
 def test_schedules_are_those_of_the_official_codes() -> None:
     for path in CONFIGS:
         if not path.stem.endswith('_coco') or '_vit' in path.stem:
