@@ -4,9 +4,10 @@ r"""UPerNet on HiViT-B, ADE20K, 80k steps of 32 crops of 640 pixels.
         --pretrained CHECKPOINT
 
 Source: HiViT's segmentation code: 8 GPUs with 4 crops, relative positions, maps of the three stages and the last one
-pooled. The official run starts from a backbone that was fine-tuned on ImageNet after MAE. Deviation: layer decay counts
-the residual blocks of all stages. The official code counts the 20 blocks of the last stage, and the first two stages
-have the lr of the embedding.
+pooled. The official run starts from a backbone that was fine-tuned on ImageNet after MAE. Deviations: layer decay
+counts the residual blocks of all stages. The official code counts the 20 blocks of the last stage, and the first two
+stages have the lr of the embedding. The table of absolute positions is resized once, when it is loaded, and trained at
+the size of a crop; the official code trains the table of 14 x 14 and resizes it in each forward pass, as DINO does.
 Published: 52.8 mIoU (HiViT's README; its test averages scales and flips, this one does not).
 """
 

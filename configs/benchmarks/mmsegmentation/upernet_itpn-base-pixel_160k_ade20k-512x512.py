@@ -5,9 +5,11 @@ r"""UPerNet on iTPN-B (pixels) with its pre-trained pyramid, ADE20K, 160k steps 
 
 The neck is the pre-trained pyramid: each level concatenates its output and the backbone's map; the fourth is pooled.
 Source: iTPN's segmentation code: 8 GPUs with 2 crops, relative positions, which are new after pixel pre-training, and a
-nominal layer decay of 0.9, which its code turns into 0.9 ** (13 / layers). Deviation: the layers here are the 30
+nominal layer decay of 0.9, which its code turns into 0.9 ** (13 / layers). Deviations: the layers here are the 30
 residual blocks and one. The official code numbers the merges too, without adding them to the total, so its last block
-has more than the lr; there, position tables have weight decay.
+has more than the lr; there, position tables have weight decay. The table of absolute positions is resized once, when it
+is loaded, and trained at the size of a crop; the official code trains the table of 14 x 14 and resizes it in each
+forward pass, as DINO does.
 Published: 53.5 mIoU with 1600 epochs of pre-training (iTPN's table).
 """
 
