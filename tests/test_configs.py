@@ -387,6 +387,20 @@ def test_convolutional_stem_of_the_docstring(stem: str, total: int) -> None:
     assert sum(param.numel() for param in model.parameters()) == total
 
 
+def test_wider_and_deeper_networks_of_vicregs_card() -> None:
+    """The official hub counts the same parameters of ``resnet50x2`` and ``resnet200x2``."""
+    text = (CONFIGS / 'vicreg' / 'README.md').read_text()
+    found = []
+    for line in re.findall(r'--cfg-options (model\.backbone[^`]+)', text):
+        options = {key: int(value) for key, value in (option.split('=') for option in line.split())}
+        cfg = load_config(CONFIGS / 'vicreg' / 'vicreg_resnet50_32xb64-1000e_in1k.py', options)
+        with torch.device('meta'), Undrawn():
+            model = build(cfg)
+        assert options['model.neck.in_channels'] == 2048 * options['model.backbone.width']
+        found.append(sum(param.numel() for param in model.backbone.parameters()))
+    assert found == [93_907_072, 250_128_512]
+
+
 def test_frozen_parameters() -> None:
     def frozen(stem: str) -> set[str]:
         model = build(shrink(recipe(stem)))
