@@ -13,8 +13,7 @@ _base_ = 'finetune_vit-base_32xb32-100e_in1k_mae.py'
 max_epochs = 50
 _backbone = dict(type='CAEViT', arch='large', relative_table='per-block', layer_scale=1e-5, init='beit')
 model = dict(backbone=dict(**_backbone, drop_path_rate=0.2), head=dict(in_channels=1024))
-_view = dict(type='SupervisedView', size=224, color_jitter=0.4, erase=0.25)
-train_dataloader = dict(batch_size=64, dataset=dict(views=[_view]))
+train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay=0.75))
 param_scheduler = dict(peak_in_warmup=True)
 auto_scale_lr = dict(base_batch_size=4096)
