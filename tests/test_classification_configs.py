@@ -166,6 +166,7 @@ SCHEDULES = {
     'linear_resnet50_8xb32-80e_in1k_care': [(0, 0.2), (40, 0.1)],
     'linear_vit-base_32xb512-90e_in1k_mae': [(0, 0.0), (5, 3.2), (10, 6.4), (50, 3.2)],
     'linear_vit-large_32xb512-50e_in1k_mae': [(10, 6.4), (30, 3.2)],
+    'linear_vit-base_16xb512-90e_in1k_cae-attentive': [(0, 0.0), (10, 0.4), (50, 0.2000005)],
     'linear_resnet50_8xb32-100e_in1k_swav': [(0, 0.3), (50, 0.15)],
     'semi_resnet50_8xb32-20e_in1k-1p_swav': [(0, [0.02, 5.0]), (12, [0.004, 1.0]), (16, [0.0008, 0.2])],
     'semi_resnet50_8xb32-20e_in1k-1p_barlowtwins': [(0, [0.005, 0.5]), (10, [0.0025, 0.25])],
