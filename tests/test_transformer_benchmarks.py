@@ -109,6 +109,8 @@ def test_the_detector_of_convmae_has_one_rate_and_four_global_blocks() -> None:
     factors, decays = learning_rates(cfg)
     assert set(factors.values()) == {1.0} and cfg.optim_wrapper.optimizer.lr == 8e-5
     assert set(decays.values()) == {0, 0.1} and decays['backbone.stages.0.0.attn.weight'] == 0.1
+    positions = [decay for name, decay in decays.items() if 'pos' in name]
+    assert len(positions) == 23 and set(positions) == {0}
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
     windows = [block.attn.window_size for block in model.backbone.blocks]
