@@ -4,7 +4,7 @@
 
 Cost: RotNet's 525,420 steps of 256 images in four rotations, 50 iterations of k-means on 1.28 million x 2048, 525,420
 steps of 256 images, on 8 GPUs. Not measured here.
-Expected: no reproduced figure; VISSL publishes 53.63 % in its linear probe of the best layer, from a RotNet of 48.2 %.
+Expected: no reproduced figure; VISSL publishes 53.63 % in a linear probe of an unnamed layer, from a RotNet of 48.2 %.
 """
 
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
