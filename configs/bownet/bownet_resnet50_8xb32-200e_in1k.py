@@ -4,7 +4,7 @@
 
 Cost: RotNet's 700,630 steps of 128 images in four rotations, a vocabulary of 501,760 x 2048, 1,000,800 steps of 256
 images, on 8 GPUs. Not measured here.
-Expected: no verified figure; a comparison by the same authors quotes 62.1 % linear for the paper's network.
+Expected: no verified figure.
 """
 
 _base_ = ['../_base_/datasets/in1k.py', '../_base_/default_runtime.py']
