@@ -13,7 +13,7 @@ sync_bn = True
 
 model = dict(
     type='AMDIM',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor'),
+    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[125.3, 123.0, 113.9], std=[63.0, 62.1, 66.7]),
     backbone=dict(type='AMDIMEncoder', width=128, out_channels=1024, num_units=3, img_size=32),
     neck=dict(type='AMDIMProjector', in_channels=512, out_channels=1024),
     head=dict(type='LocalInfoLoss', clip=20.0, penalty=0.05),
