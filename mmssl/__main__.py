@@ -27,7 +27,7 @@ _NEEDED = {
     'train': 'CONFIG',
     'test': 'CONFIG CHECKPOINT',
     'features': 'CONFIG CHECKPOINT --out FILE',
-    'predict': 'CHECKPOINT IMAGES ...',
+    'predict': 'CONFIG CHECKPOINT IMAGES ...',
     'convert': 'FILE OUT --to LIBRARY',
     'index': 'DATA_ROOT',
 }

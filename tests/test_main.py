@@ -20,6 +20,7 @@ def test_words_that_are_no_command(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         (['trian'], "'trian'; did you mean 'train'?"),
         (['train', 'x', '--gpus', '0'], "got '0'"),
         (['train'], 'CONFIG'),
+        (['predict'], 'mmssl predict CONFIG CHECKPOINT IMAGES'),
     ):
         with pytest.raises(SystemExit, match='2'):
             run(monkeypatch, *words)
