@@ -128,6 +128,12 @@ def _import_custom_modules(cfg: Config) -> None:
         raise UserError(f'--cfg-options custom_imports: {error}: {type(cause).__name__}: {cause}') from error
 
 
+def drop_evaluations(cfg: Config) -> None:
+    """Removes validation and test from ``cfg``, for tools that evaluate nothing: their data may be missing."""
+    for part in ('dataloader', 'cfg', 'evaluator'):
+        cfg[f'val_{part}'] = cfg[f'test_{part}'] = None
+
+
 def evaluation_dataloader(cfg: Config, data: str) -> dict:
     """Returns the config of the dataloader for the ``'val'``, ``'test'`` or ``'bank'`` images.
 

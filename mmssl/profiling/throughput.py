@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmssl.config.load import drop_evaluations
 from mmssl.datasets.collate_views import collate_views
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.profiling.machine import device_name, peak_memory, reset_peak_memory, sum_of_losses, synchronize
@@ -54,8 +55,7 @@ def measure_throughput(cfg: Config, num_iters: int = 10, repeats: int = 5) -> di
             log_level='ERROR',
             experiment_name=folder.rpartition('/')[2],
         )
-        cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-        cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+        drop_evaluations(cfg)
         runner = RUNNERS.build(cfg)
         probe = _Probe(num_iters, repeats)
         runner.register_hook(probe, priority='LOWEST')

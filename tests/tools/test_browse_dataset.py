@@ -27,3 +27,12 @@ def test_needs_an_image(write_config: Writer, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         browse.main([str(write_config()), '--num-images', '0'])
     assert capsys.readouterr().err == 'error: --num-images must be at least 1, got 0\n'
+
+
+def test_needs_no_images_for_the_evaluation(write_config: Writer, tmp_path: Path) -> None:
+    """With an ImageNet recipe and a folder of your own, the ImageNet of its validation is missing."""
+    out = tmp_path / 'views.png'
+    config = str(write_config())
+    missing = ['val_dataloader.dataset.data_root=missing', 'val_cfg.bank_dataloader.dataset.data_root=missing']
+    browse.main([config, '--out', str(out), '--num-images', '2', '--cfg-options', *missing])
+    assert out.exists()

@@ -19,7 +19,8 @@ def test_prints_and_writes_every_figure(
     write_config: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / 'figures.json'
-    throughput.main([str(write_config()), '--iters', '2', '--repeats', '2', '--out', str(out)])
+    missing = ['--cfg-options', 'val_dataloader.dataset.data_root=missing']  # nothing is evaluated
+    throughput.main([str(write_config()), '--iters', '2', '--repeats', '2', '--out', str(out), *missing])
     printed = capsys.readouterr().out
     assert all(name in printed for name, _ in throughput.LINES)
     figures = json.loads(out.read_text())

@@ -37,10 +37,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # after the arguments, because importing torch is slow
+    from mmssl.config.load import drop_evaluations
     from mmssl.profiling.throughput import measure_throughput
 
-    options = {} if args.amp is None else dict(type='MixedPrecisionOptimWrapper', dtype=args.amp)
-    cfg = load_run(args.config, args.cfg_options, lambda cfg: cfg.optim_wrapper.update(options))
+    cfg = load_run(args.config, args.cfg_options, drop_evaluations)
+    if args.amp is not None:
+        cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=args.amp)
     figures = measure_throughput(cfg, args.iters, args.repeats)
     for name, text in LINES:
         print(f'{name:<26}{text.format(**figures)}')

@@ -26,10 +26,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # after the arguments, because importing torch is slow
+    from mmssl.config.load import drop_evaluations
     from mmssl.registry import DATASETS, MODELS
     from mmssl.visualization.augmented_views import augmented_views
 
-    cfg = load_run(args.config, args.cfg_options)
+    cfg = load_run(args.config, args.cfg_options, drop_evaluations)
     if args.num_images < 1:
         raise UserError(f'--num-images must be at least 1, got {args.num_images}')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
