@@ -88,6 +88,13 @@ def test_options_of_tools_exist(page: Path) -> None:
         assert not [option for option in options if f"'{option}'" not in source], tool
 
 
+@each_page
+def test_default_hooks_are_in_the_runtime(page: Path) -> None:
+    """An option can only change a hook that the config has."""
+    runtime = runpy.run_path(str(ROOT / 'configs' / '_base_' / 'default_runtime.py'))
+    assert set(re.findall(r'default_hooks\.(\w+)\.', page.read_text())) <= runtime['default_hooks'].keys()
+
+
 def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     """Yields (tool, options) of every command of a page."""
     joined = re.sub(r'\\\n\s*', ' ', text)

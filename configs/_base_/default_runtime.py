@@ -7,6 +7,8 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=3),
     unreadable_images=dict(type='UnreadableImagesHook'),
+    interruption=dict(type='InterruptionHook', interval=10),
+    same_weights=dict(type='SameWeightsHook', interval=500),
 )
 log_processor = dict(type='PretrainLogProcessor', window_size=50)
 visualizer = dict(type='RunVisualizer', vis_backends=[dict(type='LocalVisBackend')])
