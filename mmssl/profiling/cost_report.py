@@ -19,7 +19,8 @@ class Report:
         batch_size: Images per process and step.
         measured_batch_size: Images in the measured iteration.
         processes: Number of processes.
-        recipe_processes: Number of processes that the recipe's ``auto_scale_lr.base_batch_size`` is written for.
+        recipe_processes: Number of processes that the recipe's ``auto_scale_lr.base_batch_size`` is written for; the
+            text leaves them out if the images do not fill their batch.
         num_images: Images of an epoch, None if unknown.
         max_epochs: Epochs of the run.
         device: Name of the device.
@@ -72,13 +73,18 @@ class Report:
         if self.num_images is None:
             yield f'per 1000 images: {1000 * self.seconds_per_iteration / self.batch_size:.1f} s'
             return
-        for processes in sorted({self.processes, self.recipe_processes}):
+        filled = self.num_images >= self.batch_size * self.recipe_processes
+        for processes in sorted({self.processes, self.recipe_processes if filled else self.processes}):
             seconds = self.seconds_per_epoch(processes)
-            plural = 'process' if processes == 1 else 'processes'
             yield (
-                f'{processes} {plural}: {_duration(seconds)} per epoch of {self.num_images:,} images, '
-                f'{_duration(seconds * self.max_epochs)} for {self.max_epochs:g} epochs'
+                f'{_counted(processes, "process", "processes")}: {_duration(seconds)} per epoch of '
+                f'{self.num_images:,} images, {_duration(seconds * self.max_epochs)} for '
+                f'{_counted(self.max_epochs, "epoch", "epochs")}'
             )
+
+
+def _counted(number: float, one: str, several: str) -> str:
+    return f'{number:g} {one if number == 1 else several}'
 
 
 def _duration(seconds: float) -> str:

@@ -40,6 +40,11 @@ def test_an_epoch_is_shared_by_the_processes() -> None:
     assert '4 processes: 20.0 s per epoch of 405 images, 60.0 s for 3 epochs' in text
 
 
+def test_processes_whose_batch_the_images_do_not_fill_are_left_out() -> None:
+    text = str(report(num_images=36, max_epochs=1))
+    assert '1 process: 6.0 s per epoch of 36 images, 6.0 s for 1 epoch\n' in text and '4 processes' not in text
+
+
 def test_totals_of_parameters() -> None:
     assert '2,000          900' in str(report())
 
