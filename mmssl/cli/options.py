@@ -137,7 +137,7 @@ def transfer_options(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the arguments of ``TransferHook`` from the command line; none without ``--pretrained``.
 
     Raises:
-        UserError: ``--pretrained`` is missing.
+        UserError: ``--use-teacher`` or ``--prefix`` is given without ``--pretrained``.
     """
     if args.pretrained is None:
         if args.use_teacher or args.prefix is not None:

@@ -13,7 +13,7 @@ def memory_format(value: str | None) -> torch.memory_format | None:
     """Returns the memory format of a value of ``memory_format``; None for ``'auto'``, the value of a missing key.
 
     Raises:
-        UserError: ``value`` is no such value.
+        UserError: ``value`` is not one of ``FORMATS``.
     """
     value = 'auto' if value is None else value
     if not isinstance(value, str) or value not in FORMATS:

@@ -71,7 +71,14 @@ def contiguous_weights(model: nn.Module) -> Iterator[None]:
 
 
 def contiguous_tensors(content: Any) -> Any:
-    """Returns dicts, lists and tuples of a checkpoint with contiguous tensors, so files do not depend on the format."""
+    """Makes the tensors in dicts and lists of a checkpoint contiguous, so that files do not depend on the format.
+
+    Args:
+        content: Tensor, dict or list, nested to any depth; dicts and lists are changed in place, anything else is kept.
+
+    Returns:
+        ``content``, or the contiguous form of a tensor.
+    """
     if isinstance(content, Tensor):
         return content.contiguous()
     if isinstance(content, dict):

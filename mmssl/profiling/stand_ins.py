@@ -78,6 +78,7 @@ def _replace_missing_annotations(cfg: Config, folder: Path) -> tuple[list[str], 
 
 
 def published_size(cfg: Config) -> int | None:
+    """Returns the number of training images of the dataset in the name of the recipe; None for another dataset."""
     parts = Path(cfg.filename or '').stem.split('_')
     return next((_PUBLISHED_SIZES[part] for part in parts if part in _PUBLISHED_SIZES), None)
 

@@ -35,7 +35,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='+',
         default=['res5'],
         choices=[*dict.fromkeys([*POOLS, *CONV_STAGES]), 'vector'],
-        help='conv2 to conv5 for AlexNet, VGG16, NIN, WideResNet; vector: the pooled vector (default: res5)',
+        help='conv1 and res2 to res5 of a ResNet, conv1 to conv5 of AlexNet, VGG16, NIN and WideResNet, or vector, the '
+        'vector of any backbone (default: res5)',
     )
     parser.add_argument('--costs', nargs='+', type=float, default=COSTS, help='default: %(default)s')
     default_shots = ' '.join(map(str, SHOTS))

@@ -28,8 +28,9 @@ class FiguresHook(Hook):
     The figures are those of the tools in ``tools/visualization``: ``'attention'`` (where the backbone looks),
     ``'tsne'`` (embeddings in the plane), ``'neighbors'`` (queries and their nearest images in the bank) and
     ``'reconstruction'`` (hidden patches, the same each time). They go to all visualisation backends; their step is the
-    number of finished epochs. The main process draws while the others continue; weights, modes and random state do not
-    change. The figures before training raise an error if the model does not support one of them.
+    number of finished epochs. The main process draws, and the others wait for it in the next iteration. Weights, modes
+    and random state do not change. The figures before training raise an error if the model does not support one of
+    them.
 
     Args:
         interval: Number of epochs between figures.

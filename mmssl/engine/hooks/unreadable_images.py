@@ -35,6 +35,7 @@ class UnreadableImagesHook(Hook):
         self._names: dict[str, None] = {}  # used as an ordered set
 
     def before_train_epoch(self, runner: Runner) -> None:
+        """Forgets the images of the epoch before."""
         self._names.clear()
 
     def after_train_iter(
@@ -58,6 +59,7 @@ class UnreadableImagesHook(Hook):
             )
 
     def after_train_epoch(self, runner: Runner) -> None:
+        """Logs the number of unreadable images of all processes, and the first names of this one."""
         counts = torch.tensor([len(self._names), len(runner.train_dataloader.sampler)])
         all_reduce(counts)
         num_unreadable, num_images = counts.tolist()

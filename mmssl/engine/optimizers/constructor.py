@@ -41,7 +41,6 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
       ``layer_decay=r ** (13 / (B + 1))`` for B blocks. Deviation: iTPN's detection and segmentation code counts layers
       differently and gives the last block more than the full lr; here it has ``layer_decay`` times the full lr, as in
       iTPN's classification.
-
     - ``backbone_lr_mult=.1`` multiplies the lr of everything in ``model.backbone``, for a start from trained weights.
 
     ``local_rate=.2`` in a group scales its gradients at each optimizer step, see ``use_local_rates``. A layer can set
@@ -58,7 +57,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Raises:
         ValueError: ``paramwise_cfg`` has another key, a custom key matches no parameter outside a teacher,
-            ``layer_decay`` is outside its range, or the backbone has no ``layers_to_output()``.
+            ``layer_decay`` is outside its range, the backbone has no ``layers_to_output()``, or a ``decay_mult`` has no
+            ``weight_decay`` of the optimizer to multiply.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
