@@ -11,6 +11,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmssl.utils.errors import UserError
+
 
 def paths_below(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[tuple[str, str]]:
     """Yields every (dotted key, path) below ``node`` whose last key is in ``keys``, without variables of the config."""
@@ -29,9 +31,17 @@ def move_data(configs: Sequence[Config], target: str | list[str]) -> None:
     """Moves the datasets of ``configs``: ``target`` replaces the common parent folder of their data roots.
 
     A list of targets turns each data root into a list.
+
+    Raises:
+        UserError: No dataset has a data root.
     """
     targets = target if isinstance(target, list) else [target]
     roots = [dict(paths_below(cfg, ('data_root',))) for cfg in configs]
+    if not any(roots):
+        raise UserError(
+            f'data_root={target} changes nothing: no dataset of this config has a data_root; to train on a folder of '
+            'images write --images FOLDER'
+        )
     common = os.path.commonpath([os.path.abspath(root) for found in roots for root in found.values()] or [os.sep])
     for cfg, found in zip(configs, roots):
         # Metrics of mmdet and mmseg have the whole path of files below the data root.

@@ -53,6 +53,12 @@ def test_data_root_moves_every_dataset(tmp_path: Path) -> None:
     assert cfg.val_cfg.bank_dataloader.dataset.data_root == '/mine/val'
 
 
+def test_a_data_root_that_nothing_reads_is_refused() -> None:
+    """The photographs of the demo come with a package, so the option would leave them in place."""
+    with pytest.raises(UserError, match='data_root=/mine changes nothing: .* --images'):
+        load_config('simclr_photos', {'data_root': '/mine'})
+
+
 def test_one_data_root_is_replaced_whole(tmp_path: Path) -> None:
     (tmp_path / 'c.py').write_text("train_dataloader = dict(dataset=dict(data_root='data/in'))")
     assert load_config(tmp_path / 'c.py', {'data_root': '/mine'}).train_dataloader.dataset.data_root == '/mine'
