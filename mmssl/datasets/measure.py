@@ -36,11 +36,13 @@ def measure_images(
 
     Raises:
         UserError: No image can be read, or a band is constant.
-        ValueError: ``bands`` or ``percentiles`` are wrong.
+        ValueError: ``bands``, ``percentiles`` or ``max_images`` are wrong.
     """
     number, folder = check_bands(bands), os.path.expanduser(folder)
     if not 0 <= percentiles[0] < percentiles[1] <= 100:
         raise ValueError(f'percentiles must be two numbers of 0-100, the smaller first, got {percentiles}')
+    if max_images < 1:
+        raise ValueError(f'max_images must be at least 1, got {max_images}')
     names = list(find_images(folder, bands))
     names = [names[index] for index in np.linspace(0, len(names) - 1, min(len(names), max_images)).astype(int)]
     rng, samples, skipped = np.random.default_rng(0), [], 0

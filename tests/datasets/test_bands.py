@@ -140,6 +140,8 @@ def test_statistics_are_measured_once_and_read_by_both(folder: Path) -> None:
     torch.testing.assert_close(mean, torch.tensor(found['mean']), atol=5.0, rtol=0)
     with pytest.raises(UserError, match='no image with bands=3'):
         measure_images(str(folder), 3)
+    with pytest.raises(ValueError, match='max_images must be at least 1, got -1'):
+        measure_images(str(folder), 5, max_images=-1)
     with pytest.raises(ValueError, match='5 pairs for RGB: give one pair'):
         ImageFolder(str(folder), value_range=str(file), transform=dict(type='CenterCropView', size=16))
     with pytest.raises(ValueError, match=r'was measured with bands=5, and the dataset has bands=2'):
