@@ -23,10 +23,11 @@ def test_writes_a_grid(write_config: Writer, tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.startswith('5 of 8 images')
 
 
-def test_needs_an_image(write_config: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize('option', [['--num-images', '0'], ['--epoch', '-1']])
+def test_needs_an_image_of_an_epoch(option: list[str], write_config: Writer, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit):
-        browse.main([str(write_config()), '--num-images', '0'])
-    assert capsys.readouterr().err == 'error: --num-images must be at least 1, got 0\n'
+        browse.main([str(write_config()), *option])
+    assert f'{" ".join(option)} ' in capsys.readouterr().err
 
 
 def test_needs_no_images_for_the_evaluation(write_config: Writer, tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmssl.visualization.augmented_views import augmented_views
 
     cfg = load_run(args.config, args.cfg_options, drop_evaluations)
-    if args.num_images < 1:
-        raise UserError(f'--num-images must be at least 1, got {args.num_images}')
+    if args.num_images < 1 or args.epoch < 0:
+        raise UserError(f'--num-images {args.num_images} must be at least 1 and --epoch {args.epoch} at least 0')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     if dataset.seed is None:
         dataset.seed = (cfg.get('randomness') or {}).get('seed') or 0
