@@ -28,12 +28,15 @@ def collate_views(items: list[dict]) -> dict[str, Any]:
     """
     inputs = [item['inputs'] for item in items]
     batch = default_collate([{key: item[key] for key in item.keys() - {'inputs', 'skipped'}} for item in items])
-    batch['inputs'] = _stack(inputs) if isinstance(inputs[0], Tensor) else [_stack(view) for view in zip(*inputs)]
+    batch['inputs'] = (
+        stack_images(inputs) if isinstance(inputs[0], Tensor) else [stack_images(view) for view in zip(*inputs)]
+    )
     batch['skipped'] = [name for item in items for name in item['skipped']]
     return batch
 
 
-def _stack(views: Sequence[Tensor]) -> Tensor:
+def stack_images(views: Sequence[Tensor]) -> Tensor:
+    """Stacks images (C, H, W), uint8 or uint16, to a batch (N, C, H, W) in channels-last memory."""
     if len({view.dtype for view in views}) > 1:  # bands of 8 and of 16 bits: white is 255 and 65535
         views = [view if view.dtype == torch.uint16 else view.int().mul(257).to(torch.uint16) for view in views]
     return default_collate([view.permute(1, 2, 0) for view in views]).permute(0, 3, 1, 2)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmssl.datasets.base import ImageDataset
-from mmssl.datasets.collate_views import collate_views
+from mmssl.datasets.collate_views import collate_views, stack_images
 from mmssl.datasets.transforms.center_crop_view import CenterCropView
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.visualization.image_grid import image_grid
@@ -39,7 +39,8 @@ def augmented_views(
     views = [preprocessor.denormalize(view).cpu() for view in shown(preprocessor(batch, True)['inputs'])]
     size = max(view.shape[-1] for view in views)
     square = CenterCropView(size)
-    rows = [torch.stack([square(dataset.load(index)) for index in batch['data_samples']['index'].tolist()])]
+    images = stack_images([square(dataset.load(index)) for index in batch['data_samples']['index'].tolist()])
+    rows = [preprocessor.picture(images)]
     rows += [F.interpolate(view, (size, size)) for view in views]
     labels = ['image', *(f'view {number}, {view.shape[-1]} px' for number, view in enumerate(views, 1))]
     return image_grid(torch.stack(rows), [''] * len(indices), labels=labels)

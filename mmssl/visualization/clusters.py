@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from mmssl.datasets.base import ImageDataset
+from mmssl.datasets.collate_views import stack_images
 from mmssl.visualization.image_grid import image_grid
 from mmssl.visualization.style import LINES, new_figure, spread, tidy
 
@@ -26,7 +28,12 @@ def choose_clusters(labels: np.ndarray, num_clusters: int) -> list[int]:
 
 
 def cluster_montage(
-    dataset: ImageDataset, labels: np.ndarray, clusters: Sequence[int], num_images: int = 10, seed: int = 0
+    dataset: ImageDataset,
+    labels: np.ndarray,
+    clusters: Sequence[int],
+    num_images: int = 10,
+    seed: int = 0,
+    picture: Callable[[Tensor], Tensor] = Tensor.clone,
 ) -> Figure:
     """Draws one row of images per cluster, with the cluster's size beside it; rows of small clusters end with white.
 
@@ -36,12 +43,14 @@ def cluster_montage(
         clusters: Clusters to draw.
         num_images: Number of images per row, drawn at random from the cluster.
         seed: Seed of the random draw.
+        picture: Function: images of the dataset (N, C, S, S) -> pixels (N, 3, S, S) uint8, the ``picture`` of the data
+            preprocessor, for images with bands.
     """
     rng, rows, names = np.random.default_rng(seed), [], []
     for cluster in clusters:
         members = np.flatnonzero(labels == cluster)
         chosen = rng.permutation(members)[:num_images]
-        images = [dataset[int(index)]['inputs'] for index in chosen]
+        images = list(picture(stack_images([dataset[int(index)]['inputs'] for index in chosen])))
         blank = torch.full_like(images[0], 255)
         rows.append(torch.stack([*images, *[blank] * (num_images - len(images))]))
         names.append(f'{cluster}: {len(members)}')

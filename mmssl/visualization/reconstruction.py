@@ -73,14 +73,14 @@ def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruct
     """Hides patches of images and returns the model's predictions for all patches as pictures.
 
     The model needs ``reconstruct(images)``, which draws a mask (N, L) and predicts (N, L, P), and a ``target`` whose
-    ``to_pixels(prediction, images)`` turns predictions into pixels (N, L, p * p * 3) of patches of side p. A model with
+    ``to_pixels(prediction, images)`` turns predictions into pixels (N, L, p * p * C) of patches of side p. A model with
     ``reconstruct_levels(images)``, which returns a mask and a dict of predictions, gives one picture per prediction.
     A model whose input is not the image with grey patches defines ``visible(images, mask)``: (N, 3, H, W), normalised.
     The model's modes and weights and the random state of the process do not change.
 
     Args:
         model: Algorithm.
-        images: uint8 (N, 3, H, W).
+        images: uint8 (N, 3, H, W); with bands (N, C, H, W), uint8 or uint16.
         seed: Seed of the masks.
 
     Raises:
@@ -95,8 +95,7 @@ def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruct
             mask, prediction = model.reconstruct(prepared)
             predictions = {'': prediction}
         target = model.target.to_pixels(model.target(prepared), prepared)
-        patch_size = isqrt(target.shape[-1] // 3)
-        images = images.cpu()
+        patch_size = isqrt(target.shape[-1] // model.data_preprocessor.num_bands)
         if target.shape[1] != mask.shape[1]:  # the model has predicted fewer pixels, as iGPT does
             images = _reduced(images, mask.shape[1] * patch_size**2)
             prepared = model.data_preprocessor.prepare(images)
@@ -107,6 +106,7 @@ def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruct
         return model.data_preprocessor.denormalize(unpatchify(patches, patch_size, grid)).cpu()
 
     hidden = unpatchify(mask[..., None].expand(-1, -1, patch_size**2), patch_size, grid).cpu()
+    images = model.data_preprocessor.picture(images).cpu()
     visible = images.masked_fill(hidden, GREY)
     if hasattr(model, 'visible'):
         visible = model.data_preprocessor.denormalize(model.visible(prepared, mask)).cpu()
@@ -115,10 +115,10 @@ def reconstruct_images(model: Any, images: Tensor, seed: int = 0) -> Reconstruct
 
 
 def _reduced(images: Tensor, num_pixels: int) -> Tensor:
-    """Reduces images (N, 3, H, W) uint8 to a number of pixels."""
+    """Reduces images (N, C, H, W) to a number of pixels."""
     factor = (num_pixels / images[0, 0].numel()) ** 0.5
     size = [round(side * factor) for side in images.shape[-2:]]
-    return interpolate(images.float(), size, mode='area').round().to(torch.uint8)
+    return interpolate(images.float(), size, mode='area').round().to(images.dtype)
 
 
 def reconstruction_panels(images: Tensor, hidden: Tensor, visible: Tensor, reconstruction: Tensor) -> Tensor:

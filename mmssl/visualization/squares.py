@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+import numpy as np
+from mmengine.config import Config
 from torch import Tensor
 
+from mmssl.datasets.bands import decode_bands, read_value_range
+from mmssl.datasets.collate_views import stack_images
 from mmssl.datasets.decode import decode_image
 from mmssl.datasets.transforms.center_crop_view import CenterCropView
 from mmssl.utils.errors import UserError
 
 
-def read_squares(paths: Sequence[str], size: int) -> Tensor:
+def read_squares(paths: Sequence[str], size: int, cfg: Config | None = None) -> Tensor:
     """Reads image files and returns their central squares, scaled to ``size`` pixels: uint8 (N, 3, size, size).
+
+    Args:
+        paths: Image files.
+        size: Side of the squares in pixels.
+        cfg: Config of the network that gets the images; if its datasets have ``bands``, files are read as there, and
+            the result is (N, C, size, size), uint8 or uint16.
 
     Raises:
         UserError: A file does not exist or is not an image, or ``size`` is not positive.
@@ -26,7 +35,16 @@ def read_squares(paths: Sequence[str], size: int) -> Tensor:
         if not Path(path).is_file():
             raise UserError(f'image {path!r} does not exist or is not a file')
         try:
-            squares.append(square(decode_image(Path(path).read_bytes())))
+            squares.append(square(_decode(Path(path).read_bytes(), cfg)))
         except ValueError as error:
             raise UserError(f'{path} cannot be shown: {error}') from error
-    return torch.stack(squares)
+    return stack_images(squares)
+
+
+def _decode(data: bytes, cfg: Config | None) -> np.ndarray:
+    loaders = [(cfg or {}).get(f'{name}_dataloader') or {} for name in ('test', 'val', 'train')]
+    for dataset in (loader.get('dataset') or {} for loader in loaders):
+        if bands := dataset.get('bands'):
+            measured = dataset.get('value_range')
+            return decode_bands(data, bands, None if measured is None else read_value_range(measured, bands))
+    return decode_image(data)

@@ -34,3 +34,13 @@ def test_what_a_method_shows_its_network_takes_the_place_of_the_views(tmp_path: 
     assert len(others) == 3
     for quarters, image in enumerate(others, 1):
         np.testing.assert_array_equal(image, np.rot90(first, quarters))
+
+
+def test_bands_are_drawn_as_the_preprocessor_shows_them(tmp_path: Path) -> None:
+    np.save(tmp_path / 'a.npy', np.full((8, 8, 5), [0, 1000, 2000, 3000, 4000], np.uint16))
+    views = [dict(type='AugmentedView', size=8, flip=0.0)]
+    dataset = ImageFolder(str(tmp_path), views=views, bands=5, value_range=(0, 4000))
+    preprocessor = SelfSupDataPreprocessor([100.0] * 5, [50.0] * 5, shown=(4, 2, 0))
+    figure = augmented_views(dataset, preprocessor, [0])
+    for cell in figure.axes:
+        assert np.allclose(cell.get_images()[0].get_array()[0, 0], [1, 0.5, 0], atol=0.01)

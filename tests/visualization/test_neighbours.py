@@ -5,6 +5,7 @@ import torch
 from matplotlib.colors import to_rgba
 
 from mmssl.evaluation.extract import Features
+from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.visualization.neighbours import neighbour_sheet
 from mmssl.visualization.style import BAD, FAINT, GOOD
 
@@ -42,3 +43,20 @@ def test_fewer_images_than_asked_for_and_no_classes() -> None:
     one = features([[1.0]], [-1], [0])
     sheet = neighbour_sheet(Shades(0, None), Shades(0, None), {'': (one, one)}, num_queries=8, k=5)
     assert len([axes for axes in sheet.axes if axes.images]) == 2
+
+
+class Bands(Shades):
+    """Image i has the sample ``1000 i`` in the last of five bands and 0 in the others."""
+
+    def __getitem__(self, index: int) -> dict:
+        samples = torch.zeros(5, 4, 4)
+        samples[-1] = 1000 * index
+        return dict(inputs=samples.to(torch.uint16))
+
+
+def test_bands_are_drawn_as_the_preprocessor_shows_them() -> None:
+    one = features([[1.0, 0.0], [0.0, 1.0]], [0, 1], [20, 60])
+    preprocessor = SelfSupDataPreprocessor([100.0] * 5, [50.0] * 5, shown=[4])
+    sheet = neighbour_sheet(Bands(0), Bands(0), {'': (one, one)}, 2, 1, preprocessor.picture)
+    cells = [axes.images[0].get_array()[0, 0] for axes in sheet.axes if axes.images]
+    assert np.allclose(cells, np.repeat([20, 20, 60, 60], 3).reshape(4, 3) * 1000 / 65535, atol=0.003)

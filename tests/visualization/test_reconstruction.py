@@ -54,6 +54,16 @@ def small_mae(**options) -> nn.Module:
     return ALGORITHMS.build(masked(**options))
 
 
+def test_bands_are_predicted_and_those_shown_are_drawn() -> None:
+    images = torch.randint(0, 65536, (2, 5, 8, 12), generator=torch.Generator().manual_seed(0)).to(torch.uint16)
+    model = Negatives(sign=1)
+    model.data_preprocessor = SelfSupDataPreprocessor([127.5] * 5, [100] * 5, shown=(4, 2, 0))
+    drawn = reconstruct_images(model, images)
+    expected = (images[:, [4, 2, 0]].float() / 257).round().to(torch.uint8)
+    assert torch.equal(drawn.images, expected) and drawn.hidden.sum() == 2 * 16
+    assert (drawn.pictures[''].int() - expected.int()).abs().max() <= 1
+
+
 def test_every_pixel_of_every_panel() -> None:
     drawn = reconstruct_images(Negatives(), IMAGES)
     panels = reconstruction_panels(IMAGES, drawn.hidden, drawn.visible, drawn.pictures[''])

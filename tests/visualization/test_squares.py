@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 
 from mmssl.utils.errors import UserError
@@ -20,6 +21,15 @@ def test_central_squares(tmp_path: Path) -> None:
     first, second = read_squares([str(tmp_path / 'a.png'), str(tmp_path / 'b.png')], 8)
     assert torch.equal(first, torch.from_numpy(pixels[:, 2:10]).permute(2, 0, 1))
     assert second.flatten(1).unique(dim=1).flatten().tolist() == [10, 20, 30]
+
+
+def test_files_with_bands_are_read_as_the_config_reads_them(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(0, 4096, (8, 12, 5), dtype=np.uint16)
+    np.save(tmp_path / 'a.npy', samples)
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(bands=[4, 0], value_range=(0, 4095)))))
+    (square,) = read_squares([str(tmp_path / 'a.npy')], 8, cfg)
+    expected = np.round(samples[:, 2:10, [4, 0]] * (65535 / 4095)).astype(np.uint16)
+    assert torch.equal(square.int(), torch.from_numpy(expected.astype(np.int32)).permute(2, 0, 1))
 
 
 @pytest.mark.parametrize(

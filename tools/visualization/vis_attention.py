@@ -37,17 +37,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    images = read_squares(args.images, args.size)
-    reference = None if args.reference is None else read_squares([args.reference], args.size)
-    maps = {}
+    maps, pictures = {}, None
     for name, options in trained_options(args).items():
         cfg, model = load_trained(**options)
         init_default_scope(cfg.default_scope)
-        prepare = model.data_preprocessor.prepare
-        compared = None if reference is None else prepare(reference)
-        maps[name] = attention_maps(model.backbone, prepare(images), args.kinds, compared)
-    save_figure(attention_figure(images, maps), args.out)
-    print(f'{len(images)} images, {len(maps)} checkpoints: {args.out}')
+        preprocessor = model.data_preprocessor
+        images = read_squares(args.images, args.size, cfg)
+        compared = args.reference and preprocessor.prepare(read_squares([args.reference], args.size, cfg))
+        maps[name] = attention_maps(model.backbone, preprocessor.prepare(images), args.kinds, compared)
+        pictures = preprocessor.picture(images) if pictures is None else pictures
+    save_figure(attention_figure(pictures, maps), args.out)
+    print(f'{len(args.images)} images, {len(maps)} checkpoints: {args.out}')
 
 
 if __name__ == '__main__':

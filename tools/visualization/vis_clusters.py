@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # after the arguments, because importing torch is slow
     from mmssl.clustering.scores import cluster_sizes
     from mmssl.engine.hooks.pseudo_labels import read_labelled
-    from mmssl.registry import DATASETS
+    from mmssl.registry import DATASETS, MODELS
     from mmssl.visualization.clusters import choose_clusters, cluster_montage, size_histogram
     from mmssl.visualization.style import save_figure
 
@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f'{args.checkpoint} has labels of {labels.shape[1]} images, the training set {len(dataset)}')
     labels = labels[args.head]
     clusters = choose_clusters(labels, args.num_clusters)
-    save_figure(cluster_montage(dataset, labels, clusters, args.num_images, args.seed), args.out)
+    picture = MODELS.build(cfg.model.data_preprocessor).picture
+    save_figure(cluster_montage(dataset, labels, clusters, args.num_images, args.seed, picture), args.out)
     sizes = Path(args.out).with_stem(f'{Path(args.out).stem}_sizes')
     num_clusters = cfg.model.head.num_clusters  # the last ones may be empty
     save_figure(size_histogram(cluster_sizes(labels, num_clusters)), sizes)

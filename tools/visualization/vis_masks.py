@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # after the arguments, because importing torch is slow
-    from mmssl.registry import MASKERS
+    from mmssl.registry import MASKERS, MODELS
     from mmssl.visualization.masks import mask_figure
     from mmssl.visualization.squares import read_squares
     from mmssl.visualization.style import save_figure
@@ -31,8 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_run(args.config, args.cfg_options, data=False)
     if 'masker' not in cfg.model:
         raise UserError(f'{cfg.model.type} draws no masks: use a method that hides patches, such as MAE')
-    images = read_squares(args.images, cfg.train_dataloader.dataset.views[0].size)
-    save_figure(mask_figure(MASKERS.build(cfg.model.masker), images, args.seed), args.out)
+    images = read_squares(args.images, cfg.train_dataloader.dataset.views[0].size, cfg)
+    pictures = MODELS.build(cfg.model.data_preprocessor).picture(images)
+    save_figure(mask_figure(MASKERS.build(cfg.model.masker), pictures, args.seed), args.out)
     print(f'{len(images)} images: {args.out}')
 
 

@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             extract_chosen(model, bank, bank_rows, description=name),
             extract_chosen(model, queries, query_rows),
         )
-    save_figure(neighbour_sheet(queries.dataset, bank.dataset, features, args.num_queries, args.k), args.out)
+    datasets, picture = (queries.dataset, bank.dataset), model.data_preprocessor.picture
+    save_figure(neighbour_sheet(*datasets, features, args.num_queries, args.k, picture), args.out)
     print(f'{len(query_rows)} queries, {len(bank_rows)} images to compare with: {args.out}')
 
 

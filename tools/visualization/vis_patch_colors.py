@@ -36,14 +36,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmssl.visualization.squares import read_squares
     from mmssl.visualization.style import save_figure
 
-    images = read_squares(args.images, args.size)
-    features = {}
+    features, pictures = {}, None
     for name, options in trained_options(args).items():
         cfg, model = load_trained(**options)
         init_default_scope(cfg.default_scope)
+        images = read_squares(args.images, args.size, cfg)
         features[name] = patch_features(model.backbone, model.data_preprocessor.prepare(images))
-    save_figure(patch_color_figure(images, features, args.whole), args.out)
-    print(f'{len(images)} images, {len(features)} checkpoints: {args.out}')
+        pictures = model.data_preprocessor.picture(images) if pictures is None else pictures
+    save_figure(patch_color_figure(pictures, features, args.whole), args.out)
+    print(f'{len(args.images)} images, {len(features)} checkpoints: {args.out}')
 
 
 if __name__ == '__main__':

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     size = trained if args.size is None else args.size
     if size is None:
         raise UserError('the config has no training view to take the size from: give --size')
-    images = read_squares(args.images, size)
+    images = read_squares(args.images, size, cfg)
     try:
         figure = reconstruction_figure(model, images, args.seed)
     except RuntimeError as error:

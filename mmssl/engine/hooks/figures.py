@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mmssl.datasets.collate_views import stack_images
 from mmssl.distributed.collectives import rank
 from mmssl.engine.sharding import is_sharded
 from mmssl.evaluation.extract import extract_chosen
@@ -100,7 +101,8 @@ class FiguresHook(Hook):
         from mmssl.visualization.attention import attention_figure, attention_maps
 
         model, images = runner.algorithm, self._images(runner)
-        return attention_figure(images, {'': attention_maps(model.backbone, model.data_preprocessor.prepare(images))})
+        maps = attention_maps(model.backbone, model.data_preprocessor.prepare(images))
+        return attention_figure(model.data_preprocessor.picture(images), {'': maps})
 
     def _reconstruction(self, runner: Runner) -> Figure:
         from mmssl.visualization.reconstruction import reconstruction_figure
@@ -108,11 +110,11 @@ class FiguresHook(Hook):
         return reconstruction_figure(runner.algorithm, self._images(runner))
 
     def _images(self, runner: Runner) -> Tensor:
-        """Returns uint8 (``num_images``, 3, H, W), spread evenly over the validation images."""
+        """Returns (``num_images``, C, H, W), spread evenly over the validation images."""
         from mmssl.visualization.style import spread
 
         dataset = runner.val_dataloader.dataset
-        return torch.stack([dataset[row]['inputs'] for row in spread(len(dataset), self.num_images).tolist()])
+        return stack_images([dataset[row]['inputs'] for row in spread(len(dataset), self.num_images).tolist()])
 
     def _tsne(self, runner: Runner) -> Figure:
         from mmssl.visualization.embedding_map import choose_images, map_of_features
@@ -134,4 +136,5 @@ class FiguresHook(Hook):
             for loader, count in ((loop.bank_dataloader, self.num_bank), (loop.dataloader, self.num_images))
         )
         datasets = loop.dataloader.dataset, loop.bank_dataloader.dataset
-        return neighbour_sheet(*datasets, {'neighbours': (bank, queries)}, self.num_images)
+        picture = runner.algorithm.data_preprocessor.picture
+        return neighbour_sheet(*datasets, {'neighbours': (bank, queries)}, self.num_images, picture=picture)

@@ -124,7 +124,6 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
                 f'images have {images.shape[1]} bands and model.data_preprocessor.mean has {self.num_bands}: set bands '
                 'of the datasets, in_channels of the backbone, and mean and std to the same number'
             )
-        white = 255 if images.dtype == torch.uint8 else 65535
         run = run_programs if self.num_bands == 3 else run_band_programs
         if self.uses_kernel:
             run = photometric_triton.run_programs
@@ -133,7 +132,7 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
         prepared = torch.empty(images.shape, dtype=torch.float32, device=self.device, memory_format=self.memory_format)
         for start in range(0, len(images), num_chunk):
             rows = slice(start, start + num_chunk)
-            chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / white)
+            chunk = images[rows].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / _white(images))
             if programs is not None:
                 with torch.autocast(self.device.type, enabled=False):  # bfloat16 is too coarse for colours
                     chunk = run(chunk, programs[rows])
@@ -147,7 +146,25 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
 
     def denormalize(self, images: Tensor) -> Tensor:
         """Converts normalised images to pixels (N, 3, H, W) uint8, for figures: all colours, or the bands ``shown``."""
-        pixels = images * self.std + self.mean
+        return self._shown(images * self.std + self.mean)
+
+    def picture(self, images: Tensor) -> Tensor:
+        """Converts images of a dataset to pixels for figures, see ``denormalize``.
+
+        Args:
+            images: (N, C, H, W) uint8 or uint16.
+
+        Returns:
+            (N, 3, H, W) uint8.
+        """
+        return self._shown(images.float() / _white(images))
+
+    def _shown(self, pixels: Tensor) -> Tensor:
         if self.num_bands != 3 or self.shown != (0, 1, 2):
             pixels = pixels[:, list(self.shown)].expand(-1, 3, -1, -1)
         return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def _white(images: Tensor) -> int:
+    """Returns the largest sample of the type of the images."""
+    return 255 if images.dtype == torch.uint8 else 65535
