@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from mmssl.datasets.decode import UnreadableImageError, decode_deep_png, is_deep_png, pixel_limit
+from mmssl.datasets.decode import UnreadableImageError, decode_deep_png, is_deep_png, pixel_limit, unknown_format
 from mmssl.utils.errors import UserError
 
 BAND_SUFFIXES = ('.npy', '.dcm', '.dicom')
@@ -30,7 +31,8 @@ def decode_bands(data: bytes, bands: int | Sequence[int], value_range: Ranges | 
     In an array of three dimensions the bands are the axis whose length is the number ``bands``; with indices of bands
     the shortest axis, the last one of three equal axes. Palettes become red, green and blue. Samples of which the
     smallest is white (TIFF's MinIsWhite, DICOM's MONOCHROME1) are inverted, so that large samples are bright in every
-    file. No orientation tag is applied.
+    file: x becomes 65535 - x for 16 bits, and 4095 - x where DICOM stores 12 of them. ``value_range`` applies after
+    that. No orientation tag is applied.
 
     Args:
         data: Content of the file: TIFF, ``.npy``, DICOM (with its rescaling), PNG, or another format of Pillow, which
@@ -55,6 +57,8 @@ def read_bands(data: bytes, bands: int | Sequence[int]) -> np.ndarray:
         samples = _bands_last(_samples(data), bands)
     except (UnreadableImageError, UserError):
         raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(unknown_format(data)) from error
     except Exception as error:  # readers raise exceptions of any kind on damaged files
         raise UnreadableImageError(f'{type(error).__name__}: {error}') from error
     if not samples.size or samples.dtype.kind not in 'buif':
@@ -106,8 +110,8 @@ def read_value_range(value: Any, bands: int | Sequence[int] | None) -> Any:
         pairs = [(float(black), float(white)) for black, white in (value if np.ndim(value) > 1 else [value])]
     except (TypeError, ValueError):
         pairs = []
-    if not pairs or not all(black < white for black, white in pairs):
-        raise ValueError(f'value_range must be (black, white) with black < white, got {value}')
+    if not pairs or not all(-math.inf < black < white < math.inf for black, white in pairs):
+        raise ValueError(f'value_range must be (black, white), finite, with black < white, got {value}')
     if len(pairs) > 1 and (bands is None or len(pairs) != check_bands(bands)):
         wanted = 'RGB: give one pair, or set bands' if bands is None else f'{check_bands(bands)} bands'
         raise ValueError(f'value_range has {len(pairs)} pairs for {wanted}')
@@ -149,11 +153,30 @@ def _samples(data: bytes) -> np.ndarray:
         with _reader('tifffile').TiffFile(BytesIO(data)) as file:
             kind = file.pages[0].photometric
             if kind != _PALETTE:
-                return _inverted(file.asarray()) if kind == _MIN_IS_WHITE else file.asarray()
+                samples = _tiff_samples(file)
+                return _inverted(samples) if kind == _MIN_IS_WHITE else samples
     if is_deep_png(data):
         return decode_deep_png(data)
     with pixel_limit(), Image.open(BytesIO(data)) as image:
-        return np.asarray(image.convert('RGB') if image.mode == 'P' else image)
+        if image.mode == 'I' and image.format == 'PPM':  # 16 bits, which Pillow holds in 32
+            return np.asarray(image).astype(np.uint16)
+        return np.asarray(image.convert('RGB') if image.mode in ('P', 'PA') else image)
+
+
+def _tiff_samples(file: Any) -> np.ndarray:
+    """Returns the first image of a TIFF, or all of them if they are planes of one shape and type, as (C, H, W)."""
+    planes = {(series.shape, series.dtype) for series in file.series}
+    try:
+        if len(planes) == 1 and len(file.series) > 1 and file.series[0].ndim == 2:
+            return np.stack([series.asarray() for series in file.series])
+        return file.asarray()
+    except ValueError as error:
+        if 'imagecodecs' not in str(error):
+            raise
+        raise UserError(
+            f'this TIFF is compressed ({file.pages[0].compression.name}) in a way that tifffile reads with the package '
+            'imagecodecs: pip install imagecodecs'
+        ) from error
 
 
 def _dicom_samples(data: bytes) -> np.ndarray:
@@ -165,7 +188,9 @@ def _dicom_samples(data: bytes) -> np.ndarray:
         return apply_color_lut(samples, content)
     if kind == 'MONOCHROME1':
         samples = _inverted(samples, content.BitsStored)
-    slope, intercept = (float(content.get(name, default)) for name, default in _RESCALING)
+    slope, intercept = (
+        float(default if content.get(name) in (None, '') else content.get(name)) for name, default in _RESCALING
+    )
     return samples if (slope, intercept) == (1, 0) else samples * np.float32(slope) + np.float32(intercept)
 
 

@@ -59,10 +59,14 @@ def decode_image(data: bytes, value_range: tuple[float, float] | None = None) ->
                 'a TIFF that Pillow does not read, such as one with many bands or with colours in floating point: '
                 'set bands of the dataset'
             ) from error
-        start = f'it begins with {data[:16]!r}' if data else 'it is empty'
-        raise UnreadableImageError(f'not an image file of a known format: {start}') from error
+        raise UnreadableImageError(unknown_format(data)) from error
     except Exception as error:  # on damaged files Pillow's plugins raise exceptions of any kind
         raise UnreadableImageError(f'{type(error).__name__}: {error}') from error
+
+
+def unknown_format(data: bytes) -> str:
+    """Returns the message for a file that no reader knows."""
+    return f'not an image file of a known format: {f"it begins with {data[:16]!r}" if data else "it is empty"}'
 
 
 @contextmanager

@@ -63,6 +63,40 @@ def test_other_formats_have_bands_too() -> None:
     assert image.dtype == np.uint8 and np.array_equal(image, BANDS[..., :3].astype(np.uint8))
 
 
+def test_grey_of_16_bits_in_a_portable_map() -> None:
+    grey = BANDS[..., 0]
+    data = b'P5 %d %d 65535\n' % grey.shape[::-1] + grey.astype('>u2').tobytes()
+    assert np.array_equal(decode_bands(data, 1)[..., 0], grey)
+
+
+def test_pages_that_were_written_one_by_one_are_bands() -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for band in range(5):
+            writer.write(BANDS[..., band])
+    assert np.array_equal(decode_bands(file.getvalue(), 5), BANDS)
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:  # a pyramid has one image in several sizes
+        for step in (1, 2):
+            writer.write(BANDS[::step, ::step, 0])
+    assert np.array_equal(decode_bands(file.getvalue(), 1), BANDS[..., :1])
+
+
+def test_a_compressed_tiff_names_the_package_that_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def needs(file: object) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffFile, 'asarray', needs)
+    with pytest.raises(UserError, match='pip install imagecodecs'):
+        decode_bands(tiff(BANDS), 5)
+
+
+def test_empty_tags_of_dicom_do_not_rescale() -> None:
+    grey = BANDS[..., :1]
+    data = dicom(grey[..., 0], 'MONOCHROME2', 12, RescaleSlope=None, RescaleIntercept=None)
+    assert np.array_equal(decode_bands(data, 1), grey)
+
+
 def test_dicom_is_rescaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for pydicom, which is optional."""
     content = SimpleNamespace(pixel_array=BANDS[..., 0], get=dict(RescaleSlope=2, RescaleIntercept=-1000).get)
@@ -93,7 +127,8 @@ def test_a_value_range_fills_16_bits() -> None:
         (npy(np.array([['a', 'b']])), 1, 'type <U1 is not an image'),
         (npy(BANDS * 1j), 5, 'type complex128 is not an image'),
         (tiff(BANDS)[:50], 5, r'\w+: '),
-        (b'nothing', 5, 'cannot identify'),
+        (b'nothing', 5, "known format: it begins with b'nothing'"),
+        (b'', 5, 'known format: it is empty'),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, bands: int | list[int], message: str) -> None:
@@ -195,6 +230,9 @@ def test_palettes_become_colours() -> None:
         file = BytesIO()
         picture.save(file, kind)
         assert np.array_equal(decode_bands(file.getvalue(), 3), np.repeat(colours[indices][..., None], 3, axis=2))
+    file = BytesIO()
+    picture.convert('PA').save(file, 'TIFF')  # with transparency
+    assert np.array_equal(decode_bands(file.getvalue(), 3), np.repeat(colours[indices][..., None], 3, axis=2))
     table = (257 * colours.astype(np.uint16)).tobytes()
     tags: dict[str, object] = {f'{name}PaletteColorLookupTableData': table for name in ('Red', 'Green', 'Blue')}
     tags |= {f'{name}PaletteColorLookupTableDescriptor': [4, 0, 16] for name in ('Red', 'Green', 'Blue')}
@@ -226,7 +264,7 @@ def test_images_with_nan_are_not_measured(tmp_path: Path, monkeypatch: pytest.Mo
     assert found['images'] == 1 and np.isfinite(found['value_range']).all()
 
 
-@pytest.mark.parametrize('value', [4095, (), (1,), [(0, 1), 5], (5, 1), 'none.json', 'wrong.json'])
+@pytest.mark.parametrize('value', [4095, (), (1,), [(0, 1), 5], (5, 1), (0, float('inf')), 'none.json', 'wrong.json'])
 def test_wrong_value_ranges(value: object, tmp_path: Path) -> None:
     (tmp_path / 'wrong.json').write_text('{"mean": [1]}')
     value = str(tmp_path / value) if isinstance(value, str) else value
