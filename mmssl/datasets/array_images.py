@@ -23,6 +23,8 @@ class ArrayImages(ImageDataset):
         ValueError: There is another number of labels than of images.
     """
 
+    holds_rgb = True
+
     def __init__(
         self,
         images: np.ndarray,

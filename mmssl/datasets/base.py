@@ -71,6 +71,7 @@ class ImageDataset(Dataset):
     """
 
     classes: tuple[str, ...] | None = None
+    holds_rgb = False  # True for images that are RGB in memory, for which ``bands`` has no meaning
     _numbers_of_classes: list[int] | None = None
 
     def __init__(
@@ -112,6 +113,10 @@ class ImageDataset(Dataset):
         self._decoded = None if decoded is None else self._open_decoded(decoded)
 
     def _check_bands(self) -> None:
+        if self.bands is not None and self.holds_rgb:
+            raise UserError(
+                f'{type(self).__name__} holds images in RGB, so it has no bands to choose: remove bands={self.bands}'
+            )
         for view in (*self.views, self.transform) if self.bands is not None else ():
             if getattr(view, 'needs_rgb', False):
                 raise ValueError(f'{type(view).__name__} reads RGB alone: remove bands, or use an AugmentedView')

@@ -50,6 +50,7 @@ class PhotoPatches(ImageDataset):
         FileNotFoundError: A photograph is not in the installed package.
     """
 
+    holds_rgb = True
     classes = tuple(Path(name).stem for names in PHOTOS.values() for name in names)
 
     def __init__(

@@ -14,6 +14,7 @@ from mmssl.datasets.cifar import CIFAR10, CIFAR100
 from mmssl.datasets.fashion_mnist import FashionMNIST, read_idx
 from mmssl.datasets.mnist import MNIST
 from mmssl.datasets.restricted_pickle import load_arrays
+from mmssl.utils.errors import UserError
 from tests.support.image_files import EVALUATION, TRAINING
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
@@ -121,6 +122,12 @@ def test_an_incomplete_archive_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / 'x.gz').write_bytes(gzip.compress(idx(PIXELS[..., 0]))[:-20])
     with pytest.raises(ValueError, match=r'x.gz is damaged or incomplete .* download it again'):
         read_idx(tmp_path / 'x')
+
+
+@pytest.mark.parametrize('bands', [1, [2, 1, 0]])
+def test_images_in_memory_have_no_bands_to_choose(bands: int | list[int]) -> None:
+    with pytest.raises(UserError, match='ArrayImages holds images in RGB'):
+        ArrayImages(PIXELS, bands=bands, **EVALUATION)
 
 
 def test_labels_of_other_images_are_refused() -> None:
