@@ -67,7 +67,10 @@ def measure_images(
     low, high = np.percentile(values, percentiles, axis=0)
     constant = np.flatnonzero(low >= high).tolist()
     if constant:
-        raise UserError(f'the bands {constant} are constant between the percentiles {percentiles}: leave them out')
+        raise UserError(
+            f'the bands {constant} are constant between the percentiles {percentiles}: leave them out, or choose wider '
+            'percentiles, such as 0 and 100'
+        )
     scaled = 255 * ((values - low) / (high - low)).clip(0, 1)
     return dict(
         bands=bands if isinstance(bands, int) else list(bands),

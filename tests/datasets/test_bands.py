@@ -272,6 +272,17 @@ def test_wrong_value_ranges(value: object, tmp_path: Path) -> None:
         read_value_range(value, 2)
 
 
+def test_a_band_with_few_bright_pixels_needs_wider_percentiles(tmp_path: Path) -> None:
+    samples = np.zeros((40, 40), np.uint16)
+    samples[0, 0] = 5000
+    np.save(tmp_path / 'a.npy', samples)
+    with pytest.raises(UserError, match='wider percentiles'):
+        measure_images(str(tmp_path), 1)
+    assert measure_images(str(tmp_path), 1, (0, 100))['value_range'] == [[0, 5000]]
+    with pytest.raises(ValueError, match='max_images must be at least 1'):
+        measure_images(str(tmp_path), 1, max_images=0)
+
+
 def test_infinite_samples_have_no_share_in_the_statistics(tmp_path: Path) -> None:
     samples = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     samples[0, :4] = -np.inf
