@@ -93,10 +93,13 @@ def check_bands(algorithm: nn.Module, dataset: Any, where: str = 'train_dataload
                 'model.backbone.in_channels, and mean and std of model.data_preprocessor to the same number of bands'
             )
         measured = getattr(preprocessor, 'measured_range', None)
-        if own is not None and measured is not None and not _same_range(getattr(part, 'value_range', None), measured):
+        for used in _value_ranges(part) if measured is not None else ():
+            if _same_range(used if own else (0, 255), measured):
+                continue
+            needed = f"{place}.value_range='{preprocessor.statistics}'"
             raise UserError(
-                f'{place} has value_range={part.value_range}, and model.data_preprocessor.statistics were measured '
-                f"with another one: set {place}.value_range='{preprocessor.statistics}'"
+                f'{place} has value_range={used}, and model.data_preprocessor.statistics were measured with another '
+                f'one: set {needed}{"" if own else f" and {place}.bands={expected}"}'
             )
         for view in getattr(part, 'views', []) if own is not None else []:
             needed: list[str] = getattr(view, 'color_operations', list)()
@@ -105,6 +108,16 @@ def check_bands(algorithm: nn.Module, dataset: Any, where: str = 'train_dataload
                     f'{place}.views use {" and ".join(needed)}, which need red, green and blue: bands have none. Set '
                     'jitter=(brightness, contrast, 0, 0) and grayscale=0'
                 )
+
+
+def _value_ranges(dataset: Any) -> Iterator[Any]:
+    """Yields the ``value_range`` of a dataset, or of each dataset that it concatenates."""
+    if hasattr(dataset, 'sources'):
+        for source in dataset.sources:
+            yield from _value_ranges(source)
+    else:
+        inner = getattr(dataset, 'dataset', dataset)
+        yield from [getattr(inner, 'value_range', None)] if inner is dataset else _value_ranges(inner)
 
 
 def _same_range(own: Any, measured: Sequence[Sequence[float]]) -> bool:

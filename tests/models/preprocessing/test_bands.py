@@ -72,8 +72,9 @@ def test_figures_show_chosen_bands() -> None:
     assert torch.equal(shown, images[:, [4, 2, 0]].mul(255).round().to(torch.uint8))
     grey = SelfSupDataPreprocessor([0.0], [255.0]).denormalize(images[:, :1])
     assert grey.shape == (1, 3, 4, 4) and torch.equal(grey[:, 0], grey[:, 2])
-    with pytest.raises(ValueError, match='one or three of the bands 0 to 4'):
-        SelfSupDataPreprocessor(**plain, shown=(0, 9, 1))
+    for wrong in ((0, 9, 1), [0, 1], [], 0, 2, '210'):
+        with pytest.raises(ValueError, match='one or three of the bands 0 to 4'):
+            SelfSupDataPreprocessor(**plain, shown=wrong)
 
 
 def test_wrong_bands_and_colour_operations_stop_before_the_first_iteration() -> None:
@@ -108,3 +109,23 @@ def test_statistics_belong_to_a_range(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"set val_dataloader.dataset.value_range='.*scenes.json'"):
             check(of_scenes, other)
     check(measured([[0, 65535]] * 2), None)
+    parts = [SimpleNamespace(value_range=pair) for pair in ((0, 4095), (0, 1))]
+    of_parts = SimpleNamespace(num_bands=2, views=[], value_range=None, sources=parts[:1])  # a ConcatDataset
+    check_bands(measured([[0.0, 4095.0]] * 2), of_parts)
+    of_parts.sources = parts
+    with pytest.raises(UserError, match=r'has value_range=\(0, 1\)'):
+        check_bands(measured([[0.0, 4095.0]] * 2), of_parts)
+
+
+@pytest.mark.parametrize('value_range', [None, (0, 4095)])
+def test_statistics_of_a_range_do_not_fit_images_in_rgb(tmp_path: Path, value_range: object) -> None:
+    file = tmp_path / 'scenes.json'
+
+    def check(pairs: list) -> None:
+        file.write_text(json.dumps(dict(bands=3, mean=[90.0] * 3, std=[50.0] * 3, value_range=pairs)))
+        algorithm = SimpleNamespace(data_preprocessor=SelfSupDataPreprocessor(statistics=str(file)))
+        check_bands(algorithm, SimpleNamespace(num_bands=None, views=[], value_range=value_range))
+
+    check([[0, 255]] * 3)
+    with pytest.raises(UserError, match=r"value_range='.*scenes.json' and train_dataloader.dataset.bands=3"):
+        check([[60, 199]] * 3)
