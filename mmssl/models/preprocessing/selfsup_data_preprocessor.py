@@ -56,9 +56,10 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(f'mean and std are on the scale 0-255, got std={list(std)}: multiply both by 255')
         self.num_bands = len(mean)
         self.fused = fused
-        self.shown = tuple(shown or (range(3) if len(mean) >= 3 else range(1)))
-        if len(self.shown) not in (1, 3) or not set(self.shown) <= set(range(len(mean))):
-            raise ValueError(f'shown must be one or three of the bands 0 to {len(mean) - 1}, got {self.shown}')
+        shown = range(3 if len(mean) >= 3 else 1) if shown is None else shown
+        if not isinstance(shown, Sequence) or len(shown) not in (1, 3) or not set(shown) <= set(range(len(mean))):
+            raise ValueError(f'shown must be a list of one or three of the bands 0 to {len(mean) - 1}, got {shown!r}')
+        self.shown = tuple(shown)
         self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1) / 255, persistent=False)
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1) / 255, persistent=False)
         self.register_buffer('scale', 1 / self.std, persistent=False)
