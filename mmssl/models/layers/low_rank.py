@@ -14,7 +14,7 @@ from mmssl.checkpoints.adaptation import adapt_on_load
 from mmssl.checkpoints.low_rank import DOWN, UP
 from mmssl.utils.errors import UserError
 
-_UPDATED = ('qkv', 'q', 'k', 'v', 'proj', 'fc1', 'fc2')
+_UPDATED = ('qkv', 'q', 'k', 'v', 'q_proj', 'k_proj', 'v_proj', 'proj', 'fc1', 'fc2', 'fc1_g', 'fc1_x')
 
 
 def add_low_rank(backbone: nn.Module, rank: int) -> int:
@@ -35,7 +35,7 @@ def add_low_rank(backbone: nn.Module, rank: int) -> int:
         UserError: The backbone has no such layers, or its attention does not call them as modules.
     """
     layers = list(_linear_layers(backbone))
-    if not layers or any(hasattr(module, 'q_bias') for module in backbone.modules()):
+    if not layers or any(getattr(module, 'q_bias', None) is not None for module in backbone.modules()):
         raise UserError(
             f'low_rank needs a transformer whose blocks call the layers {", ".join(_UPDATED)}, such as '
             f'VisionTransformer; {type(backbone).__name__} does not: use trainable.frozen_blocks instead'

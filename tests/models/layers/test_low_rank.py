@@ -9,9 +9,10 @@ from mmssl.checkpoints.matching import load_matching
 from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.capi_vit import CAPIViT
 from mmssl.models.backbones.resnet import ResNet
+from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.components.ema_teacher import EMATeacher
-from mmssl.models.layers.low_rank import restrict_training
+from mmssl.models.layers.low_rank import add_low_rank, restrict_training
 from mmssl.utils.errors import UserError
 
 SMALL = dict(embed_dim=24, depth=3, num_heads=2)
@@ -83,6 +84,16 @@ def test_what_is_not_possible_is_refused(backbone: nn.Module, settings: dict, me
 def test_numbers_that_mean_nothing(settings):
     with pytest.raises(UserError, match='must be a whole number of at least 0'):
         restrict_training(None, **settings)
+
+
+@pytest.mark.parametrize('name', ['vit_small_patch16_dinov3', 'eva02_base_patch14_224'])
+def test_rotary_transformers_of_timm_are_updated_in_every_linear_layer(name: str) -> None:
+    size = dict(img_size=112, depth=1, embed_dim=48, num_heads=2)
+    backbone = TimmBackbone(name, **size)
+    linear = [m for n, m in backbone.named_modules() if isinstance(m, nn.Linear) and '.blocks.' in n]
+    assert add_low_rank(backbone, 2) == len(linear) > 3
+    backbone(torch.randn(1, 3, 112, 112)).sum().backward()
+    assert all(layer.low_rank_up.grad is not None for layer in linear)
 
 
 def test_all_projections_of_rotary_attention_are_updated() -> None:
