@@ -26,6 +26,9 @@ from torch import Tensor
 from mmssl.checkpoints.folders import REST, read_folder
 from mmssl.utils.errors import UserError
 
+INDEX = '.index.json'
+"""Ending of the list of files over which Hugging Face distributes large weights."""
+
 _multiarray = (getattr(np, '_core', None) or np.core).multiarray
 
 
@@ -63,8 +66,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
     """Reads a checkpoint without executing code from it (``weights_only``).
 
     Args:
-        path: File, also ``.safetensors``, folder of a sharded run, or an http(s) address, which is cached in torch's
-            hub directory.
+        path: File, also ``.safetensors``, index of several files as Hugging Face writes it (``.index.json``), folder of
+            a sharded run, or an http(s) address, which is cached in torch's hub directory.
         map_location: Device for the tensors.
 
     Returns:
@@ -86,6 +89,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
             return _load_folder(path, map_location)
         if not path.is_file():
             raise FileNotFoundError(f'checkpoint not found: {path}')
+        if path.name.endswith(INDEX):
+            return _load_parts(path, map_location)
         if path.suffix == '.safetensors':
             return _load_safetensors(path, map_location)
         try:
@@ -96,6 +101,19 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
             size = path.stat().st_size
             reason = f': {error}' if ' ' in str(error) else ''  # torch's text may be a single number
             raise UnreadableCheckpointError(f'{path} is truncated or damaged ({size} bytes){reason}') from error
+
+
+def _load_parts(index: Path, map_location: str | torch.device) -> dict[str, Any]:
+    """Returns the tensors of all files that an index names, under ``state_dict``."""
+    try:
+        names = sorted(set(json.loads(index.read_text())['weight_map'].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UnreadableCheckpointError(f'{index} names no files of weights: it has no weight_map') from error
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        part = load_checkpoint_file(index.with_name(Path(name).name), map_location)
+        tensors |= part.get('state_dict', part)
+    return dict(state_dict=tensors)
 
 
 def holds_checkpoint(path: str | Path) -> bool:

@@ -13,7 +13,7 @@ from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
 from mmssl.checkpoints.content import known_preprocessor
-from mmssl.checkpoints.files import holds_checkpoint, is_address, load_compiled_file
+from mmssl.checkpoints.files import INDEX, holds_checkpoint, is_address, load_compiled_file
 from mmssl.converters.arrays import load_official_file
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
@@ -27,8 +27,9 @@ def find_public(name: str | Path) -> str:
     """Returns the path or address of weights.
 
     Args:
-        name: File, folder of a sharded run, folder with ``model.safetensors`` or ``pytorch_model.bin`` as Hugging Face
-            writes it, http(s) address, or the name of a model of timm, such as ``'vit_small_patch16_224.dino'``.
+        name: File, folder of a sharded run, folder with ``model.safetensors`` or ``pytorch_model.bin``, or an index of
+            several such files, as Hugging Face writes it, http(s) address, or the name of a model of timm, such as
+            ``'vit_small_patch16_224.dino'``.
 
     Returns:
         Path of a file or folder, or an address; ``'timm://NAME'`` for a model of timm.
@@ -130,7 +131,7 @@ def in_timm(backbone: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor
 
 
 def _file_in(folder: Path) -> Path:
-    for name in _FOLDER_FILES:
+    for name in (*_FOLDER_FILES, *(f'{name}{INDEX}' for name in _FOLDER_FILES)):
         if (folder / name).is_file():
             return folder / name
     raise UserError(f'the folder {folder} has no {" or ".join(_FOLDER_FILES)}: give a file of weights')

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import Namespace
@@ -108,6 +109,27 @@ def test_code_is_not_executed(tmp_path: Path, monkeypatch, call: tuple) -> None:
     with pytest.raises(UnreadableCheckpointError):
         load_checkpoint_file('evil.pth')
     assert not Path('executed').exists()
+
+
+@pytest.mark.parametrize('suffix', ['.safetensors', '.bin'])
+def test_weights_in_several_files_are_joined(tmp_path: Path, suffix: str) -> None:
+    tensors = {f'layer{number}.weight': torch.full((2,), float(number)) for number in range(3)}
+    files = {name: f'model-{number}{suffix}' for number, name in enumerate(tensors)}
+    for name, file in files.items():
+        if suffix == '.bin':
+            torch.save({name: tensors[name]}, tmp_path / file)
+        else:
+            save_safetensors({name: tensors[name]}, tmp_path / file)
+    index = tmp_path / f'model{suffix}.index.json'
+    index.write_text(json.dumps(dict(weight_map=files)))
+    found = load_checkpoint_file(index)['state_dict']
+    assert found.keys() == tensors.keys() and all(torch.equal(found[name], tensors[name]) for name in tensors)
+    (tmp_path / files['layer1.weight']).unlink()
+    with pytest.raises(FileNotFoundError, match='model-1'):
+        load_checkpoint_file(index)
+    index.write_text('{}')
+    with pytest.raises(UnreadableCheckpointError, match='no weight_map'):
+        load_checkpoint_file(index)
 
 
 @pytest.mark.parametrize('share', [0, 0.01, 0.5, 0.99])

@@ -167,6 +167,8 @@ def test_names_of_timm_folders_and_mistakes(tmp_path: Path, monkeypatch: pytest.
         find_public('none.pth')
     with pytest.raises(UserError, match='has no model.safetensors'):
         find_public(tmp_path)
+    (tmp_path / 'model.safetensors.index.json').write_bytes(b'')
+    assert find_public(tmp_path) == str(tmp_path / 'model.safetensors.index.json')
     (tmp_path / 'pytorch_model.bin').write_bytes(b'')
     assert find_public(tmp_path) == str(tmp_path / 'pytorch_model.bin')
 
