@@ -51,6 +51,7 @@ def square_side(table: Tensor, num_prefix_tokens: int) -> tuple[int, int]:
     if side**2 != patches:
         raise ValueError(
             f'the grid of {patches} positions is not recorded and is not square: load a checkpoint of mmssl, which '
-            'contains its config, or set the img_size with which it was trained'
+            'contains its config, or set the img_size with which it was trained. A token beside the class token, such '
+            "as DeiT's dist_token, has no place in this backbone"
         )
     return side, side

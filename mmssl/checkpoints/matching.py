@@ -16,7 +16,12 @@ from mmssl.distributed.shards import shard_like
 from mmssl.utils.errors import UserError, some
 
 _REGISTERS = 'reg_token'
-_INPUTS = ('cls_token', 'pos_embed', 'absolute_pos_embed')  # trained inputs of the blocks beside the first layer
+_INPUTS = (
+    'cls_token',
+    'reg_token',
+    'pos_embed',
+    'absolute_pos_embed',
+)  # trained inputs of the blocks beside the first layer
 _COUNTER = 'num_batches_tracked'  # a batch counter is not a weight, and older files do not have it
 
 
@@ -43,9 +48,9 @@ def load_matching(
         name: Name of the module in messages.
 
     Raises:
-        UserError: Fewer than ``min_match`` of the tensors are offered, the first layer, class token or trained
-            positions are missing, a tensor has another shape, or ``offered`` contains a deeper or larger module. The
-            message lists missing and available tensors.
+        UserError: Fewer than ``min_match`` of the tensors are offered, the first layer, class token, registers or
+            trained positions are missing, a tensor has another shape, or ``offered`` contains a deeper or larger
+            module. The message lists missing and available tensors.
     """
     wanted = module.state_dict()
     found, matched, missing = _match(module, wanted, offered, prefix)
@@ -58,6 +63,8 @@ def load_matching(
         lines = _mismatch(wanted, found, missing, offered, f'{name}: {len(matched)}/{total}', source)
         if first in missing and first in found and (option := _option_for(module, found[first], wanted[first])):
             lines.append(f'The file has another first layer: set model.backbone.{option} in the config.')
+        if _REGISTERS in missing and _REGISTERS not in found:
+            lines.append('The file has no registers: set model.backbone.arch.registers=0 in the config.')
         raise UserError('\n'.join(lines))
     surplus = [key for key in found if key not in wanted and _belongs(module, key)]
     if surplus:

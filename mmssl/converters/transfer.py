@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmssl.checkpoints.content import below, get_state_dict, unwrapped
 from mmssl.checkpoints.matching import find_prefix, load_matching, load_whole, matching_share
 from mmssl.converters.architecture import kind
-from mmssl.converters.convert import convert
+from mmssl.converters.convert import convert, official_tensors
 from mmssl.converters.detect import UnknownSourceError, detect_source
 from mmssl.converters.public import find_public, in_timm, load_public, warn_of_normalization
 from mmssl.converters.sources import SOURCES
@@ -22,6 +22,8 @@ from mmssl.models.layers.input_channels import adapt_channels
 from mmssl.utils.errors import UserError, some
 
 Tensors = dict[str, Tensor]
+
+_OTHER_NAMES = 0.5  # share of a backbone's tensors from which a file has this backbone, under another prefix
 
 
 def transfer_weights(
@@ -137,17 +139,18 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
         source = detect_source(content)
     except UnknownSourceError:
         source = 'mmssl'
-    tensors = convert(content, source) if source != 'mmssl' else own
+    tensors = convert(content, source) if source != 'mmssl' else own or official_tensors(content)
     readings = [tensors, _under_backbone(own)]
     readings += [in_timm(backbone, reading) for reading in readings]
     shares = [_share(backbone, reading) for reading in readings]
     if max(shares) > 0:
         return readings[shares.index(max(shares))]
-    for reading in readings:
-        if other := _other_kind(reading, backbone):
-            raise UserError(f'{file} {other}: give a checkpoint or a config of the same kind')
     wanted = backbone.state_dict()
     elsewhere = find_prefix(wanted, own)
+    if matching_share(backbone, own, elsewhere) < _OTHER_NAMES:
+        for reading in readings:
+            if other := _other_kind(reading, backbone):
+                raise UserError(f'{file} {other}: give a checkpoint or a config of the same kind')
     hint = f'; it has the names with the prefix {elsewhere!r}: give --prefix {elsewhere.removesuffix(".")}'
     raise UserError(
         f'{file} contains no backbone that fits: its names are those of neither mmssl nor {", ".join(SOURCES)}'

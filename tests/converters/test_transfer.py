@@ -213,6 +213,38 @@ def test_registers_and_positions_that_the_model_lacks_stop(
         transfer_weights(Detector(config), save(file.state_dict()))
 
 
+def test_registers_that_the_file_lacks_stop(save: Callable) -> None:
+    arch = dict(embed_dim=12, depth=12, num_heads=2)
+    model = Detector(VisionTransformer(dict(arch, registers=4), img_size=32))
+    with pytest.raises(UserError, match='missing: reg_token(.|\\n)*model.backbone.arch.registers=0'):
+        transfer_weights(model, save(VisionTransformer(arch, img_size=32).state_dict()))
+
+
+@pytest.mark.parametrize('owner', ['', 'teacher.'])
+def test_official_registers_below_backbone_are_those_of_dinov2(save: Callable, owner: str) -> None:
+    model = Detector(VisionTransformer(dict(SMALL, registers=4), img_size=32))
+    state = filled(model.backbone, 2, f'{owner}backbone.')
+    state[f'{owner}backbone.register_tokens'] = state.pop(f'{owner}backbone.reg_token')
+    transfer_weights(model, save(state), use_teacher=bool(owner))
+    assert is_filled(model.backbone, 2)
+
+
+def test_a_teacher_without_heads_alone_in_a_file(save: Callable) -> None:
+    model = Detector(VisionTransformer(SMALL, img_size=32))
+    transfer_weights(model, save(filled(model.backbone, 3, 'backbone.'), key='teacher'), use_teacher=True)
+    assert is_filled(model.backbone, 3)
+
+
+@pytest.mark.parametrize('prefix', ['model.', 'model.backbone.'])
+def test_names_below_model_are_not_taken_for_those_of_timm(save: Callable, prefix: str) -> None:
+    model = Detector(VisionTransformer(SMALL, img_size=32))
+    file = save(filled(model.backbone, 2, prefix))
+    with pytest.raises(UserError, match=f'give --prefix {prefix[:-1]}\\n'):
+        transfer_weights(model, file)
+    transfer_weights(model, file, prefix=prefix)
+    assert is_filled(model.backbone, 2)
+
+
 def test_a_class_token_or_positions_that_the_file_lacks_stop(save: Callable) -> None:
     arch = dict(embed_dim=12, depth=12, num_heads=2)  # 152 tensors, one of which is less than a percent
     model = Detector(VisionTransformer(arch, img_size=32))

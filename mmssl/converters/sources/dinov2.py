@@ -26,6 +26,7 @@ def _arguments(tensors: Tensors) -> dict:
 
 SOURCE = Source(
     num_heads={384: 6},
+    own_name=r'(teacher\.)?backbone\.register_tokens',
     arguments=_arguments,
     patterns=(
         (r'dino_loss\.center', 'targets.center'),
