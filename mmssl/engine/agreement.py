@@ -93,13 +93,13 @@ def check_bands(algorithm: nn.Module, dataset: Any, where: str = 'train_dataload
                 'model.backbone.in_channels, and mean and std of model.data_preprocessor to the same number of bands'
             )
         measured = getattr(preprocessor, 'measured_range', None)
-        for used in _value_ranges(part) if measured is not None else ():
-            if _same_range(used if own else (0, 255), measured):
-                continue
-            needed = f"{place}.value_range='{preprocessor.statistics}'"
+        ranges = [] if measured is None else list(_value_ranges(part))
+        wrong = [used for used in ranges if not _same_range(used if own else (0, 255), measured or ())]
+        if wrong:
             raise UserError(
-                f'{place} has value_range={used}, and model.data_preprocessor.statistics were measured with another '
-                f'one: set {needed}{"" if own else f" and {place}.bands={expected}"}'
+                f'{place} has value_range={wrong[0]}, and model.data_preprocessor.statistics were measured with another '
+                f"one: set {place}.value_range='{preprocessor.statistics}'"
+                f'{"" if own else f" and {place}.bands={expected}"}'
             )
         for view in getattr(part, 'views', []) if own is not None else []:
             needed: list[str] = getattr(view, 'color_operations', list)()
