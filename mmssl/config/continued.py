@@ -61,6 +61,10 @@ def go_on_gently(cfg: Config) -> list[str]:
     trainable = {key: settings[key] for key in ('frozen_blocks', 'low_rank') if settings[key]}
     if trainable:
         cfg.trainable = trainable
+    if settings['frozen_blocks']:
+        changes.append(f'the embedding and the first blocks do not change ({settings["frozen_blocks"]})')
+    if settings['low_rank']:
+        changes.append(f'updates of rank {settings["low_rank"]} train in place of the weights of the backbone')
     if cfg.get('val_evaluator') and 'max_iters' not in (cfg.get('train_cfg') or {}):
         cfg.train_cfg = dict(cfg.get('train_cfg') or {}, val_interval=settings['val_interval'])
         changes.append(f'epochs between evaluations: {settings["val_interval"]}')

@@ -54,8 +54,11 @@ def test_rates_of_the_recipe_stay_unless_they_are_named() -> None:
 
 def test_settings_override_the_defaults() -> None:
     cfg = _config(continued=dict(low_rank=8, head_epochs=0, lr_factor=1.0))
-    go_on_gently(cfg)
+    changes = go_on_gently(cfg)
     assert 'continued' not in cfg and cfg.trainable == dict(low_rank=8)
+    assert 'updates of rank 8 train in place of the weights of the backbone' in changes
+    changes = go_on_gently(_config(continued=dict(frozen_blocks=2)))
+    assert 'the embedding and the first blocks do not change (2)' in changes
     assert 'layer_decay' not in cfg.optim_wrapper.paramwise_cfg and 'custom_hooks' not in cfg
     untouched = _config(continued=None)
     assert go_on_gently(untouched) == [] and untouched.train_cfg.val_interval == 4
