@@ -97,8 +97,8 @@ def check_bands(algorithm: nn.Module, dataset: Any, where: str = 'train_dataload
         wrong = [used for used in ranges if not _same_range(used if own else (0, 255), measured or ())]
         if wrong:
             raise UserError(
-                f'{place} has value_range={wrong[0]}, and model.data_preprocessor.statistics were measured with another '
-                f"one: set {place}.value_range='{preprocessor.statistics}'"
+                f'{place} has value_range={wrong[0]}, and model.data_preprocessor.statistics were measured with '
+                f"another one: set {place}.value_range='{preprocessor.statistics}'"
                 f'{"" if own else f" and {place}.bands={expected}"}'
             )
         for view in getattr(part, 'views', []) if own is not None else []:
