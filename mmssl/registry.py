@@ -7,7 +7,8 @@ are views of that table: each one remembers the classes that were registered thr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from mmengine import registry as mmengine_registry
@@ -52,10 +53,12 @@ class Role:
 
     Args:
         name: Name of the role in the singular, for listings and messages.
+        has_shared: Whether all members take the arguments in ``shared``.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, has_shared: bool = False) -> None:
         self.name = name
+        self.has_shared = has_shared
         self.members: dict[str, type] = {}
         self.shared: dict[str, Callable[[Any, Any], None]] = {}  # argument of all members -> function of part and value
 
@@ -71,6 +74,8 @@ class Role:
         """
 
         def register(cls: type) -> type:
+            if self.has_shared:
+                _take_shared(cls, self.shared)
             MODELS.register_module(name=name, force=force, module=cls)
             self.members[name or cls.__name__] = cls
             return cls
@@ -93,8 +98,25 @@ class Role:
         return part
 
 
+def _take_shared(cls: type, shared: Mapping[str, Callable[[Any, Any], None]]) -> None:
+    """Makes the constructor of a class take the arguments ``shared`` of its role.
+
+    Registries of mmdet and mmseg call the constructor, and not ``Role.build``.
+    """
+    construct: Any = cls.__init__  # type: ignore[misc]
+
+    @wraps(construct)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = {key: kwargs.pop(key) for key in shared if key in kwargs} if type(self) is cls else {}
+        construct(self, *args, **kwargs)
+        for key, value in given.items():
+            shared[key](self, value)
+
+    cls.__init__ = __init__  # type: ignore[misc]
+
+
 ALGORITHMS = Role('algorithm')
-BACKBONES = Role('backbone')
+BACKBONES = Role('backbone', has_shared=True)
 NECKS = Role('neck')
 HEADS = Role('head')
 LOSSES = Role('loss')

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from mmengine.registry import MODELS as ROOT
 from torch import nn
 
 from mmssl.checkpoints.matching import load_matching
@@ -12,7 +13,7 @@ from mmssl.converters.architecture import describe
 from mmssl.converters.transfer import transfer_weights
 from mmssl.models.algorithms.mae import MAE
 from mmssl.models.backbones.resnet import ResNet
-from mmssl.models.layers.input_channels import adapt_channels
+from mmssl.models.layers.input_channels import adapt_channels, first_convolution
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError
 
@@ -51,6 +52,14 @@ def test_every_backbone_takes_images_with_other_channels(name: str) -> None:
     total = sum(x.float().sum() for x in ([output] if isinstance(output, torch.Tensor) else output))
     total.backward()
     assert all(p.grad is not None for p in backbone.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize('name', ['ResNet', 'PatchViT', 'VisionTransformer'])
+def test_a_registry_of_another_library_builds_other_channels(name: str) -> None:
+    backbone = ROOT.build(dict(type=f'mmssl.{name}', in_channels=5, **SMALL[name]))
+    assert first_convolution(backbone)[1].in_channels == 5
+    with pytest.raises(TypeError, match='in_channel'):
+        ROOT.build(dict(type=f'mmssl.{name}', in_channel=5, **SMALL[name]))
 
 
 @pytest.mark.parametrize('name', ['ResNet', 'PatchViT'])
