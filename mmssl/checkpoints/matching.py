@@ -16,12 +16,8 @@ from mmssl.distributed.shards import shard_like
 from mmssl.utils.errors import UserError, some
 
 _REGISTERS = 'reg_token'
-_INPUTS = (
-    'cls_token',
-    'reg_token',
-    'pos_embed',
-    'absolute_pos_embed',
-)  # trained inputs of the blocks beside the first layer
+# Trained inputs of the blocks beside the first layer.
+_INPUTS = ('cls_token', 'reg_token', 'pos_embed', 'absolute_pos_embed')
 _COUNTER = 'num_batches_tracked'  # a batch counter is not a weight, and older files do not have it
 
 
