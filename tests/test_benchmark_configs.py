@@ -145,9 +145,10 @@ def test_small_config_trains_evaluates_and_is_tested(
     [
         ('mae_caltech101', 'faster-rcnn_vit-tiny_bccd'),
         ('itpn_caltech101', 'faster-rcnn_itpn-tiny_bccd'),
+        ('resim_caltech101', 'faster-rcnn_resim-r18_bccd'),
     ],
 )
-def test_small_recipes_with_units_of_16_pixels_fit(recipe: str, stem: str, tmp_path: Path) -> None:
+def test_checkpoints_of_small_recipes_fit(recipe: str, stem: str, tmp_path: Path) -> None:
     cfg = load_config(ROOT / 'configs' / 'demo' / f'{recipe}.py')
     check_config(cfg, data=False)
     init_default_scope('mmssl')

@@ -251,7 +251,7 @@ def report(protocols: Sequence[Protocol], results: Sequence[Result], facts: Mapp
     lines += ['| protocol | metric | random init | pre-trained | difference | runs |', '|---|---|---|---|---|---|']
     for protocol in protocols:
         inits = summary.get(protocol.name, {})
-        cells = [f'{mean:.2f} ± {spread:.2f}' if count > 1 else f'{mean:.2f}' for mean, spread, count in _both(inits)]
+        cells = [_cell(*numbers) for numbers in _both(inits)]
         gain = f'{inits[PRETRAINED][0] - inits[RANDOM][0]:+.2f}' if len(inits) == 2 else ''
         runs = ' + '.join(str(count) for _, _, count in _both(inits))
         row = [protocol.title or protocol.name, protocol.metric, *cells, gain, runs]
@@ -266,3 +266,9 @@ def report(protocols: Sequence[Protocol], results: Sequence[Result], facts: Mapp
 
 def _both(inits: Mapping[str, tuple[float, float, int]]) -> list[tuple[float, float, int]]:
     return [inits.get(init, (math.nan, 0.0, 0)) for init in (RANDOM, PRETRAINED)]
+
+
+def _cell(mean: float, spread: float, count: int) -> str:
+    if count == 0:
+        return 'no run'
+    return f'{mean:.2f} ± {spread:.2f}' if count > 1 else f'{mean:.2f}'

@@ -117,6 +117,8 @@ def test_summary_and_table():
     text = report([Protocol('a', 'AP', [], title='BCCD')], RESULTS, dict(checkpoint='x.pth'))
     assert '| BCCD | AP | 11.00 ± 1.41 | 20.00 | +9.00 | 2 + 1 |' in text
     assert '- checkpoint: x.pth' in text and 'out of memory' in text
+    text = report([Protocol('a', 'AP', []), Protocol('b', 'AP', [])], RESULTS[2:], {})
+    assert '| a | AP | no run | 20.00 |  | 0 + 1 |' in text and '| b | AP | no run | no run |  | 0 + 0 |' in text
 
 
 def test_figure_has_a_panel_per_protocol_and_a_dot_per_run():
