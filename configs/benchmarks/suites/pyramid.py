@@ -1,11 +1,10 @@
 """What a pre-trained pyramid adds to a pre-trained backbone, in detectors of blood cells on a CPU: three seeds.
 
-    python tools/benchmarks/run_suite.py CHECKPOINT --suite pyramid --protocols resim --data-root DATA
-    python tools/benchmarks/run_suite.py CHECKPOINT --suite pyramid --protocols resim-backbone --no-random --data-root DATA
+    python tools/benchmarks/run_suite.py CHECKPOINT --suite pyramid --protocols resim resim-backbone --data-root DATA
 
 DATA holds bccd/. CHECKPOINT is one of ``resim_caltech101.py`` of configs/demo; for one of ``itpn_caltech101.py`` the
-protocols are ``itpn`` and ``itpn-backbone``. Both protocols of a method train the same detector; in that of
-``-backbone`` the pyramid begins at random. Random initialisation is the same for both, hence ``--no-random``.
+protocols are ``itpn itpn-backbone``. Both protocols of a method train the same detector, and so their runs on random
+initialisation have the same results; in ``-backbone`` the pyramid begins at random.
 """
 
 _run = ['--seed={seed}', '--work-dir={work_dir}', '--cfg-options', 'data_root={data}/bccd']
