@@ -52,7 +52,7 @@ class KMeans:
         backend: str = 'auto',
         device: torch.device | str | None = None,
     ) -> None:
-        if min(num_clusters, num_iterations, max_points_per_centroid or 1) < 1:
+        if min(num_clusters, num_iterations, 1 if max_points_per_centroid is None else max_points_per_centroid) < 1:
             raise ValueError(
                 'num_clusters, num_iterations and max_points_per_centroid must be positive, got '
                 f'{num_clusters}, {num_iterations} and {max_points_per_centroid}'
@@ -100,6 +100,8 @@ class KMeans:
             raise ValueError(
                 f'initial centroids must be ({self.num_clusters}, {features.shape[1]}), got {centroids.shape}'
             )
+        if not np.isfinite(centroids).all():
+            raise ValueError('the initial centroids hold numbers that are not finite')
         self.objectives = []
         step = self._faiss_step if self.backend == 'faiss' else self._torch_step
         for _ in bar(range(self.num_iterations), description):
@@ -190,6 +192,10 @@ def assign(
     features = _checked(features, backend)
     check_finite(features)
     centroids = np.ascontiguousarray(centroids, dtype=features.dtype)
+    if centroids.ndim != 2 or not len(centroids) or centroids.shape[1] != features.shape[1]:
+        raise ValueError(f'centroids must be (K, {features.shape[1]}) with K >= 1, got {centroids.shape}')
+    if not np.isfinite(centroids).all():
+        raise ValueError('the centroids hold numbers that are not finite')
     labels, distances = np.empty(len(features), np.int64), np.empty(len(features), features.dtype)
     parts = list(chunks(len(features), chunk_rows(max(centroids.shape))))
     if backend == 'faiss':
@@ -252,6 +258,8 @@ def _checked(features: np.ndarray, backend: str, num_clusters: int = 1) -> np.nd
     accepted = ('float32',) if backend == 'faiss' else ('float32', 'float64')
     if features.ndim != 2 or features.dtype.name not in accepted:
         raise ValueError(f'features must be (N, D) {" or ".join(accepted)}, got {features.shape} {features.dtype}')
+    if not features.size:
+        raise ValueError(f'there are no features to cluster, got {features.shape}')
     if len(features) < num_clusters:
         raise ValueError(f'{len(features)} rows cannot make {num_clusters} clusters: lower num_clusters')
     return features if features.flags.c_contiguous else np.ascontiguousarray(features)

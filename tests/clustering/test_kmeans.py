@@ -126,3 +126,24 @@ def test_features_that_are_not_finite_say_so(backend, monkeypatch):
     for cluster in (KMeans(4, backend=backend).fit, lambda rows: assign(rows, blobs(4), backend=backend)):
         with pytest.raises(ValueError, match='features of row 250 are not finite'):
             cluster(features)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_centroids_that_cannot_be_compared_are_refused(backend):
+    features = blobs(20)
+    with pytest.raises(ValueError, match='initial centroids hold numbers that are not finite'):
+        KMeans(2, backend=backend).fit(features, np.full((2, 6), np.nan))  # faiss would end the process
+    with pytest.raises(ValueError, match=r'must be \(K, 6\) with K >= 1, got \(3, 5\)'):
+        assign(features, np.zeros((3, 5)), backend=backend)
+    with pytest.raises(ValueError, match='with K >= 1'):
+        assign(features, np.zeros((0, 6)), backend=backend)
+    with pytest.raises(ValueError, match='not finite'):
+        assign(features, np.full((3, 6), np.inf), backend=backend)
+    for empty in (features[:0], features[:, :0]):
+        with pytest.raises(ValueError, match='there are no features to cluster'):
+            assign(empty, np.zeros((3, 6)), backend=backend)
+
+
+def test_no_rows_per_cluster_are_refused():
+    with pytest.raises(ValueError, match='got 2, 20 and 0'):
+        KMeans(2, max_points_per_centroid=0)
