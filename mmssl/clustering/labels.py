@@ -99,6 +99,9 @@ class KMeansLabeller(Labeller):
             themselves.
         **options: Arguments of ``KMeans``: ``num_iterations``, ``spherical``, ``max_points_per_centroid``,
             ``empty_clusters``, ``backend`` and ``device``.
+
+    Raises:
+        ValueError: A number is not positive, or ``KMeans`` refuses an option.
     """
 
     options_go_to = KMeans
@@ -112,13 +115,21 @@ class KMeansLabeller(Labeller):
         **options: object,
     ) -> None:
         super().__init__(num_clusters, num_heads)
-        if num_crops < 1:
-            raise ValueError(f'num_crops must be positive, got {num_crops}')
+        if num_crops < 1 or (whiten is not None and whiten < 1):
+            raise ValueError(
+                f'num_crops and whiten (None: no whitening) must be positive, got {num_crops} and {whiten}'
+            )
         self.num_crops = num_crops
         self.whiten = whiten
         self.has_centroids = whiten is None
         self.options = options
         self.device = KMeans(num_clusters, **options).device  # type: ignore[arg-type]  # checks the options
+
+    def check(self, num_images: int) -> None:
+        """Raises a ``ValueError`` if there are fewer images than clusters or principal components."""
+        super().check(num_images)
+        if self.whiten is not None and num_images < self.whiten:
+            raise ValueError(f'{num_images} images do not have {self.whiten} principal components: lower whiten')
 
     def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
         """Labels the images by clustering their features once per head; ``scores`` is not used."""

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from mmssl.clustering.labels import KMeansLabeller
+
+
+def test_whitening_that_cannot_work_is_refused_before_features_are_extracted():
+    for whiten in (0, -1):
+        with pytest.raises(ValueError, match=f'must be positive, got 1 and {whiten}'):
+            KMeansLabeller(2, whiten=whiten)
+    labeller = KMeansLabeller(2, whiten=9, backend='torch')
+    labeller.check(9)
+    with pytest.raises(ValueError, match='8 images do not have 9 principal components: lower whiten'):
+        labeller.check(8)
+    with pytest.raises(ValueError, match='1 images cannot make 2 clusters'):
+        labeller.check(1)
