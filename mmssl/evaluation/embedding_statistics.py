@@ -61,10 +61,11 @@ def alignment(vectors: Tensor, labels: Tensor) -> Tensor:
     vectors = F.normalize(vectors.double())
     classes, members = labels.unique(return_inverse=True)
     sums = vectors.new_zeros(len(classes), vectors.shape[1]).index_add_(0, members, vectors)
-    counts = torch.bincount(members).double()
+    counts = torch.bincount(members)
+    lengths = vectors.new_zeros(len(classes)).index_add_(0, members, vectors.square().sum(1))
     num_pairs = (counts * (counts - 1)).sum()
-    inner_products = sums.square().sum() - vectors.square().sum()  # over ordered pairs of different images
-    return 2 - 2 * inner_products / num_pairs
+    distances = 2 * (counts * lengths - sums.square().sum(1))  # over ordered pairs of images of a class
+    return distances[counts > 1].sum() / num_pairs
 
 
 def uniformity(vectors: Tensor, chunk_size: int = 1024) -> Tensor:
@@ -78,8 +79,11 @@ def uniformity(vectors: Tensor, chunk_size: int = 1024) -> Tensor:
         Scalar <= 0: 0 if every image has the same embedding, lower the more evenly the embeddings cover the sphere.
     """
     vectors = F.normalize(vectors.double())
-    size = len(vectors)
-    total = sum((4 * (chunk @ vectors.T) - 4).exp().sum() for chunk in vectors.split(chunk_size))
+    size, lengths = len(vectors), vectors.square().sum(1)  # 1, but 0 for a vector of zeros
+    total = sum(
+        (4 * (chunk @ vectors.T) - 2 * (chunk.square().sum(1, keepdim=True) + lengths)).exp().sum()
+        for chunk in vectors.split(chunk_size)
+    )
     return ((total - size) / (size * (size - 1))).log()  # each image with itself contributes exp(0) = 1
 
 

@@ -94,3 +94,16 @@ def test_labels_add_alignment_and_large_sets_are_sampled_evenly() -> None:
     assert whole['alignment'] == pytest.approx(alignment(vectors, data.labels).item())
     two = EmbeddingStatistics(max_samples=2)(data, data)
     assert two['uniformity'] == pytest.approx(uniformity(vectors[[0, 99]]).item())
+
+
+@pytest.mark.parametrize('count', [2, 10, 300])
+def test_zeros_are_a_single_point(count: int) -> None:
+    zeros = torch.zeros(count, 6)
+    assert uniformity(zeros).item() == pytest.approx(0, abs=1e-9)
+    assert alignment(zeros, torch.zeros(count, dtype=torch.int64)).item() == 0
+
+
+def test_alignment_without_pairs_is_never_infinite() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for count in range(2, 60):
+        assert alignment(torch.randn(count, 5, generator=generator), torch.randperm(count, generator=generator)).isnan()
