@@ -133,7 +133,7 @@ class LinearProbe:
     ) -> tuple[float, float]:
         if self.labels_per_class:
             bank = bank.select(draw_per_class(bank.labels.cpu(), self.labels_per_class, generator))
-        scale = bank.vectors.std(0).clamp(min=1e-6)
+        scale = bank.vectors.std(0, correction=int(len(bank) > 1)).clamp(min=1e-6)  # 0 and not NaN for one image
         centre = bank.vectors.mean(0)
         train, test = ((vectors - centre) / scale for vectors in (bank.vectors, queries.vectors))
         penalty = self._choose_penalty(train, bank.labels, num_classes, generator)

@@ -116,3 +116,11 @@ def test_ids_with_gaps_are_classes_like_others() -> None:
 def test_settings_without_a_meaning_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match='must be'):
         LinearProbe(**arguments)
+
+
+@pytest.mark.parametrize('arguments', [dict(), dict(labels_per_class=1, num_draws=2)])
+def test_one_training_image_is_a_classifier(arguments: dict) -> None:
+    vectors = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    bank = Features(vectors[:1], torch.tensor([2]), torch.arange(1))
+    queries = Features(vectors[1:], torch.tensor([2, 2, 5]), torch.arange(3))
+    assert LinearProbe(**arguments)(bank, queries).popitem()[1] == pytest.approx(200 / 3)
