@@ -236,10 +236,13 @@ class LinearSweep:
                 'lrs, weight_decays and heads need at least one entry, num_seeds >= 1 and 0 < held_out < 1 must hold; '
                 f'got {lrs}, {weight_decays}, {heads}, {num_seeds} and {held_out}'
             )
-        if min(lrs) <= 0 or min(weight_decays) < 0 or epochs <= 0 or batch_size < 1:
+        if unknown := [head for head in heads if head not in HEADS]:
+            raise ValueError(f'heads must be a list of {HEADS}, got {unknown[0]!r}')
+        finite = all(0 < value < math.inf for value in (*lrs, epochs)) and all(0 <= d < math.inf for d in weight_decays)
+        if not finite or batch_size < 1:
             raise ValueError(
-                'lrs, epochs and batch_size must be positive and weight_decays not negative; got '
-                f'{lrs}, {epochs}, {batch_size} and {weight_decays}'
+                'lrs and epochs must be positive and finite, weight_decays not negative and finite, and batch_size at '
+                f'least 1; got {lrs}, {epochs}, {weight_decays} and {batch_size}'
             )
         self.settings = list(itertools.product(lrs, weight_decays))
         self.heads = tuple(heads)

@@ -138,3 +138,18 @@ def test_arguments():
         LinearSweep()(clusters(5), clusters(8))
     with pytest.raises(ValueError, match='as many learning rates'):
         train_classifiers(torch.ones(4, 2), torch.zeros(4).long(), num_classes=2, lrs=[1.0], weight_decays=[])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(heads=('standardized', 'plain')), "got 'plain'"),
+        (dict(heads='unit'), "got 'u'"),
+        (dict(lrs=(0.1, math.nan)), 'finite'),
+        (dict(weight_decays=(math.inf,)), 'finite'),
+        (dict(epochs=math.nan), 'finite'),
+    ],
+)
+def test_settings_are_checked_before_features_are_extracted(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LinearSweep(**arguments)
