@@ -26,7 +26,7 @@ def average_precision(targets: np.ndarray, scores: np.ndarray) -> float:
 
     Args:
         targets: (N,) integers: 1 for positives, 0 for negatives, -1 for images to ignore.
-        scores: (N,) scores, higher for more likely positives.
+        scores: (N,) scores, higher for more likely positives; images with equal scores are ranked in their order.
 
     Returns:
         Average precision in [0, 1], NaN if there are no positives.
@@ -105,10 +105,12 @@ def evaluate_svm(
         num_jobs: Number of processes that share the classes.
 
     Raises:
-        ValueError: A class has too few positives or negatives to train on, or no positives to test on.
+        ValueError: There is no cost, or one is not positive and finite; or a class has too few positives or negatives
+            to train on, or no positives to test on.
     """
     from joblib import Parallel, delayed  # here, because it is slow to import
 
+    _check_costs(costs)
     check_classes(train[1], test[1], least=FOLDS if len(costs) > 1 else 1)
     vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     results = Parallel(num_jobs)(
@@ -157,6 +159,11 @@ def check_classes(train: np.ndarray, test: np.ndarray, least: int) -> None:
                 f'class {column} has {positives} positives and {negatives} negatives among the training images and '
                 f'{tested} positives among the test images: at least {least}, {least} and 1 are needed'
             )
+
+
+def _check_costs(costs: Sequence[float]) -> None:
+    if not costs or not all(0 < cost < float('inf') for cost in costs):
+        raise ValueError(f'costs must be one or more positive, finite numbers, got {list(costs)}')
 
 
 def _signs(targets: np.ndarray) -> np.ndarray:
@@ -250,13 +257,17 @@ def evaluate_low_shot(
         num_jobs: Number of processes.
 
     Raises:
-        ValueError: ``num_samples`` or a number of shots is less than 1, or a class has too few images.
+        ValueError: ``num_samples`` or a number of shots is less than 1, there are no shots or no costs, a cost is not
+            positive and finite, or a class has too few images.
     """
     shots = list(shots)
     from joblib import Parallel, delayed  # here, because it is slow to import
 
-    if num_samples < 1 or min(shots) < 1:
-        raise ValueError(f'num_samples and the numbers of shots must be at least 1, got {num_samples} and {shots}')
+    if num_samples < 1 or not shots or min(shots) < 1:
+        raise ValueError(
+            f'num_samples and one or more numbers of shots must be at least 1, got {num_samples} and {shots}'
+        )
+    _check_costs(costs)
     check_classes(train[1], test[1], least=1)
     vectors, test_vectors = unit_vectors(train[0]), unit_vectors(test[0])
     drawn = [

@@ -145,3 +145,17 @@ def test_processes_change_nothing():
     with parallel_config(backend='multiprocessing'):  # forked: joblib's own start a new Python each
         results = evaluate_svm(train, test, (0.1, 10.0), num_jobs=2)
     assert results == evaluate_svm(train, test, (0.1, 10.0))
+
+
+@pytest.mark.parametrize('costs', [(), (1.0, 0.0), (float('nan'),)])
+@pytest.mark.parametrize('evaluate', [evaluate_svm, evaluate_low_shot])
+def test_costs_without_a_meaning_are_refused(evaluate, costs):
+    data = np.eye(6), np.eye(2, dtype=int)[[0, 1] * 3]
+    with pytest.raises(ValueError, match='costs must be one or more positive, finite numbers'):
+        evaluate(data, data, costs=costs, **({} if evaluate is evaluate_svm else dict(shots=(1,))))
+
+
+def test_no_shots_are_refused():
+    data = np.eye(6), np.eye(2, dtype=int)[[0, 1] * 3]
+    with pytest.raises(ValueError, match='one or more numbers of shots'):
+        evaluate_low_shot(data, data, shots=())
