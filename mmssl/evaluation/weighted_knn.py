@@ -66,30 +66,6 @@ def _check_temperature(temperature: float) -> None:
         raise ValueError(f'temperature must be positive and finite, got {temperature}; DINO uses 0.07')
 
 
-def weighted_knn_votes(
-    queries: Tensor, bank: Tensor, bank_labels: Tensor, *, k: int = 20, temperature: float = 0.07, num_classes: int
-) -> Tensor:
-    """Votes of the ``k`` nearest rows of the bank by cosine similarity, as in DINO (arXiv:2104.14294, App. F.1).
-
-    The vote for a class is the sum of exp(similarity / T) over its neighbours. Below T = 0.012 it can overflow float32;
-    ``class_similarities``, which ``WeightedKNN`` uses, gives the same order of classes without overflow.
-
-    Args:
-        queries: (N, D).
-        bank: (B, D).
-        bank_labels: (B,) int64 in [0, C).
-        k: Number of neighbours that vote.
-        temperature: Temperature T > 0.
-        num_classes: Number of classes C.
-
-    Returns:
-        Votes (N, C); the class with the most votes is the prediction.
-    """
-    similarities, rows = nearest_neighbours(queries, bank, k)
-    scores = class_similarities(similarities, bank_labels[rows], temperature=temperature, num_classes=num_classes)
-    return (scores / temperature).exp()
-
-
 @METRICS.register_module()
 class WeightedKNN:
     """Top-1 and top-5 accuracy of weighted kNN classification in per cent (DINO, arXiv:2104.14294, App. F.1).

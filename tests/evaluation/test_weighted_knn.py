@@ -7,7 +7,7 @@ import torch
 
 from mmssl.evaluation.accuracy import top_accuracy
 from mmssl.evaluation.extract import Features
-from mmssl.evaluation.weighted_knn import WeightedKNN, class_similarities, nearest_neighbours, weighted_knn_votes
+from mmssl.evaluation.weighted_knn import WeightedKNN, class_similarities, nearest_neighbours
 
 BANK = torch.tensor([[1, 0], [0.9, 0.436], [0, 1], [0.05, 0.999], [0.1, 0.995]], dtype=torch.float64)
 BANK_LABELS = torch.tensor([0, 0, 1, 1, 1])
@@ -18,8 +18,15 @@ def features(vectors: torch.Tensor, labels: torch.Tensor) -> Features:
     return Features(vectors, labels, torch.arange(len(labels)))
 
 
+def votes_of(queries: torch.Tensor, bank: torch.Tensor, k: int, num_classes: int) -> torch.Tensor:
+    """Votes (N, C) at the temperature 0.07."""
+    similarities, rows = nearest_neighbours(queries, bank, k)
+    scores = class_similarities(similarities, BANK_LABELS[rows], temperature=0.07, num_classes=num_classes)
+    return (scores / 0.07).exp()
+
+
 def test_near_neighbours_outvote_a_majority() -> None:
-    votes = weighted_knn_votes(QUERY, BANK, BANK_LABELS, k=5, temperature=0.07, num_classes=2)
+    votes = votes_of(QUERY, BANK, k=5, num_classes=2)
     unit = BANK / BANK.norm(dim=1, keepdim=True)
     by_hand = torch.exp(unit @ QUERY[0] / 0.07)
     expected = torch.stack([by_hand[:2].sum(), by_hand[2:].sum()])
@@ -29,7 +36,7 @@ def test_near_neighbours_outvote_a_majority() -> None:
 
 
 def test_one_neighbour_gives_its_label_alone() -> None:
-    votes = weighted_knn_votes(BANK, BANK, BANK_LABELS, k=1, num_classes=3)
+    votes = votes_of(BANK, BANK, k=1, num_classes=3)
     assert votes.argmax(1).tolist() == BANK_LABELS.tolist()
     assert (votes > 0).sum(1).tolist() == [1] * 5
     torch.testing.assert_close(votes.max(1).values, torch.full((5,), math.exp(1 / 0.07), dtype=torch.float64))
@@ -37,9 +44,8 @@ def test_one_neighbour_gives_its_label_alone() -> None:
 
 def test_scale_of_features_does_not_matter() -> None:
     scale = torch.tensor([0.1, 3.0, 1.0, 20.0, 0.5], dtype=torch.float64)[:, None]
-    arguments = dict(bank_labels=BANK_LABELS, k=4, num_classes=2)
     torch.testing.assert_close(
-        weighted_knn_votes(QUERY * 7, BANK * scale, **arguments), weighted_knn_votes(QUERY, BANK, **arguments)
+        votes_of(QUERY * 7, BANK * scale, k=4, num_classes=2), votes_of(QUERY, BANK, k=4, num_classes=2)
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mmssl.evaluation.extract import Features
-from mmssl.evaluation.weighted_knn import WeightedKNN, weighted_knn_votes
+from mmssl.evaluation.weighted_knn import WeightedKNN, class_similarities, nearest_neighbours
 from tests.parity.golden import Golden, summary
 
 TEMPERATURE = 0.07
@@ -27,9 +27,11 @@ def test_votes_and_accuracies(goldens_dir):
 
     outputs, losses = {'similarity': summary(queries @ bank.T)}, {}
     for k in sorted(int(k) for name in golden.record['outputs'] for k in re.findall(r'votes_k(\d+)', name)):
-        votes = weighted_knn_votes(
-            queries, bank, bank_labels, k=k, temperature=TEMPERATURE, num_classes=num_classes
+        similarities, rows = nearest_neighbours(queries, bank, k)
+        scores = class_similarities(
+            similarities, bank_labels[rows], temperature=TEMPERATURE, num_classes=num_classes
         )  # (N, C)
+        votes = (scores / TEMPERATURE).exp()
         outputs[f'votes_k{k}'] = summary(votes)
         assert votes.argmax(dim=1).tolist() == golden.record['literals_out'][f'predicted_k{k}']
         metrics = WeightedKNN(k, TEMPERATURE)(_features(bank, bank_labels), _features(queries, labels))
