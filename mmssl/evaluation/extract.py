@@ -145,7 +145,8 @@ def extract_features(
         The features on the CPU on the main process, None on the others.
 
     Raises:
-        ValueError: The processes have different numbers of images, so they would wait for each other forever.
+        ValueError: The processes have different numbers of images, so they would wait for each other forever, or
+            ``drop_last`` of the dataloader leaves no batch.
     """
     algorithm = unwrap(model)
     feature = feature or algorithm.extract_feat
@@ -183,6 +184,9 @@ def extract_to_file(
 
     Returns:
         The features on the main process, with ``vectors`` memory-mapped from ``file``; None on the others.
+
+    Raises:
+        ValueError: ``drop_last`` of the dataloader leaves no batch.
     """
     algorithm = unwrap(model)
     size = len(_sized(dataloader)[0])
@@ -198,7 +202,8 @@ def extract_to_file(
                 vectors[index.numpy()], labels[index], seen[index] = found.numpy(), label, True
     if rank() != 0:
         return None
-    assert vectors is not None, 'a dataset holds at least one image'
+    if vectors is None:
+        raise ValueError(_no_batch(size))
     rows = seen.nonzero().squeeze(1)
     if len(rows) < size:  # unreadable images left gaps: move the rows after a gap up
         print_log(f'{size - len(rows)} of {size} images gave no features', logger='current', level=30)
@@ -333,6 +338,8 @@ def _embed(
 
 
 def _in_dataset_order(parts: list[tuple[Tensor, ...]], size: int) -> Features:
+    if not parts:
+        raise ValueError(_no_batch(size))
     vectors, labels, indices = (torch.cat(column) for column in zip(*parts))
     position = torch.full((size,), -1)
     position[indices] = torch.arange(len(indices))
@@ -344,6 +351,10 @@ def _in_dataset_order(parts: list[tuple[Tensor, ...]], size: int) -> Features:
             level=30,
         )
     return Features(vectors, labels, indices).select(position[seen])
+
+
+def _no_batch(size: int) -> str:
+    return f'{size} images fill no batch: set drop_last=False in the dataloader, or a smaller batch_size'
 
 
 def _sized(dataloader: DataLoader) -> tuple[Any, Any]:

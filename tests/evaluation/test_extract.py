@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from torch.utils.data import DistributedSampler, SequentialSampler
+from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from mmssl.evaluation.extract import extract_chosen, extract_features, extract_rows, extract_to_file
 from tests.evaluation.support import Pixels, loader
@@ -127,3 +127,11 @@ def test_every_process_uses_the_running_statistics_of_the_main_one(tmp_path: Pat
 def test_uneven_shares_are_refused_instead_of_waiting_for_ever() -> None:
     with pytest.raises(RuntimeError, match='images per process must be equal'):
         run_distributed(_extract_share, 2, 7, False)
+
+
+def test_a_dataloader_that_drops_its_only_batch_is_named(tmp_path: Path) -> None:
+    images = loader(6)
+    short = DataLoader(images.dataset, batch_size=7, drop_last=True, collate_fn=images.collate_fn)
+    for extract in (extract_features, lambda *args: extract_to_file(*args, tmp_path / 'features.npy')):
+        with pytest.raises(ValueError, match='6 images fill no batch: set drop_last=False'):
+            extract(Pixels(), short)
