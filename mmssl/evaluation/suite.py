@@ -105,9 +105,16 @@ def load_suite(suite: str, root: Path) -> list[Protocol]:
     except TypeError as error:
         raise UserError(f'{path}: {error}') from error
     for protocol in found:
+        _check_lists(protocol, path)
         for argument in (*protocol.command, *protocol.pretrained, *protocol.random, *protocol.resume):
             _check_argument(argument, f'{path}: {protocol.name}')
     return found
+
+
+def _check_lists(protocol: Protocol, path: Path) -> None:
+    for name in ('command', 'pretrained', 'random', 'resume'):
+        if isinstance(value := getattr(protocol, name), str):
+            raise UserError(f'{path}: {protocol.name}: {name} is the text {value!r}: write a list of arguments')
 
 
 def _check_argument(argument: str, place: str) -> None:

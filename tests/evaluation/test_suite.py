@@ -161,3 +161,11 @@ def test_shipped_suites_name_tools_and_configs_that_are_there(name):
             for argument in command:
                 assert not argument.endswith('.py') or (ROOT / argument).is_file(), argument
         assert any('3' in argument for argument in command), 'the seed is not used'
+
+
+@pytest.mark.parametrize('argument', ['command', 'pretrained', 'random', 'resume'])
+def test_a_text_instead_of_a_list_of_arguments_is_refused(argument, tmp_path):
+    arguments = dict(metric='m', command=['tool.py']) | {argument: 'tool.py'}
+    (tmp_path / 'suite.py').write_text(f'protocols = dict(a={arguments})')
+    with pytest.raises(UserError, match=f"a: {argument} is the text 'tool.py': write a list"):
+        load_suite(str(tmp_path / 'suite.py'), tmp_path)
