@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -82,8 +83,9 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
     """
     with torch.serialization.safe_globals(_SAFE_GLOBALS):
         if is_address(path):
+            folder = str(_cache_folder(str(path)))
             with downloading(str(path)):
-                return torch.hub.load_state_dict_from_url(str(path), map_location=map_location, weights_only=True)
+                return torch.hub.load_state_dict_from_url(str(path), folder, map_location, weights_only=True)
         path = Path(path).expanduser()
         if (path / REST).is_file():
             return _load_folder(path, map_location)
@@ -174,19 +176,28 @@ def downloading(address: str) -> Iterator[None]:
 
 
 def local_file(file: str | Path) -> Path:
-    """Returns the path of a file; an http(s) address is first downloaded into torch's hub directory.
+    """Returns the path of a file; an http(s) address is first downloaded into a folder of torch's hub directory.
 
     Raises:
         UserError: The address cannot be downloaded.
     """
     if not is_address(file):
         return Path(file).expanduser()
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(str(file)).path).name
+    path = _cache_folder(str(file)) / Path(urlparse(str(file)).path).name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with downloading(str(file)):
             torch.hub.download_url_to_file(str(file), str(path), progress=False)
     return path
+
+
+def _cache_folder(address: str) -> Path:
+    """Returns the folder for the file of an address in torch's hub directory.
+
+    Each address has its own folder, because official codes publish several files of one name, such as
+    ``checkpoint.pth``: torch would take the first one for all of them.
+    """
+    return Path(torch.hub.get_dir()) / 'checkpoints' / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
 def _load_safetensors(path: Path, map_location: str | torch.device) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mmssl.checkpoints.files import (
     UnreadableCheckpointError,
     backbone_file,
     load_checkpoint_file,
+    local_file,
     save_checkpoint_file,
     save_safetensors,
 )
@@ -307,3 +308,18 @@ def test_the_folder_of_a_sharded_run_is_a_checkpoint(tmp_path: Path) -> None:
         read_checkpoint(folder)
     (folder / REST).touch()
     assert read_checkpoint(folder) == find_public(folder) == str(folder)
+
+
+def test_two_addresses_with_one_file_name_are_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    monkeypatch.setattr(
+        torch.hub,
+        'download_url_to_file',
+        lambda url, to, *args, **kwargs: torch.save(dict(a=torch.tensor(len(url))), to),
+    )
+    short, long = 'https://host/1/checkpoint.pth', 'https://host/300/checkpoint.pth'
+    for _ in range(2):  # the second time from the cache
+        for address in (short, long):
+            assert load_checkpoint_file(address)['a'] == len(address)
+            assert torch.load(local_file(address), weights_only=True)['a'] == len(address)
+    assert len(list((tmp_path / 'hub').rglob('checkpoint.pth'))) == 2
