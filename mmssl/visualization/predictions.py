@@ -83,8 +83,8 @@ class Prediction:
             and ``boxes`` for a detector.
         """
         if self.label_map is not None:
-            number = self.label_map.numel()
-            found = torch.bincount(self.label_map.flatten().clamp(0, len(self.classes)), minlength=len(self.classes))
+            labels, number = self.label_map.flatten(), self.label_map.numel()
+            found = torch.bincount(labels[(labels >= 0) & (labels < len(self.classes))], minlength=len(self.classes))
             shares = {name: int(count) / number for name, count in zip(self.classes, found)}
             return dict(shares={name: round(share, 4) for name, share in shares.items() if share})
         scores = None if self.scores is None else [round(score, 4) for score in self.scores.tolist()]

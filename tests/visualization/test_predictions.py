@@ -55,3 +55,9 @@ def test_another_image_is_drawn_for_one_that_cannot_be_read(tmp_path: Path) -> N
     hook = PicturesHook(out_dir=str(tmp_path / 'out'))
     hook._draw_classified(SimpleNamespace(algorithm=_Classifier(), test_loop=loop), dataset)
     assert hook.number == 3 and len(list((tmp_path / 'out').iterdir())) == 3
+
+
+@pytest.mark.parametrize('ignored', [-1, 2, 255])
+def test_ignored_pixels_belong_to_no_class(ignored: int) -> None:
+    labels = torch.tensor([[ignored, ignored], [0, 1]])
+    assert Prediction(('a', 'b'), label_map=labels).summary() == dict(shares=dict(a=0.25, b=0.25))
