@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import print_log
 
 from mmssl.checkpoints.files import replace_file
-from mmssl.datasets.base import LARGEST_LABEL, ImageDataset, checked_source, shared_options
+from mmssl.datasets.base import LARGEST_LABEL, ImageDataset, checked_source, printable, shared_options
 from mmssl.registry import DATASETS
 
 
@@ -37,8 +37,8 @@ class RelabelledImages(ImageDataset):
 
     Raises:
         FileNotFoundError: The file of labels does not exist.
-        ValueError: The file names no image of the dataset, there are no labels, a line has no label, or ``noise`` is
-            out of range or given without ``num_classes``.
+        ValueError: The file names no image of the dataset or gives one two labels, there are no labels, a line has no
+            label, or ``noise`` is out of range or given without ``num_classes``.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class RelabelledImages(ImageDataset):
         noise_seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        if not 0 <= noise <= 1 or noise and num_classes is None:
-            raise ValueError(f'noise must lie in [0, 1] and needs num_classes, got {noise} and {num_classes}')
+        if not 0 <= noise <= 1 or noise and (num_classes is None or num_classes < 1):
+            raise ValueError(f'noise must lie in [0, 1] and needs num_classes >= 1, got {noise} and {num_classes}')
         shown = {key: kwargs[key] for key in ('views', 'transform') if key in kwargs}
         self.dataset = DATASETS.build({**shared_options(kwargs), **checked_source(dataset, 'dataset'), **shown})
         self.classes = self.dataset.classes if labels is None else None
@@ -128,11 +128,11 @@ def read_labels(file: Path) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: The file does not exist.
-        ValueError: A line does not end with an integer, or the integer is too large.
+        ValueError: A line does not end with an integer, the integer is too large, or a name has two labels.
     """
     if not file.is_file():
         raise FileNotFoundError(f'{file} is not a file: set labels to a text file with one "name label" per line')
-    labels = {}
+    labels: dict[str, int] = {}
     with file.open(encoding='utf-8-sig', errors='surrogateescape') as lines:
         for number, line in enumerate(map(str.rstrip, lines), 1):  # a name may begin with a space
             if not line or line == '#' or line.startswith('# '):
@@ -142,7 +142,8 @@ def read_labels(file: Path) -> dict[str, int]:
                 raise ValueError(
                     f'{file}:{number}: a line must be "name label" with an integer up to {LARGEST_LABEL}, got {line!r}'
                 )
-            labels[name] = int(label)
+            if labels.setdefault(name, int(label)) != int(label):
+                raise ValueError(f'{file}:{number}: {printable(name)!r} has the labels {labels[name]} and {label}')
     return labels
 
 

@@ -115,3 +115,20 @@ def test_images_without_labels_and_names_that_begin_with_a_space(folder, tmp_pat
         RelabelledImages(dict(type='ImageFolder', data_root=str(folder)), transform=PLAIN)
     write_labels(tmp_path / 'labels.txt', [' a/b.png'], [3], 'a comment')
     assert read_labels(tmp_path / 'labels.txt') == {' a/b.png': 3}
+
+
+def test_a_name_with_two_labels_is_refused(tmp_path):
+    file = tmp_path / 'labels.txt'
+    file.write_text('1.png 3\n2.png 4\n1.png 3\n')
+    assert read_labels(file) == {'1.png': 3, '2.png': 4}
+    file.write_text('1.png 3\n2.png 4\n1.png 5\n')
+    with pytest.raises(ValueError, match=r"labels.txt:3: '1.png' has the labels 3 and 5"):
+        read_labels(file)
+
+
+@pytest.mark.parametrize('number', [0, -3, None])
+def test_noise_without_classes_is_refused(folder, number):
+    with pytest.raises(ValueError, match=f'needs num_classes >= 1, got 0.5 and {number}'):
+        RelabelledImages(
+            dict(type='ClassFolder', data_root=str(folder)), noise=0.5, num_classes=number, transform=PLAIN
+        )
