@@ -20,7 +20,7 @@ class ArrayImages(ImageDataset):
         **kwargs: Arguments of ``ImageDataset``.
 
     Raises:
-        ValueError: There is another number of labels than of images.
+        ValueError: There is another number of labels than of images, or a label that no class has.
     """
 
     holds_rgb = True
@@ -36,6 +36,11 @@ class ArrayImages(ImageDataset):
         self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int32)
         if self.labels is not None and len(self.labels) != len(self.images):
             raise ValueError(f'{self.describe()} has {len(self.images)} images and {len(self.labels)} labels')
+        if self.labels is not None and classes is not None and (self.labels >= len(classes)).any():
+            raise ValueError(
+                f'{self.describe()} has {len(classes)} classes, so its labels must be 0 to {len(classes) - 1}, got '
+                f'{int(self.labels.max())}'
+            )
         self.classes = classes
         super().__init__(**kwargs)
 

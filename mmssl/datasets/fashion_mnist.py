@@ -15,7 +15,7 @@ from mmssl.registry import DATASETS
 
 @DATASETS.register_module()
 class FashionMNIST(ArrayImages):
-    """Fashion-MNIST, or another dataset in MNIST's four files: grey images, returned with three equal channels.
+    """Fashion-MNIST, or another dataset of ten classes in MNIST's four files: grey images, as three equal channels.
 
     Args:
         data_root: Folder of ``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte`` and so on, each with or without
@@ -25,7 +25,7 @@ class FashionMNIST(ArrayImages):
 
     Raises:
         FileNotFoundError: A file does not exist.
-        ValueError: The split is unknown, or a file is not an idx file of bytes.
+        ValueError: The split is unknown, a file is not an idx file of bytes, or a label is above 9.
     """
 
     names = ('t-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot')
@@ -65,7 +65,9 @@ def read_idx(path: Path) -> np.ndarray:
         raise FileNotFoundError(f'neither {path} nor {compressed.name} exists; set data_root to the folder of the file')
     if data[:3] != b'\0\0\x08':
         raise ValueError(f'{path} is not an idx file of bytes: it begins with {data[:4]!r}')
-    offset = 4 + 4 * data[3]
+    offset = 4 + 4 * int.from_bytes(data[3:4], 'big')
+    if len(data) < offset:
+        raise ValueError(f'{path} ends within its header: it is truncated')
     shape = np.frombuffer(data, '>u4', count=data[3], offset=4)
     if len(data) - offset != shape.prod():
         raise ValueError(f'{path} holds {len(data) - offset} samples instead of {shape.prod()}: is it truncated?')

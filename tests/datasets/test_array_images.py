@@ -133,3 +133,17 @@ def test_images_in_memory_have_no_bands_to_choose(bands: int | list[int]) -> Non
 def test_labels_of_other_images_are_refused() -> None:
     with pytest.raises(ValueError, match='has 3 images and 4 labels'):
         ArrayImages(PIXELS[:3], np.arange(4), **EVALUATION)
+
+
+@pytest.mark.parametrize('header', [b'\0\0\x08', b'\0\0\x08\x03\0\0\0\x0a'])
+def test_an_idx_file_that_ends_in_its_header_is_truncated(header: bytes, tmp_path: Path) -> None:
+    (tmp_path / 'x').write_bytes(header)
+    with pytest.raises(ValueError, match='ends within its header: it is truncated'):
+        read_idx(tmp_path / 'x')
+
+
+def test_labels_of_other_classes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / 'train-images-idx3-ubyte').write_bytes(idx(np.zeros((3, 4, 4), np.uint8)))
+    (tmp_path / 'train-labels-idx1-ubyte').write_bytes(idx(np.array([0, 46, 9], np.uint8)))
+    with pytest.raises(ValueError, match='FashionMNIST has 10 classes, so its labels must be 0 to 9, got 46'):
+        FashionMNIST(str(tmp_path), **EVALUATION)
