@@ -155,14 +155,16 @@ class FileCache:
 
     Args:
         folder: Folder of the copies; it is created. Other files in it are left alone.
-        max_gib: Largest size of all copies in GiB; the copies that were not read for the longest time are removed. None
-            keeps all.
+        max_gib: Largest size of all copies in GiB; the copies that were not read for the longest time are removed. A
+            file that is larger alone is copied all the same. None keeps all.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or ``max_gib`` is not positive and finite.
     """
 
     def __init__(self, folder: str, max_gib: float | None = None) -> None:
+        if max_gib is not None and not 0 < max_gib < float('inf'):
+            raise UserError(f'cache.max_gib must be a positive number, or None for no limit, got {max_gib}')
         self.folder = Path(folder).expanduser()
         self.max_bytes = None if max_gib is None else int(max_gib * 2**30)
         try:

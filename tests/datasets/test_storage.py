@@ -15,6 +15,7 @@ from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.make_index import write_index
 from mmssl.datasets.storage import FileCache, StoredFile
 from mmssl.datasets.tar_shards import TarShards
+from mmssl.utils.errors import UserError
 from tests.datasets.test_packed import write_tar
 from tests.support.image_files import EVALUATION, encode, flat_image, value_of
 
@@ -150,3 +151,9 @@ def test_one_process_copies_and_the_others_wait(tmp_path: Path) -> None:
         assert all(pool.starmap(_read_once, [(str(tmp_path), number) for number in range(8)]))
     assert (tmp_path / 'log').read_text() == 'x'
     assert [path.name[17:] for path in (tmp_path / 'copies').iterdir()] == ['x']
+
+
+@pytest.mark.parametrize('size', [0, -1, float('nan'), float('inf')])
+def test_a_cache_without_room_is_refused(size: float, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match='cache.max_gib must be a positive number, or None'):
+        FileCache(str(tmp_path), max_gib=size)
