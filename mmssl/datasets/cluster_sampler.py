@@ -26,12 +26,12 @@ class ClusterSampler(EpochSampler):
         seed: Seed of the order, see ``EpochSampler``.
 
     Raises:
-        ValueError: ``reassign`` is not positive, or leaves no image.
+        ValueError: ``reassign`` is not positive and finite, or leaves no image.
     """
 
     def __init__(self, dataset: ImageDataset, reassign: float = 1.0, seed: int | None = None) -> None:
-        if reassign <= 0:
-            raise ValueError(f'reassign must be positive, got {reassign}')
+        if not 0 < reassign < float('inf'):
+            raise ValueError(f'reassign must be positive and finite, got {reassign}')
         super().__init__(dataset, shuffle=True, drop_last=True, seed=seed)
         self.dataset_size = int(reassign * len(dataset))
         if len(self) == 0:

@@ -26,10 +26,10 @@ def check_views(views: Sequence[Any], least: float) -> float:
     """Returns ``least`` if it and the views are right for reduced decoding.
 
     Raises:
-        UserError: ``least`` is below 1, or a view is neither an ``AugmentedView`` nor a ``SameView``, or has no
+        UserError: ``least`` is below 1 or NaN, or a view is neither an ``AugmentedView`` nor a ``SameView``, or has no
             antialiased filter.
     """
-    if least < 1:
+    if not least >= 1:
         raise UserError(f'reduced_decoding must be at least 1 pixel per pixel of a view, got {least}')
     for view in views:
         if type(view) not in (AugmentedView, SameView) or view.interpolation == 'bicubic-aliased':

@@ -70,8 +70,9 @@ def test_without_clusters_it_says_what_is_missing():
         list(ClusterSampler(range(5), seed=0))
     with pytest.raises(ValueError, match='no image has a cluster'):
         ClusterSampler(range(5), seed=0).set_labels(np.full(5, -1))
-    with pytest.raises(ValueError, match='reassign must be positive'):
-        ClusterSampler(range(5), reassign=0)
+    for wrong in (0, float('nan'), float('inf')):
+        with pytest.raises(ValueError, match='reassign must be positive'):
+            ClusterSampler(range(5), reassign=wrong)
 
 
 def test_an_epoch_without_an_image_is_refused():

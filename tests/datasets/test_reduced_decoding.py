@@ -69,6 +69,7 @@ def test_views_are_nearly_the_same(photos: Path, monkeypatch: pytest.MonkeyPatch
     ('change', 'message'),
     [
         (dict(reduced_decoding=0.5), 'must be at least 1 pixel'),
+        (dict(reduced_decoding=float('nan')), 'must be at least 1 pixel'),
         (dict(views=[dict(type='AlignedView', size=8)]), 'got AlignedView'),
         (dict(views=[dict(VIEW, interpolation='bicubic-aliased')]), "interpolation='bicubic-aliased'"),
         (dict(decoded='copies'), 'without decoded copies'),
