@@ -131,7 +131,7 @@ class ImageDataset(Dataset):
         """Returns the number of images, before ``split`` selects some."""
 
     def _load(self, row: int) -> np.ndarray:
-        """Returns image ``row`` as uint8 RGB (H, W, 3).
+        """Returns image ``row`` as uint8 RGB (H, W, 3), or its ``bands``.
 
         Raises:
             UnreadableImageError, OSError: The image cannot be read.
@@ -208,7 +208,7 @@ class ImageDataset(Dataset):
         return self._name(int(self._rows[index]))
 
     def load(self, index: int) -> np.ndarray:
-        """Returns image ``index`` without a view, uint8 RGB (H, W, 3)."""
+        """Returns image ``index`` without a view, uint8 RGB (H, W, 3), or its ``bands``."""
         row = int(self._rows[index])
         copy = None if self._decoded is None else self._decoded[row]
         return self._load(row) if copy is None else copy

@@ -34,8 +34,9 @@ def use_images(cfg: Config, folder: str | Path) -> list[str]:
     """Replaces all datasets of a config by the images of a folder, in place; views and decoding do not change.
 
     All images below the folder are used, without a list file. Every tenth image (every fourth of fewer than 1000) is
-    used for evaluation and the others for training. Class folders (``folder/<class>/...``) give labels. Without labels,
-    only metrics that need no labels are kept; if there are none, the evaluation is removed.
+    used for evaluation and the others for training. Two or more class folders (``folder/<class>/...``) give labels, if
+    no image lies beside them. Without labels, only metrics that need no labels are kept; if there are none, the
+    evaluation is removed.
 
     Args:
         cfg: Config of a training of mmssl, or of a stage without training.
