@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 
 from mmssl.checkpoints.files import UnreadableCheckpointError, is_address, load_checkpoint_file
+from mmssl.datasets.restricted_pickle import ARRAYS
 from mmssl.utils.errors import UserError
 
-_ARRAYS = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')} | {
-    (module, '_reconstruct') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
-}
 _NETWORKS = ('online', 'target')
 _NAMES_ALONE = '.ATTRIBUTES'  # part of every name in a checkpoint of TensorFlow 2, whose names do not identify layers
 
@@ -46,7 +44,7 @@ class _StandIn:
 
 class _ArraysAndStandIns(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        return super().find_class(module, name) if (module, name) in _ARRAYS else type(name, (_StandIn,), {})
+        return super().find_class(module, name) if (module, name) in ARRAYS else type(name, (_StandIn,), {})
 
 
 def load_official_file(path: str | Path) -> Any:

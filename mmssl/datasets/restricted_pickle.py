@@ -5,14 +5,15 @@ from __future__ import annotations
 import pickle
 from typing import IO, Any
 
-_ARRAYS = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')} | {
+ARRAYS = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode')} | {
     (module, '_reconstruct') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
 }
+"""Module and name of what a pickle of numpy arrays needs."""
 
 
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAYS:
+        if (module, name) not in ARRAYS:
             raise pickle.UnpicklingError(f'the file asks for {module}.{name}; only numpy arrays are allowed')
         return super().find_class(module, name)
 
