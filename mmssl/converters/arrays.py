@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -66,13 +68,20 @@ def load_official_file(path: str | Path) -> Any:
         return load_checkpoint_file(path)
     path = Path(path).expanduser()
     if path.suffix == '.npz' and path.is_file():
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+        return _npz_tensors(path)
     if path.suffix == '.index' or (path / 'saved_model.pb').is_file():
         return _tensorflow_variables(path)
     if path.suffix == '.pkl' and path.is_file() and path.open('rb').read(2) != b'PK':  # the beginning of torch's files
         return dict(_haiku_tensors(path))
     return load_checkpoint_file(path)
+
+
+def _npz_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (AttributeError, BadZipFile, EOFError, OSError, TypeError, ValueError, zlib.error) as error:
+        raise UnreadableCheckpointError(f'{path} is damaged, or not an .npz of numbers by name: {error}') from error
 
 
 def _haiku_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:

@@ -150,3 +150,17 @@ def test_a_pickle_runs_nothing(tmp_path):
     file.write_bytes(file.read_bytes()[:9])
     with pytest.raises(UserError, match='damaged'):
         load_official_file(file)
+
+
+@pytest.mark.parametrize('arrays', [dict(a=np.array([None])), dict(a=np.array(['text']))])
+def test_variables_that_are_no_numbers_are_refused(arrays, tmp_path):
+    np.savez(tmp_path / 'a.npz', **arrays)
+    with pytest.raises(UserError, match='is damaged, or not an .npz of numbers by name'):
+        load_official_file(tmp_path / 'a.npz')
+
+
+@pytest.mark.parametrize('content', [b'', b'no archive', b'PK\x03\x04 the beginning of one'])
+def test_a_damaged_npz_is_refused(content, tmp_path):
+    (tmp_path / 'a.npz').write_bytes(content)
+    with pytest.raises(UserError, match='is damaged, or not an .npz'):
+        load_official_file(tmp_path / 'a.npz')
