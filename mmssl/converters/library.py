@@ -85,5 +85,5 @@ def usage_of_tensors(library: str, model: str, file: str) -> str:
     module, load = ('safetensors.torch', 'load_file') if file.endswith('.safetensors') else ('torch', 'load')
     imports = sorted({'torch', library, module})
     return '\n'.join(
-        [*(f'import {name}' for name in imports), '', f"{model}model.load_state_dict({module}.{load}('{file}'))"]
+        [*(f'import {name}' for name in imports), '', f'{model}model.load_state_dict({module}.{load}({file!r}))']
     )

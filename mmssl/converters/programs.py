@@ -22,11 +22,11 @@ TOLERANCE = 1e-4
 _USAGE = {
     'onnx': """import onnxruntime
 
-session = onnxruntime.InferenceSession('{file}')
+session = onnxruntime.InferenceSession({file!r})
 outputs = session.run(None, dict(images=images))  # images: float32 (N, {channels}, {size}, {size}), normalised""",
     'torch-export': """import torch
 
-backbone = torch.export.load('{file}').module()
+backbone = torch.export.load({file!r}).module()
 outputs = backbone(images)  # images: float32 (N, {channels}, {size}, {size}), normalised""",
 }
 
@@ -70,7 +70,7 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int, chan
         print_log(f'{out} was not compared with the backbone: pip install onnxruntime', logger='current', level=30)
     else:
         _compare(_as_list(expected), _as_list(found), out)
-    return _USAGE[to].format(file=out, size=size, channels=channels)
+    return _USAGE[to].format(file=str(out), size=size, channels=channels)
 
 
 def export_program(backbone: nn.Module, size: int, channels: int = 3) -> ExportedProgram:

@@ -144,7 +144,7 @@ def _split_qkv(tensors: Tensors) -> Tensors:
 def _usage(config: dict[str, Any], folder: str) -> str:
     options = '' if config['model_type'] in ('resnet', 'swin', 'vit_mae') else ', add_pooling_layer=False'
     name = config['architectures'][0]
-    return f"from transformers import {name}\n\nmodel = {name}.from_pretrained('{folder}'{options})"
+    return f'from transformers import {name}\n\nmodel = {name}.from_pretrained({folder!r}{options})'
 
 
 LIBRARY = Library(

@@ -71,7 +71,7 @@ def prepare_swin(tensors: Tensors) -> Tensors:
 
 
 def _usage(model: str, file: str) -> str:
-    return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
+    return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint={file!r}))"
 
 
 LIBRARY = Library(

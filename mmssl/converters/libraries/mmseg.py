@@ -60,7 +60,7 @@ def table_per_block(tensors: Tensors) -> Tensors:
 
 
 def _usage(model: str, file: str) -> str:
-    return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
+    return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint={file!r}))"
 
 
 LIBRARY = Library(

@@ -30,8 +30,8 @@ def _config(backbone: Mapping[str, Any]) -> str:
 
 def _usage(model: str, file: str) -> str:
     if not model:  # a whole algorithm, or an unknown backbone
-        return f"load_from = '{file}'"
-    return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint='{file}'))"
+        return f'load_from = {file!r}'
+    return f"backbone=dict({model}, init_cfg=dict(type='Pretrained', checkpoint={file!r}))"
 
 
 LIBRARY = Library(
