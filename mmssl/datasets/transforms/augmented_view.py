@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -152,12 +153,14 @@ class AugmentedView:
     def _check(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
             raise ValueError(f'0 < min_scale <= max_scale <= 1 must hold, got {self.scale}')
-        if not 0 < self.ratio[0] <= self.ratio[1]:
+        if not 0 < self.ratio[0] <= self.ratio[1] < inf:
             raise ValueError(f'ratio must be two positive numbers, the smaller first, got {self.ratio}')
-        if not 0 < self.blur_sigma[0] <= self.blur_sigma[1]:
+        if len(self.blur_sigma) != 2 or not 0 < self.blur_sigma[0] <= self.blur_sigma[1] < inf:
             raise ValueError(f'blur_sigma must be two positive numbers, the smaller first, got {self.blur_sigma}')
-        if len(self.jitter) != len(JITTER) or min(self.jitter) < 0 or self.jitter[-1] > 0.5:
-            raise ValueError(f'jitter must be four strengths >= 0 with hue at most 0.5, got {self.jitter}')
+        if len(self.jitter) != len(JITTER) or not all(0 <= x < inf for x in self.jitter) or self.jitter[-1] > 0.5:
+            raise ValueError(f'jitter must be four strengths >= 0, finite and with hue at most 0.5, got {self.jitter}')
+        if not 0 <= self.solarize_threshold <= 1:
+            raise ValueError(f'solarize_threshold must be in [0, 255], got {255 * self.solarize_threshold:g}')
         for name, probability in dict(self.probabilities, flip=self.flip).items():
             if not 0 <= probability <= 1:
                 raise ValueError(f'the probability of {name} must be in [0, 1], got {probability}')

@@ -107,3 +107,20 @@ def test_flip() -> None:
 def test_wrong_arguments(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AugmentedView(**arguments)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(solarize_threshold=-1), r'solarize_threshold must be in \[0, 255\], got -1'),
+        (dict(solarize_threshold=999), 'got 999'),
+        (dict(jitter=(float('nan'), 0.4, 0.4, 0.1)), 'four strengths >= 0, finite'),
+        (dict(jitter=(float('inf'), 0.4, 0.4, 0.1)), 'four strengths >= 0, finite'),
+        (dict(blur_sigma=(0.1, 1.0, 2.0)), 'blur_sigma must be two'),
+        (dict(blur_sigma=(0.1, float('inf'))), 'blur_sigma must be two'),
+        (dict(ratio=(0.1, float('inf'))), 'ratio must be two'),
+    ],
+)
+def test_numbers_without_a_meaning_are_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AugmentedView(8, **arguments)
