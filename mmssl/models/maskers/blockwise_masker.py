@@ -17,6 +17,16 @@ from mmssl.registry import MASKERS
 _ATTEMPTS = 10
 
 
+def check_min_aspect(min_aspect: float) -> None:
+    """Checks the smallest height / width of a block.
+
+    Raises:
+        ValueError: ``min_aspect`` lies outside (0, 1].
+    """
+    if not 0 < min_aspect <= 1:
+        raise ValueError(f'min_aspect, the smallest height / width, must lie in (0, 1], got {min_aspect}')
+
+
 def blockwise_mask(
     rng: random.Random | ModuleType,
     grid: tuple[int, int],
@@ -86,7 +96,8 @@ class BlockwiseMasker(Masker):
         exact: Whether exactly ``num_hidden`` patches are hidden in every image (CAE).
 
     Raises:
-        ValueError: ``num_hidden`` or ``min_block`` is less than 1, or ``min_aspect`` lies outside (0, 1].
+        ValueError: ``num_hidden`` or ``min_block`` is less than 1, ``max_block`` is less than ``min_block``, or
+            ``min_aspect`` lies outside (0, 1].
     """
 
     def __init__(
@@ -101,8 +112,9 @@ class BlockwiseMasker(Masker):
         super().__init__(patch_size)
         if num_hidden < 1 or min_block < 1:
             raise ValueError(f'num_hidden and min_block must be at least 1, got {num_hidden} and {min_block}')
-        if not 0 < min_aspect <= 1:
-            raise ValueError(f'min_aspect, the smallest height / width, must lie in (0, 1], got {min_aspect}')
+        if max_block is not None and max_block < min_block:
+            raise ValueError(f'max_block must be at least min_block={min_block}, or None for no bound, got {max_block}')
+        check_min_aspect(min_aspect)
         self.most_hidden = num_hidden
         self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect, exact=exact)
 
@@ -124,9 +136,13 @@ class BlockwiseMasker(Masker):
                 f'num_hidden={self.most_hidden} must be less than the {rows} x {columns} patches of an image'
             )
         smallest = min(self.block['min_block'], self.most_hidden)
-        if (rows - 0.5) * (columns - 0.5) <= smallest:  # such a block is never lower and narrower than the grid
+        # Sides are rounded, and a block must be lower and narrower than the grid: these bound height / width.
+        least, most = smallest / (columns - 0.5) ** 2, (rows - 0.5) ** 2 / smallest
+        aspect = self.block['min_aspect']
+        if min(rows, columns) < 2 or not (least < most and least < 1 / aspect and aspect < most):
             raise ValueError(
-                f'no block of {smallest} patches fits into {rows} x {columns} patches: lower model.masker.min_block'
+                f'no block of {smallest} patches fits into {rows} x {columns} patches: lower model.masker.min_block or '
+                'model.masker.min_aspect'
             )
         masks = np.stack([blockwise_mask(random, (rows, columns), self.most_hidden, **self.block) for _ in images])
         mask = torch.from_numpy(masks.reshape(len(masks), num_patches))

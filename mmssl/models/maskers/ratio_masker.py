@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.models.maskers.blockwise_masker import blockwise_mask
+from mmssl.models.maskers.blockwise_masker import blockwise_mask, check_min_aspect
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
 from mmssl.utils.arguments import check_choices
@@ -63,7 +63,8 @@ class RatioMasker(Masker):
         patch_size: Side of a patch in pixels.
 
     Raises:
-        ValueError: ``shape`` is unknown, there is not one spread per ratio, or an interval does not lie in [0, 1].
+        ValueError: ``shape`` is unknown, there is not one spread per ratio, an interval does not lie in [0, 1], or
+            ``min_aspect`` lies outside (0, 1].
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class RatioMasker(Masker):
             raise ValueError(f'ratios and spreads need one number per interval, got {ratios} and {spreads}')
         if not all(0 <= r - s <= r + s <= 1 for r, s in zip(ratios, spreads)):
             raise ValueError(f'shares of hidden patches lie in [0, 1], but {ratios} +- {spreads} does not')
+        check_min_aspect(min_aspect)
         self.ratios, self.spreads = tuple(ratios), tuple(spreads)
         self.shape = shape
         self.min_aspect = min_aspect

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.models.maskers.blockwise_masker import blockwise_mask
+from mmssl.models.maskers.blockwise_masker import blockwise_mask, check_min_aspect
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
 
@@ -27,13 +27,13 @@ class StratifiedMasker(Masker):
     Args:
         ratios: Smallest and largest share of hidden patches, in [0, 1].
         probability: Share of the images that hide patches, in [0, 1].
-        min_block: Smallest area of a block, in patches.
-        max_block: Largest area of a block, as a share of the patches of an image.
+        min_block: Smallest area of a block, in patches, at least 1.
+        max_block: Largest area of a block, as a share of the patches of an image, in (0, 1].
         min_aspect: Smallest height / width of a block, in (0, 1]; the largest is its inverse.
         patch_size: Side of a patch in pixels.
 
     Raises:
-        ValueError: ``ratios`` is not an interval in [0, 1], or ``probability`` lies outside [0, 1].
+        ValueError: ``ratios`` is not an interval in [0, 1], or another argument is outside its range.
     """
 
     def __init__(
@@ -50,6 +50,12 @@ class StratifiedMasker(Masker):
             raise ValueError(
                 f'ratios must be an interval in [0, 1] and probability lie in [0, 1], got {ratios} and {probability}'
             )
+        if min_block < 1 or not 0 < max_block <= 1:
+            raise ValueError(
+                f'min_block must be at least 1 patch and max_block, a share, lie in (0, 1], got {min_block} and '
+                f'{max_block}'
+            )
+        check_min_aspect(min_aspect)
         self.ratios = tuple(ratios)
         self.probability = probability
         self.min_block, self.max_block, self.min_aspect = min_block, max_block, min_aspect

@@ -72,6 +72,7 @@ def test_positions_are_filled_up_to_a_static_number():
         (dict(num_hidden=0), 'at least 1, got 0 and 16'),
         (dict(min_block=0), 'at least 1, got 75 and 0'),
         (dict(min_aspect=1.5), r'in \(0, 1\], got 1.5'),
+        (dict(max_block=0), 'max_block must be at least min_block=16, or None for no bound, got 0'),
     ],
 )
 def test_wrong_options(options, message):
@@ -89,3 +90,19 @@ def test_blocks_that_never_fit_are_refused_instead_of_drawn_forever(exact):
     masker = BlockwiseMasker(num_hidden=14, min_block=13, patch_size=8, exact=exact)
     with pytest.raises(ValueError, match='no block of 13 patches fits into 4 x 4 patches: lower'):
         masker(torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize(('height', 'width'), [(8, 400), (16, 400), (400, 16)])
+def test_a_narrow_image_into_which_no_block_fits_is_refused(height, width):
+    masker = BlockwiseMasker(40, 16, patch_size=8, exact=True)  # would draw blocks for ever
+    with pytest.raises(ValueError, match='no block of 16 patches fits into'):
+        masker(torch.zeros(1, 3, height, width))
+    lower = BlockwiseMasker(40, 4, patch_size=8, exact=True)
+    if min(height, width) == 16:
+        assert lower(torch.zeros(2, 3, height, width)).sum(dim=1).tolist() == [40, 40]
+
+
+def test_blocks_may_be_squares():
+    random.seed(0)
+    masker = BlockwiseMasker(9, 4, min_aspect=1, patch_size=8, exact=True)
+    assert masker(torch.zeros(4, 3, 32, 40)).sum(dim=1).tolist() == [9] * 4

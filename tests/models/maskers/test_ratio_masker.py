@@ -37,3 +37,5 @@ def test_wrong_intervals_are_refused():
         RatioMasker((0.1, 0.2), (0.0,))
     with pytest.raises(ValueError, match=r'lie in \[0, 1\]'):
         RatioMasker((0.1,), (0.2,))
+    with pytest.raises(ValueError, match=r'min_aspect, .* must lie in \(0, 1\], got 0'):
+        RatioMasker(min_aspect=0)

@@ -24,3 +24,8 @@ def test_wrong_intervals_are_refused():
         StratifiedMasker(ratios=(0.5, 0.1))
     with pytest.raises(ValueError, match='probability'):
         StratifiedMasker(probability=1.5)
+    with pytest.raises(ValueError, match=r'min_aspect, .* must lie in \(0, 1\], got 0'):
+        StratifiedMasker(min_aspect=0)
+    for options in (dict(min_block=0), dict(max_block=0), dict(max_block=4)):
+        with pytest.raises(ValueError, match='min_block must be at least 1 patch and max_block'):
+            StratifiedMasker(**options)
