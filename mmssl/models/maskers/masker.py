@@ -15,10 +15,15 @@ class Masker(nn.Module):
 
     Args:
         patch_size: Side of a patch in pixels.
+
+    Raises:
+        ValueError: ``patch_size`` is less than 1.
     """
 
     def __init__(self, patch_size: int) -> None:
         super().__init__()
+        if patch_size < 1:
+            raise ValueError(f'patch_size must be at least 1 pixel, got {patch_size}')
         self.patch_size = patch_size
 
     def forward(self, images: Tensor) -> Tensor:

@@ -37,15 +37,15 @@ class SimMIMMasker(Masker):
         patch_size: Side of a patch of the backbone in pixels: 16 for a ViT, 4 for Swin.
 
     Raises:
-        ValueError: ``ratio`` lies outside (0, 1), or ``unit_size`` is not a multiple of ``patch_size``.
+        ValueError: ``ratio`` lies outside (0, 1), or ``unit_size`` is not a positive multiple of ``patch_size``.
     """
 
     def __init__(self, ratio: float = 0.6, unit_size: int = 32, patch_size: int = 16) -> None:
         super().__init__(patch_size)
         if not 0 < ratio < 1:
             raise ValueError(f'ratio, the share of hidden units, must lie in (0, 1), got {ratio}')
-        if unit_size % patch_size:
-            raise ValueError(f'unit_size must be a multiple of patch_size={patch_size}, got {unit_size}')
+        if unit_size < 1 or unit_size % patch_size:
+            raise ValueError(f'unit_size must be a positive multiple of patch_size={patch_size}, got {unit_size}')
         self.ratio = ratio
         self.unit_size = unit_size
         self.patches = unit_size // patch_size

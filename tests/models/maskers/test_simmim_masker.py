@@ -41,3 +41,7 @@ def test_wrong_sizes():
         SimMIMMasker(patch_size=12)
     with pytest.raises(ValueError, match='multiples of unit_size=32, got 48 x 32'):
         SimMIMMasker()(torch.zeros(1, 3, 48, 32))
+    with pytest.raises(ValueError, match='positive multiple of patch_size=16, got 0'):
+        SimMIMMasker(unit_size=0)
+    with pytest.raises(ValueError, match='patch_size must be at least 1 pixel, got 0'):
+        SimMIMMasker(patch_size=0)
