@@ -163,11 +163,16 @@ class MultiBlockMasker(Masker):
             Positions of the patches in the context, (N, K) int64, and in the targets, (N, T, n) int64.
 
         Raises:
-            UserError: The smallest context block of this grid is smaller than ``min_context``.
+            UserError: The smallest context block of this grid is smaller than ``min_context``, or the grid has a single
+                row or column.
         """
         grid = self.grid(images)
         smallest = block_size(grid, self.context_scale, (1.0, 1.0), 0.0)  # of all steps, so that none fails late
-        if math.prod(smallest) < self.min_context or min(grid) < 2:
+        if min(grid) < 2:
+            raise UserError(
+                f'blocks need at least 2 x 2 patches, and an image has {grid[0]} x {grid[1]}: enlarge the view'
+            )
+        if math.prod(smallest) < self.min_context:
             raise UserError(
                 f'a context block of {smallest[0]} x {smallest[1]} patches, of the {grid[0]} x {grid[1]} of an image, '
                 f'has fewer than min_context={self.min_context}: set model.masker.min_context lower'

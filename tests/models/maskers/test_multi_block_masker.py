@@ -62,3 +62,8 @@ def test_wrong_numbers_are_refused(options):
 def test_a_context_that_is_too_small_at_some_step_is_refused_at_the_first():
     with pytest.raises(UserError, match=r'context block of 3 x 3 patches'):
         MultiBlockMasker(context_scale=(0.3, 1.0), patch_size=8)(torch.zeros(1, 3, 48, 48), step=0)
+
+
+def test_a_single_row_of_patches_is_refused():
+    with pytest.raises(UserError, match='blocks need at least 2 x 2 patches, and an image has 1 x 400'):
+        MultiBlockMasker(patch_size=8)(torch.zeros(1, 3, 8, 3200))
