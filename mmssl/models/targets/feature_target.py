@@ -107,14 +107,19 @@ class FeatureTarget(BaseModule):
         pooled = to_vector(features, prefix)
         if features.ndim == 3:
             features = features[:, prefix:]
-            side = round(features.shape[1] ** 0.5)
-            features = features.transpose(1, 2).unflatten(2, (side, -1))  # (N, P, side, side)
+            rows = self._rows(features, images)
+            features = features.transpose(1, 2).unflatten(2, (rows, -1))  # (N, P, rows, columns)
         if self.grid_size is not None and features.shape[-2:] != (self.grid_size, self.grid_size):
             features = interpolate(features, (self.grid_size, self.grid_size), mode='bilinear', align_corners=False)
         found = dict(pooled=pooled, dense=features.flatten(2).transpose(1, 2))
         if self.standardize:
             found = {name: layer_norm(values, values.shape[-1:]) for name, values in found.items()}
         return found
+
+    def _rows(self, patches: Tensor, images: Tensor) -> int:
+        """Returns the rows of patches (N, L, P) of images (N, 3, H, W); without a ``patch_size`` the grid is square."""
+        side = getattr(self.teacher, 'patch_size', None)
+        return round(patches.shape[1] ** 0.5) if side is None else -(-images.shape[-2] // side)
 
     def rescale(self, images: Tensor) -> Tensor:
         """Converts images (N, 3, H, W) from the preprocessor's normalisation to that of the network."""

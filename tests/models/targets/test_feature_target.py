@@ -92,3 +92,12 @@ def test_a_network_may_see_bands():
     assert target(images).shape[0] == 2
     with pytest.raises(ValueError, match='zip'):  # and no band is dropped without a word
         FeatureTarget(backbone, **of_five | dict(teacher_mean=[3.0] * 3, teacher_std=[4.0] * 3))
+
+
+@pytest.mark.parametrize(('height', 'width'), [(48, 16), (16, 48), (64, 32), (44, 20)])
+def test_tokens_of_an_image_that_is_not_square_keep_their_places(height, width):
+    image = torch.randn(1, 3, height, width)
+    target = FeatureTarget(VIT, grid_size=3)
+    maps = FeatureTarget(VIT | dict(output='maps'), grid_size=3)
+    maps.teacher.load_state_dict(target.teacher.state_dict())
+    assert_close(target(image), maps(image))
