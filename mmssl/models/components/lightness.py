@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from mmssl.models.layers.lab import rgb_to_lab
+from mmssl.models.losses.numerics import widen
 from mmssl.registry import COMPONENTS
 
 
 @COMPONENTS.register_module()
 class Lightness(nn.Module):
     """Lightness ``(L - 50) / 100`` of normalised images, for networks that must not see colours.
+
+    It is computed in float32 or float64, also inside ``torch.autocast``, and has the dtype of the images.
 
     Args:
         channels: Number of equal channels of the result: 3 for networks for colour images.
@@ -38,5 +41,6 @@ class Lightness(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Returns (N, ``channels``, H, W), in [-0.5, 0.5], for normalised images (N, 3, H, W)."""
         with torch.autocast(images.device.type, enabled=False):
-            lab = rgb_to_lab(images * self.std.to(images) + self.mean.to(images))
-        return (lab[:, :1] / 100 - 0.5).expand(-1, self.channels, -1, -1)
+            wide = widen(images)
+            lab = rgb_to_lab(wide * self.std.to(wide) + self.mean.to(wide))
+        return (lab[:, :1] / 100 - 0.5).to(images.dtype).expand(-1, self.channels, -1, -1)

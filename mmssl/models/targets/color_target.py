@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from mmssl.models.layers.lab import lab_to_rgb, rgb_to_lab
 from mmssl.models.layers.patches import patchify
+from mmssl.models.losses.numerics import widen
 from mmssl.registry import TARGETS
 
 
@@ -17,7 +18,8 @@ from mmssl.registry import TARGETS
 class ColorTarget(nn.Module):
     """The ab channels of Lab at every ``stride``-th pixel (Zhang et al., 2016, arXiv:1603.08511, section 2).
 
-    Colours are taken from single pixels, not averaged, as in the official code.
+    Colours are taken from single pixels, not averaged, as in the official code. They are computed in float32 or
+    float64, also inside ``torch.autocast``.
 
     Args:
         stride: Distance of the positions in pixels: the side of the images / the side of the predicted map.
@@ -60,4 +62,5 @@ class ColorTarget(nn.Module):
 
     def _lab(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
+            images = widen(images)
             return rgb_to_lab(images * self.std.to(images) + self.mean.to(images))

@@ -13,6 +13,7 @@ from mmssl.models.components.color_prior import ColorPrior
 from mmssl.models.components.lightness import Lightness
 from mmssl.models.layers.lab import ab_bins, annealed_mean, lab_to_rgb, rgb_to_lab, soft_bins
 from mmssl.models.losses.rebalanced_color_loss import rebalanced_cross_entropy
+from mmssl.models.targets.color_target import ColorTarget
 from mmssl.utils.errors import UserError
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.small_parts import BACKBONE, build, views
@@ -130,3 +131,10 @@ def test_weights_are_of_full_precision_within_autocast():
         with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
             algorithm.loss([images.float()])
     assert torch.equal(*seen)
+
+
+@pytest.mark.parametrize('part', [ColorTarget(1), Lightness()])
+def test_colours_are_of_full_precision_for_half_images(part):
+    images = torch.randn(2, 3, 8, 8).bfloat16()
+    assert_close(part(images), part(images.float()), rtol=0, atol=2e-3, check_dtype=False)
+    assert Lightness()(images).dtype == torch.bfloat16  # the dtype of the weights after it
