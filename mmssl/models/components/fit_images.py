@@ -60,9 +60,10 @@ class FitImages(nn.Module):
 
 def _resize_matrix(old: int, new: int, images: Tensor) -> Tensor:
     """Returns the matrix (new, old) of TensorFlow 1's bilinear resize along one side, with repeated edges."""
-    positions = torch.arange(new, device=images.device, dtype=images.dtype) * (old / new)
+    dtype = torch.promote_types(images.dtype, torch.float32)  # bfloat16 has no whole numbers between 256 and 258
+    positions = torch.arange(new, device=images.device, dtype=dtype) * (old / new)
     low = positions.floor().clamp(max=old - 1)
     high = (low + 1).clamp(max=old - 1)
     share = (positions - low)[:, None]
-    one_hot = [F.one_hot(index.long(), old).to(images.dtype) for index in (low, high)]
-    return one_hot[0] * (1 - share) + one_hot[1] * share
+    one_hot = [F.one_hot(index.long(), old).to(dtype) for index in (low, high)]
+    return (one_hot[0] * (1 - share) + one_hot[1] * share).to(images.dtype)

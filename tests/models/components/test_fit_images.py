@@ -97,3 +97,9 @@ def test_arguments() -> None:
         FitImages(8, 'zoom')
     with pytest.raises(ValueError, match='scale must be one of'):
         PerImageNorm('std', centre=False)
+
+
+@pytest.mark.parametrize('way', ['resize', 'resize_tf'])
+def test_large_half_images_are_resized_at_the_right_places(way: str) -> None:
+    images = torch.linspace(0, 1, 300).expand(1, 3, 300, 300).contiguous()
+    assert_close(FitImages(224, way)(images.bfloat16()).float(), FitImages(224, way)(images), rtol=0, atol=8e-3)
