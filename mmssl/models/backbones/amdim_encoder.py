@@ -41,6 +41,7 @@ class AMDIMEncoder(BaseModule):
         super().__init__(init_cfg)
         if img_size not in (32, 64, 128):
             raise ValueError(f'img_size must be 32, 64 or 128, got {img_size}')
+        self.img_size = img_size
         widest = (4 if img_size == 32 else 8) * width
         if out_channels < widest:
             raise ValueError(f'out_channels must be at least {widest} for width={width}, got {out_channels}')
@@ -72,9 +73,12 @@ class AMDIMEncoder(BaseModule):
         Raises:
             ValueError: The images have another size than ``img_size``.
         """
+        height, width = images.shape[-2:]
+        if (height, width) != (self.img_size, self.img_size):
+            raise ValueError(
+                f'AMDIMEncoder needs images of img_size pixels, got {height} x {width} with img_size={self.img_size}'
+            )
         seven = self.to_seven(images)
-        if seven.shape[-1] != 7:
-            raise ValueError(f'AMDIMEncoder needs images of img_size pixels, got {images.shape[-1]}')
         five = self.to_five(seven)
         return seven, five, self.to_one(five)
 

@@ -105,3 +105,10 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path):
         num_workers=0,
     )
     assert_resume_is_exact(tmp_path, model=model, train_dataloader=loader)
+
+
+@pytest.mark.parametrize('shape', [(33, 33), (64, 32)])  # maps of 7 columns, at other places or with more rows
+def test_images_of_almost_the_right_size_are_refused(shape):
+    encoder = AMDIMEncoder(width=2, out_channels=16, num_units=1, img_size=32)
+    with pytest.raises(ValueError, match=f'got {shape[0]} x {shape[1]} with img_size=32'):
+        encoder(torch.rand(1, 3, *shape))
