@@ -27,7 +27,7 @@ from mmssl.models.layers.hivit_blocks import (
 )
 from mmssl.models.layers.initialization import truncated_normal_linear
 from mmssl.models.layers.layer_order import OrderedLayers
-from mmssl.models.layers.patches import select_patches, unpatchify
+from mmssl.models.layers.patches import hide_patches, select_patches, unpatchify
 from mmssl.models.layers.positions import antialiased_positions, scaled_positions, sincos_positions
 from mmssl.models.layers.relative_positions import bicubic_relative_table, square_grid
 from mmssl.registry import BACKBONES
@@ -193,7 +193,8 @@ class HiViT(OrderedLayers, BaseModule):
 
         Raises:
             ValueError: A side of the images is not a multiple of ``patch_size``, ``keep`` is bool and the number of
-                visible units differs between images, or ``keep`` is given with ``output='maps'``.
+                visible units differs between images, ``keep`` is given with ``output='maps'``, or ``mask`` has another
+                number of units or no ``mask_token``.
         """
         if keep is not None and self.output == 'maps':
             raise ValueError("keep drops units, so there are no whole maps: choose another output than 'maps'")
@@ -206,8 +207,7 @@ class HiViT(OrderedLayers, BaseModule):
             positions = select_patches(positions.expand(images.shape[0], -1, -1), keep)
         *stages, tokens = self._first_stages(units)
         if mask is not None:
-            assert mask_token is not None, 'a mask needs the mask_token'
-            tokens = torch.where(mask.unsqueeze(-1), mask_token.to(tokens.dtype), tokens)
+            tokens = hide_patches(tokens, mask, mask_token)
         stages += self._last_stage(tokens + positions, self._places(grid, keep, images.device))
         if self.output == 'units':
             return tuple(stages)

@@ -354,3 +354,12 @@ def test_fine_tuning_adds_relative_positions_and_leaves_them(there, here):
     backbone.load_state_dict(dict(checkpoint), strict=True)
     for name, value in backbone.state_dict().items():
         assert torch.equal(value, checkpoint.get(name, before[name]))
+
+
+def test_a_mask_of_another_grid_is_refused():
+    images, token = torch.randn(2, 3, 32, 48), torch.zeros(1, 1, 1)
+    for units in (1, 9):
+        with pytest.raises(ValueError, match=f'the mask has {units} patches and the images 6'):
+            small()(images, mask=torch.ones(2, units, dtype=torch.bool), mask_token=token)
+    with pytest.raises(ValueError, match='a mask needs a mask_token'):
+        small()(images, mask=torch.ones(2, 6, dtype=torch.bool))
