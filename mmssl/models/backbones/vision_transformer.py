@@ -230,8 +230,8 @@ class VisionTransformer(OrderedLayers, BaseModule):
             D, rows, columns) per entry of ``out_indices``.
 
         Raises:
-            ValueError: ``keep`` is bool and the number of visible patches differs between images, or ``keep`` is given
-                with ``output='maps'``.
+            ValueError: ``keep`` is bool and the number of visible patches differs between images, ``keep`` is given
+                with ``output='maps'`` or with ``mask``, or ``mask`` has another number of patches or no ``mask_token``.
         """
         height, width = images.shape[-2:]
         grid = self.patch_embed.dynamic_feat_size((height, width))
@@ -239,6 +239,8 @@ class VisionTransformer(OrderedLayers, BaseModule):
         positions = resample(self.pos_embed, grid, self.grid_size, self.num_prefix_positions)
         prefix, positions = positions.tensor_split([self.num_prefix_positions], dim=1)
         if keep is not None:
+            if mask is not None:
+                raise ValueError('give either keep or mask: with keep there are no hidden patches to replace')
             if self.output == 'maps':
                 raise ValueError("keep drops patches, so there are no whole maps: choose another output than 'maps'")
             places = select_patches(positions.expand(images.shape[0], -1, -1), keep)

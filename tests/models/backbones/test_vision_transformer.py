@@ -308,3 +308,14 @@ def test_options_of_the_architecture_are_checked():
         VisionTransformer('tiny', drop_path_rate=dict(rate=0.1, kind='batch'))
     with pytest.raises(ValueError, match='number or a dict of rate and kind'):
         VisionTransformer('tiny', drop_path_rate=dict(kind='subset'))
+
+
+def test_visible_patches_alone_cannot_be_masked():
+    backbone = VisionTransformer(dict(embed_dim=24, depth=1, num_heads=3), img_size=16, patch_size=4)
+    with pytest.raises(ValueError, match='give either keep or mask'):
+        backbone(
+            torch.randn(1, 3, 16, 16),
+            keep=torch.arange(4)[None],
+            mask=torch.ones(1, 16, dtype=torch.bool),
+            mask_token=torch.zeros(1, 1, 24),
+        )
