@@ -19,7 +19,10 @@ class SinkhornTargets(RisingTemperature):
         temperature: Temperature after the warm-up, > 0; the weight of the entropy.
         start_temperature: Temperature at the start of the run, > 0; None uses ``temperature``.
         warmup: Share of the run in which the temperature rises linearly, in [0, 1].
-        iterations: Number of iterations.
+        iterations: Number of iterations, at least 1.
+
+    Raises:
+        ValueError: An argument is outside its range.
     """
 
     def __init__(
@@ -30,6 +33,8 @@ class SinkhornTargets(RisingTemperature):
         iterations: int = 3,
     ) -> None:
         super().__init__(temperature, start_temperature, warmup)
+        if iterations < 1:
+            raise ValueError(f'iterations must be at least 1, got {iterations}')
         self.iterations = iterations
 
     @torch.no_grad()

@@ -33,12 +33,12 @@ class OnlineClusterHead(BaseModule):
         num_clusters: Number C of clusters, also of the predictions.
         target_temperature: Temperature of the assignments, > 0.
         temperature: Temperature of both predictions, > 0.
-        iterations: Number of iterations of Sinkhorn-Knopp.
+        iterations: Number of iterations of Sinkhorn-Knopp, at least 1.
         positionwise: Whether each position is a problem of its own; if not, all patches of all images are one.
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``target_temperature`` is not positive.
+        ValueError: ``target_temperature`` is not positive, or ``iterations`` is less than 1.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class OnlineClusterHead(BaseModule):
         super().__init__(init_cfg)
         if not target_temperature > 0:
             raise ValueError(f'target_temperature must be above 0, got {target_temperature}')
+        if iterations < 1:
+            raise ValueError(f'iterations must be at least 1, got {iterations}')
         self.target_temperature, self.temperature = target_temperature, temperature
         self.iterations, self.positionwise = iterations, positionwise
         self.clusters = nn.Linear(in_channels, num_clusters)

@@ -130,6 +130,7 @@ def test_micro_batches_change_no_gradient():
         ('masker', dict(predicted=0.0), r'predicted.*\(0, 1\], got 0.0'),
         ('masker', dict(ratio=1.0), r'ratio.*\(0, 1\), got 1.0'),
         ('masker', dict(aspect=(2.0, 0.5)), 'aspect must be'),
+        ('head', dict(iterations=0), 'iterations must be at least 1, got 0'),
     ],
 )
 def test_wrong_settings_are_refused(part, options, message):

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch.testing import assert_close
 
 from mmssl.models.algorithms.dinov2 import DINOv2
+from mmssl.models.components.sinkhorn_targets import SinkhornTargets
 from tests.models.losses.test_memory import LargestTensor
 from tests.support.interruption import assert_resume_is_exact
 from tests.support.small_parts import build
@@ -96,3 +98,8 @@ def test_resume_within_an_epoch_is_exact(tmp_path: Path):
             freeze=dict(type='FreezeHook', name='neck.images.last_layer', moments=True),
         ),
     )
+
+
+def test_targets_need_an_iteration():
+    with pytest.raises(ValueError, match='iterations must be at least 1, got 0'):
+        SinkhornTargets(iterations=0)
