@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from mmssl.distributed.collectives import gather_constant, sum_over_processes, world_size
-from mmssl.models.layers.visual_words import pool_codes, soft_codes, without_border, word_distances
+from mmssl.models.layers.visual_words import POOLS, pool_codes, soft_codes, without_border, word_distances
 from mmssl.registry import COMPONENTS
+from mmssl.utils.arguments import check_choices
 
 _NEIGHBOURHOOD = 3  # positions
 
@@ -31,10 +32,13 @@ class WordQueue(nn.Module):
         num_words: Number K of words, a multiple of the global batch size.
         channels: Channels C of the maps.
         inverse_temperature: Factor of the negative distances in the softmax; 15 for ResNet-50 and 10 for ResNet-18 in
-            the official recipes.
-        momentum: Weight of the OLD value of m.
-        border: Width of the ignored border of the map, in positions.
+            the official recipes, > 0.
+        momentum: Weight of the OLD value of m, in [0, 1].
+        border: Width of the ignored border of the map, in positions, >= 0.
         pool: Pooling over positions: ``'max'`` or ``'avg'``.
+
+    Raises:
+        ValueError: An argument is outside its range.
     """
 
     words: Tensor
@@ -51,6 +55,12 @@ class WordQueue(nn.Module):
         pool: str = 'max',
     ) -> None:
         super().__init__()
+        check_choices(pool=(pool, POOLS))
+        if not (inverse_temperature > 0 and 0 <= momentum <= 1 and border >= 0):
+            raise ValueError(
+                'WordQueue needs inverse_temperature > 0, momentum in [0, 1] and border >= 0, got '
+                f'{inverse_temperature}, {momentum} and {border}'
+            )
         self.inverse_temperature, self.momentum = inverse_temperature, momentum
         self.border, self.pool = border, pool
         self.register_buffer('words', torch.randn(num_words, channels).relu())

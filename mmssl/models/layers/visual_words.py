@@ -68,6 +68,9 @@ def pool_codes(codes: Tensor, pool: str = 'max') -> Tensor:
     Args:
         codes: (N, K, H, W) from ``soft_codes``.
         pool: Pooling over positions, before the division by the sum: ``'max'`` or ``'avg'``.
+
+    Raises:
+        ValueError: ``pool`` is unknown.
     """
     if pool not in POOLS:
         raise ValueError(f'pool must be one of {POOLS}, got {pool!r}')

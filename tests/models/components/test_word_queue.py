@@ -57,3 +57,11 @@ def test_levels_that_differ_between_the_parts_are_refused(channels):
                 vocabularies=[dict(type='WordQueue', num_words=8, channels=width) for width in channels],
             )
         )
+
+
+@pytest.mark.parametrize(
+    'options', [dict(inverse_temperature=0), dict(momentum=1.5), dict(border=-1), dict(pool='sum')]
+)
+def test_wrong_arguments_are_refused_when_a_queue_is_built(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        WordQueue(8, 4, **options)
