@@ -24,10 +24,15 @@ class BatchShuffle(nn.Module):
 
     Args:
         group_size: Number of images per group; None uses all images of a process as one group.
+
+    Raises:
+        ValueError: ``group_size`` is less than 1.
     """
 
     def __init__(self, group_size: int | None = None) -> None:
         super().__init__()
+        if group_size is not None and group_size < 1:
+            raise ValueError(f'norm_group_size must be at least 1, or None for all images, got {group_size}')
         self.group_size = group_size
 
     @torch.no_grad()

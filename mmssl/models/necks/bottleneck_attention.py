@@ -31,7 +31,7 @@ class BottleneckAttention(BaseModule):
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``num_heads`` does not divide ``hidden_channels``.
+        ValueError: ``num_heads`` does not divide ``hidden_channels``, or ``norm_group_size`` is less than 1.
     """
 
     sync = False
@@ -50,6 +50,8 @@ class BottleneckAttention(BaseModule):
         super().__init__(init_cfg)
         if hidden_channels % num_heads:
             raise ValueError(f'hidden_channels must be a multiple of num_heads={num_heads}, got {hidden_channels}')
+        if norm_group_size is not None and norm_group_size < 1:
+            raise ValueError(f'norm_group_size must be at least 1, or None for all images, got {norm_group_size}')
         self.norm_group_size = norm_group_size
         first = AttentionBlock(in_channels, hidden_channels, out_channels, num_heads, size, stride=2)
         half = (size + 1) // 2

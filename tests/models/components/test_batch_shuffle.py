@@ -89,3 +89,9 @@ def _encode_synchronised() -> Tensor:
 
 def test_synchronised_norms_need_no_shuffle():
     assert_close(torch.cat(run_distributed(_encode_synchronised, 2)), _norm()(IMAGES))
+
+
+def test_groups_have_images():
+    for size in (0, -2):
+        with pytest.raises(ValueError, match=f'norm_group_size must be at least 1, .* got {size}'):
+            BatchShuffle(size)

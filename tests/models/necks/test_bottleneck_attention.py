@@ -112,3 +112,8 @@ def _norms_after_conversion() -> dict[str, set[str]]:
 def test_heads_divide_the_channels():
     with pytest.raises(ValueError, match='a multiple of num_heads=3, got 8'):
         build(num_heads=3)
+
+
+def test_groups_have_images():
+    with pytest.raises(ValueError, match='norm_group_size must be at least 1, .* got 0'):
+        build(norm_group_size=0)
