@@ -62,7 +62,7 @@ class InnerMaskToken(nn.Module):
             Tensor of the shape and dtype of ``x``.
 
         Raises:
-            ValueError: ``x`` has other channels than the token, or fewer positions than the mask.
+            ValueError: ``x`` has other channels than the token, or its positions do not fit the mask.
         """
         is_map = x.ndim == 4
         channels = x.shape[1] if is_map else x.shape[-1]
@@ -79,6 +79,11 @@ class InnerMaskToken(nn.Module):
             hidden = mask.unflatten(1, grid).repeat_interleave(rows, dim=1).repeat_interleave(columns, dim=2)
             hidden = hidden.unsqueeze(1)  # (N, 1, h, w)
         else:
+            if x.shape[1] != mask.shape[1]:
+                raise ValueError(
+                    f'the output of layer {self.layer!r} has {x.shape[1]} tokens, and the mask {mask.shape[1]} '
+                    'patches: name a layer without class token, such as patch_embed, and set model.masker.patch_size'
+                )
             hidden = mask.unsqueeze(-1)  # (N, L, 1)
         shape = (-1, 1, 1) if is_map else (-1,)
         token = self.token.to(x.dtype).view(shape)

@@ -44,3 +44,5 @@ def test_what_does_not_fit_is_named():
         InnerMaskToken('layer3', 3)(torch.randn(1, 4, 4, 4), MASK, (2, 2))
     with pytest.raises(ValueError, match='set model.masker.patch_size'):
         InnerMaskToken('layer3', 3)(torch.randn(1, 3, 3, 3), MASK, (2, 2))
+    with pytest.raises(ValueError, match='has 5 tokens, and the mask 4 patches: name a layer without class token'):
+        InnerMaskToken('blocks.0', 3)(torch.randn(len(MASK), 5, 3), MASK, (2, 2))
