@@ -20,13 +20,22 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
     Raises:
         ValueError: A side of the images is not a multiple of ``patch_size``.
     """
+    check_whole_patches(images, patch_size)
+    cells = images.unflatten(3, (-1, patch_size)).unflatten(2, (-1, patch_size))  # (N, C, rows, p, columns, p)
+    return cells.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+
+
+def check_whole_patches(images: Tensor, patch_size: int) -> None:
+    """Checks that images (N, C, H, W) consist of whole patches.
+
+    Raises:
+        ValueError: A side of the images is not a multiple of ``patch_size``.
+    """
     height, width = images.shape[-2:]
     if height % patch_size or width % patch_size:
         raise ValueError(
             f'the sides of images must be multiples of patch_size={patch_size}, got {height} x {width} pixels'
         )
-    cells = images.unflatten(3, (-1, patch_size)).unflatten(2, (-1, patch_size))  # (N, C, rows, p, columns, p)
-    return cells.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 
 
 def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tensor:

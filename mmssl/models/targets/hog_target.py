@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
-from mmssl.models.layers.patches import patchify
+from mmssl.models.layers.patches import check_whole_patches, patchify
 from mmssl.registry import TARGETS
 
 
@@ -83,7 +83,11 @@ class HOGTarget(nn.Module):
 
         The values of a patch are in the order (channel, bin, row of cells, column of cells); patches of 16 pixels have
         108 values.
+
+        Raises:
+            ValueError: A side of the images is not a multiple of ``patch_size``.
         """
+        check_whole_patches(images, self.patch_size)
         with torch.autocast(images.device.type, enabled=False):
             images = images.to(torch.promote_types(images.dtype, torch.float32))
             histograms = hog(images, self.num_bins, self.cell_size).flatten(1, 2)  # (N, 3 * bins, rows, columns)

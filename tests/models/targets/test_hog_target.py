@@ -90,3 +90,9 @@ def test_glyphs_are_drawn_in_their_cell_and_channel():
     expected[0:4, 13:15] = 0  # the stroke is in the middle of columns 13 and 14, half of it in each
     assert_close(drawn[0, 2], expected)
     assert (target.to_pixels(-histograms.flatten(2), torch.empty(0)) == -2).all()
+
+
+@pytest.mark.parametrize('side', [40, 44])
+def test_images_of_incomplete_patches_are_refused(side):
+    with pytest.raises(ValueError, match=f'multiples of patch_size=16, got {side} x {side} pixels'):
+        HOGTarget()(torch.randn(1, 3, side, side))
