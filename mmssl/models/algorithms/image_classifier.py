@@ -106,12 +106,14 @@ class ImageClassifier(BaseAlgorithm):
         return model.head.predict(model.neck(model.backbone(images)))
 
     def on_train_start(self) -> None:
-        """Copies the weights into the average."""
+        """Copies the weights into the average, and resets the attack's position, which may come from another run."""
+        if self.attack is not None:
+            self.attack.position.reset()
         if self.average is not None:
             self.average.copy_from(**self._parts())
 
     def on_step_end(self, progress: float) -> None:
-        """Updates the average of the weights."""
+        """Counts the step, which gives the attack another random start, and updates the average of the weights."""
         if self.attack is not None:
             self.attack.position.advance(progress)
         if self.average is not None:

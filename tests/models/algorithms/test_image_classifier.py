@@ -200,3 +200,14 @@ def test_best_epoch_and_accuracies(tmp_path: Path):
         data = runner.model.data_preprocessor(data)
         right += int((runner.model.predict(data['inputs']).argmax(1) == data['data_samples']['label']).sum())
     assert results['top1'] == pytest.approx(100 * right / 26)
+
+
+def test_a_new_run_begins_with_the_first_random_start_of_an_attack():
+    model, (views, samples) = build(attack=dict(type='PGDAttack', num_steps=1)), batch()
+    model.on_train_start()
+    first = model.attack(model, views[0], samples['label'], samples['index'])
+    model.on_step_end(0.5)
+    loaded = build(attack=dict(type='PGDAttack', num_steps=1))
+    loaded.load_state_dict(model.state_dict())
+    loaded.on_train_start()
+    assert_close(loaded.attack(loaded, views[0], samples['label'], samples['index']), first)
