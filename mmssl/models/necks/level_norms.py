@@ -33,4 +33,6 @@ class LevelNorms(BaseModule):
         Raises:
             ValueError: The number of maps is not the number of ``in_channels``.
         """
-        return tuple(norm(level) for norm, level in zip(self.norms, maps, strict=True))
+        if len(maps) != len(self.norms):
+            raise ValueError(f'LevelNorms got {len(maps)} maps: give in_channels as many widths, not {len(self.norms)}')
+        return tuple(norm(level) for norm, level in zip(self.norms, maps))

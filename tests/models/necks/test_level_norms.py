@@ -14,5 +14,5 @@ def test_each_level_is_normalised_over_its_own_channels():
 
 
 def test_another_number_of_levels_is_an_error():
-    with pytest.raises(ValueError, match='shorter'):
+    with pytest.raises(ValueError, match='got 1 maps: give in_channels as many widths, not 2'):
         LevelNorms((8, 16))([torch.randn(1, 8, 2, 2)])
