@@ -21,13 +21,15 @@ class TokenPool(nn.Module):
         num_prefix_tokens: Number of tokens before the patches: the class token, and registers if there are any.
 
     Raises:
-        ValueError: ``parts`` is empty or names something else.
+        ValueError: ``parts`` is empty or names something else, or names a class token and there is none.
     """
 
     def __init__(self, parts: Sequence[str] = PARTS, num_prefix_tokens: int = 1) -> None:
         super().__init__()
         if not parts or not set(parts) <= set(PARTS):
             raise ValueError(f'parts must be some of {PARTS}, got {parts}')
+        if 'cls' in parts and num_prefix_tokens < 1:
+            raise ValueError(f"num_prefix_tokens={num_prefix_tokens} leaves no class token: set parts=('mean',)")
         self.parts = tuple(parts)
         self.num_prefix_tokens = num_prefix_tokens
 

@@ -19,3 +19,5 @@ def test_arguments():
     for parts in ((), ('cls', 'max')):
         with pytest.raises(ValueError, match='parts must be some of'):
             TokenPool(parts)
+    with pytest.raises(ValueError, match='num_prefix_tokens=0 leaves no class token'):
+        TokenPool(num_prefix_tokens=0)
