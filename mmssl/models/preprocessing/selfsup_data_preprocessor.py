@@ -35,6 +35,10 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
             None means the first three, or the first of fewer.
         fused: Whether one Triton kernel changes the colours on a GPU with Triton; False uses torch's operations
             everywhere. Pixels differ by rounding, less than 1e-6 on the scale 0-1.
+
+    Raises:
+        ValueError: ``mean`` and ``std`` have different lengths, a ``std`` is not positive, all are on the scale 0-1, or
+            ``shown`` does not name one or three bands.
     """
 
     def __init__(
@@ -118,13 +122,15 @@ class SelfSupDataPreprocessor(BaseDataPreprocessor):
             (N, 3, H, W) float32, normalised, on the device; with bands (N, C, H, W).
 
         Raises:
-            ValueError: The images have another number of bands than ``mean``.
+            ValueError: The images have another number of bands than ``mean``, or another dtype.
         """
         if images.shape[1] != self.num_bands:
             raise ValueError(
                 f'images have {images.shape[1]} bands and model.data_preprocessor.mean has {self.num_bands}: set bands '
                 'of the datasets, in_channels of the backbone, and mean and std to the same number'
             )
+        if images.dtype not in (torch.uint8, torch.uint16):
+            raise ValueError(f'images must be bytes (uint8), or bands of 16 bits (uint16), got {images.dtype}')
         run = run_programs if self.num_bands == 3 else run_band_programs
         if self.uses_kernel:
             run = photometric_triton.run_programs

@@ -102,6 +102,12 @@ def test_means_on_another_scale_are_refused() -> None:
         SelfSupDataPreprocessor(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
+def test_images_of_another_type_are_refused() -> None:
+    for images in (torch.rand(1, 3, 4, 4), torch.zeros(1, 3, 4, 4, dtype=torch.int16)):
+        with pytest.raises(ValueError, match=f'bytes .*, got {images.dtype}'):
+            SelfSupDataPreprocessor().prepare(images)
+
+
 @pytest.mark.gpu
 def test_moves_to_the_gpu() -> None:
     preprocessor = SelfSupDataPreprocessor().cuda()
