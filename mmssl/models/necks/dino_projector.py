@@ -33,6 +33,9 @@ class DINOProjector(BaseModule):
         freeze_gain: Whether the gains stay 1; the official ``norm_last_layer``.
         init_cfg: MMEngine's initialisation config.
 
+    Raises:
+        ValueError: ``num_layers`` is less than 1.
+
     Attributes:
         patch_channels: Number of prototypes of patches, which share their layer with whole images here.
     """
@@ -49,6 +52,8 @@ class DINOProjector(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if num_layers < 1:
+            raise ValueError(f'num_layers must be at least 1, got {num_layers}')
         self.out_channels = self.patch_channels = out_channels
         self.norm = norm
         layers: list[nn.Module] = []

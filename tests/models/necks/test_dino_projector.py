@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
@@ -37,3 +38,8 @@ def test_layers_and_their_start():
     wide = DINOProjector(200, 300, 11)
     assert abs(wide.layers[2].weight.std().item() - 0.02) < 5e-4
     assert [tuple(layer.weight.shape) for layer in DINOProjector(5, 7, 11, num_layers=1).layers] == [(256, 5)]
+
+
+def test_a_projector_has_a_layer():
+    with pytest.raises(ValueError, match='num_layers must be at least 1, got 0'):
+        DINOProjector(5, 7, 11, num_layers=0)
