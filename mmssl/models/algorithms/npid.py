@@ -29,7 +29,8 @@ class NPID(BaseAlgorithm):
         **slots: Arguments of ``BaseAlgorithm``; the head is a ``MemoryContrastLoss``.
 
     Raises:
-        ValueError: The head needs a partition constant, which this algorithm does not have.
+        ValueError: The head needs a partition constant, which this algorithm does not have, or ``num_negatives`` is
+            less than 1.
     """
 
     views = Views(1)
@@ -39,6 +40,8 @@ class NPID(BaseAlgorithm):
         super().__init__(**slots)
         if self.head.kind != 'info_nce':
             raise ValueError(f"NPID needs model.head.kind='info_nce', got {self.head.kind!r}")
+        if num_negatives < 1:
+            raise ValueError(f'num_negatives must be at least 1, got {num_negatives}')
         self.bank, self.position = MemoryBank(**bank), RunPosition()
         self.num_negatives = num_negatives
 

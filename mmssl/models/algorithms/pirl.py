@@ -38,7 +38,7 @@ class PIRL(BaseAlgorithm):
             ``MemoryContrastLoss``.
 
     Raises:
-        ValueError: ``share`` is outside its range, or the neck of the tiles does not take nine.
+        ValueError: ``share`` or ``num_negatives`` is outside its range, or the neck of the tiles does not take nine.
     """
 
     views = Views(2, any_size=True, kind=('image', 'tiles'), grid=3)
@@ -51,6 +51,8 @@ class PIRL(BaseAlgorithm):
         super().__init__(**slots)
         if not 0 <= share <= 1:
             raise ValueError(f'share must lie in [0, 1], got {share}')
+        if num_negatives < 1:
+            raise ValueError(f'num_negatives must be at least 1, got {num_negatives}')
         self.tile_neck = NECKS.build(tile_neck)
         check_tiles(self.tile_neck, 9, 'model.tile_neck')
         self.bank, self.position = MemoryBank(**bank), RunPosition()

@@ -136,3 +136,9 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path: Path, method):
         num_workers=0,
     )
     assert_resume_is_exact(tmp_path, model=model, train_dataloader=loader)
+
+
+@pytest.mark.parametrize('method', ['NPID', 'PIRL'])
+def test_a_contrast_needs_negatives(method):
+    with pytest.raises(ValueError, match='num_negatives must be at least 1, got 0'):
+        build(method, **METHODS[method] | dict(num_negatives=0))
