@@ -96,7 +96,11 @@ class ContextEncoder(BaseAlgorithm):
         return fills
 
     def context(self, images: Tensor) -> Tensor:
-        """Returns images (N, 3, H, H) with a hole of one colour; its rim stays visible."""
+        """Returns images (N, 3, H, H) with a hole of one colour; its rim stays visible.
+
+        Raises:
+            UserError: The rim is as wide as the hole, so that nothing is hidden.
+        """
         size = images.shape[-1] // 2 - 2 * self.head.rim
         if size <= 0:
             raise UserError(

@@ -101,7 +101,11 @@ class ReSim(TeacherAlgorithm):
 
 @in_full_precision
 def neighbourhoods(maps: Tensor) -> Tensor:
-    """Averages maps (N, C, H, W) over 3 x 3 positions, and returns unit rows (N * (H - 2) * (W - 2), C)."""
+    """Averages maps (N, C, H, W) over 3 x 3 positions, and returns unit rows (N * (H - 2) * (W - 2), C).
+
+    Raises:
+        UserError: The maps have fewer than 3 x 3 positions.
+    """
     if min(maps.shape[-2:]) < 3:
         raise UserError(
             f'a level of model.neck.pyramid has {maps.shape[-2]} x {maps.shape[-1]} positions, and ReSim needs 3 x 3: '

@@ -50,6 +50,9 @@ class GroupedSwin(TimmBackbone):
         name: Name of a Swin in ``timm.list_models()``.
         init_cfg: MMEngine's initialisation config.
         **kwargs: Arguments of ``timm.create_model``, such as ``img_size`` or ``window_size``.
+
+    Raises:
+        ValueError: timm has no model of this name, or the model is not a Swin.
     """
 
     def __init__(self, name: str, init_cfg: dict | None = None, **kwargs: Any) -> None:

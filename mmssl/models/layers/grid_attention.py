@@ -31,7 +31,7 @@ class GridAttention(Attention):
         window_size: Side of a window in tokens; 0 means global attention.
         relative_size: Side of the grid for which relative positions are learned; with windows they are learned for the
             window instead. 0 means no relative positions.
-        options: Additional arguments of timm's ``Attention``.
+        **options: Additional arguments of timm's ``Attention``.
     """
 
     def __init__(self, dim: int, num_heads: int, window_size: int = 0, relative_size: int = 0, **options: Any) -> None:

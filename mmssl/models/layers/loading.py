@@ -45,7 +45,7 @@ def skip_on_load(module: nn.Module, *prefixes: str) -> None:
 
     Args:
         module: Module in which the parts with these names were deliberately not built.
-        prefixes: Beginnings of tensor names, relative to ``module``.
+        *prefixes: Beginnings of tensor names, relative to ``module``.
     """
     if not prefixes:
         return

@@ -38,6 +38,9 @@ class TileNeck(BaseModule):
         init_std: Standard deviation of the initial weights, which are normal; None keeps torch's initialisation.
         init_bias: Initial value of the biases if ``init_std`` is given.
         init_cfg: MMEngine's initialisation config.
+
+    Raises:
+        ValueError: The ``norm`` of a unit is unknown.
     """
 
     def __init__(
