@@ -143,7 +143,8 @@ def test_name_says_what_is_inside(path: Path) -> None:
 
 @pytest.mark.parametrize('path', STAGED, ids=[path.stem for path in STAGED])
 def test_every_stage_is_valid_and_begins_with_a_seed_of_its_own(path: Path) -> None:
-    stages = read_stages(path, {'data_root': '/elsewhere'})
+    has_folder = not path.stem.endswith('_photos')  # the patches of photographs come with packages
+    stages = read_stages(path, {'data_root': '/elsewhere'} if has_folder else {})
     check_stages(stages, stages, 'work_dirs', data=False)
     seeds = [s.config.randomness.seed if s.trains else s.config.step.seed for s in stages]
     assert len(set(seeds)) == len(stages)

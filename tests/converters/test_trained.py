@@ -117,7 +117,7 @@ def test_an_address_is_downloaded(config: Path, tmp_path: Path, monkeypatch: pyt
     save_trained(config, tmp_path / 'epoch_1.pth')
     content = torch.load(tmp_path / 'epoch_1.pth')
     read = []
-    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', lambda url, **kwargs: read.append(url) or content)
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', lambda url, *args, **kwargs: read.append(url) or content)
     load_trained('https://host/a.pth')
     load_backbone('https://host/a.pth')
     assert read == ['https://host/a.pth'] * 2

@@ -18,6 +18,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmssl.apis.evaluate import _keep_test_parts
@@ -310,9 +311,12 @@ def test_several_processes_make_the_labels_of_one(model, labeller):
             assert (labels == alone).all()
 
 
+def _no_features(model: DeepCluster, images: Tensor) -> Tensor:
+    return torch.full((len(images), 64), torch.nan)
+
+
 def test_features_that_are_not_finite_end_the_run(tmp_path, monkeypatch):
-    nothing = lambda model, images: torch.full((len(images), 64), torch.nan)  # noqa: E731
-    monkeypatch.setattr(DeepCluster, 'label_features', nothing)
+    monkeypatch.setattr(DeepCluster, 'label_features', _no_features)
     with pytest.raises(
         UserError, match='labels cannot be computed at iteration 0: the features of row 0 are not finite'
     ):
@@ -320,16 +324,18 @@ def test_features_that_are_not_finite_end_the_run(tmp_path, monkeypatch):
 
 
 def _fail_to_label() -> str:
-    try:
-        _labels_of_a_share(MODEL, dict(type='KMeansLabeller', num_clusters=5, whiten=200))
-    except UserError as error:
-        return str(error)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeepCluster, 'label_features', _no_features)
+        try:
+            _labels_of_a_share(MODEL, HOOK['labeller'])
+        except UserError as error:
+            return str(error)
     return ''
 
 
 def test_a_labelling_that_fails_ends_every_process():
     for message in run_distributed(_fail_to_label, 2):
-        assert 'labels cannot be computed at iteration 0: 24 rows of 64 numbers do not have 200' in message
+        assert 'labels cannot be computed at iteration 0: the features of row 0 are not finite' in message
 
 
 def test_an_unknown_precision_is_refused_before_the_run():
