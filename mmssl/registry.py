@@ -86,22 +86,18 @@ class Role:
         """Builds the class that ``cfg['type']`` names; the rest of ``cfg`` and ``kwargs`` are its arguments.
 
         A name of this role means the class of mmssl in every scope: inside a detector of mmdet, ``ResNet`` is not
-        mmdet's. Any other name is looked up as MMEngine does. Arguments in ``shared`` are applied to the built part.
+        mmdet's. Any other name is looked up as MMEngine does.
         """
         MODELS.import_from_location()
         if isinstance(cfg, dict) and cfg.get('type') in self.members:
             cfg = cfg | dict(type=self.members[cfg['type']])
-        given = {key: cfg[key] for key in self.shared if isinstance(cfg, dict) and key in cfg}
-        part = MODELS.build({key: cfg[key] for key in cfg if key not in given} if given else cfg, **kwargs)
-        for key, value in given.items():
-            self.shared[key](part, value)
-        return part
+        return MODELS.build(cfg, **kwargs)
 
 
 def _take_shared(cls: type, shared: Mapping[str, Callable[[Any, Any], None]]) -> None:
     """Makes the constructor of a class take the arguments ``shared`` of its role.
 
-    Registries of mmdet and mmseg call the constructor, and not ``Role.build``.
+    It is the constructor, because the registries of mmdet and mmseg do not call ``Role.build``.
     """
     construct: Any = cls.__init__  # type: ignore[misc]
 
