@@ -44,7 +44,7 @@ def cluster_montage(
         num_images: Number of images per row, drawn at random from the cluster.
         seed: Seed of the random draw.
         picture: Function: images of the dataset (N, C, S, S) -> pixels (N, 3, S, S) uint8, the ``picture`` of the data
-            preprocessor, for images with bands; the default keeps RGB images as they are.
+            preprocessor, for images with bands; the default returns RGB images unchanged.
     """
     rng, rows, names = np.random.default_rng(seed), [], []
     for cluster in clusters:

@@ -36,7 +36,7 @@ def neighbour_sheet(
         num_queries: Number of rows; the queries are spread evenly over those that have features.
         k: Number of neighbours per query and representation.
         picture: Function: images of the datasets (N, C, S, S) -> pixels (N, 3, S, S) uint8, the ``picture`` of the data
-            preprocessor, for images with bands; the default keeps RGB images as they are.
+            preprocessor, for images with bands; the default returns RGB images unchanged.
     """
     _, of_queries = next(iter(features.values()))
     chosen = spread(len(of_queries), num_queries)
