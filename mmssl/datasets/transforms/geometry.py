@@ -120,24 +120,35 @@ CROPS = dict(torchvision=draw_crop, clamped=draw_clamped_crop, distorted=draw_di
 
 
 def _aliased_bicubic(image: np.ndarray, height: int, width: int) -> Tensor:
-    """Resizes like ``tf.image.resize`` with method bicubic and no antialiasing: four taps per axis at every scale."""
-    rows, row_weights = _taps(image.shape[0], height)
-    columns, column_weights = _taps(image.shape[1], width)
-    pixels = torch.from_numpy(np.ascontiguousarray(image))
-    pixels = torch.einsum('otwc,ot->owc', pixels[rows].float(), row_weights)
-    pixels = torch.einsum('hotc,ot->hoc', pixels[:, columns], column_weights)
-    return pixels.round_().clamp_(0, 255).to(torch.uint8).permute(2, 0, 1)
+    """Resizes like ``tf.image.resize`` with method bicubic and no antialiasing: four taps per axis at every scale.
+
+    ``embedding_bag`` sums rows of a matrix with weights in one pass, without copies of the rows.
+    """
+    rows, row_taps, row_weights = _taps(image.shape[0], height)
+    columns, column_taps, column_weights = _taps(image.shape[1], width)
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).index_select(0, rows)
+    pixels = pixels.transpose(0, 1).flatten(1).index_select(0, columns).float()
+    pixels = F.embedding_bag(column_taps, pixels, per_sample_weights=column_weights, mode='sum')
+    pixels = pixels.view(width, len(rows), -1).transpose(0, 1).flatten(1)
+    pixels = F.embedding_bag(row_taps, pixels, per_sample_weights=row_weights, mode='sum')
+    return pixels.round_().clamp_(0, 255).to(torch.uint8).view(height, width, -1).permute(2, 0, 1)
 
 
-def _taps(size: int, new_size: int) -> tuple[Tensor, Tensor]:
-    """Returns taps and weights, (new_size, 4) each, of Keys' cubic with a = -1/2; weights outside the image are 0."""
+def _taps(size: int, new_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the taps of Keys' cubic with a = -1/2, for each of ``new_size`` pixels.
+
+    Returns:
+        Those of ``size`` pixels that any tap needs, int64 in ascending order; index of each tap among them, int64
+        (new_size, 4); and its weight, float32 (new_size, 4), 0 outside the image.
+    """
     places = (torch.arange(new_size, dtype=torch.float64) + 0.5) * size / new_size - 0.5
     taps = places.floor()[:, None] + torch.arange(-1, 3)
     distance = (places[:, None] - taps).abs()
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     weights = torch.where(distance <= 1, near, far) * ((taps >= 0) & (taps < size))
-    return taps.clamp(0, size - 1).long(), (weights / weights.sum(dim=1, keepdim=True)).float()
+    needed, indices = taps.clamp(0, size - 1).long().unique(return_inverse=True)
+    return needed, indices, (weights / weights.sum(dim=1, keepdim=True)).float()
 
 
 def _resize_deep(pixels: Tensor, height: int, width: int, interpolation: str) -> Tensor:
