@@ -18,19 +18,23 @@ from mmssl.datasets.image_folder import ImageFolder
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 
 PHOTOGRAPHS = ('astronaut.png', 'chelsea.png', 'coffee.png', 'rocket.jpg', 'ihc.png')
-COPIES = 8  # of each photograph, rotated, so that files differ
 VIEW: dict[str, Any] = dict(type='AugmentedView', size=224, min_scale=0.08, jitter=(0.4, 0.4, 0.2, 0.1), grayscale=0.2)
 VIEWS = (dict(VIEW, blur=1.0), dict(VIEW, blur=0.1, solarize=0.2))  # MoCo v3's
 JITTER = v2.ColorJitter(0.4, 0.4, 0.2, 0.1)
 
 
-def write_photographs(folder: Path) -> None:
-    """Writes 500x375 JPEGs of quality 90, about the size of ImageNet's images."""
+def write_photographs(folder: Path, copies: int = 8) -> None:
+    """Writes 500x375 JPEGs of quality 90, about the size of ImageNet's images.
+
+    Args:
+        folder: Folder for the files.
+        copies: Number of files of each of five photographs, rotated by 3 degrees each, so that files differ.
+    """
     import skimage
 
     for name in PHOTOGRAPHS:
         image = Image.open(Path(skimage.__file__).parent / 'data' / name).convert('RGB')
-        for copy in range(COPIES):
+        for copy in range(copies):
             shifted = image.rotate(copy * 3).resize((500, 375), Image.Resampling.LANCZOS)
             shifted.save(folder / f'{Path(name).stem}_{copy}.jpg', quality=90)
 

@@ -132,7 +132,7 @@ class RecipeStep:
     """
 
     def __init__(self, cfg: Config, batch: dict[str, Any], device: torch.device) -> None:
-        self.cfg, self.batch, self.device = cfg, batch, device
+        self.cfg, self.device = cfg, device
         torch.manual_seed(0)
         self.algorithm = ALGORITHMS.build(cfg.model).to(device).train()
         self.memory_format = choose_memory_format(cfg.get('memory_format'), self.algorithm)
@@ -140,6 +140,11 @@ class RecipeStep:
         self.wrapper = optim_wrapper_at_rest(self.algorithm, cfg, device)
         if hasattr(self.algorithm, 'on_train_start'):
             self.algorithm.on_train_start()
+        self.take(batch)
+
+    def take(self, batch: dict[str, Any]) -> None:
+        """Augments a batch from ``collate_views``, on which ``run`` then trains."""
+        self.batch = batch
         self.data = self.augment()
         samples = self.data['data_samples']
         self.data['data_samples'] = with_placeholder_labels(self.algorithm, samples, len(batch['inputs'][0]))

@@ -1,4 +1,4 @@
-"""The table of all methods, and the comparison with other toolboxes, in miniature on the CPU."""
+"""The table of all methods, in miniature on the CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from mmengine.registry import init_default_scope
 
 from mmssl.profiling import device_table
 from mmssl.profiling.device_table import END, START, default_recipes, measure_table, table_text, write_table
-from mmssl.profiling.peers import PEERS, compare_steps
 from mmssl.utils.errors import UserError
 from tests.support.recipes import CONFIGS
 from tests.support.shrink import shrink
@@ -57,15 +56,3 @@ def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='has no lines'):
         write_table('new', file)
     assert START in Path(ROOT, 'docs/howto/profiling.md').read_text()
-
-
-def test_a_toolbox_is_run_in_turns_or_named_as_missing(monkeypatch) -> None:
-    ran = []
-    monkeypatch.setitem(PEERS, 'SimCLR', dict(json=lambda cfg, views: lambda: ran.append(len(views)), no_such=None))
-    cfg = shrink(device_table.load_config(SIMCLR))
-    figures = compare_steps(cfg, batch_size=2, repeats=2)
-    assert figures['missing'] == ['no_such'] and len(ran) == 4 and set(ran) == {2}
-    assert figures['operators']['mmssl'] > figures['operators']['json'] == 0
-    cfg.model.type = 'BYOL'
-    with pytest.raises(UserError, match='BYOL is compared with no toolbox'):
-        compare_steps(cfg)
