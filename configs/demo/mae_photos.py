@@ -1,19 +1,19 @@
 """MAE on photo patches: ``make demo METHOD=mae``.
 
-This recipe is for looking at reconstructions. A 32-px image is less redundant than a photograph, so only half of the
-patches is hidden, and the targets are plain pixels. The class token hardly gains in these minutes: kNN 70.2 -> 71.8 %,
-linear 83.2 -> 81.9 % from before to after (seed 0; raw pixels 49.4 and 47.5 %).
+Three quarters of the patches are hidden, as on ImageNet, and the targets are plain pixels. The network has no class
+token, so features are the mean of the patches. With a class token and half of the patches hidden a linear probe ended
+below that of the random network, see ``configs/mae/README.md``.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 16
+max_epochs = 24
 
 model = dict(
     type='MAE',
     data_preprocessor=dict(type='SelfSupDataPreprocessor'),
     backbone=dict(
-        type='VisionTransformer',
+        type='PatchViT',
         arch=dict(embed_dim=128, depth=4, num_heads=4),
         img_size=32,
         patch_size=4,
@@ -21,8 +21,17 @@ model = dict(
         init='mae',
         output='tokens',
     ),
-    masker=dict(type='UniformMasker', ratio=0.5, patch_size=4),
-    neck=dict(type='MAEDecoder', in_channels=128, out_channels=48, grid_size=8, embed_dim=64, depth=2, num_heads=4),
+    masker=dict(type='UniformMasker', ratio=0.75, patch_size=4),
+    neck=dict(
+        type='MAEDecoder',
+        in_channels=128,
+        out_channels=48,
+        grid_size=8,
+        embed_dim=64,
+        depth=2,
+        num_heads=4,
+        num_prefix_tokens=0,
+    ),
     target=dict(type='PixelTarget', patch_size=4, standardize=False),
     head=dict(type='MaskedMSELoss'),
 )

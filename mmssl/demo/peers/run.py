@@ -43,7 +43,7 @@ RECIPES: dict[str, dict[str, Any]] = dict(
     mocov2=_RESNET | {'norm_group_size': None},  # neither toolbox forms groups in one process
     vicreg=_RESNET,
     dino=_VIT,
-    mae=_VIT | {'neck.grid_size': 4},
+    mae=_VIT | {'neck.grid_size': 4, 'backbone.type': 'VisionTransformer', 'neck.num_prefix_tokens': 1},
 )
 PHOTOS = 18
 BATCH_SIZE, SIZE = 64, 16
@@ -83,6 +83,7 @@ def read_recipe(
     """
     cfg = load_config(path)
     cfg.merge_from_dict({f'model.{key}': value for key, value in RECIPES[method].items()})
+    cfg.optim_wrapper.get('paramwise_cfg', {}).pop('custom_keys', None)  # of names that the toolboxes do not share
     cfg.train_dataloader.batch_size = BATCH_SIZE
     loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.val_cfg.bank_dataloader
     if data is not None:
