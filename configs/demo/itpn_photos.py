@@ -1,4 +1,7 @@
-"""iTPN, pixels as target, on photo patches: ``make demo METHOD=itpn``."""
+"""iTPN, pixels as target, on photo patches: ``make demo METHOD=itpn``.
+
+Three quarters of the units are hidden and the pixels of each patch are standardised, as on ImageNet.
+"""
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
@@ -14,7 +17,7 @@ model = dict(
         stem_stride=1,  # 64 units of 4 pixels
         output='units',
     ),
-    masker=dict(type='UniformMasker', ratio=0.5, patch_size=4),
+    masker=dict(type='UniformMasker', ratio=0.75, patch_size=4),
     neck=dict(
         type='ITPNDecoder',
         pyramid=dict(type='ITPNPyramid', in_channels=(32, 64, 128), out_channels=64, fpn_depth=1),
@@ -24,7 +27,7 @@ model = dict(
         depth=2,
         num_heads=4,
     ),
-    target=dict(type='PixelTarget', patch_size=4, standardize=False),
+    target=dict(type='PixelTarget', patch_size=4, standardize=True),
     head=dict(type='MaskedMSELoss'),
 )
 
