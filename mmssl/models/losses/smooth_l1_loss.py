@@ -53,6 +53,13 @@ class SmoothL1Loss(nn.Module):
             predictions: (N, ..., P), P values for each patch.
             targets: (N, ..., P).
             mask: (N, L) bool, True = hidden; needed with ``hidden_only``.
+
+        Raises:
+            ValueError: ``hidden_only`` is set and there is no mask.
         """
         errors = smooth_l1(predictions, targets, self.beta)
-        return masked_mean(errors, mask) if mask is not None and self.hidden_only else errors.mean()
+        if not self.hidden_only:
+            return errors.mean()
+        if mask is None:
+            raise ValueError('hidden_only=True needs a mask, and this algorithm gives none: set hidden_only=False')
+        return masked_mean(errors, mask)
