@@ -52,6 +52,19 @@ def l2_normalize(x: Tensor, eps: float = 1e-12) -> Tensor:
     return x * x.square().sum(dim=1, keepdim=True).clamp(min=eps).rsqrt()
 
 
+def check_equal_shapes(predictions: Tensor, targets: Tensor) -> None:
+    """Checks that every prediction has a target; torch would repeat a target of one patch for all patches.
+
+    Raises:
+        ValueError: Predictions and targets differ in shape.
+    """
+    if predictions.shape != targets.shape:
+        raise ValueError(
+            f'predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape: the target '
+            'must have as many patches as the student, and as many values per patch as the prediction'
+        )
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of the values that a mask selects, over the images of all processes.
 
