@@ -126,9 +126,9 @@ class KMeansLabeller(Labeller):
         self.device = KMeans(num_clusters, **options).device  # type: ignore[arg-type]  # checks the options
 
     def check(self, num_images: int) -> None:
-        """Raises a ``ValueError`` if there are fewer images than clusters or principal components."""
+        """Raises a ``ValueError`` if there are fewer images than clusters, or not more than principal components."""
         super().check(num_images)
-        if self.whiten is not None and num_images < self.whiten:
+        if self.whiten is not None and num_images <= self.whiten:  # centred features vary in one direction less
             raise ValueError(f'{num_images} images do not have {self.whiten} principal components: lower whiten')
 
     def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:
