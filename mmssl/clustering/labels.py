@@ -101,7 +101,8 @@ class KMeansLabeller(Labeller):
             ``empty_clusters``, ``backend`` and ``device``.
 
     Raises:
-        ValueError: A number is not positive, or ``KMeans`` refuses an option.
+        ValueError: A number is not positive, ``KMeans`` refuses an option, or ``seed`` is given, which is an argument
+            of ``label``.
     """
 
     options_go_to = KMeans
@@ -119,6 +120,8 @@ class KMeansLabeller(Labeller):
             raise ValueError(
                 f'num_crops and whiten (None: no whitening) must be positive, got {num_crops} and {whiten}'
             )
+        if 'seed' in options:
+            raise ValueError('KMeansLabeller takes no seed: its labellings follow the seed of the run')
         self.num_crops = num_crops
         self.whiten = whiten
         self.has_centroids = whiten is None

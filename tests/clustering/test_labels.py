@@ -17,3 +17,8 @@ def test_whitening_that_cannot_work_is_refused_before_features_are_extracted():
         labeller.check(9)
     with pytest.raises(ValueError, match='1 images cannot make 2 clusters'):
         labeller.check(1)
+
+
+def test_a_seed_is_refused_before_features_are_extracted():
+    with pytest.raises(ValueError, match='follow the seed of the run'):
+        KMeansLabeller(2, seed=1, backend='torch')
