@@ -260,6 +260,13 @@ def test_the_teacher_is_read_from_its_checkpoint(tmp_path: Path):
         missing.init_weights()
 
 
+def test_the_discriminator_follows_its_init_cfg():
+    init_cfg = dict(type='Constant', val=7.0, layer='Conv2d')
+    discriminator = build(discriminator=dict(config()['discriminator'], init_cfg=init_cfg)).discriminator
+    discriminator.init_weights()
+    assert (discriminator.convs[0].weight == 7).all() and discriminator.fc.weight.std() > 0
+
+
 def test_arguments():
     for wrong in (dict(matching_start=1.0), dict(discriminator_interval=0), dict(noise=-1.0)):
         with pytest.raises(ValueError, match='needs matching_start < 1 <= discriminator_interval'):
