@@ -247,11 +247,12 @@ def test_parts_that_first_work_late_in_the_run_are_compared_before_it(tmp_path: 
         build_runner(tiny_config(tmp_path, **run(**changes))).train()
 
 
-def test_the_teacher_is_read_from_its_checkpoint(tmp_path: Path):
+def test_the_teacher_is_read_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
     with DefaultScope.overwrite_default_scope('mmssl'):
         classifier = ImageClassifier(backbone=adapted(), neck=dict(type='Identity'), head=HEAD)
     torch.save(dict(state_dict=classifier.state_dict()), tmp_path / 'teacher.pth')
-    model = build(teacher=dict(config()['teacher'], checkpoint=str(tmp_path / 'teacher.pth')))
+    model = build(teacher=dict(config()['teacher'], checkpoint='~/teacher.pth'))
     model.init_weights()
     images = batch()[0][0]
     assert torch.equal(model.teacher(images), classifier.eval().predict(images))
