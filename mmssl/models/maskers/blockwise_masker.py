@@ -115,7 +115,7 @@ class BlockwiseMasker(Masker):
         if max_block is not None and max_block < min_block:
             raise ValueError(f'max_block must be at least min_block={min_block}, or None for no bound, got {max_block}')
         check_min_aspect(min_aspect)
-        self.most_hidden = num_hidden
+        self.most_hidden, self.varies = num_hidden, not exact
         self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect, exact=exact)
 
     def num_hidden(self, num_patches: int) -> int:

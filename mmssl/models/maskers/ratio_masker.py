@@ -67,6 +67,8 @@ class RatioMasker(Masker):
             ``min_aspect`` lies outside (0, 1].
     """
 
+    varies = True
+
     def __init__(
         self,
         ratios: Sequence[float] = (0.0, 0.3),

@@ -36,6 +36,8 @@ class StratifiedMasker(Masker):
         ValueError: ``ratios`` is not an interval in [0, 1], or another argument is outside its range.
     """
 
+    varies = True
+
     def __init__(
         self,
         ratios: tuple[float, float] = (0.1, 0.5),
