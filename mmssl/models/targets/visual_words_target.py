@@ -60,8 +60,8 @@ class VisualWordsTarget(BaseModule):
         """Reads the network and the vocabulary.
 
         Raises:
-            FileNotFoundError: A file does not exist.
-            UserError: The checkpoint does not fit the network, or the vocabulary has another shape.
+            FileNotFoundError: The checkpoint does not exist.
+            UserError: The checkpoint does not fit the network, or the vocabulary does not exist or has another shape.
         """
         missing = [key for key in ('checkpoint', 'vocabulary') if getattr(self, key) is None]
         if missing:
