@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
 
@@ -145,7 +146,4 @@ class BlockwiseMasker(Masker):
                 'model.masker.min_aspect'
             )
         masks = np.stack([blockwise_mask(random, (rows, columns), self.most_hidden, **self.block) for _ in images])
-        mask = torch.from_numpy(masks.reshape(len(masks), num_patches))
-        if images.is_cuda:
-            mask = mask.pin_memory()
-        return mask.to(images.device, non_blocking=True)
+        return to_device(torch.from_numpy(masks.reshape(len(masks), num_patches)), images.device)
