@@ -36,6 +36,16 @@ def widen(value: Any) -> Any:
     return value.float() if is_half else value
 
 
+def check_temperature(temperature: float) -> None:
+    """Checks the divisor of logits or similarities; a negative one would turn the loss around.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
+    """
+    if not temperature > 0:
+        raise ValueError(f'temperature must be positive, got {temperature}')
+
+
 def l2_normalize(x: Tensor, eps: float = 1e-12) -> Tensor:
     """Scales rows to unit length as ``tf.math.l2_normalize`` does: ``x * rsqrt(max(sum(x^2), eps))``.
 
