@@ -20,7 +20,7 @@ def inter_image_contrast(similarities: Tensor, margin: float, temperature: float
 
     Args:
         similarities: (N, 1 + K), cosine similarities, the positive first; -inf leaves a negative out.
-        margin: Margin of the positive, the paper's has -0.5.
+        margin: Margin of the positive; -0.5 in the paper.
         temperature: Divisor of the similarities, > 0.
 
     Returns:
