@@ -16,7 +16,8 @@ class KMeans:
 
     Both backends start from the same rows, treat empty clusters in the same way and stop when the objective no longer
     changes, so they give the same centroids up to rounding. The backend ``'torch'`` reads the features chunk by chunk
-    and sums in a fixed order, so a run repeats exactly on the same kind of device.
+    and sums in a fixed order, so a run repeats exactly on the same kind of device. It moves the mean of the centroids
+    to the origin; faiss does not, and is inexact if the mean of the features is a thousand times their spread.
 
     After each update, an empty cluster gets a copy of the centroid of another cluster. Larger clusters are drawn with a
     higher probability. The coordinates of the two copies are multiplied by 1 + 1/1024 and 1 - 1/1024 alternately.
@@ -249,6 +250,9 @@ def _nearest(points: Tensor, means: Tensor, spherical: bool = False) -> tuple[Te
     if spherical:
         scores, labels = (points @ means.T).max(1)
         return labels, scores
+    # A distance is a difference of squares, which loses digits far from the origin.
+    origin = means.mean(0)
+    points, means = points - origin, means - origin
     lengths = means.square().sum(1)
     partial, labels = torch.addmm(lengths, points, means.T, alpha=-2).min(1)
     return labels, (partial + points.square().sum(1)).clamp_min(0)

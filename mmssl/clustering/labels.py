@@ -101,7 +101,8 @@ class KMeansLabeller(Labeller):
             ``empty_clusters``, ``backend`` and ``device``.
 
     Raises:
-        ValueError: A number is not positive, or ``KMeans`` refuses an option.
+        ValueError: A number is not positive, ``KMeans`` refuses an option, or ``seed`` is given, which is an argument
+            of ``label``.
     """
 
     options_go_to = KMeans
@@ -119,6 +120,8 @@ class KMeansLabeller(Labeller):
             raise ValueError(
                 f'num_crops and whiten (None: no whitening) must be positive, got {num_crops} and {whiten}'
             )
+        if 'seed' in options:
+            raise ValueError('KMeansLabeller takes no seed: its labellings follow the seed of the run')
         self.num_crops = num_crops
         self.whiten = whiten
         self.has_centroids = whiten is None
@@ -126,9 +129,9 @@ class KMeansLabeller(Labeller):
         self.device = KMeans(num_clusters, **options).device  # type: ignore[arg-type]  # checks the options
 
     def check(self, num_images: int) -> None:
-        """Raises a ``ValueError`` if there are fewer images than clusters or principal components."""
+        """Raises a ``ValueError`` if there are fewer images than clusters, or not more than principal components."""
         super().check(num_images)
-        if self.whiten is not None and num_images < self.whiten:
+        if self.whiten is not None and num_images <= self.whiten:  # centred features vary in one direction less
             raise ValueError(f'{num_images} images do not have {self.whiten} principal components: lower whiten')
 
     def label(self, features: np.ndarray, seed: int, scores: Scores | None = None) -> Labels:

@@ -56,7 +56,7 @@ def sinkhorn(
 
     Args:
         chunks: Function that returns an iterator over the log-probabilities of all images in order, (n, K) at a time;
-            called once per iteration.
+            called once per iteration, and three times before the first.
         num_clusters: Number of clusters K.
         power: Exponent of the probabilities > 0, lambda in the paper.
         tolerance: Largest ``Transport.error`` > 0; the official scripts use 0.1 (ImageNet) and 0.01 (CIFAR).

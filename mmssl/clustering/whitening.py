@@ -44,11 +44,11 @@ class PCAWhitening:
             This object.
 
         Raises:
-            ValueError: There are fewer rows or columns than components, a component has no variance, or a number is
-                not finite.
+            ValueError: There are not more rows than components, or fewer columns than components, a component has no
+                variance, or a number is not finite.
         """
         count, width = features.shape
-        if min(count, width) < self.dim:
+        if min(count - 1, width) < self.dim:  # centred rows sum to 0, so one of them is no direction of its own
             raise ValueError(
                 f'{count} rows of {width} numbers do not have {self.dim} principal components: keep fewer components'
             )

@@ -66,6 +66,17 @@ def test_empty_clusters_are_split_as_faiss_does():
     np.testing.assert_allclose(plain, split, rtol=1e-5, atol=1e-6)
 
 
+def test_features_far_from_the_origin_have_their_clusters():
+    features, initial = blobs() + np.float32(1e4), blobs(5, seed=1) + np.float32(1e4)
+    squares = np.square(features[:, None].astype(np.float64) - initial).sum(2)
+    labels, distances = assign(features, initial, backend='torch')
+    assert (labels == squares.argmin(1)).all()
+    np.testing.assert_allclose(distances, squares.min(1), rtol=1e-4)
+    kmeans = KMeans(5, num_iterations=1, backend='torch')
+    kmeans.fit(features, initial)
+    assert kmeans.objectives[0] == pytest.approx(squares.min(1).sum(), rel=1e-5)
+
+
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_a_degenerate_set_gives_labels_of_some_clusters(backend):
     features = np.repeat(blobs(4), 25, axis=0)

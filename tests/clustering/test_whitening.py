@@ -30,6 +30,8 @@ def test_faiss_gives_the_same_up_to_signs():
 def test_features_that_do_not_vary_enough_say_so():
     with pytest.raises(ValueError, match='200 rows of 9 numbers do not have 10'):
         PCAWhitening(10).fit(FEATURES)
+    with pytest.raises(ValueError, match='9 rows of 9 numbers do not have 9'):
+        PCAWhitening(9).fit(FEATURES[:9])
     with pytest.raises(ValueError, match='fewer than 4 directions'):
         PCAWhitening(4).fit(np.repeat(FEATURES[:, :2], 3, axis=1))
 

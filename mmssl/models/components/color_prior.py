@@ -30,7 +30,7 @@ class ColorPrior(nn.Module):
 
     Raises:
         ValueError: ``mix`` is outside its range.
-        UserError: The file does not hold Q positive numbers.
+        UserError: The file does not exist, or does not hold Q positive numbers.
     """
 
     counts: Tensor
@@ -42,9 +42,7 @@ class ColorPrior(nn.Module):
         self.mix = mix
         counts = torch.ones(len(ab_bins()), dtype=torch.float64)
         if file is not None:
-            counts = torch.as_tensor(np.load(file), dtype=torch.float64)
-            if counts.shape != (len(ab_bins()),) or not bool((counts > 0).all()):
-                raise UserError(f'{file} must hold {len(ab_bins())} positive numbers, one per bin of colours')
+            counts = read_prior(file)
         self.register_buffer('counts', counts)
         self._of_file = None if file is None else counts.clone()
         self._staged: list[Tensor] = []
@@ -81,3 +79,21 @@ class ColorPrior(nn.Module):
         for counts in self._staged:
             self.counts.add_(counts)
         self._staged.clear()
+
+
+def read_prior(file: str) -> Tensor:
+    """Reads a prior, (Q,) float64, from a ``.npy`` file.
+
+    Raises:
+        UserError: The file does not exist, or does not hold Q positive numbers.
+    """
+    number = len(ab_bins())
+    try:
+        prior = torch.as_tensor(np.load(file), dtype=torch.float64)
+    except FileNotFoundError as error:
+        raise UserError(f'the prior of colours {file} does not exist: set model.prior.file') from error
+    except (ValueError, TypeError, RuntimeError, EOFError):  # no array of numbers
+        prior = torch.zeros(0)
+    if prior.shape != (number,) or not bool(((prior > 0) & prior.isfinite()).all()):
+        raise UserError(f'{file} must hold {number} positive numbers, one per bin of colours')
+    return prior

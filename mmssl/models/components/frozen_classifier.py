@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
@@ -30,7 +29,8 @@ class FrozenClassifier(BaseModule):
         backbone: Config of the backbone.
         head: Config of a head with the method ``predict``.
         neck: Config of the neck; None uses ``Identity``.
-        checkpoint: Training checkpoint of the classifier; None keeps the initial weights, with a warning.
+        checkpoint: Training checkpoint of the classifier, a file, a folder or an address, see ``load_checkpoint_file``;
+            None keeps the initial weights, with a warning.
         statistics: Statistics of the batch norms: ``'running'`` keeps them in evaluation mode; ``'batch'`` uses the
             statistics of the batch while the student trains, as in the official code of IGAM.
         init_cfg: MMEngine's initialisation config.
@@ -72,11 +72,12 @@ class FrozenClassifier(BaseModule):
         if self.checkpoint is None:
             print_log('the teacher has random weights: set model.teacher.checkpoint', 'current', logging.WARNING)
             return
-        if not Path(self.checkpoint).is_file():
+        try:
+            offered = get_state_dict(load_checkpoint_file(self.checkpoint))
+        except FileNotFoundError as error:
             raise UserError(
                 f'the checkpoint of the teacher, {self.checkpoint}, does not exist: set model.teacher.checkpoint'
-            )
-        offered = get_state_dict(load_checkpoint_file(self.checkpoint))
+            ) from error
         for name, part in self.named_children():
             if part.state_dict():
                 load_matching(part, offered, self.checkpoint, prefix=name, min_match=1.0, name=f'teacher.{name}')

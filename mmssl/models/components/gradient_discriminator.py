@@ -53,10 +53,14 @@ class GradientDiscriminator(BaseModule):
             self.norms.append(nn.BatchNorm2d(width, eps=1e-3))
             channels, side = width, -(-side // _STRIDE)
         self.fc = nn.Linear(channels * (1 if pool else side**2), 2)
-        self.init_weights()
+        self._draw_weights()
 
     def init_weights(self) -> None:
-        """Draws the initial weights."""
+        """Draws the initial weights, and then follows ``init_cfg``."""
+        self._draw_weights()
+        super().init_weights()
+
+    def _draw_weights(self) -> None:
         convs: Any = self.convs
         for conv in convs:
             nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')

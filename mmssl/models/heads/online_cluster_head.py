@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from mmssl.models.layers.sinkhorn import sinkhorn
 from mmssl.models.losses.cross_entropy_loss import smoothed_cross_entropy
+from mmssl.models.losses.numerics import check_temperature
 from mmssl.registry import HEADS
 
 _LENGTH_EPS = 1e-7  # smallest length of a token
@@ -38,7 +39,7 @@ class OnlineClusterHead(BaseModule):
         init_cfg: MMEngine's initialisation config.
 
     Raises:
-        ValueError: ``target_temperature`` is not positive, or ``iterations`` is less than 1.
+        ValueError: A temperature is not positive, or ``iterations`` is less than 1.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class OnlineClusterHead(BaseModule):
         super().__init__(init_cfg)
         if not target_temperature > 0:
             raise ValueError(f'target_temperature must be above 0, got {target_temperature}')
+        check_temperature(temperature)
         if iterations < 1:
             raise ValueError(f'iterations must be at least 1, got {iterations}')
         self.target_temperature, self.temperature = target_temperature, temperature

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from timm.layers import Attention
 from torch import Tensor, nn
@@ -31,11 +29,13 @@ class GridAttention(Attention):
         window_size: Side of a window in tokens; 0 means global attention.
         relative_size: Side of the grid for which relative positions are learned; with windows they are learned for the
             window instead. 0 means no relative positions.
-        **options: Additional arguments of timm's ``Attention``.
+        qkv_bias: Whether queries, keys and values have a bias.
     """
 
-    def __init__(self, dim: int, num_heads: int, window_size: int = 0, relative_size: int = 0, **options: Any) -> None:
-        super().__init__(dim, num_heads, **options)
+    def __init__(
+        self, dim: int, num_heads: int, window_size: int = 0, relative_size: int = 0, qkv_bias: bool = False
+    ) -> None:
+        super().__init__(dim, num_heads, qkv_bias=qkv_bias)
         self.window_size = window_size
         self.rel_pos_h = self.rel_pos_w = None
         if relative_size:

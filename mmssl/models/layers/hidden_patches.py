@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
+
 
 class HiddenPatches(NamedTuple):
     """Hidden patches of V views of N images, one view after the other.
@@ -42,10 +44,4 @@ def hidden_patches(mask: np.ndarray, num_views: int, device: torch.device) -> Hi
     counts = rows.sum(axis=1)
     weights = np.repeat(1 / counts.clip(min=1), counts) / len(rows)
     arrays = (np.ascontiguousarray(rows), np.flatnonzero(rows), weights)
-    return HiddenPatches(*(_to_device(torch.from_numpy(array), device) for array in arrays))
-
-
-def _to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    if device.type == 'cuda':
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+    return HiddenPatches(*(to_device(torch.from_numpy(array), device) for array in arrays))

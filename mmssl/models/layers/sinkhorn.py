@@ -28,7 +28,8 @@ def sinkhorn(
     number of processes.
 
     The largest score of each prototype is subtracted first, so that nothing overflows: a constant per prototype
-    cancels, whereas a constant per sample would not after few iterations. The device is not synchronised.
+    cancels, whereas a constant per sample would not after few iterations. Without ``eps`` the first iteration runs in
+    the log domain, because all exponentials of a sample far from every prototype are 0. The device is not synchronised.
 
     Args:
         scores: (..., N, C), scores of this process's samples for the prototypes; leading dimensions are independent
@@ -41,13 +42,22 @@ def sinkhorn(
             0, so the first sums are far above it, and smaller exponentials stay above 0.
 
     Returns:
-        Codes (..., N, C); rows sum to 1.
+        Codes (..., N, C); rows sum to 1. With ``eps`` a row sums to 0 if all its exponentials are 0.
     """
     floor = scores.new_full((*scores.shape[:-2], 1, scores.shape[-1]), torch.finfo(scores.dtype).min)
     largest = scores.amax(dim=-2, keepdim=True) if scores.shape[-2] else floor  # a process may have no sample
-    q = torch.exp((scores - max_over_processes(largest)) / epsilon + (_LARGEST_EXPONENT if eps else 0))
-    for _ in range(iterations):
-        counted = q if weights is None else q * weights.to(q.dtype)[:, None]
-        q = q / (sum_over_processes(counted.sum(dim=-2, keepdim=True)) + eps)  # (..., 1, C)
+    exponents = (scores - max_over_processes(largest)).div_(epsilon)
+    if eps:
+        q = exponents.add_(_LARGEST_EXPONENT).exp_()
+    else:
+        q = exponents.sub_(_masses(exponents.exp(), weights).log()).softmax(dim=-1)
+    for _ in range(iterations if eps else iterations - 1):
+        q = q / (_masses(q, weights) + eps)  # (..., 1, C)
         q = q / (q.sum(dim=-1, keepdim=True) + eps)  # (..., N, 1)
     return q
+
+
+def _masses(q: Tensor, weights: Tensor | None) -> Tensor:
+    """Returns the sum of the entries of each prototype over the samples of all processes, (..., 1, C)."""
+    counted = q if weights is None else q * weights.to(q.dtype)[:, None]
+    return sum_over_processes(counted.sum(dim=-2, keepdim=True))

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
+
 
 def knapsack(capacity: int, counts: np.ndarray) -> list[int]:
     """Returns the items, in ascending order, whose counts have the largest sum that is at most ``capacity``.
@@ -68,11 +70,8 @@ class WindowGroups:
 
     def to(self, device: torch.device) -> WindowGroups:
         """Returns the groups on a device, copied without waiting for it."""
-        copies = []
-        for tensor in (self.tokens, self.places, self.allowed, self.offsets):
-            tensor = tensor.pin_memory() if device.type == 'cuda' else tensor
-            copies.append(tensor.to(device, non_blocking=True))
-        return WindowGroups(*copies)
+        tensors = (self.tokens, self.places, self.allowed, self.offsets)
+        return WindowGroups(*(to_device(tensor, device) for tensor in tensors))
 
 
 def window_groups(coordinates: np.ndarray, window: int, shift: int, size: int | None = None) -> WindowGroups:

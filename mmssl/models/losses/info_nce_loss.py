@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from mmssl.distributed.collectives import gather, rank
-from mmssl.models.losses.numerics import in_full_precision
+from mmssl.models.losses.numerics import check_temperature, in_full_precision
 from mmssl.registry import LOSSES
 
 
@@ -39,10 +39,14 @@ class InfoNCELoss(nn.Module):
     Args:
         temperature: Divisor of the cosine similarities; 1.0 with ResNet-50 and 0.2 with transformers in the official
             code.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
     """
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
+        check_temperature(temperature)
         self.temperature = temperature
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mmssl.models.losses.numerics import in_full_precision
+from mmssl.models.losses.numerics import check_temperature, in_full_precision
 from mmssl.models.losses.queue_contrast_loss import queue_contrast
 from mmssl.registry import LOSSES
 
@@ -20,7 +20,7 @@ def inter_image_contrast(similarities: Tensor, margin: float, temperature: float
 
     Args:
         similarities: (N, 1 + K), cosine similarities, the positive first; -inf leaves a negative out.
-        margin: Margin of the positive, the paper's has -0.5.
+        margin: Margin of the positive; -0.5 in the paper.
         temperature: Divisor of the similarities, > 0.
 
     Returns:
@@ -42,13 +42,14 @@ class InterImageLoss(nn.Module):
         share: Weight of the second term, in [0, 1]; the first has 1 - share.
 
     Raises:
-        ValueError: ``share`` is outside its range.
+        ValueError: ``temperature`` is not positive, or ``share`` is outside its range.
     """
 
     num_heads = 1
 
     def __init__(self, num_clusters: int, temperature: float = 0.2, margin: float = -0.5, share: float = 0.25) -> None:
         super().__init__()
+        check_temperature(temperature)
         if not 0 <= share <= 1:
             raise ValueError(f'share must lie in [0, 1], got {share}')
         self.num_clusters, self.temperature, self.margin, self.share = num_clusters, temperature, margin, share

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mmssl.distributed.collectives import gather, rank
+from mmssl.distributed.collectives import gather, rank, world_size
 from mmssl.models.losses.numerics import in_full_precision
 from mmssl.registry import LOSSES
 
@@ -66,7 +66,7 @@ class KoLeoLoss(nn.Module):
         """Returns the loss, a scalar, of features (N, D).
 
         Raises:
-            ValueError: ``group_size`` does not divide N.
+            ValueError: ``group_size`` does not divide N, or there is one image only.
         """
         if problem := self.wrong_batch(len(features)):
             raise ValueError(problem)
@@ -74,6 +74,8 @@ class KoLeoLoss(nn.Module):
 
     def wrong_batch(self, images: int) -> str | None:
         """Returns why a batch of so many images per process is not possible; None if it is."""
+        if images * world_size() < 2:
+            return 'KoLeo compares an image with another one, so a batch of 1 is too small'
         if self.group_size is None or images % self.group_size == 0:
             return None
         return f'group_size={self.group_size} must divide the {images} images of a process'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from mmssl.models.losses.numerics import in_full_precision, masked_mean
+from mmssl.models.losses.numerics import check_equal_shapes, in_full_precision, masked_mean
 from mmssl.registry import LOSSES
 
 
@@ -24,11 +24,7 @@ def masked_cosine(predictions: Tensor, targets: Tensor, mask: Tensor | None = No
     Raises:
         ValueError: Predictions and targets differ in shape.
     """
-    if predictions.shape != targets.shape:
-        raise ValueError(
-            f'predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape: the teacher '
-            'must have as many patches as the student, and features as wide as the prediction'
-        )
+    check_equal_shapes(predictions, targets)
     similarity = cosine_similarity(predictions, targets, dim=-1, eps=1e-8)  # (N, L)
     return -similarity.mean() if mask is None else -masked_mean(similarity, mask)
 

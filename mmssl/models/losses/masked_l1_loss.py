@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmssl.models.losses.numerics import in_full_precision, masked_mean
+from mmssl.models.losses.numerics import check_equal_shapes, in_full_precision, masked_mean
 from mmssl.registry import LOSSES
 
 
@@ -22,7 +22,11 @@ def masked_l1(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
 
     Returns:
         Scalar >= 0.
+
+    Raises:
+        ValueError: Predictions and targets differ in shape.
     """
+    check_equal_shapes(predictions, targets)
     return masked_mean((predictions - targets).abs().mean(dim=-1), mask)
 
 

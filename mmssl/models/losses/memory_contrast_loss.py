@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mmssl.models.losses.numerics import in_full_precision
+from mmssl.models.losses.numerics import check_temperature, in_full_precision
 from mmssl.registry import LOSSES
 
 _EPS = 2**-23  # float32's epsilon, as in the official code
@@ -79,11 +79,12 @@ class MemoryContrastLoss(nn.Module):
         kind: ``'info_nce'`` (NPID of OpenSelfSup) or ``'nce'`` (PIRL, and the paper of NPID).
 
     Raises:
-        ValueError: ``kind`` is unknown.
+        ValueError: ``temperature`` is not positive, or ``kind`` is unknown.
     """
 
     def __init__(self, temperature: float = 0.07, kind: str = 'info_nce') -> None:
         super().__init__()
+        check_temperature(temperature)
         if kind not in ('info_nce', 'nce'):
             raise ValueError(f"kind must be 'info_nce' or 'nce', got {kind!r}")
         self.temperature, self.kind = temperature, kind

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from mmssl.distributed.collectives import gather, rank
-from mmssl.models.losses.numerics import in_full_precision, l2_normalize
+from mmssl.models.losses.numerics import check_temperature, in_full_precision, l2_normalize
 from mmssl.registry import LOSSES
 
 
@@ -49,11 +49,12 @@ class NTXentLoss(nn.Module):
             as the paper does, which halves loss and gradient.
 
     Raises:
-        ValueError: ``reduction`` is neither ``'sum'`` nor ``'mean'``.
+        ValueError: ``temperature`` is not positive, or ``reduction`` is neither ``'sum'`` nor ``'mean'``.
     """
 
     def __init__(self, temperature: float = 0.1, reduction: str = 'sum') -> None:
         super().__init__()
+        check_temperature(temperature)
         if reduction not in ('sum', 'mean'):
             raise ValueError(f"reduction must be 'sum' (official code) or 'mean' (paper), got {reduction!r}")
         self.temperature = temperature

@@ -36,6 +36,16 @@ def widen(value: Any) -> Any:
     return value.float() if is_half else value
 
 
+def check_temperature(temperature: float) -> None:
+    """Checks the divisor of logits or similarities; a negative one would turn the loss around.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
+    """
+    if not temperature > 0:
+        raise ValueError(f'temperature must be positive, got {temperature}')
+
+
 def l2_normalize(x: Tensor, eps: float = 1e-12) -> Tensor:
     """Scales rows to unit length as ``tf.math.l2_normalize`` does: ``x * rsqrt(max(sum(x^2), eps))``.
 
@@ -50,6 +60,19 @@ def l2_normalize(x: Tensor, eps: float = 1e-12) -> Tensor:
         (N, D).
     """
     return x * x.square().sum(dim=1, keepdim=True).clamp(min=eps).rsqrt()
+
+
+def check_equal_shapes(predictions: Tensor, targets: Tensor) -> None:
+    """Checks that every prediction has a target; torch would repeat a target of one patch for all patches.
+
+    Raises:
+        ValueError: Predictions and targets differ in shape.
+    """
+    if predictions.shape != targets.shape:
+        raise ValueError(
+            f'predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape: the target '
+            'must have as many patches as the student, and as many values per patch as the prediction'
+        )
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from mmssl.models.losses.numerics import in_full_precision
+from mmssl.models.losses.numerics import check_temperature, in_full_precision
 from mmssl.registry import LOSSES
 
 
@@ -35,10 +35,14 @@ class PatchCrossEntropyLoss(nn.Module):
     Args:
         temperature: Divisor of the student's logits; 0.1 in both methods.
         weight: Factor of the loss.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
     """
 
     def __init__(self, temperature: float = 0.1, weight: float = 1.0) -> None:
         super().__init__()
+        check_temperature(temperature)
         self.temperature = temperature
         self.weight = weight
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mmssl.models.losses.numerics import in_full_precision
+from mmssl.models.losses.numerics import check_temperature, in_full_precision
 from mmssl.registry import LOSSES
 
 
@@ -36,10 +36,14 @@ class QueueContrastLoss(nn.Module):
 
     Args:
         temperature: Divisor of the cosine similarities; 0.07 in version 1 and 0.2 in version 2.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
     """
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
+        check_temperature(temperature)
         self.temperature = temperature
 
     def forward(self, queries: Tensor, keys: Tensor, queue: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mmssl.models.losses.numerics import in_full_precision, masked_mean
+from mmssl.models.losses.numerics import check_temperature, in_full_precision, masked_mean
 from mmssl.registry import LOSSES
 
 
@@ -45,10 +45,14 @@ class RegionContrastLoss(nn.Module):
     Args:
         temperature: Divisor of the cosine similarities.
         per_process: Whether the mean over the visible regions is that of each process, as in the official code.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
     """
 
     def __init__(self, temperature: float = 0.2, per_process: bool = False) -> None:
         super().__init__()
+        check_temperature(temperature)
         self.temperature, self.per_process = temperature, per_process
 
     def forward(self, queries: Tensor, keys: Tensor, bank: Tensor, visible: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmssl.models.losses.numerics import in_full_precision, masked_mean
+from mmssl.models.losses.numerics import check_equal_shapes, in_full_precision, masked_mean
 from mmssl.registry import LOSSES
 
 
@@ -24,11 +24,7 @@ def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor
     Raises:
         ValueError: Predictions and targets differ in shape.
     """
-    if predictions.shape != targets.shape:
-        raise ValueError(
-            f'predictions {tuple(predictions.shape)} and targets {tuple(targets.shape)} differ in shape: the teacher '
-            'must have as many patches as the student, and features as wide as the prediction'
-        )
+    check_equal_shapes(predictions, targets)
     return F.smooth_l1_loss(predictions, targets, beta=beta, reduction='none').mean(dim=-1)
 
 
@@ -53,6 +49,13 @@ class SmoothL1Loss(nn.Module):
             predictions: (N, ..., P), P values for each patch.
             targets: (N, ..., P).
             mask: (N, L) bool, True = hidden; needed with ``hidden_only``.
+
+        Raises:
+            ValueError: ``hidden_only`` is set and there is no mask.
         """
         errors = smooth_l1(predictions, targets, self.beta)
-        return masked_mean(errors, mask) if mask is not None and self.hidden_only else errors.mean()
+        if not self.hidden_only:
+            return errors.mean()
+        if mask is None:
+            raise ValueError('hidden_only=True needs a mask, and this algorithm gives none: set hidden_only=False')
+        return masked_mean(errors, mask)

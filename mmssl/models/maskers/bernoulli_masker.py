@@ -23,6 +23,8 @@ class BernoulliMasker(Masker):
         ValueError: ``ratio`` lies outside (0, 1).
     """
 
+    varies = True
+
     def __init__(self, ratio: float = 0.15, patch_size: int = 1) -> None:
         super().__init__(patch_size)
         if not 0 < ratio < 1:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
 
@@ -115,7 +116,7 @@ class BlockwiseMasker(Masker):
         if max_block is not None and max_block < min_block:
             raise ValueError(f'max_block must be at least min_block={min_block}, or None for no bound, got {max_block}')
         check_min_aspect(min_aspect)
-        self.most_hidden = num_hidden
+        self.most_hidden, self.varies = num_hidden, not exact
         self.block: dict[str, Any] = dict(min_block=min_block, max_block=max_block, min_aspect=min_aspect, exact=exact)
 
     def num_hidden(self, num_patches: int) -> int:
@@ -145,7 +146,4 @@ class BlockwiseMasker(Masker):
                 'model.masker.min_aspect'
             )
         masks = np.stack([blockwise_mask(random, (rows, columns), self.most_hidden, **self.block) for _ in images])
-        mask = torch.from_numpy(masks.reshape(len(masks), num_patches))
-        if images.is_cuda:
-            mask = mask.pin_memory()
-        return mask.to(images.device, non_blocking=True)
+        return to_device(torch.from_numpy(masks.reshape(len(masks), num_patches)), images.device)

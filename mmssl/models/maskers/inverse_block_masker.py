@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
 
@@ -113,8 +114,8 @@ class InverseBlockMasker(Masker):
             )
         num_visible = math.prod(grid) - num_hidden
         blocks = [rolled_block(random, grid, num_visible, self.aspect, self.roll).ravel() for _ in images]
-        visible = _to_device(np.stack([np.flatnonzero(block) for block in blocks]), images)
-        hidden = _to_device(np.stack([np.flatnonzero(~block) for block in blocks]), images)
+        visible = _stacked([np.flatnonzero(block) for block in blocks], images)
+        hidden = _stacked([np.flatnonzero(~block) for block in blocks], images)
         order = torch.rand(hidden.shape, device=images.device).argsort(dim=1)
         return visible, hidden.gather(1, order[:, : max(int(num_hidden * self.predicted), 1)])
 
@@ -125,6 +126,5 @@ class InverseBlockMasker(Masker):
         return {name: nothing.scatter(1, positions, True) for name, positions in parts}
 
 
-def _to_device(positions: np.ndarray, images: Tensor) -> Tensor:
-    tensor = torch.from_numpy(positions)
-    return (tensor.pin_memory() if images.is_cuda else tensor).to(images.device, non_blocking=True)
+def _stacked(positions: list[np.ndarray], images: Tensor) -> Tensor:
+    return to_device(torch.from_numpy(np.stack(positions)), images.device)

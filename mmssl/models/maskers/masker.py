@@ -20,6 +20,9 @@ class Masker(nn.Module):
         ValueError: ``patch_size`` is less than 1.
     """
 
+    varies = False
+    """Whether the number of hidden patches differs between images."""
+
     def __init__(self, patch_size: int) -> None:
         super().__init__()
         if patch_size < 1:
@@ -44,12 +47,20 @@ class Masker(nn.Module):
     def visible(self, mask: Tensor) -> Tensor:
         """Returns (N, K) int64, the positions of the visible patches in ascending order.
 
-        The number K is computed from the shape of the mask, so the device is not synchronised. In an image with fewer
-        visible patches than K, hidden patches follow them.
+        The number K = L - ``num_hidden(L)`` is computed from the shape of the mask, so the device is not synchronised.
 
         Args:
-            mask: (N, L) bool, True = hidden.
+            mask: (N, L) bool, True = hidden, with K visible patches in every image.
+
+        Raises:
+            ValueError: The number of hidden patches varies, so some visible patches would be left out.
         """
+        if self.varies:
+            raise ValueError(
+                f'the number of patches that {type(self).__name__} hides varies, and this algorithm encodes the same '
+                'number of visible patches in every image: set model.masker.type=UniformMasker, or exact=True of a '
+                'BlockwiseMasker'
+            )
         num_patches = mask.shape[1]
         return _first(mask, num_patches - self.num_hidden(num_patches))
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
 from mmssl.utils.errors import UserError
@@ -183,7 +184,7 @@ class MultiBlockMasker(Masker):
         shortest = min(len(positions) for positions, _ in drawn)
         contexts = np.stack([positions[:shortest] for positions, _ in drawn])
         targets = np.stack([np.stack(blocks) for _, blocks in drawn])
-        return _to_device(contexts, images), _to_device(targets, images)
+        return to_device(torch.from_numpy(contexts), images.device), to_device(torch.from_numpy(targets), images.device)
 
     def block_sizes(self, grid: tuple[int, int], rng: random.Random) -> tuple[tuple[int, int], tuple[int, int]]:
         """Draws rows and columns of the target blocks, then of the context block, one random number each."""
@@ -197,8 +198,3 @@ class MultiBlockMasker(Masker):
         nothing = torch.zeros(len(images), rows * columns, dtype=torch.bool, device=images.device)
         parts = {'context': context} | {f'target {i}': block for i, block in enumerate(targets.unbind(1), 1)}
         return {name: nothing.scatter(1, positions, True) for name, positions in parts.items()}
-
-
-def _to_device(positions: np.ndarray, images: Tensor) -> Tensor:
-    tensor = torch.from_numpy(positions)
-    return (tensor.pin_memory() if images.is_cuda else tensor).to(images.device, non_blocking=True)

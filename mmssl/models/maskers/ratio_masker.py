@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
 from mmssl.models.maskers.blockwise_masker import blockwise_mask, check_min_aspect
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
@@ -67,6 +68,8 @@ class RatioMasker(Masker):
             ``min_aspect`` lies outside (0, 1].
     """
 
+    varies = True
+
     def __init__(
         self,
         ratios: Sequence[float] = (0.0, 0.3),
@@ -92,7 +95,7 @@ class RatioMasker(Masker):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns a mask (N, L) bool on the device of the images, True = hidden, for images (N, 3, H, W)."""
-        return torch.from_numpy(self.masks(images)).to(images.device)
+        return to_device(torch.from_numpy(self.masks(images)), images.device)
 
     def masks(self, images: Tensor) -> np.ndarray:
         """Returns the same as ``forward`` in an array, for an algorithm that needs the number of hidden patches."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
 
@@ -49,7 +50,4 @@ class SharedMasker(Masker):
         self.positions = sorted(random.sample(range(total), total - self.num_hidden(total)))
         hidden = np.ones(total, dtype=bool)
         hidden[self.positions] = False
-        mask = torch.from_numpy(hidden)
-        if images.is_cuda:
-            mask = mask.pin_memory()
-        return mask.to(images.device, non_blocking=True).expand(len(images), -1)
+        return to_device(torch.from_numpy(hidden), images.device).expand(len(images), -1)

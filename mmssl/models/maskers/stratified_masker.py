@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmssl.models.layers.device_copy import to_device
 from mmssl.models.maskers.blockwise_masker import blockwise_mask, check_min_aspect
 from mmssl.models.maskers.masker import Masker
 from mmssl.registry import MASKERS
@@ -35,6 +36,8 @@ class StratifiedMasker(Masker):
     Raises:
         ValueError: ``ratios`` is not an interval in [0, 1], or another argument is outside its range.
     """
+
+    varies = True
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class StratifiedMasker(Masker):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns a mask (N, L) bool on the device of the images, True = hidden, for images (N, 3, H, W)."""
-        return torch.from_numpy(self.masks(images)).to(images.device)
+        return to_device(torch.from_numpy(self.masks(images)), images.device)
 
     def masks(self, images: Tensor) -> np.ndarray:
         """Returns the same as ``forward`` in an array, for an algorithm that needs the number of hidden patches."""

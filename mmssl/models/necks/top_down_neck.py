@@ -79,7 +79,15 @@ class TopDownNeck(BaseModule):
         adapt_on_load(self, _keep_new_levels)
 
     def forward(self, stages: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Returns the levels, maps (N, out_channels, H, W) from fine to coarse, for the maps of the stages."""
+        """Returns the levels, maps (N, out_channels, H, W) from fine to coarse, for the maps of the stages.
+
+        Raises:
+            ValueError: The number of maps is not the number of ``levels``.
+        """
+        if len(stages) != len(self.levels):
+            raise ValueError(
+                f'TopDownNeck got {len(stages)} maps for levels={self.levels}: change out_indices or levels'
+            )
         merged: dict[int, Tensor] = {}
         above: Tensor | None = None
         for level, stage in list(zip(self.levels, stages))[: self.first_used - 1 if self.first_used else None : -1]:

@@ -60,8 +60,8 @@ class VisualWordsTarget(BaseModule):
         """Reads the network and the vocabulary.
 
         Raises:
-            FileNotFoundError: A file does not exist.
-            UserError: The checkpoint does not fit the network, or the vocabulary has another shape.
+            FileNotFoundError: The checkpoint does not exist.
+            UserError: The checkpoint does not fit the network, or the vocabulary does not exist or has another shape.
         """
         missing = [key for key in ('checkpoint', 'vocabulary') if getattr(self, key) is None]
         if missing:
@@ -124,12 +124,15 @@ def read_vocabulary(file: str, shape: tuple[int, ...]) -> np.ndarray:
     """Reads words (K, C) from a ``.npy`` file.
 
     Raises:
-        UserError: The file does not exist, or the shape of its words is not ``shape``.
+        UserError: The file does not exist or holds no array, or the shape of its words is not ``shape``.
     """
     path = Path(file).expanduser()
     if not path.is_file():
         raise UserError(f'the vocabulary {file} does not exist: the step FitVocabulary writes it')
-    words = np.load(path)
+    try:
+        words = np.load(path)
+    except (ValueError, EOFError) as error:
+        raise UserError(f'{file} is damaged or holds no array: let the step FitVocabulary write it again') from error
     if words.shape != shape:
         raise UserError(
             f'{file} holds {words.shape[0]} words of {words.shape[-1]} channels and the target has {shape[0]} words of '

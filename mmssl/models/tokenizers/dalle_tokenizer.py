@@ -55,7 +55,7 @@ class DALLETokenizer(BaseModule):
     Args:
         checkpoint: File or http(s) address of OpenAI's ``encoder.pkl``, or of a state dict with its names. None keeps
             random weights, which is useful for tests only.
-        num_tokens: Number C of words, at most 2 ** 31.
+        num_tokens: Number C of words.
         width: Number of channels of the first group; each later group has twice as many as the one before.
         num_groups: Number of groups of blocks; each but the last halves the map, so that 4 groups give a word per 8 x 8
             pixels.

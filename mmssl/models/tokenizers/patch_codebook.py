@@ -42,8 +42,10 @@ class PatchCodebook(nn.Module):
 
     @torch.no_grad()
     def fit(self, pixels: Tensor) -> None:
-        """Fits the typical patches to pixels (N, 3, H, W) in [0, 1]; the same pixels give the same patches on every
-        process.
+        """Fits the typical patches to pixels (N, 3, H, W) in [0, 1].
+
+        Every process draws the same initial patches. A GPU adds numbers in an order that changes between calls, so the
+        results can differ by rounding, and ``FitTokenizerHook`` copies those of the first process to the others.
 
         Raises:
             ValueError: There are fewer patches than words.

@@ -60,6 +60,10 @@ def test_network_and_vocabulary_come_from_files(tmp_path):
         small(vocabulary=str(tmp_path / 'words.npy'))
     with pytest.raises(UserError, match='does not exist: the step FitVocabulary writes it'):
         small(vocabulary=str(tmp_path / 'none.npy'))
+    for content in ('', 'words'):
+        (tmp_path / 'words.npy').write_text(content)
+        with pytest.raises(UserError, match='is damaged or holds no array'):
+            small(vocabulary=str(tmp_path / 'words.npy'))
 
 
 def test_sizes_that_do_not_fit_are_named():

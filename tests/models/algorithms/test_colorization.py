@@ -62,6 +62,19 @@ def test_weights_are_one_on_average_and_larger_for_rare_colours(tmp_path: Path):
         ColorPrior(file=str(tmp_path / 'prior.npy'))
 
 
+def test_a_file_without_a_prior_is_named(tmp_path: Path):
+    file = tmp_path / 'prior.npy'
+    with pytest.raises(UserError, match=r'prior\.npy does not exist: set model\.prior\.file'):
+        ColorPrior(file=str(file))
+    file.write_text('0.1 0.2')
+    with pytest.raises(UserError, match='must hold 313 positive numbers'):
+        ColorPrior(file=str(file))
+    for wrong in (np.array(['red', 'blue']), np.full(313, np.inf), np.ones((313, 1))):
+        np.save(file, wrong)
+        with pytest.raises(UserError, match='must hold 313 positive numbers'):
+            ColorPrior(file=str(file))
+
+
 def test_a_new_run_forgets_loaded_counts(tmp_path: Path):
     np.save(tmp_path / 'prior.npy', np.linspace(1, 2, len(ab_bins())))
     for prior in (ColorPrior(), ColorPrior(file=str(tmp_path / 'prior.npy'))):

@@ -247,17 +247,25 @@ def test_parts_that_first_work_late_in_the_run_are_compared_before_it(tmp_path: 
         build_runner(tiny_config(tmp_path, **run(**changes))).train()
 
 
-def test_the_teacher_is_read_from_its_checkpoint(tmp_path: Path):
+def test_the_teacher_is_read_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
     with DefaultScope.overwrite_default_scope('mmssl'):
         classifier = ImageClassifier(backbone=adapted(), neck=dict(type='Identity'), head=HEAD)
     torch.save(dict(state_dict=classifier.state_dict()), tmp_path / 'teacher.pth')
-    model = build(teacher=dict(config()['teacher'], checkpoint=str(tmp_path / 'teacher.pth')))
+    model = build(teacher=dict(config()['teacher'], checkpoint='~/teacher.pth'))
     model.init_weights()
     images = batch()[0][0]
     assert torch.equal(model.teacher(images), classifier.eval().predict(images))
     missing = build(teacher=dict(config()['teacher'], checkpoint=str(tmp_path / 'none.pth')))
     with pytest.raises(ValueError, match='none.pth, does not exist'):
         missing.init_weights()
+
+
+def test_the_discriminator_follows_its_init_cfg():
+    init_cfg = dict(type='Constant', val=7.0, layer='Conv2d')
+    discriminator = build(discriminator=dict(config()['discriminator'], init_cfg=init_cfg)).discriminator
+    discriminator.init_weights()
+    assert (discriminator.convs[0].weight == 7).all() and discriminator.fc.weight.std() > 0
 
 
 def test_arguments():

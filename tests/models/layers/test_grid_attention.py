@@ -106,3 +106,8 @@ def test_no_matrix_of_all_pairs_is_kept_for_the_backward_pass():
     with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
         layer(torch.randn(1, 32, 32, DIM))
     assert max(sizes) < HEADS * 1024 * 1024 // 4
+
+
+def test_options_of_timm_that_would_have_no_effect_are_refused():
+    with pytest.raises(TypeError, match='qk_norm'):
+        build(qk_norm=True, norm_layer=nn.LayerNorm)

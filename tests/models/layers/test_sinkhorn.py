@@ -38,6 +38,13 @@ def test_constants_of_prototypes_cancel_and_large_scores_do_not_overflow():
     assert sinkhorn(scores.float(), epsilon=0.03).dtype == torch.float32
 
 
+def test_a_sample_far_from_every_prototype_gets_a_code():
+    scores = cosines()
+    scores[0] -= 8  # exp(-8 / 0.05) is 0 in float32
+    assert_close(sinkhorn(scores.float()).double(), sinkhorn(scores), rtol=1e-4, atol=1e-6)
+    assert (sinkhorn(scores.float(), eps=1e-8)[0] == 0).all()
+
+
 def test_problems_are_independent_and_samples_of_weight_zero_do_not_count():
     scores = torch.stack([cosines(), cosines().flip(0)])
     assert_close(sinkhorn(scores)[1], sinkhorn(scores[1]))

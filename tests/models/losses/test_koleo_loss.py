@@ -30,6 +30,11 @@ def test_groups_do_not_see_each_other():
         KoLeoLoss(group_size=1)
 
 
+def test_one_image_has_no_neighbour():
+    with pytest.raises(ValueError, match='a batch of 1 is too small'):
+        KoLeoLoss()(torch.ones(1, 5))
+
+
 def test_processes_search_the_whole_batch():
     x = torch.randn(8, 5, dtype=torch.float64)
     loss, gradient = _loss_and_gradient(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -23,6 +24,11 @@ def test_equals_the_pixel_form_of_the_official_code():
     pixels = mask.repeat_interleave(4, 1).repeat_interleave(4, 2).unsqueeze(1)
     expected = ((predictions - images).abs() * pixels).sum() / (pixels.sum() + 1e-5) / 3
     assert_close(masked_l1(patchify(predictions, 4), patchify(images, 4), mask.flatten(1)), expected)
+
+
+def test_a_target_with_another_number_of_patches_is_an_error():
+    with pytest.raises(ValueError, match=r'\(2, 4, 5\) and targets \(2, 1, 5\) differ in shape'):
+        masked_l1(torch.zeros(2, 4, 5), torch.ones(2, 1, 5), torch.ones(2, 4, dtype=torch.bool))
 
 
 def test_nothing_hidden_is_no_loss():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch.testing import assert_close
@@ -26,6 +27,11 @@ def test_visible_patches_have_no_part():
     predictions, targets = torch.randn(2, 4, 5), torch.randn(2, 4, 5)
     changed = torch.where(MASK.unsqueeze(-1), predictions, 100)
     assert torch.equal(masked_mse(predictions, targets, MASK), masked_mse(changed, targets, MASK))
+
+
+def test_a_target_with_another_number_of_patches_is_an_error():
+    with pytest.raises(ValueError, match=r'\(2, 4, 5\) and targets \(2, 1, 5\) differ in shape'):
+        masked_mse(torch.zeros(2, 4, 5), torch.ones(2, 1, 5), torch.ones(2, 4, dtype=torch.bool))
 
 
 def test_nothing_hidden_is_no_loss():

@@ -11,6 +11,7 @@ from mmssl.models.losses.negative_cosine_loss import negative_cosine
 from mmssl.models.losses.nt_xent_loss import nt_xent
 from mmssl.models.losses.numerics import l2_normalize
 from mmssl.models.losses.queue_contrast_loss import queue_contrast
+from mmssl.registry import LOSSES as REGISTRY
 from tests.support.spec_tensors import A, B
 
 LOSSES = {
@@ -51,3 +52,15 @@ def test_a_row_of_zeros_stays_zero_and_passes_no_nan():
 def test_the_bound_is_on_the_squared_length():
     x = torch.tensor([[1e-7, 0.0]], dtype=torch.float64)
     assert_close(l2_normalize(x), torch.tensor([[0.1, 0.0]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    'name',
+    """QueueContrastLoss NTXentLoss InfoNCELoss NeighbourContrastLoss MemoryContrastLoss RegionContrastLoss
+    ViewCrossEntropyLoss PatchCrossEntropyLoss InterImageLoss OnlineClusterHead""".split(),
+)
+@pytest.mark.parametrize('temperature', [0.0, -0.1])
+def test_a_temperature_that_is_not_positive_is_refused(name: str, temperature: float):
+    arguments = dict(InterImageLoss=dict(num_clusters=2), OnlineClusterHead=dict(in_channels=4, num_clusters=2))
+    with pytest.raises(ValueError, match=f'temperature must be positive, got {temperature}'):
+        REGISTRY.build(dict(type=name, temperature=temperature, **arguments.get(name, {})))

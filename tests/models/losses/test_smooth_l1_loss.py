@@ -26,3 +26,8 @@ def test_which_patches_count():
 def test_another_number_of_patches_is_an_error():
     with pytest.raises(ValueError, match=r'\(2, 4, 8\) and targets \(2, 1, 8\) differ'):
         SmoothL1Loss()(torch.zeros(2, 4, 8), torch.zeros(2, 1, 8), torch.zeros(2, 4, dtype=torch.bool))
+
+
+def test_hidden_patches_alone_need_a_mask():
+    with pytest.raises(ValueError, match='hidden_only=True needs a mask'):
+        SmoothL1Loss(hidden_only=True)(torch.zeros(2, 4, 8), torch.zeros(2, 4, 8))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmssl.models.maskers.bernoulli_masker import BernoulliMasker
+from mmssl.models.maskers.blockwise_masker import BlockwiseMasker
 from mmssl.models.maskers.masker import Masker
+from mmssl.models.maskers.ratio_masker import RatioMasker
+from mmssl.models.maskers.stratified_masker import StratifiedMasker
 from mmssl.models.maskers.uniform_masker import UniformMasker, uniform_mask
 
 
@@ -49,6 +53,13 @@ def test_positions_of_a_varying_number_are_filled_up():
     assert Some(1).hidden(mask).tolist() == [[0, 2], [1, 0]]
     assert Some(1).visible(mask).tolist() == [[1, 3], [0, 2]]
     assert mask.gather(1, Some(1).hidden(mask)).tolist() == [[True, True], [True, False]]
+
+
+@pytest.mark.parametrize('masker', [BernoulliMasker(), BlockwiseMasker(8), RatioMasker(), StratifiedMasker()])
+def test_a_varying_number_of_visible_patches_is_refused(masker):
+    with pytest.raises(ValueError, match=f'that {type(masker).__name__} hides varies'):
+        masker.visible(torch.zeros(2, 16, dtype=torch.bool))
+    assert BlockwiseMasker(8, exact=True).visible(torch.zeros(2, 16, dtype=torch.bool)).shape == (2, 8)
 
 
 @pytest.mark.parametrize('ratio', [-0.1, 0.0, 1.0])

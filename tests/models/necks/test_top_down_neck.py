@@ -29,6 +29,12 @@ def test_a_detector_has_more_levels():
     assert torch.equal(maps[4], maps[3][..., ::2, ::2])
 
 
+def test_maps_without_a_level_are_refused():
+    for stages in (STAGES, STAGES[1:3]):
+        with pytest.raises(ValueError, match=f'got {len(stages)} maps'):
+            TopDownNeck(in_channels=(4, 8, 16), out_channels=6)(stages)
+
+
 def test_parameters_are_those_of_the_official_pyramid():
     sizes = {norm: sum(p.numel() for p in TopDownNeck(norm=norm).parameters()) for norm in (False, True)}
     assert sizes == {False: 2_098_432, True: 2_098_432 + 5 * 256}
