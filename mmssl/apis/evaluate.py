@@ -12,7 +12,7 @@ from mmssl.apis.arguments import read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
-from mmssl.config.check import check_config
+from mmssl.config.check import check_config, check_present
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.class_numbers import compare_classes, share_classes
@@ -53,6 +53,7 @@ def evaluate(
     work_dir = work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
     cfg.work_dir = str(Path(work_dir).expanduser())
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
+    check_present(cfg, 'model')
     _keep_test_parts(cfg)
     if show_dir:
         pictures = dict(type='mmssl.PicturesHook', out_dir=str(read_path(show_dir, 'show_dir')))

@@ -22,6 +22,7 @@ from mmssl.apis.images import Picture, list_images, plain_view, read_image
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.config.check import check_present
 from mmssl.config.classes import datasets
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import class_names
@@ -57,6 +58,7 @@ class Predictor:
     ) -> None:
         check_number('num_best', num_best, 1)
         self.cfg = get_recipe(recipe, cfg_options)
+        check_present(self.cfg, 'model')
         file = read_checkpoint(checkpoint)
         self.num_best = num_best
         with DefaultScope.overwrite_default_scope(self.cfg.default_scope):

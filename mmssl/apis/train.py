@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 
 from mmssl.apis.arguments import check_options, read_path
 from mmssl.apis.recipes import get_recipe
-from mmssl.config.check import check_config
+from mmssl.config.check import check_config, check_present
 from mmssl.config.continued import go_on_gently, is_pretraining
 from mmssl.config.dtypes import read_dtype
 from mmssl.converters.public import find_public
@@ -49,6 +49,9 @@ class Settings:
 
     def write(self, cfg: Config) -> None:
         """Writes the settings into the config of one training, where they override existing values."""
+        check_present(cfg, 'model', 'train_dataloader', 'optim_wrapper')
+        if cfg.get('default_scope', 'mmssl') != 'mmssl':  # other runners do not make the loop
+            check_present(cfg, 'train_cfg')
         cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
         cfg.work_dir = self.folder(cfg)
         if self.images is not None:

@@ -96,10 +96,11 @@ def load_run(
     """
     from mmengine.registry import init_default_scope
 
-    from mmssl.config.check import check_config
+    from mmssl.config.check import check_config, check_present
     from mmssl.config.load import load_config
 
     cfg = load_config(config, cfg_options)
+    check_present(cfg, 'model', 'train_dataloader')
     init_default_scope(cfg.default_scope)
     if change is not None:
         change(cfg)

@@ -136,6 +136,18 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
         raise UserError('\n  '.join(problems))
 
 
+def check_present(cfg: Config, *keys: str) -> None:
+    """Checks that a config has top-level keys.
+
+    Raises:
+        UserError: A key is missing, or its value is None.
+    """
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        lack = f'{cfg.filename or "the config"} has no {" and no ".join(missing)}: give a config with {", ".join(keys)}'
+        raise UserError('\n  '.join([lack, *_wrong_keys(cfg)]))
+
+
 def _wrong_keys(cfg: Config) -> list[str]:
     problems = []
     for key in cfg.keys():

@@ -17,6 +17,7 @@ from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import holds_checkpoint, is_address, load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.compat.downstream import prepare_downstream
+from mmssl.config.check import check_present
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.converters.arrays import load_official_file
@@ -79,6 +80,7 @@ def load_trained(
             prepare_downstream()
         if cfg.get('custom_imports'):
             import_modules_from_strings(**cfg.custom_imports)
+    check_present(cfg, 'model')
     model = _build(cfg, random_init)
     if random_init is None:
         if whole is None:

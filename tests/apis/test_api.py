@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
@@ -248,9 +249,14 @@ def test_wrong_options_of_backbones_and_recipes(checkpoint: Path) -> None:
         mmssl.get_backbone(checkpoint.parent)
     with pytest.raises(UserError, match='model.backbone.*dpth'):
         mmssl.get_recipe(RECIPE, {'model.backbone.dpth': 50})
+    assert type(mmssl.get_model(Config.fromfile(find_config(RECIPE)), cfg_options=TINY)).__name__ == 'SimCLR'
     assert mmssl.get_recipe(RECIPE, {'load_from': 'later.pth'}).load_from == 'later.pth'
     with pytest.raises(UserError, match='cfg_options must be a dict'):
         mmssl.get_recipe(RECIPE, ['a=1'])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match='the config has no model: give a config with model'):
+        mmssl.get_model(Config())
+    with pytest.raises(UserError, match='the config has no model: give a config with model'):
+        mmssl.FeatureExtractor(checkpoint, Config(dict(default_scope='mmssl')))
     with pytest.raises(UserError, match='a recipe must be a name, .* got NoneType'):
         mmssl.get_recipe(None)  # type: ignore[arg-type]
     with pytest.raises(UserError, match='max_epochs: given twice'):

@@ -107,6 +107,30 @@ def test_missing_config_and_checkpoint(write_config: Writer, fails: Fails) -> No
     assert "'x.pth' does not exist" in fails(train.main, write_config(), '--resume', 'x.pth')
 
 
+@pytest.mark.parametrize('options', [[], ['--amp']])
+@pytest.mark.parametrize('key', ['model', 'train_dataloader', 'optim_wrapper'])
+def test_a_config_without_a_key_of_training(key: str, options: list[str], write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, write_config(), *options, '--cfg-options', f'{key}=None')
+    assert f'has no {key}: give a config with model, train_dataloader, optim_wrapper' in message
+
+
+@pytest.mark.parametrize(
+    ('tool', 'others'),
+    [
+        ('test.py', ['x.pth']),
+        ('extract_features.py', ['x.pth', '--out', 'x.npz']),
+        ('predict.py', ['x.pth', 'IMAGE']),
+        ('visualization/vis_masks.py', ['IMAGE']),
+    ],
+)
+def test_tools_name_the_model_that_a_config_lacks(
+    tool: str, others: list[str], tmp_path: Path, images: Path, fails: Fails
+) -> None:
+    (tmp_path / 'empty.py').write_text('')
+    words = [str(next(images.iterdir())) if word == 'IMAGE' else word for word in others]
+    assert 'empty.py has no model' in fails(load_tool(tool).main, tmp_path / 'empty.py', *words)
+
+
 def test_auto_scale_lr_needs_the_batch_size_of_the_recipe(write_config: Writer, fails: Fails) -> None:
     config = write_config(('auto_scale_lr = dict(base_batch_size=8)', ''))
     assert 'base_batch_size' in fails(train.main, config, '--auto-scale-lr')
