@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ _SMALLEST = {
     'max_epochs': 1, 'max_iters': 1, 'val_interval': 1, 'batch_size': 1, 'num_workers': 0, 'accumulative_counts': 1,
     'seed': 0, 'prefetch_factor': 1,
 }  # fmt: skip
+_LARGEST_SEED = 2**32 - 1  # of numpy's generator
 # Allowed keys of dicts that are not arguments of a class.
 _TAKEN = {
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
@@ -84,6 +86,11 @@ def wrong_numbers(node: dict, place: str) -> Iterator[str]:
         yield from _out_of_range(node, f'{place}.', _SMALLEST)
     if place.endswith('randomness') and not isinstance(node.get('seed'), (int, type(None))):
         yield wrong_type(f'{place}.seed', int, node['seed'])
+    if place.endswith('randomness') and isinstance(node.get('seed'), int) and node['seed'] > _LARGEST_SEED:
+        yield f'{place}.seed must be at most {_LARGEST_SEED}, got {node["seed"]}'
+    lr = node.get('lr') if place.endswith('optimizer') else None
+    if isinstance(lr, float) and not math.isfinite(lr):
+        yield f'{place}.lr must be a finite number, got {lr}'
     if place.endswith('optimizer') and node.get('lr') == 0:
         yield f'{place}.lr must be above 0, got {node["lr"]}, with which nothing learns'
     if 'hooks' in place and node.get('interval') == 0:

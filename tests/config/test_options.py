@@ -155,6 +155,8 @@ def test_a_list_has_numbers_for_keys() -> None:
         ('train_dataloader.batch_size=0', 'train_dataloader.batch_size must be at least 1, got 0'),
         ('train_cfg.val_interval=0', 'train_cfg.val_interval must be at least 1, got 0'),
         ('randomness.seed=-1', 'randomness.seed must be at least 0, got -1'),
+        ('randomness.seed=4294967296', 'randomness.seed must be at most 4294967295, got 4294967296'),
+        ('optim_wrapper.optimizer.lr=nan', 'optim_wrapper.optimizer.lr must be a finite number, got nan'),
         ('optim_wrapper.clip_grad.max_norm=-1', 'max_norm must be above 0, got -1'),
         ('optim_wrapper.optimizer.lr=0', 'optimizer.lr must be above 0, got 0, with which nothing learns'),
         ('train_dataloader.dataset.views.0.size=big', r"views.0.size takes a whole number, got 'big'"),
@@ -240,3 +242,9 @@ def test_iterations_for_a_run_of_another_scope_that_counts_epochs() -> None:
     apply_options(cfg, written(loop))
     assert cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=9, val_interval=3)
     assert 'max_epochs' not in TransferRunner._train_loop_config(dict(cfg.train_cfg), cfg.max_epochs)
+
+
+@pytest.mark.parametrize('key', ['', 'model..type', 'model.', ' '])
+def test_a_part_of_a_key_is_empty(key: str) -> None:
+    with pytest.raises(UserError, match='a part of the key is empty, write KEY=VALUE'):
+        Options().add(key, '5')
