@@ -24,7 +24,8 @@ class CfgOptions(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
         wrong = [value for value in values if '=' not in value]
         if wrong:
-            parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}')
+            taken = f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}'
+            parser.error(f'{taken}: write other arguments before {option_string}')
         from mmssl.config.options import Options
 
         options = getattr(namespace, self.dest, None) or Options()
