@@ -50,8 +50,9 @@ def evaluate(
         UserError: The config evaluates nothing, a file does not exist, or the checkpoint does not fit.
     """
     cfg = get_recipe(recipe, cfg_options)
-    work_dir = work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
-    cfg.work_dir = str(Path(work_dir).expanduser())
+    if work_dir is None:
+        work_dir = cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
+    cfg.work_dir = str(read_path(work_dir, 'work_dir'))
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
     check_present(cfg, 'model')
     _keep_test_parts(cfg)

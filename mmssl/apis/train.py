@@ -62,8 +62,8 @@ class Settings:
             # Without a checkpoint the run starts at the beginning, with the weights of the config's load_from.
             cfg.resume = bool(resumable_checkpoints(cfg.work_dir)) or not cfg.get('load_from')
             cfg.load_from = None if cfg.resume else cfg.load_from
-        elif self.resume:
-            cfg.resume, cfg.load_from = True, str(Path(self.resume).expanduser())
+        elif self.resume is not False and self.resume is not None:
+            cfg.resume, cfg.load_from = True, str(read_path(self.resume, 'resume'))
         if self.amp is not None:
             scope = '' if cfg.default_scope == 'mmssl' else 'mmssl.'
             cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=read_dtype(self.amp))
@@ -88,8 +88,10 @@ class Settings:
 
     def folder(self, cfg: Config) -> str:
         """Returns the folder for logs and checkpoints."""
+        if self.work_dir is not None:
+            return str(read_path(self.work_dir, 'work_dir'))
         default = Path('work_dirs') / Path(cfg.filename or 'config').stem
-        return str(Path(self.work_dir or cfg.get('work_dir') or default).expanduser())
+        return str(Path(cfg.get('work_dir') or default).expanduser())
 
     def transfer(self) -> dict[str, Any]:
         """Returns the arguments of ``TransferHook``.

@@ -261,6 +261,12 @@ def test_wrong_options_of_backbones_and_recipes(checkpoint: Path) -> None:
         mmssl.get_recipe(None)  # type: ignore[arg-type]
     with pytest.raises(UserError, match='max_epochs: given twice'):
         mmssl.get_recipe(RECIPE, {'max_epochs': 3}, max_epochs=4)
+    with pytest.raises(UserError, match='work_dir must be a path, got int'):
+        mmssl.train(RECIPE, 5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match='work_dir must be a path, got int'):
+        mmssl.evaluate(RECIPE, checkpoint, 5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match='resume must be a path, got int'):
+        mmssl.train(RECIPE, resume=5)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="pretrained has no argument 'file'"):
         Settings(pretrained={'file': 'x.pth'}).transfer()
 

@@ -131,6 +131,21 @@ def test_tools_name_the_model_that_a_config_lacks(
     assert 'empty.py has no model' in fails(load_tool(tool).main, tmp_path / 'empty.py', *words)
 
 
+@pytest.mark.parametrize('option', ['--resume', '--work-dir'])
+def test_an_empty_path_starts_no_other_run(option: str, write_config: Writer, fails: Fails) -> None:
+    assert 'is an empty string' in fails(train.main, write_config(), option, '')
+
+
+def test_a_checkpoint_that_cannot_be_resumed_from(write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, write_config(), '--resume', 'x.pth')
+    assert 'the checkpoint to resume from; without a path, --resume takes the latest one' in message
+
+
+def test_an_option_after_which_the_config_stands(write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, '--cfg-options', 'max_epochs=1', write_config())
+    assert 'write other arguments before --cfg-options' in message
+
+
 def test_auto_scale_lr_needs_the_batch_size_of_the_recipe(write_config: Writer, fails: Fails) -> None:
     config = write_config(('auto_scale_lr = dict(base_batch_size=8)', ''))
     assert 'base_batch_size' in fails(train.main, config, '--auto-scale-lr')
