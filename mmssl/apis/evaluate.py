@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmssl.apis.arguments import read_checkpoint, read_path
+from mmssl.apis.arguments import read_checkpoint, read_folder, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
@@ -57,7 +57,7 @@ def evaluate(
     check_present(cfg, 'model')
     _keep_test_parts(cfg)
     if show_dir:
-        pictures = dict(type='mmssl.PicturesHook', out_dir=str(read_path(show_dir, 'show_dir')))
+        pictures = dict(type='mmssl.PicturesHook', out_dir=str(read_folder(show_dir, 'show_dir')))
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]
     check_config(cfg)
     checkpoint = read_checkpoint(checkpoint)
