@@ -174,7 +174,7 @@ def _without_data(cfg: Config) -> Config:
 
 def _make_folder(out: Path) -> None:
     """Makes the folder of a file before the long part, and checks that the file can be written."""
-    reason = None
+    reason = 'it is a folder' if out.is_dir() else None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
