@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.options import add_trained_options, figure_file, trained_options
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -22,7 +22,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--num-images', type=int, default=1500, help='number of images, evenly spaced (default: 1500)')
     parser.add_argument('--num-classes', type=int, default=20, help='number of classes, evenly spaced (default: 20)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the layout')
-    parser.add_argument('--out', default='work_dirs/tsne.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/tsne.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 
