@@ -153,7 +153,7 @@ def evaluation_dataloader(cfg: Config, data: str) -> dict:
     """Returns the config of the dataloader for the ``'val'``, ``'test'`` or ``'bank'`` images.
 
     Raises:
-        UserError: The config has no such dataloader.
+        UserError: ``data`` is another word, or the config has no such dataloader.
     """
     loops: list[Any] = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
     loaders = dict(
@@ -161,6 +161,8 @@ def evaluation_dataloader(cfg: Config, data: str) -> dict:
         test=cfg.get('test_dataloader'),
         bank=next((loop.bank_dataloader for loop in loops if 'bank_dataloader' in loop), None),
     )
+    if data not in loaders:
+        raise UserError(f'data must be one of {", ".join(loaders)}, got {data!r}')
     if loaders[data] is None:
         present = [name for name, loader in loaders.items() if loader is not None]
         hint = '; a checkpoint of a run with --no-validate lacks them: give a config file that has them'

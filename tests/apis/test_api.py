@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
 import mmssl
+from mmssl.apis.features import write_features
 from mmssl.apis.images import list_images, read_image
 from mmssl.apis.train import Settings
 from mmssl.config.recipes import find_config, recipes
@@ -69,6 +70,13 @@ def test_names_of_recipes_stand_for_their_files() -> None:
 def test_names_that_no_recipe_has(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         mmssl.get_recipe(name)
+
+
+@pytest.mark.parametrize('name', ['epoch_1.pth', 'photo.png', 'photos'])
+def test_files_that_are_no_config(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('')
+    with pytest.raises(UserError, match='is no config: give the name of a recipe, or a file that ends in .py, .yml'):
+        mmssl.get_recipe(tmp_path / name)
 
 
 def test_a_recipe_is_changed_by_options_and_inherited_by_name(tmp_path: Path) -> None:
@@ -265,6 +273,8 @@ def test_wrong_options_of_backbones_and_recipes(checkpoint: Path) -> None:
         mmssl.train(RECIPE, 5)  # type: ignore[arg-type]
     with pytest.raises(UserError, match='work_dir must be a path, got int'):
         mmssl.evaluate(RECIPE, checkpoint, 5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="data must be one of val, test, bank, got 'train'"):
+        write_features(RECIPE, checkpoint, 'x.npz', data='train')
     with pytest.raises(UserError, match='resume must be a path, got int'):
         mmssl.train(RECIPE, resume=5)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="pretrained has no argument 'file'"):
