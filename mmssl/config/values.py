@@ -100,6 +100,11 @@ def wrong_numbers(node: dict, place: str) -> Iterator[str]:
     for key, value in node.items() if place.endswith('optimizer') else ():
         if isinstance(value, float) and not math.isfinite(value):
             yield f'{place}.{key} must be a finite number, got {value}'
+    if place.endswith('dataloader'):
+        if node and node.get('dataset') is None:
+            yield f"{place}.dataset is missing: give a dict such as dict(type='ImageFolder', data_root='FOLDER', ...)"
+        if node.get('collate_fn', '') is None:
+            yield f"{place}.collate_fn takes a dict, got None: write dict(type='collate_views'), or omit the key"
     if place == 'env_cfg' and not isinstance(node.get('mp_cfg'), (dict, type(None))):
         yield wrong_type('env_cfg.mp_cfg', dict, node['mp_cfg'])
     if place == 'env_cfg.mp_cfg' and node.get('mp_start_method') not in (None, *get_all_start_methods()):
@@ -205,7 +210,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (bool, str, type(None)):
         return isinstance(value, origin)
     if inspect.isclass(origin) and issubclass(origin, _BUILT):
-        return not isinstance(value, _PLAIN)
+        return not isinstance(value, (*_PLAIN, type(None)))
     return True
 
 
