@@ -50,6 +50,9 @@ class Settings:
     def write(self, cfg: Config) -> None:
         """Writes the settings into the config of one training, where they override existing values."""
         check_present(cfg, 'model', 'train_dataloader', 'optim_wrapper')
+        if is_pretraining(cfg) and not (cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')):
+            written = "dict(type='SelfSupDataPreprocessor')"
+            raise UserError(f'model.data_preprocessor is missing, which normalises images: write {written}')
         if cfg.get('default_scope', 'mmssl') != 'mmssl':  # other runners do not make the loop
             check_present(cfg, 'train_cfg')
         cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters

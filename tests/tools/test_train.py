@@ -131,6 +131,11 @@ def test_tools_name_the_model_that_a_config_lacks(
     assert 'empty.py has no model' in fails(load_tool(tool).main, tmp_path / 'empty.py', *words)
 
 
+def test_a_pretraining_without_preprocessor(write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, write_config(), '--cfg-options', 'model.data_preprocessor=None')
+    assert 'model.data_preprocessor is missing, which normalises images' in message
+
+
 @pytest.mark.parametrize('option', ['--resume', '--work-dir'])
 def test_an_empty_path_starts_no_other_run(option: str, write_config: Writer, fails: Fails) -> None:
     assert 'is an empty string' in fails(train.main, write_config(), option, '')
