@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmssl.visualization.augmented_views import augmented_views
 
     cfg = load_run(args.config, args.cfg_options, drop_evaluations, needed=('model', 'train_dataloader'))
+    if cfg.default_scope != 'mmssl':
+        raise UserError(f'a training set of {cfg.default_scope} has no views: give a config of a pre-training')
     if args.num_images < 1 or args.epoch < 0:
         raise UserError(f'--num-images {args.num_images} must be at least 1 and --epoch {args.epoch} at least 0')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
