@@ -40,6 +40,23 @@ def test_a_command_runs_its_tool_under_its_own_name(
     assert 'usage: mmssl convert' in printed and 'onnx' in printed
 
 
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['simclr'], "no recipe matches 'simclr'; 7 recipes match '*simclr*'"),
+        (['simcrl*'], "no recipe matches 'simcrl*'; did you mean 'simclr'"),
+        (['mae*', '--dataset', 'nowhere'], "no recipe matches 'mae*' with the dataset 'nowhere'"),
+        (['nothing like it'], 'list all names with: mmssl recipes'),
+    ],
+)
+def test_patterns_that_no_recipe_matches(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        run(monkeypatch, 'recipes', *words)
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('words', [['--gpus', '2', 'x', '--amp'], ['x', '--gpus=2', '--amp']])
 def test_several_processes(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []

@@ -61,8 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(path)
     stages = read_stages(path) if 'stages' in cfg else [Stage('training', cfg, takes={}, leaves={})]
     for name in ('epochs', 'minutes'):
-        if (value := getattr(args, name)) is not None and not value > 0:
-            raise UserError(f'--{name} must be above 0, got {value}')
+        if (value := getattr(args, name)) is not None and not 0 < value < float('inf'):
+            raise UserError(f'--{name} must be {"finite" if value > 0 else "above 0"}, got {value}')
     init_default_scope(cfg.default_scope)
     for stage in stages:
         if args.data:

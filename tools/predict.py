@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmssl.cli.options import add_config_options
@@ -47,14 +48,18 @@ def text_of(prediction: Prediction) -> str:
 def main(argv: Sequence[str] | None = None) -> list[dict]:
     args = parse_args(argv)
     from mmssl.apis.images import list_images  # after the arguments, because importing torch is slow
-    from mmssl.apis.predict import PredictionWriter, Predictor
+    from mmssl.apis.predict import PredictionWriter, Predictor, check_score
     from mmssl.datasets.decode import UnreadableImageError
+    from mmssl.datasets.image_files import is_image_name
 
+    check_score(args.score)
+    if args.out and is_image_name(args.out) and not Path(args.out).is_dir():
+        raise UserError(f'--out takes a folder, got {args.out!r}, the name of an image')
     sources = list(list_images(args.images))
     if not sources:
         raise UserError(f'there is no image in {", ".join(args.images)}')
+    writer = None if args.out is None else PredictionWriter(args.out)
     predictor = Predictor(args.config, args.checkpoint, args.cfg_options, args.num_best)
-    writer = PredictionWriter(args.out) if args.out else None
     results, unreadable = [], 0
     for source in sources:
         try:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 import mmssl
-from mmssl.cli.options import add_run_options, write_json
+from mmssl.cli.options import add_run_options, output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -14,7 +14,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint on the test set of a config')
     parser.add_argument('config', help='config file, or the name of a recipe')
     parser.add_argument('checkpoint', help='training checkpoint, or a backbone file')
-    parser.add_argument('--out', help='write the results to this .json file')
+    parser.add_argument('--out', type=output_file, help='write the results to this .json file')
     parser.add_argument('--show-dir', metavar='FOLDER', help='write pictures of up to 200 predictions there')
     add_run_options(parser)
     return parser.parse_args(argv)

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.work_dir,
         cfg_options=args.cfg_options,
         images=args.images,
-        resume=True if args.resume == 'auto' else args.resume or False,
+        resume=True if args.resume == 'auto' else False if args.resume is None else args.resume,
         pretrained=transfer_options(args) or None,
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,

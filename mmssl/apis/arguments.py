@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,6 +25,21 @@ def read_path(path: str | Path, name: str) -> Path:
     if not str(path):
         raise UserError(f"{name} is an empty string: give a path; the current folder is '.'")
     return Path(path).expanduser()
+
+
+def read_folder(path: str | Path, name: str) -> Path:
+    """Returns the path of a folder to write to, which need not exist.
+
+    Raises:
+        UserError: The path, or a folder above it, is a file or does not permit to write.
+    """
+    folder = read_path(path, name)
+    present = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not present.is_dir():
+        raise UserError(f'{name}={str(path)!r} cannot be a folder, because {present} is a file: give another path')
+    if not os.access(present, os.W_OK):
+        raise UserError(f'{name}={str(path)!r} cannot be written, no right to write in {present}: give another path')
+    return folder
 
 
 def read_checkpoint(path: str | Path) -> str:

@@ -63,7 +63,7 @@ def convert(
         return convert_file(file, out, to, source, part, num_heads)
     if to not in PROGRAMS:
         names = sorted([*LIBRARIES, *PROGRAMS])
-        raise UserError(f'to must be one of {", ".join(names)}, got {to!r}{did_you_mean(to, names)}')
+        raise UserError(f'to must be one of {", ".join(names)}, got {to!r}{did_you_mean(str(to), names)}')
     found = convert_backbone(load_official_file(file), 'mmssl', source, part, num_heads)
     backbone, side = build_backbone(found, file), size or _image_size(found.config)
     usage = write_program(backbone, out, to, side, num_channels(found.config))

@@ -8,11 +8,11 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmssl.apis.arguments import read_checkpoint, read_path
+from mmssl.apis.arguments import read_checkpoint, read_folder, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
-from mmssl.config.check import check_config
+from mmssl.config.check import check_config, check_present
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.class_numbers import compare_classes, share_classes
@@ -50,12 +50,14 @@ def evaluate(
         UserError: The config evaluates nothing, a file does not exist, or the checkpoint does not fit.
     """
     cfg = get_recipe(recipe, cfg_options)
-    work_dir = work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
-    cfg.work_dir = str(Path(work_dir).expanduser())
+    if work_dir is None:
+        work_dir = cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename or 'config').stem
+    cfg.work_dir = str(read_path(work_dir, 'work_dir'))
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
+    check_present(cfg, 'model')
     _keep_test_parts(cfg)
     if show_dir:
-        pictures = dict(type='mmssl.PicturesHook', out_dir=str(read_path(show_dir, 'show_dir')))
+        pictures = dict(type='mmssl.PicturesHook', out_dir=str(read_folder(show_dir, 'show_dir')))
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]
     check_config(cfg)
     checkpoint = read_checkpoint(checkpoint)

@@ -21,7 +21,7 @@ from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching
-from mmssl.config.check import check_config
+from mmssl.config.check import check_config, check_present
 from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import evaluation_dataloader
 from mmssl.datasets.base import printable
@@ -145,6 +145,7 @@ def write_features(
     if images and data:
         raise UserError('images and data exclude each other: give one of them')
     cfg = get_recipe(recipe, cfg_options)
+    check_present(cfg, 'model')
     loader = evaluation_dataloader(cfg, data or 'val')
     if images:
         kept = {key: loader['dataset'][key] for key in _KEPT if key in loader['dataset']}
@@ -173,7 +174,7 @@ def _without_data(cfg: Config) -> Config:
 
 def _make_folder(out: Path) -> None:
     """Makes the folder of a file before the long part, and checks that the file can be written."""
-    reason = None
+    reason = 'it is a folder' if out.is_dir() else None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -18,6 +18,7 @@ from torch import nn
 from mmssl.apis.arguments import check_options, read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.files import holds_checkpoint
+from mmssl.config.check import check_present
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.files import convert_backbone
 from mmssl.converters.trained import build_backbone, load_trained
@@ -71,6 +72,7 @@ def get_model(
         recipe, checkpoint = '', str(recipe)
     if checkpoint is None:
         cfg = get_recipe(recipe, cfg_options)
+        check_present(cfg, 'model')
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             model = MODELS.build(cfg.model)
             _initialize(model)

@@ -17,11 +17,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mmssl.apis.arguments import check_number, read_checkpoint, read_path
+from mmssl.apis.arguments import check_number, read_checkpoint, read_folder, read_path
 from mmssl.apis.images import Picture, list_images, plain_view, read_image
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.config.check import check_present
 from mmssl.config.classes import datasets
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import class_names
@@ -57,6 +58,7 @@ class Predictor:
     ) -> None:
         check_number('num_best', num_best, 1)
         self.cfg = get_recipe(recipe, cfg_options)
+        check_present(self.cfg, 'model')
         file = read_checkpoint(checkpoint)
         self.num_best = num_best
         with DefaultScope.overwrite_default_scope(self.cfg.default_scope):
@@ -142,18 +144,19 @@ def predict(
         One prediction per image, in the order of ``images``.
 
     Raises:
-        UserError: There is no image, an image cannot be read, the checkpoint does not fit, or the model has no method
-            ``predict``.
+        UserError: There is no image, an image cannot be read, ``score`` is not in [0, 1], ``out`` cannot be written,
+            the checkpoint does not fit, or the model has no method ``predict``.
     """
+    check_score(score)
     sources = list(list_images(images))
     if not sources:
         raise UserError(f'there is no image in {images}')
     if out is not None:
         out = read_path(out, 'out')
     single = None if out is None else _picture_file(out, len(sources))
+    writer = None if out is None or single else PredictionWriter(out)
     predictor = Predictor(recipe, checkpoint, cfg_options, num_best)
     predictions: list[Prediction] = []
-    writer = None if out is None or single else PredictionWriter(out)
     for number, source in enumerate(sources):
         try:
             image = predictor.read(source)
@@ -171,16 +174,27 @@ def predict(
     return predictions
 
 
+def check_score(score: float) -> None:
+    """Checks the smallest score of a box.
+
+    Raises:
+        UserError: It is not a number in [0, 1].
+    """
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1:
+        raise UserError(f'score must be a number in [0, 1], got {score!r}')
+
+
 def _picture_file(out: Path, number: int) -> Path | None:
     """Returns the path of the single image file to write; None if ``out`` is a folder.
 
     Raises:
-        UserError: ``out`` is an image file, and there are several images.
+        UserError: ``out`` is an image file, and there are several images, or it cannot be written.
     """
     if not is_image_name(str(out)) or out.is_dir():
         return None
     if number > 1:
         raise UserError(f'{number} images cannot be written to one file {str(out)!r}: give a folder')
+    read_folder(out.parent, 'out')
     return out
 
 
@@ -189,10 +203,13 @@ class PredictionWriter:
 
     Args:
         folder: Folder to write to, which is created if it does not exist.
+
+    Raises:
+        UserError: It is a file, or cannot be written.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = read_folder(folder, 'out')
         self.results: list[dict[str, Any]] = []
 
     def add(self, prediction: Prediction, image: np.ndarray, source: str) -> None:

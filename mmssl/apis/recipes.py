@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy, deepcopy
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ def get_recipe(
     from mmengine.config import Config
 
     from mmssl.config.check import check_config
-    from mmssl.config.load import apply_options, load_config
+    from mmssl.config.load import copy_config, load_config
 
     if not isinstance(recipe, (str, Path, Config)):
         raise UserError(f'a recipe must be a name, the path of a config file or a Config, got {type(recipe).__name__}')
@@ -60,8 +60,7 @@ def get_recipe(
         raise UserError(f'{", ".join(twice)}: given twice, in cfg_options and as an argument; give it once')
     changes.update(options)
     if isinstance(recipe, Config):
-        cfg = deepcopy(recipe)
-        apply_options(cfg, changes)
+        cfg = copy_config(recipe, changes)
     else:
         cfg = load_config(recipe, changes)
     if images is not None:

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 
 from mmssl.apis.arguments import check_options, read_path
 from mmssl.apis.recipes import get_recipe
-from mmssl.config.check import check_config
+from mmssl.config.check import check_config, check_present
 from mmssl.config.continued import go_on_gently, is_pretraining
 from mmssl.config.dtypes import read_dtype
 from mmssl.converters.public import find_public
@@ -49,6 +49,12 @@ class Settings:
 
     def write(self, cfg: Config) -> None:
         """Writes the settings into the config of one training, where they override existing values."""
+        check_present(cfg, 'model', 'train_dataloader', 'optim_wrapper')
+        if is_pretraining(cfg) and not (cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')):
+            written = "dict(type='SelfSupDataPreprocessor')"
+            raise UserError(f'model.data_preprocessor is missing, which normalises images: write {written}')
+        if cfg.get('default_scope', 'mmssl') != 'mmssl':  # other runners do not make the loop
+            check_present(cfg, 'train_cfg')
         cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
         cfg.work_dir = self.folder(cfg)
         if self.images is not None:
@@ -59,8 +65,8 @@ class Settings:
             # Without a checkpoint the run starts at the beginning, with the weights of the config's load_from.
             cfg.resume = bool(resumable_checkpoints(cfg.work_dir)) or not cfg.get('load_from')
             cfg.load_from = None if cfg.resume else cfg.load_from
-        elif self.resume:
-            cfg.resume, cfg.load_from = True, str(Path(self.resume).expanduser())
+        elif self.resume is not False and self.resume is not None:
+            cfg.resume, cfg.load_from = True, str(read_path(self.resume, 'resume'))
         if self.amp is not None:
             scope = '' if cfg.default_scope == 'mmssl' else 'mmssl.'
             cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=read_dtype(self.amp))
@@ -85,8 +91,10 @@ class Settings:
 
     def folder(self, cfg: Config) -> str:
         """Returns the folder for logs and checkpoints."""
+        if self.work_dir is not None:
+            return str(read_path(self.work_dir, 'work_dir'))
         default = Path('work_dirs') / Path(cfg.filename or 'config').stem
-        return str(Path(self.work_dir or cfg.get('work_dir') or default).expanduser())
+        return str(Path(cfg.get('work_dir') or default).expanduser())
 
     def transfer(self) -> dict[str, Any]:
         """Returns the arguments of ``TransferHook``.

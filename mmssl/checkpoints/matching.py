@@ -166,6 +166,8 @@ def _option_for(module: nn.Module, weight: Tensor, own: Tensor) -> str | None:
         return None
     if own.ndim == 4 and own.shape[1] != weight.shape[1] and own.shape[2:] == weight.shape[2:]:
         return f'in_channels={weight.shape[1]}'
+    if own.ndim == 4 and own.shape[-1] == kernel:  # another width
+        return None
     if 'stem' in arguments:
         return f"stem='{'small' if kernel == 3 else 'imagenet'}'"
     return next((f'{key}={kernel}' for key in ('patch_size', 'stem_stride') if key in arguments), None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
     from mmssl.config.options import Options
 
 
+# Endings of pictures and drawings that every version of matplotlib writes.
+_FIGURES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.pdf', '.svg', '.eps', '.ps')
+
+
 class CfgOptions(argparse.Action):
     """Parses ``KEY=VALUE ...`` on the command line to ``Options``."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
         wrong = [value for value in values if '=' not in value]
         if wrong:
-            parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}')
+            taken = f'{option_string} takes KEY=VALUE, got {" ".join(wrong)!r}'
+            parser.error(f'{taken}: write other arguments before {option_string}')
         from mmssl.config.options import Options
 
         options = getattr(namespace, self.dest, None) or Options()
@@ -54,6 +60,32 @@ def whole_number(text: str) -> int:
     return number
 
 
+def output_file(text: str) -> str:
+    """Checks an option that is the path of a file to write, before the work whose result goes there.
+
+    Returns:
+        ``text``, unchanged.
+    """
+    path = Path(text)
+    folder = next(parent for parent in path.absolute().parents if parent.exists())  # missing folders are created
+    if not text:
+        raise argparse.ArgumentTypeError('takes the path of a file, got an empty string')
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f'takes the path of a file, got {text!r}, which is a folder')
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f'{text!r} cannot be written, because {folder} is a file: give another path')
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise argparse.ArgumentTypeError(f'{text!r} cannot be written (no right to write): give another path')
+    return text
+
+
+def figure_file(text: str) -> str:
+    """Checks an option that is the path of a figure to write, see ``output_file``."""
+    if Path(text).suffix.lower() not in _FIGURES:
+        raise argparse.ArgumentTypeError(f'takes a file that ends in {", ".join(_FIGURES)}, got {text!r}')
+    return output_file(text)
+
+
 def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
     help = 'settings that override the config'
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help=help)
@@ -81,7 +113,11 @@ def add_amp_option(parser: argparse.ArgumentParser) -> None:
 
 
 def load_run(
-    config: str, cfg_options: Options | None = None, change: Callable[[Config], Any] | None = None, data: bool = True
+    config: str,
+    cfg_options: Options | None = None,
+    change: Callable[[Config], Any] | None = None,
+    data: bool = True,
+    needed: Sequence[str] = (),
 ) -> Config:
     """Loads and checks the config of a run, and sets MMEngine's default scope to the scope of the config.
 
@@ -90,16 +126,18 @@ def load_run(
         cfg_options: Dotted keys and values that override the config.
         change: Function that changes the config in place before the check.
         data: Whether missing data and missing weights of a target are mistakes, see ``check_config``.
+        needed: Top-level keys that the config must have.
 
     Raises:
-        UserError: The config cannot be loaded or has mistakes.
+        UserError: The config cannot be loaded, lacks a key or has mistakes.
     """
     from mmengine.registry import init_default_scope
 
-    from mmssl.config.check import check_config
+    from mmssl.config.check import check_config, check_present
     from mmssl.config.load import load_config
 
     cfg = load_config(config, cfg_options)
+    check_present(cfg, *needed)
     init_default_scope(cfg.default_scope)
     if change is not None:
         change(cfg)

@@ -22,7 +22,7 @@ from mmssl.config.keys import CUSTOMARY_VARIABLES, FORMER_KEYS, READ_KEYS
 from mmssl.config.memory_format import memory_format
 from mmssl.config.paths import missing_paths
 from mmssl.config.strategy import read_strategy
-from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_values
+from mmssl.config.values import wrong_numbers, wrong_top_level_values, wrong_type, wrong_values
 from mmssl.utils.errors import UserError, did_you_mean
 
 
@@ -136,6 +136,18 @@ def check_config(cfg: Config, data: bool = True, files: bool = True) -> None:
         raise UserError('\n  '.join(problems))
 
 
+def check_present(cfg: Config, *keys: str) -> None:
+    """Checks that a config has top-level keys.
+
+    Raises:
+        UserError: A key is missing, or its value is None.
+    """
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        lack = f'{cfg.filename or "the config"} has no {" and no ".join(missing)}: give a config with {", ".join(keys)}'
+        raise UserError('\n  '.join([lack, *_wrong_keys(cfg)]))
+
+
 def _wrong_keys(cfg: Config) -> list[str]:
     problems = []
     for key in cfg.keys():
@@ -153,7 +165,12 @@ def _wrong_keys(cfg: Config) -> list[str]:
 
 def _two_lengths(cfg: Config) -> Iterator[str]:
     whole, loop = cfg.get('max_epochs'), cfg.get('train_cfg') or {}
-    if whole is not None and 'max_iters' not in loop and loop.get('max_epochs', whole) != whole:
+    if (
+        whole is not None
+        and isinstance(loop, dict)
+        and 'max_iters' not in loop
+        and loop.get('max_epochs', whole) != whole
+    ):
         yield f'max_epochs={whole} and train_cfg.max_epochs={loop["max_epochs"]} contradict each other: give one'
 
 
@@ -197,6 +214,8 @@ class _PartsCheck:
         elif isinstance(node, dict):
             is_hook = place.startswith('default_hooks.') and place.count('.') == 1
             self.visit_dict(node, place, replace(slot, needs_type=is_hook or key in SLOTS and slot.needs_type))
+        elif place.endswith('optim_wrapper.optimizer'):  # which has no annotation
+            self.problems.append(wrong_type(place, dict, node))
 
     def visit_dict(self, node: dict, place: str, slot: Slot) -> None:
         """Checks a dict that describes a part of the kind ``slot``."""

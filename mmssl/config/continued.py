@@ -45,6 +45,8 @@ def go_on_gently(cfg: Config) -> list[str]:
     given = cfg.pop('continued', {})
     if given is None:
         return []
+    if not isinstance(given, dict):
+        raise UserError(f'continued takes a dict of {", ".join(DEFAULTS)}, or None, got {given!r}')
     wrong = [key for key in given if key not in DEFAULTS]
     if wrong:
         hint = did_you_mean(wrong[0], DEFAULTS) or f'; it takes {", ".join(DEFAULTS)}'

@@ -48,10 +48,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     try:
         cfg = with_names(Config.fromfile(path))
         apply_options(cfg, cfg_options)
-        cfg.setdefault('default_scope', 'mmssl')
-        if cfg.default_scope == 'mmssl':
-            cfg.setdefault('runner_type', 'PretrainRunner')
-            _drop_scope(cfg._cfg_dict)
+        _set_scope(cfg)
     except UserError:
         raise
     except Exception as error:  # a config is a program and may raise anything
@@ -61,6 +58,24 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         outer = '' if root is error else str(error).partition(', the current sys.path')[0] + ': '
         raise UserError(f'config {str(path)!r} cannot be loaded: {outer}{type(root).__name__}: {root}') from error
     return cfg
+
+
+def copy_config(cfg: Config, cfg_options: dict[str, Any] | None = None) -> Config:
+    """Returns a copy of a config that was read by any means, with the changes that ``load_config`` makes to a file."""
+    cfg = with_names(deepcopy(cfg))
+    apply_options(cfg, cfg_options)
+    _set_scope(cfg)
+    if cfg.default_scope != 'mmssl':
+        prepare_downstream()
+    return cfg
+
+
+def _set_scope(cfg: Config) -> None:
+    """Sets the default scope and the runner, if the config does not."""
+    cfg.setdefault('default_scope', 'mmssl')
+    if cfg.default_scope == 'mmssl':
+        cfg.setdefault('runner_type', 'PretrainRunner')
+        _drop_scope(cfg._cfg_dict)
 
 
 def _drop_scope(node: Any) -> None:
@@ -138,7 +153,7 @@ def evaluation_dataloader(cfg: Config, data: str) -> dict:
     """Returns the config of the dataloader for the ``'val'``, ``'test'`` or ``'bank'`` images.
 
     Raises:
-        UserError: The config has no such dataloader.
+        UserError: ``data`` is another word, or the config has no such dataloader.
     """
     loops: list[Any] = [cfg.get('val_cfg') or {}, cfg.get('test_cfg') or {}]
     loaders = dict(
@@ -146,6 +161,8 @@ def evaluation_dataloader(cfg: Config, data: str) -> dict:
         test=cfg.get('test_dataloader'),
         bank=next((loop.bank_dataloader for loop in loops if 'bank_dataloader' in loop), None),
     )
+    if data not in loaders:
+        raise UserError(f'data must be one of {", ".join(loaders)}, got {data!r}')
     if loaders[data] is None:
         present = [name for name, loader in loaders.items() if loader is not None]
         hint = '; a checkpoint of a run with --no-validate lacks them: give a config file that has them'

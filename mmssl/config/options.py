@@ -29,8 +29,10 @@ class Options(dict):
         """Parses ``text`` and adds it under ``key``.
 
         Raises:
-            UserError: The text cannot be parsed.
+            UserError: A part of the key is empty, or the text cannot be parsed.
         """
+        if not all(part.strip() for part in key.split('.')):
+            raise UserError(f'{key}={text}: a part of the key is empty, write KEY=VALUE, such as max_epochs=50')
         if text.startswith('='):
             raise UserError(f'{key}={text}: write {key}={text.lstrip("=")}, with one equals sign')
         self[key] = parse_value(key, text)

@@ -94,6 +94,12 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
             places[path].append(place)
     problems = []
     for path, found in places.items():
+        if found == ['load_from'] and cfg.get('resume'):
+            problems.append(
+                f'{path!r} does not exist (looked for {Path(path).absolute()}), the checkpoint to resume from; '
+                'without a path, --resume takes the latest one of the work directory'
+            )
+            continue
         option = f'{found[0]}=/path' + (', for all datasets data_root=/path' if found[0].endswith('data_root') else '')
         problems.append(
             f'{path!r} does not exist (looked for {Path(path).absolute()}), which is the value of {", ".join(found)}; '

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmssl.utils.errors import UserError, did_you_mean
 
 FOLDER = (Path(__file__).parents[1] / '.mim' / 'configs').resolve()
+_SUFFIXES = ('.py', '.yml', '.yaml', '.json')  # those that MMEngine reads
 _NO_RECIPES = ('_base_', 'suites')  # base configs, and lists of benchmarks
 
 
@@ -39,10 +40,15 @@ def find_config(config: str | Path) -> Path:
         config: Path of a file, or the name of a recipe, with or without ``.py``.
 
     Raises:
-        UserError: The file does not exist, and no recipe has this name.
+        UserError: The file does not exist, and no recipe has this name, or the file is no config.
     """
     path = Path(config).expanduser()
     if path.is_file():
+        if path.suffix not in _SUFFIXES:
+            raise UserError(
+                f'{str(config)!r} is no config: give the name of a recipe, or a file that ends in '
+                f'{", ".join(_SUFFIXES)}; a checkpoint stands after the config'
+            )
         return path
     name = path.name.removesuffix('.py')
     if path.parent == Path() and name in recipes():

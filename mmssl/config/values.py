@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator
+from multiprocessing import get_all_start_methods
 from typing import Any, Literal, Union
 
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from mmssl.utils.errors import did_you_mean
 
+# Classes whose instances a config describes by a dict.
+_BUILT = (Tensor, nn.Module, Dataset, DataLoader, Hook, OptimWrapper, Visualizer)
 # Packages whose annotations are reliable; those of other libraries often are not.
 _TRUSTED = ('mmssl', 'torch', 'mmengine')
 _PLAIN = (bool, int, float, str, list, tuple)
@@ -32,6 +39,7 @@ _SMALLEST = {
     'max_epochs': 1, 'max_iters': 1, 'val_interval': 1, 'batch_size': 1, 'num_workers': 0, 'accumulative_counts': 1,
     'seed': 0, 'prefetch_factor': 1,
 }  # fmt: skip
+_LARGEST_SEED = 2**32 - 1  # of numpy's generator
 # Allowed keys of dicts that are not arguments of a class.
 _TAKEN = {
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
@@ -76,6 +84,9 @@ def wrong_top_level_values(cfg: Any) -> Iterator[str]:
         if value is not None and key in hints and not fits(value, *hints[key]):
             yield wrong_type(key, hints[key][0], value)
     yield from _out_of_range(cfg, '', ('max_epochs',))
+    level, levels = cfg.get('log_level'), ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+    if isinstance(level, str) and level not in levels:
+        yield f'log_level must be one of {", ".join(levels)}, got {level!r}{did_you_mean(level, levels)}'
 
 
 def wrong_numbers(node: dict, place: str) -> Iterator[str]:
@@ -84,6 +95,21 @@ def wrong_numbers(node: dict, place: str) -> Iterator[str]:
         yield from _out_of_range(node, f'{place}.', _SMALLEST)
     if place.endswith('randomness') and not isinstance(node.get('seed'), (int, type(None))):
         yield wrong_type(f'{place}.seed', int, node['seed'])
+    if place.endswith('randomness') and isinstance(node.get('seed'), int) and node['seed'] > _LARGEST_SEED:
+        yield f'{place}.seed must be at most {_LARGEST_SEED}, got {node["seed"]}'
+    for key, value in node.items() if place.endswith('optimizer') else ():
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f'{place}.{key} must be a finite number, got {value}'
+    if place.endswith('dataloader'):
+        if node and node.get('dataset') is None:
+            yield f"{place}.dataset is missing: give a dict such as dict(type='ImageFolder', data_root='FOLDER', ...)"
+        if node.get('collate_fn', '') is None:
+            yield f"{place}.collate_fn takes a dict, got None: write dict(type='collate_views'), or omit the key"
+    if place == 'env_cfg' and not isinstance(node.get('mp_cfg'), (dict, type(None))):
+        yield wrong_type('env_cfg.mp_cfg', dict, node['mp_cfg'])
+    if place == 'env_cfg.mp_cfg' and node.get('mp_start_method') not in (None, *get_all_start_methods()):
+        known = ', '.join(get_all_start_methods())
+        yield f'{place}.mp_start_method must be one of {known}, got {node["mp_start_method"]!r}'
     if place.endswith('optimizer') and node.get('lr') == 0:
         yield f'{place}.lr must be above 0, got {node["lr"]}, with which nothing learns'
     if 'hooks' in place and node.get('interval') == 0:
@@ -109,12 +135,19 @@ def _out_of_range(node: Any, prefix: str, keys: Any) -> Iterator[str]:
 def wrong_type(place: str, hint: Any, value: Any) -> str:
     """Returns a message with the allowed values of a key and examples for the command line."""
     examples = [_EXAMPLES[part] for part in _parts(hint) if part in _EXAMPLES]
-    if any(_origin(part) in _LISTS for part in _parts(hint)):
-        examples.append('[0.2,1.0]')
+    examples += [_list_example(part) for part in _parts(hint) if _origin(part) in _LISTS][:1]
     if any(_origin(part) in _DICTS for part in _parts(hint)):
         examples.append('"dict(key=1)"')
     written = f'; on a command line: {" or ".join(f"{place}={example}" for example in examples)}' if examples else ''
     return f'{place} takes {describe(hint)}, got {value!r}{written}'
+
+
+def _list_example(hint: Any) -> str:
+    """Returns a list that fits the annotation of a list, as it is written on a command line."""
+    elements = {_origin(part) for argument in typing.get_args(hint) for part in _parts(argument)} - {Ellipsis}
+    if elements & {*_DICTS, *_BUILT}:
+        return '"[dict(type=\'NAME\')]"'
+    return '[WORD,WORD]' if elements == {str} else '[0.2,1.0]'
 
 
 def describe(hint: Any) -> str:
@@ -176,8 +209,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if origin in (bool, str, type(None)):
         return isinstance(value, origin)
-    if inspect.isclass(origin) and issubclass(origin, (Tensor, nn.Module, Dataset)):
-        return not isinstance(value, _PLAIN)
+    if inspect.isclass(origin) and issubclass(origin, _BUILT):
+        return not isinstance(value, (*_PLAIN, type(None)))
     return True
 
 

@@ -100,6 +100,8 @@ def official_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     Raises:
         UserError: The checkpoint has no tensors.
     """
+    if not isinstance(checkpoint, Mapping):
+        raise UserError(f'the file contains a {type(checkpoint).__name__} instead of tensors by name')
     nested: Mapping[str, Any]
     parts: tuple[str, ...] = next(
         (p for p in _PARTS if all(isinstance(checkpoint.get(part), Mapping) for part in p[:2])), ()

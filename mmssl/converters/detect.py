@@ -77,7 +77,7 @@ def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:
     """Returns whether ``meta`` shows that a training or a converter of mmssl wrote the backbone file."""
-    meta = checkpoint.get('meta')
+    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
     return isinstance(meta, Mapping) and ('backbone' in meta or {'algorithm', 'checkpoint'} <= meta.keys())
 
 

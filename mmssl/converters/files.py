@@ -13,6 +13,7 @@ from torch import Tensor
 from mmssl.checkpoints.content import below, known_config
 from mmssl.checkpoints.files import save_checkpoint_file, save_safetensors
 from mmssl.converters.architecture import describe, kind
+from mmssl.converters.architectures.transformers import heads_of
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.convert import convert
 from mmssl.converters.detect import detect_source
@@ -22,6 +23,8 @@ from mmssl.converters.source import Tensors
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.version import __version__
+
+PARTS = ('backbone', 'teacher.backbone', 'all')
 
 
 class ConvertedBackbone(NamedTuple):
@@ -70,14 +73,17 @@ def convert_backbone(
             it.
 
     Raises:
-        UserError: The checkpoint does not come from this source or lacks the part, or the library has no such backbone.
+        UserError: ``part`` is another one, the checkpoint does not come from this source or lacks the part, the library
+            has no such backbone, or ``num_heads`` does not fit its width or the config in the checkpoint.
     """
     find_library(library)
     source = source or detect_source(checkpoint)
     tensors = convert(checkpoint, source)
-    chosen = tensors if part == 'all' else below(tensors, part, needed=True)
+    chosen = tensors if part == 'all' else below(tensors, str(part), needed=True)
+    if part not in PARTS:
+        raise UserError(f'part must be one of {", ".join(PARTS)}, because others are no backbone, got {part!r}')
     layout = _layout(chosen, library)
-    token = tensors.get('backbone.cls_token')
+    token, given = tensors.get('backbone.cls_token'), num_heads
     if num_heads is None and token is not None:
         num_heads = SOURCES[source].num_heads.get(token.shape[-1])
     known = known_config(checkpoint)
@@ -90,6 +96,8 @@ def convert_backbone(
         config = known  # tensors do not tell the depth of a backbone that ends at its last output
     else:
         config = describe(chosen, num_heads, known)
+    if given is not None:
+        _check_heads(given, config, known or {})
     model = layout.model(config)
     return ConvertedBackbone(source, layout.rename(chosen), model, config)
 
@@ -115,9 +123,12 @@ def convert_file(
 
     Raises:
         FileNotFoundError: ``file`` does not exist.
-        UserError: ``convert_backbone`` raises it, or the library does not read files with this ending.
+        UserError: ``convert_backbone`` raises it, the library does not read files with this ending, or ``out`` is
+            ``file``.
     """
     out = Path(out)
+    if out.exists() and Path(file).exists() and out.samefile(file):
+        raise UserError(f'{out} is the file to convert, and would be lost: give another path for the result')
     suffixes = find_library(library).suffixes
     if out.suffix not in suffixes:
         what = f'a file that ends in {" or ".join(suffixes)}' if suffixes[0] else 'a folder, whose name has no suffix'
@@ -139,6 +150,22 @@ def find_library(name: str) -> Library:
     if name not in LIBRARIES:
         raise UserError(f'library must be one of {sorted(LIBRARIES)}, got {name!r}{did_you_mean(name, LIBRARIES)}')
     return LIBRARIES[name]
+
+
+def _check_heads(num_heads: int, config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Checks a number of attention heads against the width of a backbone and the config in its checkpoint."""
+    if not isinstance(num_heads, int) or num_heads < 1:
+        raise UserError(f'num_heads must be a whole number of at least 1, got {num_heads!r}')
+    arch = config.get('arch')
+    width = arch.get('embed_dim') if isinstance(arch, Mapping) else None
+    if width is not None and width % num_heads:
+        raise UserError(f'num_heads={num_heads} does not divide the width {width} of this transformer')
+    is_plain = config.get('type') in ('VisionTransformer', 'PatchViT', 'CAEViT')
+    recorded = heads_of(known.get('arch')) if is_plain else None
+    if recorded not in (None, num_heads):
+        raise UserError(
+            f'num_heads={num_heads} contradicts the config in the checkpoint, which has {recorded} heads: omit it'
+        )
 
 
 def _layout(backbone: Tensors, library: str) -> Layout:

@@ -46,7 +46,7 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int, chan
 
     Raises:
         UserError: The ending is wrong, a package is missing, the backbone does not accept such images or cannot be
-            exported, or the outputs of the program differ by 1e-4 of the largest value or more.
+            exported, or the outputs of the program differ by 1e-4 of the largest value or more; its file is removed.
     """
     out = Path(out)
     if out.suffix != PROGRAMS[to]:
@@ -61,15 +61,18 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int, chan
     out.parent.mkdir(parents=True, exist_ok=True)
     if to == 'onnx':
         _write_onnx(exported, out, 1 if isinstance(expected, Tensor) else len(expected))
-        found = _run_onnx(out, images)
     else:
         torch.export.save(exported.run_decompositions({}), out)
-        with torch.no_grad():
-            found = torch.export.load(out).module()(images)
-    if found is None:
-        print_log(f'{out} was not compared with the backbone: pip install onnxruntime', logger='current', level=30)
-    else:
-        _compare(_as_list(expected), _as_list(found), out)
+    try:
+        found = _run_onnx(out, images) if to == 'onnx' else _run_exported(out, images)
+        if found is None:
+            print_log(f'{out} was not compared with the backbone: pip install onnxruntime', logger='current', level=30)
+        else:
+            _compare(_as_list(expected), _as_list(found), out)
+    except BaseException:
+        for written in (out, Path(f'{out}.data')):  # ONNX keeps large weights in a file of their own
+            written.unlink(missing_ok=True)
+        raise
     return _USAGE[to].format(file=str(out), size=size, channels=channels)
 
 
@@ -123,6 +126,11 @@ def _run_onnx(file: Path, images: Tensor) -> list[Tensor] | None:
 
     session = onnxruntime.InferenceSession(str(file), providers=['CPUExecutionProvider'])
     return [torch.from_numpy(output) for output in session.run(None, dict(images=images.numpy()))]
+
+
+def _run_exported(file: Path, images: Tensor) -> Any:
+    with torch.no_grad():
+        return torch.export.load(file).module()(images)
 
 
 def _as_list(outputs: Any) -> list[Tensor]:

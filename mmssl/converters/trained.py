@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import holds_checkpoint, is_address, load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.compat.downstream import prepare_downstream
+from mmssl.config.check import check_present
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.converters.arrays import load_official_file
@@ -66,7 +68,8 @@ def load_trained(
     elif config is not None:
         cfg = load_config(config, cfg_options)
     else:
-        text = (content.get('meta') or {}).get('cfg')
+        meta = content.get('meta')
+        text = meta.get('cfg') if isinstance(meta, Mapping) else None
         if not isinstance(text, str):
             raise UserError(
                 f'{checkpoint} has no config, because only training checkpoints have one: '
@@ -78,7 +81,8 @@ def load_trained(
         if cfg.default_scope != 'mmssl':
             prepare_downstream()
         if cfg.get('custom_imports'):
-            import_modules_from_strings(**cfg.custom_imports)
+            _import_plugins(cfg, checkpoint)
+    check_present(cfg, 'model')
     model = _build(cfg, random_init)
     if random_init is None:
         if whole is None:
@@ -88,6 +92,17 @@ def load_trained(
         else:
             load_matching(model.backbone, offered, checkpoint, prefix)
     return cfg, model.to(get_device()).eval()
+
+
+def _import_plugins(cfg: Config, checkpoint: str) -> None:
+    try:
+        import_modules_from_strings(**cfg.custom_imports)
+    except ImportError as error:
+        cause = error.__context__ or error
+        raise UserError(
+            f'the config in {checkpoint} imports {cfg.custom_imports.get("imports")}, which fails here ({cause}): '
+            'install this package, or add its folder to PYTHONPATH'
+        ) from error
 
 
 def _build(cfg: Config, seed: int | None) -> Any:

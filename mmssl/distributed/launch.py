@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.utils.dl_utils import set_multi_processing
 
 from mmssl.distributed.collectives import rank, world_size
+from mmssl.distributed.launchers import LAUNCHERS
 from mmssl.utils.errors import UserError
 
 _RANK_VARIABLE = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -38,9 +39,10 @@ def join_processes(cfg: Config, launcher: str) -> None:
         launcher: Program that started this process: 'none', 'pytorch', 'slurm' or 'mpi'.
 
     Raises:
-        UserError: The launcher did not start this process, or does not say where the first one is, or the backend needs
-            one GPU per process and there are fewer.
+        UserError: The launcher is unknown, it did not start this process, or does not say where the first one is, or
+            the backend needs one GPU per process and there are fewer.
     """
+    _check_launcher(launcher)
     cfg.launcher = launcher
     if launcher == 'none' or is_distributed():
         return
@@ -91,9 +93,15 @@ def launched(launcher: str) -> tuple[int, int]:
     Args:
         launcher: Program that started this process, see ``join_processes``.
     """
+    _check_launcher(launcher)
     if launcher == 'none':
         return rank(), world_size()
     return int(os.environ.get(_RANK_VARIABLE[launcher], 0)), int(os.environ.get(_SIZE_VARIABLE[launcher], 1))
+
+
+def _check_launcher(launcher: str) -> None:
+    if launcher not in LAUNCHERS:
+        raise UserError(f'launcher must be one of {", ".join(LAUNCHERS)}, got {launcher!r}')
 
 
 def leave_processes(failed: bool = False) -> None:

@@ -41,14 +41,15 @@ class _EmbeddingLoop(BaseLoop):
         runner: Runner,
         dataloader: DataLoader | dict,
         evaluator: EmbeddingEvaluator | dict,
-        bank_dataloader: Any,
+        bank_dataloader: DataLoader | dict,
         dtype: str | None = None,
     ) -> None:
         super().__init__(runner, dataloader)
-        if isinstance(bank_dataloader, dict):
-            bank_dataloader = runner.build_dataloader(bank_dataloader, seed=runner.seed)
-        self.bank_dataloader = bank_dataloader
-        learned = getattr(bank_dataloader.dataset, 'classes', None)
+        bank: Any = bank_dataloader
+        if isinstance(bank, dict):
+            bank = runner.build_dataloader(bank, seed=runner.seed)
+        self.bank_dataloader = bank
+        learned = getattr(bank.dataset, 'classes', None)
         share_classes(learned, self.dataloader.dataset, f'{self.stage}_dataloader.dataset')
         self.evaluator = runner.build_evaluator(evaluator) if isinstance(evaluator, dict) else evaluator
         self.dtype = read_dtype(dtype)

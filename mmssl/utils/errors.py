@@ -58,7 +58,7 @@ _LOST = {
 # Errors of a path that the system reports.
 _OF_PATHS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR),
-    *(errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT),
+    *(errno.EEXIST, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT),
 }
 _PACKAGE = str(Path(__file__).parents[1])
 

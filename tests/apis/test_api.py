@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 from PIL import Image
 
 import mmssl
+from mmssl.apis.features import write_features
 from mmssl.apis.images import list_images, read_image
 from mmssl.apis.train import Settings
 from mmssl.config.recipes import find_config, recipes
@@ -68,6 +70,13 @@ def test_names_of_recipes_stand_for_their_files() -> None:
 def test_names_that_no_recipe_has(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         mmssl.get_recipe(name)
+
+
+@pytest.mark.parametrize('name', ['epoch_1.pth', 'photo.png', 'photos'])
+def test_files_that_are_no_config(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('')
+    with pytest.raises(UserError, match='is no config: give the name of a recipe, or a file that ends in .py, .yml'):
+        mmssl.get_recipe(tmp_path / name)
 
 
 def test_a_recipe_is_changed_by_options_and_inherited_by_name(tmp_path: Path) -> None:
@@ -248,13 +257,26 @@ def test_wrong_options_of_backbones_and_recipes(checkpoint: Path) -> None:
         mmssl.get_backbone(checkpoint.parent)
     with pytest.raises(UserError, match='model.backbone.*dpth'):
         mmssl.get_recipe(RECIPE, {'model.backbone.dpth': 50})
+    assert type(mmssl.get_model(Config.fromfile(find_config(RECIPE)), cfg_options=TINY)).__name__ == 'SimCLR'
     assert mmssl.get_recipe(RECIPE, {'load_from': 'later.pth'}).load_from == 'later.pth'
     with pytest.raises(UserError, match='cfg_options must be a dict'):
         mmssl.get_recipe(RECIPE, ['a=1'])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match='the config has no model: give a config with model'):
+        mmssl.get_model(Config())
+    with pytest.raises(UserError, match='the config has no model: give a config with model'):
+        mmssl.FeatureExtractor(checkpoint, Config(dict(default_scope='mmssl')))
     with pytest.raises(UserError, match='a recipe must be a name, .* got NoneType'):
         mmssl.get_recipe(None)  # type: ignore[arg-type]
     with pytest.raises(UserError, match='max_epochs: given twice'):
         mmssl.get_recipe(RECIPE, {'max_epochs': 3}, max_epochs=4)
+    with pytest.raises(UserError, match='work_dir must be a path, got int'):
+        mmssl.train(RECIPE, 5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match='work_dir must be a path, got int'):
+        mmssl.evaluate(RECIPE, checkpoint, 5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="data must be one of val, test, bank, got 'train'"):
+        write_features(RECIPE, checkpoint, 'x.npz', data='train')
+    with pytest.raises(UserError, match='resume must be a path, got int'):
+        mmssl.train(RECIPE, resume=5)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="pretrained has no argument 'file'"):
         Settings(pretrained={'file': 'x.pth'}).transfer()
 

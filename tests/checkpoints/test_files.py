@@ -323,3 +323,10 @@ def test_two_addresses_with_one_file_name_are_two_files(tmp_path: Path, monkeypa
             assert load_checkpoint_file(address)['a'] == len(address)
             assert torch.load(local_file(address), weights_only=True)['a'] == len(address)
     assert len(list((tmp_path / 'hub').rglob('checkpoint.pth'))) == 2
+
+
+def test_another_width_is_no_other_stem(tmp_path):
+    torch.save(ResNet(18, stem='small', width=0.25).state_dict(), tmp_path / 'wide.pth')
+    with pytest.raises(UserError, match='of another shape: conv1.weight') as error:
+        load_file(ResNet(18, stem='small', width=0.125), tmp_path / 'wide.pth')
+    assert 'stem=' not in str(error.value)

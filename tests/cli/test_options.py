@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,33 @@ def test_a_run_is_changed_before_it_is_checked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown top-level key 'wrong_key'"):
         cli.load_run(str(config))
     assert cli.load_run(str(config), change=lambda cfg: cfg.pop('wrong_key')).default_scope == 'mmssl'
+
+
+@pytest.mark.parametrize('kind', [cli.output_file, cli.figure_file])
+def test_a_file_is_checked_before_the_work(
+    kind: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'folder.png').mkdir()
+    (tmp_path / 'file').write_text('')
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--out', type=kind, default='new/a.png')
+    assert parser.parse_args([]).out == 'new/a.png' and parser.parse_args(['--out', 'b.svg']).out == 'b.svg'
+    assert not (tmp_path / 'new').exists()
+    for text, message in {
+        'folder.png': "takes the path of a file, got 'folder.png', which is a folder",
+        'file/new/a.png': f"'file/new/a.png' cannot be written, because {tmp_path / 'file'} is a file",
+    }.items():
+        with pytest.raises(SystemExit):
+            parser.parse_args(['--out', text])
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('kind', 'text'), [('figure_file', 'a.abc'), ('figure_file', 'a'), ('output_file', '')])
+def test_a_figure_has_the_ending_of_a_picture(kind: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--out', type=getattr(cli, kind))
+    with pytest.raises(SystemExit):
+        parser.parse_args([f'--out={text}'])
+    message = capsys.readouterr().err
+    assert 'argument --out: takes a file that ends in .png, .jpg' in message or 'got an empty string' in message

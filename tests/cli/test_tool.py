@@ -67,6 +67,10 @@ def _own_code(text: str) -> Callable[[], None]:
         ("with open('/dev/null'): int('a')", None),
         ("open('/dev')", "'/dev' cannot be read or written (Is a directory): change that, or give another path"),
         (
+            "raise FileExistsError(17, 'File exists', '/x')",  # a folder is wanted where there is a file
+            "'/x' cannot be read or written (File exists): change that, or give another path",
+        ),
+        (
             "raise PermissionError(13, 'No', '/x')",
             "'/x' cannot be read or written (No): change that, or give another path",
         ),

@@ -87,3 +87,9 @@ def test_what_predicts_labels_is_a_classifier_and_nothing_else() -> None:
     """Other code takes an algorithm with ``predict`` for a classifier."""
     import_module('mmssl.models')
     assert {name for name, cls in ALGORITHMS.members.items() if hasattr(cls, 'predict')} == {'IGAM', 'ImageClassifier'}
+
+
+@pytest.mark.parametrize('given', [5, 'lr_factor', ['lr_factor']])
+def test_settings_that_are_no_dict(given: Any) -> None:
+    with pytest.raises(UserError, match='continued takes a dict of lr_factor, .*, or None, got'):
+        go_on_gently(_config(continued=given))

@@ -155,6 +155,20 @@ def test_a_list_has_numbers_for_keys() -> None:
         ('train_dataloader.batch_size=0', 'train_dataloader.batch_size must be at least 1, got 0'),
         ('train_cfg.val_interval=0', 'train_cfg.val_interval must be at least 1, got 0'),
         ('randomness.seed=-1', 'randomness.seed must be at least 0, got -1'),
+        ('randomness.seed=4294967296', 'randomness.seed must be at most 4294967295, got 4294967296'),
+        ('optim_wrapper.optimizer.lr=nan', 'optim_wrapper.optimizer.lr must be a finite number, got nan'),
+        ('optim_wrapper.optimizer=5', 'optim_wrapper.optimizer takes a dict, got 5'),
+        ('optim_wrapper=5', 'optim_wrapper takes a dict or None, got 5'),
+        ('train_dataloader=5', 'train_dataloader takes a dict or None, got 5'),
+        ('train_cfg=5', 'train_cfg takes a dict or None, got 5'),
+        ('train_dataloader.dataset=None', 'train_dataloader.dataset is missing: give a dict such as'),
+        ('train_dataloader.collate_fn=None', r"collate_fn takes a dict, got None: write dict\(type='collate_views'\)"),
+        ('val_cfg.bank_dataloader=None', 'val_cfg.bank_dataloader takes .*, got None'),
+        ('visualizer=5', 'visualizer takes a dict or None, got 5'),
+        ('custom_hooks=[5]', r"custom_hooks takes a list or None, got \[5\].*custom_hooks=.\[dict\(type='NAME'\)\]"),
+        ('log_level=LOUD', "log_level must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'LOUD'"),
+        ('env_cfg.mp_cfg=5', 'env_cfg.mp_cfg takes a dict, got 5'),
+        ('env_cfg.mp_cfg.mp_start_method=abc', "mp_start_method must be one of fork, .*, got 'abc'"),
         ('optim_wrapper.clip_grad.max_norm=-1', 'max_norm must be above 0, got -1'),
         ('optim_wrapper.optimizer.lr=0', 'optimizer.lr must be above 0, got 0, with which nothing learns'),
         ('train_dataloader.dataset.views.0.size=big', r"views.0.size takes a whole number, got 'big'"),
@@ -240,3 +254,9 @@ def test_iterations_for_a_run_of_another_scope_that_counts_epochs() -> None:
     apply_options(cfg, written(loop))
     assert cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=9, val_interval=3)
     assert 'max_epochs' not in TransferRunner._train_loop_config(dict(cfg.train_cfg), cfg.max_epochs)
+
+
+@pytest.mark.parametrize('key', ['', 'model..type', 'model.', ' '])
+def test_a_part_of_a_key_is_empty(key: str) -> None:
+    with pytest.raises(UserError, match='a part of the key is empty, write KEY=VALUE'):
+        Options().add(key, '5')

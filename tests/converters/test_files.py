@@ -21,6 +21,7 @@ from mmssl.models.backbones.resnet import ResNet
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.registry import BACKBONES
+from mmssl.utils.errors import UserError
 
 ARCH = dict(embed_dim=48, depth=2, num_heads=3)
 SWIN = 'swin_tiny_patch4_window7_224'
@@ -265,3 +266,49 @@ def test_a_file_that_the_target_cannot_read(target, out, message, tmp_path):
     torch.save(ResNet(18, width=0.125).state_dict(), tmp_path / 'in.pth')
     with pytest.raises(ValueError, match=message):
         convert_file(tmp_path / 'in.pth', tmp_path / out, target)
+
+
+def test_a_checkpoint_is_not_replaced_by_its_conversion(file, tmp_path):
+    before = file.read_bytes()
+    (tmp_path / 'link.pth').symlink_to(file)
+    for out in (file, tmp_path / 'link.pth'):
+        with pytest.raises(UserError, match='is the file to convert, and would be lost'):
+            convert_file(file, out, 'mmssl')
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize('part', ['neck', '', 'backbone.blocks', 5])
+def test_a_part_that_is_no_backbone(part, file, tmp_path):
+    content = torch.load(file, weights_only=True)
+    content['state_dict'] = {
+        **{name: x for name, x in content['state_dict'].items() if name.startswith('backbone.')},
+        'neck.layers.0.weight': torch.zeros(2, 48),
+    }
+    torch.save(content, file)
+    with pytest.raises(UserError, match="part must be one of backbone, teacher.backbone, all|no tensor under '5'"):
+        convert_file(file, tmp_path / 'out.pth', 'mmssl', part=part)
+    assert not (tmp_path / 'out.pth').exists()
+
+
+@pytest.mark.parametrize(
+    ('heads', 'message'),
+    [
+        (4, 'contradicts the config in the checkpoint, which has 3 heads: omit it'),
+        (5, 'num_heads=5 does not divide the width 48'),
+        (0, 'whole number of at least 1, got 0'),
+        ('3', "whole number of at least 1, got '3'"),
+    ],
+)
+@pytest.mark.parametrize('target', ['mmssl', 'timm'])
+def test_numbers_of_heads_that_do_not_fit(target, heads, message, file, tmp_path):
+    with pytest.raises(UserError, match=message):
+        convert_file(file, tmp_path / 'out.pth', target, num_heads=heads)
+    assert convert_file(file, tmp_path / 'out.pth', target, num_heads=3)
+
+
+def test_a_file_without_names(tmp_path):
+    torch.save([torch.zeros(1)], tmp_path / 'in.pth')
+    with pytest.raises(UserError, match='contains a list instead of tensors by name'):
+        convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', 'timm')
+    with pytest.raises(UserError, match='to must be one of .*, got None'):
+        mmssl.convert(tmp_path / 'in.pth', tmp_path / 'out.pth', None)

@@ -146,3 +146,11 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path, monkeypatch: pytest.Mon
         write_program(backbone, tmp_path / 'x.onnx', 'onnx', 16)
     with pytest.raises(UserError, match='differs from the output of the backbone by'):
         programs._compare([torch.zeros(2)], [torch.full((2,), 1e-3)], tmp_path / 'x.onnx')
+
+
+def test_a_program_with_other_outputs_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, 'TOLERANCE', -1.0)
+    backbone = BACKBONES.build(dict(type='NIN', width=0.0625))
+    with pytest.raises(UserError, match='differs from the output of the backbone'):
+        write_program(backbone, tmp_path / 'nin.pt2', 'torch-export', 32)
+    assert not list(tmp_path.iterdir())

@@ -96,6 +96,17 @@ def test_backbone_file_needs_a_config(config: Path, tmp_path: Path) -> None:
     assert torch.equal(model.backbone.conv1.weight.cpu(), saved.backbone.conv1.weight)
 
 
+def test_a_plugin_of_the_config_that_is_not_here(config: Path, tmp_path: Path) -> None:
+    saved = save_trained(config, tmp_path / 'epoch_1.pth')
+    plugin = "custom_imports = dict(imports=['not_there'], allow_failed_imports=False)\n"
+    torch.save(dict(state_dict=saved.state_dict(), meta=dict(cfg=plugin + SMALL)), tmp_path / 'plugin.pth')
+    with pytest.raises(UserError, match=r"plugin.pth imports \['not_there'\], .*No module named 'not_there'.*install"):
+        load_trained(str(tmp_path / 'plugin.pth'))
+    torch.save(dict(state_dict=saved.state_dict(), meta='text'), tmp_path / 'odd.pth')
+    with pytest.raises(UserError, match='odd.pth has no config'):
+        load_trained(str(tmp_path / 'odd.pth'))
+
+
 def test_prefix_chooses_the_teacher(config: Path, tmp_path: Path) -> None:
     saved = save_trained(config, tmp_path / 'epoch_1.pth')
     state = saved.state_dict()

@@ -104,6 +104,9 @@ def test_the_tool_writes_table_and_figure_and_knows_the_methods(board: Leaderboa
     with pytest.raises(SystemExit):
         tool.main(['--epochs', '0'])
     assert '--epochs must be above 0, got 0' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool.main(['--minutes', 'inf'])
+    assert '--minutes must be finite, got inf' in capsys.readouterr().err
     write_images(tmp_path / 'one', [f'cat/{i}.png' for i in range(3)])
     write_images(tmp_path / 'beside', ['cat/0.png', 'dog/0.png', '0.png'])
     for name, found in (

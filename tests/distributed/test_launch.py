@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from mmssl.distributed import launch, torchrun
+from mmssl.utils.errors import UserError
 from tests.support.distributed import free_port
 from tests.support.fresh_python import run_python
 from tests.support.tools import ROOT
@@ -149,3 +150,9 @@ def test_no_thread_of_the_group_outlives_a_tool(tmp_path: Path, ending: str, cod
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert finished.returncode == code, finished.stderr
     assert finished.stdout.splitlines()[-1] == '0 threads'
+
+
+def test_a_launcher_that_is_unknown() -> None:
+    for join in (lambda: launch.join_processes(Config(), 'torch'), lambda: launch.launched('torch')):
+        with pytest.raises(UserError, match="launcher must be one of none, pytorch, slurm, mpi, got 'torch'"):
+            join()

@@ -37,3 +37,9 @@ def test_needs_no_images_for_the_evaluation(write_config: Writer, tmp_path: Path
     missing = ['val_dataloader.dataset.data_root=missing', 'val_cfg.bank_dataloader.dataset.data_root=missing']
     browse.main([config, '--out', str(out), '--num-images', '2', '--cfg-options', *missing])
     assert out.exists()
+
+
+def test_a_training_set_of_another_library(write_config: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        browse.main([str(write_config(append="default_scope = 'mmseg'"))])
+    assert 'a training set of mmseg has no views: give a config of a pre-training' in capsys.readouterr().err

@@ -69,6 +69,8 @@ def test_mistakes(write_config: Callable[..., Path], fails: Callable[..., str], 
     config, checkpoint = write_config(), tmp_path / 'backbone.pth'
     save_backbone(config, checkpoint)
     assert '.npy or .npz' in fails(tool.main, config, checkpoint, '--out', tmp_path / 'x.txt')
+    (tmp_path / 'folder.npy').mkdir()
+    assert 'it is a folder' in fails(tool.main, config, checkpoint, '--out', tmp_path / 'folder.npy')
     out = ['--out', tmp_path / 'x.npy']
     assert 'does not exist' in fails(tool.main, config, tmp_path / 'no.pth', *out)
     assert 'no test images; it has val, bank' in fails(tool.main, config, checkpoint, *out, '--data', 'test')

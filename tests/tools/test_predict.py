@@ -204,6 +204,20 @@ def test_mistakes(tmp_path: Path, fails: Callable[..., str]) -> None:
     write_images(tmp_path, ['a.png'])
     (tmp_path / 'x.pth').touch()
     assert 'predicts no classes; its features' in fails(tool.main, config, tmp_path / 'x.pth', tmp_path / 'a.png')
+    image, file = tmp_path / 'a.png', tmp_path / 'file'
+    file.write_text('')
+    for out in (file, file / 'new'):
+        message = fails(tool.main, config, tmp_path / 'x.pth', image, '--out', out)
+        assert f'cannot be a folder, because {file} is a file' in message
+    message = fails(tool.main, config, tmp_path / 'x.pth', image, '--out', 'new.png')
+    assert "--out takes a folder, got 'new.png', the name of an image" in message
+    for score in ('7', '-1', 'nan'):
+        message = fails(tool.main, config, tmp_path / 'x.pth', image, f'--score={score}')
+        assert 'score must be a number in [0, 1], got' in message
+    with pytest.raises(UserError, match="score must be a number in .*, got '1'"):
+        predict(config, tmp_path / 'x.pth', image, score='1')
+    with pytest.raises(UserError, match='cannot be a folder'):
+        predict(config, tmp_path / 'x.pth', image, file / 'new' / 'a.png')
     assert 'is neither an image file nor a folder' in fails(tool.main, config, tmp_path / 'x.pth', tmp_path / 'b.png')
     with pytest.raises(UserError, match='checkpoint .*none.pth.* does not exist'):
         Predictor(config, tmp_path / 'none.pth')

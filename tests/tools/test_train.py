@@ -107,6 +107,50 @@ def test_missing_config_and_checkpoint(write_config: Writer, fails: Fails) -> No
     assert "'x.pth' does not exist" in fails(train.main, write_config(), '--resume', 'x.pth')
 
 
+@pytest.mark.parametrize('options', [[], ['--amp']])
+@pytest.mark.parametrize('key', ['model', 'train_dataloader', 'optim_wrapper'])
+def test_a_config_without_a_key_of_training(key: str, options: list[str], write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, write_config(), *options, '--cfg-options', f'{key}=None')
+    assert f'has no {key}: give a config with model, train_dataloader, optim_wrapper' in message
+
+
+@pytest.mark.parametrize(
+    ('tool', 'others'),
+    [
+        ('test.py', ['x.pth']),
+        ('extract_features.py', ['x.pth', '--out', 'x.npz']),
+        ('predict.py', ['x.pth', 'IMAGE']),
+        ('visualization/vis_masks.py', ['IMAGE']),
+    ],
+)
+def test_tools_name_the_model_that_a_config_lacks(
+    tool: str, others: list[str], tmp_path: Path, images: Path, fails: Fails
+) -> None:
+    (tmp_path / 'empty.py').write_text('')
+    words = [str(next(images.iterdir())) if word == 'IMAGE' else word for word in others]
+    assert 'empty.py has no model' in fails(load_tool(tool).main, tmp_path / 'empty.py', *words)
+
+
+def test_a_pretraining_without_preprocessor(write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, write_config(), '--cfg-options', 'model.data_preprocessor=None')
+    assert 'model.data_preprocessor is missing, which normalises images' in message
+
+
+@pytest.mark.parametrize('option', ['--resume', '--work-dir'])
+def test_an_empty_path_starts_no_other_run(option: str, write_config: Writer, fails: Fails) -> None:
+    assert 'is an empty string' in fails(train.main, write_config(), option, '')
+
+
+def test_a_checkpoint_that_cannot_be_resumed_from(write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, write_config(), '--resume', 'x.pth')
+    assert 'the checkpoint to resume from; without a path, --resume takes the latest one' in message
+
+
+def test_an_option_after_which_the_config_stands(write_config: Writer, fails: Fails) -> None:
+    message = fails(train.main, '--cfg-options', 'max_epochs=1', write_config())
+    assert 'write other arguments before --cfg-options' in message
+
+
 def test_auto_scale_lr_needs_the_batch_size_of_the_recipe(write_config: Writer, fails: Fails) -> None:
     config = write_config(('auto_scale_lr = dict(base_batch_size=8)', ''))
     assert 'base_batch_size' in fails(train.main, config, '--auto-scale-lr')

@@ -48,6 +48,9 @@ def test_mistakes(
 ) -> None:
     end = ['--out', tmp_path / 'x.png']
     assert 'at least 4 images, got 3 of 8' in fails(tsne.main, checkpoints[0], '--num-images', '3', *end)
+    assert '--num-images -3 and --num-classes 20' in fails(tsne.main, checkpoints[0], '--num-images', '-3', *end)
+    assert '--num-images 1500 and --num-classes 0' in fails(tsne.main, checkpoints[0], '--num-classes', '0', *end)
+    assert 'at least 0, such as 7' in fails(tsne.main, checkpoints[0], '--seed', '-1', *end)
     assert 'the config has no test images; it has val, bank' in fails(tsne.main, checkpoints[0], '--data', 'test', *end)
     assert '--k 0: each must be at least 1' in fails(neighbors.main, checkpoints[0], '--k', '0', *end)
     assert 'does not exist' in fails(neighbors.main, tmp_path / 'no.pth', *end)

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmssl.cli.options import figure_file
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -24,7 +25,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     plot.add_argument('--keys', nargs='+', default=['loss'], help='values to plot (default: loss)')
     plot.add_argument('--title', help='title of the figure')
     plot.add_argument('--legend', nargs='+', help='one name per log and key')
-    plot.add_argument('--out', help='image file; without it a window opens')
+    plot.add_argument('--out', type=figure_file, help='image file; without it a window opens')
     times = tasks.add_parser('cal_train_time', help='average time of an iteration, per epoch')
     times.add_argument('logs', nargs='+', help='scalars.json files or work directories')
     times.add_argument('--include-outliers', action='store_true', help='include the first time of every epoch')

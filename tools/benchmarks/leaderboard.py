@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     offered = sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
     for name in ('epochs', 'minutes'):
-        if (value := getattr(args, name)) is not None and not value > 0:
-            raise UserError(f'--{name} must be above 0, got {value}')
+        if (value := getattr(args, name)) is not None and not 0 < value < float('inf'):
+            raise UserError(f'--{name} must be {"finite" if value > 0 else "above 0"}, got {value}')
     for name in args.methods or []:
         if name not in offered:
             raise UserError(f'there is no demo of {name!r}{did_you_mean(name, offered)}: {", ".join(offered)}')

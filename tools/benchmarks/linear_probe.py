@@ -14,7 +14,7 @@ from statistics import fmean
 
 from mmengine.registry import init_default_scope
 
-from mmssl.cli.options import add_amp_option, add_config_options, write_json
+from mmssl.cli.options import add_amp_option, add_config_options, output_file, write_json
 from mmssl.cli.tool import tool
 from mmssl.config.load import evaluation_dataloader
 from mmssl.converters.trained import load_trained
@@ -38,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='first seed (default: 0)')
     parser.add_argument('--random-init', action='store_true', help='probe the untrained network')
     add_amp_option(parser)
-    parser.add_argument('--out', help='JSON file to write every number to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write every number to')
     return parser.parse_args(argv)
 
 

@@ -10,7 +10,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_config_options, write_json
+from mmssl.cli.options import add_config_options, output_file, write_json
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -34,7 +34,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--restarts', type=int, default=1, help='random restarts of pgd and margin (default: 1)')
     parser.add_argument('--seed', type=int, default=0, help='seed of random starts (default: 0)')
     parser.add_argument('--num-images', type=int, help='number of images, evenly spaced in the dataset (default: all)')
-    parser.add_argument('--out', help='JSON file to write the results to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write the results to')
     return parser.parse_args(argv)
 
 

@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmssl.cli.options import add_config_options, write_json
+from mmssl.cli.options import add_config_options, output_file, write_json
 from mmssl.cli.tool import tool
 from mmssl.converters.trained import load_trained
 from mmssl.engine.runner import PretrainRunner
@@ -54,7 +54,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--num-jobs', type=int, default=1, help='number of processes that fit SVMs (default: %(default)s)'
     )
-    parser.add_argument('--out', help='JSON file to write every number to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write every number to')
     return parser.parse_args(argv)
 
 

@@ -9,7 +9,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from mmssl.cli.options import write_json
+from mmssl.cli.options import output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -19,7 +19,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--bands', type=int, nargs='+', required=True, help='number of bands, or the indices of several bands to take'
     )
-    parser.add_argument('--out', help='JSON file to write')
+    parser.add_argument('--out', type=output_file, help='JSON file to write')
     parser.add_argument(
         '--percentiles', type=float, nargs=2, default=(0.1, 99.9), help='percentiles that become black and white'
     )

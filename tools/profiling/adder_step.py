@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from mmssl.cli.options import write_json
+from mmssl.cli.options import output_file, write_json
 from mmssl.cli.tool import tool
 from mmssl.models.backbones.adder_resnet import DEPTHS
 from mmssl.profiling.adder_step import KINDS, measure_adder_memory, measure_adder_step
@@ -21,7 +21,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--size', type=int, default=32, help='side of the images in pixels (default: 32)')
     parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     parser.add_argument('--no-memory', action='store_true', help='do not measure memory')
-    parser.add_argument('--out', help='JSON file to write the figures to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write the figures to')
     return parser.parse_args(argv)
 
 

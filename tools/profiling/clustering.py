@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from mmssl.cli.options import add_config_options, load_run, write_json
+from mmssl.cli.options import add_config_options, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     codes.add_argument('--size', type=int, help="side of the largest views in pixels (default: the config's)")
     for kind in (features, kmeans, codes):
         kind.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
-        kind.add_argument('--out', help='JSON file to write the figures to')
+        kind.add_argument('--out', type=output_file, help='JSON file to write the figures to')
     return parser.parse_args(argv)
 
 

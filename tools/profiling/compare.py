@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmssl.cli.options import load_run, write_json
+from mmssl.cli.options import load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 HEAD = '| recipe | images, largest view | mmssl | mmssl / toolbox [least most] | '
@@ -35,7 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='measure loading and augmentation, too, on images of this folder (without FOLDER: 130 files of '
         'photographs that scikit-image carries)',
     )
-    parser.add_argument('--out', help='JSON file for the figures')
+    parser.add_argument('--out', type=output_file, help='JSON file for the figures')
     return parser.parse_args(argv)
 
 

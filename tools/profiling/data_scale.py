@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmssl.cli.options import write_json
+from mmssl.cli.options import output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -25,7 +25,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--batches', type=int, default=100, help='batches of 256 images to read')
     parser.add_argument('--window', type=int, help='window of the order (default: all images are shuffled)')
     parser.add_argument('--scratch', help='folder in which the images are written (default: the system chooses)')
-    parser.add_argument('--out', help='JSON file for the figures')
+    parser.add_argument('--out', type=output_file, help='JSON file for the figures')
     return parser.parse_args(argv)
 
 

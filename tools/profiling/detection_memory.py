@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
-from mmssl.cli.options import write_json
+from mmssl.cli.options import output_file, write_json
 from mmssl.cli.tool import tool
 from mmssl.models.backbones.vision_transformer import ARCHS
 from mmssl.models.backbones.windowed_vit import WindowedViT
@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--peak', action='store_true', help='also run the passes, on one thread of the CPU, and print their peaks'
     )
     parser.add_argument('--limit', type=float, default=8.0, help='GiB above which a pass is not run (default: 8)')
-    parser.add_argument('--out', help='JSON file to write the figures, in bytes, to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write the figures, in bytes, to')
     return parser.parse_args(argv)
 
 

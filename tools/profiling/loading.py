@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmssl.cli.options import write_json
+from mmssl.cli.options import output_file, write_json
 from mmssl.cli.tool import tool
 
 HEAD = '| views, decoding | time per image | / whole | reduced | mean difference | 99 % within |'
@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('images', nargs='?', help='folder of images (default: mosaics of photographs)')
     parser.add_argument('--repeats', type=int, default=5, help='number of rounds for the medians')
     parser.add_argument('--most', type=int, default=64, help='largest number of images')
-    parser.add_argument('--out', help='JSON file for the figures')
+    parser.add_argument('--out', type=output_file, help='JSON file for the figures')
     return parser.parse_args(argv)
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from mmssl.cli.options import add_config_options, load_run, write_json
+from mmssl.cli.options import add_config_options, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--memory', action='store_true', help='compare the memory with that of the backbone alone on all patches'
     )
     parser.add_argument('--reference-arch', help="arch of that backbone (default: the config's)")
-    parser.add_argument('--out', help='JSON file to write the figures to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write the figures to')
     return parser.parse_args(argv)
 
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # after the arguments, because importing torch is slow
     from mmssl.profiling.masked_step import measure_mim_memory, measure_mim_step
 
-    cfg = load_run(args.config, args.cfg_options, data=False)
+    cfg = load_run(args.config, args.cfg_options, data=False, needed=('model', 'train_dataloader'))
     if args.memory:
         figures = measure_mim_memory(cfg, args.batch_size, args.dtype, args.reference_arch)
     else:

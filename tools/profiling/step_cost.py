@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_config_options, load_run, write_json
+from mmssl.cli.options import add_config_options, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 RATIOS = ('step_over_parts', 'step_over_official_style')
@@ -17,7 +17,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, help="number of images of a step (default: the config's)")
     parser.add_argument('--size', type=int, help="side of the largest views in pixels (default: the config's)")
     parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
-    parser.add_argument('--out', help='JSON file to write the figures to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write the figures to')
     return parser.parse_args(argv)
 
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # after the arguments, because importing torch is slow
     from mmssl.profiling.step_cost import measure_step_cost
 
-    cfg = load_run(args.config, args.cfg_options, data=False)
+    cfg = load_run(args.config, args.cfg_options, data=False, needed=('model', 'train_dataloader'))
     figures = measure_step_cost(cfg, args.batch_size, args.size, args.repeats)
     wall, processor = figures['wall'], figures['processor']
     sizes = ', '.join(map(str, figures['views']))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmssl.cli.options import write_json
+from mmssl.cli.options import output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--repeats', type=int, default=3, help='number of measurements for the medians (default: 3)')
     parser.add_argument('--no-compile', action='store_true', help='do not compile blocks')
     parser.add_argument('--write', metavar='FILE', help='document that holds the table between two marks')
-    parser.add_argument('--out', help='JSON file for the figures')
+    parser.add_argument('--out', type=output_file, help='JSON file for the figures')
     return parser.parse_args(argv)
 
 

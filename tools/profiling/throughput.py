@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_amp_option, add_config_options, load_run, write_json
+from mmssl.cli.options import add_amp_option, add_config_options, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 LINES = (
@@ -29,7 +29,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     add_amp_option(parser)
-    parser.add_argument('--out', help='JSON file to write the figures to')
+    parser.add_argument('--out', type=output_file, help='JSON file to write the figures to')
     return parser.parse_args(argv)
 
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmssl.config.load import drop_evaluations
     from mmssl.profiling.throughput import measure_throughput
 
-    cfg = load_run(args.config, args.cfg_options, drop_evaluations)
+    cfg = load_run(args.config, args.cfg_options, drop_evaluations, needed=('model', 'train_dataloader'))
     if args.amp is not None:
         cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=args.amp)
     figures = measure_throughput(cfg, args.iters, args.repeats)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmssl.cli.options import add_config_options, load_run
+from mmssl.cli.options import add_config_options, figure_file, load_run
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -14,7 +14,7 @@ from mmssl.utils.errors import UserError
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw training images and their augmented views')
     add_config_options(parser)
-    parser.add_argument('--out', help='PNG to write (default: work_dirs/<config name>/views.png)')
+    parser.add_argument('--out', type=figure_file, help='PNG to write (default: work_dirs/<config name>/views.png)')
     parser.add_argument(
         '--num-images', type=int, default=8, help='number of images to draw, evenly spaced (default: 8)'
     )
@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmssl.registry import DATASETS, MODELS
     from mmssl.visualization.augmented_views import augmented_views
 
-    cfg = load_run(args.config, args.cfg_options, drop_evaluations)
+    cfg = load_run(args.config, args.cfg_options, drop_evaluations, needed=('model', 'train_dataloader'))
+    if cfg.default_scope != 'mmssl':
+        raise UserError(f'a training set of {cfg.default_scope} has no views: give a config of a pre-training')
     if args.num_images < 1 or args.epoch < 0:
         raise UserError(f'--num-images {args.num_images} must be at least 1 and --epoch {args.epoch} at least 0')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

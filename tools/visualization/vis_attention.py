@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from mmengine.registry import init_default_scope
 
-from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.options import add_trained_options, figure_file, trained_options
 from mmssl.cli.tool import tool
 from mmssl.converters.trained import load_trained
 from mmssl.visualization.attention import CNN_KINDS, VIT_KINDS, attention_figure, attention_maps
@@ -30,7 +30,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--reference', help='image whose embedding is the reference of the kind similarity')
     parser.add_argument('--size', type=int, default=224, help='side of the central square in pixels (default: 224)')
-    parser.add_argument('--out', default='work_dirs/attention.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/attention.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmssl.cli.options import add_config_options
+from mmssl.cli.options import add_config_options, figure_file
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -23,7 +23,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--num-clusters', type=int, default=12, help='number of clusters, one row each (default: 12)')
     parser.add_argument('--num-images', type=int, default=10, help='number of images per cluster (default: 10)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the choice of images (default: 0)')
-    parser.add_argument('--out', default='work_dirs/clusters.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/clusters.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_config_options, load_run
+from mmssl.cli.options import add_config_options, figure_file, load_run
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -15,7 +15,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_config_options(parser)
     parser.add_argument('images', nargs='+', help='image files')
     parser.add_argument('--seed', type=int, default=0, help='seed of the masks (default: 0)')
-    parser.add_argument('--out', default='work_dirs/masks.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/masks.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmssl.visualization.squares import read_squares
     from mmssl.visualization.style import save_figure
 
-    cfg = load_run(args.config, args.cfg_options, data=False)
+    cfg = load_run(args.config, args.cfg_options, data=False, needed=('model', 'train_dataloader'))
     if 'masker' not in cfg.model:
         raise UserError(f'{cfg.model.type} draws no masks: use a method that hides patches, such as MAE')
     images = read_squares(args.images, cfg.train_dataloader.dataset.views[0].size, cfg)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.options import add_trained_options, figure_file, trained_options
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -26,7 +26,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--num-bank', type=int, default=10000, help='number of bank images, evenly spaced (default: 10000)'
     )
     parser.add_argument('--k', type=int, default=5, help='number of neighbours of a query (default: 5)')
-    parser.add_argument('--out', default='work_dirs/neighbors.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/neighbors.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 

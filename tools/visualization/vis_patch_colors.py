@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.options import add_trained_options, figure_file, trained_options
 from mmssl.cli.tool import tool
 
 
@@ -21,7 +21,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_trained_options(parser)
     parser.add_argument('--whole', action='store_true', help='colour the background too')
     parser.add_argument('--size', type=int, default=448, help='side of the central square in pixels (default: 448)')
-    parser.add_argument('--out', default='work_dirs/patch_colors.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/patch_colors.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmssl.cli.options import add_config_options
+from mmssl.cli.options import add_config_options, figure_file
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -25,7 +25,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('images', nargs='+', help='image files')
     parser.add_argument('--seed', type=int, default=0, help='seed of the masks (default: 0)')
     parser.add_argument('--size', type=int, help='side of the central square in pixels (default: that of training)')
-    parser.add_argument('--out', default='work_dirs/reconstruction.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/reconstruction.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 

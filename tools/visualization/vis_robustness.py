@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmssl.cli.options import figure_file
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -28,7 +29,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--epsilon', type=float, default=8.0, help='radius for examples, pixels of 0-255 (default: 8)')
     parser.add_argument('--epsilons', nargs='+', type=float, default=EPSILONS, help='radii for the figure epsilon')
     parser.add_argument('--steps', type=int, default=20, help='steps of PGD (default: 20)')
-    parser.add_argument('--out', help='PNG to write (default: work_dirs/robustness_FIGURE.png)')
+    parser.add_argument('--out', type=figure_file, help='PNG to write (default: work_dirs/robustness_FIGURE.png)')
     return parser.parse_args(argv)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_trained_options, trained_options
+from mmssl.cli.options import add_trained_options, figure_file, trained_options, whole_number
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -21,14 +21,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', choices=['val', 'test', 'bank'], default='val', help='images to use (default: val)')
     parser.add_argument('--num-images', type=int, default=1500, help='number of images, evenly spaced (default: 1500)')
     parser.add_argument('--num-classes', type=int, default=20, help='number of classes, evenly spaced (default: 20)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the layout')
-    parser.add_argument('--out', default='work_dirs/tsne.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument('--seed', type=whole_number, default=0, help='seed of the layout')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/tsne.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    if min(args.num_images, args.num_classes) < 1:
+        raise UserError(f'--num-images {args.num_images} and --num-classes {args.num_classes}: each must be at least 1')
     # after the arguments, because importing torch is slow
     import torch
     from mmengine.registry import init_default_scope

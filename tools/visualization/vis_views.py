@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_config_options
+from mmssl.cli.options import add_config_options, figure_file
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
 
@@ -20,7 +20,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_config_options(parser, in_checkpoint=True)
     parser.add_argument('--num-images', type=int, default=8, help='images, evenly spread (default: 8)')
     parser.add_argument('--epoch', type=int, default=0, help='epoch that selects crops and colours (default: 0)')
-    parser.add_argument('--out', default='work_dirs/views.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/views.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from mmengine.registry import init_default_scope
 
-from mmssl.cli.options import add_config_options
+from mmssl.cli.options import add_config_options, figure_file
 from mmssl.cli.tool import tool
 from mmssl.converters.trained import load_trained
 from mmssl.registry import DATASETS
@@ -31,7 +31,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--num-bank', type=int, default=1000, help='training images in which patches are searched (default: 1000)'
     )
-    parser.add_argument('--out', default='work_dirs/words.png', help='PNG to write (default: %(default)s)')
+    parser.add_argument(
+        '--out', type=figure_file, default='work_dirs/words.png', help='PNG to write (default: %(default)s)'
+    )
     return parser.parse_args(argv)
 
 

@@ -23,7 +23,7 @@ def vision_transformer(tensors: Tensors, num_heads: int | None, known: Mapping[s
     num_prefix = int('cls_token' in tensors)
     conv_stem = 'patch_embed.proj.weight' not in tensors
     patch_size = 16 if conv_stem else tensors['patch_embed.proj.weight'].shape[-1]
-    heads = num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
+    heads = num_heads or heads_of(known.get('arch')) or _usual_heads(dim, depth)
     arch: dict[str, Any] = dict(embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=mlp_ratio)
     second = tensors['blocks.0.mlp.fc2.weight'].shape[1]
     if second < mlp_ratio * dim:  # the first layer computes both factors of SwiGLU
@@ -71,7 +71,7 @@ def cae(tensors: Tensors, num_heads: int | None, known: Mapping[str, Any]) -> di
     """Returns the arguments of a BEiT with absolute positions, and ``final_norm``."""
     dim, depth, mlp_ratio = _transformer(tensors, 'cls_token', 'pos_embed', 'patch_embed.proj.weight')
     tables = [tensor for name, tensor in tensors.items() if name.endswith('relative_position_bias_table')]
-    heads = tables[0].shape[1] if tables else num_heads or _heads_of(known.get('arch')) or _usual_heads(dim, depth)
+    heads = tables[0].shape[1] if tables else num_heads or heads_of(known.get('arch')) or _usual_heads(dim, depth)
     patch_size = tensors['patch_embed.proj.weight'].shape[-1]
     return dict(
         type='CAEViT',
@@ -183,7 +183,8 @@ def _transformer(tensors: Tensors, *needed: str) -> tuple[int, int, float]:
     return dim, depth, hidden / dim
 
 
-def _heads_of(arch: Any) -> int | None:
+def heads_of(arch: Any) -> int | None:
+    """Returns the number of attention heads of an architecture, a name or a dict; None if it is not known."""
     arch = ARCHS.get(arch) if isinstance(arch, str) else arch
     return arch.get('num_heads') if isinstance(arch, Mapping) else None
 
