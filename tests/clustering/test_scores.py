@@ -22,3 +22,4 @@ def test_sizes_and_collapse():
     assert collapse(sizes) is None
     assert '3 of 5 are empty, the largest holds 90 %' in collapse(np.array([90, 0, 10, 0, 0]))
     assert collapse(np.array([10] * 9 + [0] * 191)) is not None
+    assert collapse(np.array([90, 10])) is None  # one of two clusters is always the larger half

@@ -34,6 +34,10 @@ def test_features_that_do_not_vary_enough_say_so():
         PCAWhitening(9).fit(FEATURES[:9])
     with pytest.raises(ValueError, match='fewer than 4 directions'):
         PCAWhitening(4).fit(np.repeat(FEATURES[:, :2], 3, axis=1))
+    for seed in range(3):
+        mixed = FEATURES[:, :2].astype(float) @ np.random.default_rng(seed).normal(size=(2, 6))
+        with pytest.raises(ValueError, match='fewer than 3 directions'):
+            PCAWhitening(3).fit(mixed)  # the third eigenvalue is rounding, and can be positive
 
 
 def test_features_that_are_not_finite_say_so():

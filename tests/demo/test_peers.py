@@ -61,6 +61,7 @@ def test_the_table_tells_the_spread_what_is_missing_and_what_failed() -> None:
     runs += [PeerRun('simclr', 'other', seed, results(58.0 + 4 * seed, cpu='Xeon')) for seed in (0, 1)]
     runs += [PeerRun('simclr', EXACT, 0, dict(differences=dict(other=2e-15))), PeerRun('mae', 'other', 0, None, 'oops')]
     assert curves(runs)['simclr']['mmssl'].accuracies == [[50.0, 60.0], [50.0, 61.0]], 'in the order of the seeds'
+    assert curves(runs)['simclr']['mmssl'].loss_images == [16.0, 48.0], 'the middle of each window'
     text = as_markdown(runs, ['absent'], 'python tool')
     assert '| simclr | mmssl | 60.5 (60.0 to 61.0) |  | 1.000 (1.000 to 1.000) |  | 100 (100 to 100) |' in text
     assert '| simclr | other | 60.0 (58.0 to 62.0) | 1 of 1 | 1.000 (1.000 to 1.000) | 2 of 2 |' in text

@@ -33,3 +33,5 @@ def test_diverged_embeddings_are_refused() -> None:
     evaluator = EmbeddingEvaluator([dict(type='WeightedKNN')], device='cpu')
     with pytest.raises(ValueError, match='4 of 4 embeddings of the queries are NaN'):
         evaluator.evaluate(features(), features(float('nan')))
+    with pytest.raises(ValueError, match='4 of 4 embeddings of the bank are NaN'):
+        evaluator.evaluate(features(float('inf')), features())

@@ -87,6 +87,30 @@ def test_dimensional_collapse_is_named(warnings: pytest.LogCaptureFixture) -> No
     assert 'dimensional collapse' in record.message and 'projector' in record.message
 
 
+@pytest.mark.parametrize(
+    ('count', 'directions', 'message'),
+    [(200, 5, None), (200, 3, 'fill 3.0 of 200 dimensions (rankme < 4.0)'), (20, 3, None), (20, 1, '(rankme < 1.5)')],
+)
+def test_a_rank_is_low_below_a_fiftieth_of_the_possible_one(
+    warnings: pytest.LogCaptureFixture, count: int, directions: int, message: str | None
+) -> None:
+    axes = torch.eye(200)[torch.arange(count) % directions] * (1 - 2 * (torch.arange(count) // directions % 2))[:, None]
+    EmbeddingStatistics()(features(axes), features(axes))
+    assert [message in record.message for record in warnings.records] == ([] if message is None else [True])
+
+
+def test_a_small_spread_is_no_collapse_yet(warnings: pytest.LogCaptureFixture) -> None:
+    vectors = torch.ones(50, 16) + 0.05 * torch.randn(50, 16, generator=torch.Generator().manual_seed(0))
+    results = EmbeddingStatistics()(features(vectors), features(vectors))
+    assert 0.04 < results['embedding_std'] < 0.06 and not warnings.records
+
+
+def test_the_rank_is_that_of_vectors_of_their_own_lengths() -> None:
+    vectors = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)) * torch.logspace(0, 2, 40)[:, None]
+    results = EmbeddingStatistics()(features(vectors), features(vectors))
+    assert results['rankme'] == pytest.approx(rankme(vectors).item())
+
+
 def test_labels_add_alignment_and_large_sets_are_sampled_evenly() -> None:
     vectors = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
     data = features(vectors, torch.arange(100) // 50)

@@ -57,6 +57,18 @@ def test_separable_features_are_classified_and_units_do_not_matter() -> None:
     assert LinearProbe()(hard_bank, hard_queries) == pytest.approx(LinearProbe()(scaled_bank, scaled_queries), abs=2)
 
 
+def test_the_probe_is_scikit_learns_on_features_in_units_of_the_bank() -> None:
+    """With unequal classes and queries of another mean, where bias, penalty and statistics decide."""
+    bank, queries = clusters(150, spread=1.0), clusters(400, spread=1.0, seed=1)
+    bank, queries = bank.select((bank.labels > 0) | (bank.indices < 30)), queries.select(queries.labels < 2)
+    centre, scale = bank.vectors.mean(0), bank.vectors.std(0)
+    train, test = (((data.vectors - centre) / scale).numpy() for data in (bank, queries))
+    theirs = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(train, bank.labels.numpy())
+    expected = 100 * theirs.score(test, queries.labels.numpy())
+    assert LinearProbe()(bank, queries)['linear_top1'] == pytest.approx(expected, abs=0.2) and 30 < expected < 90
+    assert LinearProbe(labels_per_class=10).num_draws == 10
+
+
 def test_few_labels_are_drawn_per_class_with_a_seed() -> None:
     labels = torch.tensor([0, 0, 0, 2, 2, 1, 1, 1, 1])
     rows = draw_per_class(labels, 3, torch.Generator().manual_seed(0))

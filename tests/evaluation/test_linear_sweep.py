@@ -37,18 +37,27 @@ def one_by_one(vectors: Tensor, labels: Tensor, lr: float, decay: float, batches
     return torch.cat([layer.weight.T, layer.bias[None]])
 
 
-def test_each_classifier_is_that_of_sgd_alone():
+@pytest.mark.parametrize('epochs', [3, 1.5])
+def test_each_classifier_is_that_of_sgd_alone(epochs):
     data = clusters(70)
     vectors = Scaler(data.vectors, torch.arange(70), 'standardized')(data.vectors).double()
     lrs, decays = [0.1, 1.0, 3.0], [0.0, 0.1, 0.01]
     generator = torch.Generator().manual_seed(1)
     found = train_classifiers(
-        vectors, data.labels, num_classes=4, lrs=lrs, weight_decays=decays, epochs=3, batch_size=16, generator=generator
+        vectors,
+        data.labels,
+        num_classes=4,
+        lrs=lrs,
+        weight_decays=decays,
+        epochs=epochs,
+        batch_size=16,
+        generator=generator,
     )
     generator.manual_seed(1)
     batches = [rows for _ in range(3) for rows in torch.randperm(70, generator=generator)[:64].split(16)]
+    batches = batches[: round(4 * epochs)]
     for weights, lr, decay in zip(found.unbind(1), lrs, decays):
-        expected = one_by_one(vectors, data.labels, lr, decay, batches, total=12)
+        expected = one_by_one(vectors, data.labels, lr, decay, batches, total=len(batches))
         torch.testing.assert_close(weights, expected.detach(), rtol=1e-9, atol=1e-12)
 
 
@@ -110,6 +119,21 @@ def test_evaluated_images_choose_nothing():
         for test in (queries, wrong, clusters(50, seed=2))
     ]
     assert settings[0] == settings[1] == settings[2]
+
+
+def test_images_of_all_classes_are_held_out_of_a_set_in_the_order_of_its_classes():
+    bank = clusters(600)
+    bank = bank.select(bank.labels.argsort(stable=True))
+    result = LinearSweep(lrs=(0.1,), weight_decays=(0.0,), epochs=10, batch_size=64, held_out=0.25).run(bank, bank)
+    assert min(result.candidates[0].held_out) > 60  # 0 if the first class were held out
+
+
+def test_each_seed_takes_the_best_setting_on_its_own_held_out_images():
+    bank = clusters(120, spread=1.5)
+    result = LinearSweep(lrs=(1e-3, 0.03, 0.3, 3.0), epochs=5, batch_size=32).run(bank, clusters(40, seed=1))
+    for seed, chosen in enumerate(result.chosen):
+        assert chosen.held_out[seed] == max(candidate.held_out[seed] for candidate in result.candidates)
+    assert len({(chosen.lr, chosen.weight_decay) for chosen in result.chosen}) > 1
 
 
 def test_held_out_images_are_not_trained_on():

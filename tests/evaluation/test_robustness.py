@@ -48,6 +48,8 @@ class Brightness(BaseModel):
     def predict(self, images: Tensor) -> Tensor:
         assert not self.norm.training
         score = images.mean(dim=(1, 2, 3)) - 124
+        if self.kind == 'red':
+            score = images[:, 0].mean(dim=(1, 2)) - 124
         if self.kind == 'rounded':
             score = score.round() + 0.5
         if self.kind == 'saturated':
@@ -95,6 +97,7 @@ def test_signs_of_masking() -> None:
     for change, expected in (
         (dict(courses=rising | dict(pgd8=[0.2, 0.3, 0.2])), 'objective of pgd8 does not rise'),
         (dict(courses=rising | dict(pgd4=[0.1, 0.5, 1.0, 0.9, 0.8])), 'objective of pgd4 falls by 0.2'),
+        (dict(courses=rising | dict(pgd4=[0.1, 0.5, 1.0, 0.98, 0.94])), 'objective of pgd4 falls by 0.06'),
         (dict(correct=dict(pgd4=0.5, pgd8=0.52, weak8=0.9)), 'pgd8 .8 steps. leaves 2.00 points more'),
         (dict(zero=0.02), 'gradient is zero for 2.0 %'),
     ):
@@ -106,6 +109,40 @@ def test_signs_of_masking() -> None:
     assert not signs_of_masking(attacked(dict(pgd4=0.5, pgd8=0.52, weak8=0.9), rising), more_restarts)
     (sign,) = signs_of_masking(attacked(dict(one=0.5), dict(one=[0.1, 0.9])), dict(one=PGDAttack(num_steps=1)))
     assert 'no attack takes more than one step' in sign
+
+
+@pytest.mark.parametrize(
+    ('random_start', 'num_steps', 'is_masked'), [(True, 7, False), (True, 8, True), (False, 4, True)]
+)
+def test_an_attack_that_cannot_cross_the_ball_may_be_weaker(
+    random_start: bool, num_steps: int, is_masked: bool
+) -> None:
+    attacks = {str(n): PGDAttack(num_steps=n, random_start=random_start) for n in (3, num_steps)}  # 8 wide, steps of 2
+    signs = signs_of_masking(attacked({'3': 0.5, str(num_steps): 0.6}, {}), attacks)
+    assert len(signs) == is_masked
+
+
+def test_what_was_wrong_before_the_attack_is_no_success_of_the_network() -> None:
+    half = torch.arange(1000) < 500
+    results = RobustnessEvaluator(dict(pgd=dict(type='PGDAttack'))).evaluate(
+        Attacked(half, torch.zeros(1000, dtype=torch.bool), dict(pgd=torch.arange(1000) >= 400))
+    )
+    assert results == dict(clean_top1=50.0, pgd_top1=60.0, robust_top1=10.0, gradient_masked=0.0)
+    few_zeros = Attacked(half, torch.arange(1000) < 8, dict(pgd=half))  # 1.6 % of those that were right
+    (sign,) = signs_of_masking(few_zeros, dict(pgd=PGDAttack()))
+    assert 'zero for 1.6 % of the images that are classified correctly' in sign
+
+
+def test_a_gradient_of_one_channel_is_not_zero() -> None:
+    assert not attack_images(Brightness('red'), loader(), {}).zero.any()
+
+
+def test_an_image_that_a_sampler_repeats_counts_once() -> None:
+    attacks = dict(pgd=PGDAttack(num_steps=2))
+    repeats = DataLoader(Noise(), batch_size=6, sampler=[2, 1, 0, *range(41), 5, 5])
+    once, more = (attack_images(Brightness(), images, attacks) for images in (loader(), repeats))
+    assert torch.equal(once.clean, more.clean) and torch.equal(once.correct['pgd'], more.correct['pgd'])
+    torch.testing.assert_close(once.courses['pgd'], more.courses['pgd'])
 
 
 def _run() -> dict[str, float] | None:
@@ -127,3 +164,7 @@ def test_what_cannot_be_evaluated() -> None:
     unlabelled = [dict(Noise()[0], data_samples=dict(index=0, label=-1))]
     with pytest.raises(ValueError, match='no label'):
         attack_images(Brightness(), DataLoader(unlabelled), {})
+    diverged = Brightness('saturated')
+    diverged.predict = lambda images: images.flatten(1)[:, :2] * torch.nan
+    with pytest.raises(ValueError, match='a logit is NaN or infinite'):
+        attack_images(diverged, loader(), {})

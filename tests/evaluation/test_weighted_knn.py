@@ -78,6 +78,19 @@ def test_metric_names_the_first_k_plainly_and_ignores_unlabelled_images() -> Non
     assert results == dict(knn_top1=100.0, knn_top5=100.0, knn_top1_k1=100.0, knn_top5_k1=100.0)
 
 
+def test_each_k_counts_its_own_neighbours() -> None:
+    bank, queries = features(BANK.float(), torch.tensor([0, 1, 1, 1, 1])), features(BANK[:1].float(), torch.tensor([0]))
+    results = WeightedKNN(k=[1, 5], temperature=10.0)(bank, queries)  # nearly a majority vote
+    assert (results['knn_top1'], results['knn_top1_k5']) == (100.0, 0.0)
+    results = WeightedKNN(k=[5, 1], temperature=10.0)(bank, queries)
+    assert (results['knn_top1'], results['knn_top1_k1']) == (0.0, 100.0)
+
+
+def test_settings_of_dino() -> None:
+    metric = WeightedKNN()
+    assert (metric.k, metric.temperature) == ([20], 0.07)
+
+
 def test_no_labels_at_all_is_explained() -> None:
     unlabelled = features(BANK.float(), torch.full((5,), -1))
     with pytest.raises(ValueError, match='none of the 5 images has a label'):

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmssl.profiling.auto_batch import find_micro_batch, use_recipe_batch
+from mmssl.profiling.auto_batch import _PartsProbe, find_micro_batch, use_recipe_batch
 from mmssl.utils.errors import UserError
 from tests.support.tiny_run import tiny_config
 
@@ -53,3 +53,14 @@ def test_the_micro_batch_follows_the_memory(cfg: Config, tmp_path: Path) -> None
     assert small is not None and large is not None and 1 <= small < large < 128
     assert small & (small - 1) == 0
     assert cfg.train_dataloader.batch_size == 128 and not list(tmp_path.iterdir())
+
+
+def test_weights_and_inputs_leave_less_for_a_micro_batch() -> None:
+    probe = _PartsProbe()
+    probe.fixed, probe.per_row, probe.all_rows = 100.0, 10.0, 80.0
+    assert probe.largest_that_fits(8, budget=150) == 4  # 5 rows fit
+    probe.inputs = 2.0  # 16 bytes of 8 images
+    assert probe.largest_that_fits(8, budget=150) == 2
+    assert probe.largest_that_fits(8, budget=756) is None and probe.largest_that_fits(8, budget=755) == 32
+    with pytest.raises(UserError, match='a step of 8 images per process does not fit'):
+        probe.largest_that_fits(8, budget=120)

@@ -24,6 +24,13 @@ def crops(height: int, width: int, scale: tuple[float, float], num: int = 2000) 
     return np.array([draw_crop(draw, height, width, scale, RATIO) for _ in range(num)])
 
 
+@pytest.mark.parametrize(('crop', 'last'), [(draw_crop, 5), (draw_clamped_crop, 5), (draw_distorted_crop, 4)])
+def test_the_last_position_of_a_crop(crop, last: int) -> None:
+    options = dict(scale=(0.25, 0.25), ratio=(1.0, 1.0))
+    assert crop(lambda: 1 - 1e-9, 10, 10, **options) == (last, last, 5, 5)
+    assert crop(lambda: 0.0, 10, 10, **options) == (0, 0, 5, 5)
+
+
 def test_crops_lie_in_the_image_and_have_the_area_and_ratio_asked_for() -> None:
     top, left, height, width = crops(375, 500, (0.2, 0.6)).T
     assert top.min() >= 0 and left.min() >= 0 and (top + height).max() <= 375 and (left + width).max() <= 500

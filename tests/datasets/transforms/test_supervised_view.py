@@ -135,3 +135,8 @@ def test_arguments() -> None:
             SupervisedView(32, rand_augment=description)
     with pytest.raises(ValueError, match='got 2'):
         SupervisedView(32, erase=2.0)
+
+
+def test_images_are_shifted_by_up_to_0_45_of_their_side() -> None:
+    view = SupervisedView(64, rand_augment=RAND_AUGMENT)
+    assert {operation.hparams['translate_const'] for operation in view.rand_augment.ops} == {28}  # as in timm

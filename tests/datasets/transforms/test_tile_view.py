@@ -71,6 +71,12 @@ def test_colours_are_those_of_the_photometric_program():
     assert program[0, 0] == CODES['grayscale'] and (program[1:] == 0).all()
 
 
+def test_each_tile_drops_its_channels_by_itself():
+    view = TileView(size=24, crop=30, drop_channels=0.5)
+    kept = [view.draw((40, 40), np.random.default_rng(seed)).kept for seed in range(20)]
+    assert all(0 < sum(channel >= 0 for channel in tiles) < 9 for tiles in kept)
+
+
 def test_a_draw_depends_on_the_generator_alone():
     view, image = TileView(size=24, crop=30, drop_channels=0.5), coordinates(40)
     assert_close(tiles_of(view, image, 3), tiles_of(view, image, 3), rtol=0, atol=0)

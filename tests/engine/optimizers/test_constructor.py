@@ -47,6 +47,23 @@ def test_one_group_per_setting_and_the_longest_key_wins() -> None:
     assert slow['lr'] == 0.05 and slow['weight_decay'] == 0 and slow['params'][0] is model.head[1].weight
 
 
+def test_the_longest_key_wins_in_any_order_of_the_alphabet() -> None:
+    keys = {'weight': dict(lr_mult=0.5), 'head.1.weight': dict(lr_mult=2.0), '1': dict(lr_mult=3.0)}
+    settings = _settings(_model(), custom_keys=keys)
+    rates = {name: settings[name][0] for name in ('head.0.weight', 'head.1.weight', 'head.1.bias')}
+    assert rates == pytest.approx({'head.0.weight': 0.5, 'head.1.weight': 2.0, 'head.1.bias': 3.0})
+
+
+def test_a_trained_backbone_has_a_part_of_the_rate_of_the_rest() -> None:
+    plain = _settings(_model(), backbone_lr_mult=0.1)
+    assert {name: lr for name, (lr, _) in plain.items()} == pytest.approx(
+        {name: 0.1 if name.startswith('backbone.') else 1.0 for name in plain}
+    )
+    layered = _settings(_Transfer(), layer_decay=0.5, backbone_lr_mult=0.1)
+    assert layered['backbone.blocks.1.attn.qkv.weight'][0] == pytest.approx(0.1 / 2)
+    assert layered['neck.weight'][0] == 1
+
+
 def test_vectors_have_settings_of_their_own_and_custom_keys_the_last_word() -> None:
     model = _model()
     keys = {'head.1': dict(lr_mult=2.0)}

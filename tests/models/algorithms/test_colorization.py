@@ -52,6 +52,11 @@ def test_weights_are_one_on_average_and_larger_for_rare_colours(tmp_path: Path):
     probabilities, weights = prior.counts / prior.counts.sum(), prior.weights()
     assert prior.counts[5] == 401 and weights.argmin() == 5
     assert_close((probabilities * weights).sum().item(), 1.0)
+    few = ColorPrior(mix=0.25)  # a quarter of the uniform distribution
+    few.load_state_dict(prior.state_dict())
+    assert_close(
+        (few.weights()[0] / few.weights()[5]).item(), (0.75 * 401 / 713 + 0.25 / 313) / (0.75 / 713 + 0.25 / 313)
+    )
     np.save(tmp_path / 'prior.npy', probabilities.numpy())
     fixed = ColorPrior(file=str(tmp_path / 'prior.npy'))
     fixed.stage(torch.zeros(1, 1, 2, 2, dtype=torch.int64), torch.ones(1, 1, 2, 2))
@@ -114,6 +119,12 @@ def test_the_mean_of_the_preprocessor_must_be_known():
     with pytest.raises(UserError, match=r'model\.backbone\.steps\.0\.mean=.* must be the mean of model.data_prep'):
         check_units(build('Colorization', data_preprocessor=preprocessor, **MODEL))
     assert Lightness(channels=1)(torch.zeros(1, 3, 2, 2)).shape == (1, 1, 2, 2)
+
+
+def test_black_and_white_are_the_ends_of_the_lightness():
+    lightness = Lightness(mean=(51.0, 51.0, 51.0), std=(102.0, 102.0, 102.0))
+    ends = torch.tensor([-0.5, 2.0]).view(2, 1, 1, 1).expand(-1, 3, 1, 1)  # pixel values of 0 and 255
+    assert_close(lightness(ends)[:, 0].flatten(), torch.tensor([-0.5, 0.5]), rtol=0, atol=1e-5)
 
 
 def test_a_sharp_prediction_is_the_bin():

@@ -89,8 +89,8 @@ def test_labels_must_be_classes():
     views, samples = batch()
     with pytest.raises(ValueError, match='no label'):
         build().loss(views, dict(label=torch.full((8,), -1)))
-    with pytest.raises(ValueError, match='label 7 needs a head with num_classes > 7, got num_classes=4'):
-        build(head=dict(HEAD, num_classes=4)).loss(views, samples)
+    with pytest.raises(ValueError, match='label 7 needs a head with num_classes > 7, got num_classes=7'):
+        build(head=dict(HEAD, num_classes=7)).loss(views, samples)
 
 
 def test_averaged_weights_are_what_is_evaluated():

@@ -63,6 +63,12 @@ def test_negatives_are_distinct_similar_images_of_other_clusters():
     assert not torch.equal(pairs.draw(others, index, step + 1), rows)
 
 
+def test_images_of_the_own_cluster_are_drawn_only_if_others_are_too_few():
+    similarities = torch.randn(20, 12).masked_fill(torch.arange(12) % 2 == 0, -torch.inf)
+    rows = ClusterPairs(6, num_candidates=None).draw(similarities, torch.arange(20), torch.tensor(0))
+    assert (rows.sort(dim=1).values == torch.arange(1, 12, 2)).all()
+
+
 def test_too_few_other_images_are_left_out():
     memory, queries = _memory([0, 0, 0, 1]), torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
     similarities = ClusterPairs(3, num_candidates=3)(queries, memory, torch.tensor([0, 1]), torch.tensor(0))

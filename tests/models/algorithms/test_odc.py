@@ -59,15 +59,26 @@ def test_clusters_move_after_the_step():
 
 
 def test_a_small_cluster_gets_half_of_the_largest():
-    clusters = OnlineClusters(num_clusters=3, dim=2, min_cluster=3).double()
+    clusters = OnlineClusters(num_clusters=3, dim=2, min_cluster=4).double()
     clusters.resize(20)
     angles = torch.cat([torch.full((8,), 0.0), torch.full((8,), 1.0), torch.full((4,), 3.0)]).double()
     clusters.features.copy_(torch.stack([angles.cos(), angles.sin()], dim=1))
     clusters.labels[:16], clusters.labels[16:] = 0, 1
+    assert clusters.empty_small_clusters().tolist() == [2]  # four images are enough
     clusters.tidy()
     assert sorted(clusters.counts().tolist()) == [4, 8, 8]
     assert len(set(clusters.labels[:8].tolist())) == len(set(clusters.labels[8:16].tolist())) == 1
     assert_close(clusters.centroids[clusters.labels[0]], clusters.features[0])
+
+
+def test_the_momentum_is_the_weight_of_the_old_row():
+    clusters = OnlineClusters(num_clusters=2, dim=2, momentum=0.75, min_cluster=1).double()
+    clusters.resize(2)
+    clusters.start(torch.tensor([0, 1]), torch.eye(2, dtype=torch.float64))
+    clusters.stage(torch.tensor([[0.0, 4.0]]), torch.tensor([0]))
+    clusters.commit()
+    assert_close(clusters.features, torch.tensor([[3 / 10**0.5, 1 / 10**0.5], [0, 1]], dtype=torch.float64))
+    assert clusters.labels.tolist() == [0, 1]
 
 
 def test_equal_features_are_split_by_chance():

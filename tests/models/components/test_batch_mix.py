@@ -47,6 +47,17 @@ def test_both_are_drawn_and_the_seed_decides():
     assert kinds == {True, False}
 
 
+def test_the_probability_is_that_of_cutmix():
+    def is_cutmix(seed: int) -> bool:
+        images, result, _ = mixed(seed, cutmix_prob=0.9)
+        return bool(((result == images) | (result == images.flip(0))).all())
+
+    assert 50 < sum(map(is_cutmix, range(60))) < 60
+    mix = BatchMix(5)._mix
+    defaults = mix.mixup_alpha, mix.cutmix_alpha, mix.mix_prob, mix.switch_prob
+    assert defaults == (0.8, 1.0, 1.0, 0.5)  # the recipes of ViTs
+
+
 def test_probability():
     unmixed = [torch.equal(*mixed(seed, prob=0.25)[:2]) for seed in range(200)]
     assert 0.65 < sum(unmixed) / 200 < 0.85

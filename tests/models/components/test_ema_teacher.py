@@ -49,6 +49,12 @@ def test_ten_updates_of_the_cosine_schedule():
     assert_close(teacher.part.weight.item(), 0.0537171099, rtol=0, atol=1e-10)
 
 
+def test_an_update_of_the_linear_schedule():
+    teacher, student = _scalar_teacher(momentum=0.9, end_momentum=1.0, schedule='linear')
+    teacher.update(0.2, part=student)  # 0.92; a cosine would be at 0.9095
+    assert_close(teacher.part.weight.item(), 0.08, rtol=0, atol=1e-12)
+
+
 def test_the_warm_up_of_the_truncated_schedule():
     teacher, student = _scalar_teacher(momentum=0.9, schedule='truncated', warmup=0.5, cosine_part=0.5)
     start = teacher.part.weight.item()
@@ -57,6 +63,7 @@ def test_the_warm_up_of_the_truncated_schedule():
     assert_close(teacher.part.weight.item(), after, rtol=0, atol=1e-12)
     teacher.update(1.0, part=student)  # half of the cosine: again 0.95
     assert_close(teacher.part.weight.item(), 0.95 * after + 0.05 * student.weight.item(), rtol=0, atol=1e-12)
+    assert EMATeacher(schedule='truncated').truncation == dict(warmup=0.1, part=0.8)  # CAPI
 
 
 @pytest.mark.parametrize('momentum', [0.0, 0.3, 0.7, 0.99, 1.0])

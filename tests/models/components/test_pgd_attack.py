@@ -65,6 +65,8 @@ def test_random_starts_fill_the_ball_and_belong_to_the_image(norm: str) -> None:
     for other in ((1, 0), (0, 1)):
         equal = torch.isclose(attack._start(pixels, indices, *other), attack._start(pixels, indices, 0, 0))
         assert equal.float().mean() < 0.01
+    seeded = PGDAttack(epsilon=8.0, norm=norm, seed=1)._start(pixels, indices, 0, 0)
+    assert torch.isclose(seeded, attack._start(pixels, indices, 0, 0)).float().mean() < 0.01
 
 
 def test_restarts_keep_what_misled() -> None:

@@ -10,7 +10,7 @@ from mmssl.models.heads.cluster_head import ClusterHead
 
 
 def test_the_loss_is_the_mean_over_heads_and_labelled_images():
-    head = ClusterHead(6, 4, num_heads=3, relu=True, init='torch')
+    head = ClusterHead(6, 4, num_heads=3, relu=True, temperature=0.5, init='torch')
     features, labels = torch.randn(5, 6), torch.randint(4, (5, 3))
     single = [cross_entropy(head.scores(features, h), labels[:, h]) for h in range(3)]
     torch.testing.assert_close(head(features, labels), sum(single) / 3)

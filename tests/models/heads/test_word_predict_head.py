@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from mmssl.models.heads.word_predict_head import WordPredictHead
@@ -11,6 +12,7 @@ from mmssl.models.heads.word_predict_head import WordPredictHead
 def test_lengths_of_weights_do_not_count_and_gamma_scales():
     head, features = WordPredictHead(in_channels=6, num_words=5).double(), torch.randn(4, 6).double()
     logits = head.predict(features)
+    assert_close(logits, 10 * features @ normalize(head.weight).T)
     logits.square().sum().backward()
     assert_close((head.weight.grad * head.weight).sum(1), torch.zeros(5).double(), atol=1e-9, rtol=0)
     with torch.no_grad():

@@ -18,6 +18,13 @@ def test_visible_and_predicted_patches_are_disjoint_and_of_the_published_number(
         assert mine == sorted(set(mine)) and len(set(theirs)) == 8 and not set(mine) & set(theirs)
 
 
+def test_every_hidden_patch_is_predicted_now_and_then():
+    random.seed(0)
+    _, predicted = InverseBlockMasker(patch_size=8)(torch.zeros(1000, 3, 32, 32))
+    counts = torch.bincount(predicted.flatten(), minlength=16)
+    assert counts.sum() == 1000 and counts.min() > 30  # 62 on average
+
+
 @pytest.mark.parametrize('grid', [(1, 1), (2, 8), (9, 2), (3, 3), (16, 16), (1, 7)])
 def test_a_block_has_its_number_of_patches_on_every_grid(grid):
     rng = random.Random(0)

@@ -37,6 +37,14 @@ def test_sizes_follow_the_step_and_places_the_random_state():
     assert len(sizes) > 1
 
 
+def test_published_sizes_of_the_blocks():
+    """A target has 15 to 20 % of the patches and an aspect ratio of 0.75 to 1.5, the context 85 to 100 %."""
+    sizes = [MultiBlockMasker().block_sizes((14, 14), random.Random(seed)) for seed in range(50)]
+    assert {context for _, context in sizes} == {(13, 13)}
+    targets = {target for target, _ in sizes}
+    assert {(5, 6), (7, 5)} <= targets and all(26 <= rows * columns <= 42 for rows, columns in targets)
+
+
 def test_a_context_that_does_not_fit_ignores_the_last_target_first():
     rng, everything = random.Random(0), torch.ones(6, 6, dtype=torch.bool).numpy()
     left = everything.copy()

@@ -32,6 +32,11 @@ TIMM = dict(
 IMAGES = torch.randn(2, 3, 32, 32)
 
 
+def test_of_several_maps_the_last_is_used():
+    target = FeatureTarget(dict(RESNET, out_indices=(2, 3)))
+    assert_close(target(IMAGES), target.teacher(IMAGES)[1].flatten(2).transpose(1, 2))
+
+
 @pytest.mark.parametrize(('backbone', 'width'), [(VIT, 24), (RESNET, 64), (TIMM, 24)])
 def test_networks_give_features_of_positions_and_of_the_image(backbone, width):
     target = FeatureTarget(backbone).train()
