@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import subprocess
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -124,6 +125,26 @@ def test_a_forked_worker_ends_by_the_signal(tmp_path: Path) -> None:
     runner.register_hook(workers)
     runner.train()
     assert workers.exit == -signal.SIGTERM
+
+
+class _SignalsAll(Hook):
+    """Sends SIGTERM to the process and its workers, as torchrun and Slurm do, from a third process."""
+
+    def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
+        if runner.iter == 1:
+            workers = [str(worker.pid) for worker in runner.train_dataloader._iterator._workers]
+            subprocess.run(['kill', '-TERM', *workers, str(os.getpid())], check=True)
+            time.sleep(0.5)  # a worker that dies ends the run here
+
+
+def test_workers_outlive_a_signal_to_all_processes(tmp_path: Path) -> None:
+    cfg = _config(tmp_path)
+    cfg['train_dataloader'].update(num_workers=1, persistent_workers=True)
+    runner = build_runner(cfg)
+    runner.register_hook(_SignalsAll())
+    with pytest.raises(InterruptedRunError, match='iter_2.pth'):
+        runner.train()
+    assert (tmp_path / 'iter_2.pth').is_file()
 
 
 def test_interruptions_at_every_place_lose_and_repeat_no_step(tmp_path: Path) -> None:
