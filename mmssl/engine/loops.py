@@ -123,11 +123,20 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         """Seeds and runs one iteration; in a run that counts iterations also validates if it is due."""
         seed_iteration(self.runner.seed, self._iter, rank())
         super().run_iter(idx, data_batch)
-        if self.counts_iterations and self.runner.val_loop is not None and self._iter >= self.val_begin:
-            self.val_interval = self.dynamic_intervals[bisect(self.dynamic_milestones, self._iter + 1) - 1]
-            if self._iter % self.val_interval == 0 or self._iter == self._max_iters:
-                self.runner.val_loop.run()
-                self.runner.model.train()
+        if self._is_followed_by_validation(self._iter):
+            self.runner.val_loop.run()
+            self.runner.model.train()
+
+    def ends_a_part(self, done: int) -> bool:
+        """Returns whether an epoch ends, or a validation follows, after ``done`` iterations."""
+        return done % len(self.dataloader) == 0 or self._is_followed_by_validation(done)
+
+    def _is_followed_by_validation(self, done: int) -> bool:
+        """Returns whether a run that counts iterations validates after ``done`` of them."""
+        if not self.counts_iterations or self.runner.val_loop is None or done < self.val_begin:
+            return False
+        self.val_interval = self.dynamic_intervals[bisect(self.dynamic_milestones, done + 1) - 1]
+        return done % self.val_interval == 0 or done == self._max_iters
 
 
 def check_batches(loader: DataLoader) -> None:

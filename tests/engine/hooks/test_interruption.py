@@ -11,11 +11,13 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -145,6 +147,54 @@ def test_workers_outlive_a_signal_to_all_processes(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError, match='iter_2.pth'):
         runner.train()
     assert (tmp_path / 'iter_2.pth').is_file()
+
+
+@pytest.mark.parametrize(('length', 'accumulation', 'ends'), [(1, 1, 3), (2, 2, 6), (2, 4, 12), (3, 2, 4)])
+def test_every_step_may_end_an_epoch(tmp_path: Path, length: int, accumulation: int, ends: int) -> None:
+    optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulation)
+    runner = build_runner(_config(tmp_path, length, max_epochs=9, optim_wrapper=optim_wrapper))
+    runner.register_hook(_Steps(at=2 * accumulation - 1))
+    with pytest.raises(InterruptedRunError, match=f'after iteration {ends}; .* iter_{ends}.pth'):
+        runner.train()
+    assert train(_config(tmp_path, length, max_epochs=9, optim_wrapper=optim_wrapper, resume=True)).iter == 9 * length
+
+
+def test_a_run_of_iterations_validates_first(tmp_path: Path) -> None:
+    cfg = _config(tmp_path)
+    cfg.pop('max_epochs')
+    cfg['train_cfg'] = dict(max_iters=18, val_interval=3)
+    runner, validated = build_runner(cfg), []
+    runner._val_loop = runner._val_evaluator = Mock(spec=BaseLoop)
+    runner._val_loop.run = lambda: validated.append(runner.iter)
+    runner.build_val_loop = lambda loop: loop
+    runner.register_hook(_Steps(at=2))
+    with pytest.raises(InterruptedRunError, match='after iteration 4'):
+        runner.train()
+    assert validated == [3]
+
+
+class _Impatient(_Steps):
+    """Sends SIGTERM again while the checkpoint of the first one is written."""
+
+    def before_save_checkpoint(self, runner: PretrainRunner, checkpoint: dict) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_second_signal_does_not_end_the_writing_of_the_checkpoint(tmp_path: Path) -> None:
+    signal_before = signal.signal(signal.SIGTERM, _raise)
+    try:
+        runner = build_runner(_config(tmp_path))
+        runner.register_hook(_Impatient(at=2))
+        with pytest.raises(InterruptedRunError, match='iter_3.pth'):
+            runner.train()
+        assert signal.getsignal(signal.SIGTERM) is _raise
+    finally:
+        signal.signal(signal.SIGTERM, signal_before)
+    assert load_checkpoint_file(tmp_path / 'iter_3.pth')['meta']['iter'] == 3
+
+
+def _raise(*args: Any) -> None:
+    raise AssertionError('the handler of the run was gone')
 
 
 def test_interruptions_at_every_place_lose_and_repeat_no_step(tmp_path: Path) -> None:
