@@ -42,6 +42,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Prepares the hook, and removes incomplete files of a run that was killed."""
+        kept = list(runner.message_hub.runtime_info.get('keep_ckpt_ids', ()))  # of the run that is resumed
         super().before_train(runner)
         accumulation = runner.optim_wrapper._accumulative_counts
         interval = self.interval * (len(runner.train_dataloader) if self.by_epoch else 1)
@@ -53,6 +54,9 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         if is_main_process():
             for file in Path(self.out_dir).glob('*.pth*.tmp'):
                 remove_checkpoint(file)
+            # With a lower max_keep_ckpts MMEngine has removed checkpoints above.
+            for step in kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else ():
+                backbone_file(Path(self.out_dir, self.filename_tmpl.format(step))).unlink(missing_ok=True)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         runner.call_hook('before_checkpoint')

@@ -53,6 +53,13 @@ def test_rests_of_a_killed_run_go(tmp_path: Path) -> None:
     assert not _names(tmp_path, '*.tmp')
 
 
+def test_a_lower_limit_removes_backbones_with_their_checkpoints(tmp_path: Path) -> None:
+    for max_epochs, limit in ((3, 3), (4, 2)):
+        hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=limit)
+        train(tiny_config(tmp_path, max_epochs=max_epochs, resume=True, default_hooks=dict(checkpoint=hook)))
+    assert _names(tmp_path) == ['epoch_3.pth', 'epoch_3_backbone.pth', 'epoch_4.pth', 'epoch_4_backbone.pth']
+
+
 def test_the_best_checkpoint_and_its_backbone_go_together(tmp_path: Path, monkeypatch) -> None:
     hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score', rule='greater')
     runner = build_runner(tiny_config(tmp_path, max_epochs=2, default_hooks=dict(checkpoint=hook)))
