@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -115,7 +117,8 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         runner.call_hook('before_checkpoint')
         before = self._best_files()
         self._set_best_files([None] * len(before))  # MMEngine would delete them before it writes the new ones
-        super()._save_best_checkpoint(runner, metrics)
+        with self._named_by_iteration(runner):
+            super()._save_best_checkpoint(runner, metrics)
         now = [new or old for new, old in zip(self._best_files(), before)]
         self._set_best_files(now)
         if is_main_process():
@@ -123,6 +126,23 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
                 if file and file not in now:
                     remove_checkpoint(file)
                     backbone_file(file).unlink(missing_ok=True)
+
+    @contextmanager
+    def _named_by_iteration(self, runner: Runner) -> Iterator[None]:
+        """Names the best checkpoint by its iteration if a run with checkpoints of epochs evaluates within an epoch.
+
+        MMEngine would also write the last checkpoint again, which would no longer be that of its epoch. It does so to
+        store the best result, which a resumed run here finds again.
+        """
+        if not self.by_epoch or not getattr(runner.train_loop, 'counts_iterations', False):
+            yield
+            return
+        before = self.by_epoch, self.filename_tmpl, self.last_ckpt
+        self.by_epoch, self.filename_tmpl, self.last_ckpt = False, 'iter_{}.pth', None
+        try:
+            yield
+        finally:
+            self.by_epoch, self.filename_tmpl, self.last_ckpt = before
 
     def _best_files(self) -> list[str | None]:
         """Returns the best checkpoint for each result of ``save_best``."""

@@ -86,6 +86,28 @@ def test_the_best_checkpoint_and_its_backbone_go_together(tmp_path: Path, monkey
     assert _names(tmp_path) == [*best, 'epoch_3.pth', 'epoch_3_backbone.pth']
 
 
+def test_the_best_within_an_epoch_leaves_the_checkpoints_of_epochs_alone(tmp_path: Path) -> None:
+    hook = dict(type='CheckpointHook', interval=1, save_best='score', rule='greater')
+    cfg = tiny_config(tmp_path, train_cfg=dict(max_iters=18), default_hooks=dict(checkpoint=hook))
+    cfg.pop('max_epochs')
+    runner = build_runner(cfg)
+    checkpoints = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    run_iter = runner.train_loop.run_iter
+
+    def run_and_validate(*args) -> None:
+        run_iter(*args)
+        if runner.iter in (4, 8):
+            checkpoints.after_val_epoch(runner, dict(score=runner.iter))
+
+    runner.train_loop.run_iter = run_and_validate
+    runner.train()
+    best = ['best_score_iter_8.pth', 'best_score_iter_8_backbone.pth']
+    epochs = [f'epoch_{epoch}{end}.pth' for epoch in (1, 2, 3) for end in ('', '_backbone')]
+    assert _names(tmp_path) == [*best, *epochs]
+    for epoch in (1, 2, 3):
+        assert torch.load(tmp_path / f'epoch_{epoch}.pth', weights_only=False)['meta']['iter'] == 6 * epoch
+
+
 @pytest.mark.parametrize(
     ('option', 'message'), [('max_keep_ckpt', "did you mean 'max_keep_ckpts'"), ('backend_args', 'writes to a folder')]
 )
