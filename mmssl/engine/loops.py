@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from bisect import bisect
 from itertools import islice
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import InfiniteSampler
+from mmengine.hooks import IterTimerHook, LoggerHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -94,6 +96,9 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         self._epoch = self._iter // len(self.dataloader)
         if not self.counts_iterations:
             return super().run()
+        for hook in self.runner.hooks:
+            if isinstance(hook, LoggerHook):
+                hook.log_metric_by_epoch = False  # an epoch can have several validations
         self.runner.call_hook('before_train')
         while self._iter < self._max_iters and not self.stop_training:
             self.run_epoch()
@@ -126,6 +131,9 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         if self._is_followed_by_validation(self._iter):
             self.runner.val_loop.run()
             self.runner.model.train()
+            for hook in self.runner.hooks:
+                if isinstance(hook, IterTimerHook):
+                    hook.t = time.time()  # else the validation would count as a wait for data
 
     def ends_a_part(self, done: int) -> bool:
         """Returns whether an epoch ends, or a validation follows, after ``done`` iterations."""
