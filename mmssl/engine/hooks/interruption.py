@@ -36,11 +36,16 @@ class InterruptionHook(Hook):
     Args:
         interval: Number of iterations between two exchanges of the signal with the other processes; one process
             stops at once.
+
+    Raises:
+        ValueError: ``interval`` is not positive.
     """
 
     priority = 'LOWEST'  # all other hooks have finished the iteration
 
     def __init__(self, interval: int = 10) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}; to switch the hook off set it to None')
         self.interval = interval
         self.received = False
 

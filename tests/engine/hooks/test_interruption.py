@@ -25,7 +25,8 @@ from mmssl.apis import train as api
 from mmssl.apis.train import Settings
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.distributed.collectives import rank, world_size
-from mmssl.engine.hooks.interruption import InterruptedRunError
+from mmssl.engine.hooks.interruption import InterruptedRunError, InterruptionHook
+from mmssl.engine.hooks.same_weights import SameWeightsHook
 from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError, user_message
@@ -295,6 +296,13 @@ def test_kills_of_a_process_under_torchrun_end_in_the_same_bits(tmp_path: Path) 
     whole, killed = (load_checkpoint_file(tmp_path / str(kills) / last) for kills in (0, KILLS))
     for key in ('state_dict', 'optimizer'):
         assert_close(killed[key], whole[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('hook', [InterruptionHook, SameWeightsHook])
+@pytest.mark.parametrize('interval', [0, -1])
+def test_an_interval_is_positive(hook: type[Hook], interval: int) -> None:
+    with pytest.raises(ValueError, match='interval must be at least 1'):
+        hook(interval=interval)
 
 
 def test_a_process_with_other_weights_is_found(tmp_path: Path) -> None:
