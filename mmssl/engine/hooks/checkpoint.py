@@ -17,13 +17,16 @@ from mmssl.checkpoints.folders import remove_checkpoint
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError, did_you_mean
 
+_INTERIM = 'interim_ckpt'  # key of the message hub: file name of the checkpoint of an interruption
+
 
 @HOOKS.register_module()
 class CheckpointHook(mmengine_hooks.CheckpointHook):
     """MMEngine's ``CheckpointHook``, but it writes the new checkpoint before it deletes an old one.
 
     The pointer file ``last_checkpoint`` is replaced atomically, a backbone file is deleted together with its
-    checkpoint, and nothing is written after a loss was not finite.
+    checkpoint, and nothing is written after a loss was not finite. With ``max_keep_ckpts``, the checkpoint of an
+    interruption (``save_now``) is deleted when the resumed run has written its next one.
 
     Raises:
         UserError: An argument is unknown or wrong, or names a storage other than a folder.
@@ -68,6 +71,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
                 outdated.append(Path(self.out_dir, self.filename_tmpl.format(self.keep_ckpt_ids[0])))
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        outdated += self._replace_interim(runner, None)
 
         name = self.filename_tmpl.format(step)
         runner.save_checkpoint(
@@ -91,9 +95,19 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         """
         options = dict(save_optimizer=self.save_optimizer, save_param_scheduler=self.save_param_scheduler)
         runner.call_hook('before_checkpoint')
+        outdated = self._replace_interim(runner, name)
         runner.save_checkpoint(self.out_dir, name, by_epoch=False, **options)
         self.last_ckpt = str(Path(self.out_dir, name))
-        self._point_to_last(runner, [])
+        self._point_to_last(runner, outdated)
+
+    def _replace_interim(self, runner: Runner, name: str | None) -> list[Path]:
+        """Notes the checkpoint of an interruption, or that there is none, and returns the one before it to delete."""
+        before = runner.message_hub.runtime_info.get(_INTERIM)
+        runner.message_hub.update_info(_INTERIM, name)
+        if self.max_keep_ckpts < 1:
+            return []
+        regular = {name, *(self.filename_tmpl.format(step) for step in self.keep_ckpt_ids)}
+        return [Path(self.out_dir, before)] if before is not None and before not in regular else []
 
     @master_only
     def _point_to_last(self, runner: Runner, outdated: list[Path]) -> None:

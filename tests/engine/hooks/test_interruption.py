@@ -174,6 +174,19 @@ def test_a_run_of_iterations_validates_first(tmp_path: Path) -> None:
     assert validated == [3]
 
 
+@pytest.mark.parametrize(('limit', 'interim'), [(1, [[3], [5], []]), (-1, [[3], [3, 5], [3, 5]])])
+def test_checkpoints_of_interruptions_do_not_pile_up(tmp_path: Path, limit: int, interim: list[list[int]]) -> None:
+    for at, left in zip((2, 4, None), interim):
+        cfg = _config(tmp_path, length=6, max_epochs=1, resume=True)
+        cfg['default_hooks']['checkpoint'].update(max_keep_ckpts=limit)
+        runner = build_runner(cfg)
+        runner.register_hook(_Steps(at=at))
+        with pytest.raises(InterruptedRunError) if at is not None else nullcontext():
+            runner.train()
+        names = [f'iter_{step}{end}.pth' for step in left for end in ('', '_backbone')]
+        assert sorted(file.name for file in tmp_path.glob('iter_*.pth*')) == names
+
+
 class _Impatient(_Steps):
     """Sends SIGTERM again while the checkpoint of the first one is written."""
 
