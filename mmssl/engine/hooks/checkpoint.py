@@ -32,6 +32,10 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         UserError: An argument is unknown or wrong, or names a storage other than a folder.
     """
 
+    by_epoch: bool
+    filename_tmpl: str
+    last_ckpt: str | None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
             super().__init__(*args, **kwargs)
@@ -113,7 +117,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
     def _point_to_last(self, runner: Runner, outdated: list[Path]) -> None:
         pointer = Path(runner.work_dir, 'last_checkpoint')
         temporary = pointer.with_name('last_checkpoint.tmp')
-        temporary.write_text(self.last_ckpt)
+        temporary.write_text(str(self.last_ckpt))
         replace_file(temporary, pointer)
         for file in outdated:
             remove_checkpoint(file)
