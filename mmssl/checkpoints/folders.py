@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmssl.distributed.collectives import rank
+
 REST = 'rest.pth'
 """File of a checkpoint folder with everything that is not a tensor of the model or the optimizer."""
 
@@ -55,10 +57,21 @@ def join_tensors(rest: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def write_shards(folder: str | Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes this process's shards of the tensors, and whole tensors once; all processes must call this."""
-    import torch.distributed.checkpoint as dcp  # here, because it is slow to import and only sharded runs need it
+    """Writes this process's shards of the tensors, and the whole tensors of the first process.
 
-    dcp.save(dict(tensors), checkpoint_id=str(folder))
+    All processes must call this. Whole tensors, such as running statistics, may differ between the processes.
+
+    Raises:
+        OSError: A process cannot write; it is raised in all of them.
+    """
+    import torch.distributed.checkpoint as dcp  # here, because it is slow to import and only sharded runs need it
+    from torch.distributed.tensor import DTensor
+
+    own = {name: tensor for name, tensor in tensors.items() if rank() == 0 or isinstance(tensor, DTensor)}
+    try:
+        dcp.save(own, checkpoint_id=str(folder))
+    except dcp.CheckpointException as error:  # which is no Exception
+        raise next((cause for cause, _ in error.failures.values() if isinstance(cause, OSError)), error) from error
 
 
 def read_folder(folder: str | Path, map_location: str | torch.device = 'cpu') -> dict[str, Any]:

@@ -11,12 +11,13 @@ import signal
 import sys
 
 from torch.distributed import DistError
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main
 
 
 def run() -> None:
-    """Runs ``torchrun``; exits with the code of the process that failed first."""
+    """Runs ``torchrun``; exits with the code of the process that failed first, and with 2 after a signal."""
     # Processes that are started again need a new store: in the old one they find the addresses of those that are gone.
     os.environ.setdefault('TORCH_DISABLE_SHARE_RDZV_TCP_STORE', '1')
     try:
@@ -31,6 +32,10 @@ def run() -> None:
             print(f'error: {error}', file=sys.stderr)
         else:
             raise
+        sys.exit(2)
+    except SignalException as error:  # of this process, which has passed it on and waited for the others
+        ended = f'{error.sigval.name} ended the processes of this machine'
+        print(f'error: {ended}; --resume continues at the last checkpoint', file=sys.stderr)
         sys.exit(2)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()

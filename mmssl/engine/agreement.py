@@ -233,7 +233,10 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
         UserError: Every batch, or the last batch of an epoch, is a single image.
     """
     coupled = getattr(algorithm, 'batch_coupled', None)
-    norms = any(isinstance(m, (nn.BatchNorm1d, nn.SyncBatchNorm)) and m.training for m in algorithm.modules())
+    training = [module for module in algorithm.modules() if module.training]
+    norms = any(isinstance(module, (nn.BatchNorm1d, nn.SyncBatchNorm)) for module in training)
+    # Each process of such a norm sees its own images alone.
+    apart = world_size() == 1 or any(isinstance(module, nn.BatchNorm1d) for module in training)
     compares = 'batch norm' if norms and coupled in (None, 'batch norm') else coupled
     size, sampler = loader.batch_size, cast(Sized, loader.sampler)
     if compares is None or compares == 'batch norm' and not norms or size is None:
@@ -244,10 +247,11 @@ def check_batch(algorithm: nn.Module, loader: DataLoader) -> None:
             f'{name} compares the images of a batch ({compares}), so it cannot learn from a single image: set '
             f'train_dataloader.batch_size, which is {size}, to 2 or more'
         )
-    if not loader.drop_last and len(sampler) % size == 1 and world_size() == 1:
+    if not loader.drop_last and len(sampler) % size == 1 and apart:
+        images = f'{len(sampler)} images' if world_size() == 1 else f'{len(sampler)} images per process'
         raise UserError(
-            f'{name} compares the images of a batch ({compares}), and the last batch of an epoch of '
-            f'{len(sampler)} images is a single one: set train_dataloader.drop_last=True'
+            f'{name} compares the images of a batch ({compares}), and the last batch of an epoch of {images} is a '
+            'single one: set train_dataloader.drop_last=True'
         )
 
 

@@ -74,7 +74,10 @@ class CheckpointRunner(Runner):
         target, replace = f'{filename}.tmp', cast(Callable[[str, Path], None], replace_file)
         if is_sharded(self.algorithm):
             writes_shards = (self.sharding or {}).get('checkpoint') == 'sharded' and not whole
-            self._gathered = self._gather_state(f'{path}.tmp', kwargs.get('save_optimizer', True), writes_shards)
+            try:
+                self._gathered = self._gather_state(f'{path}.tmp', kwargs.get('save_optimizer', True), writes_shards)
+            except OSError as error:
+                raise _cannot_write(path, error) from error
             if writes_shards:
                 target, replace = f'{filename}.tmp/{REST}', replace_folder
         if is_main_process():
@@ -231,8 +234,9 @@ class CheckpointRunner(Runner):
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
     """Removes an incomplete checkpoint, and returns the message that it could not be written."""
-    for name in (path, backbone_file(path)):
-        remove_checkpoint(f'{name}.tmp')
+    if is_main_process():
+        for name in (path, backbone_file(path)):
+            remove_checkpoint(f'{name}.tmp')
     return UserError(
         f'{path} cannot be written: {error.strerror or error}. Checkpoints before it are whole; free space, or write '
         'elsewhere (--work-dir), and continue with --resume'

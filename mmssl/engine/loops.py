@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from bisect import bisect
 from itertools import islice
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import InfiniteSampler
+from mmengine.hooks import IterTimerHook, LoggerHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -94,6 +96,9 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         self._epoch = self._iter // len(self.dataloader)
         if not self.counts_iterations:
             return super().run()
+        for hook in self.runner.hooks:
+            if isinstance(hook, LoggerHook):
+                hook.log_metric_by_epoch = False  # an epoch can have several validations
         self.runner.call_hook('before_train')
         while self._iter < self._max_iters and not self.stop_training:
             self.run_epoch()
@@ -123,11 +128,23 @@ class PretrainTrainLoop(EpochBasedTrainLoop):
         """Seeds and runs one iteration; in a run that counts iterations also validates if it is due."""
         seed_iteration(self.runner.seed, self._iter, rank())
         super().run_iter(idx, data_batch)
-        if self.counts_iterations and self.runner.val_loop is not None and self._iter >= self.val_begin:
-            self.val_interval = self.dynamic_intervals[bisect(self.dynamic_milestones, self._iter + 1) - 1]
-            if self._iter % self.val_interval == 0 or self._iter == self._max_iters:
-                self.runner.val_loop.run()
-                self.runner.model.train()
+        if self._is_followed_by_validation(self._iter):
+            self.runner.val_loop.run()
+            self.runner.model.train()
+            for hook in self.runner.hooks:
+                if isinstance(hook, IterTimerHook):
+                    hook.t = time.time()  # else the validation would count as a wait for data
+
+    def ends_a_part(self, done: int) -> bool:
+        """Returns whether an epoch ends, or a validation follows, after ``done`` iterations."""
+        return done % len(self.dataloader) == 0 or self._is_followed_by_validation(done)
+
+    def _is_followed_by_validation(self, done: int) -> bool:
+        """Returns whether a run that counts iterations validates after ``done`` of them."""
+        if not self.counts_iterations or self.runner.val_loop is None or done < self.val_begin:
+            return False
+        self.val_interval = self.dynamic_intervals[bisect(self.dynamic_milestones, done + 1) - 1]
+        return done % self.val_interval == 0 or done == self._max_iters
 
 
 def check_batches(loader: DataLoader) -> None:

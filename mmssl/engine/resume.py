@@ -16,12 +16,12 @@ from mmssl.utils.errors import UserError
 # Keys that change the numbers of a run; other keys say where a run is written, shown and computed.
 _COMPARED = (
     *('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'max_epochs', 'train_cfg', 'sync_bn'),
-    *('custom_hooks', 'micro_batch', 'randomness', 'trainable'),
+    *('custom_hooks', 'micro_batch', 'randomness', 'trainable', 'auto_scale_lr'),
     'step',  # of a stage that is no training
 )
 _UNCOMPARED = {'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'val_interval', 'val_begin'}
 # Keys whose values are restored with the state of the optimizer, so that a new value has no effect.
-_KEPT = ('optim_wrapper.optimizer.', 'optim_wrapper.paramwise_cfg')
+_KEPT = ('optim_wrapper.optimizer.', 'optim_wrapper.paramwise_cfg', 'auto_scale_lr.')
 # Hooks that change no number of a run after its start.
 _HARMLESS_HOOKS = {'TransferHook', 'StartScoreHook', 'FiguresHook', 'FitTokenizerHook'}
 _NOTHING = object()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,23 @@ def test_a_killed_process_is_named_with_its_signal() -> None:
     assert torchrun._ending(-9).startswith('was ended from outside by SIGKILL, as the system does if memory runs out')
     assert torchrun._ending(-15) == 'was ended from outside by SIGTERM; --resume continues at the last checkpoint'
     assert torchrun._ending(2) == 'ended with exit code 2; see its message above'
+
+
+@pytest.mark.parametrize('which', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_torchrun_ends_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, which: signal.Signals
+) -> None:
+    script = ('-c', f'import os, time; os.kill(os.getppid(), {int(which)}); time.sleep(60)')
+    monkeypatch.setattr(sys, 'argv', ['torchrun', '--standalone', '--no-python', sys.executable, *script])
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with pytest.raises(SystemExit) as end:
+            torchrun.run()
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert end.value.code == 2 and message.startswith(f'error: {which.name} ended the processes of this machine')
 
 
 @pytest.mark.parametrize(

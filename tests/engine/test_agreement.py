@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmssl.distributed.collectives import rank
 from mmssl.engine import agreement
 from mmssl.engine.agreement import check_banks, check_classes, check_training, check_units
 from mmssl.engine.sizes import check_sizes
@@ -23,8 +26,10 @@ from mmssl.models.losses.koleo_loss import KoLeoLoss
 from mmssl.models.necks.bottleneck_attention import BottleneckAttention
 from mmssl.registry import ALGORITHMS, PREPROCESSORS, TARGETS, TRANSFORMS
 from mmssl.utils.errors import UserError
+from tests.support.distributed import run_distributed
 from tests.support.recipes import CONFIGS, loaded, whole_text
 from tests.support.shrink import shrink
+from tests.support.tiny_run import tiny_config, train
 
 RECIPES = {path.stem.split('_')[0]: path for path in sorted(CONFIGS.glob('[!_]*/*_cifar10.py'))}
 
@@ -235,3 +240,22 @@ def test_every_batch_fits_the_groups_of_a_part(part: nn.Module, message: str) ->
         check_training(model, DataLoader(range(9), 3))
     with pytest.raises(ValueError, match=f'the last batch of an epoch: {message}'):
         check_training(model, DataLoader(range(11), 4))
+
+
+def test_a_last_batch_of_one_image_per_process_is_refused_unless_norms_are_synchronised(tmp_path: Path) -> None:
+    for problem in run_distributed(_last_batch_of_one, 2, str(tmp_path), False):
+        assert 'epoch of 9 images per process is a single one: set train_dataloader.drop_last=True' in problem
+    assert run_distributed(_last_batch_of_one, 2, str(tmp_path), True) == [None, None]
+
+
+def _last_batch_of_one(work_dir: str, sync_bn: bool) -> str | None:
+    torch.set_default_dtype(torch.float32)
+    os.environ['LOCAL_RANK'] = str(rank())
+    cfg = tiny_config(work_dir, 'byol', max_epochs=1, launcher='pytorch', sync_bn=sync_bn)
+    cfg['train_dataloader'].update(drop_last=False)
+    cfg['train_dataloader']['dataset']['num_images'] = 18
+    try:
+        train(cfg)
+    except UserError as error:
+        return str(error)
+    return None

@@ -54,9 +54,11 @@ def test_settings_that_differ_are_named_with_the_value_that_holds(folder: Path) 
         train_dataloader__dataset__views__0__min_scale=0.9,
         train_dataloader__num_workers=0,
         custom_hooks=[dict(type='FreezeHook', name='neck'), dict(type='FiguresHook')],
+        auto_scale_lr=dict(enable=True, base_batch_size=8),
     )
     assert "custom_hooks.0.type: 'FreezeHook' from now on, no value before" in warning and 'Figures' not in warning
     assert 'optim_wrapper.optimizer.lr: 0.1 of the checkpoint is kept, 0.7 of this config is ignored' in warning
+    assert 'auto_scale_lr.enable: no value of the checkpoint is kept, True of this config is ignored' in warning
     assert 'weight_decay: no value of the checkpoint is kept, 0.5 of this config is ignored' in warning
     assert 'train_dataloader.dataset.views.0.min_scale: 0.9 from now on, no value before' in warning
     assert 'num_workers' not in warning

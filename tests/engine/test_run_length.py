@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from mmengine.hooks import Hook
 
 from mmssl.engine.runner import PretrainRunner
+from mmssl.evaluation.loops import EmbeddingValLoop
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError
 from tests.support.interruption import assert_resume_is_exact
@@ -66,7 +69,9 @@ def test_a_run_that_ended_within_an_epoch_can_be_prolonged(tmp_path: Path) -> No
         assert torch.equal(resumed.model.state_dict()[name], tensor), name
 
 
-def test_validation_by_iterations(tmp_path: Path) -> None:
+def test_validation_by_iterations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate = EmbeddingValLoop.evaluate
+    monkeypatch.setattr(EmbeddingValLoop, 'evaluate', lambda loop: time.sleep(2) or evaluate(loop))
     loader = dict(
         dataset=dict(type='NoiseImages', num_images=4, transform=dict(type='CenterCropView', size=16)),
         sampler=dict(type='EpochSampler', shuffle=False), collate_fn=dict(type='collate_views'),
@@ -81,6 +86,9 @@ def test_validation_by_iterations(tmp_path: Path) -> None:
         config(tmp_path, train_cfg=dict(max_iters=8, val_interval=3, dynamic_intervals=[(5, 2)]), **validation)
     )
     assert runner.validated == [3, 4, 6, 8]
+    lines = [json.loads(line) for line in next(tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    assert [line['step'] for line in lines if 'loss' not in line] == [3, 4, 6, 8]
+    assert all(line['data_time'] < 0.5 for line in lines if 'loss' in line)  # the validation is no wait for data
 
 
 def test_a_single_iteration_runs(tmp_path: Path) -> None:

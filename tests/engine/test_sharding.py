@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def _config(work_dir: str | Path, **changes: Any) -> dict:
         clip_grad=dict(max_norm=0.5),
     )  # fmt: skip
     changes['default_hooks'] = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=4))
-    cfg = tiny_config(work_dir, 'byol', sync_bn=True, max_epochs=2, **changes)
+    cfg = tiny_config(work_dir, 'byol', **{'sync_bn': True, 'max_epochs': 2, **changes})
     cfg['train_dataloader'].update(batch_size=8 // world_size())
     cfg['train_dataloader']['dataset'].update(num_images=48)
     return cfg
@@ -179,6 +180,36 @@ def test_a_checkpoint_holds_whole_weights_and_the_backbone_file_is_as_ever(shard
     assert (folder / 'left.pth').is_file()  # what a stage leaves, which is a file for every kind of checkpoint
     _assert_equal(state, load_checkpoint_file(folder / 'left.pth')['state_dict'])
     assert not list(folder.glob('*.tmp'))
+
+
+def test_shards_hold_the_running_statistics_of_the_first_process(tmp_path: Path) -> None:
+    first, second = run_distributed(_statistics, 2, str(tmp_path))
+    saved = load_checkpoint_file(tmp_path / 'iter_12.pth')['state_dict']
+    assert all(torch.equal(saved[name], value) for name, value in first.items())
+    assert any(not torch.equal(saved[name], value) for name, value in second.items())
+
+
+def _statistics(work_dir: str) -> dict[str, Tensor]:
+    state = _train(work_dir, dict(type='fsdp2', checkpoint='sharded'), sync_bn=False)
+    return {name: value for name, value in state.items() if 'running' in name}
+
+
+def test_a_process_that_cannot_write_its_shards_ends_all_in_a_sentence(tmp_path: Path) -> None:
+    for message in run_distributed(_full_disk, 2, str(tmp_path)):
+        assert 'iter_4.pth cannot be written: File too large.' in message and '--resume' in message
+    assert not list(tmp_path.glob('*.pth*'))
+
+
+def _full_disk(work_dir: str) -> str:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if rank() == 1:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(UserError) as error:
+            _train(work_dir, dict(type='fsdp2', checkpoint='sharded'))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    return str(error.value)
 
 
 @pytest.mark.parametrize('processes', [1, 4])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,24 @@ from mmssl.checkpoints.folders import remove_checkpoint
 from mmssl.registry import HOOKS
 from mmssl.utils.errors import UserError, did_you_mean
 
+_INTERIM = 'interim_ckpt'  # key of the message hub: file name of the checkpoint of an interruption
+
 
 @HOOKS.register_module()
 class CheckpointHook(mmengine_hooks.CheckpointHook):
     """MMEngine's ``CheckpointHook``, but it writes the new checkpoint before it deletes an old one.
 
     The pointer file ``last_checkpoint`` is replaced atomically, a backbone file is deleted together with its
-    checkpoint, and nothing is written after a loss was not finite.
+    checkpoint, and nothing is written after a loss was not finite. With ``max_keep_ckpts``, the checkpoint of an
+    interruption (``save_now``) is deleted when the resumed run has written its next one.
 
     Raises:
         UserError: An argument is unknown or wrong, or names a storage other than a folder.
     """
+
+    by_epoch: bool
+    filename_tmpl: str
+    last_ckpt: str | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -42,6 +51,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Prepares the hook, and removes incomplete files of a run that was killed."""
+        kept = list(runner.message_hub.runtime_info.get('keep_ckpt_ids', ()))  # of the run that is resumed
         super().before_train(runner)
         accumulation = runner.optim_wrapper._accumulative_counts
         interval = self.interval * (len(runner.train_dataloader) if self.by_epoch else 1)
@@ -53,6 +63,9 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         if is_main_process():
             for file in Path(self.out_dir).glob('*.pth*.tmp'):
                 remove_checkpoint(file)
+            # With a lower max_keep_ckpts MMEngine has removed checkpoints above.
+            for step in kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else ():
+                backbone_file(Path(self.out_dir, self.filename_tmpl.format(step))).unlink(missing_ok=True)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         runner.call_hook('before_checkpoint')
@@ -62,6 +75,7 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
                 outdated.append(Path(self.out_dir, self.filename_tmpl.format(self.keep_ckpt_ids[0])))
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        outdated += self._replace_interim(runner, None)
 
         name = self.filename_tmpl.format(step)
         runner.save_checkpoint(
@@ -85,15 +99,25 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         """
         options = dict(save_optimizer=self.save_optimizer, save_param_scheduler=self.save_param_scheduler)
         runner.call_hook('before_checkpoint')
+        outdated = self._replace_interim(runner, name)
         runner.save_checkpoint(self.out_dir, name, by_epoch=False, **options)
         self.last_ckpt = str(Path(self.out_dir, name))
-        self._point_to_last(runner, [])
+        self._point_to_last(runner, outdated)
+
+    def _replace_interim(self, runner: Runner, name: str | None) -> list[Path]:
+        """Notes the checkpoint of an interruption, or that there is none, and returns the one before it to delete."""
+        before = runner.message_hub.runtime_info.get(_INTERIM)
+        runner.message_hub.update_info(_INTERIM, name)
+        if self.max_keep_ckpts < 1:
+            return []
+        regular = {name, *(self.filename_tmpl.format(step) for step in self.keep_ckpt_ids)}
+        return [Path(self.out_dir, before)] if before is not None and before not in regular else []
 
     @master_only
     def _point_to_last(self, runner: Runner, outdated: list[Path]) -> None:
         pointer = Path(runner.work_dir, 'last_checkpoint')
         temporary = pointer.with_name('last_checkpoint.tmp')
-        temporary.write_text(self.last_ckpt)
+        temporary.write_text(str(self.last_ckpt))
         replace_file(temporary, pointer)
         for file in outdated:
             remove_checkpoint(file)
@@ -111,7 +135,8 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
         runner.call_hook('before_checkpoint')
         before = self._best_files()
         self._set_best_files([None] * len(before))  # MMEngine would delete them before it writes the new ones
-        super()._save_best_checkpoint(runner, metrics)
+        with self._named_by_iteration(runner):
+            super()._save_best_checkpoint(runner, metrics)
         now = [new or old for new, old in zip(self._best_files(), before)]
         self._set_best_files(now)
         if is_main_process():
@@ -119,6 +144,23 @@ class CheckpointHook(mmengine_hooks.CheckpointHook):
                 if file and file not in now:
                     remove_checkpoint(file)
                     backbone_file(file).unlink(missing_ok=True)
+
+    @contextmanager
+    def _named_by_iteration(self, runner: Runner) -> Iterator[None]:
+        """Names the best checkpoint by its iteration if a run with checkpoints of epochs evaluates within an epoch.
+
+        MMEngine would also write the last checkpoint again, which would no longer be that of its epoch. It does so to
+        store the best result, which a resumed run here finds again.
+        """
+        if not self.by_epoch or not getattr(runner.train_loop, 'counts_iterations', False):
+            yield
+            return
+        before = self.by_epoch, self.filename_tmpl, self.last_ckpt
+        self.by_epoch, self.filename_tmpl, self.last_ckpt = False, 'iter_{}.pth', None
+        try:
+            yield
+        finally:
+            self.by_epoch, self.filename_tmpl, self.last_ckpt = before
 
     def _best_files(self) -> list[str | None]:
         """Returns the best checkpoint for each result of ``save_best``."""

@@ -27,19 +27,25 @@ class InterruptedRunError(UserError):
 class InterruptionHook(Hook):
     """Writes a checkpoint and ends the run after SIGTERM, which clusters send before they take a machine away.
 
-    The iteration at which the signal arrives is completed, and so is the optimizer step if gradients are accumulated;
-    at the end of an epoch, so is the first step of the next one, because the evaluation comes between. All processes
-    stop at the same iteration, whichever of them got the signal. With ``MMSSL_REQUEUE=1`` in the
-    environment the first process puts its Slurm job back into the queue.
+    The iteration at which the signal arrives is completed, and so is the optimizer step if gradients are accumulated.
+    Before an evaluation and at the end of an epoch the next step is completed too, because what comes between would not
+    be done by the resumed run. All processes stop at the same iteration, whichever of them got the signal. Further
+    signals have no effect. With ``MMSSL_REQUEUE=1`` in the environment the first process puts its Slurm job back into
+    the queue.
 
     Args:
         interval: Number of iterations between two exchanges of the signal with the other processes; one process
             stops at once.
+
+    Raises:
+        ValueError: ``interval`` is not positive.
     """
 
     priority = 'LOWEST'  # all other hooks have finished the iteration
 
     def __init__(self, interval: int = 10) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}; to switch the hook off set it to None')
         self.interval = interval
         self.received = False
 
@@ -48,7 +54,7 @@ class InterruptionHook(Hook):
 
         The former handler returns when the training ends, also by an error.
         """
-        self.received = self.agreed = False
+        self.received = self.agreed = self.waited = False
         self.handler: Any = None
         if threading.current_thread() is threading.main_thread():
             self.process = os.getpid()
@@ -73,9 +79,11 @@ class InterruptionHook(Hook):
         if done % accumulation or done >= runner.max_iters:
             return
         self.agreed = self.agreed or self._is_due(runner, done // accumulation)
-        if not self.agreed or done % len(runner.train_dataloader) == 0:
+        if not self.agreed:
             return
-        self._restore()
+        if not self.waited and runner.train_loop.ends_a_part(done):
+            self.waited = True  # one step, because every step of a run may end an epoch
+            return
         name = f'iter_{done}.pth'
         hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
         if hook is None:

@@ -14,7 +14,6 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader
 
 from mmssl.checkpoints.files import holds_checkpoint, load_checkpoint_file
 from mmssl.clustering.backend import chunk_rows, chunks
@@ -24,6 +23,7 @@ from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.datasets.workers import ShieldedLoader
 from mmssl.distributed.collectives import patient_group, rank, world_size
 from mmssl.engine.loops import seed_iteration
 from mmssl.engine.sharding import whole_parameters
@@ -189,7 +189,7 @@ class PseudoLabelsHook(Hook):
         dataset = loader.dataset if training else loader.dataset.with_transform(self.transform)
         sampler = EpochSampler(dataset, shuffle=training, drop_last=False, seed=runner.seed)
         sampler.set_epoch(_LABEL_EPOCH + runner.iter)
-        passes: DataLoader = DataLoader(
+        passes = ShieldedLoader(
             dataset,
             loader.batch_sampler.batch_size if training else self.batch_size or loader.batch_sampler.batch_size,
             sampler=sampler,

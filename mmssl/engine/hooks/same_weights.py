@@ -26,11 +26,16 @@ class SameWeightsHook(Hook):
 
     Args:
         interval: Number of iterations between two comparisons.
+
+    Raises:
+        ValueError: ``interval`` is not positive.
     """
 
     priority = 'VERY_LOW'
 
     def __init__(self, interval: int = 500) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}; to switch the hook off set it to None')
         self.interval = interval
 
     @torch.no_grad()

@@ -53,6 +53,13 @@ def test_rests_of_a_killed_run_go(tmp_path: Path) -> None:
     assert not _names(tmp_path, '*.tmp')
 
 
+def test_a_lower_limit_removes_backbones_with_their_checkpoints(tmp_path: Path) -> None:
+    for max_epochs, limit in ((3, 3), (4, 2)):
+        hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=limit)
+        train(tiny_config(tmp_path, max_epochs=max_epochs, resume=True, default_hooks=dict(checkpoint=hook)))
+    assert _names(tmp_path) == ['epoch_3.pth', 'epoch_3_backbone.pth', 'epoch_4.pth', 'epoch_4_backbone.pth']
+
+
 def test_the_best_checkpoint_and_its_backbone_go_together(tmp_path: Path, monkeypatch) -> None:
     hook = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='score', rule='greater')
     runner = build_runner(tiny_config(tmp_path, max_epochs=2, default_hooks=dict(checkpoint=hook)))
@@ -77,6 +84,28 @@ def test_the_best_checkpoint_and_its_backbone_go_together(tmp_path: Path, monkey
     resumed.train()
     assert resumed.message_hub.get_info('best_score') == 0.7
     assert _names(tmp_path) == [*best, 'epoch_3.pth', 'epoch_3_backbone.pth']
+
+
+def test_the_best_within_an_epoch_leaves_the_checkpoints_of_epochs_alone(tmp_path: Path) -> None:
+    hook = dict(type='CheckpointHook', interval=1, save_best='score', rule='greater')
+    cfg = tiny_config(tmp_path, train_cfg=dict(max_iters=18), default_hooks=dict(checkpoint=hook))
+    cfg.pop('max_epochs')
+    runner = build_runner(cfg)
+    checkpoints = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    run_iter = runner.train_loop.run_iter
+
+    def run_and_validate(*args) -> None:
+        run_iter(*args)
+        if runner.iter in (4, 8):
+            checkpoints.after_val_epoch(runner, dict(score=runner.iter))
+
+    runner.train_loop.run_iter = run_and_validate
+    runner.train()
+    best = ['best_score_iter_8.pth', 'best_score_iter_8_backbone.pth']
+    epochs = [f'epoch_{epoch}{end}.pth' for epoch in (1, 2, 3) for end in ('', '_backbone')]
+    assert _names(tmp_path) == [*best, *epochs]
+    for epoch in (1, 2, 3):
+        assert torch.load(tmp_path / f'epoch_{epoch}.pth', weights_only=False)['meta']['iter'] == 6 * epoch
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,18 @@ import errno
 import multiprocessing
 import os
 import signal
+import subprocess
 import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -22,7 +25,8 @@ from mmssl.apis import train as api
 from mmssl.apis.train import Settings
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.distributed.collectives import rank, world_size
-from mmssl.engine.hooks.interruption import InterruptedRunError
+from mmssl.engine.hooks.interruption import InterruptedRunError, InterruptionHook
+from mmssl.engine.hooks.same_weights import SameWeightsHook
 from mmssl.engine.runner import PretrainRunner
 from mmssl.registry import DATASETS
 from mmssl.utils.errors import UserError, user_message
@@ -126,6 +130,87 @@ def test_a_forked_worker_ends_by_the_signal(tmp_path: Path) -> None:
     assert workers.exit == -signal.SIGTERM
 
 
+class _SignalsAll(Hook):
+    """Sends SIGTERM to the process and its workers, as torchrun and Slurm do, from a third process."""
+
+    def after_train_iter(self, runner: PretrainRunner, *args: Any, **kwargs: Any) -> None:
+        if runner.iter == 1:
+            workers = [str(worker.pid) for worker in runner.train_dataloader._iterator._workers]
+            subprocess.run(['kill', '-TERM', *workers, str(os.getpid())], check=True)
+            time.sleep(0.5)  # a worker that dies ends the run here
+
+
+def test_workers_outlive_a_signal_to_all_processes(tmp_path: Path) -> None:
+    cfg = _config(tmp_path)
+    cfg['train_dataloader'].update(num_workers=1, persistent_workers=True)
+    runner = build_runner(cfg)
+    runner.register_hook(_SignalsAll())
+    with pytest.raises(InterruptedRunError, match='iter_2.pth'):
+        runner.train()
+    assert (tmp_path / 'iter_2.pth').is_file()
+
+
+@pytest.mark.parametrize(('length', 'accumulation', 'ends'), [(1, 1, 3), (2, 2, 6), (2, 4, 12), (3, 2, 4)])
+def test_every_step_may_end_an_epoch(tmp_path: Path, length: int, accumulation: int, ends: int) -> None:
+    optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulation)
+    runner = build_runner(_config(tmp_path, length, max_epochs=9, optim_wrapper=optim_wrapper))
+    runner.register_hook(_Steps(at=2 * accumulation - 1))
+    with pytest.raises(InterruptedRunError, match=f'after iteration {ends}; .* iter_{ends}.pth'):
+        runner.train()
+    assert train(_config(tmp_path, length, max_epochs=9, optim_wrapper=optim_wrapper, resume=True)).iter == 9 * length
+
+
+def test_a_run_of_iterations_validates_first(tmp_path: Path) -> None:
+    cfg = _config(tmp_path)
+    cfg.pop('max_epochs')
+    cfg['train_cfg'] = dict(max_iters=18, val_interval=3)
+    runner, validated = build_runner(cfg), []
+    runner._val_loop = runner._val_evaluator = Mock(spec=BaseLoop)
+    runner._val_loop.run = lambda: validated.append(runner.iter)
+    runner.build_val_loop = lambda loop: loop
+    runner.register_hook(_Steps(at=2))
+    with pytest.raises(InterruptedRunError, match='after iteration 4'):
+        runner.train()
+    assert validated == [3]
+
+
+@pytest.mark.parametrize(('limit', 'interim'), [(1, [[3], [5], []]), (-1, [[3], [3, 5], [3, 5]])])
+def test_checkpoints_of_interruptions_do_not_pile_up(tmp_path: Path, limit: int, interim: list[list[int]]) -> None:
+    for at, left in zip((2, 4, None), interim):
+        cfg = _config(tmp_path, length=6, max_epochs=1, resume=True)
+        cfg['default_hooks']['checkpoint'].update(max_keep_ckpts=limit)
+        runner = build_runner(cfg)
+        runner.register_hook(_Steps(at=at))
+        with pytest.raises(InterruptedRunError) if at is not None else nullcontext():
+            runner.train()
+        names = [f'iter_{step}{end}.pth' for step in left for end in ('', '_backbone')]
+        assert sorted(file.name for file in tmp_path.glob('iter_*.pth*')) == names
+
+
+class _Impatient(_Steps):
+    """Sends SIGTERM again while the checkpoint of the first one is written."""
+
+    def before_save_checkpoint(self, runner: PretrainRunner, checkpoint: dict) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_second_signal_does_not_end_the_writing_of_the_checkpoint(tmp_path: Path) -> None:
+    signal_before = signal.signal(signal.SIGTERM, _raise)
+    try:
+        runner = build_runner(_config(tmp_path))
+        runner.register_hook(_Impatient(at=2))
+        with pytest.raises(InterruptedRunError, match='iter_3.pth'):
+            runner.train()
+        assert signal.getsignal(signal.SIGTERM) is _raise
+    finally:
+        signal.signal(signal.SIGTERM, signal_before)
+    assert load_checkpoint_file(tmp_path / 'iter_3.pth')['meta']['iter'] == 3
+
+
+def _raise(*args: Any) -> None:
+    raise AssertionError('the handler of the run was gone')
+
+
 def test_interruptions_at_every_place_lose_and_repeat_no_step(tmp_path: Path) -> None:
     ((steps,), state), *_ = run_distributed(_run_in_pieces, 2, str(tmp_path / 'whole'), [])
     (pieces, interrupted), *_ = run_distributed(_run_in_pieces, 2, str(tmp_path / 'pieces'), INTERRUPTIONS)
@@ -224,6 +309,13 @@ def test_kills_of_a_process_under_torchrun_end_in_the_same_bits(tmp_path: Path) 
     whole, killed = (load_checkpoint_file(tmp_path / str(kills) / last) for kills in (0, KILLS))
     for key in ('state_dict', 'optimizer'):
         assert_close(killed[key], whole[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('hook', [InterruptionHook, SameWeightsHook])
+@pytest.mark.parametrize('interval', [0, -1])
+def test_an_interval_is_positive(hook: type[Hook], interval: int) -> None:
+    with pytest.raises(ValueError, match='interval must be at least 1'):
+        hook(interval=interval)
 
 
 def test_a_process_with_other_weights_is_found(tmp_path: Path) -> None:
