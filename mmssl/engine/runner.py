@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from inspect import signature
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -30,7 +29,7 @@ from mmssl.config.compilation import block_compile_options
 from mmssl.config.run_config import RunConfig
 from mmssl.config.strategy import read_strategy
 from mmssl.datasets.class_numbers import share_classes
-from mmssl.datasets.workers import ShieldedLoader
+from mmssl.datasets.workers import shield_workers
 from mmssl.engine.agreement import check_bands, check_training, check_watched_results
 from mmssl.engine.checkpoint_runner import CheckpointRunner
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks
@@ -217,7 +216,7 @@ class PretrainRunner(CheckpointRunner):
         """Builds a dataloader like MMEngine's ``Runner``, but also finds collate functions in mmssl's registry.
 
         Settings of worker processes are dropped if there are no workers (``num_workers=0``), and pinned memory is
-        turned off if there is no GPU. Workers outlive SIGTERM, see ``ShieldedLoader``.
+        turned off if there is no GPU. Workers outlive SIGTERM, see ``shield_workers``.
         """
         if isinstance(dataloader, dict):
             dataloader = dict(dataloader)
@@ -233,8 +232,7 @@ class PretrainRunner(CheckpointRunner):
             dataloader = dict(dataloader, collate_fn=dict(collate_fn, type=function))
         if not isinstance(dataloader, dict):
             return dataloader
-        with patch('mmengine.runner.runner.DataLoader', ShieldedLoader):
-            return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        return shield_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the training loop and its data, and checks that they fit the model, see ``check_training``."""

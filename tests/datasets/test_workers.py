@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from torch.utils.data import DataLoader
 
-from mmssl.datasets.workers import ShieldedLoader
+from mmssl.datasets.workers import shield_workers
 from tests.support.tiny_run import build_runner, tiny_config
 
 
@@ -19,14 +20,12 @@ def _term(process: int) -> None:
 
 @pytest.mark.parametrize('num_workers', [1, 2])
 def test_a_worker_outlives_a_signal_to_the_whole_group_and_ends_with_its_parent(num_workers: int) -> None:
-    batches = iter(ShieldedLoader(range(64), num_workers=num_workers))
-    for worker in batches._workers:  # which have hardly begun
-        _term(worker.pid)
+    batches = iter(shield_workers(DataLoader(range(64), num_workers=num_workers)))
     next(batches)
     for worker in batches._workers:
         _term(worker.pid)
     assert len(list(batches)) == 63 and all(worker.exitcode == 0 for worker in batches._workers)
-    batches = iter(ShieldedLoader(range(64), num_workers=num_workers))
+    batches = iter(shield_workers(DataLoader(range(64), num_workers=num_workers)))
     next(batches)
     (worker, *_) = batches._workers
     os.kill(worker.pid, signal.SIGTERM)

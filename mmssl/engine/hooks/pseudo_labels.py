@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from mmssl.checkpoints.files import holds_checkpoint, load_checkpoint_file
 from mmssl.clustering.backend import chunk_rows, chunks
@@ -23,7 +24,6 @@ from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.datasets.epoch_sampler import EpochSampler
-from mmssl.datasets.workers import ShieldedLoader
 from mmssl.distributed.collectives import patient_group, rank, world_size
 from mmssl.engine.loops import seed_iteration
 from mmssl.engine.sharding import whole_parameters
@@ -189,12 +189,13 @@ class PseudoLabelsHook(Hook):
         dataset = loader.dataset if training else loader.dataset.with_transform(self.transform)
         sampler = EpochSampler(dataset, shuffle=training, drop_last=False, seed=runner.seed)
         sampler.set_epoch(_LABEL_EPOCH + runner.iter)
-        passes = ShieldedLoader(
+        passes: DataLoader = DataLoader(
             dataset,
             loader.batch_sampler.batch_size if training else self.batch_size or loader.batch_sampler.batch_size,
             sampler=sampler,
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
+            worker_init_fn=loader.worker_init_fn,
             pin_memory=loader.pin_memory,
             drop_last=training,  # batch norm cannot train on a last batch of one image
         )
