@@ -110,6 +110,19 @@ def test_each_epoch_has_new_labels_a_new_head_and_no_optimizer_state_of_it(watch
     assert momenta == {0.9, 0.0}
 
 
+def test_every_labelling_draws_its_own_augmentations(tmp_path, monkeypatch):
+    epochs, set_epoch = [], module.EpochSampler.set_epoch
+
+    def noted(sampler, epoch):
+        epochs.append(epoch)
+        set_epoch(sampler, epoch)
+
+    monkeypatch.setattr(module.EpochSampler, 'set_epoch', noted)
+    build_runner(tiny_config(tmp_path, **CHANGES, custom_hooks=[HOOK])).train()
+    labellings = [epoch for epoch in epochs if epoch >= module._LABEL_EPOCH]
+    assert len(labellings) == len(set(labellings)) == 3
+
+
 def test_scores_are_logged(watched):
     from mmssl.visualization.curves import series  # here, for processes that this file starts: it imports matplotlib
 
