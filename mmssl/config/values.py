@@ -90,7 +90,7 @@ def wrong_top_level_values(cfg: Any) -> Iterator[str]:
 
 
 def wrong_numbers(node: dict, place: str) -> Iterator[str]:
-    """Yields one message for each number of a loader, loop, optimizer wrapper or seed that is out of range."""
+    """Yields one message for each number of a loader, loop, optimizer, temperature or seed that is out of range."""
     if place.endswith(_RANGED):
         yield from _out_of_range(node, f'{place}.', _SMALLEST)
     if place.endswith('randomness') and not isinstance(node.get('seed'), (int, type(None))):
@@ -112,6 +112,9 @@ def wrong_numbers(node: dict, place: str) -> Iterator[str]:
         yield f'{place}.mp_start_method must be one of {known}, got {node["mp_start_method"]!r}'
     if place.endswith('optimizer') and node.get('lr') == 0:
         yield f'{place}.lr must be above 0, got {node["lr"]}, with which nothing learns'
+    for key, value in node.items() if place.startswith('model') else ():
+        if str(key).endswith('temperature') and isinstance(value, (int, float)) and not value > 0:
+            yield f'{place}.{key} must be above 0, got {value}'
     if 'hooks' in place and node.get('interval') == 0:
         yield f'{place}.interval must be 1 or more, got 0; to switch a default hook off: {place}=None'
     for key in node.keys() - _TAKEN.get(place.rpartition('.')[2], node.keys()):

@@ -169,6 +169,7 @@ def test_a_list_has_numbers_for_keys() -> None:
         ('log_level=LOUD', "log_level must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'LOUD'"),
         ('env_cfg.mp_cfg=5', 'env_cfg.mp_cfg takes a dict, got 5'),
         ('env_cfg.mp_cfg.mp_start_method=abc', "mp_start_method must be one of fork, .*, got 'abc'"),
+        ('model.head.temperature=-0.2', 'model.head.temperature must be above 0, got -0.2'),
         ('optim_wrapper.clip_grad.max_norm=-1', 'max_norm must be above 0, got -1'),
         ('optim_wrapper.optimizer.lr=0', 'optimizer.lr must be above 0, got 0, with which nothing learns'),
         ('train_dataloader.dataset.views.0.size=big', r"views.0.size takes a whole number, got 'big'"),

@@ -150,8 +150,13 @@ def test_runs_that_do_not_start(changes: dict, loader: dict, message: str, tmp_p
 def test_a_temperature_is_positive(temperature: float, tmp_path: Path) -> None:
     cfg = config(tmp_path)
     cfg['model'] = dict(cfg['model'], head=dict(type='QueueContrastLoss', temperature=temperature))
+    with pytest.raises(ValueError, match=rf'temperature must be positive, got {temperature}'):
+        build_runner(cfg)
+    cfg = config(tmp_path)
+    runner = build_runner(cfg)
+    runner.algorithm.head.temperature = temperature  # of a loss that does not check it
     with pytest.raises(UserError, match=rf'model.head.temperature must be above 0, got {temperature}'):
-        build_runner(cfg).train()
+        runner.train()
 
 
 def test_a_run_whose_gradient_is_zero_stops(tmp_path: Path) -> None:

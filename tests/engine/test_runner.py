@@ -137,7 +137,7 @@ def test_order_of_resumable_checkpoints(tmp_path: Path) -> None:
 
 def test_resume_without_a_checkpoint_keeps_load_from(tmp_path: Path) -> None:
     def resumed() -> tuple[bool, str | None]:
-        cfg = Config(dict(load_from='weights.pth', default_scope='mmssl', work_dir=str(tmp_path)))
+        cfg = Config(tiny_config(tmp_path, load_from='weights.pth'))
         Settings(resume=True).write(cfg)
         return cfg.resume, cfg.load_from
 

@@ -345,7 +345,7 @@ def _drift(work_dir: str) -> str:
 @pytest.mark.parametrize('variable', ['TORCHELASTIC_RESTART_COUNT', 'SLURM_RESTART_COUNT'])
 def test_a_restarted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     def resumes() -> bool:
-        cfg = Config(dict(work_dir=str(tmp_path), default_scope='mmssl'))
+        cfg = Config(tiny_config(tmp_path))
         Settings(work_dir=tmp_path).write(cfg)
         return cfg.get('resume', False)
 
