@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import parent_process
+from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -22,11 +23,23 @@ def shield_workers(loader: DataLoader) -> DataLoader:
     """
     if hasattr(signal, 'sigwaitinfo'):  # not on macOS
         loader.worker_init_fn = partial(_start_worker, then=loader.worker_init_fn)
+        loader.__class__ = _ShieldedLoader
     return loader
 
 
+class _ShieldedLoader(DataLoader):
+    """A ``DataLoader`` whose workers begin with SIGTERM blocked: before ``_start_worker`` it would end them."""
+
+    def __iter__(self) -> Any:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(number: int, then: Callable[[int], None] | None) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # a worker that was not forked begins without it
     parent = parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.pid,), daemon=True).start()

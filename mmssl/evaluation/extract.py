@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, Subset
 
 from mmssl.config.dtypes import read_dtype
+from mmssl.datasets.workers import shield_workers
 from mmssl.distributed.collectives import copy_first_process, gather_constant, rank, world_size
 from mmssl.distributed.unwrap import unwrap
 
@@ -233,13 +234,13 @@ def extract_chosen(
         The features on the CPU, in the order of ``rows``.
     """
     algorithm = unwrap(model)
-    loader: DataLoader = DataLoader(
+    chosen: DataLoader = DataLoader(
         Subset(dataloader.dataset, rows),
         dataloader.batch_size,
         num_workers=dataloader.num_workers,
         collate_fn=dataloader.collate_fn,
-        worker_init_fn=dataloader.worker_init_fn,
     )
+    loader = shield_workers(chosen)
     with evaluating(algorithm):
         parts = [
             [column.cpu() for column in _embed(algorithm, batch, algorithm.extract_feat, dtype)]

@@ -21,6 +21,8 @@ def _term(process: int) -> None:
 @pytest.mark.parametrize('num_workers', [1, 2])
 def test_a_worker_outlives_a_signal_to_the_whole_group_and_ends_with_its_parent(num_workers: int) -> None:
     batches = iter(shield_workers(DataLoader(range(64), num_workers=num_workers)))
+    for worker in batches._workers:  # which have hardly begun
+        _term(worker.pid)
     next(batches)
     for worker in batches._workers:
         _term(worker.pid)

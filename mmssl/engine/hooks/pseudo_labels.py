@@ -24,6 +24,7 @@ from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import apply_options, load_config
 from mmssl.config.text import read_config_text
 from mmssl.datasets.epoch_sampler import EpochSampler
+from mmssl.datasets.workers import shield_workers
 from mmssl.distributed.collectives import patient_group, rank, world_size
 from mmssl.engine.loops import seed_iteration
 from mmssl.engine.sharding import whole_parameters
@@ -195,7 +196,6 @@ class PseudoLabelsHook(Hook):
             sampler=sampler,
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
-            worker_init_fn=loader.worker_init_fn,
             pin_memory=loader.pin_memory,
             drop_last=training,  # batch norm cannot train on a last batch of one image
         )
@@ -204,7 +204,7 @@ class PseudoLabelsHook(Hook):
         folder = Path(runner.work_dir, 'labels')
         return extract_rows(
             algorithm,
-            passes,
+            shield_workers(passes),
             feature=algorithm.label_features,
             allocate=lambda count, width: allocate_features(count, width, self.memory_limit, folder),
             training=training,
