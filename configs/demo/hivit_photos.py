@@ -1,11 +1,11 @@
 """MAE on a small HiViT, on photo patches: ``make demo METHOD=hivit``.
 
-As in the demo of MAE, three quarters of the units are hidden and the targets are plain pixels.
+As in the demo of MAE, half of the units is hidden and the targets are plain pixels.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
 
-max_epochs = 24
+max_epochs = 16
 
 model = dict(
     type='MAE',
@@ -17,7 +17,7 @@ model = dict(
         stem_stride=1,  # 64 units of 4 pixels
         output='units',
     ),
-    masker=dict(type='UniformMasker', ratio=0.75, patch_size=4),
+    masker=dict(type='UniformMasker', ratio=0.5, patch_size=4),
     neck=dict(type='HiViTDecoder', in_channels=128, out_channels=48, grid_size=8, embed_dim=64, depth=2, num_heads=4),
     target=dict(type='PixelTarget', patch_size=4, standardize=False),
     head=dict(type='MaskedMSELoss'),
