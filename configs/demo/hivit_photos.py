@@ -1,6 +1,6 @@
 """MAE on a small HiViT, on photo patches: ``make demo METHOD=hivit``.
 
-As in the demo of MAE, half of the units is hidden and the targets are plain pixels.
+Half of the units is hidden, and the targets are plain pixels.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']
