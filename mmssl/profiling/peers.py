@@ -25,7 +25,7 @@ from mmssl.profiling.timing import Task, measure_in_turns, time_once
 from mmssl.utils.errors import UserError
 
 Run = Callable[[], Any]
-# What this process can be asked to time: 'step', and 'data' if images are read.
+# What this process can be asked to run: 'train' on views in memory, 'data', which loads views, and 'step', both.
 _RUNS: dict[str, Run] = {}
 
 
