@@ -20,6 +20,7 @@ not measured
 kept
 <!-- end of demo -->
 """
+MARKS = '<!-- leaderboard -->\nold\n<!-- end of leaderboard -->\nend\n'
 
 
 @pytest.fixture
@@ -27,12 +28,13 @@ def root(tmp_path: Path) -> Path:
     for folder in ('configs/one', 'docs/methods', 'docs/images', 'board'):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / 'configs/one/README.md').write_text(CARD)
-    page = '# Table\n<!-- leaderboard -->\nold\n<!-- end of leaderboard -->\nend\n'
-    (tmp_path / 'docs/methods/leaderboard.md').write_text(page)
+    for name, options in {'leaderboard': '--full', 'cifar10': '--minutes 10 --data cifar10'}.items():
+        page = f'# Table\n\n    python tools/benchmarks/leaderboard.py {options}\n\n{MARKS}'
+        (tmp_path / f'docs/methods/{name}.md').write_text(page)
     return tmp_path
 
 
-def board(root: Path, top1: dict[int, float], command: str = 'python board --full') -> str:
+def board(root: Path, top1: dict[int, float], command: str = 'python board --full --seeds 0') -> str:
     """Writes the results of method "one", seed -> linear accuracy, and a failed run, and returns their folder."""
     shared = dict(images=14400, minutes=9.0, processor_minutes=4.0, cpu='Xeon', threads=1, torch='2.15', commit='abc')
     runs = []
@@ -58,7 +60,7 @@ def test_tables_stand_between_the_marks(root: Path, monkeypatch: pytest.MonkeyPa
         assert text.endswith('<!-- demo other --> kept <!-- end of demo -->')
         assert assemble.DEMO.search(card).groups() == ('70.0 (70.0 to 70.0)', '81.0 (80.0 to 82.0)')
         page = (root / 'docs/methods/leaderboard.md').read_text()
-        assert page.startswith('# Table\n<!-- leaderboard -->\nAccuracy in %') and page.endswith('-->\nend\n')
+        assert '--full\n\n<!-- leaderboard -->\nAccuracy in %' in page and page.endswith('-->\nend\n')
         assert 'old' not in page and '| one | 70.0' in page and 'exit code' not in page
     assert (root / 'docs/images/leaderboard.png').read_bytes().startswith(b'\x89PNG')
 
@@ -89,6 +91,20 @@ def test_a_run_that_recorded_less_hides_nothing_of_another(root: Path, monkeypat
     assert '4.0 minutes of processor time' in ' '.join(card.split())
 
 
+def test_another_page_has_its_own_runs_and_leaves_the_cards(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = load_tool('misc/write_leaderboard.py')
+    monkeypatch.setattr(tool, 'ROOT', root)
+    tool.main([board(root, {0: 90.0})])
+    card, first = ((root / name).read_bytes() for name in ('configs/one/README.md', 'docs/methods/leaderboard.md'))
+    tool.main([board(root, {0: 50.0}, 'python board --seeds 0 --data=cifar10 --minutes 10'), '--page', 'cifar10'])
+    page = (root / 'docs/methods/cifar10.md').read_text()
+    assert '| one | 70.0 | 50.0 |' in page and '90.0' not in page
+    assert 'Command: `python tools/benchmarks/leaderboard.py --minutes 10 --data cifar10`' in page
+    assert (root / 'docs/images/cifar10.png').is_file()
+    assert (root / 'configs/one/README.md').read_bytes() == card
+    assert (root / 'docs/methods/leaderboard.md').read_bytes() == first
+
+
 @pytest.mark.parametrize(
     'options', ['--minutes 1', '--full --data photos', '--full --data=photos', '--seeds 0 --full --dat photos']
 )
@@ -99,8 +115,24 @@ def test_runs_of_another_budget_or_other_images(
     monkeypatch.setattr(tool, 'ROOT', root)
     with pytest.raises(SystemExit):
         tool.main([board(root, {0: 80.0}, f'python board {options}')])
-    assert 'has runs of --full without --data' in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert f"'python board {options}'" in message and 'leaderboard.py --full' in message and '--page' in message
     assert not (root / 'docs/methods/leaderboard.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'), [(None, 'write the page'), (MARKS, 'does not name the command of its table')]
+)
+def test_a_page_that_is_missing_or_names_no_command(
+    root: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = load_tool('misc/write_leaderboard.py')
+    monkeypatch.setattr(tool, 'ROOT', root)
+    if text is not None:
+        (root / 'docs/methods/other.md').write_text(text)
+    with pytest.raises(SystemExit):
+        tool.main([board(root, {0: 80.0}), '--page', 'other'])
+    assert message in capsys.readouterr().err and not (root / 'docs/methods/other.json').exists()
 
 
 def test_a_folder_without_a_leaderboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
