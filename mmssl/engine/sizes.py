@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,12 +76,10 @@ def _wrong_masks(algorithm: Any, size: int) -> Iterator[str]:
     parts = [(name, module) for name in ('neck', 'head') for module in getattr(algorithm, name).modules()]
     for name, module in parts:
         shape = getattr(module, 'grid_size', None)
-        patches = math.prod(shape) if isinstance(shape, tuple) else getattr(module, 'num_patches', None)
-        if isinstance(patches, int) and patches != grid**2:
+        if isinstance(shape, tuple) and shape != (grid, grid):
             yield (
-                f'{view} and model.masker.patch_size={patch} give {grid} x {grid} = {grid**2} patches, but '
-                f'model.{name}.grid_size gives {patches}: set model.{name}.grid_size={grid}, or change the size of the '
-                'view'
+                f'{view} and model.masker.patch_size={patch} give {grid} x {grid} patches, but model.{name}.grid_size '
+                f'has {shape[0]} x {shape[1]}: set model.{name}.grid_size={grid}, or change the size of the view'
             )
 
 

@@ -91,11 +91,12 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
         (
             'mae',
             {'train_dataloader.dataset.views.0.size': 64},
-            r'views.0.size=64 and model.masker.patch_size=8 give 8 x 8 = 64 patches, but model.neck.grid_size gives '
-            r'16: set model.neck.grid_size=8',
+            r'views.0.size=64 and model.masker.patch_size=8 give 8 x 8 patches, but model.neck.grid_size has '
+            r'4 x 4: set model.neck.grid_size=8',
         ),
-        ('itpn', {'model.neck.grid_size': 3}, r'= 16 patches, but model.neck.grid_size gives 9'),
-        ('cae', {'model.head.grid_size': 5}, r'= 16 patches, but model.head.grid_size gives 25: set model.head.grid'),
+        ('itpn', {'model.neck.grid_size': 3}, r'4 x 4 patches, but model.neck.grid_size has 3 x 3'),
+        ('mae', {'model.neck.grid_size': (2, 8)}, r'4 x 4 patches, but model.neck.grid_size has 2 x 8: set'),
+        ('cae', {'model.head.grid_size': 5}, r'4 x 4 patches, but model.head.grid_size has 5 x 5: set model.head.grid'),
         ('mae', {'model.masker.patch_size': 16}, r'model.masker.patch_size=16 and the patches of model.backbone, 8'),
         ('maskfeat', {'model.target.patch_size': 16}, r'patch_size=8 and the patches of model.target, 16 pixels'),
         ('mae', {'train_dataloader.dataset.views.0.size': 36}, r'views.0.size=36 is not a multiple of model.masker'),

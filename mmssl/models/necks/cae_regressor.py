@@ -96,8 +96,7 @@ class CAERegressor(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         check_choices(init=(init, ('xavier', 'beit')))
-        rows, columns = to_2tuple(grid_size)
-        self.num_patches = rows * columns
+        self.grid_size = to_2tuple(grid_size)
         self.in_channels, self.out_channels = in_channels, embed_dim
         self.embed: nn.Module = nn.Identity()
         if in_channels != embed_dim:
@@ -107,7 +106,7 @@ class CAERegressor(BaseModule):
         rates = torch.linspace(0, drop_path_rate, depth, device='cpu').tolist()
         self.blocks = nn.ModuleList(RegressorBlock(embed_dim, num_heads, layer_scale, rate) for rate in rates)
         self.norm = nn.LayerNorm(embed_dim, eps=1e-6)
-        self.register_buffer('positions', sincos_positions((rows, columns), embed_dim, prefix=0), persistent=False)
+        self.register_buffer('positions', sincos_positions(self.grid_size, embed_dim, prefix=0), persistent=False)
         self.apply(truncated_at_std)
         rescale_branches(self.blocks, 'cross_attn', 'mlp_cross')
         if init == 'xavier':

@@ -43,11 +43,10 @@ class JEPAPredictor(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        rows, columns = to_2tuple(grid_size)
-        self.num_patches = rows * columns
+        self.grid_size = to_2tuple(grid_size)
         self.in_channels = self.out_channels = in_channels
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
-        positions = sincos_positions((rows, columns), embed_dim, 'column', torch.float64, prefix=0)
+        positions = sincos_positions(self.grid_size, embed_dim, 'column', torch.float64, prefix=0)
 
         self.embed = nn.Linear(in_channels, embed_dim)
         self.mask_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, embed_dim), std=0.02))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -51,11 +52,10 @@ class MAEDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        rows, columns = to_2tuple(grid_size)
-        self.num_patches = rows * columns
+        self.grid_size = to_2tuple(grid_size)
         self.num_prefix_tokens = num_prefix_tokens
         norm: Any = partial(nn.LayerNorm, eps=1e-6)
-        positions = sincos_positions((rows, columns), embed_dim, 'column', torch.float64, prefix=num_prefix_tokens)
+        positions = sincos_positions(self.grid_size, embed_dim, 'column', torch.float64, prefix=num_prefix_tokens)
 
         self.embed = nn.Identity() if in_channels is None else nn.Linear(in_channels, embed_dim)
         self.mask_token = nn.Parameter(torch.empty(1, 1, embed_dim))
@@ -89,6 +89,6 @@ class MAEDecoder(BaseModule):
             fill: (1, 1, embed_dim), token put at every hidden patch; None uses the mask token.
         """
         prefix, visible = self.embed(latent).tensor_split([self.num_prefix_tokens], dim=1)
-        patches = restore_patches(visible, keep, self.mask_token if fill is None else fill, self.num_patches)
+        patches = restore_patches(visible, keep, self.mask_token if fill is None else fill, prod(self.grid_size))
         x = torch.cat([prefix, patches], dim=1) + self.pos_embed
         return self.norm(self.blocks(x))[:, self.num_prefix_tokens :]
