@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +54,19 @@ def below(tensors: Mapping[str, Tensor], prefix: str, needed: bool = False) -> d
         beginnings = sorted({name.split('.')[0] for name in tensors})
         raise UserError(f'no tensor under {prefix[:-1]!r}; the names begin with {some(beginnings)}')
     return found
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Returns the SHA-256 of the names, dtypes, shapes and values of tensors, as 64 hexadecimal digits.
+
+    Two files with the same weights have the same digest, whatever else they hold.
+    """
+    sha256 = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha256.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}\n'.encode())
+        sha256.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return sha256.hexdigest()
 
 
 def unwrapped(name: str) -> str:

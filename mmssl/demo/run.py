@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from mmssl.checkpoints.content import digest
 from mmssl.datasets.image_files import find_images
 from mmssl.datasets.own_images import use_images
 from mmssl.demo.precision import Precision, time_precisions
@@ -174,6 +175,7 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
         images=run_.images,
         seed=seed,
         precision=str(run_.precision),
+        backbone_sha256=digest(runner.algorithm.backbone.state_dict()),
         **conditions(),
     )
     Path(work_dir, 'result.json').write_text(json.dumps(results, indent=2) + '\n')  # before the report, which may fail

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from torch import nn
 from mmssl.apis.arguments import read_checkpoint
 from mmssl.checkpoints import files as checkpoint_module
 from mmssl.checkpoints import matching
+from mmssl.checkpoints.content import digest
 from mmssl.checkpoints.files import (
     UnreadableCheckpointError,
     backbone_file,
@@ -330,3 +332,23 @@ def test_another_width_is_no_other_stem(tmp_path):
     with pytest.raises(UserError, match='of another shape: conv1.weight') as error:
         load_file(ResNet(18, stem='small', width=0.125), tmp_path / 'wide.pth')
     assert 'stem=' not in str(error.value)
+
+
+def test_the_digest_is_of_names_types_shapes_and_values() -> None:
+    weights = dict(a=torch.arange(6.0).reshape(1, 2, 1, 3), b=torch.tensor(1))
+    channels_last = weights['a'].contiguous(memory_format=torch.channels_last)
+    same = (
+        dict(reversed(weights.items())),
+        weights | dict(a=nn.Parameter(weights['a'])),
+        weights | dict(a=channels_last),
+    )
+    others = (
+        dict(c=weights['a'], b=weights['b']),
+        weights | dict(a=weights['a'].reshape(6)),
+        weights | dict(a=weights['a'] + 1e-6),
+        weights | dict(a=weights['a'].to(torch.bfloat16)),
+        dict(a=weights['a']),
+    )
+    assert {digest(tensors) for tensors in same} == {digest(weights)}
+    assert len({digest(tensors) for tensors in (weights, *others)}) == 6
+    assert digest({}) == hashlib.sha256().hexdigest()

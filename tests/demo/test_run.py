@@ -12,6 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 from PIL import Image
 
+from mmssl.checkpoints.content import digest
 from mmssl.config.check import check_config
 from mmssl.config.load import load_config
 from mmssl.demo import precision
@@ -102,6 +103,8 @@ def test_demo_prints_a_table_and_writes_a_report(
         assert set(scores) == {'knn_top1', 'linear_top1', 'linear10_top1'}
         assert f'{scores["linear_top1"]:.1f}' in printed
     assert (results['epochs'], results['images'], results['seed'], results['threads']) == (1, 36, 3, 1)
+    backbone = torch.load(tmp_path / 'epoch_1_backbone.pth', weights_only=False)['state_dict']
+    assert results['backbone_sha256'] == digest(backbone)
 
 
 def test_figures_of_a_flat_folder_and_of_a_method_that_hides_patches(
