@@ -1,4 +1,7 @@
-"""Pre-train on photo patches, or on your own folder of images, in minutes: ``python tools/demo.py``."""
+"""Pre-train on photo patches, or on your own folder of images, in minutes: ``python tools/demo.py``.
+
+``--method`` also takes the recipe of a pre-training, of the package or your own.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmssl.cli.tool import tool
-from mmssl.utils.errors import UserError
+from mmssl.utils.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from mmssl.demo.run import Outcome
@@ -16,10 +19,19 @@ if TYPE_CHECKING:
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'
 
 
+def demos() -> list[str]:
+    """Returns the names of the demos."""
+    return sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
+
+
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    methods = sorted(path.stem.removesuffix('_photos') for path in CONFIGS.glob('*_photos.py'))
     parser = argparse.ArgumentParser(description='Pre-train a small backbone and show what it has learnt')
-    parser.add_argument('--method', choices=methods, default='simclr', help='default: simclr')
+    parser.add_argument(
+        '--method',
+        metavar='NAME',
+        default='simclr',
+        help=f'{", ".join(demos())} (default: simclr); or a config of a pre-training, as a file or a name',
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument('--epochs', type=int, help='length of the pre-training; default: about five minutes')
     length.add_argument('--minutes', type=float, help='length of the pre-training on an idle machine, by estimate')
@@ -28,6 +40,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', help='folder of images; with class folders inside, accuracies are reported too')
     parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for the report, logs and checkpoints')
     return parser.parse_args(argv)
+
+
+def find_method(name: str) -> Path:
+    """Returns the config of a demo, or of a recipe.
+
+    Raises:
+        UserError: There is neither.
+    """
+    from mmssl.config.recipes import find_config, recipes
+
+    if name in demos():
+        return CONFIGS / f'{name}_photos.py'
+    if Path(name).is_file() or Path(name).parent != Path() or name.removesuffix('.py') in recipes():
+        return find_config(name)
+    raise UserError(f'there is no demo and no recipe {name!r}{did_you_mean(name, [*demos(), *recipes()])}')
 
 
 def show(outcome: Outcome) -> None:
@@ -57,9 +84,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmssl.demo import run as demo
     from mmssl.engine.stages import Stage, read_stages
 
-    path = CONFIGS / f'{args.method}_photos.py'
+    path = find_method(args.method)
     cfg = load_config(path)
     stages = read_stages(path) if 'stages' in cfg else [Stage('training', cfg, takes={}, leaves={})]
+    if (last := [stage.config for stage in stages if stage.trains][-1:]) and not demo.evaluates_features(last[0]):
+        raise UserError(f'{args.method} does not evaluate frozen features: choose the recipe of a pre-training')
     for name in ('epochs', 'minutes'):
         if (value := getattr(args, name)) is not None and not 0 < value < float('inf'):
             raise UserError(f'--{name} must be {"finite" if value > 0 else "above 0"}, got {value}')

@@ -71,14 +71,16 @@ class Leaderboard:
     """Runs the demo of every method and stores the results.
 
     Args:
-        methods: Names of methods, as ``tools/demo.py --method`` takes them.
+        methods: Names of methods, or files of recipes, as ``tools/demo.py --method`` takes them. In the table, the name
+            of a file is that of the recipe.
         options: Further arguments of ``tools/demo.py``, the same for all methods: the budget and the images.
         work_dir: Folder for runs and tables.
         demo: Path of ``tools/demo.py``.
     """
 
     def __init__(self, methods: Sequence[str], options: Sequence[str], work_dir: Path, demo: Path) -> None:
-        self.methods, self.options, self.work_dir, self.demo = methods, list(options), work_dir, demo
+        self.methods = {Path(method).name.removesuffix('.py'): method for method in methods}
+        self.options, self.work_dir, self.demo = list(options), work_dir, demo
 
     def run(self, seeds: Sequence[int], after_each: Callable[[list[Run]], None] = lambda runs: None) -> list[Run]:
         """Runs every method that has no result yet, failed ones again, and returns all runs, the lowest seed first.
@@ -105,15 +107,13 @@ class Leaderboard:
         runs = []
         for file in sorted(self.work_dir.glob('*/seed*/run.json')):
             run = Run(**json.loads(file.read_text()))
-            command = self._command(run.method, run.seed)
-            if (run.method, run.seed) not in asked and json.loads(
-                file.with_name('command.json').read_text()
-            ) == command:
+            options = json.loads(file.with_name('command.json').read_text())[2:]
+            if (run.method, run.seed) not in asked and options == self._command(run.method, run.seed)[2:]:
                 runs.append(run)
         return runs
 
     def _command(self, method: str, seed: int) -> list[str]:
-        return ['--method', method, '--seed', str(seed), *self.options]
+        return ['--method', self.methods.get(method, method), '--seed', str(seed), *self.options]
 
     def run_one(self, method: str, seed: int) -> Run:
         """Runs a method once, or reads the result of an earlier run.

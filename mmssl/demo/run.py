@@ -30,6 +30,7 @@ from mmssl.visualization.robustness_report import RobustnessReport
 
 MIN_IMAGES = 32
 IMAGES_PER_CLUSTER = 4  # smallest average
+PHOTO_PATCHES = 7200  # images of the demos
 PATIENCE = 1.6  # a pre-training of more than this times the budget is cut to the budget
 
 
@@ -83,22 +84,27 @@ class Outcome:
     results: dict[str, Any]
 
 
-def use_folder(cfg: Config, folder: str) -> None:
-    """Changes a demo config so that it reads the images of a folder.
+def evaluates_features(cfg: Config) -> bool:
+    """Returns whether a training evaluates frozen features, which a demo compares before and after it."""
+    return bool(cfg.get('max_epochs')) and (cfg.get('val_cfg') or {}).get('type') == 'EmbeddingValLoop'
 
-    With class folders the demo measures accuracy; with a flat folder it shows figures only. The number of iterations
-    stays about the same. Small folders get smaller batches, with smaller groups of images that share norm statistics,
-    and fewer clusters. A bank has as many rows as there are training images.
+
+def use_folder(cfg: Config, folder: str) -> None:
+    """Changes a config so that it reads the images of a folder.
+
+    With class folders the demo measures accuracy; with a flat folder it shows figures only. The number of iterations of
+    a demo stays about the same; other configs keep their epochs. Small folders get smaller batches, with smaller groups
+    of images that share norm statistics, and fewer clusters. A bank has as many rows as there are training images.
 
     Args:
-        cfg: Config of the demo, or of a stage that trains nothing; changed in place.
+        cfg: Config of a pre-training, or of a stage that trains nothing; changed in place.
         folder: Folder of images or of class folders.
 
     Raises:
         FileNotFoundError: The folder does not exist.
         UserError: The folder holds too few images.
     """
-    names = list(find_images(folder))
+    names, is_demo = list(find_images(folder)), _training_set(cfg).type == 'PhotoPatches'
     if len(names) < MIN_IMAGES:
         raise UserError(f'{folder} holds {len(names)} images; the demo needs at least {MIN_IMAGES}')
     use_images(cfg, folder)
@@ -108,14 +114,15 @@ def use_folder(cfg: Config, folder: str) -> None:
     if 'step' in cfg:
         return
     planned = batch = cfg.train_dataloader.batch_size
-    iterations = cfg.max_epochs * (7200 // batch)
+    iterations = cfg.max_epochs * (PHOTO_PATCHES // batch)
     while batch > num_train // 2:
         batch //= 2
     cfg.train_dataloader.batch_size = batch
     _shrink_groups(cfg.model, planned // batch)
     if 'bank' in cfg.model:
         cfg.model.bank.length = num_train
-    cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
+    if is_demo:
+        cfg.max_epochs = max(1, -(-iterations // (num_train // batch)))
 
 
 def _shrink_groups(part: Any, factor: int) -> None:
@@ -265,7 +272,10 @@ def set_length(cfg: Config, precision: Precision, length: Length, share: float =
         share: Share of this training in the demo's minutes, in (0, 1].
     """
     cfg.max_epochs = length.choose(cfg.max_epochs, precision.minutes_per_epoch, share)
-    cfg.param_scheduler.warmup_epochs = min(cfg.param_scheduler.warmup_epochs, cfg.max_epochs / 4)
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+        if 'warmup_epochs' in scheduler:
+            scheduler.warmup_epochs = min(scheduler.warmup_epochs, cfg.max_epochs / 4)
     cfg.optim_wrapper.update(type='MixedPrecisionOptimWrapper', dtype=precision.dtype)
     cfg.memory_format = 'channels_last' if precision.layout is torch.channels_last else 'contiguous'
     cfg.val_cfg.dtype = precision.dtype

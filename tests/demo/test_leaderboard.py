@@ -21,6 +21,7 @@ parser = argparse.ArgumentParser()
 for name in ('method', 'seed', 'minutes', 'work-dir'):
     parser.add_argument('--' + name)
 args = parser.parse_args()
+args.method = pathlib.Path(args.method).stem
 folder = pathlib.Path(args.work_dir)
 (folder / 'count').write_text((folder / 'count').read_text() + 'x' if (folder / 'count').exists() else 'x')
 assert args.method != 'broken', 'a loss is not finite'
@@ -116,6 +117,36 @@ def test_the_tool_writes_table_and_figure_and_knows_the_methods(board: Leaderboa
         with pytest.raises(SystemExit):
             tool.main(['--data', str(tmp_path / name)])
         assert found in capsys.readouterr().err
+
+
+def test_recipes_take_part_by_name_and_by_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool, boards = load_tool('benchmarks/leaderboard.py'), []
+    monkeypatch.setattr(Leaderboard, 'run', lambda self, seeds, after_each: boards.append(self) or after_each([]) or [])
+    recipe, mine = 'simclr_resnet18-half_1xb512-12e_cifar10', tmp_path / 'mine.py'
+    mine.touch()
+    given = ['simclr', recipe, str(mine)]
+    with pytest.raises(SystemExit) as exit_:
+        tool.main(['--methods', *given, recipe, '--epochs', '12', '--work-dir', str(tmp_path)])
+    assert exit_.value.code == 0
+    assert boards[0].methods == dict(zip(['simclr', recipe, 'mine'], given))
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'mine.py').touch()
+    with pytest.raises(SystemExit):
+        tool.main(['--methods', str(mine), str(tmp_path / 'other' / 'mine.py')])
+    assert 'have the same name in the table: rename one' in capsys.readouterr().err
+
+
+def test_the_command_of_a_file_and_its_row(tmp_path: Path) -> None:
+    file = tmp_path / 'good.py'
+    (tmp_path / 'demo.py').write_text(DEMO)
+    board = Leaderboard([str(file)], ['--minutes', '2'], tmp_path / 'board', tmp_path / 'demo.py')
+    assert [run.method for run in board.run([0])] == ['good']
+    command = json.loads((tmp_path / 'board' / 'good' / 'seed0' / 'command.json').read_text())
+    assert command == ['--method', str(file), '--seed', '0', '--minutes', '2']
+    other = Leaderboard(['better'], ['--minutes', '2'], tmp_path / 'board', tmp_path / 'demo.py')
+    assert {run.method for run in other.run([0])} == {'better', 'good'}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from tests.support.small_parts import half_masks, shared_crops
 from tests.support.tools import load_tool
 
 RECIPES = sorted((Path(__file__).parents[2] / 'configs' / 'demo').glob('*_photos.py'))
+CIFAR10 = sorted(RECIPES[0].parents[1].glob('*/*_resnet18-half_1xb512-12e_cifar10.py'))
 
 tool = load_tool('demo.py')
 
@@ -137,6 +138,19 @@ def test_a_method_of_several_trainings_has_a_row_for_each_and_the_figures_of_its
     assert 'stages: rotnet, words, bownet' in report and (tmp_path / 'bownet' / 'backbone.pth').is_file()
 
 
+@pytest.mark.parametrize('path', CIFAR10, ids=lambda path: path.stem)
+def test_the_recipes_of_an_hour_reach_every_parameter(path: Path) -> None:
+    cfg = load_config(path)
+    init_default_scope('mmssl')
+    check_config(cfg, data=False)
+    model = ALGORITHMS.build(cfg.model)
+    model.on_train_start()
+    views = [torch.randn(cfg.model.get('norm_group_size') or 8, 3, 32, 32) for _ in range(2)]
+    sum(model.loss(views, {}).values()).backward()
+    assert all((param.grad is not None) == param.requires_grad for param in model.parameters())
+    assert model.backbone.feature_dim == 256 and cfg.max_epochs == 12
+
+
 def test_small_folders_get_small_batches_and_as_many_iterations(folder: Path) -> None:
     cfg = load_config(RECIPES[-1])
     planned = copy.deepcopy(cfg)
@@ -180,6 +194,42 @@ def test_a_method_with_groups_or_a_bank_takes_a_step_of_a_small_folder(method: s
     assert batch == 16 and all(value.isfinite() for value in losses.values())
     model.on_step_end(0.5)
     assert not hasattr(model, 'bank') or model.bank.features.shape == (36, 64)
+
+
+def test_a_config_of_other_images_keeps_its_epochs_and_shortens_every_warm_up(folder: Path) -> None:
+    cfg = load_config('dino_vit-tiny_1xb512-200e_cifar10')
+    demo.use_folder(cfg, str(folder))
+    assert cfg.max_epochs == 200 and cfg.train_dataloader.batch_size == 16
+    fastest = precision.Precision(None, torch.contiguous_format, 1.0, minutes_per_epoch=1.0)
+    demo.set_length(cfg, fastest, demo.Length(epochs=12))
+    assert cfg.max_epochs == 12
+    assert [scheduler.get('warmup_epochs') for scheduler in cfg.param_scheduler] == [3.0, None]
+    deepcluster = load_config('deepcluster_resnet18_1xb256-200e_cifar10')
+    scheduler = copy.deepcopy(deepcluster.param_scheduler)
+    demo.set_length(deepcluster, fastest, demo.Length(epochs=12))
+    assert deepcluster.param_scheduler == scheduler, 'it has no warm-up'
+
+
+def test_a_recipe_takes_the_place_of_a_demo(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(precision, 'NUM_PROBED', 4)
+    recipe = tmp_path / 'mine.py'
+    recipe.write_text(f"""_base_ = {str(CIFAR10[-1].parents[1] / 'simclr/simclr_resnet18_1xb512-200e_cifar10.py')!r}
+model = dict(backbone=dict(width=0.125), neck=dict(in_channels=64, hidden_channels=64))
+""")
+    tool.main(['--method', str(recipe), '--data', str(folder), '--epochs', '1', '--work-dir', str(tmp_path / 'run')])
+    results = json.loads((tmp_path / 'run' / 'result.json').read_text())
+    assert results['epochs'] == 1 and list(results['scores'])[-1] == 'pre-trained'
+    for method, message in (
+        ('simcler', "no demo and no recipe 'simcler'; did you mean 'simclr'"),
+        ('nowhere/simclr.py', "'nowhere/simclr.py' does not exist"),
+        ('addernet_resnet20_1xb256-400e_cifar10', 'does not evaluate frozen features'),
+    ):
+        capsys.readouterr()
+        with pytest.raises(SystemExit):
+            tool.main(['--method', method])
+        assert message in capsys.readouterr().err
 
 
 def test_too_few_images_are_refused(tmp_path: Path) -> None:

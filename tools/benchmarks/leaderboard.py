@@ -27,7 +27,9 @@ CONFIGS = ROOT / 'configs' / 'demo'
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train methods on the same images with one budget, and rank them')
-    parser.add_argument('--methods', nargs='+', metavar='NAME', help='names as in tools/demo.py (default: all)')
+    parser.add_argument(
+        '--methods', nargs='+', metavar='NAME', help='demos, or configs as in tools/demo.py (default: all demos)'
+    )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='default: 0 1 2')
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument('--minutes', type=float, default=5, help='budget of a run on an idle machine (default: 5)')
@@ -48,6 +50,27 @@ def write(runs: list[Run], work_dir: Path, command: str) -> None:
     save_chart(runs, work_dir / 'leaderboard.png')
 
 
+def chosen(given: Sequence[str], demos: Sequence[str]) -> list[str]:
+    """Returns the methods that were given, each once: names of demos and recipes, and files with their whole path.
+
+    Raises:
+        UserError: There is no demo and no recipe of a name, or two files have the same name.
+    """
+    from mmssl.config.recipes import recipes
+
+    files: dict[str, str] = {}
+    for name in dict.fromkeys(given):
+        if name in demos or name in recipes():
+            method = name
+        elif Path(name).is_file():
+            method = str(Path(name).resolve())
+        else:
+            raise UserError(f'there is no demo of {name!r}{did_you_mean(name, demos)}: {", ".join(demos)}')
+        if files.setdefault(Path(method).name.removesuffix('.py'), method) != method:
+            raise UserError(f'{name} and {files[Path(name).stem]} have the same name in the table: rename one')
+    return list(files.values())
+
+
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
@@ -59,9 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in ('epochs', 'minutes'):
         if (value := getattr(args, name)) is not None and not 0 < value < float('inf'):
             raise UserError(f'--{name} must be {"finite" if value > 0 else "above 0"}, got {value}')
-    for name in args.methods or []:
-        if name not in offered:
-            raise UserError(f'there is no demo of {name!r}{did_you_mean(name, offered)}: {", ".join(offered)}')
+    methods = chosen(args.methods or offered, offered)
     options = ['--minutes', f'{args.minutes:g}']
     if args.full:
         options = ['--full']
@@ -79,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     work_dir = Path(args.work_dir).resolve()
     words = sys.argv[1:] if argv is None else argv
     command = shlex.join(['python', 'tools/benchmarks/leaderboard.py', *words])
-    methods, seeds = (list(dict.fromkeys(given)) for given in (args.methods or offered, args.seeds))  # each once
+    seeds = list(dict.fromkeys(args.seeds))  # each once
     leaderboard = Leaderboard(methods, options, work_dir, ROOT / 'tools' / 'demo.py')
     runs = leaderboard.run(seeds, lambda runs: write(runs, work_dir, command))
     print((work_dir / 'leaderboard.md').read_text())

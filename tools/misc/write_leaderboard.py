@@ -79,7 +79,7 @@ def check_command(command: str, page: Path) -> str:
     """
     parser = argparse.ArgumentParser()  # the options may be shortened, or joined to their values with "="
     parser.add_argument('--full', action='store_true')
-    for option in ('--minutes', '--epochs', '--data'):
+    for option in ('--recipes', '--minutes', '--epochs', '--data'):
         parser.add_argument(option)
     options, _ = parser.parse_known_args(shlex.split(command))
     valued = [f'--{name} {value}' for name, value in vars(options).items() if name != 'full' and value is not None]
