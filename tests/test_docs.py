@@ -133,6 +133,13 @@ def test_no_table_of_docs_is_broken() -> None:
             assert len(set(rows)) == 1, f'{page}: {table.splitlines()[rows.index(max(rows, key=rows.count))]}'
 
 
+@each_page
+def test_operators_are_provided_before_mmdet_or_mmseg_is_imported(page: Path) -> None:
+    for block in re.findall(r'```python\n(.*?)```', page.read_text(), re.DOTALL):
+        first = re.search(r'^(?:from|import) (?:mmdet|mmseg)\b', block, re.MULTILINE)
+        assert first is None or '\nprepare_downstream()\n' in block[: first.start()]
+
+
 def test_documented_arguments_are_arguments() -> None:
     """`make docs` makes the reference from docstrings and signatures, and ends with an error where they differ."""
     wrong = []

@@ -296,6 +296,8 @@ class PretrainRunner(CheckpointRunner):
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
         """Scales the lr from the batch size of the recipe to that of this run if ``enable`` is True, see ``scale_lr``.
 
+        Otherwise a warning says that they differ.
+
         Args:
             optim_wrapper: Optimizer wrapper; its lr is changed.
             auto_scale_lr: Dict with ``enable``, ``base_batch_size`` (images per optimizer step in the recipe) and
@@ -305,10 +307,19 @@ class PretrainRunner(CheckpointRunner):
             UserError: ``rule`` is unknown, or ``base_batch_size`` is missing.
         """
         settings = dict(auto_scale_lr or {})
-        if settings.pop('enable', False):
-            # A custom batch sampler leaves the batch_size of the loader None.
-            images = self.train_dataloader.batch_sampler.batch_size * self.world_size
-            scale_lr(optim_wrapper, images * optim_wrapper._accumulative_counts, **settings)
+        is_enabled, planned = settings.pop('enable', False), settings.get('base_batch_size')
+        # A custom batch sampler leaves the batch_size of the loader None, and may have none itself.
+        sampler = self.train_dataloader.batch_sampler
+        if not is_enabled and (planned is None or not hasattr(sampler, 'batch_size')):
+            return
+        images = sampler.batch_size * self.world_size * optim_wrapper._accumulative_counts
+        if is_enabled:
+            scale_lr(optim_wrapper, images, **settings)
+        elif images != planned:
+            self.logger.warning(
+                f'a step of this run has {images} images, and the recipe is for {planned}: --auto-scale-lr adapts the '
+                'learning rate'
+            )
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Registers MMEngine's default hooks (mmssl's classes replace those of the same name) and mmssl's own.

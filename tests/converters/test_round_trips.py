@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 import timm
@@ -191,6 +192,11 @@ def test_features_survive(source, kind, target):
             expected = original(source, kind)(IMAGES)
     assert expected.abs().mean() > 0.1
     torch.testing.assert_close(features(target, model), expected, rtol=0, atol=1e-5)
+
+
+def test_the_page_counts_the_sources_of_these_files():
+    page = Path(__file__).parents[2] / 'docs' / 'howto' / 'converters.md'
+    assert f'has files of {len({source for source, _ in FILES})} sources' in page.read_text()
 
 
 @pytest.mark.parametrize('target', ['mmseg', 'mmssl'])

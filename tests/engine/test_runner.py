@@ -94,6 +94,11 @@ def test_auto_scale_lr_counts_accumulated_batches(tmp_path: Path) -> None:
     assert 'lr 1 for batch size 128 -> 0.0625 for batch size 8 (linear rule)' in _log(runner)
     runner.scale_lr(wrapper, dict(scale, enable=False))
     assert wrapper.get_lr()['lr'] == [1 / 16]
+    said = 'a step of this run has 8 images, and the recipe is for 128: --auto-scale-lr adapts the learning rate'
+    assert _log(runner).count(said) == 1
+    runner.scale_lr(wrapper, dict(base_batch_size=8))
+    runner.scale_lr(wrapper)
+    assert _log(runner).count('a step of this run has') == 1
 
 
 def test_load_from_takes_the_model_or_its_backbone_and_nothing_less(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ class TestVoc:
         text = only(self.check(root, CELLS).problems)
         assert text.startswith('none of 8 images has a box of (WBC, RBC, Platelets); the annotations name: raccoon (8)')
         assert 'classes="(\'raccoon\',)"' in text
+        page = (Path(__file__).parents[3] / 'docs' / 'howto' / 'own_classes.md').read_text()
+        assert f'train_dataloader: {text}' in ' '.join(page.split())
 
     def test_a_misspelt_class_loses_its_boxes(self, root: Path) -> None:
         (root / 'Annotations' / '0.xml').write_text(xml(('panda', (1, 1, 9, 9)), ('raccoon', (1, 1, 9, 9))))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from mmssl.engine.steps.cluster_accuracy import ClusterAccuracy
 from mmssl.engine.steps.cluster_features import ClusterFeatures, normalize_rows
 from mmssl.engine.steps.fit_vocabulary import FitVocabulary
 from mmssl.models.layers.pooling import to_vector
-from mmssl.registry import ALGORITHMS, BACKBONES, DATASETS, PREPROCESSORS
+from mmssl.registry import ALGORITHMS, BACKBONES, DATASETS, PREPROCESSORS, STEPS
 from mmssl.utils.errors import UserError
 
 BACKBONE = dict(type='ResNet', depth=18, stem='small', width=0.125, out_indices=(1,))
@@ -184,3 +186,16 @@ def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
     )
     assert '20 images with 64 positions: 1,280 x 16, 128 for each word' in str(report) and not report.problems
     assert np.load(tmp_path / 'vocabulary.npy').shape == (10, 16)
+
+
+def test_the_step_of_the_page_counts_images(tmp_path):
+    page = Path(__file__).parents[3] / 'docs' / 'howto' / 'stages.md'
+    (block,) = re.findall(r'```python\n([^`]*class CountImages.*?)```', page.read_text(), re.DOTALL)
+    exec(block, {})
+    try:
+        step = STEPS.build(dict(type='CountImages', seed=0, dataset=LOADER['dataset']))
+    finally:
+        del STEPS.module_dict['CountImages']
+    step.run(tmp_path)
+    assert (tmp_path / 'count.txt').read_text() == '1080'
+    assert str(step.dry_run(tmp_path)) == 'counting costs nothing'
