@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
     for folder in ('configs/one', 'docs/methods', 'docs/images', 'board'):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / 'configs/one/README.md').write_text(CARD)
-    for name, options in {'leaderboard': '--full', 'cifar10': '--minutes 10 --data cifar10'}.items():
+    for name, options in {'leaderboard': '--full', 'cifar10': '--methods a.py --minutes 10 --data cifar10'}.items():
         page = f'# Table\n\n    python tools/benchmarks/leaderboard.py {options}\n\n{MARKS}'
         (tmp_path / f'docs/methods/{name}.md').write_text(page)
     return tmp_path
@@ -99,7 +99,7 @@ def test_another_page_has_its_own_runs_and_leaves_the_cards(root: Path, monkeypa
     tool.main([board(root, {0: 50.0}, 'python board --seeds 0 --data=cifar10 --minutes 10'), '--page', 'cifar10'])
     page = (root / 'docs/methods/cifar10.md').read_text()
     assert '| one | 70.0 | 50.0 |' in page and '90.0' not in page
-    assert 'Command: `python tools/benchmarks/leaderboard.py --minutes 10 --data cifar10`' in page
+    assert 'Command: `python tools/benchmarks/leaderboard.py --methods a.py --minutes 10 --data cifar10`' in page
     assert (root / 'docs/images/cifar10.png').is_file()
     assert (root / 'configs/one/README.md').read_bytes() == card
     assert (root / 'docs/methods/leaderboard.md').read_bytes() == first

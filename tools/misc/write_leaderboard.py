@@ -17,6 +17,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmssl.cli.tool import tool
 from mmssl.utils.errors import UserError
@@ -67,8 +68,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         rewrite(card, DEMO, lambda found: tables.get(found[2]))
 
 
+def settings(command: str) -> dict[str, Any]:
+    """Returns the options of a leaderboard's command that set the budget and the images."""
+    parser = argparse.ArgumentParser()  # the options may be shortened, or joined to their values with "="
+    parser.add_argument('--full', action='store_true')
+    for option in ('--minutes', '--epochs', '--data'):
+        parser.add_argument(option)
+    return vars(parser.parse_known_args(shlex.split(command))[0])
+
+
 def check_command(command: str, page: Path) -> str:
-    """Returns the command of a page, which has no methods and no seeds.
+    """Returns the command of a page.
 
     Args:
         command: Command that made the runs.
@@ -77,19 +87,12 @@ def check_command(command: str, page: Path) -> str:
     Raises:
         UserError: The runs have another budget or other images than those of the page.
     """
-    parser = argparse.ArgumentParser()  # the options may be shortened, or joined to their values with "="
-    parser.add_argument('--full', action='store_true')
-    for option in ('--recipes', '--minutes', '--epochs', '--data'):
-        parser.add_argument(option)
-    options, _ = parser.parse_known_args(shlex.split(command))
-    valued = [f'--{name} {value}' for name, value in vars(options).items() if name != 'full' and value is not None]
-    plain = ' '.join(['python tools/benchmarks/leaderboard.py', *['--full'] * options.full, *valued])
     shown = COMMAND.search(page.read_text())
     if shown is None:
         raise UserError(f'{page} does not name the command of its table')
-    if shown[1] != plain:
+    if settings(shown[1]) != settings(command):
         raise UserError(f'the runs were made by {command!r}, but {page.name} has those of {shown[1]!r}: see --page')
-    return plain
+    return shown[1]
 
 
 def rewrite(path: Path, pattern: re.Pattern[str], text: Callable[[re.Match[str]], str | None]) -> None:
