@@ -24,6 +24,7 @@ from mmssl.config.strategy import read_strategy
 from mmssl.distributed.collectives import world_size
 from mmssl.distributed.shards import local_shards
 from mmssl.engine.compilation import checkpoint_blocks
+from mmssl.engine.loops import seed_iteration
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.sharding import shard
 from mmssl.models.layers.low_rank import restrict_training
@@ -89,7 +90,7 @@ def follow_step(cfg: Config, processes: int, limit: float) -> ClusterReport:
 
     It takes ``strategy``, ``checkpoint_blocks``, ``micro_batch``, ``sync_bn``, ``trainable`` and the batch of the
     config. The batch is one of noise if the data is missing. Collectives return at once and leave the shapes that they
-    would.
+    would. The random draws, such as masks, are those of the first iteration of a run.
 
     Args:
         cfg: Config of a pre-training that has passed ``check_config``.
@@ -112,6 +113,7 @@ def follow_step(cfg: Config, processes: int, limit: float) -> ClusterReport:
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     batch = read_batch(cfg)
     with _group_of(processes):
+        seed_iteration((cfg.get('randomness') or {}).get('seed') or 0, 0, 0)  # sizes of masks decide on the memory
         try:
             memory = _follow(cfg, batch, batch_size, strategy)
         except (UnsupportedFakeTensorException, DataDependentOutputException) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -38,8 +39,8 @@ def test_live_bytes_are_what_the_allocator_hands_out() -> None:
     assert live.total - before == sum(p.numel() * 4 for p in model.parameters())  # gradients are left
 
 
-def follow(processes: int = 8, limit: float = 2**40, **options: Any) -> Any:
-    cfg = get_recipe(MAE, {'train_dataloader.batch_size': 16, **options})
+def follow(processes: int = 8, limit: float = 2**40, recipe: str = MAE, **options: Any) -> Any:
+    cfg = get_recipe(recipe, {'train_dataloader.batch_size': 16, **options})
     with DefaultScope.overwrite_default_scope('mmssl'):
         return follow_step(cfg, processes, limit)
 
@@ -61,6 +62,14 @@ def test_recomputed_blocks_need_less_and_too_little_memory_is_a_problem() -> Non
     assert follow(**{'optim_wrapper.dtype': 'float16', 'strategy': 'fsdp2'}).problems == [
         "strategy='fsdp2' does not support float16: use --amp bf16"
     ]
+
+
+def test_masks_of_random_size_give_the_same_memory_every_time() -> None:
+    found = []
+    for seed in (1, 2):
+        random.seed(seed)
+        found.append(follow(recipe='ijepa_vit-tiny_1xb512-200e_cifar10').memory)
+    assert found[0] == found[1]
 
 
 def test_what_does_not_train_has_no_gradient_and_no_state() -> None:

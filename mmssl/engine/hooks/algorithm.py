@@ -92,7 +92,9 @@ class AlgorithmHook(Hook):
 
 
 def _coupling(algorithm: nn.Module) -> str | None:
-    """Returns ``batch_coupled`` of an algorithm, or None if that is batch norm and no network in training has one."""
+    """Returns what couples the images of a batch: ``batch_coupled``, else batch norms in training; None if nothing."""
     reason: str | None = getattr(algorithm, 'batch_coupled', None)
+    if reason not in (None, 'batch norm'):
+        return reason
     norms = any(isinstance(module, _BatchNorm) and module.training for module in algorithm.modules())
-    return None if reason == 'batch norm' and not norms else reason
+    return 'batch norm' if norms else None

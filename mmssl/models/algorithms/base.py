@@ -46,7 +46,8 @@ class BaseAlgorithm(BaseModel):
     """Number, kind and sizes of the views that ``loss`` takes; None, in a plugin, turns the check off."""
 
     batch_coupled: str | None = None
-    """Reason why a step over accumulated micro-batches differs from a step over the whole batch; None if not."""
+    """Reason why a step over accumulated micro-batches differs from a step over the whole batch; None if there is none.
+    Batch norms are found without it."""
 
     unsplit: ClassVar[str | None] = None
     """Reason why backbone and neck cannot process a batch in micro-batches; None if they can."""

@@ -47,7 +47,7 @@ class ClusterHead(BaseModule):
     |---|---|
     | DeepCluster | ``relu=True`` (the ReLU before fc8; the clustered features precede it) |
     | DeepCluster-v2 | ``num_heads=3, bias=False, temperature=0.1, frozen=True``, the weights are centroids |
-    | SeLa | ``num_heads=10, init='torch'`` |
+    | SeLa | ``num_heads=10``, with a ResNet also ``init='torch'`` |
 
     Args:
         in_channels: Width D of the features.

@@ -112,8 +112,9 @@ class MultiBlockMasker(Masker):
     are drawn on the CPU from Python's ``random``. All contexts of a batch are cut to the length of the shortest, and
     keep their first patches, as in the official code; the shortest is that of the process.
 
-    Deviation from the official code: it requires more than ten patches of the target blocks, too, and never ends on
-    grids of up to 8 x 8 patches, where no target may be as large. Here only the context has a smallest size.
+    Deviation from the official code: only the context has a smallest size here. The official code requires more than
+    ten patches of the target blocks, too. It never ends where the size drawn for them is smaller: always on grids of up
+    to 6 x 6 patches, at 90 % of the steps with 7 x 7 and at 49 % with 8 x 8.
 
     Args:
         num_targets: Number T of target blocks.

@@ -63,3 +63,10 @@ def test_without_norms_in_training_nothing_couples_the_images() -> None:
     assert _coupling(model) == 'batch norm' and _coupling(model.eval()) is None
     model.batch_coupled = 'in-batch negatives'
     assert _coupling(model) == 'in-batch negatives'
+
+
+def test_batch_norms_couple_the_images_of_a_method_that_does_not_say_so() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    model.batch_coupled = None
+    assert _coupling(model) == 'batch norm' and _coupling(model.eval()) is None
+    assert _coupling(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))) is None
