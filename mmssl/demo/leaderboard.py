@@ -231,7 +231,8 @@ def save_chart(runs: Sequence[Run], path: Path) -> None:
 
     shown = [(row.name, row.scores) for row in entries(runs) if row.scores]
     if shown:
-        save_figure(plot_leaderboard(shown, METRICS, REFERENCES), path)
+        measured = {key: title for key, title in METRICS.items() if any(key in scores for _, scores in shown)}
+        save_figure(plot_leaderboard(shown, measured, REFERENCES), path)
 
 
 def method_table(runs: Sequence[Run]) -> str:
