@@ -2,8 +2,8 @@
 
     python tools/train.py configs/mocov3/mocov3_resnet18-half_1xb512-12e_cifar10.py
 
-``tools/benchmarks/leaderboard.py`` ranks several such recipes. All else is that of the recipe of 200 epochs, beside
-one epoch of warm-up instead of ten.
+``tools/benchmarks/leaderboard.py`` ranks several such recipes. All else is that of the recipe of 200 epochs, except
+the warm-up: one epoch instead of ten.
 Cost: 1,164 steps of 512 image pairs of 32 px, about an hour of one CPU core. Not measured here.
 Expected: no published figure.
 """

@@ -65,7 +65,8 @@ def chosen(given: Sequence[str], demos: Sequence[str]) -> list[str]:
         elif Path(name).is_file():
             method = str(Path(name).resolve())
         else:
-            raise UserError(f'there is no demo of {name!r}{did_you_mean(name, demos)}: {", ".join(demos)}')
+            hint = did_you_mean(name, [*demos, *recipes()])
+            raise UserError(f'there is no demo, recipe or file {name!r}{hint}; demos: {", ".join(demos)}')
         if files.setdefault(Path(method).name.removesuffix('.py'), method) != method:
             raise UserError(f'{name} and {files[Path(name).stem]} have the same name in the table: rename one')
     return list(files.values())
