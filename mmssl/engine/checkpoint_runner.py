@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from mmengine.dist import is_main_process
+from mmengine.hooks import EMAHook
 from mmengine.runner import BaseLoop, Runner
 
 from mmssl.checkpoints.content import get_state_dict
@@ -128,13 +129,15 @@ class CheckpointRunner(Runner):
         Args:
             path: File to write.
             weights: State dict of the whole model, such as the averaged weights that a hook put into the checkpoint;
-                None takes the current weights.
+                None takes the current weights, or the average of an EMAHook, as a checkpoint does.
             **meta: Plain values to store in the file.
         """
         state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
         if weights is None and is_sharded(self.algorithm):
             reshard(self.algorithm)
             weights = whole_state({f'backbone.{key}': value for key, value in state.items()}, keep=is_main_process())
+        elif weights is None:
+            weights = self._final_weights()
         if not is_main_process():
             return
         state.update({key: (weights or {}).get(f'backbone.{key}', value).cpu() for key, value in state.items()})
@@ -149,6 +152,14 @@ class CheckpointRunner(Runner):
         for part in ('backbone', 'data_preprocessor'):
             meta[part] = _plain(self.cfg.get('model', {}).get(part))
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)
+
+    def _final_weights(self) -> dict[str, torch.Tensor]:
+        """Returns the weights that a checkpoint would hold: the current ones, or the average of an EMAHook."""
+        checkpoint = dict(state_dict=self.algorithm.state_dict())
+        for hook in self.hooks:
+            if isinstance(hook, EMAHook):
+                hook.before_save_checkpoint(self, checkpoint)
+        return checkpoint['state_dict']
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
         """Loads weights into the whole model, or into the backbone if the file only holds a backbone.

@@ -38,13 +38,16 @@ def test_the_new_checkpoint_is_whole_before_an_old_one_goes(tmp_path: Path, monk
 def test_the_backbone_file_is_the_backbone_of_the_checkpoint_after_every_hook(tmp_path: Path) -> None:
     average = dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.5)
     runner = train(tiny_config(tmp_path, max_epochs=1, custom_hooks=[average]))
-    whole = torch.load(tmp_path / 'iter_4.pth', weights_only=False)
-    alone = torch.load(tmp_path / 'iter_4_backbone.pth', weights_only=True)['state_dict']
+    whole = torch.load(tmp_path / 'iter_6.pth', weights_only=False)
+    alone = torch.load(tmp_path / 'iter_6_backbone.pth', weights_only=True)['state_dict']
     saved = {key.removeprefix('backbone.'): v for key, v in whole['state_dict'].items() if key.startswith('backbone.')}
     assert alone.keys() == saved.keys() == runner.algorithm.backbone.state_dict().keys()
     assert all(torch.equal(alone[key], saved[key]) for key in saved)
     raw = whole['ema_state_dict']  # where the hook has put the weights that it averages
     assert not torch.equal(raw['module.backbone.conv1.weight'], alone['conv1.weight'])
+    runner.save_backbone(tmp_path / 'backbone.pth')  # as at the end of a stage
+    of_stage = torch.load(tmp_path / 'backbone.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(of_stage[key], alone[key]) for key in alone)
 
 
 def test_rests_of_a_killed_run_go(tmp_path: Path) -> None:
