@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import all_gather_object
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
@@ -40,7 +40,7 @@ from mmssl.engine.optimizers.checks import checked_optim_wrapper
 from mmssl.engine.optimizers.lr_scaling import scale_lr
 from mmssl.engine.schedules import ClosedFormSchedule
 from mmssl.engine.screen import keep_screen_short
-from mmssl.engine.sharding import shard
+from mmssl.engine.sharding import check_shardable, shard
 from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm, is_synchronised
 from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
@@ -353,7 +353,9 @@ class PretrainRunner(CheckpointRunner):
             number = compile_blocks(self.algorithm, **options)
             self.logger.info(f'{number} blocks will be compiled in the first iteration, which takes a while')
         if self.sharding is not None:
-            self._shard(self.sharding)
+            check_shardable(self)
+            number = shard(self.algorithm, self.optim_wrapper, self.sharding)
+            self.logger.info(f'{number} blocks are sharded over {self.world_size} processes')
         elif read_strategy(self.cfg.get('strategy')) is not None:
             self.logger.warning('strategy changes nothing in a run of one process, which holds the whole model')
 
@@ -372,23 +374,6 @@ class PretrainRunner(CheckpointRunner):
         """Initialises the weights, to the same numbers in every memory format."""
         with contiguous_weights(self.model):
             super()._init_model_weights()
-
-    def _shard(self, options: dict) -> None:
-        reason = None
-        if self.cfg.get('micro_batch') is not None:
-            reason = 'micro_batch: use checkpoint_blocks=True'
-        elif self.cfg.get('model_wrapper_cfg'):
-            reason = 'model_wrapper_cfg, whose arguments are those of DistributedDataParallel'
-        elif any(isinstance(hook, EMAHook) for hook in self.hooks):
-            reason = 'EMAHook, which copies the whole model'
-        elif getattr(self.algorithm, 'second_order', False):
-            reason = f'{self.model_name}, whose loss contains gradients'
-        elif getattr(getattr(self.optim_wrapper, 'loss_scaler', None), 'is_enabled', bool)():
-            reason = 'float16: use --amp bf16'
-        if reason:
-            raise UserError(f"strategy='fsdp2' does not support {reason}")
-        number = shard(self.algorithm, self.optim_wrapper, options)
-        self.logger.info(f'{number} blocks are sharded over {self.world_size} processes')
 
 
 def without_missing(hooks: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
@@ -16,11 +18,33 @@ from torch.optim import SGD, Optimizer
 
 from mmssl.distributed.collectives import world_size
 from mmssl.distributed.shards import local_shard, shard_like, whole
+from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.compilation import find_blocks
 from mmssl.utils.errors import UserError
 
 # Methods other than forward that the engine and the evaluation call.
 _ENTRANCES = ('extract_feat', 'label_features', 'label_scores', 'predict', 'reconstruct')
+
+
+def check_shardable(runner: Runner) -> None:
+    """Checks that nothing in the config of a run needs the whole model in every process.
+
+    Raises:
+        UserError: Something does.
+    """
+    reason = None
+    if runner.cfg.get('micro_batch') is not None:
+        reason = 'micro_batch: use checkpoint_blocks=True'
+    elif runner.cfg.get('model_wrapper_cfg'):
+        reason = 'model_wrapper_cfg, whose arguments are those of DistributedDataParallel'
+    elif any(isinstance(hook, EMAHook) for hook in runner.hooks):
+        reason = 'EMAHook, which copies the whole model'
+    elif getattr(unwrap(runner.model), 'second_order', False):
+        reason = f'{runner.model_name}, whose loss contains gradients'
+    elif getattr(getattr(runner.optim_wrapper, 'loss_scaler', None), 'is_enabled', bool)():
+        reason = 'float16: use --amp bf16'
+    if reason:
+        raise UserError(f"strategy='fsdp2' does not support {reason}")
 
 
 def shard(
