@@ -17,11 +17,15 @@ from torch.nn import functional as F
 from mmssl.evaluation.extract import Features
 from mmssl.visualization.style import FAINT, INK, LINES, class_colours, new_figure, spread
 
+_SAME = 1e-6  # largest difference in an entry of unit vectors that are equal up to the rounding of float32
+
 
 def project_tsne(vectors: Tensor, seed: int = 0) -> np.ndarray:
     """Projects embeddings to the plane with scikit-learn's t-SNE.
 
-    Before t-SNE, embeddings are scaled to unit length and reduced to at most 50 dimensions by PCA.
+    Before t-SNE, embeddings are scaled to unit length and reduced to at most 50 dimensions by PCA. If all embeddings
+    have the same direction, as after a complete collapse, all points lie at the origin, because scikit-learn would end
+    the process with a segmentation fault.
 
     Args:
         vectors: Embeddings (N, D).
@@ -31,11 +35,17 @@ def project_tsne(vectors: Tensor, seed: int = 0) -> np.ndarray:
         Coordinates (N, 2).
 
     Raises:
-        ValueError: There are fewer than four embeddings.
+        ValueError: There are fewer than four embeddings, or one is not finite.
     """
     if len(vectors) < 4:
         raise ValueError(f't-SNE needs at least 4 embeddings, got {len(vectors)}')
     unit = F.normalize(vectors.float()).cpu().numpy()
+    if not np.isfinite(unit).all():
+        raise ValueError(
+            'an embedding is NaN or infinite: the weights diverged or the checkpoint was loaded into the wrong model'
+        )
+    if np.ptp(unit, axis=0).max() < _SAME:
+        return np.zeros((len(unit), 2), np.float32)
     reduced = PCA(min(50, *unit.shape), random_state=seed).fit_transform(unit)
     perplexity = min(30.0, (len(unit) - 1) / 3)
     return TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(reduced)

@@ -24,6 +24,17 @@ def test_too_few_vectors_are_refused() -> None:
         project_tsne(torch.eye(3))
 
 
+@pytest.mark.parametrize('vector', [torch.zeros(6), torch.rand(6)])
+def test_equal_embeddings_lie_at_the_origin(vector: torch.Tensor) -> None:
+    lengths = torch.arange(1.0, 21.0)[:, None]
+    assert (project_tsne(vector * lengths) == np.zeros((20, 2))).all()
+
+
+def test_embeddings_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match='an embedding is NaN or infinite'):
+        project_tsne(torch.tensor([[1.0], [2.0], [float('nan')], [3.0]]))
+
+
 def test_colours_and_legend_follow_labels() -> None:
     labels = torch.tensor([0, 2, 1, 2])
     figure = embedding_map(dict(before=np.zeros((4, 2)), after=np.ones((4, 2))), labels, ['a', 'b', 'c'])
