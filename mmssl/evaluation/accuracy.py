@@ -23,6 +23,8 @@ class AccuracyEvaluator:
         ValueError: ``num_best`` is empty or holds a number less than 1.
     """
 
+    needs_labels = True
+
     def __init__(self, num_best: Sequence[int] = (1, 5)) -> None:
         self.num_best = tuple(num_best)
         if not self.num_best or min(self.num_best) < 1:

@@ -16,7 +16,8 @@ Metric = Callable[[Features, Features], dict[str, float]]
 class EmbeddingEvaluator:
     """Calls every metric with the features of the bank and of the queries and merges the results.
 
-    A metric is a callable ``(bank, queries) -> dict[str, float]`` that is registered in ``METRICS``.
+    A metric is a callable ``(bank, queries) -> dict[str, float]`` that is registered in ``METRICS``. Its
+    attributes ``needs_labels`` and ``min_queries`` are optional, see ``check_metrics``.
 
     Args:
         metrics: Configs of the metrics, or the metrics themselves.

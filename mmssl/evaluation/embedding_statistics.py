@@ -104,6 +104,7 @@ class EmbeddingStatistics:
         ValueError: Fewer than two images would be compared.
     """
 
+    min_queries = 2
     result_names = ('embedding_std', 'rankme', 'uniformity', 'alignment')
 
     def __init__(self, min_std: float = 0.01, min_rank: float | None = None, max_samples: int = 8192) -> None:

@@ -98,6 +98,8 @@ class LinearProbe:
         ValueError: ``penalty`` is negative, not finite or empty, or a count is less than 1.
     """
 
+    needs_labels = True
+
     def __init__(
         self,
         penalty: float | Sequence[float] = 1.0,

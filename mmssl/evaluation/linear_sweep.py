@@ -220,6 +220,8 @@ class LinearSweep:
         ValueError: A setting is missing or outside its range.
     """
 
+    needs_labels = True
+
     def __init__(
         self,
         lrs: Sequence[float] = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),

@@ -15,6 +15,7 @@ from mmssl.distributed.unwrap import unwrap
 from mmssl.evaluation.accuracy import AccuracyEvaluator
 from mmssl.evaluation.embedding_evaluator import EmbeddingEvaluator
 from mmssl.evaluation.extract import extract_features
+from mmssl.evaluation.start_checks import check_labels, check_metrics
 from mmssl.registry import EVALUATORS, LOOPS
 
 
@@ -31,6 +32,9 @@ class _EmbeddingLoop(BaseLoop):
         bank_dataloader: Dataloader of the bank (training images without augmentation, from which the metrics learn), or
             its config.
         dtype: ``'bfloat16'`` or ``'float16'`` runs the model under autocast; None uses the dtype of its weights.
+
+    Raises:
+        UserError: The datasets lack what a metric needs, see ``check_metrics``.
     """
 
     stage: str
@@ -52,6 +56,11 @@ class _EmbeddingLoop(BaseLoop):
         learned = getattr(bank.dataset, 'classes', None)
         share_classes(learned, self.dataloader.dataset, f'{self.stage}_dataloader.dataset')
         self.evaluator = runner.build_evaluator(evaluator) if isinstance(evaluator, dict) else evaluator
+        check_metrics(
+            getattr(self.evaluator, 'metrics', ()),
+            (f'{self.stage}_cfg.bank_dataloader.dataset', bank.dataset),
+            (f'{self.stage}_dataloader.dataset', self.dataloader.dataset),
+        )
         self.dtype = read_dtype(dtype)
 
     def run(self) -> dict[str, float]:
@@ -105,6 +114,9 @@ class _AccuracyLoop(BaseLoop):
         dataloader: Dataloader of the test images, or its config.
         evaluator: ``AccuracyEvaluator``, or its config.
         dtype: ``'bfloat16'`` or ``'float16'`` runs the model under autocast; None uses the dtype of its weights.
+
+    Raises:
+        UserError: The evaluator needs labels, and no image has one.
     """
 
     stage: str
@@ -118,6 +130,8 @@ class _AccuracyLoop(BaseLoop):
     ) -> None:
         super().__init__(runner, dataloader)
         self.evaluator = EVALUATORS.build(evaluator) if isinstance(evaluator, dict) else evaluator
+        if getattr(self.evaluator, 'needs_labels', False):
+            check_labels(self.dataloader.dataset, f'{self.stage}_dataloader.dataset', type(self.evaluator).__name__)
         self.dtype = read_dtype(dtype)
 
     def run(self) -> dict[str, float]:

@@ -82,6 +82,8 @@ class WeightedKNN:
         ValueError: ``k`` is empty or less than 1, or the temperature is not positive.
     """
 
+    needs_labels = True
+
     def __init__(self, k: int | Sequence[int] = 20, temperature: float = 0.07) -> None:
         self.k = [k] if isinstance(k, int) else list(k)
         if not self.k or min(self.k) < 1:
