@@ -75,7 +75,7 @@ def write_index(
         writer.close(labels)
     finally:
         writer.discard()
-    return PackedIndex.read(folder, kind)
+    return PackedIndex.read(str(writer.folder), kind)
 
 
 def _plan(data_root: str, jobs: int) -> tuple[str, str, str, Iterator[tuple[StoredFile, Part]]]:

@@ -195,7 +195,7 @@ class IndexWriter:
     """
 
     def __init__(self, folder: str, kind: str, root: str) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).resolve()  # '.' has no name, and a link cannot be replaced
         if self.folder.exists() and not _may_be_replaced(self.folder):
             raise UserError(
                 f'{folder} is no index, and an index would replace it: set --out to a new folder, such as '

@@ -206,6 +206,17 @@ def test_an_index_replaces_nothing_but_an_index(shards: Path) -> None:
     assert len(write_index(str(shards), out=str(shards / 'empty'), jobs=1)) == 5
 
 
+def test_an_index_in_a_linked_folder_or_in_this_one(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, here = tmp_path / 'disk', tmp_path / 'here'
+    disk.mkdir(), here.mkdir()
+    (shards / 'mmssl_index').symlink_to(disk)
+    assert write_index(str(shards), jobs=1).folder == str(disk) and len(TarShards(str(shards), **EVALUATION)) == 5
+    monkeypatch.chdir(here)
+    assert write_index(str(shards), out='.', jobs=1).folder == str(here)
+
+
 def test_a_folder_whose_name_is_a_pattern(shards: Path) -> None:
     folder = shards / 'ümlaut [1] *'
     folder.mkdir()
