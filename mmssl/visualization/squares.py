@@ -22,8 +22,8 @@ def read_squares(paths: Sequence[str], size: int, cfg: Config | None = None) -> 
     Args:
         paths: Image files.
         size: Side of the squares in pixels.
-        cfg: Config of the network that gets the images; if its datasets have ``bands``, files are read as there, and
-            the result is (N, C, size, size), uint8 or uint16.
+        cfg: Config of the network that gets the images; files are read with the ``bands`` and the ``value_range`` of
+            its datasets. With bands the result is (N, C, size, size), uint8 or uint16.
 
     Raises:
         UserError: A file does not exist or is not an image, or ``size`` is not positive.
@@ -43,8 +43,9 @@ def read_squares(paths: Sequence[str], size: int, cfg: Config | None = None) -> 
 
 def _decode(data: bytes, cfg: Config | None) -> np.ndarray:
     loaders = [(cfg or {}).get(f'{name}_dataloader') or {} for name in ('test', 'val', 'train')]
-    for dataset in (loader.get('dataset') or {} for loader in loaders):
-        if bands := dataset.get('bands'):
-            measured = dataset.get('value_range')
-            return decode_bands(data, bands, None if measured is None else read_value_range(measured, bands))
+    datasets = [loader.get('dataset') or {} for loader in loaders]
+    for dataset in (dataset for key in ('bands', 'value_range') for dataset in datasets if dataset.get(key)):
+        bands, measured = dataset.get('bands'), dataset.get('value_range')
+        value_range = None if measured is None else read_value_range(measured, bands)
+        return decode_bands(data, bands, value_range) if bands else decode_image(data, value_range)
     return decode_image(data)

@@ -32,6 +32,14 @@ def test_files_with_bands_are_read_as_the_config_reads_them(tmp_path: Path) -> N
     assert torch.equal(square.int(), torch.from_numpy(expected.astype(np.int32)).permute(2, 0, 1))
 
 
+def test_grey_files_have_the_range_of_the_config(tmp_path: Path) -> None:
+    samples = np.array([[0, 4095], [2048, 1024]], np.uint16)  # 12 bits, nearly black in 16
+    Image.fromarray(samples).save(tmp_path / 'a.png')
+    cfg = Config(dict(val_dataloader=dict(dataset=dict(value_range=(0, 4095)))))
+    (square,) = read_squares([str(tmp_path / 'a.png')], 2, cfg)
+    assert square.tolist() == [[[0, 255], [128, 64]]] * 3
+
+
 @pytest.mark.parametrize(
     ('name', 'size', 'message'),
     [
