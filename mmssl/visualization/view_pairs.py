@@ -21,6 +21,8 @@ GAP = 0.15  # between the two views, in widths of a view
 def drawn_crops(dataset: ImageDataset, indices: Sequence[int], epoch: int = 0) -> Tensor:
     """Returns the crops of the first two views of images, (N, 2, 5): left, top, width, height, flipped.
 
+    They are those of the items, where another image takes the place of an unreadable one.
+
     Args:
         dataset: Training dataset whose views have a ``box`` and are ``flipped`` or not.
         indices: Indices of the images in the dataset.
@@ -28,7 +30,8 @@ def drawn_crops(dataset: ImageDataset, indices: Sequence[int], epoch: int = 0) -
     """
     rows: list[tuple[float, ...]] = []
     for index in indices:
-        rows += map(crop_of, dataset.draw_views(epoch, index, dataset.load(index).shape[:2])[:2])
+        found = dataset[epoch, index]['data_samples']['index']
+        rows += map(crop_of, dataset.draw_views(epoch, index, dataset.load(found).shape[:2], found)[:2])
     return torch.tensor(rows, dtype=torch.float32).view(len(indices), 2, 5)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mmssl.datasets.image_folder import ImageFolder
 from mmssl.models.preprocessing.selfsup_data_preprocessor import SelfSupDataPreprocessor
 from mmssl.visualization.correspondence import correct_matches, correspondence_figure
 from mmssl.visualization.region_windows import window_figure
@@ -11,6 +12,7 @@ from mmssl.visualization.style import figure_pixels
 from mmssl.visualization.view_pairs import drawn_crops
 from tests.models.algorithms.test_densecl import _densecl
 from tests.models.algorithms.test_resim import _resim
+from tests.support.image_files import write_images
 from tests.support.tiny_run import NoiseImages
 
 VIEW = dict(type='AugmentedView', size=16)
@@ -41,6 +43,14 @@ def test_the_figure_draws_the_views_of_the_dataset():
     algorithm.data_preprocessor = SelfSupDataPreprocessor()
     pixels = figure_pixels(correspondence_figure(algorithm, dataset, [0, 3, 4]))
     assert pixels.std() > 10
+
+
+def test_the_crops_are_those_of_the_image_that_replaces_an_unreadable_one(tmp_path):
+    write_images(tmp_path, [f'{number}.png' for number in range(4)])
+    (tmp_path / '1.png').write_bytes(b'no image')
+    dataset = ImageFolder(str(tmp_path), views=[dict(VIEW, type='AlignedView')] * 2, seed=0)
+    crops = drawn_crops(dataset, [1, 2], epoch=3)
+    assert torch.equal(crops, torch.stack([dataset[3, index]['data_samples']['crops'] for index in (1, 2)]))
 
 
 def test_windows_are_drawn_in_both_views():
