@@ -113,7 +113,8 @@ class RelabelledImages(ImageDataset):
 
 def image_name(dataset: ImageDataset, index: int) -> str:
     """Returns the name of image ``index`` in label files: its path relative to ``data_root``, if it has one."""
-    return dataset.name(index).removeprefix(f'{getattr(dataset, "data_root", "").rstrip("/")}/')
+    name, root = dataset.name(index), getattr(dataset, 'data_root', None)
+    return name.removeprefix(f'{root.rstrip("/")}/') if root else name
 
 
 def read_labels(file: Path) -> dict[str, int]:

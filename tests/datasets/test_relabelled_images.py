@@ -110,6 +110,15 @@ def test_names_are_relative_to_a_folder_with_a_slash_at_its_end(folder):
     assert image_name(dataset, 0) == 'class 0/0.png'
 
 
+def test_names_of_a_concatenation_are_whole_paths(folder, tmp_path):
+    parts = [dict(type='ImageFolder', data_root=f'{folder}/class {number}') for number in range(2)]
+    (tmp_path / 'labels.txt').write_text(f'{folder}/class 1/3.png 5\n')
+    dataset = RelabelledImages(
+        dict(type='ConcatDataset', datasets=parts), labels=str(tmp_path / 'labels.txt'), transform=PLAIN
+    )
+    assert [dataset.name(0), dataset.label(0)] == [f'{folder}/class 1/3.png', 5] and len(dataset) == 1
+
+
 def test_images_without_labels_and_names_that_begin_with_a_space(folder, tmp_path):
     with pytest.raises(ValueError, match='has no labels: give a file of labels'):
         RelabelledImages(dict(type='ImageFolder', data_root=str(folder)), transform=PLAIN)

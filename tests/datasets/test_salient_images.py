@@ -81,6 +81,12 @@ def test_a_folder_with_the_maps_of_other_images_is_found_at_the_start(folder):
         SalientImages(source, str(folder / 'maps' / 'a'), views=[VIEW])
 
 
+def test_maps_need_images_below_one_folder(folder):
+    source = dict(type='ConcatDataset', datasets=[dict(type='ImageFolder', data_root=str(folder / 'images'))] * 2)
+    with pytest.raises(UserError, match=f'the image {folder}/images/.* has no place below maps'):
+        SalientImages(source, maps=str(folder / 'maps'), views=[dict(type='SalientView', size=8)])
+
+
 def test_the_estimator_finds_what_is_distinct(folder):
     mask = _dataset(folder, maps=False).mask(0)
     square = np.zeros_like(mask)
