@@ -41,10 +41,11 @@ class RobustnessReport:
         """
         dataset: Any = dataloader.dataset
         rows = spread(len(dataset), self.num_images).tolist()
-        labels = torch.tensor([dataset.label(row) for row in rows])
-        if not hasattr(model, 'predict') or labels.min() < 0:
+        if not hasattr(model, 'predict') or any(dataset.label(row) < 0 for row in rows):
             return
-        self.images = torch.stack([dataset[row]['inputs'] for row in rows])
+        items = [dataset[row] for row in rows]
+        labels = torch.tensor([item['data_samples']['label'] for item in items])  # an unreadable image is replaced
+        self.images = torch.stack([item['inputs'] for item in items])
         self.gradients[name] = image_gradients(model, self.images, labels)
         results = RobustnessEvaluator(ATTACKS).run(model, dataloader)
         assert results is not None, 'a report is written by one process'

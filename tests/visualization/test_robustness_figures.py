@@ -10,6 +10,7 @@ from mmssl.visualization.accuracy_over_epsilon import accuracies_over_epsilon, a
 from mmssl.visualization.adversarial_examples import AdversarialExamples, adversarial_figure
 from mmssl.visualization.input_gradients import gradient_pictures, image_gradients
 from mmssl.visualization.robustness_report import RobustnessReport
+from mmssl.visualization.style import spread
 from tests.evaluation.test_robustness import Brightness, Noise, loader
 
 
@@ -89,3 +90,20 @@ def test_a_report_needs_labels() -> None:
     report = RobustnessReport()
     report.add('one', Linear(), DataLoader(Unlabelled()))
     assert not report.gradients
+
+
+class Replaced(Labelled):
+    """``Labelled`` with the next image, of the other class, in place of each."""
+
+    def __getitem__(self, item: int | tuple[int, int]) -> dict:
+        index = item[1] if isinstance(item, tuple) else item
+        return super().__getitem__((index + 1) % len(self))
+
+
+def test_gradients_are_those_of_the_class_of_the_image_that_is_shown() -> None:
+    report = RobustnessReport(num_images=3)
+    report.add('one', Linear(), DataLoader(Replaced(), batch_size=41))
+    items = [Replaced()[row] for row in spread(41, 3).tolist()]
+    labels = torch.tensor([item['data_samples']['label'] for item in items])
+    expected = image_gradients(Linear(), report.images, labels)
+    assert torch.equal(report.gradients['one'], expected)

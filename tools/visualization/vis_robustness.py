@@ -72,8 +72,9 @@ def draw(args: argparse.Namespace) -> tuple[object, int]:
         batches: DataLoader = DataLoader(Subset(dataset, rows), loader.batch_size, collate_fn=collate_views)
         found = {n: accuracies_over_epsilon(m, batches, args.epsilons, args.steps) for n, m in models.items()}
         return accuracy_over_epsilon(args.epsilons, found, args.steps), len(rows)
-    images = torch.stack([dataset[row]['inputs'] for row in rows])
-    labels = torch.tensor([dataset.label(row) for row in rows])
+    items = [dataset[row] for row in rows]
+    images = torch.stack([item['inputs'] for item in items])
+    labels = torch.tensor([item['data_samples']['label'] for item in items])  # an unreadable image is replaced
     if labels.min() < 0:
         raise UserError('an image has no label: the figure needs a validation set with labels')
     if args.figure == 'gradients':
