@@ -81,4 +81,4 @@ def word_patches(
         padded = torch.nn.functional.pad(pixels, (half,) * 4, value=255)
         patch = padded[:, centre[0] : centre[0] + 2 * half, centre[1] : centre[1] + 2 * half]
         patches.append(patch if np.isfinite(nearest[image]) else torch.full_like(patch, 255))
-    return torch.stack(patches)
+    return torch.stack(patches + [torch.full_like(patches[0], 255)] * (number - len(patches)))
