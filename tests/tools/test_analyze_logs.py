@@ -70,6 +70,8 @@ def test_mistakes(log: Path, fails: Fails, tmp_path: Path) -> None:
     assert 'does not exist' in fails(tool.main, 'cal_train_time', tmp_path / 'x.json')
     (tmp_path / 'empty').mkdir()
     assert 'no vis_data/scalars.json' in fails(tool.main, 'cal_train_time', tmp_path / 'empty')
+    options = ('--keys', 'loss', 'lr', '--legend', 'one', 'one')
+    assert 'a different name for each curve, got one, one' in fails(tool.main, 'plot_curve', log, *options)
     assert '1 names for 1 logs of 2 keys' in fails(
         tool.main, 'plot_curve', log, '--keys', 'loss', 'lr', '--legend', 'one'
     )

@@ -40,6 +40,8 @@ def plot_curve(args: argparse.Namespace) -> None:
     names = args.legend or [f'{log}: {key}' for log in args.logs for key in args.keys]
     if len(names) != len(args.logs) * len(args.keys):
         raise UserError(f'--legend has {len(names)} names for {len(args.logs)} logs of {len(args.keys)} keys')
+    if args.legend and len(set(names)) < len(names):
+        raise UserError(f'--legend needs a different name for each curve, got {", ".join(names)}')
     logs = [read_log(path) for path in args.logs]
     if args.out:
         plt.switch_backend('Agg')  # no display needed
