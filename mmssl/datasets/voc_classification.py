@@ -41,10 +41,10 @@ class VOCClassification(ImageFiles):
                 'VOCdevkit/VOC2007'
             )
         names: list[str] = []
-        columns = []
+        columns: list[list[int]] = []
         for file in lists:
             listed, column = _read_list(file)
-            names = names or listed
+            names = names if columns else listed
             if listed != names:
                 raise ValueError(f'{file} must list the same images as {lists[0]}, in the same order')
             columns.append(column)

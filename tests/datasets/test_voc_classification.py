@@ -36,6 +36,9 @@ def test_errors(root: Path) -> None:
     (root / 'ImageSets' / 'Main' / 'dog_trainval.txt').write_text('000001 1\n000003 1\n')
     with pytest.raises(ValueError, match='dog_trainval.txt must list the same images as'):
         VOCClassification(str(root), **EVALUATION)
+    (root / 'ImageSets' / 'Main' / 'cat_trainval.txt').write_text('')
+    with pytest.raises(ValueError, match='dog_trainval.txt must list the same images as'):
+        VOCClassification(str(root), **EVALUATION)
     for line in ('000003 2', '000003', '000003 yes'):
         (root / 'ImageSets' / 'Main' / 'dog_trainval.txt').write_text(f'000001 1\n{line}\n')
         with pytest.raises(ValueError, match=f'dog_trainval.txt:2: a line must be "name 1".*got {line!r}'):
