@@ -67,7 +67,7 @@ class ImageDataset(Dataset):
 
     Raises:
         ValueError: An argument is outside its range, or not exactly one of ``views`` and ``transform`` is given.
-        FileNotFoundError: The dataset holds no images.
+        FileNotFoundError: The dataset, or ``split`` of it, holds no images.
     """
 
     classes: tuple[str, ...] | None = None
@@ -108,7 +108,9 @@ class ImageDataset(Dataset):
         self.seed = seed
         self._rows = self._select(split, val_every)
         if len(self) == 0:
-            raise FileNotFoundError(f'{self.describe()} holds no images')
+            number = self._num_images()
+            found = f'{number} images, and none of them is in split={split!r}' if number else 'no images'
+            raise FileNotFoundError(f'{self.describe()} holds {found}')
         self.reduced_decoding = None if reduced_decoding is None else self._check_reduced(reduced_decoding, decoded)
         self._decoded = None if decoded is None else self._open_decoded(decoded)
 

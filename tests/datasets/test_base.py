@@ -88,6 +88,12 @@ def test_a_name_that_is_not_utf8_can_be_reported(folder: str) -> None:
     assert skipped.encode('utf-8').startswith(f'{folder}/\\udcff.png (not an image file'.encode())
 
 
+def test_a_split_without_images_is_not_an_empty_folder(tmp_path: Path) -> None:
+    write_images(tmp_path, ['only.png'])
+    with pytest.raises(FileNotFoundError, match="holds 1 images, and none of them is in split='train'"):
+        ImageFolder(str(tmp_path), split='train', **EVALUATION)
+
+
 def test_nothing_readable_is_an_error(folder: str) -> None:
     for path in Path(folder).iterdir():
         path.write_bytes(b'')
