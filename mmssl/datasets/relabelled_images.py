@@ -38,7 +38,8 @@ class RelabelledImages(ImageDataset):
     Raises:
         FileNotFoundError: The file of labels does not exist.
         ValueError: The file names no image of the dataset or gives one two labels, there are no labels, a line has no
-            label, or ``noise`` is out of range or given without ``num_classes``.
+            label, ``noise`` is out of range or given without ``num_classes``, or ``num_classes`` is larger than the
+            number of classes that have names.
     """
 
     def __init__(
@@ -58,6 +59,11 @@ class RelabelledImages(ImageDataset):
         self.labels = self._own_labels() if labels is None else self._labels_of(Path(labels).expanduser())
         if noise:
             assert num_classes is not None, 'checked above'
+            if self.classes is not None and num_classes > len(self.classes):
+                raise ValueError(
+                    f'num_classes is {num_classes}, and {self.dataset.describe()} has {len(self.classes)} classes: '
+                    'noise would draw classes that do not exist'
+                )
             rng = np.random.default_rng(noise_seed)
             is_noisy, drawn = rng.random(len(self.labels)) < noise, rng.integers(num_classes, size=len(self.labels))
             is_noisy &= self.labels.numpy() >= 0  # images without a label get none, so they stay left out

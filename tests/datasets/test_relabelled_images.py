@@ -81,6 +81,11 @@ def test_noise_changes_its_share_of_the_labels_and_the_seed_decides():
         RelabelledImages(dict(type='PhotoPatches'), noise=0.1, transform=PLAIN)
 
 
+def test_noise_of_classes_that_do_not_exist_is_refused(folder):
+    with pytest.raises(ValueError, match=r'num_classes is 3, and ClassFolder\(.*\) has 2 classes'):
+        RelabelledImages(dict(type='ClassFolder', data_root=str(folder)), noise=0.1, num_classes=3, transform=PLAIN)
+
+
 def test_images_without_a_label_stay_left_out_under_noise(folder, tmp_path):
     write_labels(tmp_path / 'labels.txt', ['class 0/0.png', 'class 1/1.png'], [0, 1], 'comment')
     dataset = RelabelledImages(
