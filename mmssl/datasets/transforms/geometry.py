@@ -48,7 +48,7 @@ def draw_crop(
     """Draws a rectangle like torchvision's ``RandomResizedCrop``.
 
     The area is uniform in ``scale`` and the aspect ratio log-uniform in ``ratio``. If ten attempts do not fit into the
-    image, the largest central rectangle with an allowed ratio is returned.
+    image, the largest central rectangle with an allowed ratio is returned, of at least one pixel.
 
     Args:
         draw: Function that returns a number uniform in [0, 1).
@@ -66,8 +66,8 @@ def draw_crop(
         h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < h <= height and 0 < w <= width:
             return int(draw() * (height - h + 1)), int(draw() * (width - w + 1)), h, w
-    h = min(height, round(width / ratio[0]))
-    w = min(width, round(height * ratio[1]))
+    h = min(height, max(round(width / ratio[0]), 1))
+    w = min(width, max(round(height * ratio[1]), 1))
     return (height - h) // 2, (width - w) // 2, h, w
 
 

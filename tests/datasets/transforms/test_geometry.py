@@ -60,6 +60,13 @@ def test_where_no_attempt_fits_the_central_rectangle_is_taken(size: tuple[int, i
     assert draw_crop(draws.__next__, *size, (0.99, 1.0), RATIO) == expected
 
 
+@pytest.mark.parametrize(
+    ('size', 'ratio', 'expected'), [((9, 1), (3, 4), (4, 0, 1, 1)), ((1, 9), (0.2, 0.3), (0, 4, 1, 1))]
+)
+def test_a_crop_has_at_least_one_pixel(size: tuple[int, int], ratio: tuple[float, float], expected: tuple) -> None:
+    assert draw_crop(lambda: 0.5, *size, (1.0, 1.0), ratio) == expected
+
+
 def test_a_clamped_crop_is_cut_and_never_drawn_again() -> None:
     draws = iter([1.0, 1.0, 0.0, 0.999])  # the whole area at the widest ratio: 346 x 462 of an image 375 wide
     assert draw_clamped_crop(draws.__next__, 400, 400, (0.08, 1.0), RATIO) == (0, 0, 346, 400)
