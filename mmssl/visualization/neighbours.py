@@ -26,7 +26,8 @@ def neighbour_sheet(
 ) -> Figure:
     """Draws one row per query image: the query, then its nearest images in the bank, the nearest first.
 
-    The frame of a neighbour is green if it has the query's class and red if not. Queries without a label get no frames.
+    The frame of a neighbour is green if it has the query's class and red if not. There is no frame if one of the two
+    has no label.
 
     Args:
         queries: Dataset of the query images, with a ``transform``.
@@ -51,6 +52,6 @@ def neighbour_sheet(
         titles += [title, *[''] * (rows.shape[1] - 1)]
         columns.append(picture(stack_images(images)).unflatten(0, rows.shape))
         same = (of_bank.labels[rows] == labels[:, None]).long()
-        marks.append(torch.where(labels[:, None] >= 0, same, -1))
+        marks.append(same.where((labels[:, None] >= 0) & (of_bank.labels[rows] >= 0), -1))
     names = [queries.classes[label] if label >= 0 else '' for label in labels] if queries.classes else ()
     return image_grid(torch.cat(columns, 1), titles, labels=names, marks=torch.cat(marks, 1), gaps=gaps)

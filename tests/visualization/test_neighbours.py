@@ -45,6 +45,13 @@ def test_fewer_images_than_asked_for_and_no_classes() -> None:
     assert len([axes for axes in sheet.axes if axes.images]) == 2
 
 
+def test_a_neighbour_without_a_label_has_no_frame() -> None:
+    query, bank = features([[1.0, 0.0]], [0], [0]), features([[1.0, 0.0], [0.0, 1.0]], [-1, 1], [1, 2])
+    sheet = neighbour_sheet(Shades(0), Shades(0), {'': (bank, query)}, 1, k=2)
+    frames = [axes.spines['left'].get_edgecolor() for axes in sheet.axes if axes.images]
+    assert frames == [to_rgba(colour) for colour in (FAINT, FAINT, BAD)]
+
+
 class Bands(Shades):
     """Image i has the sample ``1000 i`` in the last of five bands and 0 in the others."""
 
