@@ -42,13 +42,19 @@ class AccuracyEvaluator:
             logits: Labelled images whose ``vectors`` (N, C) are the logits.
 
         Raises:
-            ValueError: A logit is not finite, or no image has a label.
+            ValueError: A logit is not finite, no image has a label, or a label is no output of the classifier.
         """
         if not logits.vectors.isfinite().all():
             raise ValueError(
                 'a logit is NaN or infinite: the weights diverged or the checkpoint was loaded into the wrong model'
             )
         logits = logits.labelled()
+        highest, number = int(logits.labels.max()), logits.vectors.shape[1]
+        if highest >= number:
+            raise ValueError(
+                f'an image has the label {highest}, and the classifier has {number} outputs, 0 to {number - 1}: number '
+                'the classes of these images as in training'
+            )
         return {f'top{number}': top_accuracy(logits.vectors, logits.labels, number) for number in self.num_best}
 
 

@@ -21,5 +21,8 @@ def test_what_cannot_be_evaluated():
         AccuracyEvaluator().evaluate(Features(torch.full((2, 3), torch.nan), torch.tensor([0, 1]), torch.arange(2)))
     with pytest.raises(ValueError, match=r'num_best must hold one or more numbers of at least 1, got \[1, 0\]'):
         AccuracyEvaluator(num_best=[1, 0])
+    logits = Features(torch.zeros(2, 3), torch.tensor([1, 3]), torch.arange(2))
+    with pytest.raises(ValueError, match='an image has the label 3, and the classifier has 3 outputs, 0 to 2'):
+        AccuracyEvaluator().evaluate(logits)
     with pytest.raises(ValueError, match='none of the 2 images has a label'):
         AccuracyEvaluator().evaluate(Features(torch.zeros(2, 3), torch.tensor([-1, -1]), torch.arange(2)))
