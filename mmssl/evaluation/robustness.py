@@ -25,6 +25,7 @@ from mmssl.registry import COMPONENTS, EVALUATORS, LOOPS
 ZERO_SHARE = 0.01  # largest share of the correctly classified images whose gradient is zero
 FALL = 0.05  # largest fall of the objective in the second half of the steps, as a share of its whole rise
 ERRORS = 2.0  # an attack with more steps may be weaker by so many standard errors
+_COMPARED = ('epsilon', 'norm', 'objective', 'random_start', 'num_restarts', 'step_size')
 
 
 @dataclass
@@ -224,7 +225,12 @@ def signs_of_masking(attacked: Attacked, attacks: Mapping[str, Any]) -> list[str
 
 
 def _comparable(less: Any, more: Any) -> bool:
-    """Returns True if ``more`` should be as strong: same ball and objective, enough steps and no fewer restarts."""
+    """Returns True if ``more`` should be as strong: same ball and objective, enough steps and no fewer restarts.
+
+    An attack of a plugin that does not tell these is not compared.
+    """
+    if not all(hasattr(attack, name) for attack in (less, more) for name in _COMPARED):
+        return False
     distance = more.epsilon * (2 if more.random_start else 1)
     same_goal = (less.epsilon, less.norm, less.objective) == (more.epsilon, more.norm, more.objective)
     return same_goal and more.num_restarts >= less.num_restarts and more.num_steps * more.step_size >= distance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -107,6 +108,8 @@ def test_signs_of_masking() -> None:
         assert re.search(expected, sign)
     more_restarts = dict(attacks, pgd4=PGDAttack(num_steps=4, num_restarts=20))  # may well be the stronger one
     assert not signs_of_masking(attacked(dict(pgd4=0.5, pgd8=0.52, weak8=0.9), rising), more_restarts)
+    plugin = dict(attacks, pgd8=SimpleNamespace(num_steps=8))  # which does not tell its ball
+    assert not signs_of_masking(attacked(dict(pgd4=0.5, pgd8=0.52, weak8=0.9), rising), plugin)
     (sign,) = signs_of_masking(attacked(dict(one=0.5), dict(one=[0.1, 0.9])), dict(one=PGDAttack(num_steps=1)))
     assert 'no attack takes more than one step' in sign
 
