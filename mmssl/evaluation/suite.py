@@ -169,23 +169,27 @@ class Suite:
 
         Raises:
             UserError: The folder of the run holds a run of a different command, for instance of another checkpoint, or
-                a result that is older than the checkpoint.
+                a result, or an interrupted training, that is older than the checkpoint.
         """
         folder = self.work_dir / protocol.name / init / f'seed{seed}'
         command = self.command(protocol, init, seed, folder)
         started, finished = folder / 'command.json', folder / 'result.json'
-        if started.is_file() and json.loads(started.read_text()) != command:
+        last = folder / 'last_checkpoint'
+        if started.is_file() and _read(started, command) != command:
             raise UserError(f'{folder} holds a run of a different command, see {started}: choose another --work-dir')
+        kept = finished if finished.is_file() else started if started.is_file() and last.is_file() else None
+        if kept and init == PRETRAINED and self.checkpoint.exists() and _written(self.checkpoint) > _written(kept):
+            what = 'the result in' if kept == finished else 'the start of the interrupted run in'
+            raise UserError(
+                f'{self.checkpoint} was written after {what} {folder}: delete {folder} to run it again, or choose '
+                'another --work-dir'
+            )
         if finished.is_file():
-            if init == PRETRAINED and self.checkpoint.exists() and _written(self.checkpoint) > _written(finished):
-                raise UserError(
-                    f'{self.checkpoint} was written after the result in {folder}: delete {folder} to run it again, or '
-                    'choose another --work-dir'
-                )
             return Result(**json.loads(finished.read_text()))
         folder.mkdir(parents=True, exist_ok=True)
-        started.write_text(json.dumps(command))
-        resume = [*protocol.resume] if (folder / 'last_checkpoint').is_file() else []
+        if not last.is_file() or not started.is_file():  # else its time stays that of the first start
+            started.write_text(json.dumps(command))
+        resume = [*protocol.resume] if last.is_file() else []
         start = time.monotonic()
         with open(folder / 'log.txt', 'w') as log:
             done = subprocess.run(
@@ -210,6 +214,14 @@ class Suite:
         )
         extra = protocol.pretrained if init == PRETRAINED else protocol.random
         return [argument.format(**values) for argument in (*protocol.command, *extra)]
+
+
+def _read(file: Path, default: Any) -> Any:
+    """Returns the content of a JSON file; ``default`` if the process that wrote it was killed."""
+    try:
+        return json.loads(file.read_text())
+    except json.JSONDecodeError:
+        return default
 
 
 def _written(path: Path) -> int:

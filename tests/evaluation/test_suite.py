@@ -93,6 +93,28 @@ def test_a_result_that_is_older_than_the_checkpoint_is_not_reported(suite):
         suite.run([0])
 
 
+def test_an_interrupted_training_of_older_weights_is_not_resumed(suite):
+    folder = suite.work_dir / 'good' / PRETRAINED / 'seed0'
+    protocol = suite.protocols[0]
+    suite.checkpoint.touch()
+    suite.run_one(protocol, PRETRAINED, 0)
+    (folder / 'result.json').unlink()
+    (folder / 'last_checkpoint').write_text('epoch_1.pth')
+    assert suite.run_one(protocol, PRETRAINED, 0).value == pytest.approx(75) and '--resume' in calls(suite)[-1]
+    (folder / 'result.json').unlink()
+    suite.checkpoint.touch()
+    with pytest.raises(UserError, match='epoch_1.pth was written after the start of the interrupted run in .*delete'):
+        suite.run_one(protocol, PRETRAINED, 0)
+
+
+def test_a_suite_that_was_killed_as_it_wrote_a_command_continues(suite):
+    folder = suite.work_dir / 'good' / RANDOM / 'seed0'
+    folder.mkdir(parents=True)
+    (folder / 'command.json').write_text('["scr')
+    assert suite.run_one(suite.protocols[0], RANDOM, 0).value == pytest.approx(50)
+    assert json.loads((folder / 'command.json').read_text())[0] == 'script.py'
+
+
 def test_metrics_of_a_training_run_are_the_last_ones(tmp_path):
     for stamp, values in (('1', [0.1, 0.2]), ('2', [0.3, float('nan')])):
         log = tmp_path / stamp / 'vis_data' / 'scalars.json'
