@@ -170,12 +170,15 @@ def _tiff_samples(file: Any) -> np.ndarray:
         if len(planes) == 1 and len(file.series) > 1 and file.series[0].ndim == 2:
             return np.stack([series.asarray() for series in file.series])
         return file.asarray()
-    except ValueError as error:
+    except (NotImplementedError, ValueError) as error:
         if 'imagecodecs' not in str(error):
             raise
+        page = file.pages[0]
+        kind = (
+            f'compressed ({page.compression.name})' if page.compression > 1 else f'packed ({page.bitspersample} bits)'
+        )
         raise UserError(
-            f'this TIFF is compressed ({file.pages[0].compression.name}) in a way that tifffile reads with the package '
-            'imagecodecs: pip install imagecodecs'
+            f'this TIFF is {kind} in a way that tifffile reads with the package imagecodecs: pip install imagecodecs'
         ) from error
 
 

@@ -91,6 +91,15 @@ def test_a_compressed_tiff_names_the_package_that_reads_it(monkeypatch: pytest.M
         decode_bands(tiff(BANDS), 5)
 
 
+def test_packed_samples_name_the_package_that_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def needs(file: object) -> None:
+        raise NotImplementedError("packints_decode of 12-bit integers requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffFile, 'asarray', needs)
+    with pytest.raises(UserError, match=r'this TIFF is packed \(16 bits\) in a way .*pip install imagecodecs'):
+        decode_bands(tiff(BANDS), 5)
+
+
 def test_empty_tags_of_dicom_do_not_rescale() -> None:
     grey = BANDS[..., :1]
     data = dicom(grey[..., 0], 'MONOCHROME2', 12, RescaleSlope=None, RescaleIntercept=None)
