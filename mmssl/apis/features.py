@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmssl.apis.arguments import check_number, read_checkpoint, read_path
-from mmssl.apis.images import GivenImages, Picture, list_images, plain_view
+from mmssl.apis.images import GivenImages, Picture, list_images, plain_range, plain_view
 from mmssl.apis.models import read_device, trained
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import get_state_dict
@@ -73,7 +73,7 @@ class FeatureExtractor:
         if cfg.default_scope != 'mmssl':
             raise UserError(f'a model of {cfg.default_scope} has no vector for an image: use mmssl.get_model(...)')
         self.model: Any = model.to(chosen)
-        self.transform = plain_view(cfg, size)
+        self.transform, self.value_range = plain_view(cfg, size), plain_range(cfg)
         self.batch_size, self.num_workers = batch_size, num_workers
 
     def __call__(self, images: Picture | Iterable[Picture]) -> Tensor:
@@ -93,7 +93,7 @@ class FeatureExtractor:
         if not sources:
             raise UserError(f'there is no image in {images}')
         loader: DataLoader = DataLoader(
-            GivenImages(sources, self.transform),
+            GivenImages(sources, self.transform, self.value_range),
             self.batch_size,
             num_workers=self.num_workers,
             collate_fn=collate_views,

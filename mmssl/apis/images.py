@@ -13,6 +13,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from mmssl.apis.arguments import check_number, read_path
+from mmssl.datasets.bands import read_value_range
 from mmssl.datasets.decode import UnreadableImageError, convert_picture, decode_image
 from mmssl.datasets.image_files import find_images
 from mmssl.registry import TRANSFORMS
@@ -65,13 +66,28 @@ def _checked(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
-def read_image(source: str | np.ndarray) -> np.ndarray:
+def read_image(source: str | np.ndarray, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """Returns the image as uint8 RGB (H, W, 3).
+
+    Args:
+        source: Path, or an array uint8 RGB (H, W, 3), which is returned unchanged.
+        value_range: Sample values of a file that become 0 and 255, see ``decode_image``.
 
     Raises:
         UnreadableImageError, OSError: The file is not an image, or is damaged.
     """
-    return source if isinstance(source, np.ndarray) else decode_image(Path(source).read_bytes())
+    return source if isinstance(source, np.ndarray) else decode_image(Path(source).read_bytes(), value_range)
+
+
+def plain_range(cfg: Config) -> tuple[float, float] | None:
+    """Returns the ``value_range`` with which the datasets of a config read files, None if they have none.
+
+    Args:
+        cfg: Config of mmssl, see ``plain_view``.
+    """
+    datasets = [(cfg.get(f'{name}_dataloader') or {}).get('dataset') or {} for name in ('test', 'val', 'train')]
+    given = next((dataset['value_range'] for dataset in datasets if dataset.get('value_range')), None)
+    return None if given is None else read_value_range(given, None)
 
 
 def plain_view(cfg: Config, size: int | None = None) -> Any:
@@ -115,10 +131,13 @@ class GivenImages(Dataset):
     Args:
         images: Images from ``list_images``.
         transform: Function: image (H, W, 3) uint8 -> view (3, S, S) uint8.
+        value_range: Sample values of files that become 0 and 255, see ``decode_image``.
     """
 
-    def __init__(self, images: Sequence[str | np.ndarray], transform: Any) -> None:
-        self.images, self.transform = images, transform
+    def __init__(
+        self, images: Sequence[str | np.ndarray], transform: Any, value_range: tuple[float, float] | None = None
+    ) -> None:
+        self.images, self.transform, self.value_range = images, transform, value_range
 
     def __len__(self) -> int:
         return len(self.images)
@@ -126,7 +145,7 @@ class GivenImages(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         source = self.images[index]
         try:
-            image = read_image(source)
+            image = read_image(source, self.value_range)
         except (UnreadableImageError, OSError) as error:
             raise UserError(f'{source} cannot be read ({error})') from error
         return dict(inputs=self.transform(image), data_samples=dict(index=index, label=-1), skipped=[])

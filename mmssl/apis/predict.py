@@ -18,7 +18,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmssl.apis.arguments import check_number, read_checkpoint, read_folder, read_path
-from mmssl.apis.images import Picture, list_images, plain_view, read_image
+from mmssl.apis.images import Picture, list_images, plain_range, plain_view, read_image
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
@@ -78,6 +78,7 @@ class Predictor:
         self.pipeline: Any = None if self.cfg.default_scope == 'mmssl' else Compose(_image_steps(self.cfg))
         self.array_pipeline: Any = None if self.pipeline is None else Compose(_from_array(self.pipeline))
         self.transform: Any = plain_view(self.cfg) if self.pipeline is None else None
+        self.value_range = plain_range(self.cfg) if self.pipeline is None else None
 
     def __call__(self, images: Picture | Iterable[Picture]) -> Iterator[Prediction]:
         """Yields a prediction for each image.
@@ -92,13 +93,13 @@ class Predictor:
         """Returns the image as the model reads it, uint8 RGB (H, W, 3)."""
         if isinstance(source, np.ndarray):
             return source
-        return read_image(source) if self.transform is not None else read_upright(source)
+        return read_image(source, self.value_range) if self.transform is not None else read_upright(source)
 
     @torch.no_grad()
     def predict(self, source: str | np.ndarray) -> Prediction:
         """Returns the prediction for one image, a path or an array uint8 RGB (H, W, 3)."""
         if self.transform is not None:
-            return self._classify(read_image(source))
+            return self._classify(self.read(source))
         if isinstance(source, np.ndarray):
             pipeline, image = self.array_pipeline, dict(img=source[..., ::-1].copy(), img_id=0)
         else:

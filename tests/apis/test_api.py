@@ -203,6 +203,15 @@ def test_deep_pillow_images_are_scaled_like_files(tmp_path: Path) -> None:
             list(list_images(Image.fromarray(unclear)))
 
 
+def test_files_are_read_with_the_range_of_the_datasets(checkpoint: Path, tmp_path: Path) -> None:
+    samples = np.arange(0, 16000, 62, np.uint16)[:256].reshape(16, 16)
+    Image.fromarray(samples).save(tmp_path / 'deep.png')
+    options = {'train_dataloader.dataset.value_range': (0, 16000)}
+    extract = mmssl.FeatureExtractor(checkpoint, size=16, cfg_options=options)
+    expected = (samples * (255 / 16000)).round().astype(np.uint8)
+    assert torch.equal(extract(tmp_path / 'deep.png'), extract(expected))
+
+
 def test_images_of_any_iterable_and_none_of_an_empty_path(photos: Path) -> None:
     paths = sorted(photos.glob('cat/*.png'))
     assert list(list_images(path for path in paths)) == [str(path) for path in paths]
