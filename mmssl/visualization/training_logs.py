@@ -27,7 +27,7 @@ def read_log(path: str) -> Log:
     """
     file = Path(path)
     if file.is_dir():
-        files = sorted(file.glob('**/vis_data/scalars.json'))
+        files = sorted(file.glob('**/vis_data/scalars.json'), key=lambda log: log.parents[1].name)  # time of the start
         if not files:
             raise UserError(f'no vis_data/scalars.json below {path}: was anything logged?')
         file = files[-1]

@@ -48,6 +48,14 @@ def test_values_of_training_and_of_evaluation(log: Path) -> None:
     assert curve(lines, 'knn') == ([1, 2], [51.0, 52.0])
 
 
+def test_the_latest_log_is_that_of_the_stage_that_ran_last(log: Path) -> None:
+    first, last = (log.parents[2] / stage / time for stage, time in (('words', '20260102_1'), ('bags', '20260102_2')))
+    for value, folder in enumerate((first, last)):
+        (folder / 'vis_data').mkdir(parents=True)
+        (folder / 'vis_data' / 'scalars.json').write_text(json.dumps(dict(loss=value, step=1)))
+    assert read_log(str(log.parents[2])) == [dict(loss=1, step=1)]
+
+
 def test_labellings_are_counted_in_iterations() -> None:
     axes = Figure().subplots()
     draw_curves(axes, {'a': ([dict(nmi=0.5, labelling_seconds=1.0, step=56)], 'nmi')})
