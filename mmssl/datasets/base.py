@@ -293,7 +293,9 @@ class ImageDataset(Dataset):
         )
 
     def _select(self, split: str, val_every: int) -> Sequence[int] | torch.Tensor:
-        rows = range(self._num_images())
+        inner, rows = getattr(self, 'dataset', None), range(self._num_images())
+        if isinstance(inner, ImageDataset) and isinstance(inner._rows, range) and inner._rows == rows:
+            return inner._select(split, val_every)  # it knows which of its rows are the same image
         if split == 'all':
             return rows
         return rows[::val_every] if split == 'val' else TrainingRows(len(rows), val_every)

@@ -92,7 +92,7 @@ class RelabelledImages(ImageDataset):
         return torch.tensor(labels, dtype=torch.int32)
 
     def _select(self, split: str, val_every: int) -> torch.Tensor:
-        rows = torch.tensor(super()._select(split, val_every))
+        rows = torch.as_tensor(super()._select(split, val_every))
         return rows[self.labels[rows] >= 0]
 
     def _num_images(self) -> int:

@@ -12,6 +12,7 @@ from mmssl.datasets.epoch_sampler import EpochSampler
 from mmssl.datasets.relabelled_images import RelabelledImages
 from mmssl.datasets.repeat_dataset import RepeatDataset
 from mmssl.datasets.salient_images import SalientImages
+from mmssl.registry import DATASETS
 from tests.support.image_files import EVALUATION, TRAINING, value_of, write_images
 
 
@@ -20,6 +21,18 @@ def roots(tmp_path: Path) -> list[dict]:
     write_images(tmp_path / 'a', ['dog/0.png', 'cat/1.png'])
     write_images(tmp_path / 'b', ['emu/0.png', 'dog/1.png', 'ant/2.png'])
     return [dict(type='ClassFolder', data_root=str(tmp_path / name)) for name in 'ab']
+
+
+@pytest.mark.parametrize('kind', ['RelabelledImages', 'SalientImages'])
+def test_a_dataset_around_repeated_images_keeps_them_in_one_split(kind: str, tmp_path: Path) -> None:
+    write_images(tmp_path, [f'{number % 2}/{number}.png' for number in range(7)])
+    repeated = dict(type='RepeatDataset', dataset=dict(type='ClassFolder', data_root=str(tmp_path)), times=3)
+    train, val = (
+        DATASETS.build(dict(type=kind, dataset=repeated, split=split, val_every=3, **EVALUATION))
+        for split in ('train', 'val')
+    )
+    names = [[dataset.name(index) for index in range(len(dataset))] for dataset in (train, val)]
+    assert [len(part) for part in names] == [4 * 3, 3] and not set(names[0]) & set(names[1])
 
 
 def test_images_labels_and_names_of_all_sources(roots: list[dict]) -> None:
