@@ -48,7 +48,8 @@ def decode_bands(data: bytes, bands: int | Sequence[int], value_range: Ranges | 
         UnreadableImageError: The file is damaged, has other bands, or needs ``value_range``.
         UserError: The package that reads the format is not installed.
     """
-    return np.ascontiguousarray(_scaled(read_bands(data, bands), value_range))
+    samples = np.ascontiguousarray(_scaled(read_bands(data, bands), value_range))
+    return samples if samples.flags.writeable else samples.copy()  # torch warns of memory that it may not write
 
 
 def read_bands(data: bytes, bands: int | Sequence[int]) -> np.ndarray:

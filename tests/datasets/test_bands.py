@@ -60,6 +60,7 @@ def test_other_formats_have_bands_too() -> None:
     file = BytesIO()
     Image.fromarray(BANDS[..., :3].astype(np.uint8)).save(file, 'png')
     image = decode_bands(file.getvalue(), 3)
+    assert image.flags.writeable  # else torch warns
     assert image.dtype == np.uint8 and np.array_equal(image, BANDS[..., :3].astype(np.uint8))
 
 
