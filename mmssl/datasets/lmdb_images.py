@@ -39,7 +39,7 @@ class LmdbImages(ImageDataset):
     """
 
     def __init__(self, data_root: str, index: str | None = None, **kwargs: Any) -> None:
-        self.data_root = os.path.expanduser(data_root)
+        self.data_root = os.path.expanduser(data_root).rstrip('/')
         database = look_at_lmdb(self.data_root)
         if index is None and os.path.isdir(lmdb_index(self.data_root)):
             index = lmdb_index(self.data_root)

@@ -118,9 +118,16 @@ class RelabelledImages(ImageDataset):
 
 
 def image_name(dataset: ImageDataset, index: int) -> str:
-    """Returns the name of image ``index`` in label files: its path relative to ``data_root``, if it has one."""
-    name, root = dataset.name(index), getattr(dataset, 'data_root', None)
-    return name.removeprefix(f'{root.rstrip("/")}/') if root else name
+    """Returns the name of image ``index`` in label files.
+
+    It is the path relative to ``data_root``, for tar files relative to the folder of all shards, or the key in an LMDB;
+    the whole name in a dataset without any of these.
+    """
+    name, root = dataset.name(index), getattr(dataset, 'root', None) or getattr(dataset, 'data_root', None)
+    for start in (f'{root.rstrip("/")}/', f'{root}:') if root else ():
+        if name.startswith(start):
+            return name.removeprefix(start)
+    return name
 
 
 def read_labels(file: Path) -> dict[str, int]:

@@ -8,6 +8,8 @@ from PIL import Image
 
 from mmssl.datasets.relabelled_images import RelabelledImages, image_name, read_labels, write_labels
 from mmssl.registry import DATASETS
+from tests.datasets.test_packed import write_lmdb, write_tar
+from tests.support.image_files import encode, flat_image
 
 PLAIN = dict(type='CenterCropView', size=8)
 
@@ -113,6 +115,21 @@ def test_a_file_of_labels_appears_once_it_is_whole(tmp_path):
 def test_names_are_relative_to_a_folder_with_a_slash_at_its_end(folder):
     dataset = DATASETS.build(dict(type='ImageFolder', data_root=f'{folder}/', transform=PLAIN))
     assert image_name(dataset, 0) == 'class 0/0.png'
+
+
+def test_names_in_archives_do_not_tell_where_they_are(tmp_path):
+    for place in ('here', 'there'):
+        (tmp_path / place / 'tars').mkdir(parents=True)
+        write_lmdb(tmp_path / place / 'lmdb', ['a/1.png', 'b/2.png'])
+        write_tar(tmp_path / place / 'tars' / 'x-1.tar', {'1.png': encode(flat_image(1))})
+        for name, kind, expected in (
+            ('lmdb', 'LmdbImages', 'a/1.png'),
+            ('lmdb/', 'LmdbImages', 'a/1.png'),
+            ('tars', 'TarShards', 'x-1.tar:1.png'),
+            ('tars/x-*.tar', 'TarShards', 'x-1.tar:1.png'),
+        ):
+            dataset = DATASETS.build(dict(type=kind, data_root=f'{tmp_path}/{place}/{name}', transform=PLAIN))
+            assert image_name(dataset, 0) == expected
 
 
 def test_names_of_a_concatenation_are_whole_paths(folder, tmp_path):
