@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from mmssl.datasets.base import printable
 from mmssl.datasets.image_files import find_images
+from mmssl.registry import METRICS
 from mmssl.utils.errors import UserError
 
 _MANY = 1000  # from this number of images a tenth is used for evaluation, below it a quarter
@@ -35,8 +36,8 @@ def use_images(cfg: Config, folder: str | Path) -> list[str]:
 
     All images below the folder are used, without a list file. Every tenth image (every fourth of fewer than 1000) is
     used for evaluation and the others for training. Two or more class folders (``folder/<class>/...``) give labels, if
-    no image lies beside them. Without labels, only metrics that need no labels are kept; if there are none, the
-    evaluation is removed.
+    no image lies beside them. Without labels, only metrics that need no labels (``needs_labels = False``) are kept; if
+    there are none, the evaluation is removed.
 
     Args:
         cfg: Config of a training of mmssl, or of a stage without training.
@@ -94,7 +95,7 @@ def _dataloaders(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 def _replace(loader: Any, source: dict[str, Any]) -> None:
     dataset = loader.dataset
-    if dataset.get('type') in ('RelabelledImages', 'SalientImages'):
+    if str(dataset.get('type')).removeprefix('mmssl.') in ('RelabelledImages', 'SalientImages'):
         inner = {key: dataset.dataset[key] for key in _KEPT if key in dataset.dataset}
         dataset.dataset = dict(source, **inner)
     else:
@@ -109,7 +110,7 @@ def _keep_metrics_without_labels(cfg: Config, split: str, folder: str) -> None:
         return
     if 'metrics' not in evaluator:
         raise UserError(f'this config needs labels: put the images of {folder} into class folders')
-    kept = [metric for metric in evaluator.metrics if 'Statistics' in metric.type]
+    kept = [metric for metric in evaluator.metrics if not getattr(METRICS.get(metric.type), 'needs_labels', True)]
     if kept:
         evaluator.metrics = kept
     else:

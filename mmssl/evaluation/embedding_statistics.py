@@ -104,6 +104,7 @@ class EmbeddingStatistics:
         ValueError: Fewer than two images would be compared.
     """
 
+    needs_labels = False
     min_queries = 2
     result_names = ('embedding_std', 'rankme', 'uniformity', 'alignment')
 

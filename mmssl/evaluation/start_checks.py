@@ -12,8 +12,8 @@ def check_metrics(metrics: Iterable[Any], bank: tuple[str, Any], queries: tuple[
     """Checks that the datasets of an evaluation have what its metrics need.
 
     Args:
-        metrics: Metrics; ``needs_labels`` of a metric says that bank and queries need labels, and ``min_queries`` how
-            many queries it needs. A metric without these attributes is not checked.
+        metrics: Metrics; ``needs_labels`` of a metric says whether bank and queries need labels, and ``min_queries``
+            how many queries it needs. A metric without these attributes is not checked.
         bank: Key in the config of the dataset from which metrics learn, and this dataset.
         queries: Key in the config of the test images, and these.
 

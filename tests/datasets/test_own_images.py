@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from mmssl.datasets import own_images
+from mmssl.registry import METRICS
 from tests.support.image_files import write_images
 
 
@@ -22,3 +23,29 @@ def test_an_image_beside_class_folders_is_named(tmp_path: Path, monkeypatch: pyt
     own_images.use_images(cfg, tmp_path)
     assert cfg.train_dataloader.dataset.type == 'ImageFolder'
     assert 'holds 2 folders and 1 images beside them, such as stray.png' in said[0]
+
+
+class NormOfPlugin:
+    """A metric of a plugin without labels."""
+
+    needs_labels = False
+
+
+def test_metrics_that_need_no_labels_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS.module_dict, 'NormOfPlugin', NormOfPlugin)
+    write_images(tmp_path, [f'{number}.png' for number in range(8)])
+    metrics = [dict(type=name) for name in ('WeightedKNN', 'mmssl.EmbeddingStatistics', 'NormOfPlugin', 'Unknown')]
+    dataset = dict(type='ImageFolder', data_root='')
+    cfg = Config(dict(val_dataloader=dict(dataset=dataset), val_evaluator=dict(metrics=metrics)))
+    own_images.use_images(cfg, tmp_path)
+    assert [metric.type for metric in cfg.val_evaluator.metrics] == ['mmssl.EmbeddingStatistics', 'NormOfPlugin']
+
+
+def test_datasets_around_others_are_kept_under_either_name(tmp_path: Path) -> None:
+    write_images(tmp_path, ['a/0.png', 'b/1.png'])
+    for scope in ('', 'mmssl.'):
+        dataset = dict(type=f'{scope}RelabelledImages', dataset=dict(type='ImageFolder', data_root=''), noise=0.1)
+        cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+        own_images.use_images(cfg, tmp_path)
+        assert cfg.train_dataloader.dataset.noise == 0.1
+        assert cfg.train_dataloader.dataset.dataset.type == 'ClassFolder'
