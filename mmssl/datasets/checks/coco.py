@@ -34,11 +34,14 @@ def check_coco(dataset: dict[str, Any], classes: tuple[str, ...], is_training: b
     except ValueError as error:
         found.problems.append(f'{path} is not JSON: {error}')
         return found
-    if not is_training and isinstance(content, dict):
+    if not isinstance(content, dict):
+        found.problems.append(f'{path} is not in the layout of COCO: it holds no dict of images and annotations')
+        return found
+    if not is_training:
         content.setdefault('annotations', [])  # test images whose annotations only an evaluation server has
-    absent = [key for key in ('images', 'annotations', 'categories') if key not in content]
-    if absent or not isinstance(content, dict):
-        found.problems.append(f'{path} is not in the layout of COCO: it has no {", ".join(absent)}')
+    absent = [key for key in ('images', 'annotations', 'categories') if not isinstance(content.get(key), list)]
+    if absent:
+        found.problems.append(f'{path} is not in the layout of COCO: it has no list of {", ".join(absent)}')
         return found
     found.problems += _broken(content, _BOX_KEYS if is_training else (*_BOX_KEYS, 'iscrowd'))
     if found.problems:
@@ -70,6 +73,10 @@ def _broken(content: Mapping[str, Any], box_keys: tuple[str, ...]) -> list[str]:
         ids = [item.get('id') for item in content[part]]
         if len(set(ids)) < len(ids):
             problems.append(f'{len(ids) - len(set(ids)):,} {part} share their id with another one')
+    for part, keys in (('images', ('width', 'height')), ('annotations', ('area',))):
+        for key in keys:
+            if number := sum(key in item and not isinstance(item[key], (int, float)) for item in content[part]):
+                problems.append(f'{part} whose {key} is no number: {number:,}')
     odd = [box for box in content['annotations'] if 'bbox' in box and not _is_box(box['bbox'])]
     if odd:
         problems.append(f'{len(odd):,} boxes are not four numbers (left, top, width, height), such as {odd[0]["bbox"]}')
@@ -114,7 +121,12 @@ def _check_boxes(
     in_file = [name for name in names.values() if name in classes]
     if not more.problems and in_file != list(classes):
         lacking = [name for name in classes if name not in in_file]
-        if lacking:
+        if repeated := [name for name in classes if in_file.count(name) > 1]:
+            found.problems.append(
+                f'several categories of the file have the name {some(repeated, 8)}, and mmdet would give each its own '
+                'label: give the boxes of a class one category_id'
+            )
+        elif lacking:
             found.problems.append(f'the categories of the file do not name {some(lacking, 8)}, so labels would shift')
         else:
             found.problems.append(

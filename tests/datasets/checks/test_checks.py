@@ -149,7 +149,11 @@ class TestCoco:
 
     def test_broken_files(self, check: Callable, content: dict) -> None:
         assert 'is not JSON' in only(check(text='{"images": [').problems)
-        assert 'it has no annotations, categories' in only(check(text='{"images": []}').problems)
+        assert 'it has no list of annotations, categories' in only(check(text='{"images": []}').problems)
+        assert 'holds no dict' in only(check(text='5').problems)
+        assert 'it has no list of images' in only(
+            check(text='{"images": null, "annotations": [], "categories": []}').problems
+        )
         del content['annotations'][0]['area'], content['images'][1]['width']
         content['annotations'][1]['id'] = content['annotations'][2]['id']
         content['annotations'][3]['bbox'] = [1, 2, 3]
@@ -158,6 +162,14 @@ class TestCoco:
         assert problems[1] == 'annotations without area (1), which mmdet needs'
         assert problems[2] == '1 annotations share their id with another one'
         assert problems[3].startswith('1 boxes are not four numbers')
+
+    def test_what_is_no_number(self, check: Callable, content: dict) -> None:
+        content['annotations'][0]['area'] = content['images'][1]['height'] = None
+        assert check().problems == ['images whose height is no number: 1', 'annotations whose area is no number: 1']
+
+    def test_two_categories_of_one_name(self, check: Callable, content: dict) -> None:
+        content['categories'].append(dict(id=7, name='cat'))
+        assert only(check().problems).startswith('several categories of the file have the name cat')
 
     def test_boxes_that_are_dropped(self, check: Callable, content: dict) -> None:
         content['annotations'][0]['bbox'] = [70, 1, 5, 5]  # outside of the image
@@ -173,7 +185,7 @@ class TestCoco:
         del content['annotations']
         found = check(is_training=False)
         assert not found.problems and 'has images and no annotations' in only(found.notes)
-        assert 'it has no annotations' in only(check().problems)
+        assert 'it has no list of annotations' in only(check().problems)
 
     def test_masks_without_polygons(self, check: Callable, content: dict) -> None:
         del content['annotations'][0]['segmentation']
