@@ -100,6 +100,8 @@ class SupervisedView:
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
     ) -> None:
+        if interpolation not in ('bilinear', 'bicubic'):  # Pillow rotates with no other filter
+            raise ValueError(f"SupervisedView needs interpolation='bilinear' or 'bicubic', got {interpolation!r}")
         self.crop = AugmentedView(size, min_scale=min_scale, ratio=ratio, interpolation=interpolation, flip=flip)
         self.size = size
         if not 0 <= erase <= 1:

@@ -133,6 +133,9 @@ def test_arguments() -> None:
     for description in ('augmix-m3', 'rand-q9', 'nothing'):
         with pytest.raises(ValueError, match=description):
             SupervisedView(32, rand_augment=description)
+    for interpolation in ('lanczos', 'bicubic-aliased'):
+        with pytest.raises(ValueError, match=f'got {interpolation!r}'):
+            SupervisedView(32, interpolation=interpolation)
     with pytest.raises(ValueError, match='got 2'):
         SupervisedView(32, erase=2.0)
 
