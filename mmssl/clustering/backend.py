@@ -48,14 +48,16 @@ def chunks(num_rows: int, rows_per_chunk: int) -> Iterator[slice]:
         yield slice(start, min(start + rows_per_chunk, num_rows))
 
 
-def check_finite(features: np.ndarray) -> None:
+def check_finite(features: np.ndarray, distances: bool = False) -> None:
     """Checks that all features are finite, chunk by chunk.
 
     Args:
         features: (N, D), in memory or memory-mapped.
+        distances: Whether squared distances between rows must be finite as well in the dtype of the features. faiss
+            ends the process if they are not.
 
     Raises:
-        ValueError: A number is infinite or NaN; the message names the first row.
+        ValueError: A number is infinite or NaN, or a distance may be infinite; the message names the first row.
     """
     for rows in chunks(len(features), chunk_rows(features.shape[1])):
         finite = np.isfinite(features[rows]).all(axis=1)
@@ -64,6 +66,19 @@ def check_finite(features: np.ndarray) -> None:
                 f'the features of row {rows.start + int(finite.argmin())} are not finite: they cannot be clustered. '
                 'Has the training diverged, or is a weight of the network not finite?'
             )
+        if distances:
+            finite = has_finite_distances(features[rows])
+            if not finite.all():
+                raise ValueError(
+                    f'the features of row {rows.start + int(finite.argmin())} are so large that their squared '
+                    'distances overflow: they cannot be clustered. Has the training diverged?'
+                )
+
+
+def has_finite_distances(rows: np.ndarray) -> np.ndarray:
+    """Returns for each row (D,) whether its squared distance to any row that is not longer is finite, (N,) bool."""
+    with np.errstate(over='ignore', invalid='ignore'):
+        return np.isfinite(4 * np.square(rows).sum(axis=1))  # |a - b|^2 is at most 4 |a|^2
 
 
 def bar(steps: Iterable, description: str | None) -> Iterable:

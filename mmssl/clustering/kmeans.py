@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmssl.clustering.backend import bar, check_finite, choose_backend, chunk_rows, chunks
+from mmssl.clustering.backend import bar, check_finite, choose_backend, chunk_rows, chunks, has_finite_distances
 
 _PERTURBATION = 1 / 1024
 
@@ -93,7 +93,7 @@ class KMeans:
         """
         rng = np.random.default_rng(self.seed)
         features = self._subsample(_checked(features, self.backend, self.num_clusters), rng)
-        check_finite(features)
+        check_finite(features, distances=True)
         if initial is None:
             initial = features[rng.choice(len(features), self.num_clusters, replace=False)]
         centroids = np.array(initial, dtype=features.dtype)
@@ -101,8 +101,8 @@ class KMeans:
             raise ValueError(
                 f'initial centroids must be ({self.num_clusters}, {features.shape[1]}), got {centroids.shape}'
             )
-        if not np.isfinite(centroids).all():
-            raise ValueError('the initial centroids hold numbers that are not finite')
+        if not has_finite_distances(centroids).all():  # faiss would end the process
+            raise ValueError('the initial centroids hold numbers that are not finite, or too large for distances')
         self.objectives = []
         step = self._faiss_step if self.backend == 'faiss' else self._torch_step
         for _ in bar(range(self.num_iterations), description):
@@ -191,12 +191,12 @@ def assign(
     """
     backend, device = choose_backend(backend, device)
     features = _checked(features, backend)
-    check_finite(features)
+    check_finite(features, distances=True)
     centroids = np.ascontiguousarray(centroids, dtype=features.dtype)
     if centroids.ndim != 2 or not len(centroids) or centroids.shape[1] != features.shape[1]:
         raise ValueError(f'centroids must be (K, {features.shape[1]}) with K >= 1, got {centroids.shape}')
-    if not np.isfinite(centroids).all():
-        raise ValueError('the centroids hold numbers that are not finite')
+    if not has_finite_distances(centroids).all():
+        raise ValueError('the centroids hold numbers that are not finite, or too large for distances')
     labels, distances = np.empty(len(features), np.int64), np.empty(len(features), features.dtype)
     parts = list(chunks(len(features), chunk_rows(max(centroids.shape))))
     if backend == 'faiss':

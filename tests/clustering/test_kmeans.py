@@ -130,6 +130,23 @@ def test_mistakes(arguments, features, message):
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
+def test_features_whose_distances_overflow_say_so(backend):
+    features = blobs()
+    features[7] = 1e19
+    for call in (
+        lambda: KMeans(4, backend=backend).fit(features),
+        lambda: assign(features, blobs()[:4], backend=backend),
+    ):
+        with pytest.raises(ValueError, match='features of row 7 are so large that their squared distances overflow'):
+            call()
+    for call in (KMeans(1, backend=backend).fit, lambda rows, means: assign(rows, means, backend=backend)):
+        with pytest.raises(ValueError, match='too large for distances'):
+            call(blobs(), np.full((1, blobs().shape[1]), 1e30))
+    if backend == 'torch':
+        assert np.isfinite(KMeans(4, backend=backend).fit(features.astype(np.float64))).all()
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
 def test_features_that_are_not_finite_say_so(backend, monkeypatch):
     monkeypatch.setattr(backends, 'chunk_rows', lambda width: 100)
     features = blobs()
