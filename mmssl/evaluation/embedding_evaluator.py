@@ -45,12 +45,7 @@ class EmbeddingEvaluator:
             ValueError: A feature is not finite, or two metrics return the same name.
         """
         for name, features in (('bank', bank), ('queries', queries)):
-            if not features.vectors.isfinite().all():
-                bad = int((~features.vectors.isfinite().all(1)).sum())
-                raise ValueError(
-                    f'{bad} of {len(features)} embeddings of the {name} are NaN or infinite: '
-                    'the weights diverged or the checkpoint was loaded into the wrong model'
-                )
+            features.check_finite(name)
         bank, queries = bank.to(self.device), queries.to(self.device)
         results: dict[str, float] = {}
         for metric in self.metrics:

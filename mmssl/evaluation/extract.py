@@ -55,6 +55,22 @@ class Features:
             )
         return self.select(self.labels >= 0)
 
+    def check_finite(self, name: str) -> None:
+        """Checks that all embeddings are finite.
+
+        Args:
+            name: Name of the images for the message, such as ``'bank'``.
+
+        Raises:
+            ValueError: An embedding is not finite.
+        """
+        if not self.vectors.isfinite().all():
+            bad = int((~self.vectors.isfinite().all(1)).sum())
+            raise ValueError(
+                f'{bad} of {len(self)} embeddings of the {name} are NaN or infinite: '
+                'the weights diverged or the checkpoint was loaded into the wrong model'
+            )
+
     def select(self, rows: Tensor) -> Features:
         """Returns some rows, chosen by a bool mask (N,) or by row numbers (K,) int64."""
         return Features(self.vectors[rows], self.labels[rows], self.indices[rows])

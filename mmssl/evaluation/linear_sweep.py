@@ -267,8 +267,10 @@ class LinearSweep:
             queries: Features of the test images.
 
         Raises:
-            ValueError: There are no labels, or too few training images to hold some out.
+            ValueError: There are no labels, too few training images to hold some out, or a feature is not finite.
         """
+        bank.check_finite('bank')
+        queries.check_finite('queries')
         bank, queries, num_classes = number_classes(bank, queries)
         num_held_out = int(self.held_out * len(bank))
         if num_held_out < 1:

@@ -177,3 +177,10 @@ def test_arguments():
 def test_settings_are_checked_before_features_are_extracted(arguments, message):
     with pytest.raises(ValueError, match=message):
         LinearSweep(**arguments)
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    bank, queries = clusters(40), clusters(8, seed=1)
+    queries.vectors[3, 2] = math.nan  # logits of 0 would find class 0
+    with pytest.raises(ValueError, match='1 of 8 embeddings of the queries are NaN or infinite'):
+        LinearSweep(epochs=1).run(bank, queries)

@@ -82,6 +82,7 @@ def features_of(model: nn.Module, loader: DataLoader, stage: str) -> tuple[np.nd
     dataset: Any = loader.dataset
     feature = None if stage == 'vector' else pooled_stage(model.backbone, stage)
     features = extract_features(model, loader, feature=feature, description=f'{stage}: {len(dataset)} images')
+    features.check_finite(f'images of {dataset.data_root}')
     return features.vectors.numpy(), dataset.targets[features.indices].numpy()
 
 
