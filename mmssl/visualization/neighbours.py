@@ -38,6 +38,9 @@ def neighbour_sheet(
         k: Number of neighbours per query and representation.
         picture: Function: images of the datasets (N, C, S, S) -> pixels (N, 3, S, S) uint8, the ``picture`` of the data
             preprocessor, for images with bands; the default returns RGB images unchanged.
+
+    Raises:
+        ValueError: A feature is not finite.
     """
     _, of_queries = next(iter(features.values()))
     chosen = spread(len(of_queries), num_queries)
@@ -46,6 +49,8 @@ def neighbour_sheet(
     columns = [picture(stack_images(images))[:, None]]
     marks, titles, gaps = [torch.full((len(chosen), 1), -1)], ['query'], []
     for title, (of_bank, of_queries) in features.items():
+        of_bank.check_finite('bank')
+        of_queries.check_finite('queries')
         _, rows = nearest_neighbours(of_queries.vectors[chosen], of_bank.vectors, k)
         images = [bank[int(index)]['inputs'] for index in of_bank.indices[rows].flatten()]
         gaps.append(len(titles))

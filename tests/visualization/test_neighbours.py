@@ -1,6 +1,7 @@
 """The neighbour sheet: the right images in the right places, framed by class."""
 
 import numpy as np
+import pytest
 import torch
 from matplotlib.colors import to_rgba
 
@@ -50,6 +51,12 @@ def test_a_neighbour_without_a_label_has_no_frame() -> None:
     sheet = neighbour_sheet(Shades(0), Shades(0), {'': (bank, query)}, 1, k=2)
     frames = [axes.spines['left'].get_edgecolor() for axes in sheet.axes if axes.images]
     assert frames == [to_rgba(colour) for colour in (FAINT, FAINT, BAD)]
+
+
+def test_features_that_are_not_finite_have_no_neighbours() -> None:
+    query, bank = features([[1.0, 0.0]], [0], [0]), features([[float('nan'), 0.0], [0.0, 1.0]], [0, 1], [1, 2])
+    with pytest.raises(ValueError, match='1 of 2 embeddings of the bank are NaN'):
+        neighbour_sheet(Shades(0), Shades(0), {'': (bank, query)}, 1, k=1)
 
 
 class Bands(Shades):
