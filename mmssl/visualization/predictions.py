@@ -121,9 +121,13 @@ class Prediction:
 
 
 def best_classes(logits: Tensor, classes: Sequence[str], number: int) -> Prediction:
-    """Returns the ``number`` most likely classes for the logits (C,) of one image."""
-    scores, labels = logits.float().softmax(0).topk(min(number, len(classes)))
-    return Prediction(classes, labels=labels.cpu(), scores=scores.cpu())
+    """Returns the ``number`` most likely classes for the logits (C,) of one image.
+
+    An output beyond the names in ``classes`` has its number as a name.
+    """
+    scores, labels = logits.float().softmax(0).topk(min(number, len(logits)))
+    names = [*classes, *map(str, range(len(classes), len(logits)))]
+    return Prediction(names, labels=labels.cpu(), scores=scores.cpu())
 
 
 def from_sample(sample: Any, classes: Sequence[str], colors: Sequence = (), truth: bool = False) -> Prediction | None:

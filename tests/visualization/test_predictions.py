@@ -16,7 +16,7 @@ from mmssl.datasets.collate_views import collate_views
 from mmssl.datasets.decode import UnreadableImageError
 from mmssl.engine.hooks.pictures import PicturesHook
 from mmssl.utils.errors import UserError
-from mmssl.visualization.predictions import Prediction, read_upright
+from mmssl.visualization.predictions import Prediction, best_classes, read_upright
 from tests.support.image_files import EVALUATION, write_images
 
 
@@ -32,6 +32,12 @@ def test_colours_of_other_classes_are_too_few() -> None:
     boxes, labels = torch.tensor([[1.0, 1.0, 6.0, 6.0]]), torch.tensor([1])
     prediction = Prediction(('a', 'b'), boxes, labels, torch.ones(1), colors=[(0, 0, 0)])
     assert prediction.draw(np.zeros((8, 8, 3), np.uint8)).any()
+
+
+def test_a_classifier_with_more_or_fewer_outputs_than_names() -> None:
+    logits = torch.tensor([1.0, 0.0, 3.0, 2.0])
+    assert best_classes(logits, ['a', 'b'], 5).names == ['2', '3', 'a', 'b']
+    assert best_classes(logits[:2], ['a', 'b', 'c'], 5).names == ['a', 'b']
 
 
 def test_a_classifier_names_at_least_one_class() -> None:
