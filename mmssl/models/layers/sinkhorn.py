@@ -28,8 +28,9 @@ def sinkhorn(
     number of processes.
 
     The largest score of each prototype is subtracted first, so that nothing overflows: a constant per prototype
-    cancels, whereas a constant per sample would not after few iterations. Without ``eps`` the first iteration runs in
-    the log domain, because all exponentials of a sample far from every prototype are 0. The device is not synchronised.
+    cancels, whereas a constant per sample would not after few iterations. Samples of weight 0 do not count for it: if
+    they did, all exponentials of the others could be 0. Without ``eps`` the first iteration runs in the log domain,
+    because all exponentials of a sample far from every prototype are 0. The device is not synchronised.
 
     Args:
         scores: (..., N, C), scores of this process's samples for the prototypes; leading dimensions are independent
@@ -44,8 +45,10 @@ def sinkhorn(
     Returns:
         Codes (..., N, C); rows sum to 1. With ``eps`` a row sums to 0 if all its exponentials are 0.
     """
-    floor = scores.new_full((*scores.shape[:-2], 1, scores.shape[-1]), torch.finfo(scores.dtype).min)
-    largest = scores.amax(dim=-2, keepdim=True) if scores.shape[-2] else floor  # a process may have no sample
+    least = torch.finfo(scores.dtype).min
+    floor = scores.new_full((*scores.shape[:-2], 1, scores.shape[-1]), least)
+    counted = scores if weights is None else scores.masked_fill((weights == 0)[:, None], least)
+    largest = counted.amax(dim=-2, keepdim=True) if scores.shape[-2] else floor  # a process may have no sample
     exponents = (scores - max_over_processes(largest)).div_(epsilon)
     if eps:
         q = exponents.add_(_LARGEST_EXPONENT).exp_()
@@ -59,5 +62,6 @@ def sinkhorn(
 
 def _masses(q: Tensor, weights: Tensor | None) -> Tensor:
     """Returns the sum of the entries of each prototype over the samples of all processes, (..., 1, C)."""
-    counted = q if weights is None else q * weights.to(q.dtype)[:, None]
+    # The exponentials of a sample of weight 0 may be infinite, and infinity times 0 is no number.
+    counted = q if weights is None else (q * weights.to(q.dtype)[:, None]).masked_fill((weights == 0)[:, None], 0)
     return sum_over_processes(counted.sum(dim=-2, keepdim=True))

@@ -52,6 +52,16 @@ def test_problems_are_independent_and_samples_of_weight_zero_do_not_count():
     assert_close(sinkhorn(scores, weights=weights)[:, :48], sinkhorn(scores[:, :48]))
 
 
+def test_a_sample_of_weight_zero_may_be_far_closer_to_a_prototype_than_the_others():
+    scores = cosines().float().clamp(max=0.5)
+    scores[:16] = 1.0
+    weights = torch.cat([torch.zeros(16), torch.ones(48)])
+    codes = sinkhorn(scores, 0.002, weights=weights)
+    assert codes.isfinite().all()
+    assert_close(codes[16:], sinkhorn(scores[16:], 0.002))
+    assert_close(codes[:16].sum(dim=1), torch.ones(16))
+
+
 def test_a_number_added_to_every_sum():
     scores = torch.sin(0.1 * torch.arange(1, 33, dtype=torch.float64)).view(4, 8)
     expected = [0.0565526574, 0.0708288613, 0.0879322613, 0.1078810746, 0.1304843231, 0.1553297005, 0.1818095196]
