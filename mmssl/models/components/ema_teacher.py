@@ -84,6 +84,7 @@ class EMATeacher(nn.Module):
             copies in the state dict.
 
     Raises:
+        TypeError: A part is not a module, as with a misspelt argument.
         ValueError: ``schedule`` is unknown, or a momentum or share has a value that is not allowed.
     """
 
@@ -99,6 +100,9 @@ class EMATeacher(nn.Module):
         **parts: nn.Module,
     ) -> None:
         super().__init__()
+        for name, part in parts.items():
+            if not isinstance(part, nn.Module):
+                raise TypeError(f'EMATeacher has no argument {name!r}, and {part!r} is not a module to average')
         if schedule not in _SCHEDULES:
             raise ValueError(f"schedule must be 'cosine', 'linear', 'constant' or 'truncated', got {schedule!r}")
         for value in (momentum, end_momentum):

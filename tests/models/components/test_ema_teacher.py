@@ -135,3 +135,5 @@ def test_wrong_arguments():
         EMATeacher(momentum=1.5)
     with pytest.raises(ValueError, match='warmup must lie in'):
         EMATeacher(warmup=1.0)
+    with pytest.raises(TypeError, match="no argument 'momentun'"):
+        EMATeacher(momentun=0.9, **_parts())
