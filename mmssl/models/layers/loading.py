@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from mmengine.model import BaseModule
@@ -47,12 +49,11 @@ def skip_on_load(module: nn.Module, *prefixes: str) -> None:
         module: Module in which the parts with these names were deliberately not built.
         *prefixes: Beginnings of tensor names, relative to ``module``.
     """
-    if not prefixes:
-        return
+    if prefixes:
+        adapt_on_load(module, partial(_drop, prefixes))  # no inner function, which could not be pickled
 
-    def drop(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
-        unwanted = tuple(prefix + name for name in prefixes)
-        for key in [key for key in state_dict if key.startswith(unwanted)]:
-            del state_dict[key]
 
-    adapt_on_load(module, drop)
+def _drop(names: Sequence[str], module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
+    unwanted = tuple(prefix + name for name in names)
+    for key in [key for key in state_dict if key.startswith(unwanted)]:
+        del state_dict[key]
