@@ -17,7 +17,8 @@ from mmssl.utils.arguments import check_choices
 class WideResNet(StagedBackbone):
     """A convolution, three stages of pre-activation blocks with two 3 x 3 convolutions each, and a final norm.
 
-    RotNet, BoWNet and OBoW use the variant ``'zagoruyko'``, Madry's robust networks and IGAM the variant ``'madry'``:
+    RotNet, BoWNet and OBoW use the variant ``'zagoruyko'``, Madry's robust networks and IGAM the variant ``'madry'``,
+    which needs images whose sides are multiples of the product of the strides:
 
     | | zagoruyko | madry |
     |---|---|---|
@@ -122,7 +123,17 @@ class PooledShortcut(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns (N, C + ``added``, H / stride, W / stride) for ``x`` (N, C, H, W)."""
+        """Returns (N, C + ``added``, H / stride, W / stride) for ``x`` (N, C, H, W).
+
+        Raises:
+            ValueError: The stride does not divide H and W.
+        """
+        height, width = x.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise ValueError(
+                f"variant='madry' takes the mean over {self.stride} x {self.stride} pixels, which do not fill a map of "
+                f'{height} x {width}: the sides of images must be multiples of the product of all strides'
+            )
         return pad(avg_pool2d(x, self.stride), (0, 0, 0, 0, self.added // 2, self.added - self.added // 2))
 
 

@@ -51,3 +51,10 @@ def test_strided_convolutions_of_madrys_pad_at_the_end():
 def test_wrong_arguments_are_named(argument, value):
     with pytest.raises(ValueError, match=argument):
         WideResNet(**{argument: value})
+
+
+def test_images_that_the_strides_of_madrys_do_not_divide_are_an_error():
+    network = WideResNet(8, 1, variant='madry')
+    with pytest.raises(ValueError, match='a map of 17 x 16'):
+        network(torch.zeros(1, 3, 34, 32))
+    assert network(torch.zeros(1, 3, 36, 32))[-1].shape == (1, 64, 9, 8)
