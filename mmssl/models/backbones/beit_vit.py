@@ -91,7 +91,7 @@ class BEiTViT(OrderedLayers, BaseModule):
     are padded at the bottom and on the right to whole patches.
 
     Args:
-        arch: Architecture, see ``VisionTransformer``.
+        arch: Architecture, see ``VisionTransformer``; a dict has no ``registers``, ``ffn`` or ``layer_scale``.
         img_size: Side of the images in pixels, or (height, width).
         patch_size: Side of a patch in pixels.
         output: Output: ``'cls'``, ``'mean'``, ``'tokens'`` or ``'maps'``, see ``VisionTransformer``.

@@ -26,7 +26,7 @@ class CAEViT(BEiTViT):
     antialiased, for images or checkpoints of another size.
 
     Args:
-        arch: Architecture, see ``VisionTransformer``.
+        arch: Architecture, see ``VisionTransformer``; a dict has no ``registers``, ``ffn`` or ``layer_scale``.
         relative_table: Table of relative positions: ``'none'`` or ``'per-block'``.
         init: Initialisation: ``'xavier'``, Xavier uniform (the official base model); ``'beit'``, that of ``BEiTViT``
             (large).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -165,7 +165,7 @@ class VisionTransformer(OrderedLayers, BaseModule):
         )
         if patch_embed == 'conv' and patch_size != 16:
             raise ValueError(f"patch_embed='conv' needs patch_size=16, got {patch_size}")
-        dim, depth, num_heads, _ = resolve_arch(_without_options(arch))
+        dim, depth, num_heads, _ = resolve_arch(arch, _ARCH_OPTIONS)
         check_block_indices(out_indices, depth)
         self.embed_dim = self.feature_dim = dim
         self.patch_size = patch_size
@@ -316,13 +316,9 @@ def _option(arch: str | dict, name: str) -> Any:
     return _ARCH_OPTIONS[name] if isinstance(arch, str) else arch.get(name, _ARCH_OPTIONS[name])
 
 
-def _without_options(arch: str | dict) -> str | dict:
-    return arch if isinstance(arch, str) else {key: x for key, x in arch.items() if key not in _ARCH_OPTIONS}
-
-
 def _blocks(arch: str | dict, drop_path: float | dict) -> list[Block]:
     """Returns all blocks of an architecture, with the arguments ``arch`` and ``drop_path_rate`` of the backbone."""
-    dim, depth, num_heads, mlp_ratio = resolve_arch(_without_options(arch))
+    dim, depth, num_heads, mlp_ratio = resolve_arch(arch, _ARCH_OPTIONS)
     given: dict[str, Any] = dict(drop_path) if isinstance(drop_path, Mapping) else dict(rate=drop_path)
     settings = dict(kind='linear') | given
     check_choices(
@@ -341,8 +337,12 @@ def _blocks(arch: str | dict, drop_path: float | dict) -> list[Block]:
     return [Block(dim, num_heads, drop_path=rate, **options) for rate in rates]
 
 
-def resolve_arch(arch: str | dict) -> tuple[int, int, int, float]:
+def resolve_arch(arch: str | dict, options: Collection[str] = ()) -> tuple[int, int, int, float]:
     """Returns embed_dim, depth, num_heads and mlp_ratio for a key of ``ARCHS``, or for a dict of these or of ``size``.
+
+    Args:
+        arch: Key or dict.
+        options: Further keys that the dict may have.
 
     Raises:
         ValueError: The key is unknown, or keys of the dict are missing or unknown.
@@ -352,8 +352,9 @@ def resolve_arch(arch: str | dict) -> tuple[int, int, int, float]:
         check_choices(arch=(name, tuple(ARCHS)))
         arch = ARCHS[name] if isinstance(arch, str) else ARCHS[name] | {k: x for k, x in arch.items() if k != 'size'}
     required = {'embed_dim', 'depth', 'num_heads'}
-    if not required <= set(arch) <= required | {'mlp_ratio'}:
-        raise ValueError(f'arch must hold {sorted(required)} and may hold mlp_ratio, got {sorted(arch)}')
+    optional = ['mlp_ratio', *options]
+    if not required <= set(arch) <= required.union(optional):
+        raise ValueError(f'arch must hold {sorted(required)} and may hold {", ".join(optional)}, got {sorted(arch)}')
     return arch['embed_dim'], arch['depth'], arch['num_heads'], arch.get('mlp_ratio', 4.0)
 
 

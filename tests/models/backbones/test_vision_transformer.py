@@ -308,6 +308,8 @@ def test_options_of_the_architecture_are_checked():
         VisionTransformer('tiny', drop_path_rate=dict(rate=0.1, kind='batch'))
     with pytest.raises(ValueError, match='number or a dict of rate and kind'):
         VisionTransformer('tiny', drop_path_rate=dict(kind='subset'))
+    with pytest.raises(ValueError, match=r"may hold mlp_ratio, registers, ffn, layer_scale, got .*'register'"):
+        VisionTransformer(dict(size='tiny', register=4, ffn='swiglu'))
 
 
 def test_visible_patches_alone_cannot_be_masked():
