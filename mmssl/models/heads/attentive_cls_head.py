@@ -26,12 +26,12 @@ class AttentiveClsHead(LinearClsHead):
         in_channels: Width D of the tokens.
         num_classes: Number of classes C.
         num_heads: Number of attention heads.
-        **options: Arguments ``init_std``, ``loss`` and ``init_cfg`` of ``LinearClsHead``.
+        **options: Other arguments of ``LinearClsHead``, without ``norm``.
     """
 
     def __init__(self, in_channels: int, num_classes: int, num_heads: int = 12, **options: Any) -> None:
-        super().__init__(in_channels, num_classes, **options)
-        self.norm = nn.BatchNorm1d(in_channels, affine=False)
+        super().__init__(in_channels, num_classes, norm='batch', **options)
+        self.norm = nn.BatchNorm1d(in_channels, affine=False)  # with an epsilon of 1e-5
         self.query_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, in_channels), std=0.02, a=-0.02, b=0.02))
         self.norm_q, self.norm_k, self.norm_v = (nn.LayerNorm(in_channels, eps=1e-6) for _ in range(3))
         self.attn = CrossAttention(in_channels, num_heads)
