@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching
-from mmssl.models.layers.loading import leave_out_of_checkpoints
+from mmssl.models.layers.loading import leave_out_of_checkpoints, skip_on_load
 from mmssl.registry import BACKBONES, COMPONENTS, HEADS, NECKS
 from mmssl.utils.errors import UserError
 
@@ -60,6 +60,8 @@ class FrozenClassifier(BaseModule):
         for norm in self._norms():
             norm.track_running_stats = False  # a batch norm in training mode would change them
         leave_out_of_checkpoints(self)
+        # The running statistics of another classifier, in files of earlier versions, are skipped.
+        skip_on_load(self, 'backbone.', 'neck.', 'head.')
         self.train()
 
     def init_weights(self) -> None:

@@ -13,23 +13,37 @@ from torch import nn
 from mmssl.checkpoints.adaptation import adapt_on_load
 
 
-def leave_out_of_checkpoints(module: nn.Module) -> None:
-    """Excludes the parameters of ``module`` from state dicts, and does not report them as missing on loading."""
-    module._register_state_dict_hook(_remove)
-    module.register_load_state_dict_post_hook(_do_not_miss)
+def leave_out_of_checkpoints(module: nn.Module, *prefixes: str) -> None:
+    """Excludes tensors of ``module`` from state dicts, and does not report them as missing on loading.
+
+    Args:
+        module: Module whose weights come from another file.
+        *prefixes: Beginnings of the names of these tensors, relative to ``module``; none means all.
+    """
+    module._register_state_dict_hook(partial(_remove, prefixes))
+    module.register_load_state_dict_post_hook(partial(_do_not_miss, prefixes))
 
 
-def _remove(module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
-    for name, _ in module.named_parameters():
+def _left_out(prefixes: tuple[str, ...], module: nn.Module) -> list[str]:
+    """Returns the names of the parameters and buffers that begin with one of ``prefixes``, all if there is none."""
+    names = [name for tensors in (module.named_parameters(), module.named_buffers()) for name, _ in tensors]
+    return [name for name in names if name.startswith(prefixes or '')]
+
+
+def _remove(prefixes: tuple[str, ...], module: nn.Module, state_dict: dict, prefix: str, *args: object) -> None:
+    for name in _left_out(prefixes, module):
         state_dict.pop(prefix + name, None)
 
 
-def _do_not_miss(module: nn.Module, keys: Any) -> None:
-    """Removes the parameters of ``module`` from ``missing_keys``, for every prefix under which all are missing."""
-    names = [name for name, _ in module.named_parameters()]
+def _do_not_miss(prefixes: tuple[str, ...], module: nn.Module, keys: Any) -> None:
+    """Removes what is left out from ``missing_keys``, for every prefix under which all parameters are missing."""
+    names = _left_out(prefixes, module)
+    if not names:
+        return
+    trained = [name for name, _ in module.named_parameters() if name in names]
     missing = set(keys.missing_keys)
-    prefixes = {key.removesuffix(names[0]) for key in missing if key.endswith(names[0])}
-    own = {prefix + name for prefix in prefixes if missing >= {prefix + name for name in names} for name in names}
+    starts = {key.removesuffix(names[0]) for key in missing if key.endswith(names[0])}
+    own = {start + name for start in starts if missing >= {start + name for name in trained} for name in names}
     keys.missing_keys[:] = [key for key in keys.missing_keys if key not in own]
 
 

@@ -14,7 +14,7 @@ from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching
 from mmssl.models.layers.feature_colors import feature_colors
-from mmssl.models.layers.loading import leave_out_of_checkpoints
+from mmssl.models.layers.loading import leave_out_of_checkpoints, skip_on_load
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import BACKBONES, TARGETS
 
@@ -27,8 +27,8 @@ class FeatureTarget(BaseModule):
     """Features of the positions of an image, and of the whole image, from a frozen network.
 
     The network is any backbone: a ``ResNet`` with torchvision's weights, a ``VisionTransformer``, a ``TimmBackbone``
-    with ``pool=False``, or a network that mmssl has trained. It is always in evaluation mode, and its parameters are
-    excluded from checkpoints: its weights are read whenever the model is initialised.
+    with ``pool=False``, or a network that mmssl has trained. It is always in evaluation mode, and is excluded from
+    checkpoints: its weights are read whenever the model is initialised.
 
     Args:
         backbone: Config of the network; it returns maps, of which the last one is used, or tokens.
@@ -58,7 +58,8 @@ class FeatureTarget(BaseModule):
     ) -> None:
         super().__init__()
         self.teacher: Any = BACKBONES.build(backbone).eval().requires_grad_(False)
-        leave_out_of_checkpoints(self)  # its parameters; buffers such as running statistics stay
+        leave_out_of_checkpoints(self)
+        skip_on_load(self, 'teacher.')  # the running statistics of another network, in files of earlier versions
         self.checkpoint = checkpoint
         self.grid_size = grid_size
         self.standardize = standardize

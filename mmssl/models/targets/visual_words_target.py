@@ -14,7 +14,7 @@ from torch import Tensor
 from mmssl.checkpoints.content import get_state_dict
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.checkpoints.matching import load_matching
-from mmssl.models.layers.loading import leave_out_of_checkpoints
+from mmssl.models.layers.loading import leave_out_of_checkpoints, skip_on_load
 from mmssl.models.layers.visual_words import bag_of_words, without_border, word_distances
 from mmssl.registry import BACKBONES, TARGETS
 from mmssl.utils.errors import UserError
@@ -51,7 +51,8 @@ class VisualWordsTarget(BaseModule):
     ) -> None:
         super().__init__()
         self.teacher = BACKBONES.build(backbone).eval().requires_grad_(False)
-        leave_out_of_checkpoints(self)  # only parameters; the words are a buffer
+        leave_out_of_checkpoints(self, 'teacher.')
+        skip_on_load(self, 'teacher.')  # the running statistics of another network, in files of earlier versions
         self.checkpoint, self.vocabulary = checkpoint, vocabulary
         self.binary, self.border = binary, border
         self.register_buffer('words', torch.randn(num_words, self.teacher.feature_dim).relu())

@@ -8,8 +8,10 @@ import torch
 from torch.nn.functional import layer_norm
 from torch.testing import assert_close
 
+from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.models.layers.feature_colors import feature_colors
 from mmssl.models.targets.feature_target import FeatureTarget
+from mmssl.registry import BACKBONES
 
 VIT = dict(
     type='VisionTransformer',
@@ -72,6 +74,22 @@ def test_weights_come_from_a_file_and_are_left_out_of_checkpoints(tmp_path):
     assert_close(target(IMAGES), network.eval().forward_features(IMAGES)[:, 1:].detach())
     assert not target.state_dict()
     FeatureTarget(VIT).load_state_dict({})
+
+
+def test_running_statistics_come_from_the_file_of_the_network_and_from_no_checkpoint(tmp_path):
+    network = BACKBONES.build(RESNET)
+    torch.save(network.state_dict(), tmp_path / 'network.pth')
+    student = torch.nn.ModuleDict(
+        dict(fc=torch.nn.Linear(2, 2), target=FeatureTarget(RESNET, str(tmp_path / 'network.pth')))
+    )
+    student['target'].init_weights()
+    assert set(student.state_dict()) == {'fc.weight', 'fc.bias'}
+    others = {f'target.teacher.{name}': torch.full_like(x, 7) for name, x in network.named_buffers()}
+    earlier = others | student.state_dict()  # a checkpoint of an earlier version, with another network
+    load_matching(student, earlier, 'file', prefix='')
+    load_whole(student, earlier, 'file')
+    student.load_state_dict(student.state_dict())
+    assert_close(student['target'](IMAGES), network.eval()(IMAGES)[-1].flatten(2).transpose(1, 2).detach())
 
 
 def test_a_network_that_returns_vectors_is_refused():
