@@ -52,3 +52,8 @@ class BoWNet(BaseAlgorithm):
         if self.mix is not None:
             images, bags = self.mix(images, bags)
         return dict(loss=self.head(self.neck(self.backbone(images)), bags))  # Eq. 5
+
+    def on_train_start(self) -> None:
+        """Reads the vocabulary of the target again, because loaded weights bring that of another run."""
+        if hasattr(self.target, 'load_vocabulary'):
+            self.target.load_vocabulary()

@@ -69,8 +69,7 @@ class VisualWordsTarget(BaseModule):
             parts = ' and '.join(f'model.target.{key}' for key in missing)
             print_log(f'the bags of words are random: set {parts}', 'current', logging.WARNING)
         self.load_network()
-        if self.vocabulary is not None:
-            self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
+        self.load_vocabulary()
 
     def load_network(self) -> None:
         """Reads the network, which checkpoints of the student do not hold.
@@ -82,6 +81,15 @@ class VisualWordsTarget(BaseModule):
         if self.checkpoint is not None:
             offered = get_state_dict(load_checkpoint_file(self.checkpoint))
             load_matching(self.teacher, offered, self.checkpoint, min_match=1.0)
+
+    def load_vocabulary(self) -> None:
+        """Reads the vocabulary, if there is a file of it.
+
+        Raises:
+            UserError: The file does not exist or holds no array, or its words have another shape.
+        """
+        if self.vocabulary is not None:
+            self.words.copy_(torch.from_numpy(read_vocabulary(self.vocabulary, tuple(self.words.shape))))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

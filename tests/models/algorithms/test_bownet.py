@@ -66,6 +66,15 @@ def test_network_and_vocabulary_come_from_files(tmp_path):
             small(vocabulary=str(tmp_path / 'words.npy'))
 
 
+def test_a_new_run_from_loaded_weights_keeps_the_vocabulary_of_its_config(tmp_path):
+    words = np.random.default_rng(0).random((12, 16), dtype=np.float32)
+    np.save(tmp_path / 'words.npy', words)
+    model = small(vocabulary=str(tmp_path / 'words.npy'))
+    model.load_state_dict(small().state_dict())
+    model.on_train_start()
+    assert_close(model.target.words, torch.from_numpy(words))
+
+
 def test_sizes_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match='num_words of model.target and model.head must be equal, got 9 and 12'):
         small(num_words=9)
