@@ -15,6 +15,7 @@ from mmssl.config.classes import read_classes, set_classes, set_ignored_labels
 from mmssl.config.length import follow_length, old_length
 from mmssl.config.options import option_path, renamed, write_options
 from mmssl.config.paths import move_data
+from mmssl.config.preprocessor import place_preprocessor
 from mmssl.config.pure_python import with_names
 from mmssl.config.recipes import find_config
 from mmssl.utils.errors import UserError
@@ -71,7 +72,8 @@ def copy_config(cfg: Config, cfg_options: dict[str, Any] | None = None) -> Confi
 
 
 def _set_scope(cfg: Config) -> None:
-    """Sets the default scope and the runner, if the config does not."""
+    """Sets the default scope and the runner, if the config does not, and gives the preprocessor its place."""
+    place_preprocessor(cfg)
     cfg.setdefault('default_scope', 'mmssl')
     if cfg.default_scope == 'mmssl':
         cfg.setdefault('runner_type', 'PretrainRunner')

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmssl.config.preprocessor import place_preprocessor
 from mmssl.utils.errors import UserError
 
 
@@ -45,9 +46,11 @@ def read_config_text(text: str, source: str) -> Config:
     """
     try:
         statements = DictCalls().visit(ast.parse(text)).body
-        return Config({target.id: ast.literal_eval(s.value) for s in statements for target in s.targets})
+        cfg = Config({target.id: ast.literal_eval(s.value) for s in statements for target in s.targets})
     except (SyntaxError, ValueError, AttributeError) as error:
         raise UserError(
             f'the config in {source} contains more than plain values and is not read ({error}): '
             'give the config of its training with --config'
         ) from error
+    place_preprocessor(cfg)
+    return cfg

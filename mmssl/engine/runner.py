@@ -26,6 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from mmssl.config.compilation import block_compile_options
+from mmssl.config.preprocessor import place_preprocessor
 from mmssl.config.run_config import RunConfig
 from mmssl.config.strategy import read_strategy
 from mmssl.datasets.class_numbers import share_classes
@@ -84,6 +85,7 @@ class PretrainRunner(CheckpointRunner):
         cfg = deepcopy(cfg)
         if isinstance(cfg, Config):
             cfg = RunConfig.of(cfg)
+        place_preprocessor(cfg)
         check_work_dir(cfg.get('work_dir'))
         if cfg.get('train_dataloader') is not None:
             cfg['train_cfg'] = cls._train_loop_config(dict(cfg.get('train_cfg') or {}), cfg.get('max_epochs'))

@@ -11,7 +11,10 @@ from mmengine.config import Config
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmssl.apis.models import get_model
 from mmssl.apis.train import Settings
+from mmssl.checkpoints.files import load_checkpoint_file
+from mmssl.config.load import copy_config
 from mmssl.distributed.collectives import rank
 from mmssl.engine.checkpoint_runner import resumable_checkpoints
 from mmssl.engine.loops import seed_iteration
@@ -123,6 +126,18 @@ def test_load_from_takes_the_model_or_its_backbone_and_nothing_less(tmp_path: Pa
     torch.save(dict(state_dict=backbone | neck), tmp_path / 'part.pth')
     runner.load_checkpoint(str(tmp_path / 'part.pth'))
     assert 'does not hold the whole model of this config. Not loaded: neck\n' in _log(runner)
+
+
+def test_a_preprocessor_beside_the_model_is_that_of_the_checkpoint(tmp_path: Path) -> None:
+    cfg = tiny_config(tmp_path, max_epochs=1)
+    cfg['data_preprocessor'] = dict(cfg['model'].pop('data_preprocessor'), mean=[1.0, 2.0, 3.0])
+    train(cfg)
+    model = get_model(tmp_path / 'iter_4.pth')
+    assert (255 * model.data_preprocessor.mean).flatten().tolist() == pytest.approx([1, 2, 3])  # type: ignore
+    content = load_checkpoint_file(tmp_path / 'iter_4_backbone.pth')
+    assert content['meta']['data_preprocessor']['mean'] == [1.0, 2.0, 3.0]
+    own = dict(tiny_config(tmp_path), data_preprocessor=dict(type='ImgDataPreprocessor'))  # a variable of mmseg
+    assert copy_config(Config(own)).data_preprocessor.type == 'ImgDataPreprocessor'
 
 
 def test_order_of_resumable_checkpoints(tmp_path: Path) -> None:
