@@ -12,6 +12,7 @@ from mmssl.utils.errors import UserError, did_you_mean
 DEFAULTS: dict[str, Any] = dict(
     lr_factor=0.1, layer_decay=0.8, head_epochs=1, frozen_blocks=0, low_rank=0, val_interval=1
 )
+_CONSTRUCTOR = 'GroupedOptimWrapperConstructor'
 
 
 def is_pretraining(cfg: Config) -> bool:
@@ -84,8 +85,9 @@ def _check(settings: dict[str, Any]) -> None:
 
 def _slow_down(cfg: Config, settings: dict[str, Any], given: set[str]) -> list[str]:
     """Writes the lower rates of the backbone into ``paramwise_cfg``; ``given`` are the keys that the user has set."""
-    if cfg.optim_wrapper.get('constructor', 'GroupedOptimWrapperConstructor') != 'GroupedOptimWrapperConstructor':
-        return [f'rates are those of {cfg.optim_wrapper.constructor}']
+    constructor = str(cfg.optim_wrapper.get('constructor', _CONSTRUCTOR))
+    if constructor.removeprefix('mmssl.') != _CONSTRUCTOR:
+        return [f'rates are those of {constructor}']
     paramwise = dict(cfg.optim_wrapper.get('paramwise_cfg') or {})
     if 'lr_factor' in given or 'backbone_lr_mult' not in paramwise:
         paramwise['backbone_lr_mult'] = settings['lr_factor']

@@ -52,6 +52,14 @@ def test_rates_of_the_recipe_stay_unless_they_are_named() -> None:
     assert off == dict(backbone_lr_mult=0.1) and 'block to block' not in said
 
 
+def test_rates_are_those_of_another_constructor_alone() -> None:
+    for constructor in ('mmssl.GroupedOptimWrapperConstructor', 'DefaultOptimWrapperConstructor'):
+        cfg = _config()
+        cfg.optim_wrapper.constructor = constructor
+        changes, is_slowed = go_on_gently(cfg), 'backbone_lr_mult' in cfg.optim_wrapper.paramwise_cfg
+        assert is_slowed == constructor.startswith('mmssl.') == (f'rates are those of {constructor}' not in changes)
+
+
 def test_settings_override_the_defaults() -> None:
     cfg = _config(continued=dict(low_rank=8, head_epochs=0, lr_factor=1.0))
     changes = go_on_gently(cfg)
