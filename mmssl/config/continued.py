@@ -63,7 +63,7 @@ def go_on_gently(cfg: Config) -> list[str]:
         )
     trainable = {key: settings[key] for key in ('frozen_blocks', 'low_rank') if settings[key]}
     if trainable:
-        cfg.trainable = trainable
+        cfg.trainable = dict(cfg.get('trainable') or {}, **trainable)
     if settings['frozen_blocks']:
         changes.append(f'the embedding and the first blocks do not change ({settings["frozen_blocks"]})')
     if settings['low_rank']:

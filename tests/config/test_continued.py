@@ -65,6 +65,9 @@ def test_settings_override_the_defaults() -> None:
     changes = go_on_gently(cfg)
     assert 'continued' not in cfg and cfg.trainable == dict(low_rank=8)
     assert 'updates of rank 8 train in place of the weights of the backbone' in changes
+    for own, kept in ((dict(frozen_blocks=6), dict(frozen_blocks=6, low_rank=8)), (dict(low_rank=4), dict(low_rank=8))):
+        go_on_gently(restricted := _config(continued=dict(low_rank=8), trainable=own))
+        assert restricted.trainable == kept  # the runner refuses the first
     changes = go_on_gently(_config(continued=dict(frozen_blocks=2)))
     assert 'the embedding and the first blocks do not change (2)' in changes
     assert 'layer_decay' not in cfg.optim_wrapper.paramwise_cfg and 'custom_hooks' not in cfg
