@@ -12,6 +12,7 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 
 from mmssl.engine.optimizers.local_rate import check_param_options
+from mmssl.engine.optimizers.mixed_precision import MixedPrecisionOptimWrapper
 from mmssl.utils.errors import UserError
 
 
@@ -30,10 +31,10 @@ def checked_optim_wrapper(build: Callable[[Any], OptimWrapper], config: Any, mod
         raise UserError(f'{type(model).__name__} has no trainable parameters: all of them are frozen')
     try:
         built = build(config)
+        if isinstance(built, MixedPrecisionOptimWrapper):
+            built.name_parameters(model)  # other constructors than mmssl's do not call it
     except ValueError as error:  # torch raises it for a negative lr, for example
         raise UserError(f'optim_wrapper: {error}') from error
-    if not isinstance(built, OptimWrapper):  # an OptimWrapperDict with several optimizers
-        return built
     check_param_options(model, built.optimizer)
     try:
         if built.clip_grad_kwargs:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
@@ -14,7 +15,7 @@ from mmssl.utils.errors import UserError
 
 def _build(model: nn.Module, config: dict) -> OptimWrapper:
     optimizer = OPTIMIZERS.build(dict(config['optimizer'], params=model.parameters()))
-    return OPTIM_WRAPPERS.build(dict(config, type='OptimWrapper', optimizer=optimizer))
+    return OPTIM_WRAPPERS.build(dict(type='OptimWrapper') | config | dict(optimizer=optimizer))
 
 
 def _checked(model: nn.Module, **config) -> OptimWrapper:
@@ -38,6 +39,17 @@ def test_an_optimizer_that_can_learn_passes() -> None:
 def test_an_optimizer_that_cannot_learn_is_refused(config: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         _checked(nn.Linear(2, 1), **config)
+
+
+def test_parts_are_clipped_with_every_constructor() -> None:
+    parts = dict(type='MixedPrecisionOptimWrapper', dtype=None, clip_grad=dict(max_norm=1.0, parts=['weight', 'bias']))
+    wrapper = _checked(model := nn.Linear(2, 1), optimizer=dict(type='SGD', lr=0.1), **parts)
+    model(torch.full((1, 2), 9.0)).backward()
+    wrapper.step()
+    assert [round(float(p.grad.norm()), 4) for p in model.parameters()] == [1.0, 1.0]
+    parts['clip_grad'] = dict(max_norm=1.0, parts=['weight'])
+    with pytest.raises(UserError, match='optim_wrapper: bias must belong to one part'):
+        _checked(nn.Linear(2, 1), optimizer=dict(type='SGD', lr=0.1), **parts)
 
 
 def test_a_model_whose_parameters_are_all_frozen_is_refused() -> None:
