@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmssl.config.text import read_config_text
@@ -103,8 +102,6 @@ def _contradictions(runner: Runner, checkpoint: dict[str, Any], before: Config |
         )
     if meta.get('seed') is not None and meta['seed'] != runner.seed:
         yield f'its seed is {meta["seed"]} and that of this run is {runner.seed} (randomness.seed, --seed)'
-    if not isinstance(runner.optim_wrapper, OptimWrapper):  # an OptimWrapperDict with several optimizers
-        return
     optimizer = runner.optim_wrapper.optimizer
     name = type(optimizer).__name__
     if before is not None:

@@ -8,7 +8,7 @@ from inspect import signature
 from typing import Any
 
 from mmengine.logging import print_log
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from mmssl.engine.optimizers.local_rate import check_param_options
@@ -25,12 +25,14 @@ def checked_optim_wrapper(build: Callable[[Any], OptimWrapper], config: Any, mod
         model: Model without the wrapper of distributed training.
 
     Raises:
-        UserError: All parameters are frozen, or an argument of the optimizer is wrong.
+        UserError: All parameters are frozen, there are several optimizers, or an argument of the optimizer is wrong.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f'{type(model).__name__} has no trainable parameters: all of them are frozen')
     try:
         built = build(config)
+        if isinstance(built, OptimWrapperDict):
+            raise ValueError('its constructor makes several optimizers, and a run has one')
         if isinstance(built, MixedPrecisionOptimWrapper):
             built.name_parameters(model)  # other constructors than mmssl's do not call it
     except ValueError as error:  # torch raises it for a negative lr, for example

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from mmssl.engine.optimizers import checks
@@ -50,6 +50,13 @@ def test_parts_are_clipped_with_every_constructor() -> None:
     parts['clip_grad'] = dict(max_norm=1.0, parts=['weight'])
     with pytest.raises(UserError, match='optim_wrapper: bias must belong to one part'):
         _checked(nn.Linear(2, 1), optimizer=dict(type='SGD', lr=0.1), **parts)
+
+
+def test_several_optimizers_are_refused() -> None:
+    model = nn.Linear(2, 1)
+    wrapper = _build(model, dict(optimizer=dict(type='SGD', lr=0.1)))
+    with pytest.raises(UserError, match='makes several optimizers, and a run has one'):
+        checked_optim_wrapper(lambda config: OptimWrapperDict(one=wrapper, other=wrapper), {}, model)
 
 
 def test_a_model_whose_parameters_are_all_frozen_is_refused() -> None:
