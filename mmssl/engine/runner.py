@@ -39,7 +39,7 @@ from mmssl.engine.memory_format import choose_memory_format, contiguous_weights,
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.optimizers.checks import checked_optim_wrapper
 from mmssl.engine.optimizers.lr_scaling import scale_lr
-from mmssl.engine.schedules import ClosedFormSchedule
+from mmssl.engine.schedules import ClosedFormSchedule, check_schedules
 from mmssl.engine.screen import keep_screen_short
 from mmssl.engine.sharding import check_shardable, shard
 from mmssl.models.layers.low_rank import restrict_training
@@ -284,7 +284,9 @@ class PretrainRunner(CheckpointRunner):
             return dict(cfg, by_epoch=by_epoch, max_epochs=int(length) if length == int(length) else length)
 
         schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
-        return super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)
+        built = super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)
+        check_schedules(built)
+        return built
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
         """Continues the run of a checkpoint, with the schedules at the values of its position."""

@@ -14,6 +14,7 @@ from mmengine.optim import _ParamScheduler
 from torch.optim import Optimizer
 
 from mmssl.registry import PARAM_SCHEDULERS
+from mmssl.utils.errors import UserError
 
 
 class ClosedFormSchedule(_ParamScheduler):
@@ -232,6 +233,22 @@ class CosineWeightDecay(ClosedFormSchedule):
     def factor(self, step: float) -> float:
         """Returns the factor at ``step``, 1 at the start."""
         return self.end_factor + (1 - self.end_factor) * (1 + math.cos(math.pi * step / self.num_steps)) / 2
+
+
+def check_schedules(schedules: Sequence[_ParamScheduler]) -> None:
+    """Checks that no schedule undoes another one: a ``ClosedFormSchedule`` sets its value whatever others did to it.
+
+    Raises:
+        UserError: Two schedules change the same value, and one of them is a ``ClosedFormSchedule``.
+    """
+    for schedule in schedules:
+        same = [other for other in schedules if other.param_name == schedule.param_name]
+        if isinstance(schedule, ClosedFormSchedule) and len(same) > 1:
+            raise UserError(
+                f'param_scheduler: {" and ".join(type(other).__name__ for other in same)} change the same '
+                f'{schedule.param_name}, and {type(schedule).__name__} sets it whatever the other did: give one of '
+                'them; warmup_epochs adds a warm-up to a schedule of mmssl'
+            )
 
 
 def _check_warmup(max_epochs: float, warmup_epochs: float, **factors: float) -> None:

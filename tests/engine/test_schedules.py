@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from timm.scheduler import CosineLRScheduler
 from torch.optim import SGD
 
 from mmssl.engine.schedules import CosineWeightDecay, StepLR, WarmupCosineLR
+from mmssl.utils.errors import UserError
 from tests.support.tiny_run import build_runner, tiny_config
 
 
@@ -180,6 +183,27 @@ def test_a_runner_gives_the_length(tmp_path, schedule: dict, expected: list[floa
             scheduler.step()
     assert [lr for lr, _ in lrs] == pytest.approx(expected)
     assert {lr for _, lr in lrs} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ('schedules', 'message'),
+    [
+        (
+            [dict(type='LinearLR', start_factor=0.1, end=2), dict(type='WarmupCosineLR')],
+            'LinearLR and WarmupCosineLR change the same lr, and WarmupCosineLR sets it',
+        ),
+        ([dict(type='StepLR', milestones=[0.5])] * 2, 'StepLR and StepLR change the same lr'),
+        ([dict(type='WarmupCosineLR'), dict(type='CosineWeightDecay', end_factor=2)], ''),
+        ([dict(type='LinearLR', start_factor=0.1, end=2), dict(type='ExponentialLR', gamma=0.9)], ''),
+    ],
+)
+def test_a_runner_refuses_schedules_that_undo_others(tmp_path: Path, schedules: list[dict], message: str) -> None:
+    optimizer = dict(type='SGD', lr=1.0, weight_decay=0.1)
+    runner = build_runner(tiny_config(tmp_path, param_scheduler=schedules, optim_wrapper=dict(optimizer=optimizer)))
+    runner.train_loop  # noqa: B018  # builds it
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        runner.build_param_scheduler(runner.param_schedulers)
 
 
 @pytest.mark.parametrize(('cls', 'wrong'), [(WarmupCosineLR, dict(warmup_epochs=11)), (StepLR, dict(milestones=[120]))])
