@@ -277,6 +277,10 @@ class PretrainRunner(CheckpointRunner):
                     f'param_scheduler: {cls.__name__} has no {max(given)} of its own, because it takes the length of '
                     'the run: set max_epochs of the config'
                 )
+            if cfg.get('convert_to_iter_based'):
+                raise UserError(
+                    f'param_scheduler: {cls.__name__} takes by_epoch=False instead of convert_to_iter_based=True'
+                )
             # MMEngine assumes by_epoch=True if it is missing, but some schedules have another default.
             by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
             length = self.max_epochs if by_epoch else getattr(self.train_loop, 'length_in_epochs', self.max_epochs)

@@ -193,6 +193,7 @@ def test_a_runner_gives_the_length(tmp_path, schedule: dict, expected: list[floa
             'LinearLR and WarmupCosineLR change the same lr, and WarmupCosineLR sets it',
         ),
         ([dict(type='StepLR', milestones=[0.5])] * 2, 'StepLR and StepLR change the same lr'),
+        ([dict(type='WarmupCosineLR', convert_to_iter_based=True)], 'WarmupCosineLR takes by_epoch=False'),
         ([dict(type='WarmupCosineLR'), dict(type='CosineWeightDecay', end_factor=2)], ''),
         ([dict(type='LinearLR', start_factor=0.1, end=2), dict(type='ExponentialLR', gamma=0.9)], ''),
     ],
