@@ -111,8 +111,13 @@ def _needs_downstream(path: Path) -> bool:
     return False
 
 
-def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
-    """Writes command-line options into ``cfg``; see ``load_config`` for options that change several keys.
+def apply_options(cfg: Config, cfg_options: dict[str, Any] | None, source: str = '--cfg-options') -> None:
+    """Writes options into ``cfg``; see ``load_config`` for options that change several keys.
+
+    Args:
+        cfg: Config, changed in place.
+        cfg_options: Dotted keys and values.
+        source: Origin of the options, for messages.
 
     Raises:
         UserError: An option would change nothing, it sets a key of a value that is not a dict, such as a loop that the
@@ -123,7 +128,7 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None) -> None:
     written = renamed(options, lambda key: None if key in ('classes', 'ignore_labels') else key)
     if 'data_root' in options:  # first, so that a data root that another option sets is not moved
         move_data([cfg], option_path(options, 'data_root'))
-    write_options(cfg, written)
+    write_options(cfg, written, source)
     if any(key.partition('.')[0] == 'custom_imports' for key in options):
         _import_custom_modules(cfg)
     follow_length(cfg, written, before)

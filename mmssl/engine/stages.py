@@ -19,7 +19,7 @@ from mmengine.registry import DefaultScope
 
 from mmssl.config.check import check_config
 from mmssl.config.load import apply_options, load_config
-from mmssl.config.options import option_path, renamed, write_options
+from mmssl.config.options import option_path, renamed
 from mmssl.config.paths import move_data
 from mmssl.config.recipes import find_config
 from mmssl.distributed.collectives import patient_barrier, rank
@@ -173,7 +173,7 @@ def _training(entry: dict, own: Config, path: Path) -> Config:
     """Returns the config of a training: that of ``recipe`` or of the file itself, changed by the entry's ``config``."""
     config = load_config(path.parent / entry['recipe']) if 'recipe' in entry else deepcopy(own)
     config.pop('stages', None)
-    write_options(config, entry.get('config') or {}, f'stage {entry["name"]!r}: config')
+    apply_options(config, entry.get('config'), f'stage {entry["name"]!r}: config')
     config.experiment_name = f'{path.stem}_{entry["name"]}'  # MMEngine names the logger of a run after it
     return config
 

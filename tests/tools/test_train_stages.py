@@ -221,3 +221,15 @@ def test_options_reach_one_stage_or_all_trainings(config: Path) -> None:
     assert [first.config.randomness.seed, step.config.step.seed, second.config.randomness.seed] == [5, 1, 7]
     first, step, second = read_stages(config, seed=5)
     assert [first.config.randomness.seed, step.config.step.seed, second.config.randomness.seed] == [5, 6, 7]
+
+
+def test_the_config_of_a_stage_changes_what_an_option_changes(tmp_path: Path) -> None:
+    (tmp_path / 'own.py').write_text(
+        "param_scheduler = dict(type='CosineAnnealingLR', T_max=200)\nmax_epochs = 200\n"
+        "train_dataloader = dict(dataset=dict(type='ImageFolder', data_root='data/photos'))\n"
+    )
+    changes = dict(max_epochs=10, data_root='elsewhere')
+    (tmp_path / 'both.py').write_text(f"stages = [dict(name='only', recipe='own.py', config={changes!r})]")
+    (stage,) = read_stages(tmp_path / 'both.py')
+    assert (stage.config.max_epochs, stage.config.param_scheduler.T_max) == (10, 10)
+    assert stage.config.train_dataloader.dataset.data_root == 'elsewhere'
