@@ -86,7 +86,8 @@ class CheckpointRunner(Runner):
                 super().save_checkpoint(out_dir, target, meta=meta, **kwargs)
                 replace(f'{path}.tmp', path)
                 if getattr(self.algorithm, 'backbone', None) is not None and self.writes_backbone_files:
-                    self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename)
+                    position = {key: meta[key] for key in ('epoch', 'iter')}  # MMEngine has completed meta
+                    self.save_backbone(backbone_file(path), self._saved_weights, checkpoint=filename, **position)
             except OSError as error:
                 raise _cannot_write(path, error) from error
         self._saved_weights = self._gathered = None
@@ -130,7 +131,7 @@ class CheckpointRunner(Runner):
             path: File to write.
             weights: State dict of the whole model, such as the averaged weights that a hook put into the checkpoint;
                 None takes the current weights, or the average of an EMAHook, as a checkpoint does.
-            **meta: Plain values to store in the file.
+            **meta: Plain values to store in the file; ``epoch`` and ``iter``, those of the run, can be replaced.
         """
         state = self.algorithm.backbone.state_dict()  # its metadata holds the grid of the position tables
         if weights is None and is_sharded(self.algorithm):
@@ -148,7 +149,7 @@ class CheckpointRunner(Runner):
             else:
                 del state[key]
         contiguous_tensors(state)
-        meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter, **meta)
+        meta = dict(algorithm=self.model_name, epoch=self.epoch, iter=self.iter) | meta
         for part in ('backbone', 'data_preprocessor'):
             meta[part] = _plain(self.cfg.get('model', {}).get(part))
         save_checkpoint_file(dict(state_dict=state, meta=meta), path)

@@ -311,9 +311,9 @@ def run_stage(stage: Stage, folder: Path, resume: bool = False, build: Callable[
     if 'backbone' in stage.leaves:
         runner.save_backbone(folder / stage.leaves['backbone'])
     if 'checkpoint' in stage.leaves:
-        runner.save_checkpoint(
-            str(folder), stage.leaves['checkpoint'], whole=True, save_optimizer=False, save_param_scheduler=False
-        )
+        position = dict(epoch=runner.epoch, iter=runner.iter)  # MMEngine would count an epoch more, see its method
+        options = dict(meta=position, save_optimizer=False, save_param_scheduler=False)
+        runner.save_checkpoint(str(folder), stage.leaves['checkpoint'], whole=True, **options)
     return runner
 
 

@@ -78,6 +78,10 @@ def test_stages_follow_one_another_and_hand_on_files(
     assert len(total(work_dir).split('.')[1]) == 3
     assert sorted(file.name for file in (work_dir / 'first').glob('epoch*')) == ['epoch_1.pth', 'epoch_1_backbone.pth']
     assert (work_dir / 'second' / 'epoch_2.pth').is_file()
+    files = [
+        torch.load(work_dir / 'first' / name, weights_only=False)['meta'] for name in ('backbone.pth', 'whole.pth')
+    ]
+    assert [file['epoch'] for file in files] == [1, 1]
     log = next((work_dir / 'second').rglob('*.log')).read_text()
     assert 'first/whole.pth' in log  # the second training begins with the weights of the first
 

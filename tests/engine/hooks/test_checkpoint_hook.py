@@ -32,6 +32,10 @@ def test_the_new_checkpoint_is_whole_before_an_old_one_goes(tmp_path: Path, monk
     assert _names(tmp_path) == ['epoch_3.pth', 'epoch_3_backbone.pth']
     meta = torch.load(tmp_path / 'epoch_3_backbone.pth', weights_only=True)['meta']
     assert meta['checkpoint'] == 'epoch_3.pth' and meta['backbone'] == runner.cfg.model.backbone.to_dict()
+    assert (meta['epoch'], meta['iter']) == (3, 18)  # those of the checkpoint, also within an epoch
+    runner.save_checkpoint(str(tmp_path), 'iter_19.pth', by_epoch=False)
+    files = [torch.load(tmp_path / f'iter_19{end}.pth', weights_only=False)['meta'] for end in ('', '_backbone')]
+    assert [file['iter'] for file in files] == [19, 19]
     assert meta['data_preprocessor'] == runner.cfg.model.data_preprocessor.to_dict()
 
 
