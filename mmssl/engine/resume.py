@@ -105,8 +105,8 @@ def _contradictions(runner: Runner, checkpoint: dict[str, Any], before: Config |
     optimizer = runner.optim_wrapper.optimizer
     name = type(optimizer).__name__
     if before is not None:
-        old = ((before.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
-        if isinstance(old, str) and old.rpartition('.')[2] != name:
+        old, own = (_optimizer_type(cfg) for cfg in (before, runner.cfg))  # a class may have another name than here
+        if old is not None and old not in (own, name):
             yield f'its optimizer is {old} and that of this run is {name} (optim_wrapper.optimizer.type)'
             return
     groups = checkpoint['optimizer'].get('param_groups', optimizer.param_groups)
@@ -120,6 +120,12 @@ def _contradictions(runner: Runner, checkpoint: dict[str, Any], before: Config |
     if isinstance(schedules, list) and isinstance(runner.param_schedulers, list):
         if len(schedules) != len(runner.param_schedulers):
             yield f'it has {len(schedules)} schedules and this run has {len(runner.param_schedulers)} (param_scheduler)'
+
+
+def _optimizer_type(cfg: Config) -> str | None:
+    """Returns the type of the optimizer in a config without scope or module; None if it is not a name."""
+    found = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
+    return found.rpartition('.')[2] if isinstance(found, str) else None
 
 
 def _config_before(meta: dict[str, Any], filename: str) -> Config | None:

@@ -13,8 +13,11 @@ from torch.optim import SGD
 
 from mmssl.engine.resume import _is_of_kept_schedule, differences
 from mmssl.engine.schedules import WarmupCosineLR
+from mmssl.registry import OPTIMIZERS
 from mmssl.utils.errors import UserError
 from tests.support.tiny_run import build_runner, tiny_config, train
+
+_DECAY = dict(type='CosineWeightDecay', end_factor=2)
 
 
 @pytest.fixture(scope='module')
@@ -71,12 +74,23 @@ def test_settings_that_differ_are_named_with_the_value_that_holds(folder: Path) 
         (dict(optim_wrapper__paramwise_cfg=dict(vectors=dict(decay_mult=0))), r'groups of \[\d+\] parameters'),
         (dict(randomness__seed=4), r'its seed is 3 and that of this run is 4'),
         (dict(train_dataloader__batch_size=2), r'6 iterations per epoch and this run has 13'),
-        (dict(param_scheduler=[dict(type='WarmupCosineLR')] * 2), 'it has 1 schedules and this run has 2'),
+        (dict(param_scheduler=[dict(type='WarmupCosineLR'), _DECAY]), 'it has 1 schedules and this run has 2'),
     ],
 )
 def test_contradictions_are_refused_in_a_sentence(folder: Path, changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=f'iter_4.pth cannot be resumed: .*{message}.*load_from without --resume'):
         resumed(folder, **changes)
+
+
+def test_an_optimizer_that_is_registered_under_another_name(tmp_path: Path) -> None:
+    OPTIMIZERS.register_module(name='OwnSGD', force=True, module=_SGDOfAPlugin)
+    wrapper = dict(optimizer=dict(type='OwnSGD', lr=0.1))
+    train(tiny_config(tmp_path, max_epochs=1, optim_wrapper=wrapper))
+    assert train(tiny_config(tmp_path, max_epochs=2, optim_wrapper=wrapper, resume=True)).iter == 12
+
+
+class _SGDOfAPlugin(SGD):
+    """An optimizer whose name in configs is not that of its class."""
 
 
 def test_schedules_of_mmengine_keep_the_numbers_of_the_checkpoint() -> None:
