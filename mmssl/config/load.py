@@ -62,12 +62,16 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
 
 
 def copy_config(cfg: Config, cfg_options: dict[str, Any] | None = None) -> Config:
-    """Returns a copy of a config that was read by any means, with the changes that ``load_config`` makes to a file."""
+    """Returns a copy of a config that was read by any means, with the changes that ``load_config`` makes to a file.
+
+    Modules of ``custom_imports`` are imported, as MMEngine does while it reads a file.
+    """
     cfg = with_names(deepcopy(cfg))
     apply_options(cfg, cfg_options)
     _set_scope(cfg)
     if cfg.default_scope != 'mmssl':
         prepare_downstream()
+    _import_custom_modules(cfg, 'config')
     return cfg
 
 
@@ -130,7 +134,7 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None, source: str =
         move_data([cfg], option_path(options, 'data_root'))
     write_options(cfg, written, source)
     if any(key.partition('.')[0] == 'custom_imports' for key in options):
-        _import_custom_modules(cfg)
+        _import_custom_modules(cfg, source)
     follow_length(cfg, written, before)
     if 'classes' in options:
         names = read_classes(getattr(options, 'texts', options).get('classes', options['classes']))
@@ -142,12 +146,12 @@ def apply_options(cfg: Config, cfg_options: dict[str, Any] | None, source: str =
         cfg.test_pipeline = deepcopy(tested.pipeline)  # mmseg's inference reads test_pipeline
 
 
-def _import_custom_modules(cfg: Config) -> None:
+def _import_custom_modules(cfg: Config, source: str) -> None:
     try:
         import_modules_from_strings(**cfg.get('custom_imports') or {'imports': None})
     except (ImportError, TypeError) as error:
         cause = error.__context__ or error
-        raise UserError(f'--cfg-options custom_imports: {error}: {type(cause).__name__}: {cause}') from error
+        raise UserError(f'{source} custom_imports: {error}: {type(cause).__name__}: {cause}') from error
 
 
 def drop_evaluations(cfg: Config) -> None:

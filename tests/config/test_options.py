@@ -13,7 +13,7 @@ from mmengine.visualization import LocalVisBackend
 
 from mmssl.cli.options import CfgOptions
 from mmssl.config.check import check_config
-from mmssl.config.load import apply_options, load_config
+from mmssl.config.load import apply_options, copy_config, load_config
 from mmssl.config.options import Options, parse_value, write_options
 from mmssl.config.paths import missing_paths
 from mmssl.engine.transfer_runner import TransferRunner
@@ -236,6 +236,15 @@ def test_modules_named_by_an_option_are_imported(tmp_path: Path, monkeypatch: py
     assert cfg.custom_imports.imports == ['my_plugin_of_an_option'] and 'my_plugin_of_an_option' in sys.modules
     with pytest.raises(UserError, match="custom_imports: .* No module named 'no_such_plugin'"):
         apply_options(config(), written('custom_imports.imports=[no_such_plugin]'))
+
+
+def test_modules_of_a_config_that_no_file_held_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'my_plugin_of_a_dict.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    copy_config(Config(dict(custom_imports=dict(imports=['my_plugin_of_a_dict']))))
+    assert 'my_plugin_of_a_dict' in sys.modules
+    with pytest.raises(UserError, match="config custom_imports: .* No module named 'no_such_plugin'"):
+        copy_config(Config(dict(custom_imports=dict(imports=['no_such_plugin']))))
 
 
 def test_epochs_beside_iterations_are_refused() -> None:
