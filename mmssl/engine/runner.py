@@ -17,8 +17,9 @@ from mmengine.device import get_device
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
+from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 from torch import nn
@@ -62,7 +63,7 @@ class PretrainRunner(CheckpointRunner):
     - ``max_epochs``: length of the run, which schedules follow;
     - ``sync_bn=True``: synchronises batch norms among processes;
     - ``auto_scale_lr=dict(rule=...)``: rule ``'linear'`` or ``'sqrt'``, see ``scale_lr``;
-    - ``model_wrapper_cfg``: further arguments of DistributedDataParallel;
+    - ``model_wrapper_cfg``: further arguments of DistributedDataParallel, or ``type`` and arguments of a subclass;
     - ``compile='blocks'``, or ``compile=dict(target='blocks', ...)`` with options of ``torch.compile``: compiles the
       blocks of backbone, neck and teacher one by one (MMEngine's ``compile=True`` compiles the whole ``train_step``);
     - ``checkpoint_blocks=True``: stores only the inputs of every block and runs it again in the backward pass;
@@ -206,10 +207,10 @@ class PretrainRunner(CheckpointRunner):
         # Newer releases of torch renamed broadcast_buffers, and warn if the old name is used.
         buffers = 'forward_sync_buffers' if 'forward_sync_buffers' in arguments else 'broadcast_buffers'
         unused = bool(self.cfg.get('find_unused_parameters'))  # in configs of mmdet and mmseg
-        options = {buffers: False, 'gradient_as_bucket_view': True, 'find_unused_parameters': unused}
-        options.update(model_wrapper_cfg or {})
+        options: dict[str, Any] = {buffers: False, 'gradient_as_bucket_view': True, 'find_unused_parameters': unused}
+        options = dict(type='MMDistributedDataParallel') | options | (model_wrapper_cfg or {})
         device_ids = None if device == 'cpu' else [int(os.environ['LOCAL_RANK'])]
-        return MMDistributedDataParallel(module=model, device_ids=device_ids, **options)
+        return MODEL_WRAPPERS.build(dict(module=model, device_ids=device_ids, **options))
 
     @staticmethod
     def build_dataloader(

@@ -190,6 +190,7 @@ def _train_on_two(work_dir: str) -> tuple[dict[str, Tensor], list[float], set[st
     cfg = tiny_config(work_dir, method='byol', max_epochs=1, sync_bn=True, launcher='pytorch')
     cfg['train_dataloader'] = dict(cfg['train_dataloader'], batch_size=2)
     cfg['find_unused_parameters'] = True
+    cfg['model_wrapper_cfg'] = dict(type='MMDistributedDataParallel', bucket_cap_mb=1)
     runner = train(cfg)
     assert runner.model.find_unused_parameters
     norms = {type(part).__name__ for part in runner.algorithm.modules() if isinstance(part, _BatchNorm)}
