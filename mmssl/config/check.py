@@ -233,7 +233,7 @@ class _PartsCheck:
             self.problems += wrong_values(node, place, receiver)
         self.problems += wrong_numbers(node, place)
         for inner, value in node.items():
-            self.visit(value, f'{place}.{inner}', inner, slot)
+            self.visit(value, f'{place}.{inner}', str(inner), slot)
 
     def find(self, name: Any, place: str, registry: Registry) -> Any:
         """Returns the class that is registered as ``name``; if there is none, adds a problem and returns None."""

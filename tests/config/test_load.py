@@ -33,6 +33,10 @@ def problems(**cfg: object) -> str:
     return ''
 
 
+def test_keys_that_are_no_text() -> None:
+    assert problems(model=dict(type='no.such.Part', plan={0: dict(steps=[1]), 1: 2})).startswith('model.type: no model')
+
+
 def test_scope_and_runner_are_filled_in(tmp_path: Path) -> None:
     (tmp_path / 'c.py').write_text('max_epochs = 1')
     cfg = load_config(tmp_path / 'c.py', {'max_epochs': 3, 'model.type': 'SimCLR'})
