@@ -208,7 +208,10 @@ class PretrainRunner(CheckpointRunner):
         buffers = 'forward_sync_buffers' if 'forward_sync_buffers' in arguments else 'broadcast_buffers'
         unused = bool(self.cfg.get('find_unused_parameters'))  # in configs of mmdet and mmseg
         options: dict[str, Any] = {buffers: False, 'gradient_as_bucket_view': True, 'find_unused_parameters': unused}
-        options = dict(type='MMDistributedDataParallel') | options | (model_wrapper_cfg or {})
+        given = dict(model_wrapper_cfg or {})
+        if 'broadcast_buffers' in given:  # torch would ignore it beside the new name
+            given[buffers] = given.pop('broadcast_buffers')
+        options = dict(type='MMDistributedDataParallel') | options | given
         device_ids = None if device == 'cpu' else [int(os.environ['LOCAL_RANK'])]
         return MODEL_WRAPPERS.build(dict(module=model, device_ids=device_ids, **options))
 

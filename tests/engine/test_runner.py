@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODEL_WRAPPERS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -196,6 +197,14 @@ def _train_on_two(work_dir: str) -> tuple[dict[str, Tensor], list[float], set[st
     norms = {type(part).__name__ for part in runner.algorithm.modules() if isinstance(part, _BatchNorm)}
     losses = runner.message_hub.get_scalar('train/loss').data[0].tolist()
     return runner.algorithm.state_dict(), losses, norms, runner.model.broadcast_buffers
+
+
+def test_the_former_name_of_an_option_of_torch_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = build_runner(tiny_config(tmp_path))
+    runner._distributed = True
+    monkeypatch.setattr(MODEL_WRAPPERS, 'build', dict)
+    built: dict = runner.wrap_model(dict(broadcast_buffers=True), runner.model)  # type: ignore[assignment]
+    assert [value for name, value in built.items() if name.endswith('_buffers')] == [True]
 
 
 def test_two_processes_train_as_one_with_synchronised_norms(tmp_path: Path) -> None:
