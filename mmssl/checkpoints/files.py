@@ -226,9 +226,14 @@ def save_safetensors(tensors: Mapping[str, Tensor], path: str | Path, meta: Mapp
 
 
 def save_checkpoint_file(checkpoint: Any, path: str | Path) -> None:
-    """Writes ``checkpoint`` atomically: ``path`` contains either the old or the whole new content."""
+    """Writes ``checkpoint`` atomically: ``path`` contains either the old or the whole new content.
+
+    Raises:
+        OSError: The file cannot be written, for instance because the disk is full.
+    """
     temporary = f'{path}.tmp'
-    torch.save(checkpoint, temporary)
+    with open(temporary, 'wb') as file:  # a full disk is then an OSError; torch's own file raises a RuntimeError
+        torch.save(checkpoint, file)
     replace_file(temporary, path)
 
 

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 from urllib.error import URLError
 
 import numpy as np
@@ -147,12 +148,19 @@ def test_damaged_files(tmp_path: Path, share: float) -> None:
         load_checkpoint_file(tmp_path / 'b.pth')
 
 
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs a device that is full')
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / 'a.pth.tmp').symlink_to('/dev/full')
+    with pytest.raises(OSError, match='No space left on device'):
+        save_checkpoint_file(dict(a=torch.ones(10_000)), tmp_path / 'a.pth')
+
+
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
     file = tmp_path / 'a.pth'
     save_checkpoint_file(dict(a=torch.ones(1)), file)
 
-    def crash(obj: object, path: str) -> None:
-        Path(path).write_bytes(b'half')
+    def crash(obj: object, opened: BinaryIO) -> None:
+        opened.write(b'half')
         raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoint_module.torch, 'save', crash)
