@@ -23,6 +23,8 @@ from mmssl.utils.errors import UserError
 
 _TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'load_from')
 
+_VALIDATIONS = ('EmbeddingValLoop', 'AccuracyValLoop', 'RobustnessValLoop')
+
 
 def evaluate(
     recipe: str | Path | Config,
@@ -88,8 +90,9 @@ def _keep_test_parts(cfg: Config) -> None:
             raise UserError(
                 'the config has neither a test_dataloader nor a val_dataloader: there is nothing to evaluate on'
             )
+        check_present(cfg, 'val_cfg', 'val_evaluator')
         cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
-        if cfg.test_cfg.get('type') in ('EmbeddingValLoop', 'AccuracyValLoop', 'RobustnessValLoop'):
+        if str(cfg.test_cfg.get('type')).removeprefix('mmssl.') in _VALIDATIONS:
             cfg.test_cfg.type = cfg.test_cfg.type.replace('Val', 'Test')
     for key in _TRAINING:
         cfg[key] = None

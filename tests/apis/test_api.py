@@ -294,6 +294,11 @@ def test_evaluation_and_conversion(checkpoint: Path, photos: Path, tmp_path: Pat
     cfg = mmssl.get_recipe(RECIPE, TINY, images=photos)
     cfg.val_evaluator.metrics = [dict(type='WeightedKNN', k=2, temperature=0.07)]
     results = mmssl.evaluate(cfg, checkpoint, tmp_path)
+    cfg.val_cfg.type = 'mmssl.EmbeddingValLoop'  # as in a config of another scope
+    assert mmssl.evaluate(cfg, checkpoint, tmp_path) == results
+    cfg.val_cfg = None
+    with pytest.raises(UserError, match='has no val_cfg: give a config with val_cfg, val_evaluator'):
+        mmssl.evaluate(cfg, checkpoint, tmp_path)
     assert set(results) == {'knn_top1', 'knn_top5'} and all(0 <= value <= 100 for value in results.values())
     written = mmssl.convert(checkpoint, tmp_path / 'backbone.pth', 'mmssl')
     assert written.source == 'mmssl' and mmssl.get_backbone(tmp_path / 'backbone.pth')
