@@ -29,9 +29,10 @@ class InterruptionHook(Hook):
 
     The iteration at which the signal arrives is completed, and so is the optimizer step if gradients are accumulated.
     Before an evaluation and at the end of an epoch the next step is completed too, because what comes between would not
-    be done by the resumed run. All processes stop at the same iteration, whichever of them got the signal. Further
-    signals have no effect. With ``MMSSL_REQUEUE=1`` in the environment the first process puts its Slurm job back into
-    the queue.
+    be done by the resumed run. A run with another loop than mmssl's, which cannot be resumed within an epoch, ends
+    without a checkpoint. All processes stop at the same iteration, whichever of them got the signal. Further signals
+    have no effect. With ``MMSSL_REQUEUE=1`` in the environment the first process puts its Slurm job back into the
+    queue.
 
     Args:
         interval: Number of iterations between two exchanges of the signal with the other processes; one process
@@ -81,7 +82,15 @@ class InterruptionHook(Hook):
         self.agreed = self.agreed or self._is_due(runner, done // accumulation)
         if not self.agreed:
             return
-        if not self.waited and runner.train_loop.ends_a_part(done):
+        loop: Any = runner.train_loop
+        if not hasattr(loop, 'ends_a_part'):  # a loop of MMEngine or of a plugin, which cannot begin within an epoch
+            if is_main_process():
+                _requeue(runner)
+            raise InterruptedRunError(
+                f'SIGTERM ended the run after iteration {done}; {type(loop).__name__} cannot continue within an epoch, '
+                'so --resume continues at the last checkpoint'
+            )
+        if not self.waited and loop.ends_a_part(done):
             self.waited = True  # one step, because every step of a run may end an epoch
             return
         name = f'iter_{done}.pth'

@@ -25,6 +25,7 @@ from mmssl.apis import train as api
 from mmssl.apis.train import Settings
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.distributed.collectives import rank, world_size
+from mmssl.engine.checkpoint_runner import resumable_checkpoints
 from mmssl.engine.hooks.interruption import InterruptedRunError, InterruptionHook
 from mmssl.engine.hooks.same_weights import SameWeightsHook
 from mmssl.engine.runner import PretrainRunner
@@ -98,6 +99,14 @@ def test_the_former_handler_returns_also_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         runner.train()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_loop_that_cannot_begin_within_an_epoch(tmp_path: Path) -> None:
+    runner = build_runner(_config(tmp_path, 4, max_epochs=2, train_cfg=dict(type='mmengine.EpochBasedTrainLoop')))
+    runner.register_hook(_Steps(at=5))
+    with pytest.raises(InterruptedRunError, match='after iteration 6; EpochBasedTrainLoop cannot .* last checkpoint'):
+        runner.train()
+    assert [file.name for file in resumable_checkpoints(tmp_path)] == ['epoch_1.pth']
 
 
 def _wait(works: Any) -> None:
