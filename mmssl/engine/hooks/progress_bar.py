@@ -37,7 +37,7 @@ class ProgressBarHook(Hook):
             transient=True,
         )
         self.bar.start()
-        atexit.register(self.bar.stop)  # restores the terminal after an error too
+        atexit.register(self.bar.stop)  # of a process that ends within the training
         self.task = self.bar.add_task('', total=runner.max_iters, completed=runner.iter, epoch=runner.epoch + 1)
         # rich replaces sys.stdout to print above the bar; the log handlers still hold the old stream.
         self.streams = [
@@ -45,6 +45,9 @@ class ProgressBarHook(Hook):
             for handler in runner.logger.handlers
             if type(handler) is logging.StreamHandler
         ]
+        at_end: Any = getattr(runner, 'at_end_of_training', None)
+        if at_end is not None:  # after an error, too
+            at_end.callback(self._remove)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Updates the bar."""
@@ -53,6 +56,9 @@ class ProgressBarHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Removes the bar and restores the streams of the log handlers."""
+        self._remove()
+
+    def _remove(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             for handler, stream in self.streams:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.interruption import Interruption
 from tests.support.tiny_run import build_runner, tiny_config
 
 
@@ -24,3 +25,14 @@ def test_a_terminal_gets_a_bar_and_a_file_does_not(tmp_path: Path, monkeypatch, 
     runner.train()
     assert ('6/6' in out.getvalue() and 'epoch 1' in out.getvalue()) == shown
     assert all(handler.stream is stream for handler, stream in handlers)
+
+
+def test_an_error_leaves_no_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setattr(sys, 'stdout', out := _Terminal())
+    stop = dict(type='StopRunHook', iteration=2)
+    runner = build_runner(tiny_config(tmp_path, log_level='INFO', custom_hooks=[stop]))
+    streams = [handler.stream for handler in runner.logger.handlers]
+    with pytest.raises(Interruption):
+        runner.train()
+    assert sys.stdout is out and [handler.stream for handler in runner.logger.handlers] == streams
