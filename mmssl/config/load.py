@@ -14,7 +14,7 @@ from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.classes import read_classes, set_classes, set_ignored_labels
 from mmssl.config.length import follow_length, old_length
 from mmssl.config.options import option_path, renamed, write_options
-from mmssl.config.paths import move_data
+from mmssl.config.paths import move_data, paths_as_text
 from mmssl.config.preprocessor import place_preprocessor
 from mmssl.config.pure_python import with_names
 from mmssl.config.recipes import find_config
@@ -76,7 +76,8 @@ def copy_config(cfg: Config, cfg_options: dict[str, Any] | None = None) -> Confi
 
 
 def _set_scope(cfg: Config) -> None:
-    """Sets the default scope and the runner, if the config does not, and gives the preprocessor its place."""
+    """Sets the default scope and the runner, if the config does not, and gives paths and preprocessor their form."""
+    paths_as_text(cfg._cfg_dict)
     place_preprocessor(cfg)
     cfg.setdefault('default_scope', 'mmssl')
     if cfg.default_scope == 'mmssl':

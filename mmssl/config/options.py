@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 from mmengine.config import Config, DictAction
 
 from mmssl.config.keys import ACTING_OPTIONS, CUSTOMARY_VARIABLES, READ_KEYS, REPLACEMENTS
+from mmssl.config.paths import paths_as_text
 from mmssl.config.text import read_literal
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -93,7 +95,7 @@ def write_options(cfg: Config, options: dict[str, Any], source: str = '--cfg-opt
     if problems:
         raise UserError('\n  '.join(f'{source} {problem}' for problem in problems))
     try:
-        cfg.merge_from_dict({key: _value(cfg, options, key) for key in options})
+        cfg.merge_from_dict({key: paths_as_text(deepcopy(_value(cfg, options, key))) for key in options})
     except (TypeError, KeyError, IndexError, AttributeError) as error:
         raise UserError(f'{source} do not fit the config: {error}') from error
 

@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from glob import glob
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from mmengine.config import Config
@@ -25,6 +25,21 @@ def paths_below(node: Any, keys: tuple[str, ...], place: str = '') -> Iterator[t
                 yield inner, value
         elif isinstance(value, (dict, list, tuple)) and not inner.startswith('_'):
             yield from paths_below(value, keys, inner)
+
+
+def paths_as_text(node: Any) -> Any:
+    """Returns a value in which every ``Path`` is text, because a config with other objects cannot be printed and read.
+
+    Args:
+        node: Value; dicts are changed in place.
+    """
+    if isinstance(node, PurePath):
+        return str(node)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            node[key] = paths_as_text(value)
+        return node
+    return type(node)(map(paths_as_text, node)) if isinstance(node, (list, tuple)) else node
 
 
 def move_data(configs: Sequence[Config], target: str | list[str]) -> None:

@@ -18,8 +18,9 @@ from torch import nn
 from mmssl import registry
 from mmssl.config.check import accepted_arguments, check_config
 from mmssl.config.compilation import block_compile_options
-from mmssl.config.load import load_config
+from mmssl.config.load import copy_config, load_config
 from mmssl.config.paths import missing_paths, missing_target_weights
+from mmssl.config.text import read_config_text
 from mmssl.utils.errors import UserError, did_you_mean
 from tests.support.fresh_python import run_python
 
@@ -35,6 +36,16 @@ def problems(**cfg: object) -> str:
 
 def test_keys_that_are_no_text() -> None:
     assert problems(model=dict(type='no.such.Part', plan={0: dict(steps=[1]), 1: 2})).startswith('model.type: no model')
+
+
+def test_paths_become_text(tmp_path: Path) -> None:
+    text = "import pathlib\nload_from = pathlib.Path('a b')\n_x = dict(y=[pathlib.Path('c')])\n"
+    (tmp_path / 'c.py').write_text(text)
+    options = {'model.target': dict(files=(Path('d'),)), 'work_dir': Path('e')}
+    for cfg in (load_config(tmp_path / 'c.py', options), copy_config(Config.fromfile(tmp_path / 'c.py'), options)):
+        assert (cfg.load_from, cfg._x.y, cfg.work_dir) == ('a b', ['c'], 'e')
+        assert read_config_text(cfg.pretty_text, 'c.py').model.target.files == ('d',)
+    assert options['model.target'] == dict(files=(Path('d'),))
 
 
 def test_scope_and_runner_are_filled_in(tmp_path: Path) -> None:
