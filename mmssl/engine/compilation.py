@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,18 +83,15 @@ def checkpoint_blocks(model: nn.Module) -> int:
     blocks = _required_blocks(model, 'checkpoint_blocks=True')
     trained = [block for block in blocks.values() if any(p.requires_grad for p in block.parameters())]
     for block in trained:
-        block.forward = _run_twice(block.forward)  # type: ignore[method-assign]
+        # A bound method and not a closure: a deep copy of the block then runs itself, and not this block.
+        block.forward = partial(_run_twice, block.forward)  # type: ignore[method-assign]
     return len(trained)
 
 
-def _run_twice(forward: Callable) -> Callable:
-    @wraps(forward)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
-
-    return wrapper
+def _run_twice(forward: Callable, *args: Any, **kwargs: Any) -> Any:
+    if not torch.is_grad_enabled():
+        return forward(*args, **kwargs)
+    return checkpoint(forward, *args, use_reentrant=False, **kwargs)
 
 
 def _required_blocks(model: nn.Module, key: str) -> dict[str, nn.Module]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,7 +55,8 @@ def use_micro_batches(model: nn.Module, size: int) -> list[str]:
     for name, part in parts_in_micro_batches(model).items():
         if _has_batch_norm(part):
             coupled.append(name)
-        part.forward = _in_micro_batches(part, part.forward, size)  # type: ignore[method-assign]
+        # A bound method and not a closure: a deep copy of the part then runs itself, and not this part.
+        part.forward = partial(_in_micro_batches, part, part.forward, size)  # type: ignore[method-assign]
     return coupled
 
 
@@ -75,19 +76,15 @@ def _has_batch_norm(part: nn.Module) -> bool:
     return any(isinstance(module, _BatchNorm) for module in part.modules())
 
 
-def _in_micro_batches(part: nn.Module, forward: Callable, size: int) -> Callable:
-    @wraps(forward)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        leaves, tree = tree_flatten((args, kwargs))
-        call = _Call(part, forward, size, leaves, tree)
-        if call.rows <= size:
-            return forward(*args, **kwargs)
-        params = [p for p in part.parameters() if p.requires_grad]
-        if not torch.is_grad_enabled() or not (params or any(leaf.requires_grad for leaf in call.tensors)):
-            return call.outputs(call.run_without_graph())
-        return call.outputs(_MicroBatches.apply(call, *call.tensors, *params))
-
-    return wrapper
+def _in_micro_batches(part: nn.Module, forward: Callable, size: int, *args: Any, **kwargs: Any) -> Any:
+    leaves, tree = tree_flatten((args, kwargs))
+    call = _Call(part, forward, size, leaves, tree)
+    if call.rows <= size:
+        return forward(*args, **kwargs)
+    params = [p for p in part.parameters() if p.requires_grad]
+    if not torch.is_grad_enabled() or not (params or any(leaf.requires_grad for leaf in call.tensors)):
+        return call.outputs(call.run_without_graph())
+    return call.outputs(_MicroBatches.apply(call, *call.tensors, *params))
 
 
 class _Call:

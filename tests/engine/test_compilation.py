@@ -17,6 +17,7 @@ from torch._inductor import config as inductor
 
 from mmssl.distributed.collectives import rank
 from mmssl.engine.compilation import checkpoint_blocks, compile_blocks, find_blocks
+from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.runner import PretrainRunner
 from mmssl.engine.sharding import is_sharded
 from mmssl.models.components.ema_teacher import EMATeacher
@@ -156,6 +157,17 @@ def test_recomputed_blocks_give_the_same_gradients_from_less(prepare: Callable[[
     prepare(recomputed)
     torch.testing.assert_close(_step(recomputed, images), _step(plain, images))
     assert _saved_bytes(recomputed, images) < 0.5 * _saved_bytes(plain, images)
+
+
+def test_a_copy_runs_its_own_blocks() -> None:
+    _, model, images = _models()
+    checkpoint_blocks(model)
+    use_micro_batches(model, 1)
+    copy, before = deepcopy(model), model.backbone(images)
+    with torch.no_grad():
+        for parameter in copy.backbone.parameters():
+            parameter.zero_()
+    assert not copy.backbone(images).any() and torch.equal(model.backbone(images), before)
 
 
 def _saved_bytes(model: nn.Module, images: Tensor) -> int:
