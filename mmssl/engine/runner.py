@@ -94,6 +94,10 @@ class PretrainRunner(CheckpointRunner):
         randomness = dict(cfg.get('randomness') or {})
         if randomness.get('seed') is None:
             randomness['seed'] = 0  # a run with a random seed could not be resumed exactly
+        if randomness.get('diff_rank_seed') and 'PretrainTrainLoop' in str((cfg.get('train_cfg') or {}).get('type')):
+            # The loop seeds every process apart. MMEngine would give each another seed of the run, so only the first
+            # could resume, and the sampler one that is drawn.
+            randomness['diff_rank_seed'] = False
         cfg['randomness'] = randomness
         return super().from_cfg(cfg)
 

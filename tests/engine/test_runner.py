@@ -37,6 +37,11 @@ def test_max_epochs_overrides_the_loop_and_the_rest_is_filled_in(tmp_path: Path)
     assert (runner.max_epochs, runner.max_iters, runner.seed) == (2, 12, 0)
 
 
+def test_a_run_has_one_seed_for_all_processes(tmp_path: Path) -> None:
+    runner = build_runner(tiny_config(tmp_path, randomness=dict(seed=3, diff_rank_seed=True)))
+    assert (runner.seed, runner.train_loop.dataloader.sampler.seed) == (3, 3)
+
+
 def test_a_work_dir_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match="file/run' cannot be a folder, because .*file is a file"):
