@@ -76,7 +76,7 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         it, ``meta``.
 
     Raises:
-        FileNotFoundError: The file does not exist.
+        FileNotFoundError: The file does not exist, or is a folder without a checkpoint of a sharded run.
         UnreadableCheckpointError: The file is truncated, not a checkpoint, or contains more than tensors and plain
             data.
         UserError: The address cannot be downloaded.
@@ -89,6 +89,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         path = Path(path).expanduser()
         if (path / REST).is_file():
             return _load_folder(path, map_location)
+        if path.is_dir():
+            raise FileNotFoundError(f'{path} is a folder: give a checkpoint in it, such as {path}/epoch_N.pth')
         if not path.is_file():
             raise FileNotFoundError(f'checkpoint not found: {path}')
         if path.name.endswith(INDEX):

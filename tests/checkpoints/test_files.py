@@ -146,6 +146,8 @@ def test_damaged_files(tmp_path: Path, share: float) -> None:
         load_checkpoint_file(file)
     with pytest.raises(FileNotFoundError, match='b.pth'):
         load_checkpoint_file(tmp_path / 'b.pth')
+    with pytest.raises(FileNotFoundError, match='is a folder: give a checkpoint in it, such as .*/epoch_N.pth'):
+        load_checkpoint_file(tmp_path)
 
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs a device that is full')
