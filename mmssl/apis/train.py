@@ -69,6 +69,8 @@ class Settings:
             cfg.resume, cfg.load_from = True, str(read_path(self.resume, 'resume'))
         if self.amp is not None:
             scope = '' if cfg.default_scope == 'mmssl' else 'mmssl.'
+            for key in ('loss_scale', 'use_fsdp'):  # options of MMEngine's AmpOptimWrapper alone
+                cfg.optim_wrapper.pop(key, None)
             cfg.optim_wrapper.update(type=f'{scope}MixedPrecisionOptimWrapper', dtype=read_dtype(self.amp))
         if self.auto_scale_lr:
             if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):

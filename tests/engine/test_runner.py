@@ -42,6 +42,15 @@ def test_a_run_has_one_seed_for_all_processes(tmp_path: Path) -> None:
     assert (runner.seed, runner.train_loop.dataloader.sampler.seed) == (3, 3)
 
 
+def test_mixed_precision_takes_the_place_of_that_of_mmengine(tmp_path: Path) -> None:
+    cfg = Config(tiny_config(tmp_path))
+    cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    Settings(amp='bf16').write(cfg)
+    assert cfg.optim_wrapper.to_dict() == dict(
+        type='MixedPrecisionOptimWrapper', dtype='bfloat16', optimizer=dict(type='SGD', lr=0.1, momentum=0.9)
+    )
+
+
 def test_a_work_dir_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match="file/run' cannot be a folder, because .*file is a file"):
