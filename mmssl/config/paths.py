@@ -105,7 +105,7 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
         unused = place.startswith('test_') and trains
         unused |= not (data and trains) and place.startswith(_TARGET)
         unused |= place.startswith('stages.')  # each stage is checked separately
-        if path and '://' not in path and not unused and not _exists(path, place):
+        if path and '://' not in path and not unused and not _exists(path, place) and not _is_of_timm(path, place):
             places[path].append(place)
     problems = []
     for path, found in places.items():
@@ -121,6 +121,16 @@ def missing_paths(cfg: Config, data: bool = True) -> list[str]:
             f'to change it: --cfg-options {option}'
         )
     return problems
+
+
+def _is_of_timm(name: str, place: str) -> bool:
+    """Returns whether timm has weights of this name, and ``place`` is in a hook or a step, which take such names."""
+    if not (place.startswith(('custom_hooks.', 'step.')) and place.endswith('.checkpoint')):
+        return False
+    import timm  # here, because it is slow to import
+
+    model, _, tag = name.partition('.')
+    return timm.is_model_pretrained(model) and (not tag or name in timm.list_pretrained(f'{model}.*'))
 
 
 def _exists(path: str, place: str) -> bool:

@@ -38,6 +38,14 @@ def test_keys_that_are_no_text() -> None:
     assert problems(model=dict(type='no.such.Part', plan={0: dict(steps=[1]), 1: 2})).startswith('model.type: no model')
 
 
+def test_weights_of_timm_are_no_missing_file() -> None:
+    names = ['resnet18', 'resnet18.a1_in1k', 'resnet18.pth', 'resnet18.no_tag']
+    hooks = [dict(type='TransferHook', checkpoint=name) for name in names]
+    said = problems(custom_hooks=hooks, step=dict(type='ClusterFeatures', checkpoint='resnet18'))
+    assert [name for name in names if f'{name!r} does not exist' in said] == names[2:]
+    assert "'resnet18' does not exist" in problems(model=dict(type='SimCLR', init_cfg=dict(checkpoint='resnet18')))
+
+
 def test_paths_become_text(tmp_path: Path) -> None:
     text = "import pathlib\nload_from = pathlib.Path('a b')\n_x = dict(y=[pathlib.Path('c')])\n"
     (tmp_path / 'c.py').write_text(text)
