@@ -82,6 +82,8 @@ def load_checkpoint_file(path: str | Path, map_location: str | torch.device = 'c
         UserError: The address cannot be downloaded.
     """
     with torch.serialization.safe_globals(_SAFE_GLOBALS):
+        if is_address(path) and urlparse(str(path)).path.endswith('.safetensors'):
+            path = local_file(path)  # torch's function would not read what else is in the file
         if is_address(path):
             folder = str(_cache_folder(str(path)))
             with downloading(str(path)):

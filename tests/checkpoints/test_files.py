@@ -322,6 +322,16 @@ def test_the_folder_of_a_sharded_run_is_a_checkpoint(tmp_path: Path) -> None:
     assert read_checkpoint(folder) == find_public(folder) == str(folder)
 
 
+def test_safetensors_at_an_address_are_read_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(address: str, path: str, progress: bool) -> None:
+        save_safetensors(dict(a=torch.ones(2)), path, meta=dict(epoch=3))
+
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    loaded = load_checkpoint_file('https://example.org/a.safetensors?download=true')
+    assert loaded['meta'] == dict(epoch=3) and loaded['state_dict'].keys() == {'a'}
+
+
 def test_two_addresses_with_one_file_name_are_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     monkeypatch.setattr(
