@@ -40,12 +40,12 @@ from mmssl.engine.memory_format import choose_memory_format, contiguous_weights,
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.optimizers.checks import checked_optim_wrapper
 from mmssl.engine.optimizers.lr_scaling import scale_lr
-from mmssl.engine.schedules import ClosedFormSchedule, check_schedules
+from mmssl.engine.schedules import ClosedFormSchedule, check_schedules, with_length
 from mmssl.engine.screen import keep_screen_short
 from mmssl.engine.sharding import check_shardable, shard
 from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm, is_synchronised
-from mmssl.registry import FUNCTIONS, PARAM_SCHEDULERS, RUNNERS
+from mmssl.registry import FUNCTIONS, RUNNERS
 from mmssl.utils.errors import UserError
 
 _HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -274,29 +274,9 @@ class PretrainRunner(CheckpointRunner):
         return checked_optim_wrapper(super().build_optim_wrapper, optim_wrapper, self.algorithm)
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: OptimWrapper) -> list:
-        def with_length(cfg: Any) -> Any:
-            if not isinstance(cfg, dict):
-                return cfg
-            cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-            if cls is None or not issubclass(cls, ClosedFormSchedule):
-                return cfg
-            if given := {'max_epochs', 'end'} & cfg.keys():
-                raise UserError(
-                    f'param_scheduler: {cls.__name__} has no {max(given)} of its own, because it takes the length of '
-                    'the run: set max_epochs of the config'
-                )
-            if cfg.get('convert_to_iter_based'):
-                raise UserError(
-                    f'param_scheduler: {cls.__name__} takes by_epoch=False instead of convert_to_iter_based=True'
-                )
-            # MMEngine assumes by_epoch=True if it is missing, but some schedules have another default.
-            by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
-            length = self.max_epochs if by_epoch else getattr(self.train_loop, 'length_in_epochs', self.max_epochs)
-            assert length is not None, 'a run has a length'
-            return dict(cfg, by_epoch=by_epoch, max_epochs=int(length) if length == int(length) else length)
-
         schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
-        built = super()._build_param_scheduler([with_length(cfg) for cfg in schedulers], optim_wrapper)
+        lengths = self.max_epochs, getattr(self.train_loop, 'length_in_epochs', self.max_epochs)
+        built = super()._build_param_scheduler([with_length(cfg, *lengths) for cfg in schedulers], optim_wrapper)
         check_schedules(built)
         return built
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 from mmengine.optim import _ParamScheduler
@@ -233,6 +234,36 @@ class CosineWeightDecay(ClosedFormSchedule):
     def factor(self, step: float) -> float:
         """Returns the factor at ``step``, 1 at the start."""
         return self.end_factor + (1 - self.end_factor) * (1 + math.cos(math.pi * step / self.num_steps)) / 2
+
+
+def with_length(cfg: Any, max_epochs: int | None, exact_length: float | None) -> Any:
+    """Returns the config of a schedule with the length of the run, if its class is a ``ClosedFormSchedule``.
+
+    Args:
+        cfg: Config of a schedule; anything else is returned unchanged.
+        max_epochs: Epochs of the run, the last of which may be a part of one.
+        exact_length: Length of the run in epochs, for schedules of iterations.
+
+    Raises:
+        UserError: The config gives the length itself, or has ``convert_to_iter_based``.
+    """
+    if not isinstance(cfg, dict):
+        return cfg
+    cls = PARAM_SCHEDULERS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+    if cls is None or not issubclass(cls, ClosedFormSchedule):
+        return cfg
+    if given := {'max_epochs', 'end'} & cfg.keys():
+        raise UserError(
+            f'param_scheduler: {cls.__name__} has no {max(given)} of its own, because it takes the length of '
+            'the run: set max_epochs of the config'
+        )
+    if cfg.get('convert_to_iter_based'):
+        raise UserError(f'param_scheduler: {cls.__name__} takes by_epoch=False instead of convert_to_iter_based=True')
+    # MMEngine assumes by_epoch=True if it is missing, but some schedules have another default.
+    by_epoch = cfg.get('by_epoch', signature(cls).parameters['by_epoch'].default)
+    length = max_epochs if by_epoch else exact_length
+    assert length is not None, 'a run has a length'
+    return dict(cfg, by_epoch=by_epoch, max_epochs=int(length) if length == int(length) else length)
 
 
 def check_schedules(schedules: Sequence[_ParamScheduler]) -> None:

@@ -1,11 +1,11 @@
 """A small ViT and a small HiViT in detectors and segmenters, on a CPU: three seeds, beside random initialisation.
 
-    python tools/benchmarks/run_suite.py CHECKPOINT --suite transformers --protocols vit-bccd vit-camvid --data-root DATA
+    python tools/benchmarks/run_suite.py CHECKPOINT --suite transformers --protocols vit-bccd vit-camvid
 
-DATA holds bccd/ and camvid/. CHECKPOINT is one of ``mae_caltech101.py`` of configs/demo; for one of
-``itpn_caltech101.py`` the protocol is ``itpn-camvid``, and blood cells are in the suite ``pyramid``. The recipes are cut
-to minutes: images of about 320 x 240 pixels, three epochs of blood cells and two of street scenes, a small head of the
-detector, and for so few steps five times the learning rate.
+``--data-root`` holds bccd/ and camvid/. CHECKPOINT is one of ``mae_caltech101.py`` of configs/demo; for one of
+``itpn_caltech101.py`` the protocol is ``itpn-camvid``, and blood cells are in the suite ``pyramid``. The recipes are
+cut to minutes: images of about 320 x 240 pixels, three epochs of blood cells and two of street scenes, a small head of
+the detector, and for so few steps five times the learning rate.
 """
 
 _run = ['--seed={seed}', '--work-dir={work_dir}', '--cfg-options']
