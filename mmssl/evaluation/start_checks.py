@@ -27,7 +27,10 @@ def check_metrics(metrics: Iterable[Any], bank: tuple[str, Any], queries: tuple[
                 check_labels(dataset, place, f'{name}: without them, use EmbeddingStatistics as the only metric')
         place, dataset = queries
         if len(dataset) < (least := getattr(metric, 'min_queries', 0)):
-            raise UserError(f'{name} needs {least} images or more, and {place} holds {len(dataset)}: evaluate more')
+            raise UserError(
+                f'{name} needs {least} images or more, and {place} holds {len(dataset)}: '
+                'evaluate more, or none (--no-validate)'
+            )
 
 
 def check_labels(dataset: Any, place: str, user: str) -> None:

@@ -24,9 +24,9 @@ _BACKBONE = "stem='small', width=0.125)"
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight images of five bands with 12 bits."""
+    """Twelve images of five bands with 12 bits."""
     folder = tmp_path_factory.mktemp('scenes')
-    for index in range(8):
+    for index in range(12):
         np.save(folder / f'{index}.npy', np.random.default_rng(index).integers(0, 4096, (24, 24, 5)).astype(np.uint16))
     return folder
 
@@ -40,7 +40,7 @@ def test_a_run_on_bands_begins_with_adapted_weights(
 ) -> None:
     file = tmp_path / 'scenes.json'
     measure.main([str(scenes), '--bands', '5', '--out', str(file)])
-    assert '"images": 8' in capsys.readouterr().out
+    assert '"images": 12' in capsys.readouterr().out
     torch.save(ResNet(depth=18, stem='small', width=0.125).state_dict(), tmp_path / 'rgb.pth')
     config = write_config(
         (_PREPROCESSOR, f"{_PREPROCESSOR[:-1]}, statistics='{file}')"),
@@ -56,7 +56,7 @@ def test_a_run_on_bands_begins_with_adapted_weights(
     assert weight.shape[1] == 5 and torch.equal(weight[:, 3], weight[:, 0])  # the backbone waited for the head
     found = [str(config), str(run / 'epoch_1_backbone.pth'), '--out', str(tmp_path / 'x.npy'), '--images', str(scenes)]
     extract.main(found)  # with the bands and the range of the recipe
-    assert len(np.load(tmp_path / 'x.npy')) == 8
+    assert len(np.load(tmp_path / 'x.npy')) == 12
     with pytest.raises(UserError, match='recipe has datasets with bands: .* mmssl features'):
         mmssl.FeatureExtractor(run / 'epoch_1.pth')
 
