@@ -241,7 +241,7 @@ def with_length(cfg: Any, max_epochs: int | None, exact_length: float | None) ->
 
     Args:
         cfg: Config of a schedule; anything else is returned unchanged.
-        max_epochs: Epochs of the run, the last of which may be a part of one.
+        max_epochs: Number of epochs of the run, for schedules of epochs; the last epoch may be incomplete.
         exact_length: Length of the run in epochs, for schedules of iterations.
 
     Raises:

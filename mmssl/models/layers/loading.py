@@ -60,7 +60,8 @@ def skip_on_load(module: nn.Module, *prefixes: str) -> None:
     """Makes ``module`` ignore tensors whose names begin with one of ``prefixes`` when it loads a state dict.
 
     Args:
-        module: Module in which the parts with these names were deliberately not built.
+        module: Module whose parts with these names were deliberately not built, or get their weights from another
+            file.
         *prefixes: Beginnings of tensor names, relative to ``module``.
     """
     if prefixes:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pickle
 
 import pytest
+import torch
 from torch import nn
+from torch.testing import assert_close
 
 from mmssl.models.layers.loading import skip_on_load
 from mmssl.registry import BACKBONES
@@ -29,6 +31,8 @@ def test_parts_that_were_not_built_are_skipped_wherever_the_module_stands():
     ids=lambda cfg: cfg['type'],
 )
 def test_a_backbone_without_some_parts_can_be_pickled(cfg):
-    backbone = BACKBONES.build(cfg)
+    backbone = BACKBONES.build(cfg).eval()
     loaded = pickle.loads(pickle.dumps(backbone))
     loaded.load_state_dict(backbone.state_dict())
+    images = torch.randn(2, 3, 16, 16)
+    assert_close(loaded(images), backbone(images), rtol=0, atol=0)
