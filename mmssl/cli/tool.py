@@ -22,10 +22,10 @@ def tool(main: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a tool's ``main``: a mistake of the user ends in one message and exit code 2.
 
     A mistake is a ``UserError``, a ``ValueError`` or ``OSError`` that code of mmssl raises, a file that does not exist,
-    a path that cannot be read or written, or an error that MMEngine raises while it builds a part, such as a missing
-    argument. A worker or another process that died is reported in the same way. All other errors keep their traceback,
-    and so do mistakes if the environment variable ``MMSSL_DEBUG`` is 1. Rank 0 prints at once. Other ranks print some
-    seconds later if they still run, which means that only they failed.
+    a path that cannot be read or written, a full disk, or an error that MMEngine raises while it builds a part, such
+    as a missing argument. A worker or another process that died is reported in the same way. All other errors keep
+    their traceback, and so do mistakes if the environment variable ``MMSSL_DEBUG`` is 1. Rank 0 prints at once. Other
+    ranks print some seconds later if they still run, which means that only they failed.
     """
 
     @functools.wraps(main)

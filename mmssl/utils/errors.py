@@ -55,11 +55,12 @@ _LOST = {
         '--resume continues at the last checkpoint'
     ),
 }
-# Errors of a path that the system reports.
+# Errors that the system reports of a path, and of a disk with no space left.
 _OF_PATHS = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR),
-    *(errno.EEXIST, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR),
+    *(errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
+_OF_FULL_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -74,6 +75,11 @@ def user_message(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, RuntimeError):
         return next((message for lost, message in _LOST.items() if re.search(lost, str(error))), None)
+    if isinstance(error, OSError) and error.errno in _OF_FULL_DISKS:  # a write does not know the name of its file
+        return (
+            f'{error.filename or "a file"} cannot be written ({error.strerror}): free space, or write to another '
+            'disk; a training continues at its last checkpoint with --resume'
+        )
     if isinstance(error, OSError) and error.errno in _OF_PATHS and error.filename is not None:
         return f'{error.filename!r} cannot be read or written ({error.strerror}): change that, or give another path'
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)

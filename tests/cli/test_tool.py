@@ -74,6 +74,11 @@ def _own_code(text: str) -> Callable[[], None]:
             "raise PermissionError(13, 'No', '/x')",
             "'/x' cannot be read or written (No): change that, or give another path",
         ),
+        (
+            "with open('/dev/full', 'w') as file: file.write('a')",
+            'a file cannot be written (No space left on device): free space, or write to another disk; a training '
+            'continues at its last checkpoint with --resume',
+        ),
     ],
 )
 def test_only_what_mmssl_raises_on_purpose_is_a_message(body: str, message: str | None) -> None:
