@@ -12,6 +12,7 @@ from mmssl.models.layers.lab import lab_to_rgb, rgb_to_lab
 from mmssl.models.layers.patches import patchify
 from mmssl.models.losses.numerics import widen
 from mmssl.registry import TARGETS
+from mmssl.utils.errors import UserError
 
 
 @TARGETS.register_module()
@@ -55,7 +56,16 @@ class ColorTarget(nn.Module):
 
         Returns:
             (N, L, p * p * 3), normalised patches of p = stride pixels.
+
+        Raises:
+            UserError: A side of the images is not a multiple of ``stride``.
         """
+        height, width = images.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise UserError(
+                f'to draw colours the sides of images must be multiples of model.target.stride={self.stride}, '
+                f'got {height} x {width} pixels'
+            )
         ab = interpolate(prediction.float(), images.shape[-2:], mode='bilinear')
         pixels = lab_to_rgb(torch.cat([self._lab(images)[:, :1].float(), ab], dim=1))
         return patchify((pixels - self.mean) / self.std, self.stride)

@@ -34,6 +34,11 @@ def test_lab_and_back():
     assert torch.isfinite(black.grad).all()
 
 
+def test_a_picture_of_colours_needs_whole_cells():
+    with pytest.raises(UserError, match=r'multiples of model\.target\.stride=4, got 30 x 32 pixels'):
+        ColorTarget().to_pixels(torch.zeros(1, 2, 8, 8), torch.zeros(1, 3, 30, 32))
+
+
 def test_a_colour_on_a_bin_is_that_bin():
     bins = ab_bins().double()
     indices, shares = soft_bins(bins[[7, 200]].view(2, 2, 1, 1), bins)
