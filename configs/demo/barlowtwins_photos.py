@@ -18,5 +18,6 @@ model = dict(
 _view = dict(type='AugmentedView', size=24, min_scale=0.2, jitter=(0.1, 0.1, 0.1, 0.0))
 train_dataloader = dict(batch_size=256, dataset=dict(views=[_view, _view]))
 
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.03, momentum=0.9, weight_decay=5e-4))
+# The loss is a sum over 256 features, so its gradients are larger than those of a mean.
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.003, momentum=0.9, weight_decay=5e-4))
 param_scheduler = dict(type='WarmupCosineLR', warmup_epochs=1)
