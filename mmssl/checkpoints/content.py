@@ -103,10 +103,11 @@ def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
     backbone = known_config(checkpoint)
     if not backbone or str(backbone.get('type')).removeprefix('mmssl.') not in BACKBONES.members:
         return None
+    config = {name: value for name, value in backbone.items() if name != 'init_cfg'}
     try:
         with torch.device('meta'):
-            return getattr(BACKBONES.build(dict(backbone, init_cfg=None)), 'grid_size', None)
-    except (TypeError, ValueError):  # config of another version
+            return getattr(BACKBONES.build(config), 'grid_size', None)
+    except Exception:  # a config of another version, or a class of a plugin that reads values, which meta has not
         return None
 
 
