@@ -147,7 +147,8 @@ def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -
             f'{file} does not determine which backbone it contains: '
             'mmssl.get_model(RECIPE, FILE).backbone loads it into the backbone of a recipe'
         )
+    config = {name: value for name, value in found.config.items() if name != 'init_cfg'}  # the file has the weights
     with DefaultScope.overwrite_default_scope('mmssl'), torch.random.fork_rng(devices=[]):
-        module = BACKBONES.build(found.config | dict(init_cfg=None) | options)
+        module = BACKBONES.build(config | options)
     load_matching(module, found.tensors, str(file), prefix='', min_match=1.0)
     return module.eval()
