@@ -170,3 +170,16 @@ def test_a_backbone_of_a_plugin_without_init_cfg(plugin: str, tmp_path: Path) ->
         torch.save(dict(state_dict=net.state_dict(), meta=meta), tmp_path / 'backbone.pth')
         loaded = load_backbone(tmp_path / 'backbone.pth')
         assert all(torch.equal(value, net.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_the_plugin_of_a_training_checkpoint_is_imported(plugin: str, tmp_path: Path) -> None:
+    weight = torch.randn(8, 3, 4, 4)
+    state = {'backbone.layer.weight': weight, 'backbone.layer.bias': torch.zeros(8)}
+    text = f"custom_imports = dict(imports=['{plugin}'])\nmodel = dict(backbone=dict(type='FlatNet', width=8))\n"
+    torch.save(dict(state_dict=state, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
+    backbone = dict(type='FlatNet', width=8)
+    torch.save(dict(state_dict=state, meta=dict(backbone=backbone)), tmp_path / 'epoch_1_backbone.pth')
+    with pytest.raises(UserError, match='a FlatNet, and no class of this name is registered: import .* epoch_N.pth'):
+        load_backbone(tmp_path / 'epoch_1_backbone.pth')
+    assert torch.equal(load_backbone(tmp_path / 'epoch_1.pth').layer.weight, weight)
+    assert torch.equal(load_backbone(tmp_path / 'epoch_1_backbone.pth').layer.weight, weight)
