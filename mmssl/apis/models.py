@@ -153,7 +153,8 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
         with DefaultScope.overwrite_default_scope('mmssl'):
             module = BACKBONES.build(dict(options, type=str(backbone)))
             _initialize(module)
-        return module.eval()
+        module.eval()
+        return module
     file = read_path(backbone, 'backbone')
     if file.is_dir() and not holds_checkpoint(file):
         raise UserError(f'{str(backbone)!r} is a folder: give a file in it, such as epoch_N_backbone.pth')

@@ -182,4 +182,5 @@ def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -
     with DefaultScope.overwrite_default_scope('mmssl'), torch.random.fork_rng(devices=[]):
         module = BACKBONES.build(config | options)
     load_matching(module, found.tensors, str(file), prefix='', min_match=1.0)
-    return module.eval()
+    module.eval()  # whose result is None for a backbone of mmdet, because its train() returns nothing
+    return module

@@ -44,6 +44,9 @@ class FlatNet(nn.Module):
 
     def forward(self, images):
         return (self.layer(images),)
+
+    def train(self, mode=True):  # as in mmdet
+        super().train(mode)
 """
 
 
