@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from torch import Tensor
 
 from mmssl.checkpoints.grids import TABLES, set_grid
@@ -101,7 +102,7 @@ def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], chec
 def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
     """Returns the grid of the backbone in the checkpoint's config, for files without metadata."""
     backbone = known_config(checkpoint)
-    if not backbone or str(backbone.get('type')).removeprefix('mmssl.') not in BACKBONES.members:
+    if not backbone or backbone.get('type') not in BACKBONES.members:
         return None
     config = {name: value for name, value in backbone.items() if name != 'init_cfg'}
     try:
@@ -112,8 +113,17 @@ def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the config of the backbone in a checkpoint of mmssl; None if it is missing or unreadable."""
-    return _known_part(checkpoint, 'backbone')
+    """Returns the config of the backbone in a checkpoint of mmssl; None if it is missing or unreadable.
+
+    A class of mmssl is named without scope, also in the checkpoint of a detector (``'ResNet'``), and a class of another
+    library with its scope (``'mmdet.ResNet'``).
+    """
+    backbone = _known_part(checkpoint, 'backbone')
+    if backbone and isinstance(name := backbone.get('type'), str):
+        scope, _, plain = name.rpartition('.')
+        scope = scope or (_config(checkpoint) or {}).get('default_scope') or 'mmssl'
+        backbone['type'] = plain if scope == 'mmssl' else f'{scope}.{plain}'
+    return backbone
 
 
 def known_preprocessor(checkpoint: Any) -> dict[str, Any] | None:
@@ -135,9 +145,19 @@ def _known_part(checkpoint: Mapping[str, Any], part: str) -> dict[str, Any] | No
         return None
     if isinstance(meta.get(part), Mapping):
         return dict(meta[part])
-    if not isinstance(meta.get('cfg'), str):
+    cfg = _config(checkpoint)
+    try:
+        return None if cfg is None else cfg.model.get(part).to_dict()
+    except AttributeError:
+        return None
+
+
+def _config(checkpoint: Mapping[str, Any]) -> Config | None:
+    """Returns the config in a checkpoint; None if it is missing or unreadable."""
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, Mapping) or not isinstance(meta.get('cfg'), str):
         return None
     try:
-        return read_config_text(meta['cfg'], 'the checkpoint').model.get(part).to_dict()
-    except (UserError, AttributeError):
+        return read_config_text(meta['cfg'], 'the checkpoint')
+    except UserError:
         return None

@@ -161,9 +161,14 @@ def find_backbone(
     return found
 
 
-def _is_registered(name: Any) -> bool:
-    with DefaultScope.overwrite_default_scope('mmssl'):
-        return not isinstance(name, str) or MODELS.get(name) is not None
+def _is_registered(name: str) -> bool:
+    if '.' in name:  # a class of mmdet or mmseg
+        prepare_downstream()
+    try:
+        with DefaultScope.overwrite_default_scope('mmssl'):
+            return MODELS.get(name) is not None
+    except RuntimeError:  # of a name with a dot
+        return False
 
 
 def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -> nn.Module:

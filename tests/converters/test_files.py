@@ -85,6 +85,25 @@ def test_the_printed_config_loads_the_file(backbone, file, tmp_path, target):
     torch.testing.assert_close(found, backbone(IMAGES), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize('kind', ['mmssl.ResNet', 'ResNet'])  # the second is mmdet's own
+@torch.no_grad()
+def test_the_backbone_of_a_detector(kind, tmp_path):
+    config = dict(type=kind, depth=18, out_indices=(0, 3))
+    backbone = MODELS.build(dict(config, type=f'mmdet.{kind}' if kind == 'ResNet' else kind))
+    backbone.eval()
+    tensors = {f'backbone.{name}': tensor for name, tensor in backbone.state_dict().items()}
+    cfg = f"default_scope = 'mmdet'\nmodel = dict(type='FasterRCNN', backbone={config})"
+    torch.save(dict(state_dict=tensors, meta=dict(cfg=cfg)), tmp_path / 'epoch_3.pth')
+    written = convert_file(tmp_path / 'epoch_3.pth', tmp_path / 'resnet.pth', 'mmssl')
+    loaded = MODELS.build(eval(f'dict({written.usage})')['backbone'])
+    loaded.init_weights()
+    loaded.eval()
+    for found in (loaded, mmssl.get_backbone(tmp_path / 'epoch_3.pth')):
+        assert not found.training and type(found) is type(backbone)
+        for one, other in zip(found(IMAGES), backbone(IMAGES), strict=True):
+            torch.testing.assert_close(one, other)
+
+
 @torch.no_grad()
 def test_images_of_five_channels(tmp_path):
     backbone = BACKBONES.build(dict(type='VisionTransformer', arch=ARCH, img_size=32, patch_size=8, in_channels=5))
