@@ -53,6 +53,8 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError('the ViT of transformers has no convolutional stem')
     if not backbone['final_norm']:
         raise UserError('the ViT of transformers always has a norm after its last block')
+    if backbone['arch'].get('ffn') == 'swiglu':
+        raise UserError('the ViT of transformers has no SwiGLU layers: export to timm')
     return dict(architectures=['ViTModel'], model_type='vit', qkv_bias=True, **_common(backbone))
 
 

@@ -22,10 +22,10 @@ _COMMON = (
 
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     arch, size = backbone['arch'], backbone['img_size']
-    if backbone['conv_stem'] or arch['mlp_ratio'] % 1:
+    if backbone['conv_stem'] or arch['mlp_ratio'] % 1 or arch.get('ffn') == 'swiglu':
         raise UserError(
-            "mmseg's VisionTransformer has no convolutional stem and needs an integer mlp_ratio: write "
-            "type='mmssl.VisionTransformer' into the config, with the file of --to mmssl"
+            "mmseg's VisionTransformer has no convolutional stem, no SwiGLU layers and needs an integer mlp_ratio: "
+            "write type='mmssl.VisionTransformer' into the config, with the file of --to mmssl"
         )
     return (
         f"type='mmseg.VisionTransformer', img_size=({size}, {size}), patch_size={backbone['patch_size']}, "

@@ -43,6 +43,8 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     if not backbone['final_norm']:
         raise UserError('torchvision has no vision transformer without a norm after its last block')
     arch = backbone['arch']
+    if arch.get('ffn') == 'swiglu':
+        raise UserError('torchvision has no vision transformer with SwiGLU layers: export to timm')
     return (
         'model = torchvision.models.VisionTransformer(\n'
         f'    image_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, num_layers={arch["depth"]}, '
