@@ -85,6 +85,29 @@ def test_the_printed_config_loads_the_file(backbone, file, tmp_path, target):
     torch.testing.assert_close(found, backbone(IMAGES), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize('stride', [16, 8])
+@torch.no_grad()
+def test_a_residual_network_with_dilation(stride, tmp_path):
+    config = dict(type='ResNet', depth=50, output_stride=stride)
+    backbone = BACKBONES.build(config).eval()
+    torch.save(dict(state_dict=backbone.state_dict(), meta=dict(backbone=config)), tmp_path / 'in.pth')
+    (features,) = backbone(IMAGES)
+    for target in ('timm', 'torchvision', 'mmseg'):
+        written = convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', target)
+        if target == 'mmseg':
+            model = MODELS.build(eval(f'dict({written.usage})')['backbone'])
+            model.init_weights()
+            model.eval()
+            torch.testing.assert_close(model(IMAGES)[-1], features, rtol=1e-5, atol=1e-5)
+        else:
+            variables: dict = {}
+            exec(written.usage, variables)
+            torch.testing.assert_close(variables['model'].eval()(IMAGES), features.mean((2, 3)), rtol=1e-5, atol=1e-5)
+    for target, message in (('mmdet', "type='mmssl.ResNet'.* --to mmssl"), ('hf', 'has no dilation: export to timm')):
+        with pytest.raises(UserError, match=message):
+            convert_file(tmp_path / 'in.pth', tmp_path / ('new' if target == 'hf' else 'new.pth'), target)
+
+
 @pytest.mark.parametrize('kind', ['mmssl.ResNet', 'ResNet'])  # the second is mmdet's own
 @torch.no_grad()
 def test_the_backbone_of_a_detector(kind, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmssl.converters.libraries.mmdet import SWIN_PATTERNS, prepare_swin, resnet, swin
-from mmssl.converters.library import Layout, Library, channels_option
+from mmssl.converters.library import Layout, Library, channels_option, output_stride
 from mmssl.converters.source import RESNET, Tensors
 from mmssl.utils.errors import UserError
 
@@ -18,6 +18,17 @@ _COMMON = (
     (r'blocks\.(\d+)\.mlp\.fc1\.(\w+)', r'layers.\1.ffn.layers.0.0.\2'),
     (r'blocks\.(\d+)\.mlp\.fc2\.(\w+)', r'layers.\1.ffn.layers.1.\2'),
 )
+
+
+_DILATION = {
+    32: '',
+    16: ', strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), contract_dilation=True',
+    8: ', strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True',
+}  # output stride of a ResNet -> options of mmseg
+
+
+def _resnet(backbone: Mapping[str, Any]) -> str:
+    return f"type='mmseg.ResNet', {resnet(backbone)}{_DILATION[output_stride(backbone)]}"
 
 
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
@@ -65,9 +76,7 @@ def _usage(model: str, file: str) -> str:
 
 LIBRARY = Library(
     layouts={
-        'ResNet': Layout(
-            patterns=((RESNET, r'\g<0>'),), model=lambda backbone: f"type='mmseg.ResNet', {resnet(backbone)}"
-        ),
+        'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
         'Swin': Layout(
             patterns=SWIN_PATTERNS,
             model=lambda backbone: f"type='mmseg.SwinTransformer', {swin(backbone)}",
