@@ -85,6 +85,24 @@ def test_the_printed_config_loads_the_file(backbone, file, tmp_path, target):
     torch.testing.assert_close(found, backbone(IMAGES), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='AdderResNet', depth=50, adder=False, width=0.125),
+        dict(type='WindowedViT', arch=ARCH, img_size=32, patch_size=8),
+        dict(type='MyResNet', depth=18),
+    ],
+)
+@pytest.mark.parametrize('target', ['timm', 'mmdet'])
+def test_a_class_with_the_names_of_another(config, target, tmp_path):
+    own = dict(config, type='ResNet') if config['type'] == 'MyResNet' else config
+    meta = dict(backbone=config)
+    torch.save(dict(state_dict=BACKBONES.build(own).state_dict(), meta=meta), tmp_path / 'in.pth')
+    with pytest.raises(UserError, match=f'{target} has no model for {config["type"]}, only for ResNet'):
+        convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', target)
+    assert f"type='mmssl.{config['type']}'" in convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', 'mmssl').usage
+
+
 @pytest.mark.parametrize('stride', [16, 8])
 @torch.no_grad()
 def test_a_residual_network_with_dilation(stride, tmp_path):
