@@ -121,9 +121,18 @@ def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
     backbone = _known_part(checkpoint, 'backbone')
     if backbone and isinstance(name := backbone.get('type'), str):
         scope, _, plain = name.rpartition('.')
-        scope = scope or (_config(checkpoint) or {}).get('default_scope') or 'mmssl'
+        scope = scope or known_scope(checkpoint) or 'mmssl'
         backbone['type'] = plain if scope == 'mmssl' else f'{scope}.{plain}'
     return backbone
+
+
+def known_scope(checkpoint: Mapping[str, Any]) -> str | None:
+    """Returns the ``default_scope`` of the config in a checkpoint: the library whose classes it names without scope.
+
+    None if the config is missing, unreadable, or has no scope.
+    """
+    cfg = _config(checkpoint)
+    return None if cfg is None else cfg.get('default_scope')
 
 
 def known_preprocessor(checkpoint: Any) -> dict[str, Any] | None:
