@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmssl.checkpoints.grids import TABLES, set_grid
 from mmssl.checkpoints.low_rank import folded
+from mmssl.config.published import without_published
 from mmssl.config.text import read_config_text
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError, some
@@ -107,7 +108,7 @@ def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
     config = {name: value for name, value in backbone.items() if name != 'init_cfg'}
     try:
         with torch.device('meta'):
-            return getattr(BACKBONES.build(config), 'grid_size', None)
+            return getattr(BACKBONES.build(without_published(config)), 'grid_size', None)
     except Exception:  # a config of another version, or a class of a plugin that reads values, which meta has not
         return None
 

@@ -20,6 +20,7 @@ from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.check import check_present
 from mmssl.config.load import apply_options, load_config
+from mmssl.config.published import model_of_checkpoint, without_published
 from mmssl.config.text import read_config_text
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.files import ConvertedBackbone, convert_backbone
@@ -113,7 +114,7 @@ def _build(cfg: Config, seed: int | None) -> Any:
             stack.enter_context(torch.random.fork_rng(devices=[]))
         else:
             torch.manual_seed(seed)
-        model = MODELS.build(cfg.model)
+        model = MODELS.build(model_of_checkpoint(cfg.model))
         if seed is not None:
             model.init_weights()
     return model
@@ -185,7 +186,7 @@ def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -
         )
     config = {name: value for name, value in found.config.items() if name != 'init_cfg'}  # the file has the weights
     with DefaultScope.overwrite_default_scope('mmssl'), torch.random.fork_rng(devices=[]):
-        module = BACKBONES.build(config | options)
+        module = BACKBONES.build(without_published(config) | options)
     load_matching(module, found.tensors, str(file), prefix='', min_match=1.0)
     module.eval()  # whose result is None for a backbone of mmdet, because its train() returns nothing
     return module
