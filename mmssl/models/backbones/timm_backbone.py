@@ -115,7 +115,9 @@ class TimmBackbone(OrderedLayers, BaseModule):
 
     def _encode(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         if self.out_indices is not None:
-            return tuple(self.model(images))
+            maps = self.model(images)
+            is_channels_last = getattr(self.model, 'output_fmt', None) == 'NHWC'  # as those of Swin
+            return tuple(level.permute(0, 3, 1, 2).contiguous() if is_channels_last else level for level in maps)
         if self.pool:
             return self.model(images)
         return tuple(self.model.forward_intermediates(images, indices=1, norm=True, intermediates_only=True))

@@ -54,6 +54,16 @@ def test_the_last_map_comes_after_the_final_norm_and_with_timms_names():
     assert 'model.layers.1.blocks.0.attn.qkv.weight' in backbone.state_dict()
 
 
+@torch.no_grad()
+def test_maps_have_their_channels_first():
+    backbone = TimmBackbone('swin_tiny_patch4_window7_224', out_indices=(0, 1), **SWIN).eval()
+    images = torch.randn(2, 3, 32, 32)
+    maps = backbone(images)
+    assert [level.shape for level in maps] == [(2, 12, 8, 8), (2, 24, 4, 4)]
+    for level, own in zip(maps, backbone.model(images), strict=True):
+        assert torch.equal(level, own.permute(0, 3, 1, 2))
+
+
 @pytest.mark.parametrize(
     ('name', 'options', 'grid', 'width'),
     [
