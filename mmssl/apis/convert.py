@@ -9,12 +9,11 @@ from typing import Any
 from timm.layers import to_2tuple
 
 from mmssl.apis.arguments import check_number, read_path
-from mmssl.converters.arrays import load_official_file
-from mmssl.converters.files import ConvertedFile, convert_backbone, convert_file
+from mmssl.converters.files import ConvertedFile, convert_file
 from mmssl.converters.libraries import LIBRARIES
 from mmssl.converters.library import num_channels
 from mmssl.converters.programs import PROGRAMS, write_program
-from mmssl.converters.trained import build_backbone
+from mmssl.converters.trained import build_backbone, find_backbone
 from mmssl.utils.errors import UserError, did_you_mean
 
 _OF_SMALL_IMAGES = ('AdderVGG', 'LeNet5BN', 'NIN', 'WideResNet')
@@ -64,7 +63,7 @@ def convert(
     if to not in PROGRAMS:
         names = sorted([*LIBRARIES, *PROGRAMS])
         raise UserError(f'to must be one of {", ".join(names)}, got {to!r}{did_you_mean(str(to), names)}')
-    found = convert_backbone(load_official_file(file), 'mmssl', source, part, num_heads)
+    found = find_backbone(file, part, source, num_heads)
     backbone, side = build_backbone(found, file), size or _image_size(found.config)
     usage = write_program(backbone, out, to, side, num_channels(found.config))
     return ConvertedFile(found.source, len(found.tensors), usage)

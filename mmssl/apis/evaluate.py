@@ -13,6 +13,7 @@ from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.config.check import check_config, check_present
+from mmssl.config.published import model_of_checkpoint
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import check_data
 from mmssl.datasets.class_numbers import compare_classes, share_classes
@@ -58,6 +59,7 @@ def evaluate(
     cfg.setdefault('runner_type', 'mmssl.TransferRunner')  # for detectors and segmenters
     check_present(cfg, 'model')
     _keep_test_parts(cfg)
+    cfg.model = model_of_checkpoint(cfg.model)
     if show_dir:
         pictures = dict(type='mmssl.PicturesHook', out_dir=str(read_folder(show_dir, 'show_dir')))
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]

@@ -24,6 +24,7 @@ from mmssl.checkpoints.matching import load_matching
 from mmssl.config.check import check_config, check_present
 from mmssl.config.dtypes import read_dtype
 from mmssl.config.load import evaluation_dataloader
+from mmssl.config.published import model_of_checkpoint
 from mmssl.datasets.base import printable
 from mmssl.datasets.collate_views import collate_views
 from mmssl.distributed.launch import join_processes
@@ -156,7 +157,7 @@ def write_features(
     _make_folder(out)
     join_processes(cfg, launcher)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model = MODELS.build(cfg.model).to(get_device())
+        model = MODELS.build(model_of_checkpoint(cfg.model)).to(get_device())
         load_matching(model.backbone, get_state_dict(load_checkpoint_file(checkpoint)), checkpoint)
         dataloader = PretrainRunner.build_dataloader(loader, seed=0)
         features = extract_features(model, dataloader, dtype=read_dtype(amp), description='features')

@@ -19,9 +19,7 @@ from mmssl.apis.arguments import check_options, read_checkpoint, read_path
 from mmssl.apis.recipes import get_recipe
 from mmssl.checkpoints.files import holds_checkpoint
 from mmssl.config.check import check_present
-from mmssl.converters.arrays import load_official_file
-from mmssl.converters.files import convert_backbone
-from mmssl.converters.trained import build_backbone, load_trained
+from mmssl.converters.trained import build_backbone, find_backbone, load_trained
 from mmssl.registry import BACKBONES, MODELS, ROLES
 from mmssl.utils.errors import UserError, did_you_mean
 
@@ -155,14 +153,15 @@ def get_backbone(backbone: str | Path, *, part: str = 'backbone', **options: Any
         with DefaultScope.overwrite_default_scope('mmssl'):
             module = BACKBONES.build(dict(options, type=str(backbone)))
             _initialize(module)
-        return module.eval()
+        module.eval()
+        return module
     file = read_path(backbone, 'backbone')
     if file.is_dir() and not holds_checkpoint(file):
         raise UserError(f'{str(backbone)!r} is a folder: give a file in it, such as epoch_N_backbone.pth')
     if not is_checkpoint(backbone) and not file.exists():
         hint = did_you_mean(str(backbone), list_backbones()) or f'; the backbones are {", ".join(list_backbones())}'
         raise UserError(f'{str(backbone)!r} is neither a file nor a backbone{hint}')
-    found = convert_backbone(load_official_file(file), 'mmssl', None, part, None)
+    found = find_backbone(file, part)
     if (name := found.config.get('type')) in list_backbones():
         check_options(name, ROLES['backbone'].members[name], options)
     return build_backbone(found, file, **options)

@@ -24,6 +24,7 @@ from mmssl.checkpoints.content import trained_classes
 from mmssl.checkpoints.files import load_checkpoint_file
 from mmssl.config.check import check_present
 from mmssl.config.classes import datasets
+from mmssl.config.published import model_of_checkpoint
 from mmssl.converters.transfer import load_trained_weights
 from mmssl.datasets.checks import class_names
 from mmssl.datasets.decode import UnreadableImageError
@@ -66,7 +67,7 @@ class Predictor:
 
     def _load(self, checkpoint: str) -> None:
         """Builds the model and its pipelines, and loads the weights."""
-        model = revert_sync_batchnorm(MODELS.build(self.cfg.model))
+        model = revert_sync_batchnorm(MODELS.build(model_of_checkpoint(self.cfg.model)))
         if not hasattr(model, 'predict'):
             raise UserError(
                 f'{type(model).__name__} predicts no classes; its features: mmssl features, or mmssl.FeatureExtractor'

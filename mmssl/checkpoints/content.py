@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from torch import Tensor
 
 from mmssl.checkpoints.grids import TABLES, set_grid
 from mmssl.checkpoints.low_rank import folded
+from mmssl.config.published import without_published
 from mmssl.config.text import read_config_text
 from mmssl.registry import BACKBONES
 from mmssl.utils.errors import UserError, some
@@ -101,18 +103,37 @@ def _mark_grids(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], chec
 def _grid_of_config(checkpoint: Mapping[str, Any]) -> tuple[int, int] | None:
     """Returns the grid of the backbone in the checkpoint's config, for files without metadata."""
     backbone = known_config(checkpoint)
-    if not backbone or str(backbone.get('type')).removeprefix('mmssl.') not in BACKBONES.members:
+    if not backbone or backbone.get('type') not in BACKBONES.members:
         return None
+    config = {name: value for name, value in backbone.items() if name != 'init_cfg'}
     try:
         with torch.device('meta'):
-            return getattr(BACKBONES.build(dict(backbone, init_cfg=None)), 'grid_size', None)
-    except (TypeError, ValueError):  # config of another version
+            return getattr(BACKBONES.build(without_published(config)), 'grid_size', None)
+    except Exception:  # a config of another version, or a class of a plugin that reads values, which meta has not
         return None
 
 
 def known_config(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the config of the backbone in a checkpoint of mmssl; None if it is missing or unreadable."""
-    return _known_part(checkpoint, 'backbone')
+    """Returns the config of the backbone in a checkpoint of mmssl; None if it is missing or unreadable.
+
+    A class of mmssl is named without scope, also in the checkpoint of a detector (``'ResNet'``), and a class of another
+    library with its scope (``'mmdet.ResNet'``).
+    """
+    backbone = _known_part(checkpoint, 'backbone')
+    if backbone and isinstance(name := backbone.get('type'), str):
+        scope, _, plain = name.rpartition('.')
+        scope = scope or known_scope(checkpoint) or 'mmssl'
+        backbone['type'] = plain if scope == 'mmssl' else f'{scope}.{plain}'
+    return backbone
+
+
+def known_scope(checkpoint: Mapping[str, Any]) -> str | None:
+    """Returns the ``default_scope`` of the config in a checkpoint: the library whose classes it names without scope.
+
+    None if the config is missing, unreadable, or has no scope.
+    """
+    cfg = _config(checkpoint)
+    return None if cfg is None else cfg.get('default_scope')
 
 
 def known_preprocessor(checkpoint: Any) -> dict[str, Any] | None:
@@ -134,9 +155,19 @@ def _known_part(checkpoint: Mapping[str, Any], part: str) -> dict[str, Any] | No
         return None
     if isinstance(meta.get(part), Mapping):
         return dict(meta[part])
-    if not isinstance(meta.get('cfg'), str):
+    cfg = _config(checkpoint)
+    try:
+        return None if cfg is None else cfg.model.get(part).to_dict()
+    except AttributeError:
+        return None
+
+
+def _config(checkpoint: Mapping[str, Any]) -> Config | None:
+    """Returns the config in a checkpoint; None if it is missing or unreadable."""
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, Mapping) or not isinstance(meta.get('cfg'), str):
         return None
     try:
-        return read_config_text(meta['cfg'], 'the checkpoint').model.get(part).to_dict()
-    except (UserError, AttributeError):
+        return read_config_text(meta['cfg'], 'the checkpoint')
+    except UserError:
         return None

@@ -137,11 +137,24 @@ def _match(
     module: nn.Module, wanted: dict[str, Tensor], offered: dict[str, Tensor], prefix: str | None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
     """Returns the tensors offered under the prefix, those that fit, and the names in ``wanted`` without a fit."""
-    prefix = find_prefix(wanted, offered) if prefix is None else prefix
+    prefix = prefix_of(module, offered) if prefix is None else prefix
     found = adapted(module, below(offered, prefix))
     matched = {key: found[key] for key in wanted if key in found and found[key].shape == wanted[key].shape}
     missing = [key for key in wanted if key not in matched and not key.endswith(_COUNTER)]
     return found, matched, missing
+
+
+def prefix_of(module: nn.Module, offered: dict[str, Tensor]) -> str:
+    """Returns the prefix of the names of ``module`` in ``offered``, see ``find_prefix``.
+
+    A module whose tensors have other names in files has a dict ``whole_names``: name in files -> own name, or None.
+    """
+    wanted = module.state_dict()
+    prefix = find_prefix(wanted, offered)
+    if prefix or any(name in offered for name in wanted):
+        return prefix
+    others: dict[str, str | None] = getattr(module, 'whole_names', {})
+    return find_prefix({name: wanted[own] for name, own in others.items() if own is not None}, offered)
 
 
 def find_prefix(wanted: dict[str, Tensor], offered: dict[str, Tensor]) -> str:

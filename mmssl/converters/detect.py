@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmssl.checkpoints.content import known_scope
 from mmssl.converters.convert import Converted, official_tensors, translate
 from mmssl.converters.sources import SOURCES
 from mmssl.utils.errors import UserError, some
@@ -76,9 +77,14 @@ def _unused(source: str, tensors: Mapping[str, Tensor]) -> int:
 
 
 def _is_own_file(checkpoint: Mapping[str, Any]) -> bool:
-    """Returns whether ``meta`` shows that a training or a converter of mmssl wrote the backbone file."""
+    """Returns whether ``meta`` shows that a training or a converter of mmssl wrote the file.
+
+    The names do not show it: a method of a plugin may have a ``neck.fc`` or a ``mask_token`` as an official code has.
+    """
     meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
-    return isinstance(meta, Mapping) and ('backbone' in meta or {'algorithm', 'checkpoint'} <= meta.keys())
+    if not isinstance(meta, Mapping):
+        return False
+    return 'backbone' in meta or {'algorithm', 'checkpoint'} <= meta.keys() or known_scope(checkpoint) == 'mmssl'
 
 
 def _same(one: Converted, other: Converted) -> bool:

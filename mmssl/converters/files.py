@@ -25,6 +25,7 @@ from mmssl.utils.errors import UserError, did_you_mean
 from mmssl.version import __version__
 
 PARTS = ('backbone', 'teacher.backbone', 'all')
+_CLASSES = {'Swin': ('TimmBackbone', 'GroupedSwin')}  # kind of backbone -> its classes, if they have other names
 
 
 class ConvertedBackbone(NamedTuple):
@@ -82,11 +83,11 @@ def convert_backbone(
     chosen = tensors if part == 'all' else below(tensors, str(part), needed=True)
     if part not in PARTS:
         raise UserError(f'part must be one of {", ".join(PARTS)}, because others are no backbone, got {part!r}')
-    layout = _layout(chosen, library)
+    known = known_config(checkpoint)
+    layout = _layout(chosen, known, library)
     token, given = tensors.get('backbone.cls_token'), num_heads
     if num_heads is None and token is not None:
         num_heads = SOURCES[source].num_heads.get(token.shape[-1])
-    known = known_config(checkpoint)
     arguments = SOURCES[source].arguments
     if arguments is not None:
         known = arguments(chosen) | (known or {})
@@ -168,9 +169,12 @@ def _check_heads(num_heads: int, config: Mapping[str, Any], known: Mapping[str, 
         )
 
 
-def _layout(backbone: Tensors, library: str) -> Layout:
-    """Returns the layout of the library for a backbone with these tensors."""
+def _layout(backbone: Tensors, known: Mapping[str, Any] | None, library: str) -> Layout:
+    """Returns the layout of the library for a backbone with these tensors and the config in its checkpoint."""
     layouts, name = LIBRARIES[library].layouts, kind(backbone)
+    trained = str((known or {}).get('type') or '').rpartition('.')[2]
+    if trained and name not in (None, 'MAE') and trained not in _CLASSES.get(name, (name,)):
+        name = trained  # such as a plugin's subclass of ResNet, which may compute something else from the same names
     layout = layouts.get(name or 'any', layouts.get('any'))
     if layout is None:
         what = name or f'a backbone with tensors such as {", ".join(list(backbone)[:3])}'

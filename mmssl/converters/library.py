@@ -75,6 +75,11 @@ def num_channels(backbone: Mapping[str, Any]) -> int:
     return backbone.get('in_channels', 3)
 
 
+def output_stride(backbone: Mapping[str, Any]) -> int:
+    """Returns the number of image pixels per pixel of the last map of a ResNet, from its config."""
+    return backbone.get('output_stride', 32)
+
+
 def channels_option(backbone: Mapping[str, Any], name: str) -> str:
     """Returns ``', NAME=N'`` for a backbone of N channels, nothing for 3 channels, which every library assumes."""
     return '' if num_channels(backbone) == 3 else f', {name}={num_channels(backbone)}'

@@ -53,7 +53,7 @@ def write_program(backbone: nn.Module, out: str | Path, to: str, size: int, chan
         raise UserError(f'{to} writes a file that ends in {PROGRAMS[to]}, got {str(out)!r}')
     if to == 'onnx' and (missing := [name for name in ('onnx', 'onnxscript') if find_spec(name) is None]):
         raise UserError(f'ONNX needs {" and ".join(missing)}: pip install onnx onnxscript onnxruntime')
-    backbone = backbone.eval()
+    backbone.eval()
     exported = export_program(backbone, size, channels)
     images = torch.randn(3, channels, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

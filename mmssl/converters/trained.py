@@ -20,6 +20,7 @@ from mmssl.checkpoints.matching import load_matching, load_whole
 from mmssl.compat.downstream import prepare_downstream
 from mmssl.config.check import check_present
 from mmssl.config.load import apply_options, load_config
+from mmssl.config.published import model_of_checkpoint, without_published
 from mmssl.config.text import read_config_text
 from mmssl.converters.arrays import load_official_file
 from mmssl.converters.files import ConvertedBackbone, convert_backbone
@@ -80,8 +81,7 @@ def load_trained(
         cfg.setdefault('default_scope', 'mmssl')
         if cfg.default_scope != 'mmssl':
             prepare_downstream()
-        if cfg.get('custom_imports'):
-            _import_plugins(cfg, checkpoint)
+        _import_plugins(cfg, checkpoint)
     check_present(cfg, 'model')
     model = _build(cfg, random_init)
     if random_init is None:
@@ -95,6 +95,8 @@ def load_trained(
 
 
 def _import_plugins(cfg: Config, checkpoint: str) -> None:
+    if not cfg.get('custom_imports'):
+        return
     try:
         import_modules_from_strings(**cfg.custom_imports)
     except ImportError as error:
@@ -112,7 +114,7 @@ def _build(cfg: Config, seed: int | None) -> Any:
             stack.enter_context(torch.random.fork_rng(devices=[]))
         else:
             torch.manual_seed(seed)
-        model = MODELS.build(cfg.model)
+        model = MODELS.build(model_of_checkpoint(cfg.model))
         if seed is not None:
             model.init_weights()
     return model
@@ -137,17 +139,54 @@ def load_backbone(
         FileNotFoundError: The file does not exist.
         UserError: The file does not determine its backbone, or the tensors do not fit the backbone with ``options``.
     """
-    return build_backbone(convert_backbone(load_official_file(file), 'mmssl', source, part, num_heads), file, **options)
+    return build_backbone(find_backbone(file, part, source, num_heads), file, **options)
+
+
+def find_backbone(
+    file: str | Path, part: str = 'backbone', source: str | None = None, num_heads: int | None = None
+) -> ConvertedBackbone:
+    """Finds the tensors and the config of the backbone in a file; see ``load_backbone`` for the arguments.
+
+    If the class is not registered, the plugins that the config of a training checkpoint names are imported.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        UserError: The file does not determine its backbone, or a plugin cannot be imported.
+    """
+    content = load_official_file(file)
+    found = convert_backbone(content, 'mmssl', source, part, num_heads)
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    text = meta.get('cfg') if isinstance(meta, Mapping) else None
+    if isinstance(text, str) and 'type' in found.config and not _is_registered(found.config['type']):
+        _import_plugins(read_config_text(text, str(file)), str(file))
+    return found
+
+
+def _is_registered(name: str) -> bool:
+    if '.' in name:  # a class of mmdet or mmseg
+        prepare_downstream()
+    try:
+        with DefaultScope.overwrite_default_scope('mmssl'):
+            return MODELS.get(name) is not None
+    except RuntimeError:  # of a name with a dot
+        return False
 
 
 def build_backbone(found: ConvertedBackbone, file: str | Path, **options: Any) -> nn.Module:
-    """Builds the backbone that ``convert_backbone`` found in a file; see ``load_backbone``."""
+    """Builds the backbone that ``find_backbone`` found in a file; see ``load_backbone``."""
     if 'type' not in found.config:
         raise UserError(
             f'{file} does not determine which backbone it contains: '
             'mmssl.get_model(RECIPE, FILE).backbone loads it into the backbone of a recipe'
         )
+    if not _is_registered(found.config['type']):
+        raise UserError(
+            f'{file} contains a {found.config["type"]}, and no class of this name is registered: import its package '
+            'first, or give the training checkpoint epoch_N.pth, if its config has custom_imports'
+        )
+    config = {name: value for name, value in found.config.items() if name != 'init_cfg'}  # the file has the weights
     with DefaultScope.overwrite_default_scope('mmssl'), torch.random.fork_rng(devices=[]):
-        module = BACKBONES.build(found.config | dict(init_cfg=None) | options)
+        module = BACKBONES.build(without_published(config) | options)
     load_matching(module, found.tensors, str(file), prefix='', min_match=1.0)
-    return module.eval()
+    module.eval()  # whose result is None for a backbone of mmdet, because its train() returns nothing
+    return module

@@ -126,11 +126,11 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
         UserError: The file contains no backbone that fits, or fits several sources that convert it differently.
     """
     if prefix is not None:
-        named = below(get_state_dict(content), prefix)
+        offered = get_state_dict(content)
+        named = below(offered, prefix) or below({unwrapped(name): value for name, value in offered.items()}, prefix)
         if not named:
-            names = some(get_state_dict(content))
-            raise UserError(f'no tensor in {file} has the prefix {prefix.removesuffix(".") + "."!r}: {names}')
-        return _under_backbone(named)
+            raise UserError(f'no tensor in {file} has the prefix {prefix.removesuffix(".") + "."!r}: {some(offered)}')
+        return in_timm(backbone, _under_backbone(named))
     try:
         own = {unwrapped(name): value for name, value in get_state_dict(content).items()}
     except UserError:  # files of some official codes nest their tensors deeper
@@ -146,7 +146,7 @@ def read_algorithm(content: Any, backbone: nn.Module, file: str, prefix: str | N
     if max(shares) > 0:
         return readings[shares.index(max(shares))]
     wanted = backbone.state_dict()
-    elsewhere = find_prefix(wanted, own)
+    elsewhere = find_prefix(wanted, own) or find_prefix(below(wanted, 'model'), own)  # timm's names in a TimmBackbone
     if matching_share(backbone, own, elsewhere) < _OTHER_NAMES:
         for reading in readings:
             if other := _other_kind(reading, backbone):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
@@ -18,6 +19,7 @@ from mmssl.apis.features import write_features
 from mmssl.apis.images import list_images, read_image
 from mmssl.apis.train import Settings
 from mmssl.config.recipes import find_config, recipes
+from mmssl.converters.trained import load_trained
 from mmssl.utils.errors import UserError
 from tests.support.image_files import write_images
 
@@ -302,6 +304,37 @@ def test_evaluation_and_conversion(checkpoint: Path, photos: Path, tmp_path: Pat
     assert set(results) == {'knn_top1', 'knn_top5'} and all(0 <= value <= 100 for value in results.values())
     written = mmssl.convert(checkpoint, tmp_path / 'backbone.pth', 'mmssl')
     assert written.source == 'mmssl' and mmssl.get_backbone(tmp_path / 'backbone.pth')
+
+
+def test_a_checkpoint_of_a_backbone_with_published_weights_fetches_none(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = dict(type='TimmBackbone', name='resnet10t', pretrained=True)
+    cfg = mmssl.get_recipe(RECIPE, {'model.neck.in_channels': 512}, images=photos)
+    cfg.val_evaluator.metrics = [dict(type='WeightedKNN', k=2, temperature=0.07)]
+    cfg.model.backbone = dict(backbone, pretrained=False)
+    state = mmssl.get_model(cfg).state_dict()
+    cfg.model.backbone = backbone
+    file = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict=state, meta=dict(cfg=cfg.pretty_text)), file)
+    create = timm.create_model
+    fetched = []
+    monkeypatch.setattr(
+        timm,
+        'create_model',
+        lambda *args, pretrained=False, **options: fetched.append(pretrained) or create(*args, **options),
+    )
+    loaded = [
+        mmssl.get_model(file).backbone,
+        mmssl.get_backbone(file),
+        load_trained(str(file), random_init=1)[1].backbone,
+    ]
+    assert torch.equal(loaded[0].model.conv1[0].weight.cpu(), state['backbone.model.conv1.0.weight'])
+    assert mmssl.evaluate(cfg, file, tmp_path / 'run') and write_features(cfg, file, tmp_path / 'features.npy')
+    assert len(fetched) >= 5 and not any(fetched)
+    with pytest.raises(UserError, match='predicts no classes'):
+        mmssl.Predictor(cfg, file)
+    assert not any(fetched) and cfg.model.backbone.pretrained
 
 
 def test_a_dry_training_leaves_no_file(photos: Path, tmp_path: Path) -> None:

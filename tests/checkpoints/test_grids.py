@@ -7,8 +7,9 @@ import pytest
 import torch
 from timm.layers import resample_abs_pos_embed
 
+from mmssl.checkpoints.content import get_state_dict
 from mmssl.models.layers.relative_positions import bicubic_relative_table, resize_relative_table
-from mmssl.registry import BACKBONES
+from mmssl.registry import BACKBONES, MODELS
 from mmssl.utils.errors import UserError
 from tests.support.checkpoints import load_file
 
@@ -77,3 +78,18 @@ def test_a_grid_that_nothing_tells_is_square_or_refused(tmp_path: Path):
     torch.save(dict(_build('ViT', (16, 32)).state_dict()), tmp_path / 'bare.pth')
     with pytest.raises((UserError, ValueError), match='the grid of 32 positions is not recorded and is not square'):
         load_file(target, tmp_path / 'bare.pth')
+
+
+def test_a_class_of_a_plugin_that_cannot_be_built_without_values():
+    @BACKBONES.register_module()
+    class ReadsValues(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rates = [rate.item() for rate in torch.linspace(0, 0.1, 2)]
+
+    table = torch.randn(1, 5, 4)
+    checkpoint = dict(state_dict={'pos_embed': table}, meta=dict(backbone=dict(type='ReadsValues')))
+    try:
+        assert torch.equal(get_state_dict(checkpoint)['pos_embed'], table)
+    finally:
+        del BACKBONES.members['ReadsValues'], MODELS.module_dict['ReadsValues']

@@ -86,5 +86,8 @@ def test_what_a_checkpoint_says_of_its_backbone():
     config = dict(type='ResNet', depth=18)
     assert known_config(dict(meta=dict(cfg=f'model = dict(type="BYOL", backbone={config})'))) == config
     assert known_config(dict(meta=dict(backbone=config))) == config
+    detector = f"default_scope = 'mmdet'\nmodel = dict(backbone={config})"
+    assert known_config(dict(meta=dict(cfg=detector))) == dict(config, type='mmdet.ResNet')
+    assert known_config(dict(meta=dict(cfg=detector.replace("'ResNet'", "'mmssl.ResNet'")))) == config
     for meta in (None, {}, dict(cfg='model = None'), dict(cfg='max_epochs = 3'), dict(cfg='model = f(x)')):
         assert known_config(dict(meta=meta)) is None

@@ -53,6 +53,17 @@ def test_a_source_is_told_by_its_names(source, tensors):
     assert detect_source(dict(state_dict=tensors, epoch=3)) == source
 
 
+@pytest.mark.parametrize(
+    ('source', 'other'), [('npid', 'neck.fc.weight'), ('vicreg', 'projector.0.weight'), ('dinov2', 'mask_token')]
+)
+def test_a_training_of_a_plugin_with_the_names_of_an_official_code(source, other):
+    tensors = named('backbone.', VIT if other == 'mask_token' else RESNET, other)
+    assert detect_source(tensors) == source
+    for scope, expected in (('mmssl', 'mmssl'), ('mmselfsup', source)):
+        meta = dict(cfg=f"default_scope = '{scope}'\nmodel = dict(type='Own')", epoch=3)
+        assert detect_source(dict(state_dict=tensors, meta=meta)) == expected
+
+
 def test_a_file_of_a_backbone_alone_fits_several_sources_which_agree():
     tensors = ResNet(18).state_dict()
     assert detect_source(tensors) == 'torchvision'

@@ -85,6 +85,66 @@ def test_the_printed_config_loads_the_file(backbone, file, tmp_path, target):
     torch.testing.assert_close(found, backbone(IMAGES), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='AdderResNet', depth=50, adder=False, width=0.125),
+        dict(type='WindowedViT', arch=ARCH, img_size=32, patch_size=8),
+        dict(type='MyResNet', depth=18),
+    ],
+)
+@pytest.mark.parametrize('target', ['timm', 'mmdet'])
+def test_a_class_with_the_names_of_another(config, target, tmp_path):
+    own = dict(config, type='ResNet') if config['type'] == 'MyResNet' else config
+    meta = dict(backbone=config)
+    torch.save(dict(state_dict=BACKBONES.build(own).state_dict(), meta=meta), tmp_path / 'in.pth')
+    with pytest.raises(UserError, match=f'{target} has no model for {config["type"]}, only for ResNet'):
+        convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', target)
+    assert f"type='mmssl.{config['type']}'" in convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', 'mmssl').usage
+
+
+@pytest.mark.parametrize('stride', [16, 8])
+@torch.no_grad()
+def test_a_residual_network_with_dilation(stride, tmp_path):
+    config = dict(type='ResNet', depth=50, output_stride=stride)
+    backbone = BACKBONES.build(config).eval()
+    torch.save(dict(state_dict=backbone.state_dict(), meta=dict(backbone=config)), tmp_path / 'in.pth')
+    (features,) = backbone(IMAGES)
+    for target in ('timm', 'torchvision', 'mmseg'):
+        written = convert_file(tmp_path / 'in.pth', tmp_path / 'out.pth', target)
+        if target == 'mmseg':
+            model = MODELS.build(eval(f'dict({written.usage})')['backbone'])
+            model.init_weights()
+            model.eval()
+            torch.testing.assert_close(model(IMAGES)[-1], features, rtol=1e-5, atol=1e-5)
+        else:
+            variables: dict = {}
+            exec(written.usage, variables)
+            torch.testing.assert_close(variables['model'].eval()(IMAGES), features.mean((2, 3)), rtol=1e-5, atol=1e-5)
+    for target, message in (('mmdet', "type='mmssl.ResNet'.* --to mmssl"), ('hf', 'has no dilation: export to timm')):
+        with pytest.raises(UserError, match=message):
+            convert_file(tmp_path / 'in.pth', tmp_path / ('new' if target == 'hf' else 'new.pth'), target)
+
+
+@pytest.mark.parametrize('kind', ['mmssl.ResNet', 'ResNet'])  # the second is mmdet's own
+@torch.no_grad()
+def test_the_backbone_of_a_detector(kind, tmp_path):
+    config = dict(type=kind, depth=18, out_indices=(0, 3))
+    backbone = MODELS.build(dict(config, type=f'mmdet.{kind}' if kind == 'ResNet' else kind))
+    backbone.eval()
+    tensors = {f'backbone.{name}': tensor for name, tensor in backbone.state_dict().items()}
+    cfg = f"default_scope = 'mmdet'\nmodel = dict(type='FasterRCNN', backbone={config})"
+    torch.save(dict(state_dict=tensors, meta=dict(cfg=cfg)), tmp_path / 'epoch_3.pth')
+    written = convert_file(tmp_path / 'epoch_3.pth', tmp_path / 'resnet.pth', 'mmssl')
+    loaded = MODELS.build(eval(f'dict({written.usage})')['backbone'])
+    loaded.init_weights()
+    loaded.eval()
+    for found in (loaded, mmssl.get_backbone(tmp_path / 'epoch_3.pth')):
+        assert not found.training and type(found) is type(backbone)
+        for one, other in zip(found(IMAGES), backbone(IMAGES), strict=True):
+            torch.testing.assert_close(one, other)
+
+
 @torch.no_grad()
 def test_images_of_five_channels(tmp_path):
     backbone = BACKBONES.build(dict(type='VisionTransformer', arch=ARCH, img_size=32, patch_size=8, in_channels=5))
@@ -231,6 +291,9 @@ def transformer(**changes):
         (lambda: BEiTViT(ARCH, img_size=32, output='maps', out_indices=(0,)), 'timm', 'lacks norm.weight'),
         (lambda: VisionTransformer(ARCH, img_size=(32, 64)), 'timm', '8 positions do not form a square'),
         (lambda: VisionTransformer(ARCH, img_size=32, conv_stem=True), 'hf', 'no convolutional stem'),
+        (lambda: transformer(ffn='swiglu'), 'hf', 'no SwiGLU layers: export to timm'),
+        (lambda: transformer(ffn='swiglu'), 'torchvision', 'with SwiGLU layers: export to timm'),
+        (lambda: transformer(ffn='swiglu'), 'mmseg', 'no SwiGLU layers .* --to mmssl'),
         (lambda: BEiTViT(ARCH, img_size=32, patch_size=8, layer_scale=0), 'mmseg', 'always scales .* --to mmssl'),
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'mmdet', 'last stage has smaller windows .* --to mmssl'),
         (lambda: TimmBackbone(SWIN, img_size=32, **NARROW), 'hf', 'last stage has smaller windows'),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from mmengine.registry import DefaultScope
 
 from mmssl.config.text import read_config_text
 from mmssl.converters.trained import load_backbone, load_trained
+from mmssl.registry import BACKBONES, MODELS
 from mmssl.utils.errors import UserError
 from tests.support.trained import save_trained
 
@@ -26,6 +30,23 @@ model = dict(
     head=dict(type='NTXentLoss', temperature=0.5),
 )
 val_dataloader = dict(dataset=dict(type='ImageFolder', data_root='/old/val'))
+"""
+PLUGIN = """
+from mmssl.registry import BACKBONES
+from torch import nn
+
+@BACKBONES.register_module()
+class FlatNet(nn.Module):
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, width, 4, 4)
+        self.feature_dim = width
+
+    def forward(self, images):
+        return (self.layer(images),)
+
+    def train(self, mode=True):  # as in mmdet
+        super().train(mode)
 """
 
 
@@ -132,3 +153,36 @@ def test_an_address_is_downloaded(config: Path, tmp_path: Path, monkeypatch: pyt
     load_trained('https://host/a.pth')
     load_backbone('https://host/a.pth')
     assert read == ['https://host/a.pth'] * 2
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module on Python's path with a backbone that takes no ``init_cfg``; its class is forgotten afterwards."""
+    (tmp_path / 'own_flat_net.py').write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield 'own_flat_net'
+    BACKBONES.members.pop('FlatNet', None)
+    MODELS.module_dict.pop('FlatNet', None)
+    sys.modules.pop('own_flat_net', None)
+
+
+def test_a_backbone_of_a_plugin_without_init_cfg(plugin: str, tmp_path: Path) -> None:
+    net = import_module(plugin).FlatNet(width=8)
+    for extra in ({}, dict(init_cfg=dict(type='Pretrained', checkpoint='gone.pth'))):
+        meta = dict(backbone=dict(type='FlatNet', width=8) | extra)
+        torch.save(dict(state_dict=net.state_dict(), meta=meta), tmp_path / 'backbone.pth')
+        loaded = load_backbone(tmp_path / 'backbone.pth')
+        assert all(torch.equal(value, net.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_the_plugin_of_a_training_checkpoint_is_imported(plugin: str, tmp_path: Path) -> None:
+    weight = torch.randn(8, 3, 4, 4)
+    state = {'backbone.layer.weight': weight, 'backbone.layer.bias': torch.zeros(8)}
+    text = f"custom_imports = dict(imports=['{plugin}'])\nmodel = dict(backbone=dict(type='FlatNet', width=8))\n"
+    torch.save(dict(state_dict=state, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
+    backbone = dict(type='FlatNet', width=8)
+    torch.save(dict(state_dict=state, meta=dict(backbone=backbone)), tmp_path / 'epoch_1_backbone.pth')
+    with pytest.raises(UserError, match='a FlatNet, and no class of this name is registered: import .* epoch_N.pth'):
+        load_backbone(tmp_path / 'epoch_1_backbone.pth')
+    assert torch.equal(load_backbone(tmp_path / 'epoch_1.pth').layer.weight, weight)
+    assert torch.equal(load_backbone(tmp_path / 'epoch_1_backbone.pth').layer.weight, weight)

@@ -18,6 +18,7 @@ from mmssl.models.backbones.beit_vit import BEiTViT
 from mmssl.models.backbones.cae_vit import CAEViT
 from mmssl.models.backbones.patch_vit import PatchViT
 from mmssl.models.backbones.resnet import ResNet
+from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.backbones.vision_transformer import VisionTransformer
 from mmssl.models.heads.last_stage_head import LastStageHead
 from mmssl.models.necks import top_down_neck
@@ -178,6 +179,25 @@ def test_wrong_prefix_stops_with_the_list_and_names_the_right_one(save: Callable
         transfer_weights(model, file, prefix='trunk.other')
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     transfer_weights(model, file, prefix='trunk.net')
+    assert is_filled(model.backbone, 2)
+
+
+def test_the_prefix_of_the_message_leads_to_the_weights_in_a_file_of_several_gpus(save: Callable) -> None:
+    model, file = Detector(backbone()), save(filled(backbone(), 2, 'module.trunk.net.'))
+    with pytest.raises(UserError, match=r'give --prefix trunk\.net\n'):
+        transfer_weights(model, file)
+    for prefix in ('trunk.net', 'module.trunk.net.'):
+        transfer_weights(model, file, prefix=prefix)
+    assert is_filled(model.backbone, 2)
+
+
+@pytest.mark.parametrize('prefix', ['trunk.', 'trunk.model.'])
+def test_a_prefix_before_names_of_timm(save: Callable, prefix: str) -> None:
+    model = Detector(TimmBackbone('resnet10t'))
+    file = save(filled(model.backbone.model, 2, prefix) | {f'{prefix}fc.bias': torch.zeros(5)})
+    with pytest.raises(UserError, match=r'give --prefix trunk\n'):
+        transfer_weights(model, file)
+    transfer_weights(model, file, prefix='trunk')
     assert is_filled(model.backbone, 2)
 
 

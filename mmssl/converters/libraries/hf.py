@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmssl.converters.library import Layout, Library, num_channels
+from mmssl.converters.library import Layout, Library, num_channels, output_stride
 from mmssl.converters.source import Tensors
 from mmssl.models.backbones.resnet import DEPTHS
 from mmssl.utils.errors import UserError
@@ -32,6 +32,8 @@ _TRANSFORMER = (
 def _resnet(backbone: Mapping[str, Any]) -> dict[str, Any]:
     if backbone['stem'] != 'imagenet' or backbone['width_per_group'] != 64:
         raise UserError('the ResNet of transformers supports only the ImageNet stem and width_per_group=64')
+    if output_stride(backbone) != 32:
+        raise UserError('the ResNet of transformers has no dilation: export to timm or torchvision')
     block, blocks = DEPTHS[backbone['depth']]
     channels = round(64 * backbone['width'])
     return dict(
@@ -53,6 +55,8 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError('the ViT of transformers has no convolutional stem')
     if not backbone['final_norm']:
         raise UserError('the ViT of transformers always has a norm after its last block')
+    if backbone['arch'].get('ffn') == 'swiglu':
+        raise UserError('the ViT of transformers has no SwiGLU layers: export to timm')
     return dict(architectures=['ViTModel'], model_type='vit', qkv_bias=True, **_common(backbone))
 
 

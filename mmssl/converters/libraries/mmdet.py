@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmssl.converters.library import Layout, Library, channels_option
+from mmssl.converters.library import Layout, Library, channels_option, output_stride
 from mmssl.converters.source import RESNET, Tensors
 from mmssl.utils.errors import UserError
+
+
+def _resnet(backbone: Mapping[str, Any]) -> str:
+    if output_stride(backbone) != 32:
+        raise UserError(
+            "mmdet's ResNet dilates the first block of a stage more than the pre-trained network: write "
+            "type='mmssl.ResNet' into the config, with the file of --to mmssl"
+        )
+    return f"type='mmdet.ResNet', {resnet(backbone)}"
 
 
 def resnet(backbone: Mapping[str, Any]) -> str:
@@ -76,9 +85,7 @@ def _usage(model: str, file: str) -> str:
 
 LIBRARY = Library(
     layouts={
-        'ResNet': Layout(
-            patterns=((RESNET, r'\g<0>'),), model=lambda backbone: f"type='mmdet.ResNet', {resnet(backbone)}"
-        ),
+        'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
         'Swin': Layout(
             patterns=SWIN_PATTERNS,
             model=lambda backbone: f"type='mmdet.SwinTransformer', {swin(backbone)}",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmssl.converters.libraries.mmdet import SWIN_PATTERNS, prepare_swin, resnet, swin
-from mmssl.converters.library import Layout, Library, channels_option
+from mmssl.converters.library import Layout, Library, channels_option, output_stride
 from mmssl.converters.source import RESNET, Tensors
 from mmssl.utils.errors import UserError
 
@@ -20,12 +20,23 @@ _COMMON = (
 )
 
 
+_DILATION = {
+    32: '',
+    16: ', strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), contract_dilation=True',
+    8: ', strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True',
+}  # output stride of a ResNet -> options of mmseg
+
+
+def _resnet(backbone: Mapping[str, Any]) -> str:
+    return f"type='mmseg.ResNet', {resnet(backbone)}{_DILATION[output_stride(backbone)]}"
+
+
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     arch, size = backbone['arch'], backbone['img_size']
-    if backbone['conv_stem'] or arch['mlp_ratio'] % 1:
+    if backbone['conv_stem'] or arch['mlp_ratio'] % 1 or arch.get('ffn') == 'swiglu':
         raise UserError(
-            "mmseg's VisionTransformer has no convolutional stem and needs an integer mlp_ratio: write "
-            "type='mmssl.VisionTransformer' into the config, with the file of --to mmssl"
+            "mmseg's VisionTransformer has no convolutional stem, no SwiGLU layers and needs an integer mlp_ratio: "
+            "write type='mmssl.VisionTransformer' into the config, with the file of --to mmssl"
         )
     return (
         f"type='mmseg.VisionTransformer', img_size=({size}, {size}), patch_size={backbone['patch_size']}, "
@@ -65,9 +76,7 @@ def _usage(model: str, file: str) -> str:
 
 LIBRARY = Library(
     layouts={
-        'ResNet': Layout(
-            patterns=((RESNET, r'\g<0>'),), model=lambda backbone: f"type='mmseg.ResNet', {resnet(backbone)}"
-        ),
+        'ResNet': Layout(patterns=((RESNET, r'\g<0>'),), model=_resnet),
         'Swin': Layout(
             patterns=SWIN_PATTERNS,
             model=lambda backbone: f"type='mmseg.SwinTransformer', {swin(backbone)}",

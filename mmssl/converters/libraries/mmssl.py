@@ -22,7 +22,7 @@ def _config(backbone: Mapping[str, Any]) -> str:
     named = [name for name, arch in ARCHS.items() if dict(mlp_ratio=4.0) | arch == options.get('arch')]
     if named:
         options['arch'] = named[0]
-    if 'type' in options:
+    if '.' not in options.get('type', '.'):
         options['type'] = f'mmssl.{options["type"]}'  # with the scope, for configs of mmdet and mmseg
     in_order = sorted(options.items(), key=lambda option: option[0] != 'type')
     return ', '.join(f'{name}={value!r}' for name, value in in_order)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from mmssl.converters.libraries.torchvision import small_stem
-from mmssl.converters.library import Layout, Library, channels_option, num_channels, usage_of_tensors
+from mmssl.converters.library import Layout, Library, channels_option, num_channels, output_stride, usage_of_tensors
 from mmssl.converters.source import RESNET, SCALED_VIT, VIT, Tensors
 from mmssl.converters.sources.beit import BEIT
 from mmssl.converters.sources.cae import CAE
@@ -21,6 +21,7 @@ def _resnet(backbone: Mapping[str, Any]) -> str:
         raise UserError(f'timm has no residual network of width {backbone["width"]:g}, only of width 1')
     block, blocks = DEPTHS[backbone['depth']]
     wide = f', base_width={backbone["width_per_group"]}' if backbone['width_per_group'] != 64 else ''
+    wide += '' if output_stride(backbone) == 32 else f', output_stride={output_stride(backbone)}'
     model = (
         f'timm.models.ResNet(timm.models.resnet.{block.__name__}, {blocks}, num_classes=0{wide}{_in_chans(backbone)})\n'
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mmssl.converters.library import Layout, Library, num_channels, usage_of_tensors
+from mmssl.converters.library import Layout, Library, num_channels, output_stride, usage_of_tensors
 from mmssl.converters.source import RESNET
 from mmssl.utils.errors import UserError
 
@@ -31,9 +31,12 @@ def _resnet(backbone: Mapping[str, Any]) -> str:
     _check_channels(backbone)
     if backbone['width'] != 1:
         raise UserError(f'torchvision has no residual network of width {backbone["width"]:g}, only of width 1')
-    wide = f'width_per_group={backbone["width_per_group"]}' if backbone['width_per_group'] != 64 else ''
+    options = [f'width_per_group={backbone["width_per_group"]}'] if backbone['width_per_group'] != 64 else []
+    if (stride := output_stride(backbone)) < 32:
+        options.append(f'replace_stride_with_dilation=[False, {stride == 8}, True]')
     stem = small_stem() if backbone['stem'] == 'small' else ''
-    return f'model = torchvision.models.resnet{backbone["depth"]}({wide})\n{stem}model.fc = torch.nn.Identity()\n'
+    model = f'torchvision.models.resnet{backbone["depth"]}({", ".join(options)})'
+    return f'model = {model}\n{stem}model.fc = torch.nn.Identity()\n'
 
 
 def _vision_transformer(backbone: Mapping[str, Any]) -> str:
@@ -43,6 +46,8 @@ def _vision_transformer(backbone: Mapping[str, Any]) -> str:
     if not backbone['final_norm']:
         raise UserError('torchvision has no vision transformer without a norm after its last block')
     arch = backbone['arch']
+    if arch.get('ffn') == 'swiglu':
+        raise UserError('torchvision has no vision transformer with SwiGLU layers: export to timm')
     return (
         'model = torchvision.models.VisionTransformer(\n'
         f'    image_size={backbone["img_size"]}, patch_size={backbone["patch_size"]}, num_layers={arch["depth"]}, '

@@ -13,6 +13,7 @@ from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
 from mmssl.engine.optimizers.local_rate import options_of_parameters, use_local_rates
 from mmssl.engine.optimizers.mixed_precision import MixedPrecisionOptimWrapper
 from mmssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
+from mmssl.utils.errors import some
 
 # Not SGD: torch's fused kernel fails in the step in which a parameter gets its first gradient after others, as where a
 # layer is frozen for an epoch or a discriminator moves at every fifth step.
@@ -57,7 +58,8 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Raises:
         ValueError: ``paramwise_cfg`` has another key, a custom key matches no parameter outside a teacher,
-            ``layer_decay`` is outside its range, the backbone has no ``layers_to_output()``, or a ``decay_mult`` has no
+            ``layer_decay`` is outside its range, the backbone has no ``layers_to_output()`` or no
+            ``no_weight_decay()``, one of its trained parameters has no distance, or a ``decay_mult`` has no
             ``weight_decay`` of the optimizer to multiply.
     """
 
@@ -109,15 +111,16 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             inside = (name for name, _ in model.named_parameters() if name.startswith('backbone.'))
             return (dict.fromkeys(inside, factor) if factor != 1 else {}), set()
         backbone: Any = getattr(model, 'backbone', None)
-        if not hasattr(backbone, 'layers_to_output'):
+        if not hasattr(backbone, 'layers_to_output') or not hasattr(backbone, 'no_weight_decay'):
             raise ValueError(
                 'layer_decay needs a backbone with the methods layers_to_output() and no_weight_decay(), such as '
                 f'those of mmssl; {type(model).__name__}.backbone is {type(backbone).__name__}'
             )
-        decay = self.paramwise_cfg['layer_decay']
-        scales = {
-            f'backbone.{name}': factor * decay**distance for name, distance in backbone.layers_to_output().items()
-        }
+        decay, distances = self.paramwise_cfg['layer_decay'], backbone.layers_to_output()
+        trained = [name for name, parameter in backbone.named_parameters() if parameter.requires_grad]
+        if missing := [name for name in trained if name not in distances]:
+            raise ValueError(f'layers_to_output() of {type(backbone).__name__} has no distance for {some(missing)}')
+        scales = {f'backbone.{name}': factor * decay**distance for name, distance in distances.items()}
         return scales, {f'backbone.{name}' for name in backbone.no_weight_decay()}
 
     def _options(self, custom: dict, scale: float) -> dict:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 import timm
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -21,11 +23,14 @@ from mmssl.registry import BACKBONES
 class TimmBackbone(OrderedLayers, BaseModule):
     """A timm model without its classifier, in the attribute ``model``: parameters have timm's names after ``model.``.
 
+    With ``out_indices`` timm leaves out layers and gives others new names, such as ``stages_0`` for ``stages.0``. A
+    checkpoint of the same model without ``out_indices`` is renamed when it is loaded, and what was left out is ignored.
+
     Args:
         name: Name of a model in ``timm.list_models()``.
         out_indices: Feature levels whose maps are returned; None returns the pooled vector instead.
         pool: Whether the pooled vector is returned; False returns a tuple with the last map, after the final norm. The
-            parameters have the same names in both cases, whereas timm may use other names with ``out_indices``.
+            parameters have the same names in both cases.
         pretrained: Whether to load timm's published weights, which are downloaded.
         init_cfg: MMEngine's initialisation config.
         **kwargs: Arguments of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``.
@@ -51,6 +56,7 @@ class TimmBackbone(OrderedLayers, BaseModule):
             raise ValueError(f'timm {timm.__version__} has no model {name!r}; similar names: {close}')
         self.out_indices = None if out_indices is None else tuple(out_indices)
         self.pool = pool
+        self._options = name, kwargs
         self.model: Any
         if self.out_indices is None:
             self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **kwargs)
@@ -60,6 +66,7 @@ class TimmBackbone(OrderedLayers, BaseModule):
                 name, pretrained=pretrained, features_only=True, out_indices=self.out_indices, **kwargs
             )
             self.feature_dim = self.model.feature_info.channels()[-1]
+            adapt_on_load(self, _rename_for_maps)
         self.is_pretrained = pretrained  # ``in_channels`` then adapts the first layer instead of a new one
         # Some timm models have a method init_weights(); MMEngine would call it and overwrite pretrained weights.
         self.model.is_init = True
@@ -103,6 +110,15 @@ class TimmBackbone(OrderedLayers, BaseModule):
         finally:
             hook.remove()
 
+    @cached_property
+    def whole_names(self) -> dict[str, str | None]:
+        """Name in the whole model -> name in this one; None for what ``out_indices`` leaves out."""
+        name, options = self._options
+        with torch.device('meta'):
+            whole, own = timm.create_model(name, **options).state_dict(), self.state_dict()
+        places = {key: (f'model.{key}', f'model.model.{key}', f'model.{key.replace(".", "_", 1)}') for key in whole}
+        return {f'model.{key}': next((place for place in places[key] if place in own), None) for key in whole}
+
     def ordered_blocks(self) -> Sequence[nn.Module]:
         """Returns the elements of lists called ``blocks``, or of the stages ``layer1`` ... of a residual network."""
         found: dict[str, nn.Module] = {}
@@ -115,10 +131,22 @@ class TimmBackbone(OrderedLayers, BaseModule):
 
     def _encode(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         if self.out_indices is not None:
-            return tuple(self.model(images))
+            maps = self.model(images)
+            is_channels_last = getattr(self.model, 'output_fmt', None) == 'NHWC'  # as those of Swin
+            return tuple(level.permute(0, 3, 1, 2).contiguous() if is_channels_last else level for level in maps)
         if self.pool:
             return self.model(images)
         return tuple(self.model.forward_intermediates(images, indices=1, norm=True, intermediates_only=True))
+
+
+def _rename_for_maps(module: TimmBackbone, state_dict: dict, prefix: str, *args: object) -> None:
+    """Gives the tensors of the whole model the names of a model with ``out_indices``."""
+    names = [key.removeprefix(prefix) for key in state_dict if key.startswith(f'{prefix}model.')]
+    own = module.state_dict()
+    for name in [name for name in names if name not in own and name in module.whole_names]:
+        place, tensor = module.whole_names[name], state_dict.pop(f'{prefix}{name}')
+        if place is not None:
+            state_dict[f'{prefix}{place}'] = tensor
 
 
 def _hide(x: Tensor, mask: Tensor, mask_token: Tensor | None) -> Tensor:

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmssl.checkpoints.content import below, get_state_dict
 from mmssl.checkpoints.files import downloading, load_checkpoint_file
-from mmssl.checkpoints.matching import find_prefix, load_matching
+from mmssl.checkpoints.matching import load_matching, prefix_of
 from mmssl.models.layers.input_channels import adapt_channels
 from mmssl.registry import WEIGHT_INITIALIZERS
 
@@ -46,7 +46,7 @@ class Pretrained:
         else:
             content = load_checkpoint_file(self.checkpoint, self.map_location)
         offered = get_state_dict(content)
-        prefix = find_prefix(module.state_dict(), offered) if self.prefix is None else self.prefix
+        prefix = prefix_of(module, offered) if self.prefix is None else self.prefix
         offered, change = adapt_channels(module, below(offered, prefix))
         if change:
             print_log(change, logger='current')

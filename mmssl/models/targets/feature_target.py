@@ -57,7 +57,8 @@ class FeatureTarget(BaseModule):
         teacher_std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
-        self.teacher: Any = BACKBONES.build(backbone).eval().requires_grad_(False)
+        self.teacher: Any = BACKBONES.build(backbone).requires_grad_(False)
+        self.teacher.eval()
         leave_out_of_checkpoints(self)
         skip_on_load(self, 'teacher.')  # the running statistics of another network, in files of earlier versions
         self.checkpoint = checkpoint

@@ -50,7 +50,8 @@ class VisualWordsTarget(BaseModule):
         border: int = 0,
     ) -> None:
         super().__init__()
-        self.teacher = BACKBONES.build(backbone).eval().requires_grad_(False)
+        self.teacher = BACKBONES.build(backbone).requires_grad_(False)
+        self.teacher.eval()
         leave_out_of_checkpoints(self, 'teacher.')
         skip_on_load(self, 'teacher.')  # the running statistics of another network, in files of earlier versions
         self.checkpoint, self.vocabulary = checkpoint, vocabulary

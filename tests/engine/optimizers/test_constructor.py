@@ -171,6 +171,19 @@ def test_layer_decay_needs_a_range_and_a_backbone_with_an_order() -> None:
         _groups(_model(), dict(layer_decay=0.5))
 
 
+def test_the_order_of_a_backbone_of_a_plugin() -> None:
+    model = _model()
+    model.backbone.layers_to_output = lambda: dict(weight=1)
+    with pytest.raises(ValueError, match=r'no_weight_decay\(\).*Module.backbone is Linear'):
+        _groups(model, dict(layer_decay=0.5))
+    model.backbone.no_weight_decay = set
+    with pytest.raises(ValueError, match=r'layers_to_output\(\) of Linear has no distance for bias'):
+        _groups(model, dict(layer_decay=0.5))
+    model.backbone.layers_to_output = lambda: dict(weight=1, bias=2)
+    groups = _groups(model, dict(layer_decay=0.5, backbone_lr_mult=0.1))
+    assert sorted(group['lr'] for group in groups) == pytest.approx([0.0025, 0.005, 0.1])
+
+
 @pytest.mark.parametrize(
     ('optimizer', 'fused'),
     [

@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from torch import nn
 
+from mmssl.checkpoints.matching import load_matching
+from mmssl.converters.transfer import transfer_weights
 from mmssl.models.backbones.timm_backbone import TimmBackbone
 from mmssl.models.layers.relative_positions import resize_relative_table
+from mmssl.utils.errors import UserError
 
 
 def test_pooled_vector_is_timms():
@@ -52,6 +56,51 @@ def test_the_last_map_comes_after_the_final_norm_and_with_timms_names():
     assert last.shape == (2, 24, 4, 4) and backbone.feature_dim == 24
     torch.testing.assert_close(last.permute(0, 2, 3, 1), backbone.model.forward_features(images))
     assert 'model.layers.1.blocks.0.attn.qkv.weight' in backbone.state_dict()
+
+
+@torch.no_grad()
+def test_maps_have_their_channels_first():
+    backbone = TimmBackbone('swin_tiny_patch4_window7_224', out_indices=(0, 1), **SWIN).eval()
+    images = torch.randn(2, 3, 32, 32)
+    maps = backbone(images)
+    assert [level.shape for level in maps] == [(2, 12, 8, 8), (2, 24, 4, 4)]
+    for level, own in zip(maps, backbone.model(images), strict=True):
+        assert torch.equal(level, own.permute(0, 3, 1, 2))
+
+
+MAPS = [
+    ('resnet10t', (1, 2), {}),
+    ('convnext_atto', (0, 2), {}),
+    ('vit_tiny_patch16_224', (1, 3), dict(img_size=32, depth=6)),
+    ('swin_tiny_patch4_window7_224', (0, 1), SWIN),
+]
+
+
+@pytest.mark.parametrize(('name', 'out_indices', 'options'), MAPS)
+@torch.no_grad()
+def test_the_whole_model_of_a_pre_training_fills_one_that_returns_maps(name, out_indices, options, tmp_path):
+    whole = TimmBackbone(name, **options).eval()
+    state = {f'backbone.{key}': value for key, value in whole.state_dict().items()}
+    file = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict=state), file)
+    images = torch.randn(1, 3, 32, 32)
+    expected = whole.model.forward_intermediates(images, indices=out_indices, norm=False, intermediates_only=True)
+    detector = nn.Module()
+    detector.backbone = TimmBackbone(name, out_indices=out_indices, **options)
+    transfer_weights(detector, file)
+    pretrained = dict(type='Pretrained', checkpoint=str(file))
+    other = TimmBackbone(name, out_indices=out_indices, init_cfg=pretrained, **options)
+    other.init_weights()
+    for backbone in (detector.backbone, other):
+        for found, level in zip(backbone.eval()(images), expected, strict=True):
+            torch.testing.assert_close(found, level)
+    load_matching(other, detector.backbone.state_dict(), 'itself')  # its own names stay
+
+
+def test_a_deeper_model_does_not_fill_one_that_returns_maps():
+    deep = TimmBackbone('vit_tiny_patch16_224', img_size=32, depth=6).state_dict()
+    with pytest.raises(UserError, match='deep.pth contains a deeper backbone'):
+        load_matching(TimmBackbone('vit_tiny_patch16_224', out_indices=(1, 3), img_size=32, depth=4), deep, 'deep.pth')
 
 
 @pytest.mark.parametrize(
