@@ -43,7 +43,10 @@ class Step(Protocol):
         """Writes all artefacts of the stage to ``folder``."""
 
     def dry_run(self, folder: Path) -> StepReport:
-        """Writes placeholders of the same shape to ``folder``, and reports the cost and the problems of ``run``."""
+        """Writes placeholders of the same shape to ``folder``, and reports the cost and the problems of ``run``.
+
+        Every process has a folder of its own here, so every process must write.
+        """
 
 
 @dataclass

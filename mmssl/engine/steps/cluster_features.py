@@ -15,7 +15,7 @@ from mmssl.clustering.kmeans import KMeans, assign
 from mmssl.clustering.scores import agreement, cluster_sizes, collapse, size_scores
 from mmssl.config.dtypes import read_dtype
 from mmssl.datasets.relabelled_images import image_name, write_labels
-from mmssl.distributed.collectives import patient_barrier, rank
+from mmssl.distributed.collectives import patient_barrier
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_loader, try_images
 from mmssl.evaluation.extract import extract_to_file
@@ -126,11 +126,10 @@ class ClusterFeatures:
         for file, config in self.loaders.items():
             lengths[file], wrong = dataset_or_problem(config, file)
             problems += wrong
-            if rank() == 0:
-                dataset: Any = None if wrong else plain_loader(config, self.seed).dataset
-                names = ['none'] if dataset is None else [image_name(dataset, row) for row in range(len(dataset))]
-                labels = (number % self.kmeans.num_clusters for number in range(len(names)))
-                write_labels(folder / file, names, labels, 'placeholders of a dry run')
+            dataset: Any = None if wrong else plain_loader(config, self.seed).dataset
+            names = ['none'] if dataset is None else [image_name(dataset, row) for row in range(len(dataset))]
+            labels = (number % self.kmeans.num_clusters for number in range(len(names)))
+            write_labels(folder / file, names, labels, 'placeholders of a dry run')
         maps, per_image = try_images(network, self.loaders['labels.txt'])
         dim, number = to_vector(maps).shape[1], lengths['labels.txt'] or self.num_images
         count = self.kmeans.num_clusters

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -114,8 +113,8 @@ class FitVocabulary:
         features, per_image = try_images(network, self.dataloader)
         _, positions, dim = self._positions(features).shape
         words = self.kmeans.num_clusters
-        if rank() == 0:
-            np.save(folder / 'vocabulary.npy', torch.randn(words, dim).relu().numpy())
+        stand_in = np.random.default_rng(self.seed).standard_normal((words, dim), dtype=np.float32)
+        np.save(folder / 'vocabulary.npy', stand_in.clip(min=0))
         images = min(self.sampled_images, number or self.sampled_images)
         vectors = images * positions
         if vectors < words:

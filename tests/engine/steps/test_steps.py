@@ -18,12 +18,14 @@ from mmengine.registry import DefaultScope
 from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.clustering.kmeans import assign
 from mmssl.datasets.relabelled_images import image_name, read_labels, write_labels
+from mmssl.distributed.collectives import rank
 from mmssl.engine.steps.cluster_accuracy import ClusterAccuracy
 from mmssl.engine.steps.cluster_features import ClusterFeatures, normalize_rows
 from mmssl.engine.steps.fit_vocabulary import FitVocabulary
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS, BACKBONES, DATASETS, PREPROCESSORS, STEPS
 from mmssl.utils.errors import UserError
+from tests.support.distributed import run_distributed
 
 BACKBONE = dict(type='ResNet', depth=18, stem='small', width=0.125, out_indices=(1,))
 LOADER = dict(
@@ -186,6 +188,22 @@ def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
     )
     assert '20 images with 64 positions: 1,280 x 16, 128 for each word' in str(report) and not report.problems
     assert np.load(tmp_path / 'vocabulary.npy').shape == (10, 16)
+
+
+def _stand_ins(folder):
+    path = Path(folder, str(rank()))
+    path.mkdir()
+    with DefaultScope.overwrite_default_scope('mmssl'):
+        FitVocabulary(seed=0, dataloader=LOADER, backbone=BACKBONE, num_words=10).dry_run(path)
+        ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, num_clusters=3).dry_run(path)
+        ClusterAccuracy(seed=0, dataloader=LOADER).dry_run(path)
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_every_process_of_a_dry_run_writes_the_same_stand_ins(tmp_path):
+    first, second = run_distributed(_stand_ins, 2, str(tmp_path))
+    assert first.keys() == {'vocabulary.npy', 'labels.txt', 'accuracy.json'}
+    assert first == second
 
 
 def test_the_step_of_the_page_counts_images(tmp_path):
