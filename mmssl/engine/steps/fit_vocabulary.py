@@ -99,7 +99,8 @@ class FitVocabulary:
         shape = features.shape[:2]
         from mmssl.visualization.word_sheet import word_sheet  # here, because matplotlib is slow to import
 
-        sheet = word_sheet(dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border)
+        picture = network.data_preprocessor.picture
+        sheet = word_sheet(dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border, picture=picture)
         sheet.savefig(folder / 'words.png', dpi=120)
 
     def _positions(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 import torchvision
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from PIL import Image
 
 from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.clustering.kmeans import assign
@@ -188,6 +189,33 @@ def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
     )
     assert '20 images with 64 positions: 1,280 x 16, 128 for each word' in str(report) and not report.problems
     assert np.load(tmp_path / 'vocabulary.npy').shape == (10, 16)
+
+
+@pytest.mark.parametrize('kind', [partial(ClusterFeatures, num_clusters=3), partial(FitVocabulary, num_words=3)])
+def test_images_with_bands(kind, tmp_path):
+    for number in range(8):
+        samples = np.random.default_rng(number).integers(0, 4096, (20, 20, 5), dtype=np.uint16)
+        np.save(tmp_path / f'{number}.npy', samples)
+    torch.manual_seed(0)
+    backbone = dict(BACKBONE, in_channels=5)
+    save_checkpoint_file(dict(state_dict=BACKBONES.build(backbone).state_dict()), tmp_path / 'backbone.pth')
+    plain = dict(type='CenterCropView', size=16)
+    images = dict(type='ImageFolder', data_root=str(tmp_path), bands=5, value_range=(0, 4095), transform=plain)
+    step = kind(
+        seed=0,
+        dataloader=dict(batch_size=4, dataset=images),
+        backbone=backbone,
+        checkpoint=str(tmp_path / 'backbone.pth'),
+        data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[128] * 5, std=[70] * 5, shown=(4,)),
+    )
+    assert not step.dry_run(tmp_path).problems
+    step.run(tmp_path)
+    figures = list(tmp_path.glob('*.png'))
+    assert bool(figures) == (kind.func is FitVocabulary)
+    for file in figures:
+        pixels = np.asarray(Image.open(file).convert('RGB')).astype(int)
+        assert np.ptp(pixels.max(axis=2)) > 150  # neither white alone
+        assert (pixels.max(axis=2) - pixels.min(axis=2)).mean() < 10  # nor in colour: one band is shown
 
 
 def _stand_ins(folder):
