@@ -68,6 +68,16 @@ def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_pat
     assert found.labelling['features, in memory'] == 4 * 26 * 64
 
 
+def test_a_method_that_takes_centroids_gets_stand_ins(tmp_path) -> None:
+    neck = dict(type='TileNeck', in_channels=64, num_tiles=1, single=[dict(channels=64)])
+    model = dict(CHANGES['model'], type='ODC', neck=neck, clusters=dict(dim=64, min_cluster=2))
+    hook = dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=5))
+    loader = dict(CHANGES['train_dataloader'], sampler=dict(type='EpochSampler'))
+    changes = dict(model=model, train_dataloader=loader, runner_type='PretrainRunner')
+    found = dry_run(Config(tiny_config(tmp_path, **{**CHANGES, **changes}, custom_hooks=[hook])))
+    assert not found.problems and found.labelling['centroids'] == (3 * 4 + 8) * 5 * 64
+
+
 def test_too_few_images_are_a_problem_for_the_batch_of_the_recipe(tmp_path) -> None:
     cfg = Config(tiny_config(tmp_path, runner_type='PretrainRunner'))
     cfg.train_dataloader.batch_size = 512

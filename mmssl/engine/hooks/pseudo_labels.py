@@ -157,8 +157,7 @@ class PseudoLabelsHook(Hook):
         """
         algorithm = runner.algorithm
         if self.only_estimate:
-            shape = self.labeller.num_heads, len(runner.train_dataloader.dataset)
-            return Labels(np.arange(shape[1]) % self.labeller.num_clusters + np.zeros((shape[0], 1), np.int64))
+            return self._stand_ins(algorithm, len(runner.train_dataloader.dataset))
         rows = self._features(runner)
         message: list[Any] = [None, None]
         if rank() == 0:
@@ -173,6 +172,15 @@ class PseudoLabelsHook(Hook):
         if message[1] is not None:
             raise UserError(f'labels cannot be computed at iteration {runner.iter}: {message[1]}')
         return message[0]
+
+    def _stand_ins(self, algorithm: Any, num_images: int) -> Labels:
+        """Returns labels that depend on no image, with centroids of noise if the labeller makes centroids."""
+        heads, clusters = self.labeller.num_heads, self.labeller.num_clusters
+        labels = np.tile(np.arange(num_images) % clusters, (heads, 1))
+        if not self.labeller.has_centroids:
+            return Labels(labels)
+        shape = heads, clusters, algorithm.label_width // self.labeller.num_crops
+        return Labels(labels, np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
 
     def _label(self, algorithm: Any, rows: Rows, seed: int) -> Labels:
         labelling_seed = int(np.random.SeedSequence((seed, self.done)).generate_state(1)[0])
