@@ -199,7 +199,10 @@ def _report(
     seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
     if any(str(dataset.get('data_root')).startswith(cfg.work_dir) for dataset in datasets(cfg, ['train'])):
         notes.append('measured on synthetic images, because data is missing')
+    if left_out := _left_out_of_times(runner):
+        notes.append(f'the times of an epoch and of the run leave out {left_out}')
     notes.append(f'data loading: assumes {workers} workers, at most one per core, that share the work perfectly')
+    epoch_images = None if num_images is None else round(num_images * _share_of_epoch(loader))
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', batch_size * world_size())
     return Report(
         parameters=_count_parameters(model),
@@ -209,8 +212,8 @@ def _report(
         measured_batch_size=measured_batch_size,
         processes=world_size(),
         recipe_processes=max(base // batch_size, 1),
-        num_images=num_images,
-        max_epochs=_epochs(runner, num_images, batch_size * world_size()),
+        num_images=epoch_images,
+        max_epochs=_epochs(runner, epoch_images, batch_size * world_size()),
         device=name,
         labelling={
             name: size
@@ -220,6 +223,17 @@ def _report(
         problems=problems,
         notes=notes,
     )
+
+
+def _share_of_epoch(loader: Any) -> float:
+    """Returns images of an epoch / images of the training set, which ``reassign`` of ``ClusterSampler`` changes."""
+    return getattr(loader.sampler, 'dataset_size', len(loader.dataset)) / len(loader.dataset)
+
+
+def _left_out_of_times(runner: Runner) -> str:
+    """Returns what a run does beside its iterations, as text; empty if it does nothing else."""
+    parts = ['labellings'] if _labelling_hooks(runner) else []
+    return ' and '.join([*parts, 'evaluations'] if runner.val_loop is not None else parts)
 
 
 def _epochs(runner: Runner, num_images: int | None, global_batch: int) -> float:

@@ -68,6 +68,15 @@ def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_pat
     assert found.labelling['features, in memory'] == 4 * 26 * 64
 
 
+def test_an_epoch_of_another_length_and_what_the_times_leave_out(tmp_path) -> None:
+    changes = dict(CHANGES, custom_hooks=[HOOK], runner_type='PretrainRunner')
+    changes['train_dataloader'] = dict(CHANGES['train_dataloader'], sampler=dict(type='ClusterSampler', reassign=0.5))
+    found = dry_run(Config(tiny_config(tmp_path, **changes)))
+    assert found.num_images == 13 and found.max_epochs == 3
+    assert 'the times of an epoch and of the run leave out labellings' in found.notes
+    assert found.labelling['features, in memory'] == 4 * 26 * 64
+
+
 def test_a_method_that_takes_centroids_gets_stand_ins(tmp_path) -> None:
     neck = dict(type='TileNeck', in_channels=64, num_tiles=1, single=[dict(channels=64)])
     model = dict(CHANGES['model'], type='ODC', neck=neck, clusters=dict(dim=64, min_cluster=2))
