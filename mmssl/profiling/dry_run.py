@@ -23,6 +23,7 @@ from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import wrong_batches
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
 from mmssl.engine.loops import too_few_images
+from mmssl.models.algorithms.labelled import LabelledAlgorithm
 from mmssl.profiling.cost_report import Report
 from mmssl.profiling.machine import device_name, peak_memory, reset_peak_memory, synchronize
 from mmssl.profiling.saved_bytes import SavedBytes, count_saved_bytes
@@ -187,6 +188,9 @@ def _report(
     if torch.cuda.is_available():
         name = device_name(device())
         memory['peak'] = peak_memory(device()) * scale
+    missing_rows = (num_images or 0) - len(runner.train_dataloader.dataset)  # synthetic images are few
+    if missing_rows > 0 and (row := _bytes_of_a_row(model)):
+        memory |= {use: memory[use] + missing_rows * row for use in ('weights', 'sum', 'peak') if use in memory}
     if scale > 1:
         notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
     problems += wrong_batches(model, batch_size)
@@ -273,6 +277,17 @@ def bytes_in_use(model: nn.Module, optimizer: torch.optim.Optimizer, activations
         'activations': activations,
     }
     return {**parts, 'sum': sum(parts.values())}
+
+
+def _bytes_of_a_row(algorithm: Any) -> int:
+    """Returns the bytes that an algorithm keeps for each image of the training set; its rows are lost."""
+    if not isinstance(algorithm, LabelledAlgorithm):
+        return 0
+    sizes = []
+    for number in (1, 2):
+        algorithm.before_labels(number)
+        sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in algorithm.buffers()))
+    return sizes[1] - sizes[0]
 
 
 def _cpu_batch_size(cfg: Config) -> int:
