@@ -196,7 +196,8 @@ class PseudoLabelsHook(Hook):
             return Rows(*(tensor.cpu().clone().numpy() for tensor in stored)) if rank() == 0 else None
         loader, training = runner.train_dataloader, algorithm.label_pass == 'training'
         dataset = loader.dataset if training else loader.dataset.with_transform(self.transform)
-        sampler = EpochSampler(dataset, shuffle=training, drop_last=False, seed=runner.seed)
+        as_trained = training and not loader.drop_last  # the last batch of an epoch is trained on, however small
+        sampler = EpochSampler(dataset, shuffle=training, drop_last=as_trained, seed=runner.seed)
         sampler.set_epoch(_LABEL_EPOCH + runner.iter)
         passes: DataLoader = DataLoader(
             dataset,
@@ -205,7 +206,7 @@ class PseudoLabelsHook(Hook):
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
             pin_memory=loader.pin_memory,
-            drop_last=training,  # batch norm cannot train on a last batch of one image
+            drop_last=training and not as_trained,  # batch norm cannot train on a last batch of one image
         )
         if training:
             algorithm.train()
