@@ -364,9 +364,11 @@ def read_labelled(
     apply_options(cfg, cfg_options)
     cfg.setdefault('default_scope', 'mmssl')
     init_default_scope(cfg.default_scope)
-    hook = next(hook for hook in cfg.custom_hooks if hook.type.rpartition('.')[2] == 'PseudoLabelsHook')
+    hooks = [hook for hook in cfg.get('custom_hooks') or () if hook.type.rpartition('.')[2] == 'PseudoLabelsHook']
+    if not hooks:
+        raise UserError(f'{config} has no PseudoLabelsHook: give the config of the training of {checkpoint}')
     size = cfg.train_dataloader.dataset.views[0].size
-    transform = hook.get('transform') or dict(type='CenterCropView', size=size)
+    transform = hooks[0].get('transform') or dict(type='CenterCropView', size=size)
     labels, moved = content[_KEY]['labels'], content['state_dict'].get('clusters.labels')
     if moved is not None and moved.shape == labels.shape[1:]:
         labels = moved[None]  # of OnlineClusters, which start with the labels of the hook and move at every step
