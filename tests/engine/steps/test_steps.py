@@ -175,6 +175,13 @@ def test_what_a_step_lacks_is_told(checkpoint, tmp_path):
         few.run(tmp_path)
 
 
+def test_features_that_cannot_be_clustered_are_deleted(checkpoint, tmp_path):
+    step = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_clusters=1081)
+    with pytest.raises(ValueError, match='1080 rows cannot make 1081 clusters'):
+        step.run(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
     report = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, num_clusters=5000).dry_run(tmp_path)
     assert 'features: 1,080 x 16' in str(report) and '1,080 images cannot make 5,000 clusters' in str(report)
