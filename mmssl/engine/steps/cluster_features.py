@@ -21,6 +21,7 @@ from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_
 from mmssl.evaluation.extract import Features, extract_to_file
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import STEPS
+from mmssl.utils.errors import UserError
 
 _TIMED_ROWS = 512
 
@@ -84,11 +85,18 @@ class ClusterFeatures:
         self.eps, self.dtype, self.num_images = eps, read_dtype(dtype), num_images
 
     def run(self, folder: Path) -> None:
-        """Extracts the features, clusters them and writes the labels."""
+        """Extracts the features, clusters them and writes the labels.
+
+        Raises:
+            UserError: There are fewer images than clusters; it is raised before the features are extracted.
+        """
         network = frozen_network(**self.network)
+        loaders = {file: plain_loader(config, self.seed) for file, config in self.loaders.items()}
+        number, count = len(loaders['labels.txt'].dataset), self.kmeans.num_clusters  # type: ignore[arg-type]
+        if number < count:
+            raise UserError(f'{number:,} images cannot make {count:,} clusters: lower num_clusters of the step')
         wait, centroids = patient_barrier(), None
-        for file, config in self.loaders.items():
-            loader = plain_loader(config, self.seed)
+        for file, loader in loaders.items():
             stored = folder / 'features.npy'
             try:
                 features = extract_to_file(network, loader, stored, dtype=self.dtype, description='features')

@@ -175,11 +175,22 @@ def test_what_a_step_lacks_is_told(checkpoint, tmp_path):
         few.run(tmp_path)
 
 
-def test_features_that_cannot_be_clustered_are_deleted(checkpoint, tmp_path):
-    step = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_clusters=1081)
-    with pytest.raises(ValueError, match='1080 rows cannot make 1081 clusters'):
+def test_features_that_cannot_be_clustered_are_deleted(checkpoint, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError('the features of row 3 are not finite')
+
+    step = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_clusters=7)
+    monkeypatch.setattr(step.kmeans, 'fit', fail)
+    with pytest.raises(ValueError, match='row 3'):
         step.run(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_too_many_clusters_are_refused_before_features_are_extracted(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmssl.engine.steps.cluster_features.extract_to_file', None)
+    step = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_clusters=1081)
+    with pytest.raises(UserError, match='1,080 images cannot make 1,081 clusters'):
+        step.run(tmp_path)
 
 
 def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
