@@ -60,6 +60,13 @@ def whole_number(text: str) -> int:
     return number
 
 
+def count(text: str) -> int:
+    """Parses an option that takes 1, 2, 3 and so on."""
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f'takes a whole number of at least 1, such as 7, got {text!r}')
+    return int(text)
+
+
 def output_file(text: str) -> str:
     """Checks an option that is the path of a file to write, before the work whose result goes there.
 

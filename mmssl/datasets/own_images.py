@@ -51,8 +51,7 @@ def use_images(cfg: Config, folder: str | Path) -> list[str]:
         UserError: The folder holds fewer than two images, the config needs labels and the folder has no class folders,
             or the config needs boxes or segmentation maps.
     """
-    train = cfg.get('train_dataloader') or {}
-    names = list(find_images(str(folder), (train.get('dataset') or {}).get('bands')))
+    names = list(find_images(str(folder), _bands(cfg)))
     if len(names) < 2:
         raise UserError(f'{folder} holds {len(names)} images: choose a folder with at least two')
     if cfg.get('default_scope', 'mmssl') != 'mmssl':
@@ -91,6 +90,15 @@ def _dataloaders(cfg: Config) -> Iterator[tuple[str, Any]]:
         for key in ('train_dataloader', 'dataloader', 'bank_dataloader', 'val_dataloader', 'test_dataloader'):
             if holder and holder.get(key) is not None:
                 yield key, holder[key]
+
+
+def _bands(cfg: Config) -> Any:
+    """Returns the ``bands`` of the first dataset that has them, because they decide which files are images."""
+    for _, loader in _dataloaders(cfg):
+        for dataset in (loader.dataset, loader.dataset.get('dataset') or {}):
+            if dataset.get('bands') is not None:
+                return dataset['bands']
+    return None
 
 
 def _replace(loader: Any, source: dict[str, Any]) -> None:

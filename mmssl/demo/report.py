@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from mmssl.engine.runner import PretrainRunner
 from mmssl.evaluation.extract import Features
+from mmssl.evaluation.linear_probe import LinearProbe
+from mmssl.evaluation.weighted_knn import WeightedKNN
 from mmssl.utils.scalars import read_scalars
 from mmssl.visualization.augmented_views import augmented_views
 from mmssl.visualization.correspondence import correspondence_figure
@@ -62,6 +65,26 @@ def results_table(representations: Sequence[Representation]) -> list[list[str]] 
     return [head, *([r.name, *(f'{r.results[key]:.1f}' for key in keys)] for r in representations)]
 
 
+def accuracy_text(metrics: Sequence[Any], representation: Representation) -> str:
+    """Returns a paragraph on the columns of the accuracy table.
+
+    Args:
+        metrics: Metrics that gave the results.
+        representation: Features that were evaluated.
+    """
+    labels = representation.queries.labelled().labels
+    number = len(labels.unique())
+    parts = [f'Test images classified from frozen features: {len(labels):,} images, {number} classes.']
+    for metric in metrics:
+        if isinstance(metric, WeightedKNN):
+            parts.append(f'kNN: weighted vote of the {metric.k[0]} nearest training images.')
+        elif isinstance(metric, LinearProbe) and metric.labels_per_class is None:
+            parts.append('Linear: logistic regression on all training labels.')
+        elif isinstance(metric, LinearProbe) and metric.labels_per_class == 10:
+            parts.append(f'10 labels per class: the same on ten of each class, mean of {metric.num_draws} draws.')
+    return ' '.join(parts)
+
+
 def report_sections(
     runner: PretrainRunner, representations: Sequence[Representation], table: list[list[str]] | None
 ) -> list[Section]:
@@ -83,11 +106,7 @@ def report_sections(
     relates = algorithm.views is None or algorithm.views.count > 1
     sections = []
     if table:
-        text = (
-            f'Test images classified from frozen features: {len(after.queries):,} images, {len(classes)} classes. kNN: '
-            'weighted vote of the 20 nearest training images. Linear: logistic regression on all training labels, and '
-            'on ten per class, averaged over ten draws.'
-        )
+        text = accuracy_text(runner.val_loop.evaluator.metrics, after)
         sections.append(Section('Accuracy', text, table=table))
     return [
         *sections,

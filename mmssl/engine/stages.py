@@ -43,7 +43,10 @@ class Step(Protocol):
         """Writes all artefacts of the stage to ``folder``."""
 
     def dry_run(self, folder: Path) -> StepReport:
-        """Writes placeholders of the same shape to ``folder``, and reports the cost and the problems of ``run``."""
+        """Writes placeholders of the same shape to ``folder``, and reports the cost and the problems of ``run``.
+
+        Every process has a folder of its own here, so every process must write.
+        """
 
 
 @dataclass
@@ -98,8 +101,9 @@ def read_stages(path: str | Path, cfg_options: dict[str, Any] | None = None, see
         seed: Seed of the whole run; None takes the seeds of the configs.
 
     Raises:
-        UserError: There is no stage, a stage has no name or an unknown key, takes an artefact that no earlier stage
-            leaves, or is a training that leaves something else than a backbone or a checkpoint.
+        UserError: There is no stage, a stage has no name, an unknown key or keys of a step and of a training, takes an
+            artefact that no earlier stage leaves, or is a training that leaves something else than a backbone or a
+            checkpoint.
     """
     path = find_config(path)
     own = load_config(path)
@@ -149,6 +153,11 @@ def _read(entry: dict, number: int, own: Config, path: Path, before: Sequence[St
         wrong = sorted(unknown)[0]
         raise UserError(f'{path}: stage {name!r} has no key {wrong!r}{did_you_mean(wrong, _KEYS)}')
     if 'step' in entry:
+        if of_trainings := sorted(entry.keys() & {'recipe', 'config'}):
+            raise UserError(
+                f'{path}: stage {name!r} has a step, which takes no {" and no ".join(of_trainings)}: write the '
+                'arguments into step, or remove step for a training'
+            )
         config, prefix = Config(dict(step=entry['step']), filename=str(own.filename)), 'step.'
         config.step.setdefault('seed', (own.get('randomness') or {}).get('seed'))
         leaves = dict(entry.get('leaves', {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,11 +28,12 @@ from mmssl.engine.compilation import checkpoint_blocks
 from mmssl.engine.loops import seed_iteration
 from mmssl.engine.micro_batches import use_micro_batches
 from mmssl.engine.sharding import shard
+from mmssl.models.algorithms.labelled import LabelledAlgorithm, with_placeholder_labels
 from mmssl.models.layers.low_rank import restrict_training
 from mmssl.models.layers.sync_batch_norm import convert_sync_batchnorm
 from mmssl.profiling.live_bytes import LiveBytes
 from mmssl.profiling.machine import sum_of_losses
-from mmssl.profiling.recipe_step import read_batch
+from mmssl.profiling.recipe_step import read_batch_and_length
 from mmssl.profiling.step_cost import optim_wrapper_at_rest
 from mmssl.registry import ALGORITHMS
 from mmssl.utils.errors import UserError
@@ -104,18 +106,18 @@ def follow_step(cfg: Config, processes: int, limit: float) -> ClusterReport:
         raise UserError('a dry run for a cluster is made by one process: omit --launcher')
     if cfg.get('default_scope') in ('mmdet', 'mmseg'):
         raise UserError('a dry run for a cluster takes algorithms of mmssl, not detectors and segmenters')
-    cfg = Config(cfg.to_dict())
+    cfg = copy.deepcopy(cfg)
     strategy, problems = read_strategy(cfg.get('strategy')), []
     if strategy and cfg.optim_wrapper.get('dtype') == 'float16':
         problems.append("strategy='fsdp2' does not support float16: use --amp bf16")
     batch_size = cfg.train_dataloader.batch_size
     cfg.train_dataloader.batch_size = 2
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    batch = read_batch(cfg)
+    batch, num_images = read_batch_and_length(cfg)
     with _group_of(processes):
         seed_iteration((cfg.get('randomness') or {}).get('seed') or 0, 0, 0)  # sizes of masks decide on the memory
         try:
-            memory = _follow(cfg, batch, batch_size, strategy)
+            memory = _follow(cfg, batch, batch_size, strategy, num_images or 0)
         except (UnsupportedFakeTensorException, DataDependentOutputException) as error:
             raise UserError(f'{cfg.model.type} computes with values, so shapes alone do not tell: {error}') from error
     if memory['peak'] > limit:
@@ -143,7 +145,7 @@ def _group_of(processes: int) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def _follow(cfg: Config, batch: dict, batch_size: int, strategy: dict | None) -> dict[str, int]:
+def _follow(cfg: Config, batch: dict, batch_size: int, strategy: dict | None, num_images: int) -> dict[str, int]:
     with torch.device('meta'):
         model = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).train()
         restrict_training(model, **(cfg.get('trainable') or {}))
@@ -157,7 +159,10 @@ def _follow(cfg: Config, batch: dict, batch_size: int, strategy: dict | None) ->
         mesh = init_device_mesh('cpu', (world_size(),))
         shard(model, OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0)), strategy, mesh)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        return _measure(cfg, model.to_empty(device='cpu'), batch, batch_size)
+        model = model.to_empty(device='cpu')
+        if isinstance(model, LabelledAlgorithm):
+            model.before_labels(num_images)  # some keep a row for each image of the training set
+        return _measure(cfg, model, batch, batch_size)
 
 
 def _measure(cfg: Config, model: Any, batch: dict, batch_size: int) -> dict[str, int]:
@@ -168,6 +173,7 @@ def _measure(cfg: Config, model: Any, batch: dict, batch_size: int) -> dict[str,
         return torch.empty((batch_size, *tensor.shape[1:]), dtype=dtype)
 
     data = tree_map_only(Tensor, enlarged, dict(inputs=batch['inputs'], data_samples=batch['data_samples']))
+    data['data_samples'] = with_placeholder_labels(model, data['data_samples'], batch_size)
     peaks = []
     with LiveBytes(*model.parameters(), *model.buffers(), *data['inputs']) as live:
         wrapper.optimizer.register_step_pre_hook(lambda *_: peaks.append(live.peak))

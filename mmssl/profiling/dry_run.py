@@ -23,6 +23,7 @@ from mmssl.distributed.unwrap import unwrap
 from mmssl.engine.agreement import wrong_batches
 from mmssl.engine.hooks.pseudo_labels import PseudoLabelsHook
 from mmssl.engine.loops import too_few_images
+from mmssl.models.algorithms.labelled import LabelledAlgorithm
 from mmssl.profiling.cost_report import Report
 from mmssl.profiling.machine import device_name, peak_memory, reset_peak_memory, synchronize
 from mmssl.profiling.saved_bytes import SavedBytes, count_saved_bytes
@@ -187,6 +188,9 @@ def _report(
     if torch.cuda.is_available():
         name = device_name(device())
         memory['peak'] = peak_memory(device()) * scale
+    missing_rows = (num_images or 0) - len(runner.train_dataloader.dataset)  # synthetic images are few
+    if missing_rows > 0 and (row := _bytes_of_a_row(model)):
+        memory |= {use: memory[use] + missing_rows * row for use in ('weights', 'sum', 'peak') if use in memory}
     if scale > 1:
         notes.append(f'measured with {measured_batch_size} images per process, scaled to {batch_size}')
     problems += wrong_batches(model, batch_size)
@@ -199,7 +203,10 @@ def _report(
     seconds = {'data loading': probe.seconds['data'] * scale / workers, 'training step': probe.seconds['model'] * scale}
     if any(str(dataset.get('data_root')).startswith(cfg.work_dir) for dataset in datasets(cfg, ['train'])):
         notes.append('measured on synthetic images, because data is missing')
+    if left_out := _left_out_of_times(runner):
+        notes.append(f'the times of an epoch and of the run leave out {left_out}')
     notes.append(f'data loading: assumes {workers} workers, at most one per core, that share the work perfectly')
+    epoch_images = None if num_images is None else round(num_images * _share_of_epoch(loader))
     base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', batch_size * world_size())
     return Report(
         parameters=_count_parameters(model),
@@ -209,8 +216,8 @@ def _report(
         measured_batch_size=measured_batch_size,
         processes=world_size(),
         recipe_processes=max(base // batch_size, 1),
-        num_images=num_images,
-        max_epochs=_epochs(runner, num_images, batch_size * world_size()),
+        num_images=epoch_images,
+        max_epochs=_epochs(runner, epoch_images, batch_size * world_size()),
         device=name,
         labelling={
             name: size
@@ -220,6 +227,17 @@ def _report(
         problems=problems,
         notes=notes,
     )
+
+
+def _share_of_epoch(loader: Any) -> float:
+    """Returns images of an epoch / images of the training set, which ``reassign`` of ``ClusterSampler`` changes."""
+    return getattr(loader.sampler, 'dataset_size', len(loader.dataset)) / len(loader.dataset)
+
+
+def _left_out_of_times(runner: Runner) -> str:
+    """Returns what a run does beside its iterations, as text; empty if it does nothing else."""
+    parts = ['labellings'] if _labelling_hooks(runner) else []
+    return ' and '.join([*parts, 'evaluations'] if runner.val_loop is not None else parts)
 
 
 def _epochs(runner: Runner, num_images: int | None, global_batch: int) -> float:
@@ -259,6 +277,17 @@ def bytes_in_use(model: nn.Module, optimizer: torch.optim.Optimizer, activations
         'activations': activations,
     }
     return {**parts, 'sum': sum(parts.values())}
+
+
+def _bytes_of_a_row(algorithm: Any) -> int:
+    """Returns the bytes that an algorithm keeps for each image of the training set; its rows are lost."""
+    if not isinstance(algorithm, LabelledAlgorithm):
+        return 0
+    sizes = []
+    for number in (1, 2):
+        algorithm.before_labels(number)
+        sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in algorithm.buffers()))
+    return sizes[1] - sizes[0]
 
 
 def _cpu_batch_size(cfg: Config) -> int:

@@ -92,12 +92,17 @@ def measure_recipe(
 
 def read_batch(cfg: Config, batch_size: int | None = None) -> dict[str, Any]:
     """Returns a training batch of ``batch_size`` images, by default the config's; of noise if the data is missing."""
+    return read_batch_and_length(cfg, batch_size)[0]
+
+
+def read_batch_and_length(cfg: Config, batch_size: int | None = None) -> tuple[dict[str, Any], int | None]:
+    """Returns the batch of ``read_batch``, and the number of training images, None if it is not known."""
     with tempfile.TemporaryDirectory() as folder:
-        replace_missing_data(cfg, Path(folder))
+        length = replace_missing_data(cfg, Path(folder))[2]
         replace_missing_weights(cfg)
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         count = batch_size or cfg.train_dataloader.batch_size
-        return collate_views([dataset[0, index % len(dataset)] for index in range(count)])
+        return collate_views([dataset[0, index % len(dataset)] for index in range(count)]), length
 
 
 def _variants(step: RecipeStep, compiled: bool) -> dict[str, RecipeStep]:

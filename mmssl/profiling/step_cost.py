@@ -100,8 +100,10 @@ class TrainingStep:
     def __init__(self, cfg: Config, views: list[Tensor], device: torch.device) -> None:
         self.views = views
         count = len(views[0])
-        samples = dict(index=torch.arange(count, device=device), label=torch.full((count,), -1, device=device))
         self.algorithm: BaseAlgorithm = ALGORITHMS.build(dict(cfg.model, data_preprocessor=None)).to(device).train()
+        index = torch.arange(count, device=device)
+        classes = getattr(getattr(self.algorithm, 'check_labels', None), 'num_classes', None)  # of a classifier
+        samples = dict(index=index, label=torch.full_like(index, -1) if classes is None else index % classes)
         self.samples = with_placeholder_labels(self.algorithm, samples, count)
         self.wrapper = optim_wrapper_at_rest(self.algorithm, cfg, device)
         self.algorithm.on_train_start()
@@ -144,8 +146,7 @@ class TrainingStep:
     def _stage(self) -> None:
         """Computes the loss, because ``on_step_end`` may need the tensors that it stages."""
         self.wrapper.zero_grad()
-        with torch.no_grad():
-            self._loss()
+        self._loss()  # with autograd, because some losses contain a gradient
 
     def _replay(self, name: str, calls: Calls) -> None:
         with self.wrapper.optim_context(self.algorithm):

@@ -40,7 +40,7 @@ def read_log(path: str) -> Log:
 
 
 def curve(log: Log, key: str) -> tuple[list[float], list[float]]:
-    """Returns positions and values of ``key``: iterations of training and of labellings, epochs of evaluations.
+    """Returns positions and values of ``key``; ``position_unit`` says what the positions count.
 
     Raises:
         UserError: No entry of the log has the key; names those that it has.
@@ -53,18 +53,38 @@ def curve(log: Log, key: str) -> tuple[list[float], list[float]]:
     return list(xs), list(ys)
 
 
+def position_unit(log: Log, key: str) -> str:
+    """Returns what the positions of ``key`` count, ``'iteration'`` or ``'epoch'``.
+
+    Evaluations are counted in iterations if the run is, which shows in positions beyond the last epoch.
+    """
+    lines = [line for line in log if key in line]
+    if any(line.keys() & _OF_ITERATIONS for line in lines):
+        return 'iteration'
+    training = [line for line in log if 'iter' in line]
+    last = max((line.get('epoch', 0) for line in training), default=np.inf)
+    return 'iteration' if max(line.get('step', 0) for line in lines) > last else 'epoch'
+
+
 def draw_curves(axes: Axes, curves: Mapping[str, tuple[Log, str]]) -> None:
     """Draws curves and their legend.
 
     Args:
         axes: Axes of matplotlib.
         curves: Name in the legend -> log, and key in the log.
+
+    Raises:
+        UserError: A log has no value of its key, or some curves run over iterations and others over epochs.
     """
-    for name, (log, key) in curves.items():
-        xs, ys = curve(log, key)
-        facts = set().union(*(line.keys() for line in log if key in line))
-        axes.plot(xs, ys, label=name, linewidth=0.8, marker=None if 'iter' in facts else 'o')
-        axes.set_xlabel('iteration' if facts & _OF_ITERATIONS else 'epoch')
+    points = [curve(log, key) for log, key in curves.values()]
+    units = {name: position_unit(log, key) for name, (log, key) in curves.items()}
+    if len(set(units.values())) > 1:
+        shown = ', '.join(f'{name} by {unit}s' for name, unit in units.items())
+        raise UserError(f'curves of one figure need the same positions, got {shown}: draw two figures')
+    for name, (log, key), (xs, ys) in zip(curves, curves.values(), points):
+        is_training = any('iter' in line for line in log if key in line)
+        axes.plot(xs, ys, label=name, linewidth=0.8, marker=None if is_training else 'o')
+    axes.set_xlabel(next(iter(units.values())))
     axes.legend()
 
 

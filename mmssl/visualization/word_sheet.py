@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from mmssl.datasets.base import ImageDataset
 from mmssl.visualization.image_grid import image_grid
@@ -22,6 +23,7 @@ def word_sheet(
     border: int = 0,
     num_words: int = 12,
     num_patches: int = 10,
+    picture: Callable[[Tensor], Tensor] = Tensor.clone,
 ) -> Figure:
     """Draws one row per visual word: the image patches whose features are nearest to the word.
 
@@ -37,11 +39,15 @@ def word_sheet(
         border: Width in positions of the border of the feature map that ``words`` leaves out.
         num_words: Number of rows.
         num_patches: Number of columns.
+        picture: Function: images of the dataset (N, C, S, S) -> pixels (N, 3, S, S) uint8, the ``picture`` of the data
+            preprocessor, for images with bands; the default returns RGB images unchanged.
     """
     frequent = np.argsort(-np.bincount(words.ravel()), kind='stable')
     frequent = frequent[: int((np.bincount(words.ravel()) >= num_patches).sum()) or 1]
     chosen = frequent[np.linspace(0, len(frequent) - 1, min(num_words, len(frequent))).round().astype(int)]
-    sheet = torch.stack([word_patches(dataset, rows, words == word, distances, border, num_patches) for word in chosen])
+    sheet = torch.stack(
+        [word_patches(dataset, rows, words == word, distances, border, num_patches, picture) for word in chosen]
+    )
     counts = np.bincount(words.ravel())
     labels = [f'word {word}\n{counts[word]} times' for word in chosen]
     return image_grid(sheet, [''] * num_patches, labels=labels)
@@ -54,7 +60,8 @@ def word_patches(
     distances: np.ndarray,
     border: int,
     number: int,
-) -> torch.Tensor:
+    picture: Callable[[Tensor], Tensor] = Tensor.clone,
+) -> Tensor:
     """Returns the patches whose features are nearest to a word, one per image; missing patches are white.
 
     Args:
@@ -64,6 +71,7 @@ def word_patches(
         distances: (I, P), see ``word_sheet``.
         border: Width of the ignored border, see ``word_sheet``.
         number: Number of patches.
+        picture: Function from images to pixels, see ``word_sheet``.
 
     Returns:
         (number, 3, S, S) uint8; S is four strides of the feature map.
@@ -74,7 +82,7 @@ def word_patches(
     nearest = masked[np.arange(len(best)), best]
     patches = []
     for image in np.argsort(nearest, kind='stable')[:number]:
-        pixels = dataset[int(rows[image])]['inputs']
+        pixels = picture(dataset[int(rows[image])]['inputs'][None])[0]
         stride = pixels.shape[-1] / (side + 2 * border)
         half = round(_CONTEXT * stride / 2)
         centre = [round((border + int(index) + 0.5) * stride) for index in divmod(int(best[image]), side)]

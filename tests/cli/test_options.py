@@ -115,3 +115,13 @@ def test_a_figure_has_the_ending_of_a_picture(kind: str, text: str, capsys: pyte
         parser.parse_args([f'--out={text}'])
     message = capsys.readouterr().err
     assert 'argument --out: takes a file that ends in .png, .jpg' in message or 'got an empty string' in message
+
+
+@pytest.mark.parametrize('text', ['0', '-1', '1.5', 'many', ''])
+def test_a_count_is_at_least_one(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--size', type=cli.count)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f'--size={text}'])
+    assert f'takes a whole number of at least 1, such as 7, got {text!r}' in capsys.readouterr().err
+    assert parser.parse_args(['--size', '12']).size == 12

@@ -63,3 +63,12 @@ def test_a_dict_on_the_command_line_is_read_or_refused_in_a_sentence(capsys: pyt
     with pytest.raises(SystemExit):
         tool.main([str(MASK_RCNN), '--cfg-options', 'model.backbone.arch={embed_dim:192,depth:12}'])
     assert 'write one option for each entry, such as model.backbone.arch.NAME=VALUE' in capsys.readouterr().err
+
+
+def test_print_config_shows_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = 'clusterfit_resnet18_1xb128-200e_cifar10'
+    load_tool('misc/print_config.py').main([recipe, '--cfg-options', 'cluster.num_clusters=7', 'fit.max_epochs=9'])
+    text = capsys.readouterr().out
+    lines = text.replace(' ', '').splitlines()
+    assert 'num_clusters=7,' in lines and 'max_epochs=9' in lines and lines.count('max_epochs=200') == 1
+    assert '# stage cluster\n# step.checkpoint becomes the file of rotnet.backbone\n' in text

@@ -49,3 +49,15 @@ def test_datasets_around_others_are_kept_under_either_name(tmp_path: Path) -> No
         own_images.use_images(cfg, tmp_path)
         assert cfg.train_dataloader.dataset.noise == 0.1
         assert cfg.train_dataloader.dataset.dataset.type == 'ClassFolder'
+
+
+@pytest.mark.parametrize('inside', [False, True])
+def test_the_bands_of_any_dataset_decide_which_files_are_images(tmp_path: Path, inside: bool) -> None:
+    for number in range(4):
+        (tmp_path / f'{number}.npy').touch()
+    images = dict(type='ImageFolder', data_root='', bands=5)
+    if inside:
+        cfg = Config(dict(train_dataloader=dict(dataset=dict(type='RelabelledImages', dataset=images, views=[]))))
+    else:
+        cfg = Config(dict(step=dict(type='ClusterFeatures', dataloader=dict(dataset=images))))
+    assert len(own_images.use_images(cfg, tmp_path)) == 4

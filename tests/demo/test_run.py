@@ -17,8 +17,12 @@ from mmssl.config.check import check_config
 from mmssl.config.load import load_config
 from mmssl.demo import precision
 from mmssl.demo import run as demo
-from mmssl.demo.report import words_section
+from mmssl.demo.report import Representation, accuracy_text, words_section
 from mmssl.engine.stages import read_stages
+from mmssl.evaluation.embedding_statistics import EmbeddingStatistics
+from mmssl.evaluation.extract import Features
+from mmssl.evaluation.linear_probe import LinearProbe
+from mmssl.evaluation.weighted_knn import WeightedKNN
 from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, LABELLERS
 from mmssl.utils.errors import UserError
@@ -236,3 +240,14 @@ def test_too_few_images_are_refused(tmp_path: Path) -> None:
     Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
     with pytest.raises(UserError, match='holds 1 images; the demo needs at least 32'):
         demo.use_folder(load_config(RECIPES[0]), str(tmp_path))
+
+
+def test_the_text_names_what_the_recipe_measures() -> None:
+    queries = Features(torch.zeros(4, 2), torch.tensor([3, 3, 5, -1]), torch.arange(4))
+    shown = Representation('pre-trained', queries, queries, {})
+    text = accuracy_text([WeightedKNN(k=7), LinearProbe(), EmbeddingStatistics()], shown)
+    assert text.startswith(
+        'Test images classified from frozen features: 3 images, 2 classes. kNN: weighted vote of the 7'
+    )
+    assert 'on all training labels' in text and 'per class' not in text
+    assert 'mean of 3 draws' in accuracy_text([LinearProbe(labels_per_class=10, num_draws=3)], shown)

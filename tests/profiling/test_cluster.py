@@ -89,3 +89,11 @@ def test_train_takes_the_cluster() -> None:
     for text in ('80', '32x', '0x80', 'ax80', '4x-1'):
         with pytest.raises(UserError, match='takes PROCESSESxGIB, such as 32x80'):
             read_cluster(text)
+
+
+@pytest.mark.parametrize(('method', 'row'), [('odc', 4 * 128 + 8), ('deepcluster', 0), ('sela', 0)])
+def test_methods_that_learn_labels_get_stand_ins_and_the_rows_of_all_images(method: str, row: int) -> None:
+    (recipe,) = mmssl.list_recipes(f'{method}_resnet18*', dataset='cifar10')
+    plain, sharded = follow(recipe=recipe).memory, follow(recipe=recipe, strategy='fsdp2').memory
+    assert plain['weights'] - plain['gradients'] == pytest.approx(50_000 * row, abs=MIB / 2)
+    assert sharded['weights'] - sharded['gradients'] == pytest.approx(50_000 * row, abs=MIB / 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from mmengine.config import Config
 from torch import nn
@@ -66,6 +68,43 @@ def test_the_run_of_a_method_with_labels_is_measured_without_making_some(tmp_pat
     found = dry_run(cfg)
     assert found.problems == ['26 images cannot make 5000 clusters: lower num_clusters']
     assert found.labelling['features, in memory'] == 4 * 26 * 64
+
+
+def test_an_epoch_of_another_length_and_what_the_times_leave_out(tmp_path) -> None:
+    changes = dict(CHANGES, custom_hooks=[HOOK], runner_type='PretrainRunner')
+    changes['train_dataloader'] = dict(CHANGES['train_dataloader'], sampler=dict(type='ClusterSampler', reassign=0.5))
+    found = dry_run(Config(tiny_config(tmp_path, **changes)))
+    assert found.num_images == 13 and found.max_epochs == 3
+    assert 'the times of an epoch and of the run leave out labellings' in found.notes
+    assert found.labelling['features, in memory'] == 4 * 26 * 64
+
+
+def odc(folder: Path) -> Config:
+    neck = dict(type='TileNeck', in_channels=64, num_tiles=1, single=[dict(channels=64)])
+    model = dict(CHANGES['model'], type='ODC', neck=neck, clusters=dict(dim=64, min_cluster=2))
+    hook = dict(HOOK, labeller=dict(type='KMeansLabeller', num_clusters=5))
+    loader = dict(CHANGES['train_dataloader'], sampler=dict(type='EpochSampler'))
+    changes = dict(model=model, train_dataloader=loader, runner_type='PretrainRunner')
+    return Config(tiny_config(folder, **{**CHANGES, **changes}, custom_hooks=[hook]))
+
+
+def test_a_method_that_takes_centroids_gets_stand_ins(tmp_path) -> None:
+    found = dry_run(odc(tmp_path))
+    assert not found.problems and found.labelling['centroids'] == (3 * 4 + 8) * 5 * 64
+
+
+def test_the_memory_of_all_images_counts_where_the_data_is_missing(tmp_path) -> None:
+    cfg = odc(tmp_path)
+    few = dry_run(cfg)
+    views = cfg.train_dataloader.dataset.views
+    cfg.train_dataloader.dataset = dict(type='ImageNet1k', data_root='/none', split='train', views=views)
+    file = tmp_path / 'odc_resnet18_1xb4-3e_in1k.py'
+    file.touch()
+    found = dry_run(Config(cfg.to_dict(), filename=str(file)))
+    assert found.num_images == 1_281_167 and found.memory['activations'] == few.memory['activations']
+    row = 4 * 64 + 8  # a feature and a cluster
+    for use in ('weights', 'sum'):
+        assert found.memory[use] - few.memory[use] == (1_281_167 - 26) * row
 
 
 def test_too_few_images_are_a_problem_for_the_batch_of_the_recipe(tmp_path) -> None:

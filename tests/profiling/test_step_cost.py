@@ -71,6 +71,14 @@ def test_a_method_without_official_style_is_compared_with_its_parts() -> None:
     assert {'teacher', 'shuffle'} & set(figures['wall']['seconds'])  # the teacher is called by the shuffling
 
 
+@pytest.mark.parametrize('method', ['ImageClassifier', 'IGAM'])
+def test_a_classifier_gets_labels(method: str) -> None:
+    paths = {'ImageClassifier': 'demo/supervised_photos.py', 'IGAM': 'demo/igam_photos.py'}
+    figures = measure_step_cost(shrink(loaded(CONFIGS / paths[method])), NUM_IMAGES, repeats=1)
+    assert {'backbone', 'on_step_end'} <= figures['wall']['seconds'].keys()
+    assert figures['wall']['step_over_parts'] > 0
+
+
 def test_smaller_views_follow_the_largest() -> None:
     cfg = loaded(CONFIGS / 'dino/dino_vit-small_8xb64-100e_in1k.py')
     assert view_sizes(cfg) == [224] * 2 + [96] * 8

@@ -64,6 +64,19 @@ def test_labellings_are_counted_in_iterations() -> None:
     assert axes.get_xlabel() == 'epoch'
 
 
+@pytest.mark.parametrize('facts', [dict(epoch=1), {}])  # MMEngine's logs of iterations name no epoch
+def test_evaluations_of_a_run_of_iterations_are_counted_in_iterations(facts: dict) -> None:
+    log = [dict(loss=1.0, iter=3, step=3, **facts), dict(knn=0.5, step=4)]
+    axes = Figure().subplots()
+    draw_curves(axes, {'a': (log, 'knn'), 'b': (log, 'loss')})
+    assert axes.get_xlabel() == 'iteration'
+
+
+def test_epochs_and_iterations_share_no_axis(log: Path, tmp_path: Path, fails: Fails) -> None:
+    message = fails(tool.main, 'plot_curve', log, '--keys', 'loss', 'knn', '--legend', 'a', 'b', '--out', 'x.png')
+    assert 'got a by iterations, b by epochs: draw two figures' in message
+
+
 def test_plots_several_logs_and_keys(log: Path, tmp_path: Path) -> None:
     out = tmp_path / 'figures' / 'curves.png'
     run = log.parents[2]

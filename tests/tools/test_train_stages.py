@@ -189,6 +189,7 @@ def test_a_dry_run_looks_at_every_stage_and_leaves_no_file(
         ),
         ("name='second'", "name='first'", "'first' is the name of two stages"),
         ("name='second', takes", "name='second', take", "stage 'second' has no key 'take'; did you mean 'takes'"),
+        ("name='sum',", "name='sum', config=dict(digits=3),", "stage 'sum' has a step, which takes no config: write"),
         ("type='SumWeights'", "type='SumWeight'", "stage 'sum': step.type: no step is called 'SumWeight'"),
         ('max_epochs=1', 'max_epoch=1', "stage 'first': config max_epoch=1 changes nothing: nothing reads max_epoch;"),
     ],

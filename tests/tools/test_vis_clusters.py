@@ -54,4 +54,7 @@ def test_mistakes(checkpoint: Path, tmp_path: Path, fails: Callable[..., str]) -
     assert '--num-images 0: each must be at least 1' in fails(tool.main, checkpoint, '--num-images', '0')
     backbone = checkpoint.with_stem('iter_6_backbone')
     assert 'holds no labels' in fails(tool.main, backbone)
+    other = tmp_path / 'other.py'
+    other.write_text("custom_hooks = [dict(type='EMAHook')]")
+    assert 'other.py has no PseudoLabelsHook' in fails(tool.main, checkpoint, '--config', other)
     assert 'does not exist' in fails(tool.main, tmp_path / 'no.pth')

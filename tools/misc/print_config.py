@@ -1,4 +1,7 @@
-"""Print a config with its bases and overrides resolved: ``python tools/misc/print_config.py CONFIG``."""
+"""Print a config with its bases and overrides resolved: ``python tools/misc/print_config.py CONFIG``.
+
+Of a config with stages it prints the config of each stage.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     # after the arguments, because importing torch is slow
     from mmssl.config.load import load_config
 
-    print(load_config(args.config, args.cfg_options).pretty_text)
+    cfg = load_config(args.config, args.cfg_options)
+    if 'stages' not in cfg:
+        print(cfg.pretty_text)
+        return
+    from mmssl.engine.stages import read_stages
+
+    for stage in read_stages(args.config, args.cfg_options):
+        print(f'# stage {stage.name}')
+        for key, artefact in stage.takes.items():
+            print(f'# {key} becomes the file of {artefact}')
+        print(stage.config.pretty_text)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from mmssl.cli.options import output_file, write_json
+from mmssl.cli.options import count, output_file, write_json
 from mmssl.cli.tool import tool
 from mmssl.models.backbones.adder_resnet import DEPTHS
 from mmssl.profiling.adder_step import KINDS, measure_adder_memory, measure_adder_step
@@ -17,8 +17,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description='Measure a step with adder layers, with straightforward forms of them, and with convolutions'
     )
     parser.add_argument('--depth', type=int, choices=sorted(DEPTHS), default=20, help='ResNet depth (default: 20)')
-    parser.add_argument('--batch-size', type=int, default=32, help='number of images of a step (default: 32)')
-    parser.add_argument('--size', type=int, default=32, help='side of the images in pixels (default: 32)')
+    parser.add_argument('--batch-size', type=count, default=32, help='number of images of a step (default: 32)')
+    parser.add_argument('--size', type=count, default=32, help='side of the images in pixels (default: 32)')
     parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     parser.add_argument('--no-memory', action='store_true', help='do not measure memory')
     parser.add_argument('--out', type=output_file, help='JSON file to write the figures to')

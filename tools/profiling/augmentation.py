@@ -10,14 +10,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmssl.cli.options import output_file, write_json
+from mmssl.cli.options import count, output_file, write_json
 from mmssl.cli.tool import tool
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Time of decoding, cropping and colours on one core')
     parser.add_argument('images', nargs='?', help='folder of images (default: photographs at 500x375)')
-    parser.add_argument('--batch-size', type=int, default=64, help='number of image pairs in one measurement')
+    parser.add_argument('--batch-size', type=count, default=64, help='number of image pairs in one measurement')
     parser.add_argument('--repeats', type=int, default=7, help='number of measurements for the medians')
     parser.add_argument('--out', type=output_file, help='JSON file for the figures')
     return parser.parse_args(argv)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from mmssl.cli.options import add_config_options, load_run, output_file, write_json
+from mmssl.cli.options import add_config_options, count, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -22,8 +22,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     kmeans.add_argument('--clusters', type=int, default=1000, help='number of clusters (default: 1000)')
     codes = kinds.add_parser('codes', help='codes of SwAV, beside a training step')
     add_config_options(codes)
-    codes.add_argument('--batch-size', type=int, help="number of images of a step (default: the config's)")
-    codes.add_argument('--size', type=int, help="side of the largest views in pixels (default: the config's)")
+    codes.add_argument('--batch-size', type=count, help="number of images of a step (default: the config's)")
+    codes.add_argument('--size', type=count, help="side of the largest views in pixels (default: the config's)")
     for kind in (features, kmeans, codes):
         kind.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
         kind.add_argument('--out', type=output_file, help='JSON file to write the figures to')

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmssl.cli.options import load_run, output_file, write_json
+from mmssl.cli.options import count, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 HEAD = '| recipe | images, largest view | mmssl | mmssl / toolbox [least most] | '
@@ -25,7 +25,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         'configs', nargs='+', metavar='CONFIG', help='recipes of SimCLR, Barlow Twins, VICReg, DINO or MAE'
     )
-    parser.add_argument('--batch-size', type=int, help="number of images of a step (default: the config's)")
+    parser.add_argument('--batch-size', type=count, help="number of images of a step (default: the config's)")
     parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     parser.add_argument(
         '--images',

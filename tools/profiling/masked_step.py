@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from mmssl.cli.options import add_config_options, load_run, output_file, write_json
+from mmssl.cli.options import add_config_options, count, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -15,7 +15,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Measure a masked step, a plain loop over timm's blocks, and an unmasked step"
     )
     add_config_options(parser)
-    parser.add_argument('--batch-size', type=int, help="number of images of a step (default: the config's)")
+    parser.add_argument('--batch-size', type=count, help="number of images of a step (default: the config's)")
     parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32', help='default: float32')
     parser.add_argument('--no-compile', action='store_true', help="skip the step with compile='blocks'")

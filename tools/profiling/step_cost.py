@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmssl.cli.options import add_config_options, load_run, output_file, write_json
+from mmssl.cli.options import add_config_options, count, load_run, output_file, write_json
 from mmssl.cli.tool import tool
 
 RATIOS = ('step_over_parts', 'step_over_official_style')
@@ -14,8 +14,8 @@ RATIOS = ('step_over_parts', 'step_over_official_style')
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Measure a training step, its parts alone and an official-style step')
     add_config_options(parser)
-    parser.add_argument('--batch-size', type=int, help="number of images of a step (default: the config's)")
-    parser.add_argument('--size', type=int, help="side of the largest views in pixels (default: the config's)")
+    parser.add_argument('--batch-size', type=count, help="number of images of a step (default: the config's)")
+    parser.add_argument('--size', type=count, help="side of the largest views in pixels (default: the config's)")
     parser.add_argument('--repeats', type=int, default=5, help='number of measurements for the medians (default: 5)')
     parser.add_argument('--out', type=output_file, help='JSON file to write the figures to')
     return parser.parse_args(argv)

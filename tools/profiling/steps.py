@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmssl.cli.options import output_file, write_json
+from mmssl.cli.options import count, output_file, write_json
 from mmssl.cli.tool import tool
 
 
@@ -18,7 +18,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Measure steps in several variants, augmentation, loading and scaling')
     parser.add_argument('recipes', nargs='*', help='names of recipes (default: one of every method for ImageNet)')
     parser.add_argument('--minutes', type=float, default=9, help='time after which nothing new begins (default: 9)')
-    parser.add_argument('--batch-size', type=int, help="images per step (default: 64, or the recipe's if smaller)")
+    parser.add_argument('--batch-size', type=count, help="images per step (default: 64, or the recipe's if smaller)")
     parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='bfloat16', help='default: bfloat16')
     parser.add_argument('--repeats', type=int, default=3, help='number of measurements for the medians (default: 3)')
     parser.add_argument('--no-compile', action='store_true', help='do not compile blocks')

@@ -157,8 +157,7 @@ class PseudoLabelsHook(Hook):
         """
         algorithm = runner.algorithm
         if self.only_estimate:
-            shape = self.labeller.num_heads, len(runner.train_dataloader.dataset)
-            return Labels(np.arange(shape[1]) % self.labeller.num_clusters + np.zeros((shape[0], 1), np.int64))
+            return self._stand_ins(algorithm, len(runner.train_dataloader.dataset))
         rows = self._features(runner)
         message: list[Any] = [None, None]
         if rank() == 0:
@@ -174,6 +173,15 @@ class PseudoLabelsHook(Hook):
             raise UserError(f'labels cannot be computed at iteration {runner.iter}: {message[1]}')
         return message[0]
 
+    def _stand_ins(self, algorithm: Any, num_images: int) -> Labels:
+        """Returns labels that depend on no image, with centroids of noise if the labeller makes centroids."""
+        heads, clusters = self.labeller.num_heads, self.labeller.num_clusters
+        labels = np.tile(np.arange(num_images) % clusters, (heads, 1))
+        if not self.labeller.has_centroids:
+            return Labels(labels)
+        shape = heads, clusters, algorithm.label_width // self.labeller.num_crops
+        return Labels(labels, np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
+
     def _label(self, algorithm: Any, rows: Rows, seed: int) -> Labels:
         labelling_seed = int(np.random.SeedSequence((seed, self.done)).generate_state(1)[0])
         result = self.labeller.label(_seen_rows(rows), labelling_seed, algorithm.label_scores)
@@ -188,7 +196,8 @@ class PseudoLabelsHook(Hook):
             return Rows(*(tensor.cpu().clone().numpy() for tensor in stored)) if rank() == 0 else None
         loader, training = runner.train_dataloader, algorithm.label_pass == 'training'
         dataset = loader.dataset if training else loader.dataset.with_transform(self.transform)
-        sampler = EpochSampler(dataset, shuffle=training, drop_last=False, seed=runner.seed)
+        as_trained = training and not loader.drop_last  # the last batch of an epoch is trained on, however small
+        sampler = EpochSampler(dataset, shuffle=training, drop_last=as_trained, seed=runner.seed)
         sampler.set_epoch(_LABEL_EPOCH + runner.iter)
         passes: DataLoader = DataLoader(
             dataset,
@@ -197,7 +206,7 @@ class PseudoLabelsHook(Hook):
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
             pin_memory=loader.pin_memory,
-            drop_last=training,  # batch norm cannot train on a last batch of one image
+            drop_last=training and not as_trained,  # batch norm cannot train on a last batch of one image
         )
         if training:
             algorithm.train()
@@ -355,9 +364,11 @@ def read_labelled(
     apply_options(cfg, cfg_options)
     cfg.setdefault('default_scope', 'mmssl')
     init_default_scope(cfg.default_scope)
-    hook = next(hook for hook in cfg.custom_hooks if hook.type.rpartition('.')[2] == 'PseudoLabelsHook')
+    hooks = [hook for hook in cfg.get('custom_hooks') or () if hook.type.rpartition('.')[2] == 'PseudoLabelsHook']
+    if not hooks:
+        raise UserError(f'{config} has no PseudoLabelsHook: give the config of the training of {checkpoint}')
     size = cfg.train_dataloader.dataset.views[0].size
-    transform = hook.get('transform') or dict(type='CenterCropView', size=size)
+    transform = hooks[0].get('transform') or dict(type='CenterCropView', size=size)
     labels, moved = content[_KEY]['labels'], content['state_dict'].get('clusters.labels')
     if moved is not None and moved.shape == labels.shape[1:]:
         labels = moved[None]  # of OnlineClusters, which start with the labels of the hook and move at every step

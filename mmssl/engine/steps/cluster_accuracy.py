@@ -9,7 +9,6 @@ from typing import Any
 from mmengine.logging import print_log
 
 from mmssl.converters.trained import load_trained
-from mmssl.distributed.collectives import rank
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, plain_loader, plain_transform
 from mmssl.evaluation.accuracy import AccuracyEvaluator
@@ -67,7 +66,6 @@ class ClusterAccuracy:
         """Checks the images and the arguments."""
         number, problems = dataset_or_problem(self.dataloader, 'dataloader')
         problems = self._missing() + problems
-        if rank() == 0:
-            (folder / 'accuracy.json').write_text('{}\n')
+        (folder / 'accuracy.json').write_text('{}\n')
         lines = [] if number is None else [f'one pass over {number:,} images']
         return StepReport(lines, problems)

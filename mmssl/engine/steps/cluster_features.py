@@ -18,9 +18,10 @@ from mmssl.datasets.relabelled_images import image_name, write_labels
 from mmssl.distributed.collectives import patient_barrier, rank
 from mmssl.engine.stages import StepReport
 from mmssl.engine.steps.frozen import dataset_or_problem, frozen_network, plain_loader, try_images
-from mmssl.evaluation.extract import extract_to_file
+from mmssl.evaluation.extract import Features, extract_to_file
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import STEPS
+from mmssl.utils.errors import UserError
 
 _TIMED_ROWS = 512
 
@@ -84,31 +85,45 @@ class ClusterFeatures:
         self.eps, self.dtype, self.num_images = eps, read_dtype(dtype), num_images
 
     def run(self, folder: Path) -> None:
-        """Extracts the features, clusters them and writes the labels."""
+        """Extracts the features, clusters them and writes the labels.
+
+        Raises:
+            UserError: There are fewer images than clusters; it is raised before the features are extracted.
+        """
         network = frozen_network(**self.network)
+        loaders = {file: plain_loader(config, self.seed) for file, config in self.loaders.items()}
+        number, count = len(loaders['labels.txt'].dataset), self.kmeans.num_clusters  # type: ignore[arg-type]
+        if number < count:
+            raise UserError(f'{number:,} images cannot make {count:,} clusters: lower num_clusters of the step')
         wait, centroids = patient_barrier(), None
-        for file, config in self.loaders.items():
-            loader = plain_loader(config, self.seed)
+        for file, loader in loaders.items():
             stored = folder / 'features.npy'
-            features = extract_to_file(network, loader, stored, dtype=self.dtype, description='features')
-            if features is None:  # not the first process
-                wait()
-                continue
-            vectors = features.vectors.numpy()
-            normalize_rows(vectors, self.eps)
-            if centroids is None:
-                centroids = self.kmeans.fit(vectors, description='k-means')
-                np.save(folder / 'centroids.npy', centroids)
-            labels, _ = assign(vectors, centroids, device=self.kmeans.device, description=file)
-            dataset: Any = loader.dataset
-            names = (image_name(dataset, index) for index in features.indices.tolist())
-            comment = f'cluster of each image, out of {self.kmeans.num_clusters}, by {self.network["backbone"]["type"]}'
-            write_labels(folder / file, names, labels.tolist(), comment)
-            if file == 'labels.txt':
-                self._write_scores(folder / 'clusters.json', labels, features.labels.numpy())
-            del vectors, features
-            stored.unlink()
+            try:
+                features = extract_to_file(network, loader, stored, dtype=self.dtype, description='features')
+                if features is not None:  # on the first process
+                    centroids = self._write_labels(folder, file, features, loader.dataset, centroids)
+                del features
+            finally:
+                if rank() == 0:
+                    stored.unlink(missing_ok=True)
             wait()
+
+    def _write_labels(
+        self, folder: Path, file: str, features: Features, dataset: Any, centroids: np.ndarray | None
+    ) -> np.ndarray:
+        """Writes the labels of the images of ``features``, and returns the centroids, which None lets it compute."""
+        vectors = features.vectors.numpy()
+        normalize_rows(vectors, self.eps)
+        if centroids is None:
+            centroids = self.kmeans.fit(vectors, description='k-means')
+            np.save(folder / 'centroids.npy', centroids)
+        labels, _ = assign(vectors, centroids, device=self.kmeans.device, description=file)
+        names = (image_name(dataset, index) for index in features.indices.tolist())
+        comment = f'cluster of each image, out of {self.kmeans.num_clusters}, by {self.network["backbone"]["type"]}'
+        write_labels(folder / file, names, labels.tolist(), comment)
+        if file == 'labels.txt':
+            self._write_scores(folder / 'clusters.json', labels, features.labels.numpy())
+        return centroids
 
     def _write_scores(self, file: Path, labels: np.ndarray, reference: np.ndarray) -> None:
         sizes = cluster_sizes(labels, self.kmeans.num_clusters)
@@ -126,11 +141,10 @@ class ClusterFeatures:
         for file, config in self.loaders.items():
             lengths[file], wrong = dataset_or_problem(config, file)
             problems += wrong
-            if rank() == 0:
-                dataset: Any = None if wrong else plain_loader(config, self.seed).dataset
-                names = ['none'] if dataset is None else [image_name(dataset, row) for row in range(len(dataset))]
-                labels = (number % self.kmeans.num_clusters for number in range(len(names)))
-                write_labels(folder / file, names, labels, 'placeholders of a dry run')
+            dataset: Any = None if wrong else plain_loader(config, self.seed).dataset
+            names = ['none'] if dataset is None else [image_name(dataset, row) for row in range(len(dataset))]
+            labels = (number % self.kmeans.num_clusters for number in range(len(names)))
+            write_labels(folder / file, names, labels, 'placeholders of a dry run')
         maps, per_image = try_images(network, self.loaders['labels.txt'])
         dim, number = to_vector(maps).shape[1], lengths['labels.txt'] or self.num_images
         count = self.kmeans.num_clusters

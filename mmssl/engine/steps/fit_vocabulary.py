@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -100,7 +99,8 @@ class FitVocabulary:
         shape = features.shape[:2]
         from mmssl.visualization.word_sheet import word_sheet  # here, because matplotlib is slow to import
 
-        sheet = word_sheet(dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border)
+        picture = network.data_preprocessor.picture
+        sheet = word_sheet(dataset, rows, labels.reshape(shape), distances.reshape(shape), self.border, picture=picture)
         sheet.savefig(folder / 'words.png', dpi=120)
 
     def _positions(self, features: Tensor | tuple[Tensor, ...]) -> Tensor:
@@ -114,8 +114,8 @@ class FitVocabulary:
         features, per_image = try_images(network, self.dataloader)
         _, positions, dim = self._positions(features).shape
         words = self.kmeans.num_clusters
-        if rank() == 0:
-            np.save(folder / 'vocabulary.npy', torch.randn(words, dim).relu().numpy())
+        stand_in = np.random.default_rng(self.seed).standard_normal((words, dim), dtype=np.float32)
+        np.save(folder / 'vocabulary.npy', stand_in.clip(min=0))
         images = min(self.sampled_images, number or self.sampled_images)
         vectors = images * positions
         if vectors < words:

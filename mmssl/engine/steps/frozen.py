@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import torch
 from mmengine.device import get_device
 from torch.utils.data import DataLoader
@@ -11,10 +12,11 @@ from torch.utils.data import DataLoader
 from mmssl.converters.transfer import transfer_weights
 from mmssl.engine.runner import PretrainRunner
 from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.registry import DATASETS
+from mmssl.registry import DATASETS, TRANSFORMS
 from mmssl.utils.errors import UserError, user_message
 
 _TIMED_IMAGES = 8
+_NOISE_SIDE = 256  # pixels, before the transform
 
 
 def frozen_network(
@@ -85,7 +87,7 @@ def dataset_or_problem(dataloader: dict, name: str) -> tuple[int | None, list[st
 
 @torch.no_grad()
 def try_images(network: BaseAlgorithm, dataloader: dict) -> tuple[tuple[torch.Tensor, ...], float]:
-    """Runs the backbone of a network on random images of the size that a dataloader yields.
+    """Runs the backbone of a network on images of noise with the transform of a dataloader.
 
     Returns:
         The output of the backbone, and the seconds per image.
@@ -93,8 +95,11 @@ def try_images(network: BaseAlgorithm, dataloader: dict) -> tuple[tuple[torch.Te
     Raises:
         UserError: The dataset has no ``transform``.
     """
-    size = plain_transform(dataloader)['size']
-    images = torch.randn(_TIMED_IMAGES, 3, size, size, device=next(network.parameters()).device)
+    transform = TRANSFORMS.build(plain_transform(dataloader))
+    shape = (_NOISE_SIDE, _NOISE_SIDE, getattr(network.data_preprocessor, 'num_bands', 3))
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    batch = dict(inputs=torch.stack([transform(noise)] * _TIMED_IMAGES))
+    images = network.data_preprocessor(batch, False)['inputs'].to(next(network.parameters()))
     network.backbone(images)
     start = time.perf_counter()
     features = network.backbone(images)

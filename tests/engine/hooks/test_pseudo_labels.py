@@ -257,6 +257,19 @@ def test_images_without_features_have_no_label_and_are_not_shown(tmp_path, monke
     assert not list((tmp_path / 'labels').iterdir())  # the file of features is removed
 
 
+@pytest.mark.parametrize(('batch_size', 'drop_last', 'unlabelled'), [(32, False, 0), (8, False, 0), (8, True, 2)])
+def test_a_labelling_in_training_mode_has_the_batches_of_an_epoch(tmp_path, batch_size, drop_last, unlabelled):
+    model, labeller = dict(MODEL, type='SeLa'), dict(type='TransportLabeller', num_clusters=5)
+    loader = dict(LOADER, sampler=dict(type='EpochSampler'), batch_size=batch_size, drop_last=drop_last)
+    changes = CHANGES | dict(model=model, train_dataloader=loader)
+    runner = build_runner(
+        tiny_config(tmp_path, **changes, custom_hooks=[dict(type='PseudoLabelsHook', labeller=labeller)], max_epochs=1)
+    )
+    runner.train()
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, PseudoLabelsHook))
+    assert (hook.labels < 0).sum() == unlabelled
+
+
 class ResidentMemory:
     """The largest growth of this process's memory while the context lasts, in bytes."""
 

@@ -14,16 +14,19 @@ import torch
 import torchvision
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from PIL import Image
 
 from mmssl.checkpoints.files import save_checkpoint_file
 from mmssl.clustering.kmeans import assign
 from mmssl.datasets.relabelled_images import image_name, read_labels, write_labels
+from mmssl.distributed.collectives import rank
 from mmssl.engine.steps.cluster_accuracy import ClusterAccuracy
 from mmssl.engine.steps.cluster_features import ClusterFeatures, normalize_rows
 from mmssl.engine.steps.fit_vocabulary import FitVocabulary
 from mmssl.models.layers.pooling import to_vector
 from mmssl.registry import ALGORITHMS, BACKBONES, DATASETS, PREPROCESSORS, STEPS
 from mmssl.utils.errors import UserError
+from tests.support.distributed import run_distributed
 
 BACKBONE = dict(type='ResNet', depth=18, stem='small', width=0.125, out_indices=(1,))
 LOADER = dict(
@@ -172,6 +175,24 @@ def test_what_a_step_lacks_is_told(checkpoint, tmp_path):
         few.run(tmp_path)
 
 
+def test_features_that_cannot_be_clustered_are_deleted(checkpoint, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError('the features of row 3 are not finite')
+
+    step = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_clusters=7)
+    monkeypatch.setattr(step.kmeans, 'fit', fail)
+    with pytest.raises(ValueError, match='row 3'):
+        step.run(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_many_clusters_are_refused_before_features_are_extracted(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmssl.engine.steps.cluster_features.extract_to_file', None)
+    step = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, checkpoint=checkpoint, num_clusters=1081)
+    with pytest.raises(UserError, match='1,080 images cannot make 1,081 clusters'):
+        step.run(tmp_path)
+
+
 def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
     report = ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, num_clusters=5000).dry_run(tmp_path)
     assert 'features: 1,080 x 16' in str(report) and '1,080 images cannot make 5,000 clusters' in str(report)
@@ -186,6 +207,49 @@ def test_a_dry_run_tells_memory_and_leaves_stand_ins(tmp_path):
     )
     assert '20 images with 64 positions: 1,280 x 16, 128 for each word' in str(report) and not report.problems
     assert np.load(tmp_path / 'vocabulary.npy').shape == (10, 16)
+
+
+@pytest.mark.parametrize('kind', [partial(ClusterFeatures, num_clusters=3), partial(FitVocabulary, num_words=3)])
+def test_images_with_bands(kind, tmp_path):
+    for number in range(8):
+        samples = np.random.default_rng(number).integers(0, 4096, (20, 20, 5), dtype=np.uint16)
+        np.save(tmp_path / f'{number}.npy', samples)
+    torch.manual_seed(0)
+    backbone = dict(BACKBONE, in_channels=5)
+    save_checkpoint_file(dict(state_dict=BACKBONES.build(backbone).state_dict()), tmp_path / 'backbone.pth')
+    plain = dict(type='CenterCropView', size=16)
+    images = dict(type='ImageFolder', data_root=str(tmp_path), bands=5, value_range=(0, 4095), transform=plain)
+    step = kind(
+        seed=0,
+        dataloader=dict(batch_size=4, dataset=images),
+        backbone=backbone,
+        checkpoint=str(tmp_path / 'backbone.pth'),
+        data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[128] * 5, std=[70] * 5, shown=(4,)),
+    )
+    assert not step.dry_run(tmp_path).problems
+    step.run(tmp_path)
+    figures = list(tmp_path.glob('*.png'))
+    assert bool(figures) == (kind.func is FitVocabulary)
+    for file in figures:
+        pixels = np.asarray(Image.open(file).convert('RGB')).astype(int)
+        assert np.ptp(pixels.max(axis=2)) > 150  # neither white alone
+        assert (pixels.max(axis=2) - pixels.min(axis=2)).mean() < 10  # nor in colour: one band is shown
+
+
+def _stand_ins(folder):
+    path = Path(folder, str(rank()))
+    path.mkdir()
+    with DefaultScope.overwrite_default_scope('mmssl'):
+        FitVocabulary(seed=0, dataloader=LOADER, backbone=BACKBONE, num_words=10).dry_run(path)
+        ClusterFeatures(seed=0, dataloader=LOADER, backbone=BACKBONE, num_clusters=3).dry_run(path)
+        ClusterAccuracy(seed=0, dataloader=LOADER).dry_run(path)
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_every_process_of_a_dry_run_writes_the_same_stand_ins(tmp_path):
+    first, second = run_distributed(_stand_ins, 2, str(tmp_path))
+    assert first.keys() == {'vocabulary.npy', 'labels.txt', 'accuracy.json'}
+    assert first == second
 
 
 def test_the_step_of_the_page_counts_images(tmp_path):
