@@ -49,22 +49,20 @@ class MixedPrecision(argparse.Action):
         setattr(namespace, self.dest, read_dtype(values))
 
 
-def whole_number(text: str) -> int:
-    """Parses an option that takes 0, 1, 2 and so on."""
+def whole_number(text: str, least: int = 0) -> int:
+    """Parses an option that takes a whole number of at least ``least``."""
     try:
         number = int(text)
     except ValueError:
-        number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f'takes a whole number of at least 0, such as 7, got {text!r}')
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f'takes a whole number of at least {least}, such as 7, got {text!r}')
     return number
 
 
 def count(text: str) -> int:
     """Parses an option that takes 1, 2, 3 and so on."""
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f'takes a whole number of at least 1, such as 7, got {text!r}')
-    return int(text)
+    return whole_number(text, least=1)
 
 
 def output_file(text: str) -> str:
