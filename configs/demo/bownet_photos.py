@@ -1,10 +1,6 @@
 """BoWNet on photo patches, from RotNet: ``make demo METHOD=bownet``.
 
-Measured in %, mean of the seeds 0 and 1; the single values are in ``configs/bownet/README.md``:
-
-    pre-trained               kNN 74.8   linear 79.0   10 labels 66.3
-    after RotNet              kNN 74.4   linear 81.5   10 labels 66.5
-    the same network before   kNN 68.0   linear 74.6   10 labels 57.5
+What was measured is in ``configs/bownet/README.md``.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']

@@ -1,10 +1,6 @@
 """ClusterFit, from RotNet, on photo patches: ``make demo METHOD=clusterfit``.
 
-Measured in %, seed 1 alone; more is in ``configs/clusterfit/README.md``:
-
-    pre-trained               kNN 84.5   linear 89.4   10 labels 80.2
-    after RotNet              kNN 74.6   linear 82.5   10 labels 67.1
-    the same network before   kNN 67.5   linear 72.2   10 labels 55.5
+What was measured is in ``configs/clusterfit/README.md``.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']

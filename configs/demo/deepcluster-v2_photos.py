@@ -1,9 +1,6 @@
 """DeepCluster-v2 on photo patches: ``make demo METHOD=deepcluster-v2``.
 
-Measured in %, mean of the seeds 0 and 1; the single values are in ``configs/deepcluster/README.md``:
-
-    pre-trained               kNN 81.3   linear 88.9   10 labels 78.7
-    the same network before   kNN 68.8   linear 75.8   10 labels 58.0
+What was measured is in ``configs/deepcluster/README.md``.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']

@@ -1,9 +1,6 @@
 """DeepCluster on photo patches: ``make demo METHOD=deepcluster``.
 
-Measured in %, seed 0 alone; the time is in ``configs/deepcluster/README.md``:
-
-    pre-trained               kNN 79.3   linear 84.5   10 labels 75.6
-    the same network before   kNN 67.3   linear 74.8   10 labels 58.6
+What was measured is in ``configs/deepcluster/README.md``.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']

@@ -1,9 +1,6 @@
 """RotNet on photo patches: ``make demo METHOD=rotnet``.
 
-Measured in %, mean of the seeds 0 and 1; the single values are in ``configs/rotnet/README.md``:
-
-    pre-trained               kNN 77.0   linear 82.5   10 labels 70.0
-    the same network before   kNN 68.8   linear 75.8   10 labels 58.0
+What was measured is in ``configs/rotnet/README.md``.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']

@@ -1,9 +1,6 @@
 """SeLa on photo patches: ``make demo METHOD=sela``.
 
-Measured in %, seed 0 alone; the time is in ``configs/sela/README.md``:
-
-    pre-trained               kNN 84.1   linear 88.6   10 labels 80.6
-    the same network before   kNN 67.3   linear 74.8   10 labels 58.6
+What was measured is in ``configs/sela/README.md``.
 """
 
 _base_ = ['../_base_/datasets/photo_patches.py', '../_base_/default_runtime.py']

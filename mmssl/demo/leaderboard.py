@@ -23,7 +23,6 @@ from mmssl.profiling.machine import source_commit
 from mmssl.utils.errors import UserError
 
 REFERENCES = ('raw pixels', 'random initialisation')
-SUPERVISED = 'supervised'
 _TAIL = 8  # lines of the log of a failed run in the table
 
 
@@ -57,6 +56,7 @@ class Entry:
         minutes: Mean duration of the training.
         processor_minutes: Time that each training took of all processors together, where it was recorded.
         failed: Number of failed runs.
+        knows_labels: Whether a training learned from labels.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Entry:
     minutes: float = 0.0
     processor_minutes: list[float] = field(default_factory=list)
     failed: int = 0
+    knows_labels: bool = False
 
 
 class Leaderboard:
@@ -176,6 +177,7 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
         _append(entry, _last(run))
         entry.images += run.results['images']
         entry.minutes += run.results['minutes']
+        entry.knows_labels |= run.results.get('knows_labels', False)
         if 'processor_minutes' in run.results:
             entry.processor_minutes.append(run.results['processor_minutes'])
         for name, reference in references.items():
@@ -207,7 +209,7 @@ def as_markdown(runs: Sequence[Run], command: str) -> str:
         budget = [f'{entry.images:,.0f}', f'{entry.minutes:.1f}', processor]
         if entry.name in REFERENCES:
             budget = [''] * len(budget)
-        name = f'{entry.name} (knows the labels)' if entry.name == SUPERVISED else entry.name
+        name = f'{entry.name} (knows the labels)' if entry.knows_labels else entry.name
         rows.append([name, *cells, *budget, f'{count}' + f', {entry.failed} failed' * bool(entry.failed)])
     lines = [f'| {" | ".join(row)} |' for row in rows]
     done = [run.results for run in runs if run.results]
@@ -233,6 +235,31 @@ def save_chart(runs: Sequence[Run], path: Path) -> None:
     if shown:
         measured = {key: title for key, title in METRICS.items() if any(key in scores for _, scores in shown)}
         save_figure(plot_leaderboard(shown, measured, REFERENCES), path)
+
+
+def gains(runs: Sequence[Run]) -> list[tuple[Entry, list[float], list[float]]]:
+    """Returns the methods, the best first, with linear accuracies in % of the random network and after the training.
+
+    There is one accuracy per seed; those before are fewer where a run did not record them.
+    """
+    metric, initial = 'linear_top1', REFERENCES[1]
+    before: dict[str, list[float]] = {}
+    for run in runs:
+        scores = run.results['scores'].get(initial, {}) if run.results else {}
+        before.setdefault(run.method, []).extend([scores[metric]] if metric in scores else [])
+    methods = [row for row in entries(runs) if row.name in before and metric in row.scores]
+    return [(row, before[row.name], row.scores[metric]) for row in methods]
+
+
+def save_gains(runs: Sequence[Run], path: Path) -> None:
+    """Draws the linear accuracies before and after the training; without a finished run there is no file."""
+    from mmssl.visualization.leaderboard_chart import plot_gains  # here because matplotlib is slow to import
+    from mmssl.visualization.style import save_figure
+
+    if rows := gains(runs):
+        shown = [(row.name, before, after) for row, before, after in rows]
+        labelled = [row.name for row, *_ in rows if row.knows_labels]
+        save_figure(plot_gains(shown, 'Linear probe before and after pre-training', labelled), path)
 
 
 def method_table(runs: Sequence[Run]) -> str:

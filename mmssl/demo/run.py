@@ -22,6 +22,7 @@ from mmssl.demo.report import METRICS, Representation, report_sections, results_
 from mmssl.engine.runner import PretrainRunner
 from mmssl.engine.stages import Stage, run_stage, run_stages
 from mmssl.evaluation.extract import extract_features
+from mmssl.models.components.label_check import learns_from_labels
 from mmssl.profiling.machine import cpu_name, device_name, source_commit
 from mmssl.utils.errors import UserError
 from mmssl.version import __version__
@@ -182,6 +183,7 @@ def run(stages: Sequence[Stage], work_dir: str | Path, length: Length = Length()
         images=run_.images,
         seed=seed,
         precision=str(run_.precision),
+        knows_labels=run_.knows_labels,
         backbone_sha256=digest(runner.algorithm.backbone.state_dict()),
         **conditions(),
     )
@@ -222,6 +224,7 @@ class _Run:
         trainings = [stage for stage in stages if stage.trains]
         self.last, self.share = trainings[-1], 1 / len(trainings)
         self.length, self.minutes, self.processor_minutes, self.images = length, 0.0, 0.0, 0
+        self.knows_labels = False  # whether a training learned from labels
         self.representations: list[Representation] = []
         self.sections: list[Section] = []
         self.robustness = RobustnessReport()
@@ -238,6 +241,7 @@ class _Run:
         self.minutes += (time.perf_counter() - self.start) / 60
         self.processor_minutes += (_processor_seconds() - self.processor_start) / 60
         self.images += self.runner.max_epochs * len(self.runner.train_dataloader.dataset)
+        self.knows_labels |= learns_from_labels(self.runner.algorithm)
         name = 'pre-trained' if stage is self.last else f'after {stage.name}'
         self.representations.append(represent(self.runner, name))
         self.robustness.add(stage.name, self.runner.algorithm, self.runner.val_dataloader)

@@ -18,7 +18,7 @@ from mmssl.distributed.collectives import world_size
 from mmssl.engine.sizes import check_sizes
 from mmssl.evaluation.result_names import result_names
 from mmssl.models.algorithms.views import Views
-from mmssl.models.components.label_check import LabelCheck
+from mmssl.models.components.label_check import learns_from_labels
 from mmssl.utils.errors import UserError, did_you_mean
 
 
@@ -130,16 +130,16 @@ def check_classes(algorithm: nn.Module, dataset: Any) -> None:
     """Checks that a classifier has an output for every class of the training set, without reading images.
 
     Args:
-        algorithm: Algorithm; only one that learns from labels, with a ``LabelCheck`` as ``check_labels``, is checked.
+        algorithm: Algorithm; only one that learns from labels, see ``learns_from_labels``, is checked.
         dataset: Training set.
 
     Raises:
         UserError: The images have no labels, there are more classes than outputs, or the ``num_classes`` of
             ``model.mix`` or of the head of ``model.teacher`` differs from that of the head.
     """
-    check = getattr(algorithm, 'check_labels', None)
-    if not isinstance(check, LabelCheck) or not hasattr(dataset, 'label'):
+    if not learns_from_labels(algorithm) or not hasattr(dataset, 'label'):
         return
+    check: Any = algorithm.check_labels
     if dataset.label(0) < 0:
         raise UserError(
             f'{type(algorithm).__name__} learns from labels, and the images of train_dataloader.dataset '

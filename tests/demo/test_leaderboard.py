@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmssl.demo.leaderboard import Leaderboard, as_markdown, entries
+from mmssl.demo.leaderboard import Leaderboard, as_markdown, entries, gains
 from mmssl.demo.run import Length
 from mmssl.utils.errors import UserError
 from tests.support.image_files import write_images
@@ -29,6 +29,7 @@ top1 = dict(good=80.0, better=90.0)[args.method] + int(args.seed)
 scores = {'raw pixels': dict(linear_top1=47.5), 'random initialisation': dict(linear_top1=70.0 + int(args.seed))}
 scores['pre-trained'] = dict(linear_top1=top1, knn_top1=top1 - 5)
 conditions = dict(images=1000, minutes=2.0, processor_minutes=3.0, device='CPU, 1 threads')
+conditions.update(knows_labels=args.method == 'better')
 (folder / 'result.json').write_text(json.dumps(dict(scores=scores, **conditions)))
 """
 
@@ -50,9 +51,10 @@ def test_runs_are_ranked_and_a_failed_one_loses_nothing(board: Leaderboard) -> N
     assert rows[2].scores == dict(linear_top1=[90.0, 91.0], knn_top1=[85.0, 86.0])
     assert (rows[2].images, rows[2].minutes, rows[4].failed) == (1000, 2.0, 2)
     text = as_markdown(runs, 'python tool')
-    assert '| better | 85.5 (85.0 to 86.0) | 90.5 (90.0 to 91.0) |  | 1,000 | 2.0 | 3.0 | 2 |' in text
+    assert '| better (knows the labels) | 85.5 (85.0 to 86.0) | 90.5 (90.0 to 91.0) |  | 1,000 | 2.0 | 3.0 |' in text
     assert '| broken |  |  |  | 0 | 0.0 |  | 0, 2 failed |' in text and 'a loss is not finite' in text
     assert '- device: CPU, 1 threads' in text
+    assert gains(runs) == [(rows[2], [70.0, 71.0], [90.0, 91.0]), (rows[3], [70.0, 71.0], [80.0, 81.0])]
 
 
 def test_a_finished_run_is_not_made_again_and_a_failed_one_is(board: Leaderboard) -> None:

@@ -108,6 +108,7 @@ def test_demo_prints_a_table_and_writes_a_report(
         assert set(scores) == {'knn_top1', 'linear_top1', 'linear10_top1'}
         assert f'{scores["linear_top1"]:.1f}' in printed
     assert (results['epochs'], results['images'], results['seed'], results['threads']) == (1, 36, 3, 1)
+    assert results['knows_labels'] is False
     backbone = torch.load(tmp_path / 'epoch_1_backbone.pth', weights_only=False)['state_dict']
     assert results['backbone_sha256'] == digest(backbone)
 
@@ -198,6 +199,15 @@ def test_a_method_with_groups_or_a_bank_takes_a_step_of_a_small_folder(method: s
     assert batch == 16 and all(value.isfinite() for value in losses.values())
     model.on_step_end(0.5)
     assert not hasattr(model, 'bank') or model.bank.features.shape == (36, 64)
+
+
+def test_a_result_says_that_a_training_learned_from_labels(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, 'NUM_PROBED', 4)
+    monkeypatch.setattr(demo, 'report_sections', lambda *args: [])
+    tool.main(['--method', 'supervised', '--data', str(folder), '--epochs', '1', '--work-dir', str(tmp_path)])
+    assert json.loads((tmp_path / 'result.json').read_text())['knows_labels'] is True
 
 
 def test_a_config_of_other_images_keeps_its_epochs_and_shortens_every_warm_up(folder: Path) -> None:

@@ -62,7 +62,8 @@ def test_tables_stand_between_the_marks(root: Path, monkeypatch: pytest.MonkeyPa
         page = (root / 'docs/methods/leaderboard.md').read_text()
         assert '--full\n\n<!-- leaderboard -->\nAccuracy in %' in page and page.endswith('-->\nend\n')
         assert 'old' not in page and '| one | 70.0' in page and 'exit code' not in page
-    assert (root / 'docs/images/leaderboard.png').read_bytes().startswith(b'\x89PNG')
+    for name in ('leaderboard.png', 'gains.png'):
+        assert (root / 'docs/images' / name).read_bytes().startswith(b'\x89PNG')
 
 
 def test_runs_of_earlier_folders_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,14 +96,16 @@ def test_another_page_has_its_own_runs_and_leaves_the_cards(root: Path, monkeypa
     tool = load_tool('misc/write_leaderboard.py')
     monkeypatch.setattr(tool, 'ROOT', root)
     tool.main([board(root, {0: 90.0})])
-    card, first = ((root / name).read_bytes() for name in ('configs/one/README.md', 'docs/methods/leaderboard.md'))
+    kept = {
+        name: (root / name).read_bytes()
+        for name in ('configs/one/README.md', 'docs/methods/leaderboard.md', 'docs/images/gains.png')
+    }
     tool.main([board(root, {0: 50.0}, 'python board --seeds 0 --data=cifar10 --minutes 10'), '--page', 'cifar10'])
     page = (root / 'docs/methods/cifar10.md').read_text()
     assert '| one | 70.0 | 50.0 |' in page and '90.0' not in page
     assert 'Command: `python tools/benchmarks/leaderboard.py --methods a.py --minutes 10 --data cifar10`' in page
     assert (root / 'docs/images/cifar10.png').is_file()
-    assert (root / 'configs/one/README.md').read_bytes() == card
-    assert (root / 'docs/methods/leaderboard.md').read_bytes() == first
+    assert {name: (root / name).read_bytes() for name in kept} == kept
 
 
 @pytest.mark.parametrize(

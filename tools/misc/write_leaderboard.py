@@ -3,7 +3,7 @@
 FOLDER is the work directory of ``tools/benchmarks/leaderboard.py``. Its finished runs join those of earlier folders in
 docs/methods/leaderboard.json, where a run replaces an earlier one of the same method and seed. From this file come the
 table of a method, in its card between ``<!-- demo NAME -->`` and ``<!-- end of demo -->``, that of all methods in
-docs/methods/leaderboard.md, and the figure docs/images/leaderboard.png.
+docs/methods/leaderboard.md, and the figures leaderboard.png and gains.png of docs/images.
 
 ``--page cifar10`` writes another page, docs/methods/cifar10.md, with its own file of runs and its own figure, for runs
 on other images (``--data``) or of another budget. The cards do not change.
@@ -39,7 +39,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @tool
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    from mmssl.demo.leaderboard import Run, as_markdown, method_table, save_chart
+    from mmssl.demo.leaderboard import Run, as_markdown, method_table, save_chart, save_gains
 
     folder, docs = Path(args.folder), ROOT / 'docs'
     if not (folder / 'leaderboard.json').is_file():
@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     save_chart(ordered, docs / 'images' / f'{args.page}.png')
     if args.page != PAGE:
         return
+    save_gains(ordered, docs / 'images' / 'gains.png')
     tables = {
         method: method_table([run for run in ordered if run.method == method]) + '\n'
         for method in {run.method for run in ordered}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class LabelCheck:
@@ -30,3 +30,8 @@ class LabelCheck:
             raise ValueError('an image has no label: train on a dataset with labels, such as ClassFolder or ImageNet1k')
         if high >= self.num_classes:
             raise ValueError(f'label {high} needs a head with num_classes > {high}, got num_classes={self.num_classes}')
+
+
+def learns_from_labels(algorithm: nn.Module) -> bool:
+    """Returns whether an algorithm learns from labels: it has a ``LabelCheck`` as ``check_labels``."""
+    return isinstance(getattr(algorithm, 'check_labels', None), LabelCheck)
