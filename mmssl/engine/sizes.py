@@ -153,7 +153,7 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
 
 
 def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
-    """Checks that memories and a classifier have the width of the vectors (N, D) of a neck; maps are not checked.
+    """Checks that memories and the head have the width of the vectors (N, D) of a neck; maps are not checked.
 
     Args:
         algorithm: Algorithm.
@@ -175,11 +175,24 @@ def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
         rows = getattr(memory, 'features', None)
         if isinstance(rows, Tensor) and rows.ndim == 2 and rows.shape[1] != width:
             raise ValueError(f'it makes vectors of {width} numbers: set model.{key}.dim={width}, got {rows.shape[1]}')
-    classifier = getattr(getattr(algorithm, 'head', None), 'fc', None)
-    if name == 'neck' and isinstance(classifier, nn.Linear) and classifier.in_features != width:
-        raise ValueError(
-            f'it makes vectors of {width} numbers: set model.head.in_channels={width}, got {classifier.in_features}'
-        )
+    head = getattr(algorithm, 'head', None) if name == 'neck' else None
+    predictor = getattr(head, 'predictor', getattr(head, 'c_predictor', None))
+    for part, key in (
+        (predictor, 'predictor.'),
+        (getattr(head, 'fc', None), ''),
+        (getattr(head, 'prototypes', None), ''),
+    ):
+        layers = [] if part is None else [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
+        if layers and layers[0].in_features != width:
+            raise ValueError(
+                f'it makes vectors of {width} numbers: set model.head.{key}in_channels={width}, got '
+                f'{layers[0].in_features}'
+            )
+        if layers and part is predictor and layers[-1].out_features != width:
+            raise ValueError(
+                f'it makes vectors of {width} numbers, which are predicted: set model.head.predictor.out_channels='
+                f'{width}, got {layers[-1].out_features}'
+            )
 
 
 @contextmanager
