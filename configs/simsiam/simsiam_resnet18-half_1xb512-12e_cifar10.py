@@ -3,7 +3,8 @@
     python tools/train.py configs/simsiam/simsiam_resnet18-half_1xb512-12e_cifar10.py
 
 ``tools/benchmarks/leaderboard.py`` ranks several such recipes. All else is that of the recipe of 200 epochs.
-Cost: 1,164 steps of 512 image pairs of 32 px, about an hour of one CPU core. Not measured here.
+Cost: 1,164 steps of 512 image pairs of 32 px; 1,044 steps took 50 minutes of one CPU core in bfloat16.
+Measured: kNN 36.4 %, linear probe 41.4 % on 5,000 held-out images, see docs/methods/cifar10.md.
 Expected: no published figure.
 """
 
