@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from mmssl.datasets.sources import image_sources
 from mmssl.evaluation.extract import random_state_kept
 from mmssl.models.algorithms.views import Views
+from mmssl.models.heads.latent_predict_head import LatentPredictHead
+from mmssl.models.heads.two_stream_predict_head import TwoStreamPredictHead
 from mmssl.utils.errors import UserError
 
 
@@ -114,7 +116,8 @@ def _try_out(algorithm: Any, sizes: list[int]) -> None:
             neck = getattr(algorithm, name, None)
             if neck is not None:
                 with _explained(f'model.{name} does not take the output of model.backbone (feature_dim={width})'):
-                    _check_width(algorithm, name, neck(*[features] * getattr(neck, 'num_tiles', 1)))
+                    embeddings = neck(*[features] * getattr(neck, 'num_tiles', 1))
+                _check_width(algorithm, name, embeddings)
         with _explained(f'the parts of {type(algorithm).__name__} do not fit images of {views}'):
             if hasattr(algorithm, 'reconstruct'):
                 algorithm.reconstruct(images)
@@ -161,7 +164,7 @@ def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
         embeddings: Output of the neck; the first part of a tuple is checked.
 
     Raises:
-        ValueError: A width differs.
+        UserError: A width differs.
     """
     if isinstance(embeddings, tuple) and embeddings:
         embeddings = embeddings[0]
@@ -174,25 +177,38 @@ def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
             continue  # a row of a FeatureBank may hold the vectors of several views
         rows = getattr(memory, 'features', None)
         if isinstance(rows, Tensor) and rows.ndim == 2 and rows.shape[1] != width:
-            raise ValueError(f'it makes vectors of {width} numbers: set model.{key}.dim={width}, got {rows.shape[1]}')
-    head = getattr(algorithm, 'head', None) if name == 'neck' else None
+            raise UserError(
+                f'model.{name} makes vectors of {width} numbers: set model.{key}.dim={width}, got {rows.shape[1]}'
+            )
+    if name == 'neck' and hasattr(algorithm, 'head'):
+        _check_head(algorithm.head, embeddings)
+
+
+def _check_head(head: Any, embeddings: Tensor) -> None:
+    """Checks that a classifier, prototypes and a predictor take the embeddings (N, D) of the neck.
+
+    Raises:
+        UserError: A width differs.
+    """
+    width = embeddings.shape[1]
+    for key in ('fc', 'prototypes'):
+        layer = getattr(head, key, None)
+        if isinstance(layer, nn.Linear) and layer.in_features != width:
+            raise UserError(
+                f'model.neck makes vectors of {width} numbers: set model.head.in_channels={width}, got '
+                f'{layer.in_features}'
+            )
     predictor = getattr(head, 'predictor', getattr(head, 'c_predictor', None))
-    for part, key in (
-        (predictor, 'predictor.'),
-        (getattr(head, 'fc', None), ''),
-        (getattr(head, 'prototypes', None), ''),
-    ):
-        layers = [] if part is None else [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
-        if layers and layers[0].in_features != width:
-            raise ValueError(
-                f'it makes vectors of {width} numbers: set model.head.{key}in_channels={width}, got '
-                f'{layers[0].in_features}'
-            )
-        if layers and part is predictor and layers[-1].out_features != width:
-            raise ValueError(
-                f'it makes vectors of {width} numbers, which are predicted: set model.head.predictor.out_channels='
-                f'{width}, got {layers[-1].out_features}'
-            )
+    if predictor is None:
+        return
+    place = 'model.head.predictor'
+    with _explained(f'{place} does not take vectors of {width} numbers, those of model.neck: set {place}.in_channels'):
+        predicted = predictor(embeddings)
+    if isinstance(head, LatentPredictHead | TwoStreamPredictHead) and predicted.shape != embeddings.shape:
+        raise UserError(
+            f'{place} predicts {predicted.shape[1]} numbers, but model.neck makes vectors of {width}: set '
+            f'{place}.out_channels={width}'
+        )
 
 
 @contextmanager
