@@ -15,6 +15,7 @@ from mmssl.datasets.sources import image_sources
 from mmssl.evaluation.extract import random_state_kept
 from mmssl.models.algorithms.views import Views
 from mmssl.models.heads.latent_predict_head import LatentPredictHead
+from mmssl.models.heads.prototype_head import PrototypeHead
 from mmssl.models.heads.two_stream_predict_head import TwoStreamPredictHead
 from mmssl.utils.errors import UserError
 
@@ -185,26 +186,26 @@ def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
 
 
 def _check_head(head: Any, embeddings: Tensor) -> None:
-    """Checks that a classifier, prototypes and a predictor take the embeddings (N, D) of the neck.
+    """Checks that a classifier, prototypes or a predictor take the embeddings (N, D) of the neck.
+
+    The predictors of other heads are not called, because they may take something else.
 
     Raises:
         UserError: A width differs.
     """
     width = embeddings.shape[1]
-    for key in ('fc', 'prototypes'):
-        layer = getattr(head, key, None)
-        if isinstance(layer, nn.Linear) and layer.in_features != width:
-            raise UserError(
-                f'model.neck makes vectors of {width} numbers: set model.head.in_channels={width}, got '
-                f'{layer.in_features}'
-            )
-    predictor = getattr(head, 'predictor', getattr(head, 'c_predictor', None))
-    if predictor is None:
+    layer = head.prototypes if isinstance(head, PrototypeHead) else getattr(head, 'fc', None)
+    if isinstance(layer, nn.Linear) and layer.in_features != width:
+        raise UserError(
+            f'model.neck makes vectors of {width} numbers: set model.head.in_channels={width}, got {layer.in_features}'
+        )
+    if not isinstance(head, LatentPredictHead | TwoStreamPredictHead):
         return
+    predictor = head.predictor if isinstance(head, LatentPredictHead) else head.c_predictor
     place = 'model.head.predictor'
-    with _explained(f'{place} does not take vectors of {width} numbers, those of model.neck: set {place}.in_channels'):
+    with _explained(f'{place} does not take the {width} numbers of model.neck: set {place}.in_channels={width}'):
         predicted = predictor(embeddings)
-    if isinstance(head, LatentPredictHead | TwoStreamPredictHead) and predicted.shape != embeddings.shape:
+    if predicted.shape != embeddings.shape:
         raise UserError(
             f'{place} predicts {predicted.shape[1]} numbers, but model.neck makes vectors of {width}: set '
             f'{place}.out_channels={width}'
