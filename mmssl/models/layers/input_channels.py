@@ -84,14 +84,18 @@ def adapt_channels(backbone: nn.Module, tensors: dict[str, Tensor]) -> tuple[dic
         The tensors, and a sentence for the log, empty if nothing changed.
     """
     name, layer = first_convolution(backbone)
-    weight = tensors.get(f'{name}.weight')
+    key = f'{name}.weight'
+    if key not in tensors:  # files of the whole model may have another name, see ``prefix_of``
+        whole_names: dict[str, str | None] = getattr(backbone, 'whole_names', {})
+        key = next((other for other, own_key in whole_names.items() if own_key == key), key)
+    weight = tensors.get(key)
     if layer is None or weight is None or weight.ndim != 4:
         return tensors, ''
     own = layer.weight.shape
     if weight.shape == own or weight.shape[1] != 3 or weight.shape[::2] != own[::2] or weight.shape[3] != own[3]:
         return tensors, ''
     number = own[1]
-    return tensors | {f'{name}.weight': adapt_input_conv(number, weight)}, _adapted(name, number)
+    return tensors | {key: adapt_input_conv(number, weight)}, _adapted(name, number)
 
 
 def _adapted(name: str, number: int) -> str:

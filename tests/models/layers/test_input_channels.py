@@ -101,6 +101,20 @@ def test_public_weights_give_a_grey_image_the_same_output(number: int) -> None:
     assert adapt_channels(colour, colour.state_dict())[1] == ''
 
 
+def test_public_weights_of_a_timm_model_with_maps_are_adapted(tmp_path: Path) -> None:
+    file = tmp_path / 'rgb.pth'
+    model = dict(type='TimmBackbone', name='vit_tiny_patch16_224', img_size=32, depth=2, embed_dim=48)
+    colour = BACKBONES.build(model).eval()
+    torch.save(colour.state_dict(), file)
+    other = BACKBONES.build(
+        model | dict(out_indices=[1], in_channels=1, init_cfg=dict(type='Pretrained', checkpoint=str(file)))
+    )
+    other.init_weights()
+    grey = torch.randn(2, 1, 32, 32)
+    expected = colour.model.forward_intermediates(grey.expand(-1, 3, -1, -1), indices=[1], intermediates_only=True)
+    torch.testing.assert_close(other.eval()(grey)[0], expected[0], atol=1e-5, rtol=1e-5)
+
+
 def test_a_transfer_adapts_and_says_so(tmp_path: Path) -> None:
     file = tmp_path / 'rgb.pth'
     torch.save(ResNet(18, width=0.125).state_dict(), file)
