@@ -24,7 +24,7 @@ from mmssl.models.components.feature_queue import FeatureQueue
 from mmssl.models.components.memory_bank import MemoryBank
 from mmssl.models.losses.koleo_loss import KoLeoLoss
 from mmssl.models.necks.bottleneck_attention import BottleneckAttention
-from mmssl.registry import ALGORITHMS, PREPROCESSORS, TARGETS, TRANSFORMS
+from mmssl.registry import ALGORITHMS, BACKBONES, PREPROCESSORS, TARGETS, TRANSFORMS
 from mmssl.utils.errors import UserError
 from tests.support.distributed import run_distributed
 from tests.support.recipes import CONFIGS, loaded, whole_text
@@ -117,6 +117,16 @@ def test_recipes_fit_and_are_left_as_they_were(method: str) -> None:
         ('dinov2', {'model.neck.patches.in_channels': 99}, r'model.neck does not take the tokens of model.backbone'),
         ('colorization', {'model.target.stride': 8}, r'has 4 x 4 colours with model.target.stride=8, but the network'),
         ('contextencoder', {'model.head.rim': 8}, r'model.head.rim=8 leaves nothing of the hole in images of 32'),
+        (
+            'simclr',
+            {'model.neck': dict(_delete_=True, type='Identity')},
+            r'model.neck returns maps, and SimCLR takes vectors: use',
+        ),
+        (
+            'odc',
+            {'model.neck': dict(_delete_=True, type='Identity')},
+            r'model.neck returns maps, and ODC takes vectors: use',
+        ),
         ('odc', {'model.clusters.dim': 99}, r'vectors of 32 numbers: set model.clusters.dim=32, got 99'),
         ('odc', {'model.head.in_channels': 99}, r'vectors of 32 numbers: set model.head.in_channels=32, got 99'),
         ('swav', {'model.head.in_channels': 99}, r'vectors of 32 numbers: set model.head.in_channels=32, got 99'),
@@ -141,6 +151,18 @@ def test_parts_that_do_not_fit(method: str, changes: dict[str, Any], message: st
     cfg.merge_from_dict(changes)
     with pytest.raises(UserError, match=message):
         check(cfg)
+
+
+@pytest.mark.parametrize('method', ['simclr', 'npid'])
+def test_a_method_without_a_projector_contrasts_the_pooled_features(method: str) -> None:
+    cfg = small(method)
+    width = BACKBONES.build(cfg.model.backbone).feature_dim
+    cfg.merge_from_dict({'model.neck': dict(_delete_=True, type='GlobalAveragePooling')})
+    if 'bank' in cfg.model:
+        cfg.model.bank.dim = width
+    check(cfg)
+    model, images = ALGORITHMS.build(cfg.model), torch.randn(2, 3, 32, 32)
+    assert torch.equal(model.neck(model.backbone(images)), model.extract_feat(images))
 
 
 @pytest.mark.parametrize(

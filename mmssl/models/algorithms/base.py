@@ -27,7 +27,8 @@ class BaseAlgorithm(BaseModel):
 
     Args:
         backbone: Config of the backbone, the part that benchmarks use.
-        neck: Config of the projector or decoder; ``dict(type='Identity')`` for a method without a neck.
+        neck: Config of the projector or decoder; for a method without a neck ``dict(type='Identity')``, or
+            ``dict(type='GlobalAveragePooling')`` if ``loss`` takes vectors.
         head: Config of the head, or of a loss if the head has no parameters.
         data_preprocessor: Config of the data preprocessor, which moves batches to the device, augments and normalises
             them.
