@@ -135,14 +135,18 @@ def _shrink_groups(part: Any, factor: int) -> None:
 
 
 def _limit_clusters(cfg: Config, largest: int) -> None:
-    """Limits the clusters, principal components and classes of a classifier of clusters to ``largest``, in place."""
+    """Limits clusters of images, principal components and classes of a classifier of clusters, in place.
+
+    Methods without a labeller, such as CAPI, have clusters of patches, of which there are enough.
+    """
     if 'step' in cfg:
         parts = [(cfg.step, 'num_clusters')]
     else:
         labellers = [hook.labeller for hook in cfg.get('custom_hooks') or () if 'labeller' in hook]
         parts = [(labeller, key) for labeller in labellers for key in ('num_clusters', 'whiten')]
         learns_clusters = 'labels' in cfg.train_dataloader.dataset
-        parts.append((cfg.model.get('head') or {}, 'num_classes' if learns_clusters else 'num_clusters'))
+        if labellers or learns_clusters:
+            parts.append((cfg.model.get('head') or {}, 'num_classes' if learns_clusters else 'num_clusters'))
     for part, key in parts:
         if part.get(key) is not None:
             part[key] = min(part[key], largest)

@@ -186,6 +186,13 @@ def test_small_folders_get_fewer_clusters(method: str, folder: Path) -> None:
     assert labels.shape == (labeller.get('num_heads', 1), 36) and set(labels.flatten().tolist()) <= set(range(9))
 
 
+def test_small_folders_leave_clusters_of_patches(folder: Path) -> None:
+    cfg = load_config(RECIPES[0].with_name('capi_photos.py'))
+    planned = cfg.model.head.num_clusters
+    demo.use_folder(cfg, str(folder))
+    assert ALGORITHMS.build(cfg.model).head.clusters.out_features == planned
+
+
 @pytest.mark.parametrize('method', ['mocov2', 'care', 'npid', 'interclr'])
 def test_a_method_with_groups_or_a_bank_takes_a_step_of_a_small_folder(method: str, folder: Path) -> None:
     cfg = load_config(RECIPES[0].with_name(f'{method}_photos.py'))
