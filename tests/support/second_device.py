@@ -62,7 +62,7 @@ class _Operations(TorchDispatchMode):
     """Checks the arguments of every operation, and notes where its results are.
 
     Args:
-        places: Where tensors are.
+        places: Storages of the GPU.
     """
 
     def __init__(self, places: _Places) -> None:
@@ -103,7 +103,7 @@ class _Functions(TorchFunctionMode):
     """Answers questions about devices; carries out moves to the GPU, and makes new tensors for it, on the CPU.
 
     Args:
-        places: Where tensors are.
+        places: Storages of the GPU.
         operations: Mode of the operations.
     """
 
