@@ -4,7 +4,8 @@
 
 ``tools/benchmarks/leaderboard.py`` ranks several such recipes. All else is that of the recipe of 200 epochs, except
 the warm-up: one epoch instead of ten.
-Cost: 1,164 steps of 512 image pairs of 32 px, about an hour of one CPU core. Not measured here.
+Cost: 1,164 steps of 512 image pairs of 32 px; 1,044 steps took 98 minutes of one CPU core in bfloat16.
+Measured: kNN 41.5 %, linear probe 46.5 % on 5,000 held-out images, see docs/methods/cifar10.md.
 Expected: no published figure.
 """
 
