@@ -165,40 +165,31 @@ def _check_width(algorithm: Any, name: str, embeddings: Any) -> None:
         embeddings: Output of the neck; the first part of a tuple is checked.
 
     Raises:
-        UserError: A width differs, or the neck returns maps, and the method takes vectors: it has a memory of vectors,
-            or takes ``joint_views``.
+        UserError: A width differs, or the neck returns maps or tokens, and the method needs vectors.
     """
     if isinstance(embeddings, tuple) and embeddings:
         embeddings = embeddings[0]
     if not isinstance(embeddings, Tensor):
         return
-    widths = _memory_widths(algorithm)
-    if embeddings.ndim == 4 and (widths or getattr(algorithm, 'joint_views', None) is not None):
+    if embeddings.ndim != 2 and getattr(algorithm, 'needs_vectors', False):
         raise UserError(
-            f'model.{name} returns maps, and {type(algorithm).__name__} takes vectors: use a projector, or '
-            f"model.{name}=dict(type='GlobalAveragePooling')"
+            f'model.{name} returns the shape {tuple(embeddings.shape)}, and {type(algorithm).__name__} takes vectors '
+            f"(N, D): use a projector, or model.{name}=dict(type='GlobalAveragePooling')"
         )
     if embeddings.ndim != 2:
         return
     width = embeddings.shape[1]
-    for key, own in widths.items():
-        if own != width:
-            raise UserError(f'model.{name} makes vectors of {width} numbers: set model.{key}.dim={width}, got {own}')
-    if name == 'neck' and hasattr(algorithm, 'head'):
-        _check_head(algorithm.head, embeddings)
-
-
-def _memory_widths(algorithm: Any) -> dict[str, int]:
-    """Returns the width of the vectors in each memory of an algorithm by the name of the memory."""
-    widths = {}
     for key in ('queue', 'bank', 'clusters'):
         memory = getattr(algorithm, key, None)
-        rows = getattr(memory, 'features', None)
         if key == 'bank' and not hasattr(memory, 'bank_length'):
             continue  # a row of a FeatureBank may hold the vectors of several views
-        if isinstance(rows, Tensor) and rows.ndim == 2:
-            widths[key] = rows.shape[1]
-    return widths
+        rows = getattr(memory, 'features', None)
+        if isinstance(rows, Tensor) and rows.ndim == 2 and rows.shape[1] != width:
+            raise UserError(
+                f'model.{name} makes vectors of {width} numbers: set model.{key}.dim={width}, got {rows.shape[1]}'
+            )
+    if name == 'neck' and hasattr(algorithm, 'head'):
+        _check_head(algorithm.head, embeddings)
 
 
 def _check_head(head: Any, embeddings: Tensor) -> None:

@@ -19,6 +19,7 @@ class BarlowTwins(BaseAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    needs_vectors = True
     joint_views = 'auto'
     batch_coupled = 'cross-correlation of the batch'
 

@@ -59,6 +59,9 @@ class BaseAlgorithm(BaseModel):
     needs_tokens: ClassVar[bool] = False
     """Whether ``loss`` reads tokens, so that a backbone with another ``output`` is an error."""
 
+    needs_vectors: ClassVar[bool] = False
+    """Whether ``loss`` takes vectors from the neck, so that a neck that returns maps or tokens is an error."""
+
     joint_views: bool | str | None = None
     """Rule of ``embed``, see the argument of the same name; None if the method does not call ``embed``."""
 

@@ -48,6 +48,7 @@ class InterCLR(TeacherAlgorithm, LabelledAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    needs_vectors = True
     takes_centroids = True
     batch_coupled = 'batch norm'
 

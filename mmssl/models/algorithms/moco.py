@@ -34,6 +34,7 @@ class MoCo(TeacherAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    needs_vectors = True
     batch_coupled = 'batch norm'
 
     def __init__(self, *, queue: dict, norm_group_size: int | None = None, **slots: Any) -> None:

@@ -23,6 +23,7 @@ class MoCoV3(TeacherAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    needs_vectors = True
     joint_views = 'auto'
     batch_coupled = 'in-batch negatives'
 

@@ -29,6 +29,7 @@ class NNCLR(BaseAlgorithm):
     """
 
     views = Views(2)
+    needs_vectors = True
     batch_coupled = 'in-batch negatives'
 
     def __init__(self, *, queue: dict, **slots: Any) -> None:

@@ -34,6 +34,7 @@ class NPID(BaseAlgorithm):
     """
 
     views = Views(1)
+    needs_vectors = True
     batch_coupled = 'batch norm'
 
     def __init__(self, *, bank: dict, num_negatives: int = 65536, **slots: Any) -> None:

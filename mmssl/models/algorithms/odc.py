@@ -36,6 +36,7 @@ class ODC(LabelledAlgorithm):
     """
 
     views = Views(1)
+    needs_vectors = True
     takes_centroids = True
     batch_coupled = 'batch norm'
 

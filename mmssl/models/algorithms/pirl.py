@@ -42,6 +42,7 @@ class PIRL(BaseAlgorithm):
     """
 
     views = Views(2, any_size=True, kind=('image', 'tiles'), grid=3)
+    needs_vectors = True
     batch_coupled = 'batch norm'
     partition: Tensor
 

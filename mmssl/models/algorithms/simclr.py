@@ -19,6 +19,7 @@ class SimCLR(BaseAlgorithm):
     """
 
     views = Views(2)
+    needs_vectors = True
     joint_views = True
     batch_coupled = 'in-batch negatives'
 

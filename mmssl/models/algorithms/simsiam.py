@@ -20,6 +20,7 @@ class SimSiam(BaseAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    needs_vectors = True
     joint_views = 'auto'
     batch_coupled = 'batch norm'
 

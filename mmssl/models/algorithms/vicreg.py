@@ -20,6 +20,7 @@ class VICReg(BaseAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    needs_vectors = True
     joint_views = 'auto'
     batch_coupled = 'variance and covariance of the batch'
 
