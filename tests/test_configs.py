@@ -20,11 +20,10 @@ from mmssl.config.load import load_config
 from mmssl.config.paths import missing_paths
 from mmssl.engine.stages import check_stages, read_stages
 from mmssl.models.algorithms.base import BaseAlgorithm
-from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS, PARAM_SCHEDULERS
 from tests.support.recipes import loaded, whole_text
 from tests.support.shrink import BATCH_SIZE, shrink
-from tests.support.small_parts import half_masks, shared_crops
+from tests.support.small_parts import step_samples
 from tests.support.undrawn import Undrawn
 
 ROOT = Path(__file__).parents[1]
@@ -215,9 +214,7 @@ def test_small_model_takes_a_step_that_reaches_every_parameter(path: Path) -> No
     optim = optimizer(cfg, model)
     before = {name: param.detach().clone() for name, param in model.named_parameters()}
     sizes = [view.size for view in cfg.train_dataloader.dataset.views]
-    samples = dict(label=torch.arange(BATCH_SIZE), index=torch.arange(BATCH_SIZE), crops=shared_crops(BATCH_SIZE))
-    samples['masks'] = half_masks(BATCH_SIZE, sizes[0])
-    samples = with_placeholder_labels(model, samples, BATCH_SIZE)
+    samples = step_samples(model, BATCH_SIZE, sizes[0])
     terms = model.loss([torch.randn(BATCH_SIZE, 3, size, size) for size in sizes], samples)
     sum(value for name, value in terms.items() if name.startswith('loss')).backward()
     optim.step()

@@ -11,12 +11,12 @@ import torch.distributed as dist
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from mmssl.models.algorithms.labelled import with_placeholder_labels
+from mmssl.profiling.cluster import group_of
 from mmssl.registry import ALGORITHMS
 from tests.support.recipes import CONFIGS, loaded
-from tests.support.second_device import WrongDeviceError, pretended_gpu, pretended_processes
+from tests.support.second_device import WrongDeviceError, pretended_gpu
 from tests.support.shrink import BATCH_SIZE, shrink
-from tests.support.small_parts import half_masks, shared_crops
+from tests.support.small_parts import step_samples
 
 RECIPES = {path.stem.split('_')[0]: path for path in sorted(CONFIGS.glob('[!_]*/*_cifar10.py'))}
 WORDS = torch.arange(4)
@@ -48,12 +48,12 @@ class _Backward(torch.autograd.Function):
     ],
 )
 def test_mistakes_are_found(mistake: Callable[[Tensor], object]) -> None:
-    with pretended_processes(2), pretended_gpu(), pytest.raises(WrongDeviceError):
+    with group_of(2), pretended_gpu(), pytest.raises(WrongDeviceError):
         mistake(torch.ones(4, device='cuda'))
 
 
 def test_right_programs_pass() -> None:
-    with pretended_processes(2), pretended_gpu():
+    with group_of(2), pretended_gpu():
         x = torch.ones(4).cuda().requires_grad_()
         y = (2 * x + x.new_tensor([1, 2, 3, 4]) + torch.tensor(1.0))[torch.tensor([0, 1, 1])]
         y.sum().backward()
@@ -69,11 +69,9 @@ def test_two_steps_mix_no_devices(path: Path) -> None:
     cfg = shrink(loaded(path))
     model = ALGORITHMS.build(cfg.model)
     sizes = [view.size for view in cfg.train_dataloader.dataset.views]
-    samples = dict(label=torch.arange(BATCH_SIZE), index=torch.arange(BATCH_SIZE), crops=shared_crops(BATCH_SIZE))
-    samples['masks'] = half_masks(BATCH_SIZE, sizes[0])
-    samples = with_placeholder_labels(model, samples, BATCH_SIZE)
+    samples = step_samples(model, BATCH_SIZE, sizes[0])
     views = [torch.randint(0, 256, (BATCH_SIZE, 3, size, size), dtype=torch.uint8) for size in sizes]
-    with pretended_processes(2), pretended_gpu():
+    with group_of(2), pretended_gpu():
         model.to('cuda').on_train_start()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
         for _ in range(2):

@@ -114,7 +114,7 @@ def follow_step(cfg: Config, processes: int, limit: float) -> ClusterReport:
     cfg.train_dataloader.batch_size = 2
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     batch, num_images = read_batch_and_length(cfg)
-    with _group_of(processes):
+    with group_of(processes):
         seed_iteration((cfg.get('randomness') or {}).get('seed') or 0, 0, 0)  # sizes of masks decide on the memory
         try:
             memory = _follow(cfg, batch, batch_size, strategy, num_images or 0)
@@ -133,7 +133,7 @@ def follow_step(cfg: Config, processes: int, limit: float) -> ClusterReport:
 
 
 @contextmanager
-def _group_of(processes: int) -> Iterator[None]:
+def group_of(processes: int) -> Iterator[None]:
     """Makes this process the first of a group whose other members do not exist."""
     import torch.distributed._tools.fake_collectives  # noqa: F401 - the shapes of collectives
     from torch.testing._internal.distributed.fake_pg import FakeStore

@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.graph import _engine_run_backward
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
-from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -146,6 +144,7 @@ class _Functions(TorchFunctionMode):
         self.operations.for_gpu = on_gpu = any(map(self.places.on_gpu, _tensors((args, kwargs))))
         try:
             if func is Tensor.backward:  # whose body, with the backward passes in Python, would run outside this mode
+                assert not any(kwargs.values()), 'a plain backward pass'
                 ones = torch.ones_like(args[0])
                 with self:
                     return _engine_run_backward(args[:1], (ones,), False, False, (), True, accumulate_grad=True)
@@ -195,13 +194,3 @@ def pretended_gpu() -> Iterator[None]:
     operations = _Operations(places)
     with _Functions(places, operations), operations:
         yield
-
-
-@contextmanager
-def pretended_processes(number: int) -> Iterator[None]:
-    """Lets this process be the first of ``number``; what it would get from the others is not defined."""
-    dist.init_process_group('fake', store=FakeStore(), rank=0, world_size=number)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmssl.models.algorithms.base import BaseAlgorithm
+from mmssl.models.algorithms.labelled import with_placeholder_labels
 from mmssl.registry import ALGORITHMS
 
 BACKBONE = dict(type='ResNet', depth=18, width=0.125, stem='small')
@@ -51,6 +52,13 @@ def half_masks(images: int, size: int) -> Tensor:
     masks[:, 0, :, : size // 2] = 1
     masks[:, 1, : size // 2] = 1
     return masks
+
+
+def step_samples(model: BaseAlgorithm, images: int, size: int) -> dict[str, Any]:
+    """Returns ``data_samples`` for a step of any method with ``images`` images whose first view has ``size`` pixels."""
+    samples = dict(label=torch.arange(images), index=torch.arange(images), crops=shared_crops(images))
+    samples['masks'] = half_masks(images, size)
+    return with_placeholder_labels(model, samples, images)
 
 
 def continues_after_loading(build: Callable[[], BaseAlgorithm], *batch: Any) -> bool:

@@ -27,6 +27,7 @@ class CARE(TeacherAlgorithm):
     """
 
     views = Views(2, any_size=True)
+    needs_vectors = True
     joint_views = 'auto'
     batch_coupled = 'batch norm'
 
