@@ -1,8 +1,8 @@
 """A GPU that does not exist: tensors that count as its own, and errors where they meet tensors of the CPU.
 
-The tensors are tensors of the CPU, so all values are right. Their storages are noted as memory of the GPU. One mode sees
-every function call: it answers questions about devices, and carries out moves. The other sees every operation: it checks
-where the arguments are.
+The tensors are tensors of the CPU, so all values are right. Their storages are noted as memory of the GPU. One mode
+sees every function call: it answers questions about devices, and carries out moves. The other sees every operation: it
+checks where the arguments are.
 """
 
 from __future__ import annotations
